@@ -1,0 +1,308 @@
+"""Every setting of a server, in one frozen value.
+
+Command-line flags, environment variables, ini options, markers and keyword arguments all come from
+these fields; their help texts too. Nothing is read from the outside here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rpw_fixture.errors import ConfigError
+
+#: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
+ENVIRONMENT_PREFIX = "RPW_FIXTURE_"
+MIB = 1 << 20
+
+
+def _setting(
+    default: Any,
+    help: str,  # noqa: A002 - argparse's own name for it
+    *,
+    kind: Callable[[str], Any] | None = None,
+    flag: str | None = None,
+    metavar: str | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field that is also a flag; ``kind`` None keeps it out of the command line."""
+    metadata = {"help": help, "kind": kind, "flag": flag, "metavar": metavar, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+def default_jobs() -> int:
+    """As many actions at once as processors this process may use, and at least 4."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(4, count or 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of one server.
+
+    Raises:
+        ConfigError: for a value out of range, named by its flag.
+    """
+
+    listen: str = _setting(
+        "127.0.0.1:0",
+        "address to listen on: HOST:PORT (port 0 picks one) or unix:PATH",
+        kind=str,
+        metavar="ADDRESS",
+    )
+    port_file: str | None = _setting(
+        None, "write the port number to FILE, atomically", kind=str, metavar="FILE"
+    )
+    jobs: int = _setting(
+        0, "actions run at once (0: one per processor, at least 4)", kind=int, metavar="N"
+    )
+    max_workers_per_key: int = _setting(
+        4, "persistent workers alive for one key", kind=int, metavar="N"
+    )
+    max_workers: int = _setting(32, "persistent workers alive in all", kind=int, metavar="N")
+    worker_idle_timeout: float = _setting(
+        300.0,
+        "retire a worker after S seconds without a request (0: never)",
+        kind=float,
+        metavar="S",
+    )
+    worker_max_requests: int = _setting(
+        0, "retire a worker after N requests (0: no limit)", kind=int, metavar="N"
+    )
+    worker_max_rss: int = _setting(
+        0,
+        "retire a worker whose resident memory exceeds BYTES (0: no limit)",
+        kind=int,
+        metavar="BYTES",
+    )
+    default_protocol: str = _setting(
+        "proto",
+        "worker protocol of actions without persistentWorkerProtocol",
+        kind=str,
+        choices=("proto", "json"),
+    )
+    tool_inputs: tuple[str, ...] = _setting(
+        (),
+        "mark inputs that match GLOB as tool inputs (repeatable; for clients that can't, Bazel before 6)",
+        kind=str,
+        flag="tool-input",
+        metavar="GLOB",
+    )
+    personality: str = _setting(
+        "reference", "whose rules the workers follow", kind=str, metavar="NAME"
+    )
+    allow_local: bool = _setting(
+        True, "run actions without a container image as local processes", kind=bool
+    )
+    allow_docker: bool = _setting(
+        False, "run actions that name a container-image in a container", kind=bool
+    )
+    container_runtime: str = _setting(
+        "docker", "docker-compatible command for containers", kind=str, metavar="docker|podman|PATH"
+    )
+    root: str | None = _setting(
+        None,
+        "keep CAS and action cache in DIR over restarts (default: a temporary folder)",
+        kind=str,
+        metavar="DIR",
+    )
+    events: str | None = _setting(
+        None, "append every event to FILE as a line of JSON", kind=str, metavar="FILE"
+    )
+    record: str | None = _setting(
+        None, "record every action and its inputs in DIR, for check", kind=str, metavar="DIR"
+    )
+    digest_functions: tuple[str, ...] = _setting(
+        ("SHA256",),
+        "offer this digest function (repeatable; the first is the default)",
+        kind=str,
+        flag="digest-function",
+        metavar="NAME",
+    )
+    strict: bool = _setting(False, "refuse requests that are not canonical, saying why", kind=bool)
+    tls_cert: str | None = _setting(
+        None, "certificate chain of the server, PEM", kind=str, metavar="FILE"
+    )
+    tls_key: str | None = _setting(None, "private key of the server, PEM", kind=str, metavar="FILE")
+    tls_client_ca: str | None = _setting(
+        None, "require client certificates signed by this CA, PEM", kind=str, metavar="FILE"
+    )
+    auth_token_file: str | None = _setting(
+        None,
+        "require the bearer token in FILE (metadata 'authorization')",
+        kind=str,
+        metavar="FILE",
+    )
+    allow_remote: bool = _setting(
+        False, "allow an address that is not loopback; needs TLS or a token as well", kind=bool
+    )
+    idle_timeout: float = _setting(
+        0.0, "exit after S seconds without a call (0: never)", kind=float, metavar="S"
+    )
+    log_level: str = _setting(
+        "warning",
+        "what is logged to stderr",
+        kind=str,
+        choices=("debug", "info", "warning", "error"),
+    )
+    # Knobs of fixtures and checks; the command line does without them.
+    default_timeout: float = _setting(600.0, "seconds an action without a timeout may run")
+    max_timeout: float = _setting(86_400.0, "longest timeout an action may ask for, seconds")
+    shutdown_grace: float = _setting(5.0, "seconds running actions get when the server stops")
+    max_frame_bytes: int = _setting(64 * MIB, "largest WorkResponse accepted")
+    max_output_bytes: int = _setting(
+        16 * MIB, "how much of an action's stdout and of its stderr is kept"
+    )
+    cas_memory_bytes: int = _setting(
+        256 * MIB, "blobs kept in memory before they are spilled to disk"
+    )
+    cas_spill_threshold: int = _setting(1 * MIB, "blobs of this size and more go to disk at once")
+    cas_max_bytes: int = _setting(16 << 30, "the CAS evicts least recently used blobs beyond this")
+    max_blob_bytes: int = _setting(8 << 30, "largest blob accepted")
+    max_message_bytes: int = _setting(64 * MIB, "largest gRPC message accepted")
+    max_input_files: int = _setting(500_000, "largest input root accepted, in files and folders")
+    max_tree_depth: int = _setting(200, "deepest input root accepted, in folders")
+    committed_size: str = _setting(
+        "wire", "committed_size of compressed writes: wire, uncompressed, minus_one, auto"
+    )
+    high_api_version: str = _setting("2.12", "newest API version announced")
+    check_action_cache: bool = _setting(
+        True, "an action-cache hit implies that its blobs are there"
+    )
+    operation_grace: float = _setting(300.0, "seconds a finished operation can still be asked for")
+    retry_crashed_worker: bool = _setting(
+        False, "run an action once more when its worker died in it"
+    )
+    isolation: str = _setting("none", "none, landlock or namespaces")
+    threads: int = _setting(512, "most gRPC calls served at once")
+
+    def __post_init__(self) -> None:
+        for name in (
+            "jobs",
+            "worker_max_requests",
+            "worker_max_rss",
+            "worker_idle_timeout",
+            "idle_timeout",
+        ):
+            _require(getattr(self, name) >= 0, name, "must not be negative")
+        for name in ("max_workers_per_key", "max_workers", "threads"):
+            _require(getattr(self, name) >= 1, name, "must be at least 1")
+        for each in dataclasses.fields(self):
+            allowed = each.metadata["choices"]
+            value = getattr(self, each.name)
+            _require(
+                not allowed or value in allowed,
+                each.name,
+                f"is {value!r}, not one of {', '.join(allowed)}",
+            )
+        _require(
+            (self.tls_cert is None) == (self.tls_key is None),
+            "tls_cert",
+            "and --tls-key go together",
+        )
+        _require(
+            self.tls_client_ca is None or self.tls_cert is not None,
+            "tls_client_ca",
+            "needs --tls-cert",
+        )
+        object.__setattr__(self, "tool_inputs", tuple(self.tool_inputs))
+        object.__setattr__(self, "digest_functions", tuple(self.digest_functions))
+        object.__setattr__(self, "jobs", self.jobs or default_jobs())
+
+    def replace(self, **changes: Any) -> Config:
+        """A copy with other values.
+
+        Raises:
+            ConfigError: for a name that is no setting, or a value out of range.
+        """
+        known = {each.name for each in dataclasses.fields(self)}
+        unknown = sorted(set(changes) - known)
+        if unknown:
+            raise ConfigError(
+                f"unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}"
+            )
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """How a setting looks on the command line."""
+
+    name: str
+    field: str
+    help: str
+    kind: Callable[[str], Any]
+    default: Any
+    metavar: str | None
+    choices: tuple[str, ...]
+
+    @property
+    def environment(self) -> str:
+        """The environment variable of the same meaning."""
+        return ENVIRONMENT_PREFIX + self.name.upper().replace("-", "_")
+
+    @property
+    def is_repeatable(self) -> bool:
+        """The flag may be given many times."""
+        return isinstance(self.default, tuple)
+
+    def parse(self, text: str) -> Any:
+        """The value of an environment variable's or ini option's text.
+
+        Raises:
+            ConfigError: when the text is no such value.
+        """
+        if self.kind is bool:
+            return _parse_bool(text, self.environment)
+        parts = text.split() if self.is_repeatable else [text]
+        try:
+            values = [self.kind(part) for part in parts]
+        except ValueError:
+            raise ConfigError(f"{self.environment}={text!r} is no {self.kind.__name__}") from None
+        return tuple(values) if self.is_repeatable else values[0]
+
+
+def flags() -> list[Flag]:
+    """All settings that are flags, in the order of `Config`."""
+    return [
+        Flag(
+            name=each.metadata["flag"] or each.name.replace("_", "-"),
+            field=each.name,
+            help=each.metadata["help"],
+            kind=each.metadata["kind"],
+            default=each.default,
+            metavar=each.metadata["metavar"],
+            choices=each.metadata["choices"],
+        )
+        for each in dataclasses.fields(Config)
+        if each.metadata["kind"] is not None
+    ]
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings given as ``RPW_FIXTURE_…`` variables.
+
+    Raises:
+        ConfigError: for a value that can't be read.
+    """
+    return {
+        flag.field: flag.parse(environ[flag.environment])
+        for flag in flags()
+        if environ.get(flag.environment)
+    }
+
+
+def _parse_bool(text: str, name: str) -> bool:
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    try:
+        return values[text.lower()]
+    except KeyError:
+        raise ConfigError(f"{name}={text!r}: write 1 or 0") from None
+
+
+def _require(condition: bool, name: str, problem: str) -> None:
+    if not condition:
+        raise ConfigError(f"--{name.replace('_', '-')} {problem}")

@@ -1,0 +1,124 @@
+"""A Command message, checked once and kept as a value."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rpw_fixture.errors import invalid_argument
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.protos import remote_execution as re
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """What a Command asks for (remote_execution.proto, Command).
+
+    Attributes:
+        arguments: the command line; the first names the program.
+        environment: variables by name, sorted.
+        platform: the Command's platform properties; an Action's own come before them.
+        working_directory: relative to the input root, normalised, "" for the root itself.
+        output_paths: what to collect, whatever it turns out to be; None for clients before API 2.1,
+            which say ``output_files`` and ``output_directories`` instead.
+        output_node_properties: names asked for on outputs.
+        directory_format: in which form output directories are wanted.
+    """
+
+    arguments: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    platform: tuple[tuple[str, str], ...]
+    working_directory: str
+    output_paths: tuple[str, ...] | None
+    output_files: tuple[str, ...]
+    output_directories: tuple[str, ...]
+    output_node_properties: tuple[str, ...]
+    directory_format: int
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """All declared outputs, relative to the working directory."""
+        if self.output_paths is not None:
+            return self.output_paths
+        return self.output_files + self.output_directories
+
+
+def decode_command(digest: Digest, data: bytes) -> CommandSpec:
+    """The Command in ``data``.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT for bytes that are no Command, no arguments, or a path that is
+            absolute, leaves the input root or can't exist.
+    """
+    try:
+        message = re.Command.FromString(data)
+    except Exception as error:  # DecodeError is another class in each protobuf implementation
+        raise invalid_argument(f"blob {digest} is no Command: {error}") from None
+    if not message.arguments:
+        raise invalid_argument(f"Command {digest} has no arguments")
+    _refuse_nul(digest, message)
+    paths = tuple(message.output_paths)
+    return CommandSpec(
+        arguments=tuple(message.arguments),
+        environment=tuple(
+            sorted((each.name, each.value) for each in message.environment_variables)
+        ),
+        platform=platform_properties(message.platform),
+        working_directory=_working_directory(message.working_directory),
+        output_paths=_output_paths(paths) if paths else None,
+        output_files=_output_paths(message.output_files),
+        output_directories=_output_paths(message.output_directories),
+        output_node_properties=tuple(message.output_node_properties),
+        directory_format=message.output_directory_format,
+    )
+
+
+def platform_properties(platform: re.Platform) -> tuple[tuple[str, str], ...]:
+    """The properties of a Platform as pairs, in their order."""
+    return tuple((each.name, each.value) for each in platform.properties)
+
+
+def property_map(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
+    """Properties by name; of a name used twice, the last value."""
+    return dict(pairs)
+
+
+def inside(path: str, what: str) -> str:
+    """``path`` without ``.`` parts, once it is clear that it stays inside the folder it starts in.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT for absolute paths, ``..`` that leads out, and NUL.
+    """
+    normal = posixpath.normpath(path) if path else "."
+    if path.startswith("/") or normal == ".." or normal.startswith("../") or "\0" in path:
+        shown = path if len(path) <= 200 else path[:200] + "…"
+        raise invalid_argument(f"{what} {shown!r} leaves the input root")
+    if any(len(name.encode(errors="surrogateescape")) > 255 for name in normal.split("/")):
+        raise invalid_argument(f"{what} {path[:80]!r}… has a name of over 255 bytes")
+    return "" if normal == "." else normal
+
+
+def _working_directory(path: str) -> str:
+    return inside(path, "working directory")
+
+
+def _output_paths(paths: Iterable[str]) -> tuple[str, ...]:
+    # A path listed twice would be answered twice, which crashes Bazel 4.
+    unique = tuple(dict.fromkeys(paths))
+    for each in unique:
+        inside(each, "output path")
+        if ".." in each.split("/"):
+            raise invalid_argument(f"output path {each!r} holds '..'")
+    return unique
+
+
+def _refuse_nul(digest: Digest, message: re.Command) -> None:
+    for argument in message.arguments:
+        if "\0" in argument:
+            raise invalid_argument(f"Command {digest} has an argument with NUL: {argument[:80]!r}")
+    for variable in message.environment_variables:
+        if "\0" in variable.name + variable.value or "=" in variable.name or not variable.name:
+            raise invalid_argument(
+                f"Command {digest} has the impossible variable {variable.name[:80]!r}"
+            )

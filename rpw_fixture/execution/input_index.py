@@ -1,0 +1,93 @@
+"""What of an input root are tool inputs, and how its files are listed in a WorkRequest.
+
+Both are worked out folder by folder and kept by the folder's digest and place, so that an action that
+changes one file pays for that file's folder and its parents only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from rpw_fixture.execution.memo import Memo
+from rpw_fixture.wire.trees import Folder
+from rpw_fixture.wire.worker_frames import Encoding
+from rpw_fixture.workers.key import ToolInput, ToolInputs
+
+_NONE = ToolInputs(())
+
+
+class InputIndex:
+    """Indexes input roots.
+
+    Args:
+        is_tool: whether the input at a path is a tool input though it carries no mark.
+    """
+
+    def __init__(self, is_tool: Callable[[str], bool]) -> None:
+        self._is_tool = is_tool
+        self._tools: Memo[tuple[str, str], ToolInputs] = Memo(100_000)
+        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(100_000)
+
+    def clear(self) -> None:
+        """Forgets everything worked out so far."""
+        self._tools.clear()
+        self._encoded.clear()
+
+    def tool_inputs(self, root: Folder) -> ToolInputs:
+        """The marked files and symlinks of an input root, and those the globs mark."""
+        return self._tools_below(root, "")
+
+    def encoded_inputs(self, root: Folder, encoding: Encoding) -> bytes:
+        """All files of an input root as the ``inputs`` of a WorkRequest.
+
+        Tool inputs are listed too, and a digest is the ASCII bytes of its hex, as Bazel does it.
+        """
+        return self._encoded_below(root, "", encoding)
+
+    def _tools_below(self, folder: Folder, prefix: str) -> ToolInputs:
+        key = (folder.digest.hash, prefix)
+        known = self._tools.get(key)
+        if known is not None:
+            return known
+        own = tuple(sorted(self._own_tools(folder, prefix)))
+        below = [
+            tools
+            for name, child in sorted(folder.folders.items())
+            if (tools := self._tools_below(child, f"{prefix}{name}/"))
+        ]
+        return self._tools.put(key, _joined(own, below))
+
+    def _own_tools(self, folder: Folder, prefix: str) -> Iterable[ToolInput]:
+        for name, entry in folder.files.items():
+            if entry.is_marked or self._is_tool(prefix + name):
+                yield ToolInput(prefix + name, str(entry.digest), entry.is_executable)
+        for name, link in folder.symlinks.items():
+            if link.is_marked or self._is_tool(prefix + name):
+                yield ToolInput(prefix + name, f"-> {link.target}", is_executable=False)
+
+    def _encoded_below(self, folder: Folder, prefix: str, encoding: Encoding) -> bytes:
+        key = (folder.digest.hash, prefix, encoding.name)
+        known = self._encoded.get(key)
+        if known is not None:
+            return known
+        own = encoding.encode_inputs(
+            (prefix + name, entry.digest.hash.encode()) for name, entry in folder.files.items()
+        )
+        below = (
+            self._encoded_below(child, f"{prefix}{name}/", encoding)
+            for name, child in folder.folders.items()
+        )
+        return self._encoded.put(key, encoding.join_inputs((own, *below)))
+
+
+def _joined(own: tuple[ToolInput, ...], below: list[ToolInputs]) -> ToolInputs:
+    if not below:
+        return ToolInputs(own) if own else _NONE
+    if len(below) == 1 and not own:
+        return below[0]
+    hasher = hashlib.sha256(repr(own).encode())
+    for tools in below:
+        hasher.update(tools.fingerprint)
+    files = own + tuple(each for tools in below for each in tools.files)
+    return ToolInputs(files, hasher.digest())

@@ -1,0 +1,196 @@
+"""Collecting what an action made: files, folders as Trees, symlinks.
+
+Symlinks are reported, never followed, and an output that lies behind a link out of the root is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rpw_fixture.errors import failed_precondition
+from rpw_fixture.events import FileRecord
+from rpw_fixture.execution.command import CommandSpec
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.varints import varint
+
+_MAX_DEPTH = 200
+
+
+@dataclass(slots=True, kw_only=True)
+class Outputs:
+    """What was collected.
+
+    Attributes:
+        result: the output fields of an ActionResult, nothing else of it.
+        files: every file, those inside folders too.
+    """
+
+    result: re.ActionResult = field(default_factory=re.ActionResult)
+    files: list[FileRecord] = field(default_factory=list)
+
+
+def collect(root: str, command: CommandSpec, store: BlobStore) -> Outputs:
+    """Puts the declared outputs that exist into the store.
+
+    Args:
+        root: the action's folder on disk.
+        command: declares the outputs.
+        store: takes their content.
+
+    Raises:
+        RequestError: FAILED_PRECONDITION for an output that is not of the declared type (clients
+            before API 2.1), is no file, folder or link, or lies outside the root.
+        OSError: such as a full disk.
+    """
+    return _Collector(root, command, store).run()
+
+
+class _Collector:
+    def __init__(self, root: str, command: CommandSpec, store: BlobStore) -> None:
+        self._root = os.path.realpath(root)
+        self._base = os.path.join(self._root, command.working_directory)
+        self._command = command
+        self._store = store
+        self._outputs = Outputs()
+        self._safe: dict[str, bool] = {}
+
+    def run(self) -> Outputs:
+        command = self._command
+        if command.output_paths is not None:
+            for path in command.output_paths:
+                self._collect(path, "")
+        for path in command.output_files if command.output_paths is None else ():
+            self._collect(path, "file")
+        for path in command.output_directories if command.output_paths is None else ():
+            self._collect(path, "folder")
+        return self._outputs
+
+    def _collect(self, path: str, declared: str) -> None:
+        full = os.path.join(self._base, path) if path else self._base
+        try:
+            found = os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        if not self._is_inside(os.path.dirname(full) if path else full):
+            raise failed_precondition(f"output {path!r} lies behind a link out of the input root")
+        if stat.S_ISLNK(found.st_mode):
+            self._add_symlink(path, full, declared)
+            return
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if declared == ("file" if is_folder else "folder"):
+            actual = "folder" if is_folder else "file"
+            raise failed_precondition(
+                f"output {path!r} was declared as a {declared}, but is a {actual}"
+            )
+        if is_folder:
+            self._add_folder(path, full)
+        elif stat.S_ISREG(found.st_mode):
+            self._add_file(path, full, found)
+        else:
+            raise failed_precondition(f"output {path!r} is neither a file nor a folder nor a link")
+
+    def _is_inside(self, folder: str) -> bool:
+        known = self._safe.get(folder)
+        if known is None:
+            real = os.path.realpath(folder)
+            known = real == self._root or real.startswith(self._root + os.sep)
+            self._safe[folder] = known
+        return known
+
+    def _add_file(self, path: str, full: str, found: os.stat_result) -> None:
+        digest = self._store.put_file(full)
+        self._outputs.files.append(FileRecord(path, str(digest)))
+        self._outputs.result.output_files.add(
+            path=path,
+            digest=message_of(digest),
+            is_executable=bool(found.st_mode & stat.S_IXUSR),
+        )
+
+    def _add_symlink(self, path: str, full: str, declared: str) -> None:
+        # Old clients read only the list of their declared type, new ones only output_symlinks.
+        result, target = self._outputs.result, os.readlink(full)
+        if not declared:
+            result.output_symlinks.add(path=path, target=target)
+            return
+        is_folder = os.path.isdir(full) and self._is_inside(full)
+        if os.path.exists(full) and is_folder != (declared == "folder"):
+            raise failed_precondition(f"output {path!r} is a link that leads to no {declared}")
+        result.output_symlinks.add(path=path, target=target)
+        old = result.output_directory_symlinks if is_folder else result.output_file_symlinks
+        old.add(path=path, target=target)
+
+    def _add_folder(self, path: str, full: str) -> None:
+        tree = _TreeBuilder(self._store)
+        root = tree.add(full, f"{path}/" if path else "", 1)
+        self._outputs.files += tree.files
+        digest = self._store.put(tree.message())
+        self._outputs.result.output_directories.add(
+            path=path,
+            tree_digest=message_of(digest),
+            is_topologically_sorted=True,
+            root_directory_digest=message_of(root),
+        )
+
+
+class _TreeBuilder:
+    """Builds a Tree whose folders stand once each, parents first.
+
+    The bytes are put together by hand, because `is_topologically_sorted` promises the exact form
+    (remote_execution.proto, OutputDirectory).
+    """
+
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
+        self._children_first: dict[Digest, bytes] = {}
+        self.files: list[FileRecord] = []
+
+    def add(self, path: str, prefix: str, depth: int) -> Digest:
+        """Takes in the folder at ``path`` and all below; returns its Directory's digest."""
+        if depth > _MAX_DEPTH:
+            raise failed_precondition(f"output folder {prefix!r} is over {_MAX_DEPTH} folders deep")
+        message = re.Directory()
+        for entry in _sorted_entries(path):
+            if entry.is_symlink():
+                message.symlinks.add(name=entry.name, target=os.readlink(entry.path))
+            elif entry.is_dir(follow_symlinks=False):
+                digest = self.add(entry.path, f"{prefix}{entry.name}/", depth + 1)
+                message.directories.add(name=entry.name, digest=message_of(digest))
+            elif entry.is_file(follow_symlinks=False):
+                self._add_file(message, entry, prefix)
+        data = message.SerializeToString(deterministic=True)
+        digest = self._store.put(data)
+        # A folder seen before keeps its place: what it contains stands before it already.
+        self._children_first.setdefault(digest, data)
+        return digest
+
+    def message(self) -> bytes:
+        """The bytes of the Tree."""
+        root, *children = reversed(self._children_first.values())
+        pieces = [b"\x0a", varint(len(root)), root]
+        for data in children:
+            pieces += (b"\x12", varint(len(data)), data)
+        return b"".join(pieces)
+
+    def _add_file(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
+        digest = self._store.put_file(entry.path)
+        self.files.append(FileRecord(prefix + entry.name, str(digest)))
+        message.files.add(
+            name=entry.name,
+            digest=message_of(digest),
+            is_executable=bool(entry.stat(follow_symlinks=False).st_mode & stat.S_IXUSR),
+        )
+
+
+def message_of(digest: Digest) -> re.Digest:
+    """A digest as its message."""
+    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+
+
+def _sorted_entries(path: str) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(path) as entries:
+        yield from sorted(entries, key=lambda entry: entry.name)

@@ -1,0 +1,230 @@
+"""Whole process trees: marking, finding, freezing and killing them.
+
+Used by the spawner for the trees it owns, and by the server for those of a spawner that died.
+Here live only stateless functions over ``/proc`` and signals, on the standard library alone (the
+spawner runs without site-packages); nothing here starts a process or waits for one.
+
+The mark (*tag*) is the soft limit ``RLIMIT_RTTIME``. Every descendant inherits it over fork, exec
+and setsid, anyone may read it, and at more than 30,000 years of CPU time it never takes effect.
+"""
+
+# pathlib would double the start-up time of the spawner.
+# ruff: noqa: PTH110, PTH123, PTH208
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False  # typing takes longer to import than the rest of the spawner
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+TAG_SPAN = 1 << 28
+"""How many tags one spawner owns, counted from what `new_tag_base` returned."""
+
+_FREEZE_PASSES = 32
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+def new_tag_base() -> int:
+    """Pick the first of `TAG_SPAN` tags that no other spawner on this machine uses."""
+    return (1 << 60) | int.from_bytes(os.urandom(4), "little") * TAG_SPAN
+
+
+def become_subreaper() -> None:
+    """Let orphaned descendants come back to this process (Linux; elsewhere nothing happens)."""
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415 - the server imports this module too and needs no ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(code)}")
+
+
+def can_mark() -> bool:
+    """Tell whether tags can be set; without them trees are told apart by session only."""
+    if sys.platform != "linux":
+        return False
+    return resource.getrlimit(resource.RLIMIT_RTTIME)[1] == resource.RLIM_INFINITY
+
+
+def mark_self(tag: int) -> None:
+    """Make the processes that this one starts from now on carry ``tag``, if `can_mark`."""
+    if sys.platform == "linux" and can_mark():
+        resource.setrlimit(resource.RLIMIT_RTTIME, (tag, resource.RLIM_INFINITY))
+
+
+def tag_of(pid: int) -> int | None:
+    """Return the tag that ``pid`` carries, None for a process without one or a vanished one."""
+    if sys.platform != "linux":
+        return None
+    try:
+        soft = resource.prlimit(pid, resource.RLIMIT_RTTIME)[0]
+    except PermissionError:  # a set-uid program: the file is readable where the call is not
+        soft = _published_limit(pid)
+    except OSError:
+        return None
+    return soft if soft >= 1 << 60 else None
+
+
+def _published_limit(pid: int) -> int:
+    for line in _read(f"/proc/{pid}/limits").splitlines():
+        if line.startswith(b"Max realtime timeout"):
+            soft = line.split()[3]
+            return int(soft) if soft.isdigit() else -1
+    return -1
+
+
+def belongs(pid: int, *, tag: int, leader: int) -> bool:
+    """Tell whether ``pid`` descends from the process started as ``leader`` with ``tag``."""
+    found = tag_of(pid)
+    if found is not None:
+        return found == tag
+    try:
+        return os.getsid(pid) == leader
+    except OSError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """List the direct children of ``pid``, unreaped ones included; empty once it is gone.
+
+    On other systems than Linux always empty: there a tree is only known by its process group.
+    """
+    if sys.platform != "linux":
+        return []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")  # any thread may have forked
+        return [child for thread in threads for child in _thread_children(pid, thread)]
+    except _NoChildrenFileError:
+        return [child for child in _all_pids() if _parent_of(child) == pid]
+    except OSError:
+        return []
+
+
+class _NoChildrenFileError(Exception):
+    """The kernel was built without CONFIG_PROC_CHILDREN."""
+
+
+def _thread_children(pid: int, thread: str) -> list[int]:
+    path = f"/proc/{pid}/task/{thread}/children"
+    content = _read(path)
+    if not content and os.path.exists(f"/proc/{pid}/task/{thread}") and not os.path.exists(path):
+        raise _NoChildrenFileError
+    return [int(child) for child in content.split()]
+
+
+def freeze(find_roots: Callable[[], Iterable[int]], frozen: set[int]) -> None:
+    """Stop the roots and everything below them; add the pids that took the signal to ``frozen``.
+
+    A process is stopped before its children are read, so it can't fork behind the reader's back.
+    Passes are repeated until one finds nobody new, because an orphan changes its place in the tree
+    while it is being walked. ``find_roots`` is asked again for each pass. Only the caller can reap
+    a frozen process, so no id in ``frozen`` can be anybody else's while the caller keeps it there.
+    """
+    for _ in range(_FREEZE_PASSES):
+        if not _freeze_pass(find_roots(), frozen):
+            return
+
+
+def _freeze_pass(roots: Iterable[int], frozen: set[int]) -> bool:
+    # Level by level: signals are much faster than reading /proc, and whoever is stopped no longer
+    # competes with this process for the processor.
+    level, groups, progress = set(roots), set[int](), False
+    walked: set[int] = set()
+    while level:
+        for pid in level - frozen:
+            if _freeze_one(pid, groups):
+                frozen.add(pid)
+                progress = True
+        walked |= level
+        level = {child for pid in level & frozen for child in children(pid)} - walked
+    return progress
+
+
+def _freeze_one(pid: int, groups: set[int]) -> bool:
+    # Its whole group in one call stops a fork bomb between two of its forks. All groups of a
+    # session belong to the tree, since its leader was started in a session of its own.
+    try:
+        group = os.getpgid(pid)
+    except OSError:
+        return False
+    if group > 1 and group not in groups:  # 0: outside our pid namespace; the call would mean us
+        groups.add(group)
+        send_group(group, signal.SIGSTOP)
+    return send(pid, signal.SIGSTOP)
+
+
+def send(pid: int, number: int) -> bool:
+    """Send signal ``number``; False if the process is gone or may not be signalled."""
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def send_group(leader: int, number: int) -> bool:
+    """Send signal ``number`` to the process group of ``leader``; False if it is gone."""
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def purge(first_tag: int, *, timeout: float) -> int:
+    """Kill every process that carries one of the `TAG_SPAN` tags from ``first_tag`` on.
+
+    For processes that are not ours to reap: they count as gone when dead, zombies included.
+    Returns the number still alive after ``timeout`` seconds, normally 0.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        frozen: set[int] = set()
+        freeze(lambda: _tagged(first_tag), frozen)
+        for pid in frozen:
+            send(pid, signal.SIGKILL)
+        alive = _tagged(first_tag)
+        if not alive or time.monotonic() > deadline:
+            return len(alive)
+        time.sleep(0.002)
+
+
+def _tagged(first_tag: int) -> list[int]:
+    tags = range(first_tag, first_tag + TAG_SPAN)
+    return [pid for pid in _all_pids() if tag_of(pid) in tags and _is_alive(pid)]
+
+
+def _is_alive(pid: int) -> bool:
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in {b"Z", b"X"}
+
+
+def _parent_of(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return the fields of /proc/PID/stat from the state on; the name before may hold anything."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def _all_pids() -> list[int]:
+    if sys.platform != "linux":
+        return []
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except OSError:
+        return b""

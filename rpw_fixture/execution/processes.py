@@ -1,0 +1,335 @@
+"""Starting and killing processes, seen from the server: `Spawner`, `Process` and `Exit`.
+
+Every process of the server is started through here. The work is done by a child program
+(`spawner.py`, which also documents the messages), because a process that runs gRPC must not fork.
+Each process has a status pipe of its own, read by whichever thread asks: there is no reader thread
+and no table of processes. What a process is for (worker, one-shot action) is not known here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from rpw_fixture.execution import process_tree
+from rpw_fixture.execution.spawner_link import Link, Started, StartError, SurvivorsError
+
+__all__ = ["Exit", "Process", "Setup", "SetupStep", "Spawner", "StartError", "SurvivorsError"]
+
+# Starts that may wait for the spawner at a time: descriptors in flight count against the open file
+# limit of the user, not only of this process.
+_MAX_PENDING_STARTS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupStep:
+    """A function that runs in the new process, between fork and exec.
+
+    Args:
+        file: absolute path of a Python file that needs the standard library only. The spawner runs
+            it once, however many processes use it.
+        function: the name of a function in it, called as ``function(argument)``. Whatever it
+            raises becomes a `StartError`.
+        argument: plain data (None, bool, int, float, str, bytes, tuples, lists and dicts of them).
+    """
+
+    file: str
+    function: str
+    argument: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What to change in a process before its program starts.
+
+    Args:
+        umask: its file mode creation mask; None leaves the server's.
+        steps: run in order, in the working directory, before the resource limits are set.
+    """
+
+    umask: int | None = None
+    steps: tuple[SetupStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a process ended, reported once nothing of its tree is left.
+
+    Args:
+        status: as `subprocess.Popen.returncode`: the exit status, or minus the signal's number.
+        user_seconds: CPU time of the process and the descendants it waited for.
+        system_seconds: likewise, in the kernel.
+        max_rss_bytes: largest resident set of one of them. Never below the spawner's own (about
+            12 MB), which Linux counts until exec.
+        leftovers_killed: descendants that were alive when the tree was swept.
+        survivors: descendants that could not be killed; normally 0.
+        lost: the spawner died, so the tree was killed and the real status is unknown.
+    """
+
+    status: int
+    user_seconds: float
+    system_seconds: float
+    max_rss_bytes: int
+    leftovers_killed: int
+    survivors: int = 0
+    lost: bool = False
+
+    @property
+    def description(self) -> str:
+        """Say it in words: ``exit status 3``, ``killed by SIGKILL``."""
+        if self.lost:
+            return "killed because its spawner died, exit status unknown"
+        if self.status >= 0:
+            return f"exit status {self.status}"
+        try:
+            return f"killed by {signal.Signals(-self.status).name}"
+        except ValueError:
+            return f"killed by signal {-self.status}"
+
+
+class Spawner:
+    """Starts processes, and makes sure that none outlives it.
+
+    Nothing runs until the first `spawn` (or `start`). Thread-safe. A spawner program that was
+    killed by somebody else is replaced at the next spawn.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._closed = False
+        self._pending = threading.BoundedSemaphore(_MAX_PENDING_STARTS)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the spawner program, None while there is none."""
+        link = self._link
+        return link.pid if link else None
+
+    def start(self) -> None:
+        """Start the spawner program now, without waiting for it to be ready.
+
+        Optional: it takes the start-up time (tens of milliseconds) out of the first `spawn`.
+        """
+        self._current_link()
+
+    def spawn(
+        self,
+        *,
+        executable: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        stdin: int,
+        stdout: int,
+        stderr: int,
+        limits: Mapping[str, tuple[int, int]] | None = None,
+        setup: Setup | None = None,
+    ) -> Process:
+        """Start a program in a session of its own and return once it runs.
+
+        Args:
+            executable: absolute path; PATH is the caller's business.
+            argv: all arguments, the program's name included.
+            env: the whole environment, nothing is inherited.
+            cwd: absolute path of the working directory.
+            stdin, stdout, stderr: descriptors for 0, 1 and 2; the caller keeps its own copies. The
+                process has no other descriptor.
+            limits: soft and hard value by name, such as ``{"RLIMIT_NOFILE": (64, 64)}``.
+            setup: further changes. With it or ``limits`` a start takes about a millisecond longer.
+
+        Raises:
+            StartError: nothing was started.
+            ValueError: a limit is unknown on this system.
+        """
+        request = (
+            os.fsencode(executable),
+            [os.fsencode(argument) for argument in argv],
+            {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
+            os.fsencode(cwd),
+            _encode_setup(limits, setup),
+        )
+        with self._pending:
+            # A spawner that was killed a moment ago may still have taken the request along.
+            for _ in range(2):
+                link = self._current_link()
+                started = link.spawn(request, (stdin, stdout, stderr))
+                if started is not None:
+                    return Process(link, started)
+                self._drop(link)
+        raise StartError(
+            errno.ECHILD,
+            f"cannot start {executable}: the spawner died twice; look for what kills processes "
+            "on this machine (out of memory?)",
+            stage="spawner",
+        )
+
+    def close(self) -> None:
+        """Kill everything that was started and wait until the spawner program has exited.
+
+        Afterwards `spawn` fails. May be called again, then nothing happens.
+
+        Raises:
+            SurvivorsError: something could not be killed within 10 seconds.
+        """
+        with self._lock:
+            self._closed = True
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _current_link(self) -> Link:
+        with self._lock:
+            if self._closed:
+                raise StartError(
+                    errno.ESHUTDOWN,
+                    "the spawner is closed: start processes before close(), or use a new Spawner",
+                    stage="spawner",
+                )
+            if self._link is None:
+                self._link = Link()
+            return self._link
+
+    def _drop(self, link: Link) -> None:
+        with self._lock:
+            if self._link is link:
+                self._link = None
+        link.bury()
+
+
+class Process:
+    """A started process. Use `close` (or ``with``) when done with it.
+
+    The methods may be called from several threads.
+    """
+
+    def __init__(self, link: Link, started: Started) -> None:
+        self.pid = started.pid
+        self._link = link
+        self._tag = started.tag
+        self._reader = started.reader
+        self._lock = threading.Lock()
+        self._exit: Exit | None = None
+
+    @property
+    def status_fd(self) -> int:
+        """A descriptor that becomes readable when `poll` has something to tell; -1 once closed."""
+        return self._reader.descriptor
+
+    def poll(self) -> Exit | None:
+        """Return how the process ended, None while anything of it runs. Does not block."""
+        with self._lock:
+            if self._exit is None and self._reader.descriptor >= 0:
+                self._exit = self._read_exit()
+            return self._exit
+
+    def wait(self, timeout: float | None) -> Exit | None:
+        """Like `poll`, after waiting up to ``timeout`` seconds (None: for ever) for the end."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (ended := self.poll()) is None and self._reader.wait(deadline):
+            pass
+        return ended
+
+    def terminate(self) -> None:
+        """Ask for an end: SIGTERM to the process group. Nothing happens to one that has ended."""
+        self._link.send(("signal", self._tag, int(signal.SIGTERM)))
+
+    def kill_tree(self) -> None:
+        """Kill the process and all its descendants, other sessions included.
+
+        Returns at once; `wait` returns when all are gone.
+        """
+        self._link.send(("kill", self._tag))
+
+    def close(self) -> None:
+        """Give the status pipe back. What still runs is killed, and nothing more is heard of it."""
+        with self._lock:
+            self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._reader.descriptor >= 0:
+            message = f"unclosed process {self.pid}"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+            self._reader.close()
+
+    def _read_exit(self) -> Exit | None:
+        try:
+            record = self._reader.read()
+        except EOFError:
+            return self._mourn()
+        return _exit_of(record) if record else None
+
+    def _mourn(self) -> Exit:
+        if not process_tree.can_mark():
+            process_tree.send_group(self.pid, signal.SIGKILL)
+        self._link.bury()
+        return Exit(
+            status=-signal.SIGKILL,
+            user_seconds=0.0,
+            system_seconds=0.0,
+            max_rss_bytes=0,
+            leftovers_killed=0,
+            lost=True,
+        )
+
+
+def _encode_setup(
+    limits: Mapping[str, tuple[int, int]] | None, setup: Setup | None
+) -> tuple[object, ...] | None:
+    if not limits and setup is None:
+        return None
+    setup = setup or Setup()
+    numbers = [(_limit_number(name), *values) for name, values in (limits or {}).items()]
+    steps = [(step.file, step.function, step.argument) for step in setup.steps]
+    return setup.umask, numbers, steps
+
+
+def _limit_number(name: str) -> int:
+    known = [entry for entry in dir(resource) if entry.startswith("RLIMIT_")]
+    if name not in known:
+        raise ValueError(f"unknown resource limit {name!r}; this system has {', '.join(known)}")
+    number: int = getattr(resource, name)
+    return number
+
+
+def _exit_of(record: tuple[Any, ...]) -> Exit:
+    _, status, user, system, rss, leftovers, survivors = record
+    return Exit(
+        status=status,
+        user_seconds=user,
+        system_seconds=system,
+        max_rss_bytes=rss,
+        leftovers_killed=leftovers,
+        survivors=survivors,
+    )

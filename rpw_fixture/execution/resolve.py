@@ -1,0 +1,197 @@
+"""From an action's digest to everything needed to run it, or the precise reason why that can't be.
+
+Content named by digest never changes, so commands and folders are decoded and checked once and kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rpw_fixture.config import Config
+from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument
+from rpw_fixture.execution.command import (
+    CommandSpec,
+    decode_command,
+    platform_properties,
+    property_map,
+)
+from rpw_fixture.execution.memo import Memo
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.trees import Folder, decode_folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedAction:
+    """An action with all it refers to.
+
+    Attributes:
+        digest: of the Action.
+        instance_name: of the request.
+        function, store: the digest function it is written in, and the blobs under that function.
+        command: what to run.
+        properties: platform properties, the Action's if it has any, else the Command's
+            (remote_execution.proto, Action.platform, since 2.2).
+        root: the input root.
+        timeout: seconds the command may run.
+        do_not_cache: the result must not be cached.
+        salt: keeps cache entries apart.
+    """
+
+    digest: Digest
+    instance_name: str
+    function: DigestFunction
+    store: BlobStore
+    command: CommandSpec
+    properties: Mapping[str, str]
+    root: Folder
+    timeout: float
+    do_not_cache: bool
+
+
+class Resolver:
+    """Resolves actions.
+
+    Args:
+        config: gives the limits.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._commands: Memo[tuple[str, Digest], CommandSpec] = Memo(20_000)
+        self._folders: Memo[tuple[str, Digest], Folder] = Memo(100_000)
+
+    def clear(self) -> None:
+        """Forgets all decoded content."""
+        self._commands.clear()
+        self._folders.clear()
+
+    def decode_action(self, digest: Digest, store: BlobStore) -> re.Action:
+        """The Action message of ``digest``.
+
+        Raises:
+            BlobMissingError: when it is not in the store.
+            RequestError: INVALID_ARGUMENT for bytes that are no Action.
+        """
+        data = store.get(digest)
+        try:
+            return re.Action.FromString(data)
+        except Exception as error:  # DecodeError is another class in each protobuf implementation
+            raise invalid_argument(f"blob {digest} is no Action: {error}") from None
+
+    def resolve(
+        self, digest: Digest, action: re.Action, store: BlobStore, instance_name: str
+    ) -> ResolvedAction:
+        """All that ``action`` refers to.
+
+        Raises:
+            BlobMissingError: naming every missing blob, not only the first.
+            RequestError: INVALID_ARGUMENT for what can't be decoded or breaks a rule.
+        """
+        function = store.function
+        command_digest = function.validate(action.command_digest, what="command_digest")
+        root_digest = function.validate(action.input_root_digest, what="input_root_digest")
+        timeout = self._timeout(action)
+        missing: dict[Digest, None] = {}
+        command = self._command(command_digest, store, missing)
+        root = self._root(root_digest, store, missing)
+        if missing or command is None or root is None:
+            raise BlobMissingError([function.subject(each) for each in missing])
+        own = platform_properties(action.platform)
+        return ResolvedAction(
+            digest=digest,
+            instance_name=instance_name,
+            function=function,
+            store=store,
+            command=command,
+            properties=property_map(own or command.platform),
+            root=root,
+            timeout=timeout,
+            do_not_cache=action.do_not_cache,
+        )
+
+    def _timeout(self, action: re.Action) -> float:
+        if not action.HasField("timeout"):
+            return self._config.default_timeout
+        seconds = action.timeout.seconds + action.timeout.nanos / 1e9
+        if seconds < 0 or not -1_000_000_000 < action.timeout.nanos < 1_000_000_000:
+            raise invalid_argument(f"timeout of {seconds} s: it must not be negative")
+        if seconds > self._config.max_timeout:
+            raise invalid_argument(
+                f"timeout of {seconds:g} s exceeds this server's maximum, "
+                f"{self._config.max_timeout:g} s"
+            )
+        return seconds or self._config.default_timeout
+
+    def _command(
+        self, digest: Digest, store: BlobStore, missing: dict[Digest, None]
+    ) -> CommandSpec | None:
+        key = (store.function.name, digest)
+        known = self._commands.get(key)
+        if known is not None and store.contains(digest):
+            return known
+        data = store.get_or_none(digest)
+        if data is None:
+            missing[digest] = None
+            return None
+        return self._commands.put(key, decode_command(digest, data))
+
+    def _root(self, digest: Digest, store: BlobStore, missing: dict[Digest, None]) -> Folder | None:
+        root = self._folder(digest, store, missing, depth=1)
+        if root is None:
+            return None
+        if root.count > self._config.max_input_files:
+            raise RequestError(
+                Code.RESOURCE_EXHAUSTED,
+                f"input root {digest} holds {root.count} entries; "
+                f"this server takes {self._config.max_input_files}",
+            )
+        self._note_missing(root, store, missing)
+        return root
+
+    def _folder(
+        self, digest: Digest, store: BlobStore, missing: dict[Digest, None], depth: int
+    ) -> Folder | None:
+        key = (store.function.name, digest)
+        known = self._folders.get(key)
+        if known is not None:
+            self._refuse_depth(depth + known.depth - 1)
+            return known
+        self._refuse_depth(depth)
+        data = store.get_or_none(digest)
+        if data is None:
+            missing[digest] = None
+            return None
+        before = len(missing)
+        folder = decode_folder(
+            digest,
+            data,
+            store.function,
+            lambda child: self._folder(child, store, missing, depth + 1),
+        )
+        # A folder with a hole must not be kept: the hole may be filled before the next try.
+        return folder if len(missing) > before else self._folders.put(key, folder)
+
+    def _refuse_depth(self, depth: int) -> None:
+        if depth > self._config.max_tree_depth:
+            raise invalid_argument(f"input root is over {self._config.max_tree_depth} folders deep")
+
+    def _note_missing(self, folder: Folder, store: BlobStore, missing: dict[Digest, None]) -> None:
+        """Adds every blob below ``folder`` that is not in the store."""
+        generation = store.evictions
+        if folder.complete_at == generation:
+            return
+        before = len(missing)
+        for child in folder.folders.values():
+            self._note_missing(child, store, missing)
+        missing.update(dict.fromkeys(store.missing(_blobs(folder))))
+        if len(missing) == before:
+            folder.complete_at = generation
+
+
+def _blobs(folder: Folder) -> Iterator[Digest]:
+    yield folder.digest
+    for entry in folder.files.values():
+        yield entry.digest

@@ -1,0 +1,78 @@
+"""What running an action yields, before it is a message."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from rpw_fixture.wire.protos import remote_execution as re
+
+#: The points in time of ExecutedActionMetadata, in the order in which they must be.
+_STAMPS = (
+    "queued",
+    "worker_start",
+    "input_fetch_start",
+    "input_fetch_completed",
+    "execution_start",
+    "execution_completed",
+    "output_upload_start",
+    "output_upload_completed",
+    "worker_completed",
+)
+
+
+class Timeline:
+    """When an action reached which point; nanoseconds since the epoch, never going back."""
+
+    def __init__(self) -> None:
+        self._stamps: dict[str, int] = {}
+        self._last = 0
+        self._run_from = self._run_to = 0
+        self.reach("queued")
+
+    def reach(self, point: str) -> None:
+        """Notes that the action is now at ``point``; a second time replaces the first."""
+        self._last = max(self._last, time.time_ns())
+        self._stamps[point] = self._last
+        if point == "execution_start":
+            self._run_from = time.monotonic_ns()
+        elif point == "execution_completed":
+            self._run_to = time.monotonic_ns()
+
+    def write_to(self, metadata: re.ExecutedActionMetadata) -> None:
+        """Fills in all timestamps; points that were skipped take the time of the one before."""
+        last = self._stamps["queued"]
+        for point in _STAMPS:
+            last = max(last, self._stamps.get(point, last))
+            getattr(metadata, f"{point}_timestamp").FromNanoseconds(last)
+        if self._run_to:
+            metadata.virtual_execution_duration.FromNanoseconds(self._run_to - self._run_from)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a command, or a request to a worker, ended.
+
+    Attributes:
+        exit_code: 128 plus the signal's number for a command that a signal ended.
+        stdout, stderr: what the action said; a worker's response text is on stderr, where Bazel
+            puts it.
+        timed_out: the time was up; what there is may be partial.
+        worker: number of the persistent worker, if one served.
+        is_reused: that worker had served before.
+        request_id: of the WorkRequest.
+        worker_stderr: what the worker wrote to stderr during this request.
+        max_rss_bytes: peak resident memory, where known.
+        note: said to the user, in ExecuteResponse.message.
+    """
+
+    exit_code: int
+    stdout: bytes = b""
+    stderr: bytes = b""
+    timed_out: bool = False
+    worker: int | None = None
+    is_reused: bool = False
+    request_id: int = 0
+    worker_stderr: bytes = b""
+    max_rss_bytes: int = 0
+    note: str = ""

@@ -1,0 +1,246 @@
+"""The way of an action: look-up, resolve, route, stage, run, collect, reply.
+
+One action passes through `ActionRunner.run` from top to bottom; nothing else executes anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import time
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rpw_fixture.config import Config
+from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
+from rpw_fixture.events import ActionCompleted, ActionRouted, EventLog, FileRecord, InternalError
+from rpw_fixture.execution import one_shot, reply, staging
+from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.execution.outputs import Outputs, collect
+from rpw_fixture.execution.persistent import PersistentRunner, output_parents
+from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.execution.resolve import ResolvedAction, Resolver
+from rpw_fixture.execution.results import RunResult, Timeline
+from rpw_fixture.execution.routing import Route, route
+from rpw_fixture.execution.scheduler import Job
+from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.wire.protos import remote_execution as re
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files",
+    errno.ENOMEM: "out of memory",
+    errno.EAGAIN: "too many processes",
+}
+_TOO_LONG = {errno.ENAMETOOLONG, errno.ELOOP}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Course:
+    """What is known of an action while it is on its way, for the record at the end."""
+
+    began: float = field(default_factory=time.monotonic)
+    timeline: Timeline = field(default_factory=Timeline)
+    mode: str = "one-shot"
+    is_cacheable: bool = False
+    result: RunResult | None = None
+    outputs: Outputs = field(default_factory=Outputs)
+    afterwards: ExitStack = field(default_factory=ExitStack)
+
+
+class ActionRunner:
+    """Executes actions.
+
+    Args:
+        config: limits and policies.
+        log: gets the records.
+        resolver, index: shared memories of decoded content.
+        spawner: starts processes.
+        folder: where actions and workers get their folders.
+        results: the action cache.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        log: EventLog,
+        resolver: Resolver,
+        index: InputIndex,
+        spawner: Spawner,
+        folder: Path,
+        results: CompleteResults,
+    ) -> None:
+        self._config = config
+        self._log = log
+        self._resolver = resolver
+        self._index = index
+        self._spawner = spawner
+        self._folder = folder
+        self._results = results
+        self._numbers = itertools.count(1)
+        self.persistent = PersistentRunner(
+            config=config, log=log, index=index, spawner=spawner, folder=folder
+        )
+
+    def run(self, job: Job) -> None:
+        """Executes a job and gives its execution the response; raises nothing."""
+        course = _Course()
+        course.timeline.reach("worker_start")
+        with course.afterwards:
+            try:
+                response = self._run(job, course)
+            except RequestError as error:
+                response = reply.failed(error, course.result, course.outputs, job.store)
+            except OSError as error:
+                response = reply.failed(
+                    self._told(error, job), course.result, course.outputs, job.store
+                )
+            except Exception as error:  # noqa: BLE001 - a bug of ours must still answer the client
+                response = reply.failed(
+                    self._bug(error, job), course.result, course.outputs, job.store
+                )
+            course.timeline.reach("worker_completed")
+            if not response.cached_result:
+                reply.add_metadata(response, course.result, course.timeline)
+            if course.is_cacheable:
+                self._keep(job, response)
+            self._record(job, course, response)
+            job.execution.finish(response)
+
+    def _run(self, job: Job, course: _Course) -> re.ExecuteResponse:
+        if not job.skip_cache_lookup and not job.action.do_not_cache:
+            job.execution.enter(re.ExecutionStage.CACHE_CHECK)
+            known = self._results.get(job.instance_name, job.store.function, job.digest)
+            if known is not None:
+                course.mode = "cache"
+                self._tell_route(job, Route(mode="cache", reason="the action cache has a result"))
+                return re.ExecuteResponse(
+                    result=re.ActionResult.FromString(known), cached_result=True
+                )
+        action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
+        chosen = route(action, self._config, self._index)
+        course.mode = chosen.mode
+        self._tell_route(job, chosen)
+        job.execution.token.check()
+        job.execution.enter(re.ExecutionStage.EXECUTING)
+        way = self._run_on_worker if chosen.mode == "worker" else self._run_once
+        course.result = way(job, action, chosen, course)
+        response = reply.completed(course.result, course.outputs, action, job.inline)
+        course.is_cacheable = reply.is_cacheable(response) and not action.do_not_cache
+        return response
+
+    def _run_on_worker(
+        self, job: Job, action: ResolvedAction, chosen: Route, course: _Course
+    ) -> RunResult:
+        return self.persistent.run(
+            action,
+            chosen,
+            operation=job.operation,
+            timeline=course.timeline,
+            token=job.execution.token,
+            collect=lambda root: self._collect(root, action, course),
+        )
+
+    def _run_once(
+        self, job: Job, action: ResolvedAction, _chosen: Route, course: _Course
+    ) -> RunResult:
+        root = self._folder / f"action-{next(self._numbers)}"
+        root.mkdir()
+        course.afterwards.callback(staging.remove, str(root))
+        course.timeline.reach("input_fetch_start")
+        staging.StagedRoot(str(root)).stage(action.root, output_parents(action), action.store)
+        course.timeline.reach("input_fetch_completed")
+        course.timeline.reach("execution_start")
+        result = one_shot.run(
+            action.command,
+            str(root),
+            spawner=self._spawner,
+            deadline=time.monotonic() + action.timeout,
+            token=job.execution.token,
+            max_output_bytes=self._config.max_output_bytes,
+        )
+        course.timeline.reach("execution_completed")
+        course.result = result
+        self._collect(str(root), action, course)
+        return result
+
+    def _collect(self, root: str, action: ResolvedAction, course: _Course) -> None:
+        course.timeline.reach("output_upload_start")
+        course.outputs = collect(root, action.command, action.store)
+        course.timeline.reach("output_upload_completed")
+
+    def _keep(self, job: Job, response: re.ExecuteResponse) -> None:
+        """Puts the result, metadata included, into the action cache; a full disk loses only that."""
+        with contextlib.suppress(RequestError):
+            self._results.put(
+                job.instance_name,
+                job.store.function,
+                job.digest,
+                response.result.SerializeToString(),
+            )
+
+    def _tell_route(self, job: Job, chosen: Route) -> None:
+        key = chosen.key
+        self._log.append(
+            ActionRouted(
+                action=str(job.digest),
+                operation=job.operation,
+                mnemonic=job.metadata.action_mnemonic,
+                target=job.metadata.target_id,
+                invocation=job.metadata.tool_invocation_id,
+                mode=chosen.mode,
+                reason=chosen.reason,
+                key=key.digest if key is not None else None,
+                key_components=key.components if key is not None else (),
+            )
+        )
+
+    def _record(self, job: Job, course: _Course, response: re.ExecuteResponse) -> None:
+        result = course.result
+        files = course.outputs.files
+        if response.cached_result:
+            files = [
+                FileRecord(each.path, f"{each.digest.hash}/{each.digest.size_bytes}")
+                for each in response.result.output_files
+            ]
+        self._log.append(
+            ActionCompleted(
+                action=str(job.digest),
+                operation=job.operation,
+                mode=course.mode,
+                worker=result.worker if result is not None else None,
+                reused=result.is_reused if result is not None else False,
+                exit_code=_exit_code(result, response),
+                cached=response.cached_result,
+                seconds=time.monotonic() - course.began,
+                outputs=tuple(files),
+                status=Code(response.status.code).name,
+                message=response.status.message,
+            )
+        )
+
+    def _told(self, error: OSError, job: Job) -> RequestError:
+        """What a failing file system means to the client."""
+        what = _FULL.get(error.errno or 0)
+        if what is not None:
+            return resource_exhausted(f"{what}: {error}")
+        if error.errno in _TOO_LONG:
+            return invalid_argument(f"a path of the action is too long for this system: {error}")
+        return self._bug(error, job)
+
+    def _bug(self, error: Exception, job: Job) -> RequestError:
+        detail = "".join(traceback.format_exception(error))
+        self._log.append(InternalError(where=f"execution of action {job.digest}", detail=detail))
+        return RequestError(Code.INTERNAL, f"internal error while executing: {error!r}")
+
+
+def _exit_code(result: RunResult | None, response: re.ExecuteResponse) -> int | None:
+    if response.cached_result:
+        return response.result.exit_code
+    return None if result is None or result.timed_out else result.exit_code

@@ -1,0 +1,258 @@
+"""The server's end of one running spawner program: its socket, its status pipes, its death.
+
+Below `processes`, which is what everybody else uses. Knows how messages travel, not what they are
+for; the messages themselves are documented in `spawner`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import marshal
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rpw_fixture.errors import RpwError
+from rpw_fixture.execution import process_tree
+
+_PROGRAM = str(Path(__file__).with_name("spawner.py"))
+_CLOSE_TIMEOUT = 15.0  # seconds; the spawner itself gives up after 10
+_RECORD_LIMIT = 1 << 16
+
+
+class StartError(RpwError):
+    """A process could not be started.
+
+    Args:
+        code: the errno, as in the module `errno`.
+        message: names the program and what is wrong with it.
+        stage: what failed: ``executable``, ``working directory``, ``limits``, ``umask``,
+            ``setup step NAME``, ``descriptors`` or ``spawner``.
+    """
+
+    def __init__(self, code: int, message: str, *, stage: str) -> None:
+        super().__init__(message)
+        self.errno = code
+        self.message = message
+        self.stage = stage
+
+
+class SurvivorsError(RpwError):
+    """Processes could not be killed: stuck in the kernel, or running as another user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A process that runs: the tag to name it in requests, its id and its status pipe."""
+
+    tag: int
+    pid: int
+    reader: StatusReader
+
+
+class Link:
+    """One running spawner program and the socket to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        self._lock = threading.Lock()
+        self._tag_base = process_tree.new_tag_base()
+        self._starts = 0
+        try:
+            self._program = _run_program(theirs)
+        except OSError as error:
+            ours.close()
+            message = f"cannot start the spawner with {sys.executable}: {error.strerror}"
+            raise StartError(error.errno or 0, message, stage="spawner") from error
+        finally:
+            theirs.close()
+        self.pid = self._program.pid
+
+    def spawn(self, request: tuple[Any, ...], standard: Sequence[int]) -> Started | None:
+        """Start a process; None if the spawner died before it could tell.
+
+        Args:
+            request: the parts of a "spawn" message after the tag.
+            standard: the descriptors for 0, 1 and 2.
+
+        Raises:
+            StartError: nothing was started.
+        """
+        reader, writing = _status_pipe(request[0])
+        try:
+            tag = self._request_start(request, (writing, *standard))
+            record = reader.read_first() if tag is not None else None
+        except EOFError:
+            record = None
+        except BaseException:
+            reader.close()  # makes the spawner kill what it may have started
+            raise
+        if tag is not None and record and record[0] == "started":
+            return Started(tag=tag, pid=record[1], reader=reader)
+        reader.close()
+        if record:
+            raise _start_error(request, *record[1:])
+        return None
+
+    def _request_start(self, request: tuple[Any, ...], descriptors: Sequence[int]) -> int | None:
+        try:
+            with self._lock:
+                self._starts += 1
+                tag = self._tag_base + self._starts % process_tree.TAG_SPAN
+                sent = self._transmit(("spawn", tag, *request), descriptors)
+        except OSError as error:
+            message = f"cannot hand {os.fsdecode(request[0])} to the spawner: {error.strerror}"
+            raise StartError(error.errno or 0, message, stage="descriptors") from error
+        finally:
+            os.close(descriptors[0])
+        return tag if sent else None
+
+    def send(self, message: tuple[Any, ...]) -> None:
+        """Send a request without descriptors; lost if the spawner is, as then nothing runs."""
+        with self._lock:
+            self._transmit(message, ())
+
+    def _transmit(self, message: tuple[Any, ...], descriptors: Sequence[int]) -> bool:
+        if self._socket.fileno() < 0:
+            return False
+        body = marshal.dumps(message)
+        data = memoryview(len(body).to_bytes(4, "little") + body)
+        try:
+            sent = socket.send_fds(self._socket, [data], descriptors)
+            self._socket.sendall(data[sent:])
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let the spawner kill everything and exit.
+
+        Raises:
+            SurvivorsError: it could not kill everything.
+        """
+        with self._lock, contextlib.suppress(OSError):  # it may be dead already
+            self._socket.shutdown(socket.SHUT_WR)
+        _wait_readable(self._socket.fileno(), time.monotonic() + _CLOSE_TIMEOUT)
+        if not self.bury():
+            raise SurvivorsError(
+                "processes could not be killed within 10 s; look for processes of another user "
+                "or in uninterruptible sleep (ps -eo pid,user,stat,args)"
+            )
+
+    def bury(self) -> bool:
+        """Make sure that the program is dead and nothing it started is left; False if some is."""
+        with self._lock:
+            if self._socket.fileno() < 0:
+                return True
+            farewell = _last_byte(self._socket)
+            self._socket.close()
+            if not farewell:
+                self._program.kill()
+            self._program.wait()
+            return farewell == b"." or not process_tree.purge(
+                self._tag_base, timeout=_CLOSE_TIMEOUT
+            )
+
+
+@dataclass(slots=True)
+class StatusReader:
+    """The read end of a status pipe."""
+
+    descriptor: int
+    _buffer: bytearray = field(default_factory=bytearray)
+
+    def read(self) -> tuple[Any, ...] | None:
+        """Return the next record, None if there is none yet; EOFError if there will be none."""
+        if (record := self._next_record()) is not None:
+            return record
+        try:
+            data = os.read(self.descriptor, _RECORD_LIMIT)
+        except BlockingIOError:
+            return None
+        if not data:
+            raise EOFError
+        self._buffer += data
+        return self._next_record()
+
+    def read_first(self) -> tuple[Any, ...]:
+        """Wait for the first record."""
+        while (record := self.read()) is None:
+            self.wait(None)
+        return record
+
+    def wait(self, deadline: float | None) -> bool:
+        """Wait for data or the end; False if closed, or once ``deadline`` (monotonic) is over."""
+        return _wait_readable(self.descriptor, deadline)
+
+    def close(self) -> None:
+        """Close the descriptor, once."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def _next_record(self) -> tuple[Any, ...] | None:
+        size = int.from_bytes(self._buffer[:4], "little")
+        if len(self._buffer) < 4 + max(size, 1):
+            return None
+        record: tuple[Any, ...] = marshal.loads(self._buffer[4 : 4 + size])  # noqa: S302 - spawner's
+        del self._buffer[: 4 + size]
+        return record
+
+
+def _run_program(control: socket.socket) -> subprocess.Popen[bytes]:
+    # Own session: Ctrl-C at the terminal is for the server, which then closes us in order.
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", _PROGRAM, str(control.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=(control.fileno(),),
+        start_new_session=True,
+    )
+
+
+def _last_byte(control: socket.socket) -> bytes:
+    try:
+        return control.recv(1, socket.MSG_DONTWAIT)
+    except OSError:  # nothing sent: it does not respond, or it died over unread requests
+        return b""
+
+
+def _status_pipe(executable: bytes) -> tuple[StatusReader, int]:
+    try:
+        reading, writing = os.pipe()
+    except OSError as error:
+        message = f"cannot start {os.fsdecode(executable)}: {error.strerror}"
+        raise StartError(error.errno or 0, message, stage="descriptors") from error
+    os.set_blocking(reading, False)
+    return StatusReader(reading), writing
+
+
+def _wait_readable(descriptor: int, deadline: float | None) -> bool:
+    remaining = None if deadline is None else (deadline - time.monotonic()) * 1000
+    if descriptor < 0 or (remaining is not None and remaining <= 0):
+        return False
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    poller.poll(remaining)
+    return True
+
+
+def _start_error(request: tuple[Any, ...], code: int, text: str, stage: str) -> StartError:
+    executable, cwd = os.fsdecode(request[0]), os.fsdecode(request[3])
+    if stage == "working directory":
+        text = f"working directory {cwd}: {text}"
+    elif stage != "executable":
+        text = f"{stage}: {text}"
+    elif code == errno.ENOENT and os.path.lexists(executable):
+        text += " (the file is there, its interpreter is not: see its #! line or ELF loader)"
+    return StartError(code, f"cannot start {executable}: {text}", stage=stage)

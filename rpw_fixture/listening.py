@@ -1,0 +1,214 @@
+"""How a server is reached: its address, TLS, the token, and gRPC's own settings."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+
+from rpw_fixture.config import Config
+from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
+from rpw_fixture.services._base import Call, Handler
+from rpw_fixture.wire.protos import Method
+
+#: The longest path of a Unix socket, bytes.
+_MAX_SOCKET_PATH = 107
+_HEALTH_PREFIX = "/grpc.health.v1.Health/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """An address to listen on, checked before anything is started.
+
+    Attributes:
+        host: name or address; for a Unix socket ``unix``.
+        port: 0 picks one; for a Unix socket unused.
+        path: of the Unix socket, else empty.
+        credentials: for TLS, else None.
+        token: every call but health checks must carry it as bearer token; empty for none.
+        max_message_bytes: of one gRPC message.
+    """
+
+    host: str
+    port: int
+    path: str
+    credentials: grpc.ServerCredentials | None
+    token: str
+    max_message_bytes: int
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """The listener that ``config`` asks for.
+
+        Raises:
+            ConfigError: for an address that is none, or one that others can reach without
+                ``--allow-remote`` and TLS or a token: this server runs whatever it is sent.
+        """
+        host, port, path = _parse(config.listen)
+        credentials = _credentials(config)
+        token = _read(config.auth_token_file, "--auth-token-file").decode().strip()
+        if config.auth_token_file is not None and not token:
+            raise ConfigError(f"--auth-token-file {config.auth_token_file}: the file is empty")
+        if not path and not _is_loopback(host):
+            _require_protection(config, host, is_protected=bool(credentials or token))
+        return cls(
+            host=host,
+            port=port,
+            path=path,
+            credentials=credentials,
+            token=token,
+            max_message_bytes=config.max_message_bytes,
+        )
+
+    @property
+    def options(self) -> Sequence[tuple[str, int]]:
+        """Options of the gRPC server.
+
+        A second server on the same port must fail instead of getting half of the calls, and clients
+        that ping often, as Bazel does with keepalive, must not be told to go away.
+        """
+        return (
+            ("grpc.so_reuseport", 0),
+            ("grpc.http2.max_ping_strikes", 0),
+            ("grpc.max_receive_message_length", self.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+        )
+
+    def bind(self, server: grpc.Server) -> str:
+        """Has ``server`` listen here; the address as clients write it, without a scheme.
+
+        Raises:
+            EnvironmentLacksError: when the address is in use or not this machine's.
+        """
+        target = f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+        try:
+            if self.credentials is not None:
+                port = server.add_secure_port(target, self.credentials)
+            else:
+                port = server.add_insecure_port(target)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise EnvironmentLacksError(
+                f"can't listen on {target}: the address is in use or not of this machine; "
+                "port 0 picks a free one"
+            )
+        return target if self.path else f"{self.host}:{port}"
+
+    @property
+    def scheme(self) -> str:
+        """``grpcs`` with TLS, ``grpc`` without."""
+        return "grpc" if self.credentials is None else "grpcs"
+
+    def guard(self, method: Method, handler: Handler) -> Handler:
+        """An interceptor that refuses calls without the token."""
+        if not self.token or method.path.startswith(_HEALTH_PREFIX):
+            return handler
+        expected = f"Bearer {self.token}".encode()
+
+        def guarded(request: Any, call: Call) -> Any:
+            metadata = dict(call.context.invocation_metadata())
+            given = str(metadata.get("authorization", "")).encode()
+            if not hmac.compare_digest(given, expected):
+                raise RequestError(
+                    Code.UNAUTHENTICATED,
+                    "the call carries no valid token; send the metadata 'authorization: Bearer …' "
+                    "(Bazel: --remote_header=authorization='Bearer …')",
+                )
+            return handler(request, call)
+
+        return guarded
+
+
+class Activity:
+    """Knows for how long nothing was asked of a server."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = 0
+        self._last = time.monotonic()
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last call ended; 0 while one is open."""
+        with self._lock:
+            return 0.0 if self._open else time.monotonic() - self._last
+
+    def interceptor(self, _method: Method, handler: Handler) -> Handler:
+        """Counts each call from its beginning until gRPC says that it is over."""
+
+        def counted(request: Any, call: Call) -> Any:
+            with self._lock:
+                self._open += 1
+            if not call.context.add_callback(self._end):
+                self._end()
+            return handler(request, call)
+
+        return counted
+
+    def _end(self) -> None:
+        with self._lock:
+            self._open -= 1
+            self._last = time.monotonic()
+
+
+def _parse(address: str) -> tuple[str, int, str]:
+    if address.startswith("unix:"):
+        path = str(Path(address.removeprefix("unix:").removeprefix("//")).absolute())
+        if len(path.encode()) > _MAX_SOCKET_PATH:
+            raise ConfigError(
+                f"--listen {address}: a socket's path may have {_MAX_SOCKET_PATH} bytes at most"
+            )
+        return "unix", 0, path
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise ConfigError(f"--listen {address!r} is neither HOST:PORT nor unix:PATH")
+    return host, int(port), ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _require_protection(config: Config, host: str, *, is_protected: bool) -> None:
+    if not config.allow_remote:
+        raise ConfigError(
+            f"--listen {config.listen}: {host} is not a loopback address, and whoever reaches this "
+            "server can run any command; if that is meant, add --allow-remote"
+        )
+    if not is_protected:
+        raise ConfigError(
+            "--allow-remote needs TLS client certificates, TLS or a token as well: "
+            "--tls-cert and --tls-key, or --auth-token-file"
+        )
+
+
+def _credentials(config: Config) -> grpc.ServerCredentials | None:
+    if config.tls_cert is None:
+        return None
+    pair = (_read(config.tls_key, "--tls-key"), _read(config.tls_cert, "--tls-cert"))
+    client_ca = _read(config.tls_client_ca, "--tls-client-ca") or None
+    return grpc.ssl_server_credentials(
+        [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
+    )
+
+
+def _read(path: str | None, flag: str) -> bytes:
+    if path is None:
+        return b""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{flag} {path}: {error.strerror}") from None

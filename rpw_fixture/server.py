@@ -1,0 +1,229 @@
+"""The composition root: builds the parts of a server from its config, starts and stops them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from rpw_fixture.config import Config
+from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.events import EventLog, JsonLines
+from rpw_fixture.execution import staging, workspace
+from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.execution.resolve import Resolver
+from rpw_fixture.execution.runner import ActionRunner
+from rpw_fixture.execution.scheduler import Scheduler
+from rpw_fixture.listening import Activity, Listener
+from rpw_fixture.services._base import Service, handler_of
+from rpw_fixture.services.action_cache import ActionCacheService
+from rpw_fixture.services.bytestream import ByteStreamService
+from rpw_fixture.services.capabilities import CapabilitiesService
+from rpw_fixture.services.cas import CasService
+from rpw_fixture.services.execution import ExecutionService
+from rpw_fixture.services.health import HealthService
+from rpw_fixture.services.operations import OperationsService
+from rpw_fixture.storage.action_cache import ActionCache
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.wire import globs
+from rpw_fixture.wire.digests import DigestFunctions
+from rpw_fixture.workers.lifecycle import Retirement
+
+#: How long killed workers may take to be gone, seconds.
+_PATIENCE = 10.0
+
+
+class Server(Endpoint):
+    """An REAPI server with persistent workers.
+
+    It listens from `start` (or entering a ``with`` block) until `stop`.
+
+    Args:
+        config: all settings; the default ones when not given.
+        settings: single settings, by the names of `Config`, on top of it.
+
+    Raises:
+        ConfigError: for settings that can't be used.
+    """
+
+    def __init__(self, config: Config | None = None, **settings: Any) -> None:
+        config = (config or Config()).replace(**settings)
+        super().__init__(config, EventLog())
+        self._functions = DigestFunctions(config.digest_functions)
+        self._listener = Listener.of(config)
+        self._lock = threading.Lock()
+        self._parts: _Parts | None = None
+
+    def start(self) -> Self:
+        """Starts to listen; returns itself.
+
+        Raises:
+            EnvironmentLacksError: when the address can't be had, or a folder can't be used.
+        """
+        with self._lock:
+            if self._parts is None:
+                self._parts = _Parts(self.config, self._functions, self._listener, self.events)
+                self._reach(self._listener.scheme, self._parts.address)
+        return self
+
+    def stop(self, grace: float | None = None) -> None:
+        """Takes no more calls, lets running actions end, and removes every trace.
+
+        Args:
+            grace: seconds running actions get; the config's when not given.
+        """
+        with self._lock:
+            parts, self._parts = self._parts, None
+        if parts is not None:
+            self.close_client()
+            parts.stop(self.config.shutdown_grace if grace is None else grace)
+
+    def reset(self) -> None:
+        """Forgets everything: workers, blobs, results, operations and events. The address stays."""
+        parts = self._parts
+        if parts is not None:
+            parts.reset()
+        self.events.clear()
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long nothing was asked of it."""
+        return self._parts.idle_seconds if self._parts is not None else 0.0
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _Parts:
+    """All that exists while a server runs."""
+
+    def __init__(
+        self,
+        config: Config,
+        functions: DigestFunctions,
+        listener: Listener,
+        log: EventLog,
+    ) -> None:
+        self._undo = contextlib.ExitStack()
+        with contextlib.ExitStack() as undo:
+            if config.events is not None:
+                sink = JsonLines(config.events)
+                undo.callback(sink.close)
+                undo.callback(log.remove_sink, sink)
+                log.add_sink(sink)
+            folder = workspace.create()
+            undo.callback(staging.remove, str(folder))
+            self._build(config, functions, log, folder, undo)
+            self._serve(config, listener, log, undo)
+            self._undo = undo.pop_all()
+
+    def _build(
+        self,
+        config: Config,
+        functions: DigestFunctions,
+        log: EventLog,
+        folder: Path,
+        undo: contextlib.ExitStack,
+    ) -> None:
+        root = Path(config.root) if config.root is not None else None
+        self._cas = Cas(
+            functions,
+            folder=(root or folder) / "cas",
+            memory_bytes=config.cas_memory_bytes,
+            spill_threshold=config.cas_spill_threshold,
+            max_bytes=config.cas_max_bytes,
+            durable=root is not None,
+        )
+        undo.callback(self._cas.close)
+        self._cache = ActionCache(root / "ac" if root is not None else None)
+        undo.callback(self._cache.close)
+        results = CompleteResults(self._cache, self._cas, is_checked=config.check_action_cache)
+        self._resolver = Resolver(config)
+        self._index = InputIndex(globs.matcher(config.tool_inputs))
+        self._spawner = Spawner()
+        undo.callback(self._spawner.close)
+        work = folder / "work"
+        work.mkdir()
+        self._runner = ActionRunner(
+            config=config,
+            log=log,
+            resolver=self._resolver,
+            index=self._index,
+            spawner=self._spawner,
+            folder=work,
+            results=results,
+        )
+        undo.callback(self._runner.persistent.pool.close)
+        self._scheduler = Scheduler(
+            self._runner.run, jobs=config.jobs, grace=config.operation_grace
+        )
+        self._bytestream = ByteStreamService(config, self._cas)
+        self._services: list[Service] = [
+            CapabilitiesService(config, functions),
+            CasService(config, self._cas),
+            self._bytestream,
+            ActionCacheService(self._cas, results),
+            ExecutionService(self._cas, self._resolver, self._scheduler),
+            OperationsService(self._scheduler),
+        ]
+        self._health = HealthService(service.name for service in self._services)
+        self._services.append(self._health)
+
+    def _serve(
+        self,
+        config: Config,
+        listener: Listener,
+        log: EventLog,
+        undo: contextlib.ExitStack,
+    ) -> None:
+        self._activity = Activity()
+        threads = ThreadPoolExecutor(config.threads, thread_name_prefix="rpw-call")
+        undo.callback(threads.shutdown)
+        around = (self._activity.interceptor, listener.guard)
+        self._grpc = grpc.server(
+            threads,
+            handlers=[
+                handler_of(service, events=log, interceptors=around) for service in self._services
+            ],
+            options=listener.options,
+        )
+        undo.callback(lambda: self._grpc.stop(0).wait())
+        self.address = listener.bind(self._grpc)
+        self._grpc.start()
+
+    @property
+    def idle_seconds(self) -> float:
+        return self._activity.idle_seconds
+
+    def reset(self) -> None:
+        self._scheduler.clear()
+        self._bytestream.clear()
+        self._cache.clear()
+        self._cas.clear()
+        self._resolver.clear()
+        self._index.clear()
+        pool = self._runner.persistent.pool
+        pool.retire_idle(Retirement.RESET)
+        pool.wait_until_empty(_PATIENCE)
+
+    def stop(self, grace: float) -> None:
+        self._health.stop_serving()
+        stopped = self._grpc.stop(grace)
+        self._scheduler.close(grace)
+        stopped.wait()
+        self._undo.close()

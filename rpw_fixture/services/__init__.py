@@ -1,0 +1,1 @@
+"""One module per gRPC service: translate, validate, delegate. No policy and no state of their own."""

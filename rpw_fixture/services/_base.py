@@ -1,0 +1,203 @@
+"""What all gRPC services share: how methods become handlers, and errors become statuses.
+
+A service is a class with one method for each RPC:
+
+    class OperationsService(Service):
+        name = "google.longrunning.Operations"
+
+        @rpc("GetOperation")
+        def get_operation(
+            self, request: longrunning.GetOperationRequest, call: Call
+        ) -> longrunning.Operation:
+            ...
+
+    server.add_generic_rpc_handlers([handler_of(service, events=log) for service in services])
+
+- A method gets the decoded request, or for streams an iterator of them, and the `Call`. It returns
+  the response, or an iterator of them. Which side streams is the protocol's to know.
+- A response may be bytes, the encoded message. With ``@rpc(..., decoded=False)`` requests are bytes
+  too. Both are for methods where copies or message objects cost too much.
+- It raises `RequestError` for every status but OK. A client that went away surfaces as
+  `grpc.RpcError` while requests are read; let it pass. Anything else that is raised is a bug of
+  this server: the client sees INTERNAL, never UNKNOWN (clients retry that until the bug hides),
+  and an `InternalError` event is recorded.
+- An interceptor gets the protocol's `Method` and the handler once, as the server is built, and
+  returns the handler to use instead: it sees every request and response (or iterates over them),
+  and may raise what a handler may raise. Without interceptors nothing is added to a call.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NoReturn, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from rpw_fixture.errors import Code, RequestError, invalid_argument
+from rpw_fixture.events import EventLog, InternalError
+from rpw_fixture.wire.protos import Method, methods
+from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.statuses import status_of
+
+#: Takes a request (or an iterator of them) and the call, gives a response (or an iterator of them).
+Handler = Callable[[Any, "Call"], Any]
+#: Gives the handler to use instead of the one it is given.
+Interceptor = Callable[[Method, Handler], Handler]
+
+REQUEST_METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin"
+_DETAILS_KEY = "grpc-status-details-bin"
+_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
+# Clients accept 8 KiB of trailers by default (HTTP/2 header lists in grpc-java and grpc core), and
+# details travel in base64. A client uploads what is named and is told the rest the next time.
+_MOST_VIOLATIONS = 40
+_LONGEST_MESSAGE = 1024
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Call:
+    """One call while it is served.
+
+    Attributes:
+        context: gRPC's own object for it.
+        method: which RPC it is.
+    """
+
+    __slots__ = ("_request_metadata", "context", "method")
+
+    def __init__(self, context: grpc.ServicerContext, method: Method) -> None:
+        self.context = context
+        self.method = method
+        self._request_metadata: re.RequestMetadata | None = None
+
+    @property
+    def request_metadata(self) -> re.RequestMetadata:
+        """What the client says of itself and its build; empty when it says nothing readable."""
+        if self._request_metadata is None:
+            self._request_metadata = _request_metadata(self.context)
+        return self._request_metadata
+
+
+class Service:
+    """Base of all services; ``name`` is the protocol's full name of the service."""
+
+    name: ClassVar[str]
+
+
+def rpc(name: str, *, decoded: bool = True) -> Callable[[_F], _F]:
+    """Marks a method of a `Service` as the implementation of the RPC ``name``.
+
+    Args:
+        decoded: requests are message objects, not bytes.
+    """
+
+    def mark(function: _F) -> _F:
+        function.__rpc__ = (name, decoded)  # type: ignore[attr-defined]  # functions take attributes
+        return function
+
+    return mark
+
+
+def handler_of(
+    service: Service, *, events: EventLog, interceptors: Sequence[Interceptor] = ()
+) -> grpc.GenericRpcHandler:
+    """A service as gRPC wants it.
+
+    Args:
+        events: where internal errors are recorded.
+        interceptors: put around every handler; the first one is the outermost.
+    """
+    known = methods(service.name)
+    handlers = {}
+    for function in _rpcs_of(service):
+        name, decoded = function.__rpc__
+        method = known[name]
+        handler: Handler = function
+        for interceptor in reversed(interceptors):
+            handler = interceptor(method, handler)
+        handlers[name] = _Endpoint(method, handler, decoded=decoded, events=events).as_grpc()
+    return grpc.method_handlers_generic_handler(service.name, handlers)
+
+
+class _Endpoint:
+    """One RPC between gRPC, which moves bytes, and a handler, which raises `RequestError`."""
+
+    def __init__(
+        self, method: Method, handler: Handler, *, decoded: bool, events: EventLog
+    ) -> None:
+        self._method = method
+        self._handler = handler
+        self._events = events
+        self._parse = method.request_class.FromString
+        self._decode = self._decoded if decoded else _as_is
+
+    def as_grpc(self) -> grpc.RpcMethodHandler[Any, Any]:
+        """The handler with as many streams as the protocol says, taking and giving bytes."""
+        method = self._method
+        serve = self._stream if method.server_streaming else self._unary
+        make = {
+            (False, False): grpc.unary_unary_rpc_method_handler,
+            (False, True): grpc.unary_stream_rpc_method_handler,
+            (True, False): grpc.stream_unary_rpc_method_handler,
+            (True, True): grpc.stream_stream_rpc_method_handler,
+        }[method.client_streaming, method.server_streaming]
+        return make(serve, None, None)
+
+    def _unary(self, raw: Any, context: grpc.ServicerContext) -> bytes:
+        try:
+            return _encoded(self._handler(self._request(raw), Call(context, self._method)))
+        except Exception as error:  # noqa: BLE001 - every error becomes a status here
+            self._fail(error, context)
+
+    def _stream(self, raw: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+        try:
+            for response in self._handler(self._request(raw), Call(context, self._method)):
+                yield _encoded(response)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(error, context)
+
+    def _request(self, raw: Any) -> Any:
+        return map(self._decode, raw) if self._method.client_streaming else self._decode(raw)
+
+    def _decoded(self, raw: bytes) -> Message:
+        try:
+            return self._parse(raw)
+        except DecodeError as error:
+            name = self._method.request_class.DESCRIPTOR.full_name
+            raise invalid_argument(f"the request is no {name}: {error}") from None
+
+    def _fail(self, error: Exception, context: grpc.ServicerContext) -> NoReturn:
+        if isinstance(error, grpc.RpcError):
+            raise error  # the client went away; gRPC knows its own error again
+        if not isinstance(error, RequestError):
+            detail = "".join(traceback.format_exception(error))
+            self._events.append(InternalError(where=self._method.path, detail=detail))
+            error = RequestError(Code.INTERNAL, f"internal error in {self._method.path}: {error!r}")
+        if error.missing:
+            status = status_of(error, most_violations=_MOST_VIOLATIONS)
+            context.set_trailing_metadata(((_DETAILS_KEY, status.SerializeToString()),))
+        context.abort(_STATUS_CODES[error.code], error.message[:_LONGEST_MESSAGE])
+
+
+def _rpcs_of(service: Service) -> list[Any]:
+    members = (getattr(service, name) for name in dir(type(service)) if not name.startswith("__"))
+    return [member for member in members if hasattr(member, "__rpc__")]
+
+
+def _as_is(raw: bytes) -> bytes:
+    return raw
+
+
+def _encoded(response: Message | bytes) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
+
+
+def _request_metadata(context: grpc.ServicerContext) -> re.RequestMetadata:
+    for key, value in context.invocation_metadata():
+        if key == REQUEST_METADATA_KEY and isinstance(value, bytes):
+            try:
+                return re.RequestMetadata.FromString(value)
+            except DecodeError:
+                break  # it only informs; no call may fail for it
+    return re.RequestMetadata()

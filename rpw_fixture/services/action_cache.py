@@ -1,0 +1,133 @@
+"""The ActionCache service: results of actions, given out only while their blobs are there.
+
+Completeness is decided in storage/completeness.py; here requests are checked, and what the client
+wants inline is put in.
+"""
+
+from __future__ import annotations
+
+from rpw_fixture.errors import RequestError, invalid_argument, not_found
+from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.wire.protos import remote_execution as re
+
+#: Most bytes put inline into one response, so that it stays below the 4 MiB that clients receive.
+_INLINE_BYTES = 1 << 20
+#: Who made a result whose uploader does not say; Buck2 rejects results without metadata.
+_UNKNOWN_WORKER = "uploaded"
+
+
+class ActionCacheService(Service):
+    """build.bazel.remote.execution.v2.ActionCache."""
+
+    name = "build.bazel.remote.execution.v2.ActionCache"
+
+    def __init__(self, cas: Cas, results: CompleteResults) -> None:
+        self._cas = cas
+        self._results = results
+
+    @rpc("GetActionResult")
+    def get_action_result(self, request: re.GetActionResultRequest, _call: Call) -> bytes:
+        """The encoded ActionResult; NOT_FOUND when there is none, or blobs of it are missing."""
+        function, action = self._action(request.digest_function, request.action_digest)
+        encoded = self._results.get(request.instance_name, function, action)
+        if encoded is None:
+            raise not_found(f"no result of action {action} whose blobs are all in the CAS")
+        if request.inline_stdout or request.inline_stderr or request.inline_output_files:
+            result = re.ActionResult.FromString(encoded)
+            inline(result, request, self._cas.store(function))
+            return result.SerializeToString()
+        return encoded
+
+    @rpc("UpdateActionResult")
+    def update_action_result(self, request: re.UpdateActionResultRequest, _call: Call) -> bytes:
+        """Keeps a result; the one kept. Neither the action nor its blobs need to be there."""
+        function, action = self._action(request.digest_function, request.action_digest)
+        if not request.HasField("action_result"):
+            raise invalid_argument("action_result is required")
+        result = request.action_result
+        check_result(result, function)
+        if not result.execution_metadata.worker:
+            result.execution_metadata.worker = _UNKNOWN_WORKER
+        encoded = result.SerializeToString()
+        self._results.put(request.instance_name, function, action, encoded)
+        return encoded
+
+    def _action(self, number: int, message: re.Digest) -> tuple[DigestFunction, Digest]:
+        function = self._cas.functions.of_request(number, message.hash)
+        return function, function.validate(message, what="action_digest")
+
+
+def inline(result: re.ActionResult, wanted: re.GetActionResultRequest, store: BlobStore) -> None:
+    """Puts content beside its digest where the client wants that, as far as a response has room.
+
+    Args:
+        wanted: says what; a path in inline_output_files must be equal to that of the output.
+    """
+    room = _INLINE_BYTES
+    if wanted.inline_stdout and not result.stdout_raw:
+        result.stdout_raw = _content(store, result.stdout_digest, room)
+        room -= len(result.stdout_raw)
+    if wanted.inline_stderr and not result.stderr_raw:
+        result.stderr_raw = _content(store, result.stderr_digest, room)
+        room -= len(result.stderr_raw)
+    paths = frozenset(wanted.inline_output_files)
+    for file in result.output_files:
+        if file.path in paths and not file.contents:
+            file.contents = _content(store, file.digest, room)
+            room -= len(file.contents)
+
+
+def check_result(result: re.ActionResult, function: DigestFunction) -> None:
+    """Refuses a result that no client could use.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT naming the path or digest, and what is wrong with it.
+    """
+    for file in result.output_files:
+        _check_path(file.path, "output file")
+        _check_digest(file.digest, function, f"digest of output file {file.path!r}")
+    for directory in result.output_directories:
+        if directory.path:  # an empty one is the working directory itself
+            _check_path(directory.path, "output directory")
+        _check_directory(directory, function)
+    links = (result.output_symlinks, result.output_file_symlinks, result.output_directory_symlinks)
+    for link in (each for group in links for each in group):
+        _check_path(link.path, "output symlink")
+        if not link.target:
+            raise invalid_argument(f"output symlink {link.path!r} has no target")
+    for name in ("stdout_digest", "stderr_digest"):
+        if result.HasField(name) and getattr(result, name).hash:
+            _check_digest(getattr(result, name), function, name)
+
+
+def _check_directory(directory: re.OutputDirectory, function: DigestFunction) -> None:
+    what = f"of output directory {directory.path!r}"
+    fields = [name for name in ("tree_digest", "root_directory_digest") if directory.HasField(name)]
+    if not fields:
+        raise invalid_argument(f"neither tree_digest nor root_directory_digest {what}")
+    for name in fields:
+        _check_digest(getattr(directory, name), function, f"{name} {what}")
+
+
+def _check_path(path: str, what: str) -> None:
+    if not path or path.startswith("/") or "\0" in path:
+        raise invalid_argument(f"path {path!r} of {what} is empty, absolute or holds a NUL")
+
+
+def _check_digest(message: re.Digest, function: DigestFunction, what: str) -> None:
+    if not message.hash:
+        raise invalid_argument(f"{what} is missing")
+    function.validate(message, what=what)
+
+
+def _content(store: BlobStore, message: re.Digest, room: int) -> bytes:
+    if not 0 < message.size_bytes <= room:
+        return b""
+    try:
+        return store.get_or_none(store.function.validate(message)) or b""
+    except RequestError:  # kept by a server without the check; the client will ask for the blob
+        return b""

@@ -1,0 +1,91 @@
+"""The Capabilities service: what this server can do, built once.
+
+Every limit announced here is kept elsewhere; this is the only place that tells clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rpw_fixture.config import Config
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.wire.chunking import AVERAGE_BYTES, SEED
+from rpw_fixture.wire.compression import available
+from rpw_fixture.wire.digests import DigestFunctions
+from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import semver
+
+#: Most bytes of blobs in one batch. Clients fill a batch exactly up to it, and their gRPC receives
+#: 4 MiB a message by default. Digests and lengths take some 80 bytes a blob, so messages of 3 MiB
+#: of blobs stay below that down to blobs of 300 bytes.
+BATCH_BYTES = 3 << 20
+#: Bazel refuses a priority outside the ranges announced, so announce all there are.
+_PRIORITIES = re.PriorityCapabilities.PriorityRange(
+    min_priority=-(1 << 31), max_priority=(1 << 31) - 1
+)
+
+
+class CapabilitiesService(Service):
+    """build.bazel.remote.execution.v2.Capabilities.
+
+    Args:
+        node_properties: the node properties that outputs may ask for.
+
+    Raises:
+        ConfigError: when ``config.high_api_version`` is no version.
+    """
+
+    name = "build.bazel.remote.execution.v2.Capabilities"
+
+    def __init__(
+        self, config: Config, functions: DigestFunctions, *, node_properties: Iterable[str] = ()
+    ) -> None:
+        numbers = [function.number for function in functions.offered]
+        self._response = re.ServerCapabilities(
+            cache_capabilities=_cache(config, numbers),
+            execution_capabilities=re.ExecutionCapabilities(
+                # Old clients compare this one with their own function.
+                digest_function=numbers[0],
+                digest_functions=numbers,
+                exec_enabled=True,
+                execution_priority_capabilities=_priorities(),
+                supported_node_properties=sorted(node_properties),
+            ),
+            low_api_version=semver.SemVer(major=2, minor=0),
+            high_api_version=_version(config.high_api_version),
+        ).SerializeToString()
+
+    @rpc("GetCapabilities", decoded=False)
+    def get_capabilities(self, _request: bytes, _call: Call) -> bytes:
+        """The same for every instance name; none is unknown here."""
+        return self._response
+
+
+def _cache(config: Config, functions: list[int]) -> re.CacheCapabilities:
+    compressors = sorted(available())
+    return re.CacheCapabilities(
+        digest_functions=functions,
+        action_cache_update_capabilities=re.ActionCacheUpdateCapabilities(update_enabled=True),
+        cache_priority_capabilities=_priorities(),
+        max_batch_total_size_bytes=BATCH_BYTES,
+        symlink_absolute_path_strategy=re.SymlinkAbsolutePathStrategy.ALLOWED,
+        supported_compressors=compressors,
+        supported_batch_update_compressors=compressors,
+        max_cas_blob_size_bytes=config.max_blob_bytes,
+        split_blob_support=True,
+        splice_blob_support=True,
+        fast_cdc_2020_params=re.FastCdc2020Params(avg_chunk_size_bytes=AVERAGE_BYTES, seed=SEED),
+    )
+
+
+def _priorities() -> re.PriorityCapabilities:
+    return re.PriorityCapabilities(priorities=[_PRIORITIES])
+
+
+def _version(text: str) -> semver.SemVer:
+    parts = text.split(".")
+    if not 2 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ConfigError(f"high_api_version {text!r} is no version such as 2.12")
+    major, minor, patch = (*map(int, parts), 0)[:3]
+    return semver.SemVer(major=major, minor=minor, patch=patch)

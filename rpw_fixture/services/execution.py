@@ -1,0 +1,73 @@
+"""build.bazel.remote.execution.v2.Execution: Execute and WaitExecution."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from rpw_fixture.execution.operation import Operation
+from rpw_fixture.execution.resolve import Resolver
+from rpw_fixture.execution.scheduler import Scheduler
+from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.protos import longrunning
+from rpw_fixture.wire.protos import remote_execution as re
+
+
+class ExecutionService(Service):
+    """Accepts actions and tells how they fare.
+
+    Args:
+        cas: holds the actions.
+        resolver: decodes them.
+        scheduler: has them executed.
+    """
+
+    name = "build.bazel.remote.execution.v2.Execution"
+
+    def __init__(self, cas: Cas, resolver: Resolver, scheduler: Scheduler) -> None:
+        self._cas = cas
+        self._resolver = resolver
+        self._scheduler = scheduler
+
+    @rpc("Execute")
+    def execute(self, request: re.ExecuteRequest, call: Call) -> Iterator[longrunning.Operation]:
+        """Executes an action, unless its result is known.
+
+        A missing Action fails the call itself; all else that goes wrong is told inside the
+        operation's response.
+        """
+        digest = request.action_digest
+        function = self._cas.functions.of_request(request.digest_function, digest.hash)
+        store = self._cas.store(function)
+        checked = function.validate(digest, what="action_digest")
+        operation = self._scheduler.submit(
+            digest=checked,
+            action=self._resolver.decode_action(checked, store),
+            store=store,
+            request=request,
+            metadata=call.request_metadata,
+        )
+        return _updates(operation, call)
+
+    @rpc("WaitExecution")
+    def wait_execution(
+        self, request: re.WaitExecutionRequest, call: Call
+    ) -> Iterator[longrunning.Operation]:
+        """Tells how an operation fares, from now until it is done.
+
+        A client that went away does not cancel its action, so it can come back here.
+        """
+        return _updates(self._scheduler.find(request.name), call)
+
+
+def _updates(operation: Operation, call: Call) -> Iterator[longrunning.Operation]:
+    is_wanted = threading.Event()
+    is_wanted.set()
+
+    def leave() -> None:
+        is_wanted.clear()
+        operation.wake()
+
+    if call.context.add_callback(leave):
+        yield from operation.updates(is_wanted)

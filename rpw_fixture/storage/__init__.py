@@ -1,0 +1,1 @@
+"""Where blobs and action results are kept. No gRPC, no processes."""

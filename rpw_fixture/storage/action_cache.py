@@ -1,0 +1,182 @@
+"""The action cache: encoded results by instance name, digest function and action digest.
+
+What a result means, and whether its blobs are there, is known in completeness.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from rpw_fixture.storage.durable import DurableFolder
+from rpw_fixture.storage.files import TemporaryFiles, remove
+from rpw_fixture.storage.shelf import Blob
+from rpw_fixture.wire.digests import Digest
+
+_CHECKSUM_BYTES = 32
+
+
+class ActionKey(NamedTuple):
+    """What a result is kept under; ``function`` is the name of the digest function."""
+
+    instance: str
+    function: str
+    action: Digest
+
+    @property
+    def file_name(self) -> str:
+        """A name for its file; an instance name may hold anything."""
+        text = f"{self.function}/{self.action}/{self.instance}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(slots=True, eq=False)
+class CachedResult:
+    """An entry.
+
+    Attributes:
+        encoded: the ActionResult message, which may be of no bytes at all.
+        complete_at: the CAS's eviction count when all blobs it names were last seen to be there.
+        blobs: those blobs.
+    """
+
+    encoded: bytes
+    complete_at: int = -1
+    blobs: Sequence[Blob] = ()
+
+
+class ActionCache:
+    """Results of actions; the least recently used are dropped beyond a limit.
+
+    All methods may be called from any thread.
+
+    Args:
+        folder: where results are kept over restarts; nobody else may use it. None: in memory only.
+        max_bytes: most bytes of results in memory.
+        max_files: most results in the folder when the server starts; the oldest beyond are deleted.
+
+    Raises:
+        EnvironmentLacksError: when another server uses the folder.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, max_bytes: int = 256 << 20, max_files: int = 200_000
+    ) -> None:
+        self._entries: OrderedDict[ActionKey, CachedResult] = OrderedDict()
+        self._max_bytes = max_bytes
+        self._used = 0
+        self._lock = threading.Lock()
+        self._files = _ResultFiles(folder, max_files) if folder is not None else None
+
+    def get(self, key: ActionKey) -> CachedResult | None:
+        """The entry, which counts as used now; None when there is none."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+                return entry
+        encoded = self._files.read(key) if self._files is not None else None
+        return None if encoded is None else self._keep(key, encoded)
+
+    def put(self, key: ActionKey, encoded: bytes) -> None:
+        """Keeps an encoded ActionResult in place of what was there.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED when the disk is full; nothing changes then.
+        """
+        if self._files is not None:
+            self._files.write(key, encoded)
+        self._keep(key, encoded)
+
+    def remove(self, key: ActionKey) -> bool:
+        """Forgets an entry; whether there was one."""
+        was_there = self.get(key) is not None
+        with self._lock:
+            entry = self._entries.pop(key, None)
+            self._used -= 0 if entry is None else _cost(entry)
+        if self._files is not None:
+            self._files.delete(key)
+        return was_there
+
+    def clear(self) -> None:
+        """Forgets everything, on disk too."""
+        with self._lock:
+            self._entries.clear()
+            self._used = 0
+        if self._files is not None:
+            self._files.delete_all()
+
+    def close(self) -> None:
+        """Lets another server use the folder."""
+        if self._files is not None:
+            self._files.close()
+
+    def __len__(self) -> int:
+        """How many results are in memory."""
+        return len(self._entries)
+
+    def _keep(self, key: ActionKey, encoded: bytes) -> CachedResult:
+        entry = CachedResult(encoded)
+        with self._lock:
+            replaced = self._entries.pop(key, None)
+            self._used += _cost(entry) - (0 if replaced is None else _cost(replaced))
+            self._entries[key] = entry
+            while self._used > self._max_bytes and len(self._entries) > 1:
+                _oldest, dropped = self._entries.popitem(last=False)
+                self._used -= _cost(dropped)
+        return entry
+
+
+class _ResultFiles:
+    """One file for each result: a checksum and the message."""
+
+    def __init__(self, folder: Path, max_files: int) -> None:
+        self._durable = DurableFolder(folder)
+        self._temporary = TemporaryFiles(folder / "tmp")
+        files = self._durable.published("results")
+        for surplus in files[: max(0, len(files) - max_files)]:
+            remove(surplus.path)
+
+    def read(self, key: ActionKey) -> bytes | None:
+        path = self._path(key)
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        checksum, encoded = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+        if hashlib.sha256(encoded).digest() != checksum:  # torn when the machine went down
+            remove(str(path))
+            return None
+        return encoded
+
+    def write(self, key: ActionKey, encoded: bytes) -> None:
+        temporary = self._temporary.write(hashlib.sha256(encoded).digest() + encoded)
+        self._durable.publish(temporary, *self._name(key))
+
+    def delete(self, key: ActionKey) -> None:
+        remove(str(self._path(key)))
+
+    def delete_all(self) -> None:
+        for entry in self._durable.published("results"):
+            remove(entry.path)
+
+    def close(self) -> None:
+        self._durable.close()
+
+    def _path(self, key: ActionKey) -> Path:
+        return self._durable.folder.joinpath(*self._name(key))
+
+    @staticmethod
+    def _name(key: ActionKey) -> tuple[str, str, str]:
+        name = key.file_name
+        return "results", name[:2], name
+
+
+def _cost(entry: CachedResult) -> int:
+    # The objects around a result take about this much, which counts where results are small.
+    return len(entry.encoded) + 1000

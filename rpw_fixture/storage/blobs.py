@@ -1,0 +1,432 @@
+"""Blobs of one digest function: verified when they come in, whole when they go out.
+
+Budget, order of use and files belong to shelf.py; which functions a server has, and what survives a
+restart, to cas.py. All methods may be called from any thread; none hashes or touches the disk under
+a lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rpw_fixture.errors import BlobMissingError, RequestError, invalid_argument
+from rpw_fixture.storage.files import (
+    CHUNK_BYTES,
+    copy_all,
+    create_file,
+    read_from,
+    remove,
+    write_all,
+)
+from rpw_fixture.storage.shelf import Blob, Shelf
+from rpw_fixture.storage.writer import BlobWriter
+from rpw_fixture.wire.digests import Digest, DigestFunction
+
+if TYPE_CHECKING:
+    from rpw_fixture.wire.protos import remote_execution as re
+
+_HEX_DIGITS = b"0123456789abcdef"
+_READ = os.O_RDONLY | os.O_CLOEXEC
+# An output may be swapped for a symlink or a fifo while it is collected; neither may be followed
+# nor waited for.
+_READ_OUTPUT = _READ | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class BlobStore:
+    """Content by digest. The empty blob is always there (remote_execution.proto, Digest).
+
+    Args:
+        function: the digest function of everything in it.
+        shelf: shared with the stores of the other functions.
+        spill_threshold: blobs of this many bytes and more go to disk at once.
+        publish: makes a finished temporary file outlive the process, under the path it returns;
+            with it every blob gets a file.
+    """
+
+    def __init__(
+        self,
+        function: DigestFunction,
+        shelf: Shelf,
+        *,
+        spill_threshold: int,
+        publish: Callable[[Digest, str], str] | None = None,
+    ) -> None:
+        self.function = function
+        self.empty = function.empty
+        self.spill_threshold = spill_threshold
+        self._publish = publish
+        self._shelf = shelf
+        self._blobs = shelf.new_home()
+        self._add_empty()
+
+    # --- what is there ---
+
+    @property
+    def evictions(self) -> int:
+        """How many blobs ever disappeared. While it stays the same, what was there is there."""
+        return self._shelf.evictions
+
+    def contains(self, digest: Digest) -> bool:
+        """The blob is there; it counts as used now."""
+        return self._find(digest) is not None
+
+    def missing(self, digests: Iterable[Digest]) -> list[Digest]:
+        """Those that are not there, each once and in order; the others count as used."""
+        blobs, now = self._blobs, self._shelf.tick()
+        absent: dict[Digest, None] = {}
+        for digest in digests:
+            blob = blobs.get(digest.hash)
+            if blob is not None and blob.size == digest.size:
+                blob.touched = now
+            else:
+                absent[digest] = None
+        return list(absent)
+
+    def missing_messages(self, messages: Iterable[re.Digest]) -> list[re.Digest]:
+        """Like `missing`, for digest messages as clients sent them.
+
+        Clients ask for 10,000 at once, so one that is found is not validated: it was when it came.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT when an absent digest is malformed.
+        """
+        find, now = self._blobs.get, self._shelf.tick()
+        absent = []
+        for message in messages:
+            blob = find(message.hash)
+            if blob is not None and blob.size == message.size_bytes:
+                blob.touched = now
+            else:
+                absent.append(message)
+        if absent:
+            self._validate_all(absent)
+        return absent
+
+    def require(self, digests: Iterable[Digest]) -> None:
+        """Nothing, when all are there.
+
+        Raises:
+            BlobMissingError: naming every one that is not.
+        """
+        absent = self.missing(digests)
+        if absent:
+            raise BlobMissingError([self.function.subject(digest) for digest in absent])
+
+    def pin(self, digests: Iterable[Digest]) -> Pins:
+        """Keeps those of ``digests`` that are there from eviction until the result is released."""
+        with self._shelf.lock:
+            now = self._shelf.tick()
+            pinned, absent = [], []
+            for digest in digests:
+                blob = self._blobs.get(digest.hash)
+                if blob is None or blob.size != digest.size:
+                    absent.append(digest)
+                    continue
+                blob.touched = now
+                blob.pins += 1
+                pinned.append(blob)
+        return Pins(self._shelf, pinned, absent)
+
+    # --- out ---
+
+    def get(self, digest: Digest) -> bytes:
+        """The whole content.
+
+        Raises:
+            BlobMissingError: when it is not there.
+        """
+        data = self.get_or_none(digest)
+        if data is None:
+            raise self._missing(digest)
+        return data
+
+    def get_or_none(self, digest: Digest) -> bytes | None:
+        """The whole content, or None when it is not there."""
+        blob = self._find(digest)
+        if blob is None:
+            return None
+        if blob.data is not None:
+            return blob.data
+        data = b"".join(self.read(digest)) if self._find(digest) else None
+        if data is not None and blob.size < self.spill_threshold:
+            self._shelf.keep_in_memory(blob, data)
+        return data
+
+    def read(
+        self, digest: Digest, offset: int = 0, limit: int = 0, chunk: int = CHUNK_BYTES
+    ) -> Iterator[bytes]:
+        """The content from ``offset`` on in pieces, at most ``limit`` bytes unless that is 0.
+
+        Once it has begun it ends whole, even when the blob is evicted meanwhile.
+
+        Raises:
+            BlobMissingError: at the first piece, when the blob is not there.
+        """
+        end = digest.size if not limit else min(digest.size, offset + limit)
+        source = self._open(digest)
+        if isinstance(source, bytes):
+            if offset == 0 and end == len(source) <= chunk:
+                if source:
+                    yield source
+                return
+            for start in range(offset, end, chunk):
+                yield source[start : min(start + chunk, end)]
+            return
+        try:
+            yield from read_from(source, offset, end - offset, chunk)
+        finally:
+            os.close(source)
+
+    def materialise(
+        self, digest: Digest, path: str, *, mode: int = 0o444, dir_fd: int | None = None
+    ) -> None:
+        """Writes the blob to a new file with exactly the permission bits ``mode``.
+
+        Args:
+            path: where, relative to ``dir_fd`` when that is given.
+
+        Raises:
+            BlobMissingError: when it is not there.
+            RequestError: RESOURCE_EXHAUSTED when the disk is full.
+            OSError: FileExistsError when something has that name.
+        """
+        source = self._open(digest)
+        try:
+            target = create_file(path, mode, dir_fd)
+            try:
+                if isinstance(source, bytes):
+                    write_all(target, source)
+                else:
+                    copy_all(source, target, digest.size)
+            finally:
+                os.close(target)
+        finally:
+            if isinstance(source, int):
+                os.close(source)
+
+    # --- in ---
+
+    def put(self, data: bytes, digest: Digest | None = None) -> Digest:
+        """Keeps ``data``; its digest.
+
+        Args:
+            digest: what the client says it is, to be verified.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT when ``data`` is not what ``digest`` names,
+                RESOURCE_EXHAUSTED when it can't fit.
+        """
+        if digest is not None and digest.size != len(data):
+            raise mismatch(digest, f"{len(data)} bytes")
+        actual = self.function.of(data)
+        if digest is not None and digest.hash != actual.hash:
+            raise mismatch(digest, str(actual))
+        if self._find(actual) is None:
+            self.add_data(actual, data)
+        return actual
+
+    def writer(self, digest: Digest) -> BlobWriter:
+        """Takes in the blob ``digest`` piece by piece; it appears when that is committed."""
+        return BlobWriter(self, digest)
+
+    def put_file(self, source: str | int) -> Digest:
+        """Keeps a copy of a file, read once; the digest of what was read.
+
+        Args:
+            source: its path (no symlink), or a descriptor open for reading, at the start.
+
+        Raises:
+            OSError: when it can't be read.
+            RequestError: RESOURCE_EXHAUSTED when it can't fit.
+        """
+        fd = os.open(source, _READ_OUTPUT) if isinstance(source, str) else source
+        try:
+            first = os.read(fd, self.spill_threshold)
+            if len(first) < self.spill_threshold:
+                # Regular files are read short only at their end, which one more read confirms.
+                rest = os.read(fd, CHUNK_BYTES)
+                if not rest:
+                    return self.put(first)
+                first += rest
+            return self._copy_in(fd, first)
+        finally:
+            if isinstance(source, str):
+                os.close(fd)
+
+    def add_verified(self, digest: Digest, *, data: bytes | None, path: str | None) -> None:
+        """Keeps content known to be what ``digest`` names; takes over the file at ``path``.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED when it can't fit; the file is removed then.
+        """
+        if self._find(digest) is not None:
+            if path is not None:
+                remove(path)
+            return
+        try:
+            if path is not None and self._publish is not None:
+                path = self._publish(digest, path)
+            self._shelf.add(Blob(digest.hash, digest.size, self._blobs, data=data, path=path))
+        except BaseException:
+            if path is not None:
+                remove(path)
+            raise
+
+    def adopt(self, digest: Digest, path: str) -> None:
+        """Keeps a file that an earlier process published.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED when it can't fit.
+        """
+        self._shelf.add(Blob(digest.hash, digest.size, self._blobs, data=None, path=path))
+
+    def add_data(self, digest: Digest, data: bytes) -> None:
+        """Keeps content known to be what ``digest`` names.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED when it can't fit.
+        """
+        is_large = len(data) >= self.spill_threshold
+        path = self._shelf.files.write(data) if is_large or self._publish else None
+        self.add_verified(digest, data=None if is_large else data, path=path)
+
+    def evict(self, predicate: Callable[[Digest], bool]) -> int:
+        """Drops the blobs for which ``predicate`` holds, pinned ones too; how many.
+
+        The empty blob stays.
+        """
+        return self._shelf.drop(
+            lambda blob: (
+                blob.home is self._blobs
+                and blob.size > 0
+                and predicate(Digest(blob.hash, blob.size))
+            )
+        )
+
+    def new_file(self) -> tuple[int, str]:
+        """A temporary file for content on its way in: its descriptor and path."""
+        return self._shelf.files.create()
+
+    def touch(self, blobs: Iterable[Blob]) -> None:
+        """Counts entries as used now (as `entries` returned them)."""
+        now = self._shelf.tick()
+        for blob in blobs:
+            blob.touched = now
+
+    def entries(self, digests: Iterable[Digest]) -> list[Blob] | None:
+        """The entries of all ``digests``, or None when one is not there."""
+        found = [self._find(digest) for digest in digests]
+        present = [blob for blob in found if blob is not None]
+        return present if len(present) == len(found) else None
+
+    def last_used(self, digest: Digest) -> int:
+        """A number that grows with every use of the blob; 0 when it is not there. No use itself."""
+        blob = self._blobs.get(digest.hash)
+        return blob.touched if blob is not None and blob.size == digest.size else 0
+
+    def digests(self) -> list[Digest]:
+        """Everything that is there, the empty blob included."""
+        with self._shelf.lock:
+            return [Digest(blob.hash, blob.size) for blob in self._blobs.values()]
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+    # --- inside ---
+
+    def _find(self, digest: Digest) -> Blob | None:
+        blob = self._blobs.get(digest.hash)
+        if blob is None or blob.size != digest.size:
+            return None
+        blob.touched = self._shelf.tick()
+        return blob
+
+    def _open(self, digest: Digest) -> bytes | int:
+        """The content if it is in memory, else a descriptor of its file."""
+        while (blob := self._find(digest)) is not None:
+            data = blob.data
+            if data is not None:
+                return data
+            try:
+                return os.open(blob.path or "", _READ)
+            except FileNotFoundError:
+                if self._blobs.get(digest.hash) is blob and blob.data is None:
+                    self._lost(blob)
+        raise self._missing(digest)
+
+    def _lost(self, blob: Blob) -> None:
+        """Drops an entry whose file someone else deleted."""
+        self._shelf.drop(lambda each: each is blob)
+
+    def _add_empty(self) -> None:
+        self._shelf.add(Blob(self.empty.hash, 0, self._blobs, data=b"", path=None))
+
+    def _copy_in(self, source: int, first: bytes) -> Digest:
+        hasher, size = self.function.new(), 0
+        target, path = self.new_file()
+        try:
+            piece = first
+            while piece:
+                hasher.update(piece)
+                write_all(target, piece)
+                size += len(piece)
+                piece = os.read(source, CHUNK_BYTES)
+        except BaseException:
+            remove(path)
+            raise
+        finally:
+            os.close(target)
+        digest = Digest(hasher.hexdigest(), size)
+        self.add_verified(digest, data=None, path=path)
+        return digest
+
+    def _validate_all(self, messages: list[re.Digest]) -> None:
+        hashes = [message.hash for message in messages]
+        is_hex = not "".join(hashes).encode().translate(None, _HEX_DIGITS)
+        lengths = {len(each) for each in hashes}
+        smallest = min(message.size_bytes for message in messages)
+        if not is_hex or lengths != {self.function.hex_length} or smallest < 0:
+            for message in messages:
+                self.function.validate(message)
+
+    def _missing(self, digest: Digest) -> BlobMissingError:
+        return BlobMissingError([self.function.subject(digest)])
+
+
+class Pins:
+    """Blobs that eviction leaves alone until `release`; a context manager does that at its end.
+
+    Attributes:
+        absent: the digests that were not there to be pinned.
+    """
+
+    def __init__(self, shelf: Shelf, blobs: list[Blob], absent: list[Digest]) -> None:
+        self._shelf = shelf
+        self._blobs = blobs
+        self.absent = absent
+
+    def release(self) -> None:
+        """Lets go; doing it again changes nothing."""
+        with self._shelf.lock:
+            blobs, self._blobs = self._blobs, []
+            for blob in blobs:
+                blob.pins -= 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def mismatch(digest: Digest, actual: str) -> RequestError:
+    """INVALID_ARGUMENT for content that is not what its digest says."""
+    return invalid_argument(f"digest {digest} does not match the content, which is {actual}")

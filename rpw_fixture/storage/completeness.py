@@ -1,0 +1,139 @@
+"""Whether every blob that a result names is in the CAS, those inside its trees included.
+
+Clients that build without the bytes take an action-cache hit as a promise that they can read the
+outputs later (ActionCache.GetActionResult in remote_execution.proto; bazel-remote#185).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError
+
+from rpw_fixture.errors import RequestError
+from rpw_fixture.storage.action_cache import ActionCache, ActionKey, CachedResult
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.wire.protos import remote_execution as re
+
+_Key = tuple[str, Digest]
+#: Files and folders directly in one folder.
+_Contents = tuple[frozenset[Digest], frozenset[Digest]]
+_NO_DIGEST = Digest("", 0)
+_V = TypeVar("_V")
+
+
+class CompleteResults:
+    """The action cache as clients see it: only results whose blobs are all there.
+
+    All methods may be called from any thread.
+
+    Args:
+        is_checked: False gives results out as they are.
+        limit: how many trees, and how many folders, are remembered by digest.
+    """
+
+    def __init__(
+        self, results: ActionCache, cas: Cas, *, is_checked: bool = True, limit: int = 10_000
+    ) -> None:
+        self._results = results
+        self._cas = cas
+        self._is_checked = is_checked
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._trees: OrderedDict[_Key, frozenset[Digest]] = OrderedDict()
+        self._directories: OrderedDict[_Key, _Contents] = OrderedDict()
+
+    def get(self, instance: str, function: DigestFunction, action: Digest) -> bytes | None:
+        """The encoded ActionResult; None when there is none or a blob of it is missing.
+
+        All its blobs count as used now.
+        """
+        entry = self._results.get(ActionKey(instance, function.name, action))
+        if entry is None:
+            return None
+        if not self._is_checked or self._is_complete(entry, self._cas.store(function)):
+            return entry.encoded
+        return None
+
+    def put(self, instance: str, function: DigestFunction, action: Digest, encoded: bytes) -> None:
+        """Keeps an encoded ActionResult, complete or not.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED when the disk is full.
+        """
+        self._results.put(ActionKey(instance, function.name, action), encoded)
+
+    def _is_complete(self, entry: CachedResult, store: BlobStore) -> bool:
+        evictions = self._cas.evictions
+        if entry.complete_at != evictions:
+            try:
+                digests = self._referenced(re.ActionResult.FromString(entry.encoded), store)
+            except (DecodeError, RequestError):  # of a tree, or a tree is gone
+                return False
+            blobs = store.entries(digests)
+            if blobs is None:
+                return False
+            entry.blobs = blobs
+            entry.complete_at = evictions
+        store.touch(entry.blobs)
+        return True
+
+    def _referenced(self, result: re.ActionResult, store: BlobStore) -> set[Digest]:
+        digests = {_value(file.digest) for file in result.output_files}
+        for directory in result.output_directories:
+            if directory.HasField("tree_digest"):
+                digests |= self._in_tree(store, _value(directory.tree_digest))
+            if directory.HasField("root_directory_digest"):
+                digests |= self._in_directories(store, _value(directory.root_directory_digest))
+        if result.HasField("stdout_digest"):
+            digests.add(_value(result.stdout_digest))
+        if result.HasField("stderr_digest"):
+            digests.add(_value(result.stderr_digest))
+        # An empty message means no value, not the empty blob (buildstream#2045).
+        digests.discard(_NO_DIGEST)
+        return digests
+
+    def _in_tree(self, store: BlobStore, digest: Digest) -> frozenset[Digest]:
+        key = (store.function.name, digest)
+        known = self._trees.get(key)
+        if known is None:
+            tree = re.Tree.FromString(store.get(digest))
+            files = (_files(directory) for directory in (tree.root, *tree.children))
+            known = self._remember(self._trees, key, frozenset({digest}.union(*files)))
+        return known
+
+    def _in_directories(self, store: BlobStore, root: Digest) -> set[Digest]:
+        found, waiting = {root}, [root]
+        while waiting:
+            files, folders = self._in_directory(store, waiting.pop())
+            waiting += folders - found
+            found |= files | folders
+        return found
+
+    def _in_directory(self, store: BlobStore, digest: Digest) -> _Contents:
+        key = (store.function.name, digest)
+        known = self._directories.get(key)
+        if known is None:
+            directory = re.Directory.FromString(store.get(digest))
+            folders = frozenset(_value(node.digest) for node in directory.directories)
+            known = self._remember(self._directories, key, (_files(directory), folders))
+        return known
+
+    def _remember(self, memory: OrderedDict[_Key, _V], key: _Key, value: _V) -> _V:
+        with self._lock:
+            memory[key] = value
+            if len(memory) > self._limit:
+                memory.popitem(last=False)
+        return value
+
+
+def _files(directory: re.Directory) -> frozenset[Digest]:
+    return frozenset(_value(node.digest) for node in directory.files)
+
+
+def _value(message: re.Digest) -> Digest:
+    return Digest(message.hash, message.size_bytes)

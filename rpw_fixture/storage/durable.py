@@ -1,0 +1,102 @@
+"""Folders that outlive the server: who uses them, and whether what is found in them can be trusted.
+
+What the files mean is not known here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.storage.files import full_disk_named, remove
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class DurableFolder:
+    """A folder that one server at a time uses.
+
+    A file is published by renaming it once it is whole, so the death of the server tears none. Only
+    the death of the machine can, because nothing is flushed; `is_suspect` tells when that may have
+    happened.
+
+    Args:
+        folder: is created when it does not exist; what is in its ``tmp`` is deleted.
+
+    Raises:
+        EnvironmentLacksError: when another server uses the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._lock_fd = _lock(folder / "lock")
+        self.is_suspect = self._has_rebooted()
+        for leftover in os.scandir(_made(folder / "tmp")):
+            remove(leftover.path)
+
+    def publish(self, temporary: str, *name: str) -> str:
+        """Renames a finished file to ``name`` (folders and file name); the new path."""
+        path = self.folder.joinpath(*name)
+        with full_disk_named(str(path)):
+            try:
+                Path(temporary).rename(path)
+            except FileNotFoundError:  # of the folder, the first time
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Path(temporary).rename(path)
+        return str(path)
+
+    def published(self, *name: str) -> list[os.DirEntry[str]]:
+        """The files below a folder that were published, the oldest first."""
+        found = list(_files_below(str(self.folder.joinpath(*name))))
+        return sorted(found, key=lambda entry: entry.stat().st_mtime_ns)
+
+    def close(self) -> None:
+        """Lets another server use the folder."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def _has_rebooted(self) -> bool:
+        """Whether the machine may have died since the folder was last used."""
+        try:
+            now = _BOOT_ID.read_text(encoding="ascii")
+        except OSError:  # not Linux: never trust
+            now = ""
+        mark = self.folder / "boot_id"
+        try:
+            before = mark.read_text(encoding="ascii")
+        except OSError:
+            before = ""
+        mark.write_text(now, encoding="ascii")
+        return not now or now != before
+
+
+def _lock(path: Path) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise EnvironmentLacksError(
+            f"{path.parent} is in use by another server; stop that one or choose another --root"
+        ) from None
+    return fd
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _files_below(folder: str) -> Iterator[os.DirEntry[str]]:
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                yield entry

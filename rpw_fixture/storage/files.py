@@ -1,0 +1,154 @@
+"""Files that hold blobs: unique names, whole writes, copies, and one meaning for a full disk.
+
+Nothing here knows digests or budgets. Whoever makes a file removes it when writing it fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rpw_fixture.errors import resource_exhausted
+
+#: How much is read or written at a time; also the size of ByteStream messages: 1 MiB gives the
+#: highest throughput of gRPC in Python, and is far below the 4 MiB that most clients receive.
+CHUNK_BYTES = 1 << 20
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CREATE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CAN_COPY_RANGE = hasattr(os, "copy_file_range")
+
+
+class TemporaryFiles:
+    """Makes new empty files with names never used before, all in one folder.
+
+    Args:
+        folder: is created when it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._prefix = f"{folder}/{os.getpid()}-"
+        self._serial = itertools.count(1)
+
+    def create(self) -> tuple[int, str]:
+        """A new file, open for writing: its descriptor and its path.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED when the disk is full.
+        """
+        path = f"{self._prefix}{next(self._serial)}"
+        with full_disk_named(path):
+            return os.open(path, os.O_WRONLY | _CREATE, 0o600), path
+
+    def write(self, data: bytes) -> str:
+        """A new file that holds ``data``; its path.
+
+        Raises:
+            RequestError: RESOURCE_EXHAUSTED when the disk is full.
+        """
+        fd, path = self.create()
+        try:
+            write_all(fd, data)
+        except BaseException:
+            remove(path)
+            raise
+        finally:
+            os.close(fd)
+        return path
+
+
+@contextlib.contextmanager
+def full_disk_named(what: str) -> Iterator[None]:
+    """Turns a full disk into RESOURCE_EXHAUSTED that names ``what`` could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise resource_exhausted(
+                f"no space left to write {what} ({error.strerror}); free some"
+            ) from error
+        raise
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Writes all of ``data``, however many calls that takes.
+
+    Raises:
+        RequestError: RESOURCE_EXHAUSTED when the disk is full.
+    """
+    try:
+        written = os.write(fd, data)
+        if written < len(data):
+            rest = memoryview(data)[written:]
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise resource_exhausted(
+                f"no space left to write {len(data)} bytes ({error.strerror}); free some"
+            ) from error
+        raise
+
+
+def remove(path: str) -> None:
+    """Deletes a file; one that is gone already is fine."""
+    Path(path).unlink(missing_ok=True)
+
+
+def read_from(fd: int, offset: int, limit: int, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Pieces of at most ``chunk`` bytes: ``limit`` bytes of an open file from ``offset`` on."""
+    end = offset + limit
+    while offset < end:
+        piece = os.pread(fd, min(chunk, end - offset), offset)
+        if not piece:
+            return
+        offset += len(piece)
+        yield piece
+
+
+def create_file(path: str, mode: int, dir_fd: int | None = None) -> int:
+    """A new file with exactly these permission bits, whatever the umask; its descriptor.
+
+    Raises:
+        OSError: FileExistsError when something has that name, a dangling symlink included.
+    """
+    fd = os.open(path, os.O_WRONLY | _CREATE, mode, dir_fd=dir_fd)
+    try:
+        os.fchmod(fd, mode)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def copy_all(source: int, target: int, size: int) -> None:
+    """Copies ``size`` bytes between open files, inside the kernel where that is possible.
+
+    Raises:
+        RequestError: RESOURCE_EXHAUSTED when the disk is full.
+    """
+    with full_disk_named(f"{size} bytes"):
+        copied = _copy_in_kernel(source, target, size) if _CAN_COPY_RANGE else 0
+        for piece in read_from(source, copied, size - copied):
+            write_all(target, piece)
+
+
+def _copy_in_kernel(source: int, target: int, size: int) -> int:
+    copied = 0
+    while copied < size:
+        try:
+            step = os.copy_file_range(source, target, size - copied, copied, copied)
+        except OSError as error:
+            if error.errno in _NO_SPACE:
+                raise
+            step = 0  # e.g. EXDEV on old kernels: the caller copies the rest through memory
+        if not step:
+            break
+        copied += step
+    if copied:
+        os.lseek(target, copied, os.SEEK_SET)
+    return copied

@@ -1,0 +1,108 @@
+"""FastCDC 2020: cutting a blob where its content says so, at the same places as every client does.
+
+The facts are the paper's (Xia et al., 2020) with the values of its reference implementation:
+normalisation level 2, a gear table out of MD5, and masks whose bits lie apart. The smallest chunk
+is a quarter of the average, the largest four times it (remote_execution.proto, FastCdc2020Params).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+#: Average length of a chunk that is announced to clients; Bazel's own default.
+AVERAGE_BYTES = 512 << 10
+#: Mixed into the gear table; 0 leaves it as it is.
+SEED = 0
+
+_NORMALISATION = 2
+#: By how many bits of the hash decide, from 2**8 on: an average of 2**n bytes takes n of them.
+_MASKS = {
+    8: 0x0000001800035300,
+    9: 0x0000019000353000,
+    10: 0x0000590003530000,
+    11: 0x0000D90003530000,
+    12: 0x0000D90103530000,
+    13: 0x0000D90303530000,
+    14: 0x0000D90313530000,
+    15: 0x0000D90F03530000,
+    16: 0x0000D90303537000,
+    17: 0x0000D90703537000,
+    18: 0x0000D90707537000,
+    19: 0x0000D91707537000,
+    20: 0x0000D91747537000,
+    21: 0x0000D91767537000,
+    22: 0x0000D93767537000,
+}
+# No mask looks above bit 47, and what is above never comes down again.
+_RELEVANT = (1 << 48) - 1
+
+
+@dataclass(frozen=True)
+class FastCdc:
+    """One way of cutting.
+
+    Args:
+        average: length aimed at, in bytes: a power of two from 1 KiB to 1 MiB.
+        seed: of 32 bits.
+        largest: longest chunk, when it is not four times the average.
+    """
+
+    average: int = AVERAGE_BYTES
+    seed: int = SEED
+    largest: int = 0
+
+    def __post_init__(self) -> None:
+        if self.average not in {1 << bits for bits in range(10, 21)}:
+            raise ValueError(f"average {self.average} is no power of two from 1 KiB to 1 MiB")
+        object.__setattr__(self, "largest", self.largest or 4 * self.average)
+
+    @property
+    def smallest(self) -> int:
+        """Shortest chunk but for the last one."""
+        return self.average // 4
+
+    def split(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The content of all ``pieces`` together, cut into chunks; holds about one at a time."""
+        waiting = bytearray()
+        for piece in pieces:
+            waiting += piece
+            while len(waiting) >= self.largest:
+                yield self._take(waiting)
+        while waiting:
+            yield self._take(waiting)
+
+    def _take(self, waiting: bytearray) -> bytes:
+        length = self._first_cut(waiting)
+        chunk = bytes(waiting[:length])
+        del waiting[:length]
+        return chunk
+
+    def _first_cut(self, data: bytearray) -> int:
+        """Length of the first chunk of ``data``, which is the rest or at least ``largest`` long."""
+        end = min(len(data), self.largest)
+        if end <= self.smallest:
+            return end
+        # The original rolls two bytes at a time, so every border is even.
+        middle = min(self.average, end) & ~1
+        start = self.smallest & ~1
+        bits = self.average.bit_length() - 1
+        strict, lax = _MASKS[bits + _NORMALISATION], _MASKS[bits - _NORMALISATION]
+        gear, value = self._gear, 0
+        for position, byte in enumerate(data[start:middle], start):
+            value = ((value << 1) + gear[byte]) & _RELEVANT
+            if not value & strict:
+                return position
+        for position, byte in enumerate(data[middle : end & ~1], middle):
+            value = ((value << 1) + gear[byte]) & _RELEVANT
+            if not value & lax:
+                return position
+        return end
+
+    @cached_property
+    def _gear(self) -> list[int]:
+        digests = (hashlib.md5(bytes([byte]) * 64, usedforsecurity=False) for byte in range(256))
+        words = (int.from_bytes(digest.digest()[:8], "big") for digest in digests)
+        return [(word ^ self.seed) & _RELEVANT for word in words]

@@ -1,0 +1,187 @@
+"""Digests and the functions that make them.
+
+A digest names content by hash and size together; the function is not part of it and travels beside
+it (remote_execution.proto, Digest and DigestFunction).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from rpw_fixture.errors import ConfigError, invalid_argument
+
+if TYPE_CHECKING:
+    from rpw_fixture.wire.protos import remote_execution as re
+
+_HEX = frozenset("0123456789abcdef")
+
+
+class Hasher(Protocol):
+    """What hashlib's objects offer, and BLAKE3's too."""
+
+    def update(self, data: bytes | memoryview, /) -> object:
+        """Take in more content."""
+
+    def hexdigest(self) -> str:
+        """Lowercase hex of the content so far."""
+
+
+class Digest(NamedTuple):
+    """Names content by lowercase hex ``hash`` and ``size`` in bytes."""
+
+    hash: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.hash}/{self.size}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestFunction:
+    """One member of DigestFunction.Value that this process can compute.
+
+    Attributes:
+        name: as in the protocol, such as ``SHA256``.
+        number: its enum value.
+        hex_length: how many hex digits a hash of it has.
+        new: makes a fresh hasher.
+        is_named: clients name it in requests and resource names, because its length alone is
+            ambiguous (remote_execution.proto, ExecuteRequest.digest_function).
+    """
+
+    name: str
+    number: int
+    hex_length: int
+    new: Callable[[], Hasher]
+    is_named: bool = False
+
+    @property
+    def segment(self) -> str:
+        """What stands before the hash in resource names: ``blake3/`` or nothing."""
+        return f"{self.name.lower()}/" if self.is_named else ""
+
+    @property
+    def empty(self) -> Digest:
+        """The digest of no bytes at all, which every store always holds."""
+        return Digest(self.new().hexdigest(), 0)
+
+    def of(self, data: bytes | memoryview) -> Digest:
+        """The digest of ``data``."""
+        hasher = self.new()
+        hasher.update(data)
+        return Digest(hasher.hexdigest(), len(data))
+
+    def validate(self, message: re.Digest, *, what: str = "digest") -> Digest:
+        """A client's digest message as a value.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT when the hash is not lowercase hex of this function's
+                length, or the size is negative (remote_execution.proto, Digest).
+        """
+        return self.checked(message.hash, message.size_bytes, what=what)
+
+    def checked(self, hash_: str, size: int, *, what: str = "digest") -> Digest:
+        """Like `validate`, of a hash and a size that came apart (as in resource names)."""
+        if len(hash_) != self.hex_length or not _HEX.issuperset(hash_):
+            shown = hash_ if len(hash_) <= 160 else hash_[:160] + "…"
+            raise invalid_argument(
+                f"{what} {shown!r} is no {self.name} hash: expected {self.hex_length} lowercase hex digits"
+            )
+        if size < 0:
+            raise invalid_argument(f"{what} {hash_}/{size} has a negative size")
+        return Digest(hash_, size)
+
+    def subject(self, digest: Digest) -> str:
+        """How a missing blob is named in a MISSING violation: ``blobs/[function/]hash/size``."""
+        return f"blobs/{self.segment}{digest.hash}/{digest.size}"
+
+
+def _blake3() -> Hasher:
+    from blake3 import blake3  # noqa: PLC0415 - optional extra, loaded only when it is used
+
+    hasher: Hasher = blake3()
+    return hasher
+
+
+def _known() -> Iterable[DigestFunction]:
+    yield DigestFunction(name="SHA256", number=1, hex_length=64, new=hashlib.sha256)
+    yield DigestFunction(name="SHA1", number=2, hex_length=40, new=hashlib.sha1)
+    yield DigestFunction(name="SHA384", number=5, hex_length=96, new=hashlib.sha384)
+    yield DigestFunction(name="SHA512", number=6, hex_length=128, new=hashlib.sha512)
+    if importlib.util.find_spec("blake3") is not None:
+        yield DigestFunction(name="BLAKE3", number=9, hex_length=64, new=_blake3, is_named=True)
+
+
+#: Every digest function this process can compute, by name.
+FUNCTIONS: Mapping[str, DigestFunction] = {function.name: function for function in _known()}
+SHA256 = FUNCTIONS["SHA256"]
+
+
+class DigestFunctions:
+    """The functions one server offers, and how a request's function is told.
+
+    Args:
+        names: of the functions offered; the first one is the default that old clients compare with
+            their own (ExecutionCapabilities.digest_function).
+
+    Raises:
+        ConfigError: for a name that can't be computed here, or no name at all.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.offered = tuple(_function(name) for name in dict.fromkeys(names))
+        if not self.offered:
+            raise ConfigError("at least one digest function is needed, such as SHA256")
+        self._by_number = {function.number: function for function in self.offered}
+        self._by_segment = {function.name.lower(): function for function in self.offered}
+        inferred = [function for function in self.offered if not function.is_named]
+        self._by_length = {function.hex_length: function for function in inferred or self.offered}
+
+    @property
+    def default(self) -> DigestFunction:
+        """The first function offered."""
+        return self.offered[0]
+
+    def of_request(self, number: int, some_hash: str = "") -> DigestFunction:
+        """The function of a request: the one it names, else inferred from the length of a hash.
+
+        Args:
+            number: the request's ``digest_function`` field, 0 when unset.
+            some_hash: any hash of the request, or nothing when it holds none.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT for a function not offered, or a length none has.
+        """
+        if number:
+            function = self._by_number.get(number)
+            if function is None:
+                raise invalid_argument(f"digest function {number} is not offered; {self._offer()}")
+            return function
+        if not some_hash:
+            return self.default
+        function = self._by_length.get(len(some_hash))
+        if function is None:
+            raise invalid_argument(
+                f"digest {some_hash[:160]!r} has {len(some_hash)} digits; {self._offer()}"
+            )
+        return function
+
+    def of_segment(self, segment: str) -> DigestFunction | None:
+        """The function that a resource name's segment (``blake3``) stands for, if it is one."""
+        return self._by_segment.get(segment)
+
+    def _offer(self) -> str:
+        return "this server offers " + ", ".join(function.name for function in self.offered)
+
+
+def _function(name: str) -> DigestFunction:
+    try:
+        return FUNCTIONS[name.upper()]
+    except KeyError:
+        known = ", ".join(FUNCTIONS)
+        hint = " (install the blake3 package)" if name.upper() == "BLAKE3" else ""
+        raise ConfigError(f"unknown digest function {name!r}{hint}; choose from {known}") from None

@@ -1,0 +1,154 @@
+"""Message classes out of `protocols.binpb`, in a descriptor pool that nobody else sees.
+
+Importing this module builds everything; the package does that at the first use. The default pool
+is never touched, so any other copy of the same protocols, of any age, can live in the process.
+Only names of descriptors may be known here, nothing about a single protocol.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.internal import api_implementation
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from rpw_fixture.wire.protos import DESCRIPTOR_SET, NAMESPACES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from google.protobuf.descriptor import (
+        Descriptor,
+        FileDescriptor,
+        MethodDescriptor,
+        ServiceDescriptor,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How one RPC is called: its HTTP/2 path, its message classes, and which sides stream."""
+
+    path: str
+    request_class: type[Message]
+    response_class: type[Message]
+    client_streaming: bool
+    server_streaming: bool
+
+
+def pool() -> DescriptorPool:
+    """Return the private pool, as `json_format` and friends want it to look into an Any."""
+    return _POOL
+
+
+def message_class(full_name: str) -> type[Message]:
+    """Return the class of a message, top-level or nested.
+
+    Args:
+        full_name: Dotted, with the package and without a leading dot.
+
+    Raises:
+        LookupError: None of the protocols has that message.
+    """
+    try:
+        return GetMessageClass(_POOL.FindMessageTypeByName(full_name))
+    except KeyError:
+        raise LookupError(f"no protocol here has a message {full_name!r}") from None
+
+
+def methods(service_full_name: str) -> Mapping[str, Method]:
+    """Return a service's methods by their simple names, in the order of the `.proto` file.
+
+    Args:
+        service_full_name: Dotted, with the package: `google.bytestream.ByteStream`.
+
+    Raises:
+        LookupError: None of the protocols has that service.
+    """
+    try:
+        service = _POOL.FindServiceByName(service_full_name)
+    except KeyError:
+        raise LookupError(f"no protocol here has a service {service_full_name!r}") from None
+    return {found.name: _method(service, found) for found in service.methods}
+
+
+def method(service_full_name: str, method_name: str) -> Method:
+    """Return one method of a service.
+
+    Args:
+        service_full_name: Dotted, with the package: `google.bytestream.ByteStream`.
+        method_name: The simple name: `Read`.
+
+    Raises:
+        LookupError: None of the protocols has that service, or it has no such method.
+    """
+    try:
+        return methods(service_full_name)[method_name]
+    except KeyError:
+        raise LookupError(f"{service_full_name} has no method {method_name!r}") from None
+
+
+def _method(service: ServiceDescriptor, found: MethodDescriptor) -> Method:
+    return Method(
+        path=f"/{service.full_name}/{found.name}",
+        request_class=GetMessageClass(found.input_type),
+        response_class=GetMessageClass(found.output_type),
+        client_streaming=found.client_streaming,
+        server_streaming=found.server_streaming,
+    )
+
+
+def _load(descriptor_set: bytes) -> DescriptorPool:
+    private = DescriptorPool()
+    for file in FileDescriptorSet.FromString(descriptor_set).file:
+        private.AddSerializedFile(file.SerializeToString())
+    return private
+
+
+def _class_with_nested(descriptor: Descriptor) -> type[Message]:
+    cls = GetMessageClass(descriptor)
+    for nested in descriptor.nested_types:
+        # upb resolves nested messages by itself, the pure Python implementation does not.
+        if not nested.GetOptions().map_entry and not hasattr(cls, nested.name):
+            setattr(cls, nested.name, _class_with_nested(nested))
+    return cls
+
+
+def _same_packed_message(packed: Message, other: object) -> bool:
+    if not isinstance(other, Message) or other.DESCRIPTOR is not packed.DESCRIPTOR:
+        return False
+    return packed.SerializeToString() == other.SerializeToString()
+
+
+def _contents(file: FileDescriptor) -> dict[str, object]:
+    contents: dict[str, object] = {
+        name: _class_with_nested(descriptor)
+        for name, descriptor in file.message_types_by_name.items()
+    }
+    for name, enum in file.enum_types_by_name.items():
+        contents[name] = EnumTypeWrapper(enum)
+        contents |= {value.name: value.number for value in enum.values}
+    return contents
+
+
+def _namespace(name: str, files: tuple[str, ...]) -> ModuleType:
+    namespace = ModuleType(f"{__package__}.{name}", f"Messages and enums of {', '.join(files)}.")
+    for file in files:
+        vars(namespace).update(_contents(_POOL.FindFileByName(file)))
+    return namespace
+
+
+_POOL: Final = _load(DESCRIPTOR_SET.read_bytes())
+
+if api_implementation.Type() == "python":
+    # Its Any.__eq__ looks for the packed type in the default pool and fails, as ours is not there.
+    _ANY = message_class("google.protobuf.Any")
+    setattr(_ANY, "__eq__", _same_packed_message)  # noqa: B010 - mypy refuses a plain assignment
+
+globals().update({name: _namespace(name, files) for name, files in NAMESPACES.items()})

@@ -1,0 +1,168 @@
+"""Input trees: Directory messages decoded, checked and joined into immutable folders.
+
+A folder is named by its digest, and everything known of it follows from that digest; so one `Folder`
+value serves every action whose input root contains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from rpw_fixture.errors import invalid_argument
+from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.wire.protos import remote_execution as re
+
+#: The node property that marks a tool's files (bazel#16362); its value may be empty.
+TOOL_INPUT_PROPERTY = "bazel_tool_input"
+#: Longest file name that Linux file systems take, in bytes.
+MAX_NAME_BYTES = 255
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of an input tree; ``is_marked`` when it carries the tool-input mark."""
+
+    digest: Digest
+    is_executable: bool
+    is_marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SymlinkEntry:
+    """A symbolic link of an input tree, its target verbatim."""
+
+    target: str
+    is_marked: bool
+
+
+@dataclass(slots=True, eq=False)
+class Folder:
+    """A folder of an input tree with everything below it.
+
+    Attributes:
+        digest: of its Directory message.
+        files, folders, symlinks: what it holds, by name.
+        count: files, folders and symlinks in it and below.
+        file_count: files in it and below.
+        depth: 1 for a folder without folders.
+        complete_at: the store's eviction count when every file below was last seen to be present.
+    """
+
+    digest: Digest
+    files: dict[str, FileEntry]
+    folders: dict[str, Folder]
+    symlinks: dict[str, SymlinkEntry]
+    count: int = field(init=False)
+    file_count: int = field(init=False)
+    depth: int = field(init=False)
+    complete_at: int = field(init=False, default=-1)
+
+    def __post_init__(self) -> None:
+        own = len(self.files) + len(self.folders) + len(self.symlinks)
+        self.count = own + sum(folder.count for folder in self.folders.values())
+        self.file_count = len(self.files) + sum(each.file_count for each in self.folders.values())
+        self.depth = 1 + max((folder.depth for folder in self.folders.values()), default=0)
+
+    def find(self, path: str) -> FileEntry | Folder | SymlinkEntry | None:
+        """What is at the normalised relative ``path``, symlinks not followed; "" is this folder."""
+        here: Folder = self
+        *parents, name = path.split("/") if path else [""]
+        for each in parents:
+            if each not in here.folders:
+                return None
+            here = here.folders[each]
+        if not name:
+            return here
+        return here.files.get(name) or here.folders.get(name) or here.symlinks.get(name)
+
+    def walk(self, prefix: str = "") -> Iterator[tuple[str, FileEntry]]:
+        """Every file with its path, in the order of paths' names."""
+        for name, entry in sorted(self.files.items()):
+            yield prefix + name, entry
+        for name, folder in sorted(self.folders.items()):
+            yield from folder.walk(f"{prefix}{name}/")
+
+
+def decode_folder(
+    digest: Digest,
+    data: bytes,
+    function: DigestFunction,
+    child: Callable[[Digest], Folder | None],
+) -> Folder:
+    """A Directory message as a folder.
+
+    Args:
+        digest: of ``data``.
+        data: the message's bytes.
+        function: the digest function of the tree.
+        child: gives the folder of a digest; None, when it is missing, leaves that folder out.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT for bytes that are no Directory, a name that is empty, too
+            long, ``.``, ``..`` or holds a slash or NUL, or one name used twice
+            (remote_execution.proto, Directory).
+    """
+    try:
+        message = re.Directory.FromString(data)
+    except Exception as error:  # DecodeError is another class in each protobuf implementation
+        raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
+    files = {
+        node.name: FileEntry(
+            function.validate(node.digest, what=f"file {node.name!r}"),
+            node.is_executable,
+            _is_marked(node),
+        )
+        for node in message.files
+    }
+    symlinks = {
+        node.name: SymlinkEntry(_checked_target(node), _is_marked(node))
+        for node in message.symlinks
+    }
+    folders = {
+        node.name: child(function.validate(node.digest, what=f"folder {node.name!r}"))
+        for node in message.directories
+    }
+    _check_names(digest, message)
+    present = {name: folder for name, folder in folders.items() if folder is not None}
+    return Folder(digest, files, present, symlinks)
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuses what can't be the name of one file in a folder.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT naming it and ``where`` it stands.
+    """
+    problem = ""
+    if name in {"", ".", ".."}:
+        problem = "is not a name"
+    elif "/" in name or "\0" in name:
+        problem = "holds a slash or NUL"
+    elif len(name.encode()) > MAX_NAME_BYTES:
+        problem = f"is over {MAX_NAME_BYTES} bytes long"
+    if problem:
+        shown = name if len(name) <= 80 else name[:80] + "…"
+        raise invalid_argument(f"name {shown!r} in {where} {problem}")
+
+
+def _check_names(digest: Digest, message: re.Directory) -> None:
+    seen: set[str] = set()
+    for nodes in (message.files, message.directories, message.symlinks):
+        for node in nodes:
+            check_name(node.name, f"Directory {digest}")
+            if node.name in seen:
+                raise invalid_argument(f"name {node.name!r} stands twice in Directory {digest}")
+            seen.add(node.name)
+
+
+def _checked_target(node: re.SymlinkNode) -> str:
+    if not node.target or "\0" in node.target:
+        raise invalid_argument(f"symlink {node.name!r} has the impossible target {node.target!r}")
+    return node.target
+
+
+def _is_marked(node: re.FileNode | re.SymlinkNode) -> bool:
+    if not node.HasField("node_properties"):
+        return False
+    return any(each.name == TOOL_INPUT_PROPERTY for each in node.node_properties.properties)

@@ -1,0 +1,58 @@
+"""What is told when a worker fails an action: always the cause, and the end of its stderr."""
+
+from __future__ import annotations
+
+from rpw_fixture.errors import Code, RequestError
+
+#: How much of a worker's stderr goes into an error's message, in characters.
+SHOWN_STDERR = 4096
+
+_ADVICE = {
+    "text on stdout": "a worker may write nothing but WorkResponses to stdout; print to stderr",
+    "wrong request_id": "the response must carry the request's own id",
+    "unexpected was_cancelled": "only a request that was sent a cancel may be answered so",
+    "unexpected response": "there must be exactly one response to each request",
+}
+
+
+class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
+    """A persistent worker did not answer an action as the protocol demands.
+
+    Its status is one that Bazel does not retry: FAILED_PRECONDITION without details, or
+    DEADLINE_EXCEEDED for a timeout.
+
+    Args:
+        worker: its number.
+        rule: what happened, in the terms that events use.
+        detail: the evidence.
+        stderr_tail: the end of what the worker wrote to stderr.
+        exit_status: of the process, None when it was still alive.
+        is_violation: it broke the protocol (a crash or a timeout is none).
+        code: the status the client sees.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker: int,
+        rule: str,
+        detail: str,
+        stderr_tail: str = "",
+        exit_status: int | None = None,
+        is_violation: bool = False,
+        code: Code = Code.FAILED_PRECONDITION,
+    ) -> None:
+        lines = [f"persistent worker {worker}: {rule}" + (f": {detail}" if detail else "")]
+        if rule in _ADVICE:
+            lines.append(f"({_ADVICE[rule]})")
+        if stderr_tail.strip():
+            lines.append(f"worker's stderr ends with:\n{stderr_tail[-SHOWN_STDERR:].rstrip()}")
+        else:
+            lines.append("worker's stderr is empty")
+        super().__init__(code, "\n".join(lines))
+        self.worker = worker
+        self.rule = rule
+        self.detail = detail
+        self.stderr_tail = stderr_tail
+        self.exit_status = exit_status
+        self.is_violation = is_violation

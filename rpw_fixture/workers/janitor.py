@@ -1,0 +1,134 @@
+"""The thread that ends workers in good order, and looks after idle ones.
+
+A worker that is to go is asked by closing its stdin, then by SIGTERM, then killed, with a grace
+period between; nobody who has work to do waits for that.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rpw_fixture.workers.worker import Worker
+
+_PATIENCE_AFTER_KILL = 10.0
+
+
+@dataclass(slots=True)
+class _Leaving:
+    """A worker on its way out: the steps still to take, and when the next one is due."""
+
+    worker: Worker
+    reason: str
+    steps: list[Callable[[], None]]
+    due: float
+
+
+class Janitor:
+    """Ends workers.
+
+    Args:
+        grace: seconds between asking, asking sternly, and killing.
+        on_gone: called from the janitor's thread with each worker that has ended, and the reason.
+        look_around: called about every ``interval`` seconds while the thread runs.
+        interval: seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        grace: float,
+        on_gone: Callable[[Worker, str], None],
+        look_around: Callable[[], None],
+        interval: float = 1.0,
+    ) -> None:
+        self._grace = grace
+        self._on_gone = on_gone
+        self._look_around = look_around
+        self._interval = interval
+        self._lock = threading.Lock()
+        self._new: list[_Leaving] = []
+        self._leaving: list[_Leaving] = []
+        self._thread: threading.Thread | None = None
+        self._is_stopping = False
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._wake_sender.setblocking(False)
+
+    def retire(self, worker: Worker, reason: str, *, at_once: bool = False) -> None:
+        """Ends ``worker``; `on_gone` follows. ``at_once`` kills without asking first."""
+        gentle = [worker.close_stdin, worker.process.terminate]
+        steps = [*([] if at_once else gentle), worker.process.kill_tree]
+        with self._lock:
+            self._new.append(_Leaving(worker, reason, steps, due=0.0))
+            self._start()
+        self._wake()
+
+    def watch(self) -> None:
+        """Starts the thread, if it does not run yet: there are workers to look after."""
+        with self._lock:
+            self._start()
+
+    def stop(self) -> None:
+        """Waits until all that were to end have ended, and ends the thread."""
+        with self._lock:
+            self._is_stopping = True
+            thread = self._thread
+        self._wake()
+        if thread is not None:
+            thread.join()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="rpw-janitor", daemon=True)
+            self._thread.start()
+
+    def _wake(self) -> None:
+        try:
+            self._wake_sender.send(b"w")
+        except BlockingIOError:
+            pass  # many wake-ups are waiting already
+
+    def _run(self) -> None:
+        next_look = time.monotonic() + self._interval
+        while True:
+            with self._lock:
+                self._leaving += self._new
+                self._new.clear()
+                if self._is_stopping and not self._leaving:
+                    return
+            now = time.monotonic()
+            self._leaving = [each for each in self._leaving if not self._advance(each, now)]
+            if now >= next_look and not self._is_stopping:
+                self._look_around()
+                next_look = now + self._interval
+            self._sleep(min([next_look, *(each.due for each in self._leaving)]))
+
+    def _advance(self, leaving: _Leaving, now: float) -> bool:
+        """Takes the next step if it is due; True once the worker is gone."""
+        worker = leaving.worker
+        worker.stderr.drain()
+        if worker.process.poll() is not None:
+            self._on_gone(worker, leaving.reason)
+            return True
+        if now >= leaving.due:
+            if not leaving.steps:  # not even SIGKILL ends it: stuck in the kernel
+                self._on_gone(worker, leaving.reason)
+                return True
+            leaving.steps.pop(0)()
+            leaving.due = now + (self._grace if leaving.steps else _PATIENCE_AFTER_KILL)
+        return False
+
+    def _sleep(self, until: float) -> None:
+        poller = select.poll()
+        poller.register(self._wake_receiver, select.POLLIN)
+        for each in self._leaving:
+            poller.register(each.worker.process.status_fd, select.POLLIN)
+        ready = poller.poll(max(0.0, until - time.monotonic()) * 1000)
+        if any(fd == self._wake_receiver.fileno() for fd, _ in ready):
+            self._wake_receiver.recv(4096)

@@ -1,0 +1,189 @@
+"""The pool key: everything that two actions must have in common to share a worker process.
+
+The client's ``persistentWorkerKey`` is opaque; the key adds what the server can see for itself. It is
+a value with named components, so that two keys can be compared and the difference told in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from rpw_fixture.events import FileRecord, KeyComponents
+
+_SHOWN_HASH = 8
+
+
+class ToolInput(NamedTuple):
+    """One file of the tool: its path in the input root, content, and executable bit.
+
+    ``digest`` is ``hash/size``, or for a symlink ``-> target``.
+    """
+
+    path: str
+    digest: str
+    is_executable: bool
+
+
+class ToolInputs:
+    """All tool inputs of an input root, with a fingerprint that stands for them.
+
+    Args:
+        files: the files, in the order of their paths.
+        fingerprint: equal for equal files; worked out from them when not given.
+    """
+
+    __slots__ = ("files", "fingerprint")
+
+    def __init__(self, files: Iterable[ToolInput], fingerprint: bytes | None = None) -> None:
+        self.files = tuple(files)
+        self.fingerprint = fingerprint or hashlib.sha256(repr(self.files).encode()).digest()
+
+    def __bool__(self) -> bool:
+        return bool(self.files)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ToolInputs) and other.fingerprint == self.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def records(self) -> tuple[FileRecord, ...]:
+        """Path and digest of each, as events tell them."""
+        return tuple(FileRecord(each.path, each.digest) for each in self.files)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerKey:
+    """What must be equal for an action to be served by a worker.
+
+    Attributes:
+        client_key: ``persistentWorkerKey``.
+        instance_name: of the REAPI request.
+        digest_function: of the action.
+        cache_silo_key: ``cache-silo-key``, which keeps groups of clients apart.
+        container: image and docker properties, empty for local workers.
+        protocol: ``proto`` or ``json``.
+        abilities: of ``multiplex``, ``sandbox`` and ``cancellation`` those the action asks for.
+        startup_arguments: the command line without flagfiles.
+        environment: variables by name.
+        working_directory: relative to the input root.
+        tool_inputs: the server's own account of them.
+    """
+
+    client_key: str
+    instance_name: str = ""
+    digest_function: str = "SHA256"
+    cache_silo_key: str = ""
+    container: tuple[tuple[str, str], ...] = ()
+    protocol: str = "proto"
+    abilities: tuple[str, ...] = ()
+    startup_arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    working_directory: str = ""
+    tool_inputs: ToolInputs = field(default_factory=lambda: ToolInputs(()))
+
+    @cached_property
+    def components(self) -> KeyComponents:
+        """Every component with its name, most telling first."""
+        return (
+            ("persistentWorkerKey", self.client_key),
+            ("tool input", self.tool_inputs),
+            ("startup argument", self.startup_arguments),
+            ("environment", self.environment),
+            ("protocol", self.protocol),
+            ("working directory", self.working_directory),
+            ("instance name", self.instance_name),
+            ("digest function", self.digest_function),
+            ("cache-silo-key", self.cache_silo_key),
+            ("container", self.container),
+            ("ability", self.abilities),
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest over all components."""
+        hasher = hashlib.sha256()
+        for name, value in self.components:
+            told = value.fingerprint if isinstance(value, ToolInputs) else repr(value).encode()
+            for part in (name.encode(), told):
+                hasher.update(len(part).to_bytes(8, "big"))
+                hasher.update(part)
+        return hasher.hexdigest()
+
+
+def differences(old: KeyComponents, new: KeyComponents) -> list[str]:
+    """How two keys differ, each difference in words, nothing for equal keys."""
+    told: list[str] = []
+    for (name, before), (_, after) in zip(old, new, strict=True):
+        if before != after:
+            told += _component_differences(name, before, after)
+    return told
+
+
+def distance(old: KeyComponents, new: KeyComponents) -> int:
+    """In how many components two keys differ."""
+    return sum(before != after for (_, before), (_, after) in zip(old, new, strict=True))
+
+
+def _component_differences(name: str, before: object, after: object) -> list[str]:
+    if isinstance(before, ToolInputs) and isinstance(after, ToolInputs):
+        return _tool_differences(before, after)
+    if name in {"environment", "container"}:
+        return _mapping_differences(name, dict(_pairs(before)), dict(_pairs(after)))
+    if isinstance(before, tuple) and isinstance(after, tuple):
+        return _sequence_differences(name, before, after)
+    return [f"{name}: {before!r} → {after!r}"]
+
+
+def _tool_differences(before: ToolInputs, after: ToolInputs) -> list[str]:
+    old = {each.path: each for each in before.files}
+    new = {each.path: each for each in after.files}
+    told: list[str] = []
+    for path in sorted(old.keys() | new.keys()):
+        was, now = old.get(path), new.get(path)
+        if was is None:
+            told.append(f"tool input {path}: added")
+        elif now is None:
+            told.append(f"tool input {path}: removed")
+        elif was.digest != now.digest:
+            told.append(f"tool input {path}: {_short(was.digest)} → {_short(now.digest)}")
+        elif was.is_executable != now.is_executable:
+            told.append(
+                f"tool input {path}: executable bit {'set' if now.is_executable else 'cleared'}"
+            )
+    return told
+
+
+def _mapping_differences(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    told: list[str] = []
+    for each in sorted(old.keys() | new.keys()):
+        if each not in old:
+            told.append(f"{name}: {each} added")
+        elif each not in new:
+            told.append(f"{name}: {each} removed")
+        elif old[each] != new[each]:
+            told.append(f"{name}: {each} {old[each]!r} → {new[each]!r}")
+    return told
+
+
+def _sequence_differences(
+    name: str, before: tuple[object, ...], after: tuple[object, ...]
+) -> list[str]:
+    for index, (was, now) in enumerate(zip(before, after, strict=False)):
+        if was != now:
+            return [f"{name} {index}: {was!r} → {now!r}"]
+    if len(before) < len(after):
+        return [f"{name} {len(before)}: {after[len(before)]!r} added"]
+    return [f"{name} {len(after)}: {before[len(after)]!r} removed"]
+
+
+def _pairs(value: object) -> Iterable[tuple[str, str]]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _short(digest: str) -> str:
+    return digest if digest.startswith("-> ") else f"{digest[:_SHOWN_HASH]}…"

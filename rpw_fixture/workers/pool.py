@@ -1,0 +1,306 @@
+"""All workers of a server: which one serves an action, and how many there may be.
+
+Reuse is last in, first out. When a limit is reached, those who want a worker wait in line; an idle
+worker of another key makes room when the total is reached. Starting a process is the caller's
+business; ending one is the janitor's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.config import Config
+from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.events import (
+    EventLog,
+    ProtocolViolation,
+    WorkerNotReused,
+    WorkerRetired,
+    WorkerStarted,
+)
+from rpw_fixture.workers.janitor import Janitor
+from rpw_fixture.workers.key import WorkerKey, differences, distance
+from rpw_fixture.workers.lifecycle import Retirement, State
+from rpw_fixture.workers.worker import Worker
+
+#: Starts a worker process of a number for a key; raises WorkerFailure.
+Start = Callable[[int, WorkerKey], Worker]
+#: How often those who came later may be served while one waits for room.
+_PATIENCE = 16
+_SHOWN_DIFFERENCES = 20
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """Somebody in line, who will get an idle worker or leave to start one."""
+
+    key: str
+    served: threading.Event = field(default_factory=threading.Event)
+    worker: Worker | None = None
+    bypassed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """For whom a worker is wanted: the action as events name it, and until when it can wait."""
+
+    action: str
+    operation: str
+    deadline: float
+    token: CancelToken
+
+
+class WorkerPool:
+    """Keeps workers and their limits.
+
+    Args:
+        config: the limits.
+        log: what happens to workers is told here.
+        clean_up: called with each worker that is gone, to remove its folder.
+    """
+
+    def __init__(self, config: Config, log: EventLog, clean_up: Callable[[Worker], None]) -> None:
+        self._config = config
+        self._log = log
+        self._clean_up = clean_up
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._numbers = itertools.count(1)
+        self._alive: dict[int, Worker] = {}
+        self._idle: dict[str, list[Worker]] = {}
+        self._starting: Counter[str] = Counter()
+        self._waiters: list[_Waiter] = []
+        self._janitor = Janitor(grace=0.5, on_gone=self._on_gone, look_around=self._look_around)
+
+    @property
+    def alive(self) -> list[Worker]:
+        """Workers whose process may still be there, oldest first."""
+        with self._lock:
+            return list(self._alive.values())
+
+    def acquire(self, key: WorkerKey, start: Start, client: Client) -> tuple[Worker, bool]:
+        """A worker for ``key``, and whether it served before.
+
+        It is an idle one, else a new one, else whichever comes free first after those who waited
+        longer were served.
+
+        Raises:
+            RequestError: DEADLINE_EXCEEDED when none came free in time; CANCELLED.
+            WorkerFailure: the process could not be started.
+        """
+        with self._lock:
+            worker = None if self._waiters else self._take_idle(key.digest)
+            if worker is not None:
+                return worker, True
+            waiter = _Waiter(key.digest)
+            self._waiters.append(waiter)
+            self._serve()
+        self._wait(waiter, client)
+        if waiter.worker is not None:
+            return waiter.worker, True
+        return self._start_worker(key, start, client), False
+
+    def release(self, worker: Worker) -> None:
+        """Takes back a worker that answered properly; it may have used up its budget."""
+        with self._lock:
+            if self._config.worker_max_requests and (
+                worker.requests >= self._config.worker_max_requests
+            ):
+                self._retire(worker, Retirement.REQUEST_BUDGET)
+                return
+            worker.move(State.IDLE)
+            worker.idle_since = time.monotonic()
+            self._idle.setdefault(worker.key.digest, []).append(worker)
+            if self._waiters:
+                self._serve()
+
+    def discard(self, worker: Worker, reason: str) -> None:
+        """Ends a worker that failed, and waits until nothing of it is left."""
+        worker.kill()
+        self._on_gone(worker, reason)
+
+    def retire_idle(self, reason: str) -> None:
+        """Kills all idle workers; `wait_until_empty` tells when they are gone."""
+        with self._lock:
+            for worker in [each for idle in self._idle.values() for each in idle]:
+                self._take_from_idle(worker)
+                self._retire(worker, reason, at_once=True)
+
+    def wait_until_empty(self, timeout: float) -> bool:
+        """Waits until no worker is alive or starting; False when ``timeout`` seconds passed."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not self._alive and not self._starting.total(), timeout
+            )
+
+    def close(self) -> None:
+        """Ends all idle workers and the janitor; nobody may be at work any more."""
+        self.retire_idle(Retirement.SHUTDOWN)
+        self._janitor.stop()
+
+    def _wait(self, waiter: _Waiter, client: Client) -> None:
+        with client.token.calling(waiter.served.set):
+            waiter.served.wait(max(0.0, client.deadline - time.monotonic()))
+        with self._lock:
+            if waiter not in self._waiters:
+                return
+            self._waiters.remove(waiter)
+        client.token.check()
+        raise RequestError(
+            Code.DEADLINE_EXCEEDED,
+            "no worker came free within the action's timeout; "
+            f"--max-workers-per-key is {self._config.max_workers_per_key}, "
+            f"--max-workers {self._config.max_workers}",
+        )
+
+    def _serve(self) -> None:
+        """Serves those in line as far as there are workers and room, in the order they came."""
+        needed = 0
+        for waiter in list(self._waiters):
+            waiter.worker = self._take_idle(waiter.key)
+            if waiter.worker is not None:
+                self._let_go(waiter)
+            elif self._count(waiter.key) >= self._config.max_workers_per_key:
+                continue
+            elif len(self._alive) + self._starting.total() < self._config.max_workers:
+                self._starting[waiter.key] += 1
+                self._let_go(waiter)
+            else:
+                needed += 1
+                self._make_room(waiter, needed)
+
+    def _let_go(self, waiter: _Waiter) -> None:
+        position = self._waiters.index(waiter)
+        for older in self._waiters[:position]:
+            older.bypassed += 1
+        del self._waiters[position]
+        waiter.served.set()
+
+    def _make_room(self, waiter: _Waiter, needed: int) -> None:
+        """Retires the idle worker that was used least recently, unless enough are leaving already."""
+        leaving = sum(worker.state is State.RETIRING for worker in self._alive.values())
+        if leaving >= needed:
+            return
+        wanted = {each.key for each in self._waiters} if waiter.bypassed < _PATIENCE else set()
+        idle = [worker for key, idle in self._idle.items() for worker in idle if key not in wanted]
+        if idle:
+            oldest = min(idle, key=lambda worker: worker.idle_since)
+            self._take_from_idle(oldest)
+            self._retire(oldest, Retirement.REPLACED)
+
+    def _take_idle(self, key: str) -> Worker | None:
+        idle = self._idle.get(key)
+        while idle:
+            worker = idle.pop()
+            if not idle:
+                del self._idle[key]
+            fault = worker.find_fault()
+            if fault is None:
+                worker.move(State.BUSY)
+                return worker
+            self._retire_faulty(worker, fault)
+        return None
+
+    def _take_from_idle(self, worker: Worker) -> None:
+        idle = self._idle[worker.key.digest]
+        idle.remove(worker)
+        if not idle:
+            del self._idle[worker.key.digest]
+
+    def _count(self, key: str) -> int:
+        alive = sum(worker.key.digest == key for worker in self._alive.values())
+        return alive + self._starting[key]
+
+    def _start_worker(self, key: WorkerKey, start: Start, client: Client) -> Worker:
+        self._tell_why_not_reused(key, client)
+        worker = None
+        try:
+            worker = start(next(self._numbers), key)
+        finally:
+            with self._changed:
+                self._starting[key.digest] -= 1
+                if worker is not None:
+                    self._alive[worker.number] = worker
+                self._serve()
+                self._changed.notify_all()
+        self._janitor.watch()
+        worker.move(State.BUSY)
+        self._log.append(
+            WorkerStarted(
+                worker=worker.number,
+                pid=worker.process.pid,
+                key=key.digest,
+                startup_arguments=key.startup_arguments,
+                tool_inputs=key.tool_inputs.records(),
+                key_components=key.components,
+            )
+        )
+        return worker
+
+    def _tell_why_not_reused(self, key: WorkerKey, client: Client) -> None:
+        alive = self.alive
+        if not alive or any(worker.key.digest == key.digest for worker in alive):
+            return
+        closest = min(
+            reversed(alive), key=lambda worker: distance(worker.key.components, key.components)
+        )
+        told = differences(closest.key.components, key.components)
+        if len(told) > _SHOWN_DIFFERENCES:
+            told = [*told[:_SHOWN_DIFFERENCES], f"… and {len(told) - _SHOWN_DIFFERENCES} more"]
+        self._log.append(
+            WorkerNotReused(
+                action=client.action,
+                operation=client.operation,
+                key=key.digest,
+                closest_worker=closest.number,
+                differences=tuple(told),
+            )
+        )
+
+    def _retire(self, worker: Worker, reason: str, *, at_once: bool = False) -> None:
+        worker.move(State.RETIRING)
+        self._janitor.retire(worker, reason, at_once=at_once)
+
+    def _retire_faulty(self, worker: Worker, fault: str) -> None:
+        if worker.exit_status is None:
+            self._log.append(
+                ProtocolViolation(worker=worker.number, rule="unexpected response", detail=fault)
+            )
+        self._retire(worker, fault, at_once=True)
+
+    def _on_gone(self, worker: Worker, reason: str) -> None:
+        worker.close()
+        self._log.append(
+            WorkerRetired(
+                worker=worker.number,
+                reason=reason,
+                exit_status=worker.exit_status,
+                stderr_tail=worker.stderr.text,
+                requests=worker.requests,
+            )
+        )
+        self._clean_up(worker)
+        with self._changed:
+            worker.move(State.GONE)
+            del self._alive[worker.number]
+            self._serve()
+            self._changed.notify_all()
+
+    def _look_around(self) -> None:
+        """Retires idle workers whose time is up, or that have ended."""
+        limit = self._config.worker_idle_timeout
+        with self._lock:
+            for worker in [each for idle in self._idle.values() for each in idle]:
+                fault = worker.find_fault()
+                if fault is not None:
+                    self._take_from_idle(worker)
+                    self._retire_faulty(worker, fault)
+                elif limit and time.monotonic() - worker.idle_since >= limit:
+                    self._take_from_idle(worker)
+                    self._retire(worker, Retirement.IDLE_TIMEOUT)

@@ -1,0 +1,1 @@
+"""Tests with a real Bazel as the client, and the helpers that only they need."""
