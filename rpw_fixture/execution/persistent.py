@@ -28,9 +28,6 @@ from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.pool import Client, WorkerPool
 from rpw_fixture.workers.worker import Pipes, Worker
 
-#: Appended last to the startup arguments, as Bazel does it.
-PERSISTENT_FLAG = "--persistent_worker"
-
 
 class PersistentRunner:
     """Runs actions on workers.
@@ -192,7 +189,7 @@ class PersistentRunner:
         return worker
 
     def _spawn(self, number: int, key: WorkerKey, folder: str) -> Worker:
-        arguments = (*key.startup_arguments, PERSISTENT_FLAG)
+        arguments = key.startup_arguments
         environment = dict(key.environment)
         cwd = os.path.join(folder, "root", key.working_directory)
         pipes, theirs = _make_pipes()

@@ -197,8 +197,8 @@ def purge(first_tag: int, *, timeout: float) -> int:
 
 
 def _tagged(first_tag: int) -> list[int]:
-    tags = range(first_tag, first_tag + TAG_SPAN)
-    return [pid for pid in _all_pids() if tag_of(pid) in tags and _is_alive(pid)]
+    end = first_tag + TAG_SPAN
+    return [pid for pid in _all_pids() if first_tag <= (tag_of(pid) or 0) < end and _is_alive(pid)]
 
 
 def _is_alive(pid: int) -> bool:

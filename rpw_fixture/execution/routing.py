@@ -11,6 +11,8 @@ from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.workers.key import WorkerKey
 
+#: Appended last to the startup arguments, as Bazel does it; without it a tool runs one-shot.
+PERSISTENT_FLAG = "--persistent_worker"
 _PROTOCOLS = ("proto", "json")
 #: Properties of ours beyond the seed rules, and the ability each asks for.
 _ABILITIES = {
@@ -78,7 +80,7 @@ def route(action: ResolvedAction, config: Config, index: InputIndex) -> Route:
         abilities=tuple(
             ability for name, ability in _ABILITIES.items() if properties.get(name) == "1"
         ),
-        startup_arguments=split.startup,
+        startup_arguments=(*split.startup, PERSISTENT_FLAG),
         environment=action.command.environment,
         working_directory=action.command.working_directory,
         tool_inputs=tools,

@@ -22,19 +22,19 @@ def create() -> Path:
         EnvironmentLacksError: when none can be made.
     """
     try:
-        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_base())).resolve()
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base())).resolve()
     except OSError as error:
         raise EnvironmentLacksError(f"no folder for actions can be made: {error}") from None
 
 
-def _base() -> str | None:
+def base() -> str:
     """The RAM disk if it is good for running programs from, else the usual temporary folder."""
     if "TMPDIR" in os.environ:
-        return None  # whoever set it wants it used
+        return tempfile.gettempdir()  # whoever set it wants it used
     try:
         found = os.statvfs(_RAM_DISK)
     except OSError:
-        return None
+        return tempfile.gettempdir()
     has_room = found.f_bavail * found.f_frsize >= _ENOUGH_ROOM
     is_usable = has_room and not found.f_flag & os.ST_NOEXEC and os.access(_RAM_DISK, os.W_OK)
-    return _RAM_DISK if is_usable else None
+    return _RAM_DISK if is_usable else tempfile.gettempdir()

@@ -21,6 +21,8 @@ from rpw_fixture.wire.varints import varint
 _KNOWN_TAGS = frozenset((0x08, 0x12, 0x18, 0x20))
 _MAX_VARINT_BYTES = 5
 _SHOWN = 200
+#: So many printable characters before anything else are no accident of a binary frame.
+_FEWEST_PRINTED = 4
 _JSON = json.JSONDecoder()
 _JSON_FIELDS: tuple[tuple[str, str, type], ...] = (
     ("exitCode", "exit_code", int),
@@ -341,11 +343,13 @@ def _not_a_response(data: bytes, rule: Rule, detail: str) -> FrameError:
 
 
 def _is_text(data: bytes) -> bool:
-    try:
-        text = data[:_SHOWN].decode(errors="strict" if len(data) <= _SHOWN else "ignore")
-    except UnicodeDecodeError:
-        return False
-    return bool(text) and all(each.isprintable() or each in "\r\n\t" for each in text)
+    """Whether it reads like something printed, perhaps with a proper response behind it."""
+    text = data[:_SHOWN].decode(errors="surrogateescape")
+    printed = next(
+        (index for index, each in enumerate(text) if not (each.isprintable() or each in "\r\n\t")),
+        len(text),
+    )
+    return printed == len(text) > 0 or printed >= _FEWEST_PRINTED
 
 
 def _shown(data: bytes) -> str:

@@ -68,7 +68,7 @@ class WorkerKey:
         container: image and docker properties, empty for local workers.
         protocol: ``proto`` or ``json``.
         abilities: of ``multiplex``, ``sandbox`` and ``cancellation`` those the action asks for.
-        startup_arguments: the command line without flagfiles.
+        startup_arguments: the command line without flagfiles, and ``--persistent_worker`` last.
         environment: variables by name.
         working_directory: relative to the input root.
         tool_inputs: the server's own account of them.

@@ -116,8 +116,9 @@ class Worker:
             with token.calling(self.process.kill_tree):
                 return self._converse(memoryview(data), deadline)
         except FrameError as error:
+            ended = self.process.poll()
             self.kill()
-            raise self._violation(error) from None
+            raise self._violation(error, ended) from None
         except WorkerFailure:
             token.check()
             raise
@@ -265,8 +266,8 @@ class Worker:
             code=Code.DEADLINE_EXCEEDED,
         )
 
-    def _violation(self, error: FrameError) -> WorkerFailure:
-        ended = self._exit
+    def _violation(self, error: FrameError, ended: Exit | None) -> WorkerFailure:
+        """``ended`` tells how the worker had ended before we killed it, if it had."""
         detail = error.detail + (f" ({ended.description})" if ended is not None else "")
         return WorkerFailure(
             worker=self.number,

@@ -2,7 +2,7 @@
 """Compile the Java worker: ``build.py [OUTPUT]``, by default javac_worker.jar beside this file.
 
 Uses the JDK (17 or newer) of $JAVA_HOME, else ``javac`` from PATH. The same JDK gives the same
-bytes: entries are sorted and have a fixed time. Exits 3 without a JDK, 1 when the compilation
+bytes: entries are sorted and have a fixed time. Exits 3 without a JDK, 1 when compiling
 fails.
 """
 

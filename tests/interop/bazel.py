@@ -36,7 +36,7 @@ GOOD_TOOL = "tools/python/good.py"
 # Bazel's Execute has no deadline, so a server that never answers would block a build for ever.
 _BUILD_TIMEOUT = 120.0
 _SHUTDOWN_TIMEOUT = 20.0
-# By default Bazel sends as many actions at once as this machine has processors: too few to fill pools.
+# Left alone, Bazel sends one action per local processor at a time: too few to fill the pools.
 _JOBS = 16
 _EXECUTE = b"build.bazel.remote.execution.v2.Execution/Execute"
 _PROPERTY = re.compile(r"\{[^}]*\}")

@@ -35,7 +35,7 @@ def worker_jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def command(worker_jar: Path) -> list[str]:
     # Without performance data, because the JVM keeps that in /tmp.
-    options = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
+    options = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
     return [require_program("java"), *options, "-jar", str(worker_jar)]
 
 

@@ -1,0 +1,307 @@
+"""The Action builder: an immutable description of one action, and variations of it.
+
+Here lives what a test author writes down: the command line, inputs, outputs and properties. How it
+becomes protocol messages is `rpw_fixture.client.encoding`'s business; nothing here talks to a server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.inputs import Content, Entry, read_entries, read_folder
+
+if TYPE_CHECKING:
+    from rpw_fixture.wire.digests import Digest, DigestFunction
+
+#: The platform properties behind `Action.worker_key` and `Action.protocol`.
+WORKER_KEY_PROPERTY = "persistentWorkerKey"
+PROTOCOL_PROPERTY = "persistentWorkerProtocol"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+class Action:
+    """One action, as a value: equal actions have equal digests.
+
+    Content given as a `Path` is read when the action is made, so that later changes on disk change
+    nothing; a path to a folder stands for everything in it. Paths are relative to the input root, except
+    for ``outputs`` and ``flagfile_path``, which are relative to the working directory.
+
+    Args:
+        arguments: the command line; for a worker, what starts it.
+        flagfile: arguments of the request, one per line in a flagfile that ends the command line.
+        flagfile_path: where that flagfile lies.
+        inputs: content by path: bytes, text, a `Path`, or a `File`, `Symlink` or `EmptyFolder`.
+        tool_inputs: inputs that are marked ``bazel_tool_input``.
+        outputs: what to collect; a slash at the end tells servers before API 2.1 that it is a folder.
+        environment: variables of the command.
+        platform: platform properties.
+        worker_key: short for the platform property ``persistentWorkerKey``.
+        protocol: short for ``persistentWorkerProtocol``: ``proto`` or ``json``.
+        working_directory: where the command runs.
+        timeout: seconds; None leaves it to the server.
+        do_not_cache: neither cached nor merged with an equal action that is under way.
+        salt: makes this action differ from one that is otherwise equal.
+        mnemonic: what kind of action it is, told to the server for its records.
+        target: the label it belongs to, told to the server for its records.
+
+    Raises:
+        ConfigError: for a path that can't be used, or that is used twice.
+        OSError: for a file or folder that can't be read.
+    """
+
+    arguments: tuple[str, ...]
+    flagfile: tuple[str, ...] | None
+    flagfile_path: str
+    inputs: Mapping[str, Entry]
+    tool_inputs: Mapping[str, Entry]
+    outputs: tuple[str, ...]
+    environment: Mapping[str, str]
+    platform: Mapping[str, str]
+    working_directory: str
+    timeout: float | None
+    do_not_cache: bool
+    salt: bytes
+    mnemonic: str
+    target: str
+
+    def __init__(
+        self,
+        *,
+        arguments: Sequence[str],
+        flagfile: Sequence[str] | None = None,
+        flagfile_path: str = "action.params",
+        inputs: Mapping[str, Content] = MappingProxyType({}),
+        tool_inputs: Mapping[str, Content] = MappingProxyType({}),
+        outputs: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+        platform: Mapping[str, str] = MappingProxyType({}),
+        worker_key: str | None = None,
+        protocol: str | None = None,
+        working_directory: str = "",
+        timeout: float | None = None,
+        do_not_cache: bool = False,
+        salt: bytes = b"",
+        mnemonic: str = "",
+        target: str = "",
+    ) -> None:
+        given = {WORKER_KEY_PROPERTY: worker_key, PROTOCOL_PROPERTY: protocol}
+        properties = {**platform, **{name: value for name, value in given.items() if value}}
+        values: dict[str, object] = {
+            "arguments": _texts(arguments, "arguments"),
+            "flagfile": None if flagfile is None else _texts(flagfile, "flagfile"),
+            "flagfile_path": checked_path(flagfile_path, "flagfile"),
+            "inputs": _sorted(read_entries(_checked_keys(inputs, "input"))),
+            "tool_inputs": _sorted(read_entries(_checked_keys(tool_inputs, "tool input"))),
+            "outputs": _checked_outputs(_texts(outputs, "outputs")),
+            "environment": _sorted(environment),
+            "platform": _sorted(properties),
+            "working_directory": checked_path(working_directory, "working directory", or_root=True),
+            "timeout": timeout,
+            "do_not_cache": do_not_cache,
+            "salt": salt,
+            "mnemonic": mnemonic,
+            "target": target,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        self._check()
+
+    @classmethod
+    def from_folder(
+        cls,
+        root: str | Path,
+        *,
+        inputs: Iterable[str] = ("**",),
+        tool_inputs: Iterable[str] = (),
+        **others: Any,
+    ) -> Self:
+        """An action whose inputs are files below ``root``, at the same relative paths.
+
+        Args:
+            root: a folder.
+            inputs: globs of inputs; what ``tool_inputs`` matches is left out.
+            tool_inputs: globs of tool inputs.
+            others: all other arguments of `Action`.
+
+        Raises:
+            ConfigError: when a glob matches nothing.
+            OSError: for a file or folder that can't be read.
+        """
+        tools = read_folder(Path(root), tool_inputs)
+        plain = read_folder(Path(root), inputs)
+        ordinary = {path: entry for path, entry in plain.items() if path not in tools}
+        return cls(inputs=ordinary, tool_inputs=tools, **others)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values, by the names of the constructor's arguments."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return type(self)(**{**values, **changes})
+
+    def with_input(self, path: str, content: Content) -> Self:
+        """With this input, added or replaced; a tool input of that path becomes an ordinary one."""
+        rest = self.without_input(path)
+        return rest.replace(inputs={**rest.inputs, path: content})
+
+    def with_tool_input(self, path: str, content: Content | None = None) -> Self:
+        """With this tool input, added or replaced; without ``content``, marks the input there is.
+
+        Raises:
+            ConfigError: when there is no such input to mark.
+        """
+        if content is None:
+            content = self.entry(path)
+        rest = self.without_input(path)
+        return rest.replace(tool_inputs={**rest.tool_inputs, path: content})
+
+    def with_files(
+        self, root: str | Path, globs: Iterable[str] = ("**",), *, as_tools: bool = False
+    ) -> Self:
+        """With the files below ``root`` that match ``globs``, at the same relative paths.
+
+        Raises:
+            ConfigError: when a glob matches nothing.
+            OSError: for a file or folder that can't be read.
+        """
+        changed = self
+        found = read_folder(Path(root), globs)
+        for path in found:
+            changed = changed.without_input(path)
+        name = "tool_inputs" if as_tools else "inputs"
+        return changed.replace(**{name: {**getattr(changed, name), **found}})
+
+    def without_input(self, path: str) -> Self:
+        """Without the input or tool input at ``path``, if there is one, and what is below it."""
+        path = checked_path(path, "input")
+        changes = {}
+        for name in ("inputs", "tool_inputs"):
+            entries = getattr(self, name)
+            kept = {each: entry for each, entry in entries.items() if not _is_below(each, path)}
+            if len(kept) < len(entries):
+                changes[name] = kept
+        return self.replace(**changes) if changes else self
+
+    def with_arguments(self, *arguments: str) -> Self:
+        """With this command line, the flagfile's argument not counted."""
+        return self.replace(arguments=arguments)
+
+    def with_flagfile(self, *lines: str) -> Self:
+        """With these arguments in the flagfile."""
+        return self.replace(flagfile=lines)
+
+    def with_outputs(self, *outputs: str) -> Self:
+        """With these outputs instead."""
+        return self.replace(outputs=outputs)
+
+    def with_environment(self, **variables: str | None) -> Self:
+        """With these variables, added or replaced; None takes one away."""
+        return self.replace(environment=_merged(self.environment, variables))
+
+    def with_platform(self, **properties: str | None) -> Self:
+        """With these platform properties, added or replaced; None takes one away."""
+        return self.replace(platform=_merged(self.platform, properties))
+
+    def with_worker_key(self, key: str | None) -> Self:
+        """With this ``persistentWorkerKey``; None makes it an ordinary one-shot action."""
+        return self.with_platform(**{WORKER_KEY_PROPERTY: key})
+
+    @property
+    def worker_key(self) -> str | None:
+        """The platform property ``persistentWorkerKey``."""
+        return self.platform.get(WORKER_KEY_PROPERTY)
+
+    @property
+    def protocol(self) -> str | None:
+        """The platform property ``persistentWorkerProtocol``."""
+        return self.platform.get(PROTOCOL_PROPERTY)
+
+    @property
+    def command_line(self) -> tuple[str, ...]:
+        """The whole command line, the flagfile's argument included."""
+        return self.arguments + (() if self.flagfile is None else (f"@{self.flagfile_path}",))
+
+    def entry(self, path: str) -> Entry:
+        """What is at ``path``.
+
+        Raises:
+            ConfigError: when there is no such input.
+        """
+        path = checked_path(path, "input")
+        found = self.tool_inputs.get(path) or self.inputs.get(path)
+        if found is None:
+            raise ConfigError(f"the action has no input {path!r}")
+        return found
+
+    def digest(self, function: DigestFunction | None = None) -> Digest:
+        """The digest of the Action message, with SHA256 when no function is given."""
+        from rpw_fixture.client.encoding import encode  # noqa: PLC0415 - loads protobuf
+        from rpw_fixture.wire.digests import SHA256  # noqa: PLC0415 - together with it
+
+        return encode(self, function or SHA256).digest
+
+    def __hash__(self) -> int:
+        maps = (self.inputs, self.tool_inputs, self.environment, self.platform)
+        rest = (self.arguments, self.flagfile, self.outputs, self.working_directory, self.salt)
+        return hash((rest, *(tuple(each.items()) for each in maps)))
+
+    def _check(self) -> None:
+        if not self.arguments:
+            raise ConfigError("an action needs arguments; the first one names the program")
+        twice = sorted(self.inputs.keys() & self.tool_inputs.keys())
+        if twice:
+            raise ConfigError(f"{twice[0]!r} is both an input and a tool input")
+        if self.timeout is not None and self.timeout < 0:
+            raise ConfigError(f"timeout {self.timeout!r} is negative")
+
+
+def checked_path(path: str, what: str, *, or_root: bool = False) -> str:
+    """``path`` in its shortest form.
+
+    Raises:
+        ConfigError: when it is absolute, leads out of the input root, or is the root and must not be.
+    """
+    normal = posixpath.normpath(path) if path else "."
+    if normal.startswith("/") or normal == ".." or normal.startswith("../"):
+        raise ConfigError(f"{what} {path!r} must be a path inside the input root")
+    if normal == "." and not or_root:
+        raise ConfigError(f"{what} {path!r} names no file")
+    return "" if normal == "." else normal
+
+
+def _checked_keys(entries: Mapping[str, Content], what: str) -> dict[str, Content]:
+    checked: dict[str, Content] = {}
+    for path, content in entries.items():
+        normal = checked_path(path, what, or_root=isinstance(content, Path))
+        if normal in checked:
+            raise ConfigError(f"{what} {normal!r} is there twice")
+        checked[normal] = content
+    return checked
+
+
+def _checked_outputs(paths: tuple[str, ...]) -> tuple[str, ...]:
+    checked = (checked_path(each, "output") + "/" * each.endswith("/") for each in paths)
+    return tuple(sorted(dict.fromkeys(checked)))
+
+
+def _texts(values: Sequence[str], what: str) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise ConfigError(f"{what} must be a sequence of texts, not the one text {values!r}")
+    return tuple(values)
+
+
+def _sorted[T](values: Mapping[str, T]) -> Mapping[str, T]:
+    return MappingProxyType({name: values[name] for name in sorted(values)})
+
+
+def _merged(old: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in {**old, **changes}.items() if value is not None}
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")

@@ -1,0 +1,45 @@
+"""``doctor``: what this machine offers to a server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from importlib import metadata
+
+from rpw_fixture import __version__
+
+_PACKAGES = ("grpcio", "protobuf", "pytest", "psutil")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to print."""
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints facts, one a line."""
+    facts = _facts()
+    if options.format == "json":
+        print(json.dumps(facts, indent=2))
+        return 0
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")
+    return 0
+
+
+def _facts() -> dict[str, str]:
+    from rpw_fixture.execution import workspace  # noqa: PLC0415 - only this command needs it
+    from rpw_fixture.wire.compression import available  # noqa: PLC0415
+    from rpw_fixture.wire.digests import FUNCTIONS  # noqa: PLC0415
+
+    facts = {"rpw_fixture": __version__, "python": f"{sys.version.split()[0]} ({sys.executable})"}
+    facts |= {name: metadata.version(name) for name in _PACKAGES}
+    facts["digest functions"] = ", ".join(FUNCTIONS)
+    facts["compressors"] = ", ".join(each.name for each in available().values()) or "none"
+    facts["staging"] = workspace.base()
+    for program in ("bazel", "bazelisk", "buck2", "java", "node", "docker", "podman", "strace"):
+        facts[program] = shutil.which(program) or "not found"
+    return facts

@@ -1,0 +1,83 @@
+"""``serve``: a server on its own, for Bazel, Buck2 or anything else that speaks REAPI."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import tempfile
+import threading
+from pathlib import Path
+from types import FrameType
+
+from rpw_fixture import __version__
+from rpw_fixture.cli.settings import add_settings, config_of
+from rpw_fixture.errors import EnvironmentLacksError
+
+#: How often it is looked whether the server was idle for long enough, seconds.
+_IDLE_CHECK = 0.2
+_SECOND_SIGNAL = 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The settings of a server."""
+    parser.epilog = (
+        "Prints one line on stdout once it accepts calls:\n"
+        '  RPW_READY {"endpoint": "grpc://127.0.0.1:8980", "pid": 1234, "version": "…"}\n'
+        "SIGTERM and SIGINT let running actions end; a second one ends the server at once.\n"
+        "No process started by the server outlives it, whatever ends it."
+    )
+    add_settings(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves until a signal, or until nothing was asked for --idle-timeout seconds."""
+    config = config_of(options)
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    stop = _stop_at_signals()
+    from rpw_fixture.server import Server  # noqa: PLC0415 - after signals are caught: it takes long
+
+    with Server(config) as server:
+        ready = {"endpoint": server.endpoint, "pid": os.getpid(), "version": __version__}
+        if config.port_file is not None:
+            _write_port(config.port_file, server.address)
+        print(f"RPW_READY {json.dumps(ready)}", flush=True)
+        while not stop.wait(_IDLE_CHECK if config.idle_timeout else None):
+            if server.idle_seconds >= config.idle_timeout:
+                break
+    return 0
+
+
+def _stop_at_signals() -> threading.Event:
+    """An event that the first SIGTERM or SIGINT sets; the second ends the process.
+
+    The spawner notices that, and kills whatever is left.
+    """
+    stop = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(_SECOND_SIGNAL)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, note)
+    return stop
+
+
+def _write_port(path: str, address: str) -> None:
+    """Writes the port, or a socket's path, so that whoever waits for the file never reads half."""
+    text = address.rpartition(":")[2]
+    target = Path(path)
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
+            file.write(f"{text}\n")
+        Path(file.name).chmod(0o644)
+        Path(file.name).replace(target)
+    except OSError as error:
+        raise EnvironmentLacksError(f"--port-file {path}: {error.strerror}") from None
+

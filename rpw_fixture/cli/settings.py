@@ -1,0 +1,54 @@
+"""Flags that are settings of a server, straight from the fields of `Config`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rpw_fixture.config import Config, Flag, flags, from_environment
+
+#: Where ``serve`` listens when nothing is said.
+DEFAULT_LISTEN = "127.0.0.1:8980"
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds every setting as a flag; its environment variable stands in its help."""
+    for flag in flags():
+        parser.add_argument(f"--{flag.name}", **_keywords(flag))
+
+
+def config_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Config:
+    """The config that flags, else environment variables, else defaults give.
+
+    Raises:
+        ConfigError: for a value that can't be used.
+    """
+    given = {"listen": DEFAULT_LISTEN, **from_environment(environ)}
+    for flag in flags():
+        value = getattr(options, flag.field)
+        if value is not None:
+            given[flag.field] = tuple(value) if flag.is_repeatable else value
+    return Config(**given)
+
+
+def _keywords(flag: Flag) -> dict[str, Any]:
+    shown = DEFAULT_LISTEN if flag.field == "listen" else flag.default
+    default = "" if shown in (None, (), False) or flag.kind is bool else f" (default: {_shown(shown)})"
+    keywords: dict[str, Any] = {
+        "dest": flag.field,
+        "default": None,
+        "help": f"{flag.help}{default} [${flag.environment}]",
+    }
+    if flag.kind is bool:
+        return keywords | {"action": argparse.BooleanOptionalAction}
+    if flag.is_repeatable:
+        keywords["action"] = "append"
+    if flag.choices:
+        keywords["choices"] = flag.choices
+    return keywords | {"type": flag.kind, "metavar": None if flag.choices else flag.metavar}
+
+
+def _shown(value: object) -> object:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value

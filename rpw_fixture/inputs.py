@@ -1,0 +1,134 @@
+"""What an input of an action can be, and reading inputs from disk.
+
+Files, links and empty folders as values; nothing here knows digests or messages.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.wire import globs
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of these bytes."""
+
+    content: bytes
+    is_executable: bool = False
+
+    def __repr__(self) -> str:
+        shown = repr(self.content) if len(self.content) <= 40 else f"<{len(self.content)} bytes>"
+        return f"File({shown}{', is_executable=True' * self.is_executable})"
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    """A symbolic link with this target, verbatim."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyFolder:
+    """A folder with nothing in it."""
+
+
+#: An input as an action keeps it.
+Entry = File | Symlink | EmptyFolder
+#: An input as it can be given: text is UTF-8, a `Path` is read from disk.
+Content = bytes | str | Path | File | Symlink | EmptyFolder
+
+
+def read_entries(contents: Mapping[str, Content]) -> dict[str, Entry]:
+    """Contents as entries, by path; a `Path` to a folder becomes an entry for each thing in it.
+
+    Raises:
+        ConfigError: for a path that comes out twice, or content of another type.
+        OSError: for what can't be read.
+    """
+    entries: dict[str, Entry] = {}
+    for path, content in contents.items():
+        for name, entry in _entries_of(path, content):
+            if name in entries:
+                raise ConfigError(f"input {name!r} is there twice")
+            entries[name] = entry
+    return entries
+
+
+def read_folder(root: Path, patterns: Iterable[str]) -> dict[str, Entry]:
+    """The entries below ``root`` whose relative paths match the globs.
+
+    A relative link that stays inside the folder is kept as a link, any other one is followed.
+
+    Raises:
+        ConfigError: when a glob matches nothing, or a link leads to a folder outside.
+        OSError: for what can't be read.
+    """
+    patterns = tuple(patterns)
+    if not patterns:
+        return {}
+    found = sorted(_walk(root, ""))
+    for each in patterns:
+        if not any(map(globs.matcher([each]), found)):
+            raise ConfigError(f"glob {each!r} matches nothing below {root}")
+    is_wanted = globs.matcher(patterns)
+    return {path: _read(root, path) for path in found if is_wanted(path)}
+
+
+def _entries_of(path: str, content: Content) -> Iterator[tuple[str, Entry]]:
+    if isinstance(content, Path):
+        if content.is_dir():
+            prefix = f"{path}/" if path else ""
+            entries = read_folder(content, ("**",)) if any(content.iterdir()) else {}
+            yield from ((prefix + name, entry) for name, entry in entries.items())
+            if not entries and path:
+                yield path, EmptyFolder()
+        else:
+            yield path, _read_file(content)
+    elif isinstance(content, bytes | bytearray | memoryview):
+        yield path, File(bytes(content))
+    elif isinstance(content, str):
+        yield path, File(content.encode())
+    elif isinstance(content, File | Symlink | EmptyFolder):
+        yield path, content
+    else:
+        raise ConfigError(f"input {path!r} is a {type(content).__name__}; give bytes, text or a Path")
+
+
+def _walk(root: Path, prefix: str) -> Iterator[str]:
+    with os.scandir(root / prefix) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        path = prefix + entry.name
+        is_link = entry.is_symlink()
+        if is_link and not _stays_inside(root, path) and entry.is_dir():
+            raise ConfigError(f"{entry.path} is a link to a folder outside {root}; name that folder")
+        if entry.is_dir(follow_symlinks=False) and any(Path(entry.path).iterdir()):
+            yield from _walk(root, f"{path}/")
+        else:
+            yield path
+
+
+def _read(root: Path, path: str) -> Entry:
+    full = root / path
+    if full.is_symlink() and _stays_inside(root, path):
+        return Symlink(os.readlink(full))
+    return EmptyFolder() if full.is_dir() else _read_file(full)
+
+
+def _read_file(path: Path) -> File:
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        return File(file.read(), bool(mode & stat.S_IXUSR))
+
+
+def _stays_inside(root: Path, path: str) -> bool:
+    target = os.readlink(root / path)
+    full = os.path.normpath(os.path.join(os.path.dirname(path), target))
+    return not os.path.isabs(target) and full != ".." and not full.startswith("../")
