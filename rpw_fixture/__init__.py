@@ -10,33 +10,43 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rpw_fixture.client import Action, ActionOutcome, Client
+    from rpw_fixture.action import Action
+    from rpw_fixture.client import ActionFailedError, ActionOutcome, Client
     from rpw_fixture.config import Config
     from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RpwError
+    from rpw_fixture.inputs import EmptyFolder, File, Symlink
     from rpw_fixture.server import Server
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Action": "rpw_fixture.client",
+    "Action": "rpw_fixture.action",
+    "ActionFailedError": "rpw_fixture.client",
     "ActionOutcome": "rpw_fixture.client",
     "Client": "rpw_fixture.client",
     "Config": "rpw_fixture.config",
     "ConfigError": "rpw_fixture.errors",
+    "EmptyFolder": "rpw_fixture.inputs",
     "EnvironmentLacksError": "rpw_fixture.errors",
+    "File": "rpw_fixture.inputs",
     "RpwError": "rpw_fixture.errors",
     "Server": "rpw_fixture.server",
+    "Symlink": "rpw_fixture.inputs",
 }
 
 __all__ = [
     "Action",
+    "ActionFailedError",
     "ActionOutcome",
     "Client",
     "Config",
     "ConfigError",
+    "EmptyFolder",
     "EnvironmentLacksError",
+    "File",
     "RpwError",
     "Server",
+    "Symlink",
     "__version__",
 ]
 

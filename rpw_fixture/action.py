@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.inputs import Content, Entry, read_entries, read_folder
+from rpw_fixture.inputs import Content, EmptyFolder, Entry, File, read_entries, read_folder
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.digests import Digest, DigestFunction
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: The platform properties behind `Action.worker_key` and `Action.protocol`.
 WORKER_KEY_PROPERTY = "persistentWorkerKey"
 PROTOCOL_PROPERTY = "persistentWorkerProtocol"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
@@ -226,6 +227,11 @@ class Action:
         """The whole command line, the flagfile's argument included."""
         return self.arguments + (() if self.flagfile is None else (f"@{self.flagfile_path}",))
 
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """The whole input root by path, tool inputs and the flagfile included."""
+        return {**self.inputs, **self.tool_inputs, **self._flagfile_entry()}
+
     def entry(self, path: str) -> Entry:
         """What is at ``path``.
 
@@ -250,14 +256,32 @@ class Action:
         rest = (self.arguments, self.flagfile, self.outputs, self.working_directory, self.salt)
         return hash((rest, *(tuple(each.items()) for each in maps)))
 
+    def _flagfile_entry(self) -> Mapping[str, Entry]:
+        if self.flagfile is None:
+            return {}
+        path = posixpath.normpath(posixpath.join(self.working_directory, self.flagfile_path))
+        return {path: File("".join(f"{line}\n" for line in self.flagfile).encode())}
+
     def _check(self) -> None:
         if not self.arguments:
             raise ConfigError("an action needs arguments; the first one names the program")
         twice = sorted(self.inputs.keys() & self.tool_inputs.keys())
         if twice:
             raise ConfigError(f"{twice[0]!r} is both an input and a tool input")
+        given = self.inputs.keys() | self.tool_inputs.keys()
+        if not given.isdisjoint(self._flagfile_entry()):
+            raise ConfigError(
+                f"flagfile {self.flagfile_path!r} is an input as well; name another path"
+            )
+        if any("\n" in line or "\r" in line for line in self.flagfile or ()):
+            raise ConfigError("an argument in a flagfile is one line and can't hold a line end")
         if self.timeout is not None and self.timeout < 0:
             raise ConfigError(f"timeout {self.timeout!r} is negative")
+        files = {path for path, entry in self.entries.items() if not isinstance(entry, EmptyFolder)}
+        for path in self.entries:
+            for parent in _parents(path):
+                if parent in files:
+                    raise ConfigError(f"input {path!r} lies below {parent!r}, which is no folder")
 
 
 def checked_path(path: str, what: str, *, or_root: bool = False) -> str:
@@ -295,12 +319,18 @@ def _texts(values: Sequence[str], what: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _sorted[T](values: Mapping[str, T]) -> Mapping[str, T]:
+def _sorted(values: Mapping[str, _T]) -> Mapping[str, _T]:
     return MappingProxyType({name: values[name] for name in sorted(values)})
 
 
 def _merged(old: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in {**old, **changes}.items() if value is not None}
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _is_below(path: str, folder: str) -> bool:

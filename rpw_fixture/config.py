@@ -151,6 +151,10 @@ class Config:
     # Knobs of fixtures and checks; the command line does without them.
     default_timeout: float = _setting(600.0, "seconds an action without a timeout may run")
     max_timeout: float = _setting(86_400.0, "longest timeout an action may ask for, seconds")
+    max_multiplex: int = _setting(8, "requests that one multiplex worker gets at a time")
+    cancel_grace: float = _setting(
+        2.0, "seconds a worker has to answer a cancel message before it is killed"
+    )
     shutdown_grace: float = _setting(5.0, "seconds running actions get when the server stops")
     max_frame_bytes: int = _setting(64 * MIB, "largest WorkResponse accepted")
     max_output_bytes: int = _setting(

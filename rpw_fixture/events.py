@@ -293,11 +293,12 @@ class JsonLines:
 
     def __init__(self, path: str) -> None:
         try:
-            self._file = Path(path).open("a", encoding="utf-8", buffering=1)
+            self._file = Path(path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for the log's life
         except OSError as error:
             raise EnvironmentLacksError(f"--events {path}: {error.strerror}") from None
 
     def __call__(self, record: Event) -> None:
+        """Writes the record."""
         self._file.write(json.dumps(record.as_dict(), separators=(",", ":")) + "\n")
 
     def close(self) -> None:

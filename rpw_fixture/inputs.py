@@ -98,7 +98,9 @@ def _entries_of(path: str, content: Content) -> Iterator[tuple[str, Entry]]:
     elif isinstance(content, File | Symlink | EmptyFolder):
         yield path, content
     else:
-        raise ConfigError(f"input {path!r} is a {type(content).__name__}; give bytes, text or a Path")
+        raise ConfigError(
+            f"input {path!r} is a {type(content).__name__}; give bytes, text or a Path"
+        )
 
 
 def _walk(root: Path, prefix: str) -> Iterator[str]:
@@ -108,7 +110,9 @@ def _walk(root: Path, prefix: str) -> Iterator[str]:
         path = prefix + entry.name
         is_link = entry.is_symlink()
         if is_link and not _stays_inside(root, path) and entry.is_dir():
-            raise ConfigError(f"{entry.path} is a link to a folder outside {root}; name that folder")
+            raise ConfigError(
+                f"{entry.path} is a link to a folder outside {root}; name that folder"
+            )
         if entry.is_dir(follow_symlinks=False) and any(Path(entry.path).iterdir()):
             yield from _walk(root, f"{path}/")
         else:

@@ -80,4 +80,3 @@ def _write_port(path: str, address: str) -> None:
         Path(file.name).replace(target)
     except OSError as error:
         raise EnvironmentLacksError(f"--port-file {path}: {error.strerror}") from None
-

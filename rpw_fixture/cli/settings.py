@@ -35,7 +35,9 @@ def config_of(options: argparse.Namespace, environ: Mapping[str, str] = os.envir
 
 def _keywords(flag: Flag) -> dict[str, Any]:
     shown = DEFAULT_LISTEN if flag.field == "listen" else flag.default
-    default = "" if shown in (None, (), False) or flag.kind is bool else f" (default: {_shown(shown)})"
+    default = (
+        "" if shown in (None, (), False) or flag.kind is bool else f" (default: {_shown(shown)})"
+    )
     keywords: dict[str, Any] = {
         "dest": flag.field,
         "default": None,

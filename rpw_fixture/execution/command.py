@@ -6,6 +6,8 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
@@ -53,7 +55,7 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
     """
     try:
         message = re.Command.FromString(data)
-    except Exception as error:  # DecodeError is another class in each protobuf implementation
+    except DecodeError as error:
         raise invalid_argument(f"blob {digest} is no Command: {error}") from None
     if not message.arguments:
         raise invalid_argument(f"Command {digest} has no arguments")

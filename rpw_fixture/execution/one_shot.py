@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import time
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.errors import Code, RequestError, resource_exhausted
 from rpw_fixture.execution import executable
 from rpw_fixture.execution.command import CommandSpec
 from rpw_fixture.execution.processes import Exit, Process, Spawner, StartError
@@ -18,6 +20,9 @@ _READ = 1 << 16
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR
 #: What a shell says of a program that is not there, or that may not be executed.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+_NOT_EXECUTABLE_ERRORS = {errno.EACCES, errno.ENOEXEC, errno.E2BIG}
+#: Reasons of this machine's, not the command's.
+_EXHAUSTED = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 class Capture:
@@ -79,7 +84,8 @@ def run(
         max_output_bytes: how much of stdout, and of stderr, is kept.
 
     Raises:
-        RequestError: CANCELLED.
+        RequestError: CANCELLED; RESOURCE_EXHAUSTED when no process can be had; UNAVAILABLE when
+            the spawner was killed.
     """
     folder = os.path.join(root, command.working_directory)
     environment = dict(command.environment)
@@ -100,11 +106,15 @@ def run(
                 stderr=err[1],
             )
         except (FileNotFoundError, PermissionError, StartError) as error:
+            if error.errno in _EXHAUSTED:
+                raise resource_exhausted(f"the command did not start: {error}") from None
             return _not_started(error)
         stack.callback(process.close)
         with token.calling(process.kill_tree):
             ended, timed_out = _await_end(process, (out[0], err[0]), deadline)
     token.check()
+    if ended.lost:
+        raise RequestError(Code.UNAVAILABLE, f"the command was {ended.description}; try again")
     return RunResult(
         exit_code=ended.status if ended.status >= 0 else 128 - ended.status,
         stdout=out[0].content,
@@ -140,8 +150,8 @@ def _await_end(
     timed_out = False
     while (ended := process.poll()) is None:
         wait = None if timed_out else max(0.0, deadline - time.monotonic()) * 1000
-        ready = poller.poll(wait)
-        if not ready and not timed_out:
+        poller.poll(wait)
+        if not timed_out and time.monotonic() >= deadline:  # however much it still has to say
             timed_out = True
             process.kill_tree()
         for capture in captures:
@@ -152,9 +162,8 @@ def _await_end(
 
 
 def _not_started(error: OSError | StartError) -> RunResult:
-    code = _NOT_EXECUTABLE if isinstance(error, PermissionError) else _NOT_FOUND
-    if isinstance(error, StartError) and error.errno == 13:
-        code = _NOT_EXECUTABLE
+    is_there = isinstance(error, PermissionError) or error.errno in _NOT_EXECUTABLE_ERRORS
+    code = _NOT_EXECUTABLE if is_there else _NOT_FOUND
     text = f"rpw_fixture: {error}\n"
     return RunResult(
         exit_code=code, stderr=text.encode(), note=f"the command did not start: {error}"

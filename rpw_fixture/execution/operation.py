@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.errors import Code
+from rpw_fixture.execution.inline import Inline
 from rpw_fixture.execution.outputs import message_of
-from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.execution.results import Timeline
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re
 
@@ -17,7 +21,23 @@ from rpw_fixture.wire.protos import remote_execution as re
 _FIRST_UPDATE = 0.25
 #: How often a client hears of an action that takes long, seconds (bazel's keepalive).
 _UPDATE_INTERVAL = 10.0
+_QUEUED = re.ExecutionStage.QUEUED
 _COMPLETED = re.ExecutionStage.COMPLETED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What an operation is about.
+
+    Attributes:
+        digest: of the Action.
+        store: blobs under its digest function.
+        inline: what the client wants inside the response.
+    """
+
+    digest: Digest
+    store: BlobStore
+    inline: Inline
 
 
 class Operation:
@@ -27,16 +47,15 @@ class Operation:
 
     Args:
         name: unique, stable.
-        digest: of the Action.
-        function: the digest function it is written in.
+        subject: which action, and how the client wants its result.
     """
 
-    def __init__(self, name: str, digest: Digest, function: DigestFunction) -> None:
+    def __init__(self, name: str, subject: Subject) -> None:
         self.name = name
-        self.digest = digest
-        self.function = function
         self.finished_at = 0.0
-        self._stage: int = re.ExecutionStage.QUEUED
+        self._subject = subject
+        self._timeline: Timeline | None = None
+        self._stage: int = _QUEUED
         self._response: re.ExecuteResponse | None = None
         self._changed = threading.Condition()
 
@@ -45,9 +64,12 @@ class Operation:
         """Whether the response is there."""
         return self._response is not None
 
-    def enter(self, stage: int) -> None:
-        """Notes the stage the execution is in."""
-        self._stage = stage
+    def enter(self, stage: int, timeline: Timeline) -> None:
+        """Notes the stage the execution is in, unless this operation is over; and its times."""
+        with self._changed:
+            if self._response is None:
+                self._stage = stage
+                self._timeline = timeline
 
     def finish(self, response: re.ExecuteResponse) -> None:
         """Gives the response; the first one stays."""
@@ -67,16 +89,21 @@ class Operation:
 
     def message(self) -> longrunning.Operation:
         """The operation as it stands."""
-        message = longrunning.Operation(name=self.name)
+        with self._changed:
+            stage, response, timeline = self._stage, self._response, self._timeline
+        subject = self._subject
         metadata = re.ExecuteOperationMetadata(
-            stage=self._stage,
-            action_digest=message_of(self.digest),
-            digest_function=self.function.number,
+            stage=stage,
+            action_digest=message_of(subject.digest),
+            digest_function=subject.store.function.number,
         )
-        message.metadata.Pack(metadata)
-        if self._response is not None:
+        message = longrunning.Operation(name=self.name)
+        if response is not None:
             message.done = True
-            message.response.Pack(self._response)
+            message.response.Pack(subject.inline.added_to(response, subject.store))
+        elif timeline is not None:
+            timeline.write_reached(metadata.partial_execution_metadata)
+        message.metadata.Pack(metadata)
         return message
 
     def updates(self, is_wanted: threading.Event | None = None) -> Iterator[longrunning.Operation]:
@@ -87,9 +114,9 @@ class Operation:
         """
         wait = _FIRST_UPDATE
         while True:
-            is_done = self.is_done
-            yield self.message()
-            if is_done:
+            message = self.message()
+            yield message
+            if message.done:
                 return
             with self._changed:
                 self._changed.wait_for(
@@ -115,13 +142,21 @@ class Execution:
 
     Attributes:
         token: cancelled when the last of them is.
+        timeline: when the run reached which point; it is queued from the beginning.
     """
 
     def __init__(self) -> None:
         self.token = CancelToken()
+        self.timeline = Timeline()
         self._lock = threading.Lock()
         self._operations: list[Operation] = []
+        self._stage: int = _QUEUED
         self._response: re.ExecuteResponse | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the response was given."""
+        return self._response is not None
 
     def attach(self, operation: Operation) -> bool:
         """Has ``operation`` share this run; False when it is too late for that."""
@@ -129,6 +164,7 @@ class Execution:
             if self._response is not None or self.token.is_cancelled:
                 return False
             self._operations.append(operation)
+            operation.enter(self._stage, self.timeline)
             return True
 
     def detach(self, operation: Operation) -> None:
@@ -137,13 +173,16 @@ class Execution:
             if operation in self._operations:
                 self._operations.remove(operation)
             is_orphaned = not self._operations and self._response is None
-        if is_orphaned:
-            self.token.cancel()
+            if is_orphaned:
+                # Under the lock, or an operation could join a run that is about to be killed.
+                self.token.cancel()
 
     def enter(self, stage: int) -> None:
         """Notes the stage in all operations."""
-        for operation in self._operations:
-            operation.enter(stage)
+        with self._lock:
+            self._stage = stage
+            for operation in self._operations:
+                operation.enter(stage, self.timeline)
 
     def finish(self, response: re.ExecuteResponse) -> None:
         """Gives all operations their response."""

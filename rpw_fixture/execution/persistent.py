@@ -13,6 +13,14 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.events import EventLog, ProtocolViolation, RequestSent, ResponseReceived
 from rpw_fixture.execution import executable, staging
+from rpw_fixture.execution.exec_roots import (
+    ExecRoot,
+    Place,
+    PrivateRoot,
+    SandboxedRoot,
+    SharedRoot,
+    output_parents,
+)
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.processes import Spawner, StartError
 from rpw_fixture.execution.resolve import ResolvedAction
@@ -25,8 +33,11 @@ from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
+from rpw_fixture.workers.multiplex import Multiplex
+from rpw_fixture.workers.plumbing import Plumbing, make_pipes
 from rpw_fixture.workers.pool import Client, WorkerPool
-from rpw_fixture.workers.worker import Pipes, Worker
+from rpw_fixture.workers.singleplex import Singleplex
+from rpw_fixture.workers.worker import Worker
 
 
 class PersistentRunner:
@@ -54,7 +65,7 @@ class PersistentRunner:
         self._index = index
         self._spawner = spawner
         self._folder = folder
-        self._roots: dict[int, staging.StagedRoot] = {}
+        self._roots: dict[int, ExecRoot] = {}
         self.pool = WorkerPool(config, log, self._clean_up)
 
     def run(
@@ -86,31 +97,32 @@ class PersistentRunner:
         if key is None:
             raise ValueError("the route leads to no worker")
         arguments = flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, path))
-        deadline = time.monotonic() + action.timeout
         parents = output_parents(action)
         timeline.reach("input_fetch_start")
         worker, is_reused = self.pool.acquire(
             key,
             lambda number, key: self._start(number, key, action, parents),
-            Client(action=str(action.digest), operation=operation, deadline=deadline, token=token),
+            Client(
+                action=str(action.digest),
+                operation=operation,
+                deadline=time.monotonic() + action.timeout,
+                token=token,
+            ),
         )
         try:
-            if is_reused:
-                self._roots[worker.number].stage(action.root, parents, action.store)
-            timeline.reach("input_fetch_completed")
-            request = self._request(action, key, arguments)
-            timeline.reach("execution_start")
-            response = self._call(worker, request, action, operation, token)
-            timeline.reach("execution_completed")
-            collect(self._roots[worker.number].path)
+            with self._roots[worker.number].place(action, parents, token) as place:
+                timeline.reach("input_fetch_completed")
+                request = self._request(action, key, arguments, place)
+                position = worker.stderr.position
+                timeline.reach("execution_start")
+                response = self._call(worker, request, action, operation, token)
+                timeline.reach("execution_completed")
+                collect(place.root)
         except WorkerFailure as failure:
             self._discard(worker, failure, operation)
             raise
         except BaseException:
-            if token.is_cancelled:
-                self.pool.discard(worker, Retirement.CANCELLED)
-            else:
-                self.pool.release(worker)
+            self.pool.release(worker)
             raise
         result = RunResult(
             exit_code=response.exit_code,
@@ -118,14 +130,16 @@ class PersistentRunner:
             worker=worker.number,
             is_reused=is_reused,
             request_id=response.request_id,
-            worker_stderr=worker.stderr.since_mark,
+            worker_stderr=worker.stderr.since(position),
         )
         self.pool.release(worker)
         return result
 
-    def _request(self, action: ResolvedAction, key: WorkerKey, arguments: list[str]) -> Request:
+    def _request(
+        self, action: ResolvedAction, key: WorkerKey, arguments: list[str], place: Place
+    ) -> Request:
         inputs = self._index.encoded_inputs(action.root, encoding(key.protocol))
-        return Request(arguments=tuple(arguments), inputs=inputs)
+        return Request(arguments=tuple(arguments), inputs=inputs, sandbox_dir=place.sandbox_dir)
 
     def _call(
         self,
@@ -176,27 +190,26 @@ class PersistentRunner:
         self, number: int, key: WorkerKey, action: ResolvedAction, parents: staging.Parents
     ) -> Worker:
         folder = self._folder / f"worker-{number}"
-        root = folder / "root"
-        root.mkdir(parents=True)
+        path = folder / "root"
+        path.mkdir(parents=True)
         try:
-            staged = staging.StagedRoot(str(root))
-            staged.stage(action.root, parents, action.store)
+            root = _exec_root(key, path)
+            root.first(action, parents)
             worker = self._spawn(number, key, str(folder))
         except BaseException:
             staging.remove(str(folder))
             raise
-        self._roots[number] = staged
+        self._roots[number] = root
         return worker
 
     def _spawn(self, number: int, key: WorkerKey, folder: str) -> Worker:
-        arguments = key.startup_arguments
         environment = dict(key.environment)
         cwd = os.path.join(folder, "root", key.working_directory)
-        pipes, theirs = _make_pipes()
+        pipes, theirs = make_pipes()
         try:
             process = self._spawner.spawn(
-                executable=executable.find(arguments[0], environment, cwd),
-                argv=arguments,
+                executable=executable.find(key.startup_arguments[0], environment, cwd),
+                argv=key.startup_arguments,
                 env=environment,
                 cwd=cwd,
                 stdin=theirs.stdin,
@@ -210,13 +223,16 @@ class PersistentRunner:
             ) from None
         finally:
             theirs.close()
+        plumbing = Plumbing(number, process, pipes)
         connection = Connection(encoding(key.protocol), self._config.max_frame_bytes)
+        grace = self._config.cancel_grace if "cancellation" in key.abilities else None
+        speak = Multiplex if key.is_multiplex else Singleplex
         return Worker(
             number=number,
             key=key,
-            process=process,
-            pipes=pipes,
-            connection=connection,
+            plumbing=plumbing,
+            conversation=speak(plumbing, connection, grace),
+            slots=self._config.max_multiplex if key.is_multiplex else 1,
             folder=folder,
         )
 
@@ -225,18 +241,12 @@ class PersistentRunner:
         staging.remove(worker.folder)
 
 
-def output_parents(action: ResolvedAction) -> staging.Parents:
-    """The folders that must exist before the action runs.
-
-    They are the working directory and the parents of every output, not the outputs themselves
-    (remote_execution.proto, Command.output_paths).
-    """
-    base = action.command.working_directory
-    folders = [base]
-    for path in action.command.outputs:
-        full = posixpath.normpath(posixpath.join(base, path))
-        folders.append(posixpath.dirname(full))
-    return staging.Parents.of(each for each in folders if each not in {"", "."})
+def _exec_root(key: WorkerKey, path: Path) -> ExecRoot:
+    if not key.is_multiplex:
+        return PrivateRoot(path)
+    if "sandbox" in key.abilities:
+        return SandboxedRoot(path, frozenset(each.path for each in key.tool_inputs.files))
+    return SharedRoot(path)
 
 
 def _read_flagfile(action: ResolvedAction, path: str) -> bytes:
@@ -247,12 +257,3 @@ def _read_flagfile(action: ResolvedAction, path: str) -> bytes:
             f"flagfile {path!r} is not a declared input of the action (flagfile @{path})"
         )
     return action.store.get(entry.digest)
-
-
-def _make_pipes() -> tuple[Pipes, Pipes]:
-    """Pipes for the three standard streams: our ends, non-blocking, and the worker's."""
-    stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
-    ours = Pipes(stdin=stdin[1], stdout=stdout[0], stderr=stderr[0])
-    for fd in (ours.stdin, ours.stdout, ours.stderr):
-        os.set_blocking(fd, False)
-    return ours, Pipes(stdin=stdin[0], stdout=stdout[1], stderr=stderr[1])

@@ -1,16 +1,16 @@
 """Starting one program, inside the spawner.
 
-Two ways: posix_spawn, and a fork that applies set-up before exec. What a child merely inherits
-(tag, open file limit) is set by the caller on the spawner itself, which has one thread only.
+Two ways: posix_spawn, and a fork that applies set-up before exec. Having one thread only, the
+spawner can also change itself for a moment (working directory, limits) and let a child inherit it.
 Standard library only; never imported by the server.
 """
 
 # pathlib would double the start-up time.
-# ruff: noqa: PTH123
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import marshal
 import os
 import resource
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+_OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server's, and every child's
+_FIRST_LONG_LIVED = 32  # room for our own, and for the four of the request being served
 _SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -30,6 +32,27 @@ class StartFailure(Exception):  # noqa: N818 - never leaves this file; the serve
 
     def __init__(self, code: int, text: str, stage: str) -> None:
         super().__init__(code, text, stage)
+
+
+def raise_open_file_limit() -> None:
+    """Make room in the spawner for one status pipe per process."""
+    hard = _OPEN_FILES[1]
+    with contextlib.suppress(OSError, ValueError):  # macOS refuses "unlimited"
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def move_up(descriptor: int) -> int:
+    """Give a long-lived descriptor a higher number, so that low ones stay free for `start`.
+
+    glibc refuses to pass on a descriptor at or above the open file limit (posix_spawn answers
+    EBADF), and a child gets the server's limit, not our raised one.
+    """
+    try:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_LONG_LIVED)
+    except OSError as error:
+        raise _failure(error, "descriptors") from error
+    os.close(descriptor)
+    return moved
 
 
 def start(program: tuple[Any, ...], cwd: bytes, standard: list[int], setup: Any) -> int:
@@ -55,6 +78,7 @@ def start(program: tuple[Any, ...], cwd: bytes, standard: list[int], setup: Any)
 def _posix_spawn(program: tuple[Any, ...], standard: list[int]) -> int:
     """Start without forking this interpreter (vfork inside libc): about half a millisecond."""
     executable, argv, environment = program
+    resource.setrlimit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     try:
         return os.posix_spawn(
             executable,
@@ -67,6 +91,8 @@ def _posix_spawn(program: tuple[Any, ...], standard: list[int]) -> int:
         )
     except (OSError, ValueError) as error:
         raise _failure(error, "executable") from error
+    finally:
+        raise_open_file_limit()
 
 
 def _fork_and_exec(program: tuple[Any, ...], standard: list[int], setup: Any) -> int:
@@ -126,7 +152,7 @@ def _prepare(setup: Any) -> list[tuple[str, Callable[[Any], object], Any]]:
             raise _failure(error, stage) from error
     if umask is not None:
         prepared.append(("umask", os.umask, umask))
-    for number, soft, hard in limits:
+    for number, soft, hard in [(resource.RLIMIT_NOFILE, *_OPEN_FILES), *limits]:
         prepared.append(("limits", _Limit(number), (soft, hard)))
     return prepared
 

@@ -9,7 +9,6 @@ and setsid, anyone may read it, and at more than 30,000 years of CPU time it nev
 """
 
 # pathlib would double the start-up time of the spawner.
-# ruff: noqa: PTH110, PTH123, PTH208
 from __future__ import annotations
 
 import os

@@ -159,17 +159,20 @@ class Spawner:
             _encode_setup(limits, setup),
         )
         with self._pending:
-            # A spawner that was killed a moment ago may still have taken the request along.
-            for _ in range(2):
-                link = self._current_link()
-                started = link.spawn(request, (stdin, stdout, stderr))
-                if started is not None:
-                    return Process(link, started)
-                self._drop(link)
+            return self._start(request, (stdin, stdout, stderr))
+
+    def _start(self, request: tuple[Any, ...], standard: tuple[int, int, int]) -> Process:
+        # A spawner that was killed a moment ago may still have taken the request along.
+        for _ in range(2):
+            link = self._current_link()
+            started = link.spawn(request, standard)
+            if started is not None:
+                return Process(link, started)
+            self._drop(link)
         raise StartError(
             errno.ECHILD,
-            f"cannot start {executable}: the spawner died twice; look for what kills processes "
-            "on this machine (out of memory?)",
+            f"cannot start {os.fsdecode(request[0])}: the spawner died twice; look for what kills "
+            "processes on this machine (out of memory?)",
             stage="spawner",
         )
 
@@ -264,6 +267,8 @@ class Process:
     def close(self) -> None:
         """Give the status pipe back. What still runs is killed, and nothing more is heard of it."""
         with self._lock:
+            if self._exit is None and self._reader.descriptor >= 0:
+                self.kill_tree()  # also wakes a thread that waits
             self._reader.close()
 
     def __enter__(self) -> Self:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.outputs import Outputs, message_of
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
-from rpw_fixture.execution.scheduler import Inline
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import wkt
 from rpw_fixture.wire.statuses import status_of
 from rpw_fixture.workers.failure import WorkerFailure
 
-#: Content beyond this is not put inside a response, to stay far below message limits.
-_MOST_INLINE = 1 << 20
 #: ExecutedActionMetadata.worker; it must not be empty.
 WORKER_NAME = "rpw_fixture"
+#: Key in ExecuteResponse.server_logs of what the worker wrote to stderr during the request.
+_WORKER_LOG = "worker-stderr"
+#: Missing blobs named in one response: about 2 MB of the 4 MiB that clients receive by default.
+_MOST_VIOLATIONS = 20_000
 
 
 def completed(
-    result: RunResult, outputs: Outputs, action: ResolvedAction, inline: Inline
+    result: RunResult, outputs: Outputs, action: ResolvedAction
 ) -> re.ExecuteResponse:
     """The response to an action whose command ended, or whose time was up."""
     response = re.ExecuteResponse(result=outputs.result, message=result.note)
     response.result.exit_code = result.exit_code
-    _add_streams(response, result, action.store, inline)
-    _inline_files(response.result, inline, action.store)
+    _add_streams(response, result, action.store)
     if result.timed_out:
         response.status.code = Code.DEADLINE_EXCEEDED
         response.status.message = f"the command ran over its timeout of {action.timeout:g} s"
@@ -41,12 +45,24 @@ def failed(
     ``result`` must be set even then (remote_execution.proto, ExecuteResponse), and partial output
     helps who has to find out why.
     """
-    response = re.ExecuteResponse(result=outputs.result, status=status_of(error))
+    status = status_of(error, most_violations=_MOST_VIOLATIONS)
+    response = re.ExecuteResponse(result=outputs.result, status=status)
     response.message = error.message
-    if result is not None:
-        _add_streams(response, result, store, Inline())
-    if isinstance(error, WorkerFailure) and error.stderr_tail:
-        _add_log(response, "worker-stderr", error.stderr_tail.encode(), store)
+    with contextlib.suppress(RequestError):  # a full disk is what this may be about
+        if result is not None:
+            _add_streams(response, result, store)
+        if isinstance(error, WorkerFailure) and error.stderr_tail:
+            _add_log(response, _WORKER_LOG, error.stderr_tail.encode(), store)
+    return response
+
+
+def cached(encoded: bytes) -> re.ExecuteResponse:
+    """The response that gives out a result of the action cache, its metadata as they were then."""
+    response = re.ExecuteResponse(
+        result=re.ActionResult.FromString(encoded), cached_result=True
+    )
+    if not response.result.execution_metadata.worker:
+        response.result.execution_metadata.worker = WORKER_NAME  # Buck2 refuses a result without
     return response
 
 
@@ -56,38 +72,44 @@ def is_cacheable(response: re.ExecuteResponse) -> bool:
 
 
 def add_metadata(
-    response: re.ExecuteResponse, result: RunResult | None, timeline: Timeline
+    response: re.ExecuteResponse, mode: str, result: RunResult | None, timeline: Timeline
 ) -> None:
-    """Fills in who executed the action, when, and what is known besides."""
+    """Fills in who executed the action, when, and what is known besides.
+
+    ``auxiliary_metadata`` gets one google.protobuf.StringValue, which every client can unpack. It
+    holds JSON: ``{"rpw_fixture": {"mode": "worker", "worker": 3, "reused": true, "request_id": 7,
+    "peak_memory_bytes": 41943040}}``; a one-shot action has no worker, and what is unknown is null.
+    """
     metadata = response.result.execution_metadata
     metadata.worker = WORKER_NAME
-    if result is not None and result.worker is not None:
-        metadata.worker = f"{WORKER_NAME}/worker-{result.worker}"
+    if result is not None:
+        if result.worker is not None:
+            metadata.worker = f"{WORKER_NAME}/worker-{result.worker}"
+        metadata.auxiliary_metadata.append(_facts(mode, result))
     timeline.write_to(metadata)
 
 
-def _add_streams(
-    response: re.ExecuteResponse, result: RunResult, store: BlobStore, inline: Inline
-) -> None:
-    # Without output both digest and raw stay unset, as clients expect (see Buildbarn).
+def _add_streams(response: re.ExecuteResponse, result: RunResult, store: BlobStore) -> None:
+    # Without output the digests stay unset, as clients expect (see Buildbarn).
     if result.stdout:
         response.result.stdout_digest.CopyFrom(message_of(store.put(result.stdout)))
-        if inline.stdout and len(result.stdout) <= _MOST_INLINE:
-            response.result.stdout_raw = result.stdout
     if result.stderr:
         response.result.stderr_digest.CopyFrom(message_of(store.put(result.stderr)))
-        if inline.stderr and len(result.stderr) <= _MOST_INLINE:
-            response.result.stderr_raw = result.stderr
     if result.worker_stderr:
-        _add_log(response, "worker-stderr", result.worker_stderr, store)
+        _add_log(response, _WORKER_LOG, result.worker_stderr, store)
 
 
-def _inline_files(result: re.ActionResult, inline: Inline, store: BlobStore) -> None:
-    budget = _MOST_INLINE
-    for file in result.output_files:
-        if file.path in inline.files and file.digest.size_bytes <= budget:
-            budget -= file.digest.size_bytes
-            file.contents = store.get(store.function.validate(file.digest))
+def _facts(mode: str, result: RunResult) -> wkt.Any:
+    facts: dict[str, object] = {"mode": mode, "peak_memory_bytes": result.max_rss_bytes or None}
+    if result.worker is not None:
+        facts |= {
+            "worker": result.worker,
+            "reused": result.is_reused,
+            "request_id": result.request_id,
+        }
+    packed = wkt.Any()
+    packed.Pack(wkt.StringValue(value=json.dumps({"rpw_fixture": facts})))
+    return packed
 
 
 def _add_log(response: re.ExecuteResponse, name: str, text: bytes, store: BlobStore) -> None:

@@ -6,7 +6,10 @@ Content named by digest never changes, so commands and folders are decoded and c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+
+from google.protobuf.message import DecodeError
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument
@@ -37,7 +40,6 @@ class ResolvedAction:
         root: the input root.
         timeout: seconds the command may run.
         do_not_cache: the result must not be cached.
-        salt: keeps cache entries apart.
     """
 
     digest: Digest
@@ -78,7 +80,7 @@ class Resolver:
         data = store.get(digest)
         try:
             return re.Action.FromString(data)
-        except Exception as error:  # DecodeError is another class in each protobuf implementation
+        except DecodeError as error:
             raise invalid_argument(f"blob {digest} is no Action: {error}") from None
 
     def resolve(
@@ -139,7 +141,7 @@ class Resolver:
         return self._commands.put(key, decode_command(digest, data))
 
     def _root(self, digest: Digest, store: BlobStore, missing: dict[Digest, None]) -> Folder | None:
-        root = self._folder(digest, store, missing, depth=1)
+        root = self._folder(digest, 1, _Descent(store, missing))
         if root is None:
             return None
         if root.count > self._config.max_input_files:
@@ -148,47 +150,65 @@ class Resolver:
                 f"input root {digest} holds {root.count} entries; "
                 f"this server takes {self._config.max_input_files}",
             )
-        self._note_missing(root, store, missing)
+        _is_complete(root, store, missing)
         return root
 
-    def _folder(
-        self, digest: Digest, store: BlobStore, missing: dict[Digest, None], depth: int
-    ) -> Folder | None:
+    def _folder(self, digest: Digest, depth: int, descent: _Descent) -> Folder | None:
+        store = descent.store
         key = (store.function.name, digest)
-        known = self._folders.get(key)
+        known = self._folders.get(key) or descent.holed.get(digest)
         if known is not None:
             self._refuse_depth(depth + known.depth - 1)
             return known
         self._refuse_depth(depth)
-        data = store.get_or_none(digest)
+        data = None if digest in descent.missing else store.get_or_none(digest)
         if data is None:
-            missing[digest] = None
+            descent.missing[digest] = None
+            descent.holes += 1
             return None
-        before = len(missing)
-        folder = decode_folder(
-            digest,
-            data,
-            store.function,
-            lambda child: self._folder(child, store, missing, depth + 1),
-        )
+        holes = descent.holes
+        child = partial(self._folder, depth=depth + 1, descent=descent)
+        folder = decode_folder(digest, data, store.function, child)
         # A folder with a hole must not be kept: the hole may be filled before the next try.
-        return folder if len(missing) > before else self._folders.put(key, folder)
+        if descent.holes > holes:
+            descent.holed[digest] = folder
+            return folder
+        return self._folders.put(key, folder)
 
     def _refuse_depth(self, depth: int) -> None:
         if depth > self._config.max_tree_depth:
             raise invalid_argument(f"input root is over {self._config.max_tree_depth} folders deep")
 
-    def _note_missing(self, folder: Folder, store: BlobStore, missing: dict[Digest, None]) -> None:
-        """Adds every blob below ``folder`` that is not in the store."""
-        generation = store.evictions
-        if folder.complete_at == generation:
-            return
-        before = len(missing)
-        for child in folder.folders.values():
-            self._note_missing(child, store, missing)
-        missing.update(dict.fromkeys(store.missing(_blobs(folder))))
-        if len(missing) == before:
-            folder.complete_at = generation
+
+@dataclass(slots=True)
+class _Descent:
+    """One way through an input tree.
+
+    Attributes:
+        missing: every blob found to be missing.
+        holes: how often a folder was not there.
+        holed: folders below which one was not there; without them, a tree that names one folder
+            twice on each level would be entered once for each of its paths.
+    """
+
+    store: BlobStore
+    missing: dict[Digest, None]
+    holes: int = 0
+    holed: dict[Digest, Folder] = field(default_factory=dict)
+
+
+def _is_complete(folder: Folder, store: BlobStore, missing: dict[Digest, None]) -> bool:
+    """Whether every blob below ``folder`` is in the store; adds those that are not to ``missing``."""
+    generation = store.evictions
+    if folder.complete_at == generation:
+        return True
+    below = [_is_complete(child, store, missing) for child in folder.folders.values()]
+    absent = store.missing(_blobs(folder))
+    missing.update(dict.fromkeys(absent))
+    if absent or not all(below):
+        return False
+    folder.complete_at = generation
+    return True
 
 
 def _blobs(folder: Folder) -> Iterator[Digest]:

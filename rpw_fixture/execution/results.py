@@ -39,6 +39,13 @@ class Timeline:
         elif point == "execution_completed":
             self._run_to = time.monotonic_ns()
 
+    def write_reached(self, metadata: re.ExecutedActionMetadata) -> None:
+        """Fills in the timestamps of the points reached so far, from whatever thread."""
+        for point in _STAMPS:
+            stamp = self._stamps.get(point)
+            if stamp is not None:
+                getattr(metadata, f"{point}_timestamp").FromNanoseconds(stamp)
+
     def write_to(self, metadata: re.ExecutedActionMetadata) -> None:
         """Fills in all timestamps; points that were skipped take the time of the one before."""
         last = self._stamps["queued"]

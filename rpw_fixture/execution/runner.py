@@ -18,9 +18,10 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.events import ActionCompleted, ActionRouted, EventLog, FileRecord, InternalError
 from rpw_fixture.execution import one_shot, reply, staging
+from rpw_fixture.execution.exec_roots import output_parents
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.outputs import Outputs, collect
-from rpw_fixture.execution.persistent import PersistentRunner, output_parents
+from rpw_fixture.execution.persistent import PersistentRunner
 from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
@@ -44,8 +45,8 @@ _TOO_LONG = {errno.ENAMETOOLONG, errno.ELOOP}
 class _Course:
     """What is known of an action while it is on its way, for the record at the end."""
 
+    timeline: Timeline
     began: float = field(default_factory=time.monotonic)
-    timeline: Timeline = field(default_factory=Timeline)
     mode: str = "one-shot"
     is_cacheable: bool = False
     result: RunResult | None = None
@@ -90,7 +91,7 @@ class ActionRunner:
 
     def run(self, job: Job) -> None:
         """Executes a job and gives its execution the response; raises nothing."""
-        course = _Course()
+        course = _Course(timeline=job.execution.timeline)
         course.timeline.reach("worker_start")
         with course.afterwards:
             try:
@@ -107,7 +108,7 @@ class ActionRunner:
                 )
             course.timeline.reach("worker_completed")
             if not response.cached_result:
-                reply.add_metadata(response, course.result, course.timeline)
+                reply.add_metadata(response, course.mode, course.result, course.timeline)
             if course.is_cacheable:
                 self._keep(job, response)
             self._record(job, course, response)
@@ -120,9 +121,7 @@ class ActionRunner:
             if known is not None:
                 course.mode = "cache"
                 self._tell_route(job, Route(mode="cache", reason="the action cache has a result"))
-                return re.ExecuteResponse(
-                    result=re.ActionResult.FromString(known), cached_result=True
-                )
+                return reply.cached(known)
         action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
         chosen = route(action, self._config, self._index)
         course.mode = chosen.mode
@@ -131,7 +130,7 @@ class ActionRunner:
         job.execution.enter(re.ExecutionStage.EXECUTING)
         way = self._run_on_worker if chosen.mode == "worker" else self._run_once
         course.result = way(job, action, chosen, course)
-        response = reply.completed(course.result, course.outputs, action, job.inline)
+        response = reply.completed(course.result, course.outputs, action)
         course.is_cacheable = reply.is_cacheable(response) and not action.do_not_cache
         return response
 

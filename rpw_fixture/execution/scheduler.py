@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rpw_fixture.errors import Code, RequestError, not_found
-from rpw_fixture.execution.operation import Execution, Operation
+from rpw_fixture.execution.inline import Inline
+from rpw_fixture.execution.operation import Execution, Operation, Subject
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
@@ -31,7 +32,6 @@ class Job:
         store: blobs under its digest function.
         instance_name: of the request.
         skip_cache_lookup: run it even if the result is known.
-        inline: names of what the client wants inside the response.
         metadata: what the client says of itself.
         operation: name of the first operation that wants it.
         execution: carries the token, the stages and the response.
@@ -42,19 +42,9 @@ class Job:
     store: BlobStore
     instance_name: str
     skip_cache_lookup: bool
-    inline: Inline
     metadata: re.RequestMetadata
     operation: str
     execution: Execution
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inline:
-    """What a client would like to have inside the response (ExecuteRequest.inline_*)."""
-
-    stdout: bool = False
-    stderr: bool = False
-    files: frozenset[str] = frozenset()
 
 
 class Scheduler:
@@ -94,7 +84,8 @@ class Scheduler:
         Raises:
             RequestError: UNAVAILABLE when the server is stopping.
         """
-        operation = Operation(f"{self._prefix}/{next(self._numbers)}", digest, store.function)
+        subject = Subject(digest=digest, store=store, inline=Inline.of(request))
+        operation = Operation(f"{self._prefix}/{next(self._numbers)}", subject)
         merge_key = (request.instance_name, store.function.name, digest)
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
         with self._lock:
@@ -111,11 +102,6 @@ class Scheduler:
                     store=store,
                     instance_name=request.instance_name,
                     skip_cache_lookup=request.skip_cache_lookup,
-                    inline=Inline(
-                        stdout=request.inline_stdout,
-                        stderr=request.inline_stderr,
-                        files=frozenset(request.inline_output_files),
-                    ),
                     metadata=metadata,
                     operation=operation.name,
                     execution=execution,
@@ -167,6 +153,8 @@ class Scheduler:
         try:
             self._run(job)
         finally:
+            if not job.execution.is_finished:  # a client that waits for ever hides the bug
+                job.execution.finish(_lost(job))
             with self._lock:
                 if self._mergeable.get(merge_key) is job.execution:
                     del self._mergeable[merge_key]
@@ -182,12 +170,21 @@ class Scheduler:
         return found
 
     def _forget_old(self) -> None:
-        """Drops finished operations, the oldest first, that nobody can expect to find any more."""
+        """Drops finished operations that nobody can expect to find any more, a few at a time."""
         oldest = time.monotonic() - self._grace
         excess = len(self._operations) - _MOST_FINISHED
         for name, (operation, _) in list(itertools.islice(self._operations.items(), 8)):
-            if operation.is_done and (excess > 0 or operation.finished_at < oldest):
+            if not operation.is_done:
+                self._operations.move_to_end(name)  # a long one must not keep all after it alive
+            elif excess > 0 or operation.finished_at < oldest:
                 del self._operations[name]
                 excess -= 1
             else:
                 break
+
+
+def _lost(job: Job) -> re.ExecuteResponse:
+    response = re.ExecuteResponse(result=re.ActionResult())
+    response.status.code = Code.INTERNAL
+    response.status.message = f"internal error: action {job.digest} was lost while it was executed"
+    return response

@@ -20,7 +20,6 @@ server has died, everything is killed; the last byte sent is "." or, if somebody
 """
 
 # pathlib would double the start-up time.
-# ruff: noqa: PTH100, PTH120
 from __future__ import annotations
 
 import contextlib
@@ -47,6 +46,7 @@ else:
 
 _PATIENCE = 10.0  # seconds for SIGKILL to work; only a process stuck in the kernel takes that long
 _RESCAN_MS = 20
+_INT = 4  # sizeof(int) wherever Python runs
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
@@ -82,7 +82,7 @@ class Spawner:
         self._server = _watch_parent()
         if self._server >= 0:
             self._poll.register(self._server, select.POLLIN)
-        self._open_files = _raise_open_file_limit()
+        process_start.raise_open_file_limit()
 
     def run(self) -> int:
         """Serve until the server is gone; return how many processes could not be killed."""
@@ -134,8 +134,8 @@ class Spawner:
             return  # not even the status pipe fitted in our table: the server reads end of file
         status, *standard = descriptors
         try:
+            status = process_start.move_up(status)
             process_tree.mark_self(tag)
-            resource.setrlimit(resource.RLIMIT_NOFILE, self._open_files)
             pid = process_start.start((executable, argv, environment), cwd, standard, setup)
         except process_start.StartFailure as failure:
             _write(status, ("failed", *failure.args))
@@ -143,7 +143,6 @@ class Spawner:
         else:
             self._adopt(Tree(tag=tag, leader=pid, status=status))
         finally:
-            _raise_open_file_limit()
             for descriptor in standard:
                 os.close(descriptor)
 
@@ -249,17 +248,25 @@ def _outcome(status: int, usage: resource.struct_rusage) -> tuple[int, float, fl
 def _receive(control: socket.socket) -> tuple[tuple[Any, ...], list[int]] | None:
     """Read one request and its descriptors; None once the server has closed its end."""
     try:
-        head, descriptors, _, _ = socket.recv_fds(control, 4, 4, _CLOEXEC)
+        # Not recv_fds: it drops the flag that keeps them from our children (cpython#128881).
+        head, ancillary, _, _ = control.recvmsg(4, socket.CMSG_LEN(4 * _INT), _CLOEXEC)
         size = int.from_bytes(head, "little")
         body = control.recv(size, socket.MSG_WAITALL) if size else b""
     except ConnectionResetError:
         return None
     if not body or len(body) < size:
         return None
+    request = marshal.loads(body)  # noqa: S302 - only our server holds the other end
+    return request, [fd for _, _, data in ancillary for fd in _descriptors(data)]
+
+
+def _descriptors(data: bytes) -> list[int]:
+    whole = range(0, len(data) - len(data) % _INT, _INT)  # what did not fit may be cut anywhere
+    descriptors = [int.from_bytes(data[at : at + _INT], sys.byteorder) for at in whole]
     if not _CLOEXEC:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
-    return marshal.loads(body), descriptors  # noqa: S302 - only our server holds the other end
+    return descriptors
 
 
 def _write(status: int, record: tuple[Any, ...]) -> None:
@@ -288,17 +295,10 @@ def _watch_parent() -> int:
         return -1
 
 
-def _raise_open_file_limit() -> tuple[int, int]:
-    """Make room for one status pipe per process; return the limits that were in force."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # macOS refuses "unlimited"
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
-    return limits
-
-
 def main(descriptor: int) -> None:
     """Run the spawner on the socket ``descriptor``."""
     os.chdir("/")
+    os.set_inheritable(descriptor, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -78,6 +78,21 @@ class StagedRoot:
             _apply(fd, self._placed, root, parents, store)
         return changed
 
+    def add(self, root: Folder, parents: Parents, outputs: Iterable[str], store: BlobStore) -> None:
+        """Makes the folder hold ``root`` and ``parents`` as well, while others work in it.
+
+        Nothing is removed but what lies where the new action's ``outputs`` belong. The caller knows
+        that the trees do not contradict each other.
+
+        Raises:
+            BlobMissingError, OSError: as `stage`.
+        """
+        with _opened(self.path) as fd:
+            for path in outputs:
+                if root.find(path) is None:
+                    remove(os.path.join(self.path, path))
+            _add(fd, self._placed, root, parents, store)
+
 
 def remove(path: str) -> None:
     """Deletes a file or a whole folder, whatever its modes; nothing there is fine."""
@@ -91,7 +106,7 @@ def _opened(name: str, parent: int | None = None) -> Iterator[int]:
     try:
         fd = os.open(name, _OPEN_FOLDER, dir_fd=parent)
     except PermissionError:
-        os.chmod(name, 0o755, dir_fd=parent)
+        os.chmod(name, 0o700, dir_fd=parent)
         fd = os.open(name, _OPEN_FOLDER, dir_fd=parent)
     try:
         yield fd
@@ -154,14 +169,7 @@ def _apply(
     wanted = folder if folder is not None else _NOTHING
     folders = {**dict.fromkeys(wanted.folders), **dict.fromkeys(parents)}
     _take_away(fd, placed, wanted, folders)
-    for name, file in wanted.files.items():
-        if name not in placed.files:
-            _place_file(fd, name, file, store)
-            placed.files[name] = file
-    for name, link in wanted.symlinks.items():
-        if name not in placed.symlinks:
-            os.symlink(link.target, name, dir_fd=fd)
-            placed.symlinks[name] = link
+    _place_leaves(fd, placed, wanted, store)
     for name in folders:
         _apply_child(fd, placed, name, wanted, parents, store)
     placed.digest, placed.parents = digest, parents
@@ -184,6 +192,38 @@ def _apply_child(
         return
     with _opened(name, fd) as child_fd:
         _apply(child_fd, known, child, below, store)
+
+
+def _add(
+    fd: int, placed: _Placed, folder: Folder | None, parents: Parents, store: BlobStore
+) -> None:
+    """Places what is not there yet."""
+    placed.digest = None
+    wanted = folder if folder is not None else _NOTHING
+    for name in {**wanted.files, **wanted.symlinks}:
+        if name not in placed.files and name not in placed.symlinks:
+            with contextlib.suppress(FileNotFoundError):
+                _remove(fd, name)  # a worker left it
+    _place_leaves(fd, placed, wanted, store)
+    for name in {**dict.fromkeys(wanted.folders), **dict.fromkeys(parents)}:
+        if name not in placed.folders:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=fd)
+            placed.folders[name] = _Placed()
+        with _opened(name, fd) as child_fd:
+            below = parents.get(name, _NO_PARENTS)
+            _add(child_fd, placed.folders[name], wanted.folders.get(name), below, store)
+
+
+def _place_leaves(fd: int, placed: _Placed, wanted: Folder, store: BlobStore) -> None:
+    for name, file in wanted.files.items():
+        if name not in placed.files:
+            _place_file(fd, name, file, store)
+            placed.files[name] = file
+    for name, link in wanted.symlinks.items():
+        if name not in placed.symlinks:
+            os.symlink(link.target, name, dir_fd=fd)
+            placed.symlinks[name] = link
 
 
 def _take_away(fd: int, placed: _Placed, wanted: Folder, folders: dict[str, None]) -> None:

@@ -15,8 +15,8 @@ A service is a class with one method for each RPC:
 
 - A method gets the decoded request, or for streams an iterator of them, and the `Call`. It returns
   the response, or an iterator of them. Which side streams is the protocol's to know.
-- A response may be bytes, the encoded message. With ``@rpc(..., decoded=False)`` requests are bytes
-  too. Both are for methods where copies or message objects cost too much.
+- A response may be bytes, the encoded message, where a message object would cost too much. For the
+  same reason ``@rpc(..., decode=function)`` puts something else in the place of decoded requests.
 - It raises `RequestError` for every status but OK. A client that went away surfaces as
   `grpc.RpcError` while requests are read; let it pass. Anything else that is raised is a bug of
   this server: the client sees INTERNAL, never UNKNOWN (clients retry that until the bug hides),
@@ -85,15 +85,15 @@ class Service:
     name: ClassVar[str]
 
 
-def rpc(name: str, *, decoded: bool = True) -> Callable[[_F], _F]:
+def rpc(name: str, *, decode: Callable[[bytes], Any] | None = None) -> Callable[[_F], _F]:
     """Marks a method of a `Service` as the implementation of the RPC ``name``.
 
     Args:
-        decoded: requests are message objects, not bytes.
+        decode: makes a request out of bytes, or raises DecodeError; None: as the protocol says.
     """
 
     def mark(function: _F) -> _F:
-        function.__rpc__ = (name, decoded)  # type: ignore[attr-defined]  # functions take attributes
+        function.__rpc__ = (name, decode)  # type: ignore[attr-defined]  # functions take attributes
         return function
 
     return mark
@@ -111,12 +111,12 @@ def handler_of(
     known = methods(service.name)
     handlers = {}
     for function in _rpcs_of(service):
-        name, decoded = function.__rpc__
+        name, decode = function.__rpc__
         method = known[name]
         handler: Handler = function
         for interceptor in reversed(interceptors):
             handler = interceptor(method, handler)
-        handlers[name] = _Endpoint(method, handler, decoded=decoded, events=events).as_grpc()
+        handlers[name] = _Endpoint(method, handler, decode, events).as_grpc()
     return grpc.method_handlers_generic_handler(service.name, handlers)
 
 
@@ -124,13 +124,16 @@ class _Endpoint:
     """One RPC between gRPC, which moves bytes, and a handler, which raises `RequestError`."""
 
     def __init__(
-        self, method: Method, handler: Handler, *, decoded: bool, events: EventLog
+        self,
+        method: Method,
+        handler: Handler,
+        decode: Callable[[bytes], Any] | None,
+        events: EventLog,
     ) -> None:
         self._method = method
         self._handler = handler
         self._events = events
-        self._parse = method.request_class.FromString
-        self._decode = self._decoded if decoded else _as_is
+        self._parse = decode or method.request_class.FromString
 
     def as_grpc(self) -> grpc.RpcMethodHandler[Any, Any]:
         """The handler with as many streams as the protocol says, taking and giving bytes."""
@@ -160,7 +163,7 @@ class _Endpoint:
     def _request(self, raw: Any) -> Any:
         return map(self._decode, raw) if self._method.client_streaming else self._decode(raw)
 
-    def _decoded(self, raw: bytes) -> Message:
+    def _decode(self, raw: bytes) -> Any:
         try:
             return self._parse(raw)
         except DecodeError as error:
@@ -183,10 +186,6 @@ class _Endpoint:
 def _rpcs_of(service: Service) -> list[Any]:
     members = (getattr(service, name) for name in dir(type(service)) if not name.startswith("__"))
     return [member for member in members if hasattr(member, "__rpc__")]
-
-
-def _as_is(raw: bytes) -> bytes:
-    return raw
 
 
 def _encoded(response: Message | bytes) -> bytes:

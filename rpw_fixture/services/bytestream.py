@@ -15,17 +15,19 @@ from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.services.uploads import Uploads
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.bulk_messages import (
+    WriteRequest,
+    encode_read_response,
+    parse_write_request,
+)
 from rpw_fixture.wire.compression import compressor_named
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
-from rpw_fixture.wire.varints import varint
 
 #: Clients that accept no committed_size but the uncompressed one (bazel#30000), by a part of the
 #: tool name in their RequestMetadata.
 _UNCOMPRESSED_CLIENTS = ("siso", "remote-apis-sdks", "reclient", "reproxy", "rexec")
-#: ReadResponse.data: field 10, length-delimited.
-_DATA_TAG = b"\x52"
 
 
 class ByteStreamService(Service):
@@ -65,15 +67,12 @@ class ByteStreamService(Service):
             pieces = compressor_named(name.compressor).compress_pieces(pieces)
         try:
             for piece in pieces:
-                # By hand: a message object would copy each MiB twice more.
-                yield b"".join((_DATA_TAG, varint(len(piece)), piece))
+                yield encode_read_response(piece)
         except BlobMissingError:  # evicted just now
             raise _absent(digest) from None
 
-    @rpc("Write")
-    def write(
-        self, requests: Iterator[bytestream.WriteRequest], call: Call
-    ) -> bytestream.WriteResponse:
+    @rpc("Write", decode=parse_write_request)
+    def write(self, requests: Iterator[WriteRequest], call: Call) -> bytestream.WriteResponse:
         """Takes a blob; answers at once, without reading on, when it is there already."""
         first = next(requests, None)
         if first is None:
@@ -109,10 +108,10 @@ class ByteStreamService(Service):
 
     def _write_plain(
         self,
-        messages: Iterator[bytestream.WriteRequest],
+        messages: Iterator[WriteRequest],
         store: BlobStore,
         name: BlobName,
-        first: bytestream.WriteRequest,
+        first: WriteRequest,
     ) -> bytestream.WriteResponse:
         upload = self._uploads.begin(
             first.resource_name, first.write_offset, lambda: store.writer(name.digest)
@@ -142,7 +141,7 @@ class ByteStreamService(Service):
 
     def _write_compressed(
         self,
-        messages: Iterator[bytestream.WriteRequest],
+        messages: Iterator[WriteRequest],
         store: BlobStore,
         name: BlobName,
         resource_name: str,
@@ -193,16 +192,14 @@ class _Received:
         is_finished: the client set finish_write; any message after that is an error.
     """
 
-    def __init__(
-        self, messages: Iterator[bytestream.WriteRequest], resource_name: str, offset: int
-    ) -> None:
+    def __init__(self, messages: Iterator[WriteRequest], resource_name: str, offset: int) -> None:
         self.size = 0
         self.is_finished = False
         self._messages = messages
         self._resource_name = resource_name
         self._offset = offset
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[bytes | memoryview]:
         for message in self._messages:
             if self.is_finished:
                 raise invalid_argument("a message came after finish_write")

@@ -56,8 +56,8 @@ class CapabilitiesService(Service):
             high_api_version=_version(config.high_api_version),
         ).SerializeToString()
 
-    @rpc("GetCapabilities", decoded=False)
-    def get_capabilities(self, _request: bytes, _call: Call) -> bytes:
+    @rpc("GetCapabilities")
+    def get_capabilities(self, _request: re.GetCapabilitiesRequest, _call: Call) -> bytes:
         """The same for every instance name; none is unknown here."""
         return self._response
 

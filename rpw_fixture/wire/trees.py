@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from google.protobuf.message import DecodeError
+
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
@@ -105,7 +107,7 @@ def decode_folder(
     """
     try:
         message = re.Directory.FromString(data)
-    except Exception as error:  # DecodeError is another class in each protobuf implementation
+    except DecodeError as error:
         raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
     files = {
         node.name: FileEntry(

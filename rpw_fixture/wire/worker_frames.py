@@ -1,18 +1,23 @@
 """Frames of the worker protocol: WorkRequests to bytes, bytes to WorkResponses.
 
-Two encodings: protobuf messages behind a varint length, and JSON objects, one a line. Decoders are fed
-whatever arrived, in pieces of any size, and refuse at the first byte that can't belong to a response,
-because the rest of the "frame" may never come: a worker that prints ``Hello`` announces 72 bytes.
+Two encodings: protobuf messages behind a varint length, and JSON objects, one a line. Decoders are
+fed whatever arrived, in pieces of any size, and refuse at the first byte that can't belong to a
+response, because the rest of the "frame" may never come: a worker that prints ``Hello`` announces
+72 bytes.
 """
 
 from __future__ import annotations
 
 import base64
+import codecs
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
+
+from google.protobuf.message import DecodeError
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
@@ -20,16 +25,29 @@ from rpw_fixture.wire.varints import varint
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
 _KNOWN_TAGS = frozenset((0x08, 0x12, 0x18, 0x20))
 _MAX_VARINT_BYTES = 5
+_CANCELLED_TAG = 0x20
 _SHOWN = 200
 #: So many printable characters before anything else are no accident of a binary frame.
 _FEWEST_PRINTED = 4
-_JSON = json.JSONDecoder()
-_JSON_FIELDS: tuple[tuple[str, str, type], ...] = (
-    ("exitCode", "exit_code", int),
-    ("output", "output", str),
-    ("requestId", "request_id", int),
-    ("wasCancelled", "was_cancelled", bool),
-)
+#: What nobody prints: control characters, but for line ends, tabs and what colours a terminal; and
+#: bytes that are no UTF-8.
+_UNPRINTED = re.compile(r"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f-\x9f\ud800-\udfff]")
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+_SPEAKS_JSON = "a worker that speaks JSON needs persistentWorkerProtocol=json"
+#: Objects become lists of pairs, so that a field that stands twice is seen.
+_JSON = json.JSONDecoder(object_pairs_hook=list)
+_JSON_FIELDS = {
+    "exitCode": "exit_code",
+    "output": "output",
+    "requestId": "request_id",
+    "wasCancelled": "was_cancelled",
+}
+_INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
+_BLANK = re.compile(rb"[ \t\r\n]*+")
+_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*+(?:(["}])|\Z)')
+_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_OUTSIDE_STRINGS = re.compile(rb'[^"{}]*')
+_DEPTH_CHANGES = {b'"': 0, b"{": 1, b"}": -1}
 
 
 class Rule(StrEnum):
@@ -78,6 +96,9 @@ class Request:
     cancel: bool = False
     verbosity: int = 0
     sandbox_dir: str = ""
+
+
+_NO_RESPONSE = Response()
 
 
 class Decoder(Protocol):
@@ -192,28 +213,30 @@ class ProtoDecoder:
     __slots__ = ("_buffer", "_limit")
 
     def __init__(self, max_frame_bytes: int) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         self._limit = max_frame_bytes
 
     @property
     def pending(self) -> bytes:
         """See `Decoder.pending`."""
-        return self._buffer
+        return bytes(self._buffer)
 
     def feed(self, data: bytes) -> list[Response]:
         """See `Decoder.feed`."""
-        buffer = self._buffer + data if self._buffer else data
+        buffer = self._buffer
+        buffer += data
         responses: list[Response] = []
         start = 0
-        while (frame := self._frame_at(buffer, start)) is not None:
+        while (frame := self._frame_at(start)) is not None:
             payload_start, end = frame
-            responses.append(_parse(buffer[payload_start:end], buffer[start:]))
+            responses.append(self._parse(start, payload_start, end))
             start = end
-        self._buffer = buffer[start:]
+        del buffer[:start]
         return responses
 
-    def _frame_at(self, buffer: bytes, start: int) -> tuple[int, int] | None:
-        """Where the payload of the frame at ``start`` begins and ends; None when it isn't all here."""
+    def _frame_at(self, start: int) -> tuple[int, int] | None:
+        """Where the payload of the frame at ``start`` begins and ends; None until it is here."""
+        buffer = self._buffer
         length = shift = 0
         for index in range(start, min(len(buffer), start + _MAX_VARINT_BYTES)):
             length |= (buffer[index] & 0x7F) << shift
@@ -223,67 +246,112 @@ class ProtoDecoder:
                 break
         else:
             if len(buffer) - start >= _MAX_VARINT_BYTES:
-                raise _not_a_response(buffer[start:], Rule.OVERSIZED, "its length does not end")
+                raise self._refused(start, Rule.OVERSIZED, "its length does not end")
             return None
-        if begin < len(buffer) and length and buffer[begin] not in _KNOWN_TAGS:
-            raise _not_a_response(
-                buffer[start:], Rule.MALFORMED, f"first field tag is 0x{buffer[begin]:02x}"
-            )
+        if length:
+            self._check_first_field(start, begin)
         if length > self._limit:
-            raise _not_a_response(
-                buffer[start:], Rule.OVERSIZED, f"{length} bytes announced, {self._limit} allowed"
+            raise self._refused(
+                start, Rule.OVERSIZED, f"{length} bytes announced, {self._limit} allowed"
             )
         end = begin + length
         return (begin, end) if end <= len(buffer) else None
 
+    def _check_first_field(self, start: int, begin: int) -> None:
+        """Refuses what can't be the first field, as far as it is here; text never can be."""
+        first = self._buffer[begin : begin + 2]
+        if first and first[0] not in _KNOWN_TAGS:
+            raise self._refused(start, Rule.MALFORMED, f"first field tag is 0x{first[0]:02x}")
+        # The only tag that is a printable character, a space: no text goes on with 0 or 1.
+        if len(first) == 2 and first[0] == _CANCELLED_TAG and first[1] > 1:
+            raise self._refused(start, Rule.MALFORMED, f"was_cancelled is 0x{first[1]:02x}")
+
+    def _parse(self, start: int, payload_start: int, end: int) -> Response:
+        try:
+            message = worker.WorkResponse.FromString(bytes(self._buffer[payload_start:end]))
+        except DecodeError as error:
+            raise self._refused(start, Rule.MALFORMED, str(error)) from None
+        return Response(
+            exit_code=message.exit_code,
+            output=message.output,
+            request_id=message.request_id,
+            was_cancelled=message.was_cancelled,
+        )
+
+    def _refused(self, start: int, rule: Rule, problem: str) -> FrameError:
+        error = _not_a_response(bytes(self._buffer[start:]), rule, problem)
+        if self._buffer.startswith(b'{"', start):  # bazel#28405
+            return FrameError(error.rule, f"{error.detail}; {_SPEAKS_JSON}")
+        return error
+
 
 class JsonDecoder:
-    """Decodes JSON WorkResponses; an object may span lines, as Bazel's own reader allows."""
+    """Decodes JSON WorkResponses; an object may span lines, as Bazel's own reader allows.
 
-    __slots__ = ("_buffer", "_limit")
+    It looks for the end of an object as bytes arrive and parses it then, once.
+    """
+
+    __slots__ = ("_buffer", "_depth", "_is_in_string", "_limit", "_scanned")
 
     def __init__(self, max_frame_bytes: int) -> None:
-        self._buffer = b""
+        self._buffer = bytearray()
         self._limit = max_frame_bytes
+        self._scanned = self._depth = 0
+        self._is_in_string = False
 
     @property
     def pending(self) -> bytes:
         """See `Decoder.pending`."""
-        return self._buffer
+        return bytes(self._buffer)
 
     def feed(self, data: bytes) -> list[Response]:
         """See `Decoder.feed`."""
-        buffer = (self._buffer + data).lstrip() if self._buffer else data.lstrip()
+        self._buffer += data
         responses: list[Response] = []
-        while buffer:
-            if buffer[:1] != b"{":
-                raise _not_a_response(buffer, Rule.STDOUT_TEXT, f"no JSON object: {_shown(buffer)}")
-            found = self._object(buffer)
-            if found is None:
-                break
-            response, used = found
-            responses.append(response)
-            buffer = buffer[used:].lstrip()
-        self._buffer = buffer
+        while (end := self._object_end()) is not None:
+            responses.append(_from_json(bytes(self._buffer[:end])))
+            del self._buffer[:end]
+            self._scanned = 0
         return responses
 
-    def _object(self, buffer: bytes) -> tuple[Response, int] | None:
-        if len(buffer) > self._limit:
+    def _object_end(self) -> int | None:
+        """Where the object at the head of the buffer ends; None when that isn't here yet."""
+        end = self._scan() if self._scanned or self._has_begun() else None
+        length = len(self._buffer) if end is None else end
+        if length > self._limit:
             raise FrameError(
-                Rule.OVERSIZED, f"{len(buffer)} bytes without an end, {self._limit} allowed"
+                Rule.OVERSIZED, f"{length} bytes without an end, {self._limit} allowed"
             )
-        if b"}" not in buffer:
-            return None
-        try:
-            text = buffer.decode()
-            value, end = _JSON.raw_decode(text)
-        except json.JSONDecodeError as error:
-            if _is_incomplete(error):
+        return end
+
+    def _has_begun(self) -> bool:
+        """Drops blank space; whether an object, its first key or its end follows.
+
+        Raises:
+            FrameError: when something else does.
+        """
+        buffer = self._buffer
+        del buffer[: _skip(_BLANK, buffer, 0)]
+        begun = _FIRST_KEY.match(buffer)
+        if buffer and begun is None:
+            raise _not_a_response(bytes(buffer), Rule.MALFORMED, "no JSON object")
+        return begun is not None and begun[1] is not None
+
+    def _scan(self) -> int | None:
+        """Goes on to the end of the object, skipping strings; None when that isn't here yet."""
+        buffer = self._buffer
+        while True:
+            pattern = _STRING if self._is_in_string else _OUTSIDE_STRINGS
+            self._scanned = _skip(pattern, buffer, self._scanned)
+            here = bytes(buffer[self._scanned : self._scanned + 1])
+            if here not in _DEPTH_CHANGES:  # the end of the buffer, or a backslash just before it
                 return None
-            raise FrameError(Rule.MALFORMED, f"{error}: {_shown(buffer)}") from None
-        except ValueError as error:
-            raise FrameError(Rule.MALFORMED, f"{error}: {_shown(buffer)}") from None
-        return _from_json(value), len(text[:end].encode())
+            self._scanned += 1
+            self._depth += _DEPTH_CHANGES[here]
+            if here == b'"':
+                self._is_in_string = not self._is_in_string
+            if not self._depth:
+                return self._scanned
 
 
 def encoding(protocol: str) -> Encoding:
@@ -305,35 +373,40 @@ def surplus(pending: bytes) -> FrameError:
     return FrameError(Rule.UNEXPECTED_RESPONSE, f"bytes after the response: {_shown(pending)}")
 
 
-def _parse(payload: bytes, context: bytes) -> Response:
+def _skip(pattern: re.Pattern[bytes], data: bytearray, start: int) -> int:
+    found = pattern.match(data, start)
+    return found.end() if found else start
+
+
+def _from_json(data: bytes) -> Response:
+    """The response of a JSON object; unknown fields are skipped, as the protocol asks of readers.
+
+    An object without a single known field is no response but, most likely, a line of a log.
+    """
     try:
-        message = worker.WorkResponse.FromString(payload)
-    except Exception as error:  # DecodeError is another class in each protobuf implementation
-        raise _not_a_response(context, Rule.MALFORMED, f"{error}: {_shown(payload)}") from None
-    return Response(
-        exit_code=message.exit_code,
-        output=message.output,
-        request_id=message.request_id,
-        was_cancelled=message.was_cancelled,
-    )
+        pairs = _JSON.decode(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise FrameError(Rule.MALFORMED, f"{error}: {_shown(data)}") from None
+    known = [(key, value) for key, value in pairs if key in _JSON_FIELDS]
+    if pairs and not known:
+        raise FrameError(Rule.STDOUT_TEXT, f"JSON, but no WorkResponse: {_shown(data)}")
+    if len(dict(known)) < len(known):
+        raise FrameError(Rule.MALFORMED, f"a field stands twice: {_shown(data)}")
+    given = {_JSON_FIELDS[key]: _checked(key, value) for key, value in known if value is not None}
+    return Response(**given)
 
 
-def _is_incomplete(error: json.JSONDecodeError) -> bool:
-    """Whether more bytes could mend the object, as opposed to one that is broken already."""
-    return error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
-
-
-def _from_json(value: dict[str, object]) -> Response:
-    """The response of a JSON object; unknown fields are skipped, as the protocol asks of readers."""
-    fields: dict[str, Any] = {}
-    for key, name, kind in _JSON_FIELDS:
-        given = value.get(key)
-        if given is None:
-            continue
-        if type(given) is not kind:
-            raise FrameError(Rule.MALFORMED, f"{key} is {given!r}, not of type {kind.__name__}")
-        fields[name] = given
-    return Response(**fields)
+def _checked(key: str, value: object) -> Any:
+    """The value of a JSON field, once it is known to be one that the message can hold."""
+    expected = type(getattr(_NO_RESPONSE, _JSON_FIELDS[key]))
+    if type(value) is not expected:
+        shown = _shown(repr(value).encode(errors="replace"))
+        raise FrameError(Rule.MALFORMED, f"{key} is {shown}, not of type {expected.__name__}")
+    if type(value) is int and not _INT32_MIN <= value <= _INT32_MAX:
+        raise FrameError(Rule.MALFORMED, f"{key} is {value}, which is no int32")
+    if isinstance(value, str):  # half of a surrogate pair is no character, and can't be stored
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def _not_a_response(data: bytes, rule: Rule, detail: str) -> FrameError:
@@ -344,11 +417,9 @@ def _not_a_response(data: bytes, rule: Rule, detail: str) -> FrameError:
 
 def _is_text(data: bytes) -> bool:
     """Whether it reads like something printed, perhaps with a proper response behind it."""
-    text = data[:_SHOWN].decode(errors="surrogateescape")
-    printed = next(
-        (index for index, each in enumerate(text) if not (each.isprintable() or each in "\r\n\t")),
-        len(text),
-    )
+    text = _UTF8("surrogateescape").decode(data[:_SHOWN])  # the last character may be cut in two
+    other = _UNPRINTED.search(text)
+    printed = other.start() if other else len(text)
     return printed == len(text) > 0 or printed >= _FEWEST_PRINTED
 
 

@@ -106,6 +106,14 @@ class Connection:
         if self._decoder.pending:
             raise truncated(self._decoder.pending)
 
+    def describe_delay(self) -> str:
+        """What there is of a response whose time is over, in words."""
+        if not self._decoder.pending:
+            return "no response within the action's timeout"
+        return (
+            f"no complete response within the action's timeout; {truncated(self._decoder.pending)}"
+        )
+
     def _close(self, response: Response) -> None:
         signal = Signal.RESPONSE_CANCELLED if response.was_cancelled else Signal.RESPONSE
         state = self._state(response.request_id)

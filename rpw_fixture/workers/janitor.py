@@ -6,6 +6,7 @@ period between; nobody who has work to do waits for that.
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import threading
@@ -89,10 +90,8 @@ class Janitor:
             self._thread.start()
 
     def _wake(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):  # many wake-ups are waiting already
             self._wake_sender.send(b"w")
-        except BlockingIOError:
-            pass  # many wake-ups are waiting already
 
     def _run(self) -> None:
         next_look = time.monotonic() + self._interval

@@ -86,6 +86,11 @@ class WorkerKey:
     working_directory: str = ""
     tool_inputs: ToolInputs = field(default_factory=lambda: ToolInputs(()))
 
+    @property
+    def is_multiplex(self) -> bool:
+        """Whether requests may overlap."""
+        return "multiplex" in self.abilities
+
     @cached_property
     def components(self) -> KeyComponents:
         """Every component with its name, most telling first."""

@@ -40,7 +40,7 @@ _SHOWN_DIFFERENCES = 20
 class _Waiter:
     """Somebody in line, who will get an idle worker or leave to start one."""
 
-    key: str
+    key: WorkerKey
     served: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
     bypassed: int = 0
@@ -73,7 +73,7 @@ class WorkerPool:
         self._changed = threading.Condition(self._lock)
         self._numbers = itertools.count(1)
         self._alive: dict[int, Worker] = {}
-        self._idle: dict[str, list[Worker]] = {}
+        self._free: dict[str, list[Worker]] = {}
         self._starting: Counter[str] = Counter()
         self._waiters: list[_Waiter] = []
         self._janitor = Janitor(grace=0.5, on_gone=self._on_gone, look_around=self._look_around)
@@ -95,10 +95,10 @@ class WorkerPool:
             WorkerFailure: the process could not be started.
         """
         with self._lock:
-            worker = None if self._waiters else self._take_idle(key.digest)
+            worker = None if self._waiters else self._take(key.digest)
             if worker is not None:
                 return worker, True
-            waiter = _Waiter(key.digest)
+            waiter = _Waiter(key)
             self._waiters.append(waiter)
             self._serve()
         self._wait(waiter, client)
@@ -107,29 +107,45 @@ class WorkerPool:
         return self._start_worker(key, start, client), False
 
     def release(self, worker: Worker) -> None:
-        """Takes back a worker that answered properly; it may have used up its budget."""
+        """Takes back a worker that can be used again; it may have used up its budget."""
+        budget = self._config.worker_max_requests
         with self._lock:
-            if self._config.worker_max_requests and (
-                worker.requests >= self._config.worker_max_requests
-            ):
-                self._retire(worker, Retirement.REQUEST_BUDGET)
+            worker.leases -= 1
+            if worker.state is not State.BUSY:
+                self._bury(worker)
                 return
-            worker.move(State.IDLE)
-            worker.idle_since = time.monotonic()
-            self._idle.setdefault(worker.key.digest, []).append(worker)
+            if budget and worker.requests >= budget:
+                self._take_out(worker)
+                if not worker.leases:
+                    self._retire(worker, Retirement.REQUEST_BUDGET)
+                return
+            if not worker.leases:
+                worker.move(State.IDLE)
+                worker.idle_since = time.monotonic()
+            self._take_out(worker)
+            self._free.setdefault(worker.key.digest, []).append(worker)
             if self._waiters:
                 self._serve()
 
     def discard(self, worker: Worker, reason: str) -> None:
         """Ends a worker that failed, and waits until nothing of it is left."""
-        worker.kill()
-        self._on_gone(worker, reason)
+        with self._lock:
+            worker.leases -= 1
+            is_first = worker.state is State.BUSY
+            if is_first:
+                worker.move(State.RETIRING)
+                self._take_out(worker)
+            else:
+                self._bury(worker)
+        if is_first:
+            worker.kill()
+            self._on_gone(worker, reason)
 
     def retire_idle(self, reason: str) -> None:
         """Kills all idle workers; `wait_until_empty` tells when they are gone."""
         with self._lock:
-            for worker in [each for idle in self._idle.values() for each in idle]:
-                self._take_from_idle(worker)
+            for worker in self._idle():
+                self._take_out(worker)
                 self._retire(worker, reason, at_once=True)
 
     def wait_until_empty(self, timeout: float) -> bool:
@@ -163,17 +179,21 @@ class WorkerPool:
         """Serves those in line as far as there are workers and room, in the order they came."""
         needed = 0
         for waiter in list(self._waiters):
-            waiter.worker = self._take_idle(waiter.key)
+            waiter.worker = self._take(waiter.key.digest)
             if waiter.worker is not None:
                 self._let_go(waiter)
-            elif self._count(waiter.key) >= self._config.max_workers_per_key:
+            elif self._count(waiter.key.digest) >= self._most(waiter.key):
                 continue
             elif len(self._alive) + self._starting.total() < self._config.max_workers:
-                self._starting[waiter.key] += 1
+                self._starting[waiter.key.digest] += 1
                 self._let_go(waiter)
             else:
                 needed += 1
                 self._make_room(waiter, needed)
+
+    def _most(self, key: WorkerKey) -> int:
+        """How many workers a key may have; a multiplex worker serves all of its key, as in Bazel."""
+        return 1 if key.is_multiplex else self._config.max_workers_per_key
 
     def _let_go(self, waiter: _Waiter) -> None:
         position = self._waiters.index(waiter)
@@ -187,31 +207,46 @@ class WorkerPool:
         leaving = sum(worker.state is State.RETIRING for worker in self._alive.values())
         if leaving >= needed:
             return
-        wanted = {each.key for each in self._waiters} if waiter.bypassed < _PATIENCE else set()
-        idle = [worker for key, idle in self._idle.items() for worker in idle if key not in wanted]
+        wanted = {each.key.digest for each in self._waiters} if waiter.bypassed < _PATIENCE else ()
+        idle = [worker for worker in self._idle() if worker.key.digest not in wanted]
         if idle:
             oldest = min(idle, key=lambda worker: worker.idle_since)
-            self._take_from_idle(oldest)
+            self._take_out(oldest)
             self._retire(oldest, Retirement.REPLACED)
 
-    def _take_idle(self, key: str) -> Worker | None:
-        idle = self._idle.get(key)
-        while idle:
-            worker = idle.pop()
-            if not idle:
-                del self._idle[key]
+    def _take(self, key: str) -> Worker | None:
+        """A worker of the key that takes one more request."""
+        free = self._free.get(key)
+        while free:
+            worker = free[-1]
             fault = worker.find_fault()
             if fault is None:
-                worker.move(State.BUSY)
+                self._lease(worker)
                 return worker
-            self._retire_faulty(worker, fault)
+            self._take_out(worker)
+            if not worker.leases:
+                self._retire_faulty(worker, fault)
         return None
 
-    def _take_from_idle(self, worker: Worker) -> None:
-        idle = self._idle[worker.key.digest]
-        idle.remove(worker)
-        if not idle:
-            del self._idle[worker.key.digest]
+    def _lease(self, worker: Worker) -> None:
+        if worker.state is not State.BUSY:
+            worker.move(State.BUSY)
+        worker.leases += 1
+        if worker.leases == worker.slots:
+            self._take_out(worker)
+
+    def _take_out(self, worker: Worker) -> None:
+        """Has the worker given to nobody any more."""
+        free = self._free.get(worker.key.digest, [])
+        if worker in free:
+            free.remove(worker)
+            if not free:
+                del self._free[worker.key.digest]
+
+    def _idle(self) -> list[Worker]:
+        return [
+            worker for free in self._free.values() for worker in free if worker.state is State.IDLE
+        ]
 
     def _count(self, key: str) -> int:
         alive = sum(worker.key.digest == key for worker in self._alive.values())
@@ -227,10 +262,11 @@ class WorkerPool:
                 self._starting[key.digest] -= 1
                 if worker is not None:
                     self._alive[worker.number] = worker
+                    self._free.setdefault(key.digest, []).append(worker)
+                    self._lease(worker)
                 self._serve()
                 self._changed.notify_all()
         self._janitor.watch()
-        worker.move(State.BUSY)
         self._log.append(
             WorkerStarted(
                 worker=worker.number,
@@ -285,22 +321,27 @@ class WorkerPool:
                 requests=worker.requests,
             )
         )
-        self._clean_up(worker)
         with self._changed:
             worker.move(State.GONE)
+            self._bury(worker)
             del self._alive[worker.number]
             self._serve()
             self._changed.notify_all()
+
+    def _bury(self, worker: Worker) -> None:
+        """Removes the folder of a worker that is gone, once nobody collects outputs from it."""
+        if worker.state is State.GONE and not worker.leases:
+            self._clean_up(worker)
 
     def _look_around(self) -> None:
         """Retires idle workers whose time is up, or that have ended."""
         limit = self._config.worker_idle_timeout
         with self._lock:
-            for worker in [each for idle in self._idle.values() for each in idle]:
+            for worker in self._idle():
                 fault = worker.find_fault()
                 if fault is not None:
-                    self._take_from_idle(worker)
+                    self._take_out(worker)
                     self._retire_faulty(worker, fault)
                 elif limit and time.monotonic() - worker.idle_since >= limit:
-                    self._take_from_idle(worker)
+                    self._take_out(worker)
                     self._retire(worker, Retirement.IDLE_TIMEOUT)

@@ -1,14 +1,15 @@
-"""What a worker writes to stderr: bounded, and told apart by request."""
+"""What a worker writes to stderr: bounded, and told apart by the time when it came."""
 
 from __future__ import annotations
 
 import os
+import threading
 
 _READ = 1 << 16
 
 
 class StderrTail:
-    """Keeps the end of a worker's stderr.
+    """Keeps the end of a worker's stderr. All methods may be called from any thread.
 
     Args:
         fd: the pipe's end to read from, non-blocking.
@@ -18,35 +19,39 @@ class StderrTail:
     def __init__(self, fd: int, limit: int = 1 << 16) -> None:
         self._fd = fd
         self._limit = limit
+        self._lock = threading.Lock()
         self._kept = b""
         self._total = 0
-        self._mark = 0
 
     def drain(self, most: int = 1 << 20) -> bool:
         """Reads what is there, up to ``most`` bytes; False once the stream has ended."""
-        while most > 0:
-            try:
-                data = os.read(self._fd, _READ)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            self._kept = (self._kept + data)[-self._limit :]
-            self._total += len(data)
-            most -= len(data)
+        with self._lock:
+            while most > 0:
+                try:
+                    data = os.read(self._fd, _READ)
+                except BlockingIOError:
+                    return True
+                if not data:
+                    return False
+                self._kept = (self._kept + data)[-self._limit :]
+                self._total += len(data)
+                most -= len(data)
         return True
 
-    def mark(self) -> None:
-        """What comes from here on belongs to the next request."""
-        self._mark = self._total
+    @property
+    def position(self) -> int:
+        """How many bytes have come so far; `since` tells what came after."""
+        self.drain()
+        return self._total
+
+    def since(self, position: int) -> bytes:
+        """What came after ``position``, as far as it is kept."""
+        self.drain()
+        with self._lock:
+            fresh = self._total - position
+            return self._kept[-fresh:] if fresh else b""
 
     @property
     def text(self) -> str:
         """All that is kept."""
         return self._kept.decode(errors="replace")
-
-    @property
-    def since_mark(self) -> bytes:
-        """What came after `mark`, as far as it is kept."""
-        fresh = self._total - self._mark
-        return self._kept[-fresh:] if fresh else b""

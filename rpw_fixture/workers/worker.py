@@ -1,59 +1,47 @@
-"""One worker process and the pipes to it.
-
-The thread that has a request does the reading and writing itself: it waits on stdout, stderr, stdin
-and the process's end together, so a worker costs no thread, and nothing it does or omits can block
-longer than the request's deadline.
-"""
+"""A worker as the pool sees it: identity, life, and how many requests it takes at a time."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
-import time
-from dataclasses import dataclass
+import threading
+from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
-from rpw_fixture.errors import Code
-from rpw_fixture.execution.processes import Exit, Process
-from rpw_fixture.wire.worker_frames import FrameError, Request, Response, surplus
-from rpw_fixture.workers.connection import Connection
-from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.execution.processes import Process
+from rpw_fixture.wire.worker_frames import Request, Response
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import State, moved
+from rpw_fixture.workers.plumbing import Plumbing
 from rpw_fixture.workers.stderr import StderrTail
 
-_READ = 1 << 18
-#: How long a worker that closed its pipes, or was killed, may take to be gone, seconds.
-_EXIT_PATIENCE = 3.0
-_IN = select.POLLIN | select.POLLHUP | select.POLLERR
 
+class Conversation(Protocol):
+    """How requests get to a worker and responses back: `Singleplex` or `Multiplex`."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipes:
-    """Our ends of a worker's standard streams."""
+    def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
+        """Sends a request and waits for its response."""
 
-    stdin: int
-    stdout: int
-    stderr: int
+    def find_fault(self) -> str | None:
+        """What makes an idle worker unusable; None when nothing does."""
 
     def close(self) -> None:
-        """Closes all three."""
-        for fd in (self.stdin, self.stdout, self.stderr):
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        """Gives back what it holds; the process has ended."""
 
 
 class Worker:
-    """A live worker process; one request at a time.
+    """A live worker process.
 
     Args:
         number: never used twice in one server.
         key: what it may serve.
-        process: the process, just started.
-        pipes: to its standard streams, all non-blocking.
-        connection: the protocol's state.
+        plumbing: the process and the pipes to it.
+        conversation: the protocol spoken over them.
+        slots: how many requests it takes at a time.
         folder: its folder, which holds its working directory.
+
+    Attributes:
+        requests: how many it was sent.
+        leases: how many are being served by it now.
+        idle_since: when the last of them ended, on the monotonic clock.
     """
 
     def __init__(
@@ -61,33 +49,42 @@ class Worker:
         *,
         number: int,
         key: WorkerKey,
-        process: Process,
-        pipes: Pipes,
-        connection: Connection,
+        plumbing: Plumbing,
+        conversation: Conversation,
+        slots: int,
         folder: str,
     ) -> None:
         self.number = number
         self.key = key
-        self.process = process
+        self.slots = slots
         self.folder = folder
         self.requests = 0
+        self.leases = 0
         self.idle_since = 0.0
-        self.stderr = StderrTail(pipes.stderr)
+        self._plumbing = plumbing
+        self._conversation = conversation
         self._state = State.STARTING
-        self._pipes = pipes
-        self._connection = connection
-        self._is_stdin_open = True
-        self._exit: Exit | None = None
-        self._reading = select.poll()
-        self._watch(self._reading)
-        self._writing = select.poll()
-        self._watch(self._writing)
-        self._writing.register(pipes.stdin, select.POLLOUT | select.POLLERR | select.POLLHUP)
+        self._count_lock = threading.Lock()
+
+    @property
+    def process(self) -> Process:
+        """Its process."""
+        return self._plumbing.process
+
+    @property
+    def stderr(self) -> StderrTail:
+        """The end of what it wrote to stderr."""
+        return self._plumbing.stderr
 
     @property
     def state(self) -> State:
         """Where it stands in its life."""
         return self._state
+
+    @property
+    def exit_status(self) -> int | None:
+        """Of the process; negative for a signal, None while it lives or when it was lost."""
+        return self._plumbing.exit_status
 
     def move(self, to: State) -> None:
         """Changes the state.
@@ -101,188 +98,31 @@ class Worker:
         """Sends a request and waits for its response.
 
         Args:
-            request: what to send.
+            request: what to send; its id may be replaced.
             deadline: on the monotonic clock.
-            token: when cancelled, the worker is killed.
+            token: when cancelled, the request is taken back, if need be by killing the worker.
 
         Raises:
             WorkerFailure: the worker must not be used again.
+            RequestError: CANCELLED or DEADLINE_EXCEEDED of this request alone.
         """
-        self.stderr.drain()
-        self.stderr.mark()
-        self.requests += 1
-        data = self._connection.send(request)
-        try:
-            with token.calling(self.process.kill_tree):
-                return self._converse(memoryview(data), deadline)
-        except FrameError as error:
-            ended = self.process.poll()
-            self.kill()
-            raise self._violation(error, ended) from None
-        except WorkerFailure:
-            token.check()
-            raise
+        with self._count_lock:
+            self.requests += 1
+        return self._conversation.call(request, deadline, token)
 
     def find_fault(self) -> str | None:
         """What makes an idle worker unusable: it has ended, or said something unasked; else None."""
-        self.stderr.drain()
-        if self.process.poll() is not None:
-            return "ended between requests"
-        try:
-            data = os.read(self._pipes.stdout, _READ)
-        except BlockingIOError:
-            return None
-        return str(surplus(data)) if data else "closed its stdout between requests"
+        return self._conversation.find_fault()
 
     def close_stdin(self) -> None:
         """Asks the worker to end, as the protocol says it."""
-        if self._is_stdin_open:
-            self._is_stdin_open = False
-            self._writing.unregister(self._pipes.stdin)
-            os.close(self._pipes.stdin)
+        self._plumbing.close_stdin()
 
-    def kill(self) -> Exit | None:
+    def kill(self) -> None:
         """Kills the worker with all its descendants and waits for their end."""
-        self.process.kill_tree()
-        return self._wait_for_exit()
+        self._plumbing.kill()
 
     def close(self) -> None:
         """Gives back what the process held; it must have ended."""
-        self._exit = self._exit or self.process.poll()
-        self.stderr.drain()
-        self.process.close()
-        if not self._is_stdin_open:
-            os.close(self._pipes.stdout)
-            os.close(self._pipes.stderr)
-        else:
-            self._is_stdin_open = False
-            self._pipes.close()
-
-    @property
-    def exit_status(self) -> int | None:
-        """Of the process; negative for a signal, None while it lives or when it was lost."""
-        ended = self._exit or self.process.poll()
-        return None if ended is None or ended.lost else ended.status
-
-    def _converse(self, unsent: memoryview, deadline: float) -> Response:
-        while True:
-            unsent = self._write(unsent)
-            poller = self._writing if unsent else self._reading
-            remaining = deadline - time.monotonic()
-            ready = {fd for fd, _ in poller.poll(max(0.0, remaining) * 1000)}
-            if not ready and remaining <= 0:
-                raise self._timed_out()
-            if self._pipes.stderr in ready and not self.stderr.drain():
-                self._forget(self._pipes.stderr)
-            if self._pipes.stdout in ready and (response := self._read()) is not None:
-                return response
-            if self.process.status_fd in ready and self.process.poll() is not None:
-                return self._last_words()
-
-    def _write(self, unsent: memoryview) -> memoryview:
-        while unsent:
-            try:
-                unsent = unsent[os.write(self._pipes.stdin, unsent) :]
-            except BlockingIOError:
-                break
-            except BrokenPipeError:
-                # It may have answered before it closed its stdin; the reading side will tell.
-                return unsent[:0]
-        return unsent
-
-    def _read(self) -> Response | None:
-        """The response, once all of it is here.
-
-        Raises:
-            FrameError: for bytes that are no response to the open request.
-            WorkerFailure: when stdout has ended.
-        """
-        try:
-            data = os.read(self._pipes.stdout, _READ)
-        except BlockingIOError:
-            return None
-        if not data:
-            self._wait_for_exit()
-            raise self._crashed("closed its stdout")
-        responses = self._connection.receive(data)
-        if not responses:
-            return None
-        self._refuse_surplus()
-        return responses[0]
-
-    def _refuse_surplus(self) -> None:
-        """Looks once more at stdout: what a single write brought in two pieces is there by now."""
-        with contextlib.suppress(BlockingIOError):
-            more = os.read(self._pipes.stdout, _READ)
-            if more:
-                raise surplus(more)
-
-    def _last_words(self) -> Response:
-        """The process has ended: the response may still be in the pipe."""
-        while True:
-            try:
-                data = os.read(self._pipes.stdout, _READ)
-            except BlockingIOError:
-                data = b""
-            if not data:
-                raise self._crashed("ended")
-            responses = self._connection.receive(data)
-            if responses:
-                return responses[0]
-
-    def _wait_for_exit(self) -> Exit | None:
-        self._exit = self._exit or self.process.wait(_EXIT_PATIENCE)
-        if self._exit is None:
-            self.process.kill_tree()
-            self._exit = self.process.wait(_EXIT_PATIENCE)
-        self.stderr.drain()
-        return self._exit
-
-    def _crashed(self, how: str) -> WorkerFailure:
-        self._connection.end()
-        ended = self._wait_for_exit()
-        described = ended.description if ended is not None else "it can't be killed"
-        return WorkerFailure(
-            worker=self.number,
-            rule="crash",
-            detail=f"it {how} before its response was complete ({described})",
-            stderr_tail=self.stderr.text,
-            exit_status=self.exit_status,
-        )
-
-    def _timed_out(self) -> WorkerFailure:
-        pending: str = ""
-        try:
-            self._connection.end()
-        except FrameError as error:
-            pending = f"; of a response, {error}"
-        self.kill()
-        return WorkerFailure(
-            worker=self.number,
-            rule="timeout",
-            detail=f"no complete response within the action's timeout{pending}",
-            stderr_tail=self.stderr.text,
-            exit_status=self.exit_status,
-            code=Code.DEADLINE_EXCEEDED,
-        )
-
-    def _violation(self, error: FrameError, ended: Exit | None) -> WorkerFailure:
-        """``ended`` tells how the worker had ended before we killed it, if it had."""
-        detail = error.detail + (f" ({ended.description})" if ended is not None else "")
-        return WorkerFailure(
-            worker=self.number,
-            rule=str(error.rule),
-            detail=detail,
-            stderr_tail=self.stderr.text,
-            exit_status=self.exit_status,
-            is_violation=True,
-        )
-
-    def _watch(self, poller: select.poll) -> None:
-        for fd in (self._pipes.stdout, self._pipes.stderr, self.process.status_fd):
-            poller.register(fd, _IN)
-
-    def _forget(self, fd: int) -> None:
-        with contextlib.suppress(KeyError):
-            self._reading.unregister(fd)
-            self._writing.unregister(fd)
+        self._conversation.close()
+        self._plumbing.close()

@@ -2,8 +2,7 @@
 """Compile the Java worker: ``build.py [OUTPUT]``, by default javac_worker.jar beside this file.
 
 Uses the JDK (17 or newer) of $JAVA_HOME, else ``javac`` from PATH. The same JDK gives the same
-bytes: entries are sorted and have a fixed time. Exits 3 without a JDK, 1 when compiling
-fails.
+bytes: entries are sorted and have a fixed time. Exits 3 without a JDK, 1 on compile errors.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = "Manifest-Version: 1.0\r\nMain-Class: JavaCompileWorker\r\n\r\n"
-NO_TIME = (1980, 1, 1, 0, 0, 0)
+ENTRY_TIME = (2010, 1, 1, 0, 0, 0)
 
 
 def find_javac() -> str | None:
@@ -56,7 +55,7 @@ def write_jar(classes: Path, output: Path) -> None:
 
 
 def add(jar: zipfile.ZipFile, name: str, content: bytes) -> None:
-    jar.writestr(zipfile.ZipInfo(name, NO_TIME), content, zipfile.ZIP_DEFLATED)
+    jar.writestr(zipfile.ZipInfo(name, ENTRY_TIME), content, zipfile.ZIP_DEFLATED)
 
 
 def main() -> int:

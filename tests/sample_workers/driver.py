@@ -84,7 +84,7 @@ class Worker:
                 self._received = rest
                 return response
             chunk = self._read()
-            assert chunk, f"EOF after {self._received!r}; stderr: {self.stderr}"
+            assert chunk, f"EOF after {self._received!r}, status {self.wait()}: {self.stderr}"
             self._received += chunk
 
     def ask(self, *arguments: str, **fields: Any) -> Response:

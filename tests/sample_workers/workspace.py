@@ -17,7 +17,7 @@ SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """``command`` starts the worker staged in ``root``, which has empty ``src`` and ``out``, too."""
+    """``command`` starts the worker staged in ``root``, where ``src`` and ``out`` are empty."""
 
     root: Path
     command: tuple[str, ...]

@@ -1,0 +1,120 @@
+"""``demo``: a server, a few actions, and what a persistent worker does to them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpw_fixture.action import Action
+from rpw_fixture.cli.samples import python_workers
+from rpw_fixture.events import WorkerNotReused, WorkerStarted
+
+if TYPE_CHECKING:
+    from rpw_fixture.client import ActionOutcome
+    from rpw_fixture.server import Server
+
+_PROTOCOL, _COMPILER = "rpw_worker.py", "good.py"
+_TEXTS = {"hello": "hello, world", "sea": "the sea is blue", "moon": "the moon is near"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
+    parser.epilog = "Needs nothing but this package: workers and server run on this machine."
+
+
+def run(_options: argparse.Namespace) -> int:
+    """Shows reuse, a restart, and a leak; 0 when all three came out as they must."""
+    from rpw_fixture.server import Server  # noqa: PLC0415 - --help must not wait for gRPC
+
+    with Server() as server:
+        print(f"An REAPI server listens on {server.endpoint}.\n")
+        demo = _Demo(server, python_workers())
+        acts = (demo.show_reuse(), demo.show_restart(), demo.show_leak())
+    print("Next: point Bazel at 'python -m rpw_fixture', or assert all this in pytest: README.md.")
+    return 0 if all(acts) else 1
+
+
+class _Demo:
+    """Three acts, each of which says whether it went as it must."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+
+    def show_reuse(self) -> bool:
+        """The same key, the same process."""
+        print("1. Actions with one persistentWorkerKey and the same tool share a worker process:\n")
+        outcomes = [self._server.run(self._action(_COMPILER, name)) for name in _TEXTS]
+        _table(_COLUMNS, map(_row, outcomes))
+        return len({each.worker for each in outcomes}) == 1
+
+    def show_restart(self) -> bool:
+        """Another tool, another process."""
+        print("2. One byte of a tool input changes, so the next action gets a fresh worker:\n")
+        edited = (self._folder / _PROTOCOL).read_bytes() + b"\n"
+        action = self._action(_COMPILER, "hello")
+        outcome = self._server.run(action.with_tool_input(f"tools/{_PROTOCOL}", edited))
+        _table(_COLUMNS, [_row(outcome)])
+        reasons = self._server.events.of(WorkerNotReused)
+        for reason in reasons[-1].differences if reasons else ():
+            print(f"   why worker 1 did not serve: {reason}\n")
+        return len(self._server.events.of(WorkerStarted)) == 2 and bool(reasons)
+
+    def show_leak(self) -> bool:
+        """A worker whose state reaches an output, warm and cold."""
+        print("3. A leaky worker: one action's header turns up in another action's output:\n")
+        self._server.run(self._action("leaky.py", "hello", "--header", "made for hello"))
+        warm = self._server.run(self._action("leaky.py", "sea"))
+        self._server.reset()
+        cold = self._server.run(self._action("leaky.py", "sea"))
+        outputs = {
+            "warm, after 'hello'": warm.outputs["out/sea.txt"].decode(),
+            "cold, in a fresh worker": cold.outputs["out/sea.txt"].decode(),
+        }
+        rows = [(how, " / ".join(text.splitlines()[:-1])) for how, text in outputs.items()]
+        _table(("the worker was", "out/sea.txt (lines joined)"), rows)
+        print("   Both exit codes were 0: with a shared cache, everybody gets the wrong bytes.\n")
+        return warm.outputs != cold.outputs
+
+    def _action(self, script: str, name: str, *arguments: str) -> Action:
+        tools = dict.fromkeys((_PROTOCOL, _COMPILER, script))
+        output = f"out/{name}.txt"
+        return Action(
+            arguments=(sys.executable, f"tools/{script}"),
+            flagfile=("--in", f"src/{name}.txt", "--out", output, *arguments),
+            flagfile_path=f"{name}.params",
+            tool_inputs={f"tools/{each}": self._folder / each for each in tools},
+            inputs={f"src/{name}.txt": _TEXTS[name]},
+            outputs=(output,),
+            worker_key="demo",
+            mnemonic="Compile",
+            target=f"//demo:{name}",
+        )
+
+
+_COLUMNS = ("action", "worker", "reused", "time", "output")
+
+
+def _row(outcome: ActionOutcome) -> Sequence[str]:
+    begin, end = (outcome.timestamps[each] for each in ("worker_start", "worker_completed"))
+    (output,) = outcome.outputs.values()
+    return (
+        outcome.action.target,
+        f"worker {outcome.worker}",
+        "yes" if outcome.reused else "no, started",
+        f"{(end - begin) * 1000:6.1f} ms",
+        output.decode().splitlines()[0],
+    )
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [titles, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, ["-" * width for width in widths])
+    for line in lines:
+        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        print("   " + "  ".join(cells).rstrip())
+    print()

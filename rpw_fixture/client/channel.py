@@ -1,0 +1,176 @@
+"""A gRPC channel to an endpoint, and its methods as callables that raise our own errors."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from rpw_fixture.errors import Code, ConfigError, RequestError
+from rpw_fixture.wire.protos import Method, methods, rpc
+
+_DETAILS_KEY = "grpc-status-details-bin"
+_REAPI = "build.bazel.remote.execution.v2"
+CAPABILITIES = f"{_REAPI}.Capabilities"
+CAS = f"{_REAPI}.ContentAddressableStorage"
+EXECUTION = f"{_REAPI}.Execution"
+BYTESTREAM = "google.bytestream.ByteStream"
+OPERATIONS = "google.longrunning.Operations"
+
+
+class Channel:
+    """A connection, made when it is first used.
+
+    Args:
+        endpoint: ``grpc://HOST:PORT``, ``grpcs://HOST:PORT`` for TLS, or ``unix:PATH``.
+        headers: metadata of every call.
+        tls_ca: file with the certificates to trust, PEM; the system's when not given.
+        tls_cert, tls_key: files with the client's certificate and key, PEM.
+
+    Raises:
+        ConfigError: for an endpoint or a file that can't be used.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        headers: Mapping[str, str],
+        tls_ca: str | Path | None,
+        tls_cert: str | Path | None,
+        tls_key: str | Path | None,
+    ) -> None:
+        self.endpoint = endpoint
+        self._headers = tuple((name.lower(), value) for name, value in headers.items())
+        scheme, target = _parse(endpoint)
+        options = _options(target)
+        if scheme == "grpcs":
+            credentials = grpc.ssl_channel_credentials(
+                root_certificates=_read(tls_ca),
+                certificate_chain=_read(tls_cert),
+                private_key=_read(tls_key),
+            )
+            self._channel = grpc.secure_channel(target, credentials, options)
+        else:
+            self._channel = grpc.insecure_channel(target, options)
+        self._callables: dict[str, Callable[..., Any]] = {}
+
+    def call(
+        self,
+        service: str,
+        name: str,
+        request: Any,
+        *,
+        metadata: tuple[tuple[str, str | bytes], ...] = (),
+        timeout: float | None = None,
+    ) -> Any:
+        """Calls a method; gives the response, or for a streaming one an iterator of responses.
+
+        Args:
+            request: a message, or for a method that takes a stream, an iterator of them.
+            metadata: of this call, after the headers.
+            timeout: seconds.
+
+        Raises:
+            RequestError: with the status of a call that failed; iterating may raise it too.
+        """
+        method = methods(service)[name]
+        function = self._callables.get(method.path) or self._make(method)
+        with self._translated(method):
+            response = function(request, metadata=(*self._headers, *metadata), timeout=timeout)
+        return self._iterate(response, method) if method.server_streaming else response
+
+    def close(self) -> None:
+        """Closes the connection; calls under way fail."""
+        self._channel.close()
+
+    def _make(self, method: Method) -> Callable[..., Any]:
+        kinds: dict[tuple[bool, bool], Callable[..., Any]] = {
+            (False, False): self._channel.unary_unary,
+            (False, True): self._channel.unary_stream,
+            (True, False): self._channel.stream_unary,
+            (True, True): self._channel.stream_stream,
+        }
+        made: Callable[..., Any] = kinds[method.client_streaming, method.server_streaming](
+            method.path,
+            request_serializer=method.request_class.SerializeToString,
+            response_deserializer=method.response_class.FromString,
+        )
+        return self._callables.setdefault(method.path, made)
+
+    def _iterate(self, responses: Any, method: Method) -> Iterator[Any]:
+        try:
+            with self._translated(method):
+                yield from responses
+        finally:
+            responses.cancel()
+
+    @contextmanager
+    def _translated(self, method: Method) -> Iterator[None]:
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise self._told(error, method) from None
+        except ValueError as error:  # grpc's way to say that the channel is closed
+            raise RequestError(Code.UNAVAILABLE, f"{self.endpoint}: {error}") from None
+
+    def _told(self, error: Any, method: Method) -> RequestError:
+        code = Code(error.code().value[0])
+        text = f"{self.endpoint} {method.path.rpartition('/')[2]}: {code.name}: {error.details()}"
+        details = dict(error.trailing_metadata() or ()).get(_DETAILS_KEY, b"")
+        return RequestError(code, text, missing=missing_of(rpc.Status.FromString(details)))
+
+
+def missing_of(status: rpc.Status) -> tuple[str, ...]:
+    """The subjects of the ``MISSING`` violations in a status."""
+    subjects: list[str] = []
+    for detail in status.details:
+        failure = rpc.PreconditionFailure()
+        if detail.Unpack(failure):
+            subjects += [each.subject for each in failure.violations if each.type == "MISSING"]
+    return tuple(subjects)
+
+
+def _parse(endpoint: str) -> tuple[str, str]:
+    scheme, separator, target = endpoint.partition("://")
+    if not separator:
+        scheme, target = "grpc", endpoint
+    if scheme == "unix":
+        scheme, target = "grpc", f"unix:{target}"
+    is_known = scheme in {"grpc", "grpcs"}
+    if not is_known or not (target.startswith("unix:") or target.rpartition(":")[2].isdecimal()):
+        raise ConfigError(
+            f"endpoint {endpoint!r} is neither grpc://HOST:PORT, grpcs://HOST:PORT nor unix:PATH"
+        )
+    return scheme, target
+
+
+def _options(target: str) -> list[tuple[str, int]]:
+    options = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        # Or a channel to a port that was another server's inherits that connection's back-off.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    if _is_local(target):
+        options.append(("grpc.enable_http_proxy", 0))
+    return options
+
+
+def _is_local(target: str) -> bool:
+    host = target.rpartition(":")[0].strip("[]")
+    try:
+        return target.startswith("unix:") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _read(path: str | Path | None) -> bytes | None:
+    try:
+        return None if path is None else Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None

@@ -1,0 +1,142 @@
+"""ExecuteResponses read into outcomes: output folders expanded, streams and logs found."""
+
+from __future__ import annotations
+
+import re as regular
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rpw_fixture.action import Action
+from rpw_fixture.client.outcome import ActionOutcome, OutputFile, Outputs
+from rpw_fixture.client.transfer import Transfer, digest_of
+from rpw_fixture.errors import Code
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.protos import remote_execution as re
+
+#: How our own server names its persistent workers in ExecutedActionMetadata.
+_WORKER = regular.compile(r"rpw_fixture/worker-(\d+)")
+#: Outputs up to this are fetched with the outcome, bytes; larger ones when they are read.
+_EAGER_BYTES = 1 << 20
+_SUFFIX = "_timestamp"
+
+
+def outcome_of(
+    response: re.ExecuteResponse, action: Action, digest: Digest, operation: str, blobs: Transfer
+) -> ActionOutcome:
+    """The outcome that ``response`` tells of.
+
+    Args:
+        digest: of the action.
+        operation: its name.
+        blobs: downloads what the response only names.
+
+    Raises:
+        RequestError: a download failed.
+    """
+    result = response.result
+    worker = _WORKER.fullmatch(result.execution_metadata.worker)
+    return ActionOutcome(
+        exit_code=result.exit_code,
+        stdout=_stream(result.stdout_raw, result.stdout_digest, blobs),
+        stderr=_stream(result.stderr_raw, result.stderr_digest, blobs),
+        outputs=_outputs(result, blobs),
+        status=Code(response.status.code).name,
+        message=response.status.message or response.message,
+        cached=response.cached_result,
+        action=action,
+        digest=str(digest),
+        operation=operation,
+        worker_name=result.execution_metadata.worker,
+        worker=int(worker[1]) if worker and not response.cached_result else None,
+        timestamps=dict(_timestamps(result.execution_metadata)),
+        logs=Outputs(
+            {name: OutputFile(digest_of(log.digest)) for name, log in response.server_logs.items()},
+            fetch=blobs.download,
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Found:
+    files: dict[str, OutputFile] = field(default_factory=dict)
+    symlinks: dict[str, str] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
+
+    def add(self, path: str, folder: re.Directory, children: Mapping[Digest, re.Directory]) -> None:
+        """Takes in an output folder and everything below."""
+        self.folders.add(path)
+        prefix = f"{path}/" if path else ""
+        for file in folder.files:
+            self.files[prefix + file.name] = OutputFile(digest_of(file.digest), file.is_executable)
+        for link in folder.symlinks:
+            self.symlinks[prefix + link.name] = link.target
+        for child in folder.directories:
+            self.add(prefix + child.name, children[digest_of(child.digest)], children)
+
+
+def _outputs(result: re.ActionResult, blobs: Transfer) -> Outputs:
+    found = _Found()
+    known: dict[Digest, bytes] = {}
+    for file in result.output_files:
+        digest = digest_of(file.digest)
+        found.files[file.path] = OutputFile(digest, file.is_executable)
+        if len(file.contents) == digest.size:
+            known[digest] = file.contents
+    for links in (
+        result.output_symlinks,
+        result.output_file_symlinks,
+        result.output_directory_symlinks,
+    ):
+        found.symlinks.update((link.path, link.target) for link in links)
+    for folder in result.output_directories:
+        _expand(folder, found, blobs)
+    outputs = Outputs(
+        found.files,
+        symlinks=found.symlinks,
+        folders=found.folders,
+        known=known,
+        fetch=blobs.download,
+    )
+    if sum(file.digest.size for file in found.files.values()) <= _EAGER_BYTES:
+        outputs.fetch()
+    return outputs
+
+
+def _expand(output: re.OutputDirectory, found: _Found, blobs: Transfer) -> None:
+    if output.HasField("tree_digest"):
+        digest = digest_of(output.tree_digest)
+        tree = re.Tree.FromString(blobs.download([digest])[digest])
+        root, children = tree.root, {}
+        for child in tree.children:
+            children[blobs.function.of(child.SerializeToString(deterministic=True))] = child
+    else:
+        digest = digest_of(output.root_directory_digest)
+        children = _fetch_folders(digest, blobs)
+        root = children[digest]
+    found.add(output.path, root, children)
+
+
+def _fetch_folders(root: Digest, blobs: Transfer) -> dict[Digest, re.Directory]:
+    """A folder and all below it, one call for each level."""
+    folders: dict[Digest, re.Directory] = {}
+    wanted = {root}
+    while wanted:
+        found = blobs.download(wanted)
+        level = {digest: re.Directory.FromString(found[digest]) for digest in wanted}
+        folders.update(level)
+        children = (child for folder in level.values() for child in folder.directories)
+        wanted = {digest_of(child.digest) for child in children} - folders.keys()
+    return folders
+
+
+def _stream(raw: bytes, message: re.Digest, blobs: Transfer) -> bytes:
+    digest = digest_of(message)
+    if raw or not digest.size:
+        return raw
+    return blobs.download([digest])[digest]
+
+
+def _timestamps(metadata: re.ExecutedActionMetadata) -> Iterator[tuple[str, float]]:
+    for descriptor, value in metadata.ListFields():
+        if descriptor.name.endswith(_SUFFIX):
+            yield descriptor.name.removesuffix(_SUFFIX), value.ToNanoseconds() / 1e9

@@ -1,0 +1,217 @@
+"""Where a worker's requests find their inputs: one root for all, one shared at a time, or sandboxes.
+
+A worker's working directory is one folder for all its life. What differs is how the inputs of its
+requests get there, and that is told here, one class for each way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.execution.resolve import ResolvedAction
+from rpw_fixture.execution.staging import Parents, StagedRoot
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
+
+#: Folder for sandboxes in a worker's working directory.
+_SANDBOXES = "__sandbox"
+#: Stands for the digest of a folder that is a part of a tree and has none.
+_PARTIAL = Digest("", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one request works.
+
+    Attributes:
+        root: absolute path of the input root that holds its inputs and will hold its outputs.
+        sandbox_dir: what the WorkRequest says, relative to the worker's working directory.
+    """
+
+    root: str
+    sandbox_dir: str = ""
+
+
+class ExecRoot(Protocol):
+    """The input root, or roots, of one worker."""
+
+    def first(self, action: ResolvedAction, parents: Parents) -> None:
+        """Puts there what must be there before the process starts."""
+
+    def place(
+        self, action: ResolvedAction, parents: Parents, token: CancelToken
+    ) -> contextlib.AbstractContextManager[Place]:
+        """Puts the inputs of one request there; the place is its own within the block."""
+
+
+class PrivateRoot:
+    """For one request at a time: the difference to the one before is applied."""
+
+    def __init__(self, path: Path) -> None:
+        self._staged = StagedRoot(str(path))
+
+    def first(self, action: ResolvedAction, parents: Parents) -> None:
+        """All inputs: parts of the tool may carry no mark."""
+        self._staged.stage(action.root, parents, action.store)
+
+    @contextlib.contextmanager
+    def place(
+        self, action: ResolvedAction, parents: Parents, token: CancelToken
+    ) -> Iterator[Place]:
+        """See `ExecRoot.place`."""
+        del token
+        self._staged.stage(action.root, parents, action.store)
+        yield Place(root=self._staged.path)
+
+
+class SharedRoot:
+    """For overlapping requests without sandboxes: their inputs lie in one folder together.
+
+    A request whose inputs contradict those of one at work, or that declares the same output, waits
+    until that one is done.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._staged = StagedRoot(str(path))
+        self._changed = threading.Condition()
+        self._active: list[ResolvedAction] = []
+
+    def first(self, action: ResolvedAction, parents: Parents) -> None:
+        """All inputs: parts of the tool may carry no mark."""
+        self._staged.stage(action.root, parents, action.store)
+
+    @contextlib.contextmanager
+    def place(
+        self, action: ResolvedAction, parents: Parents, token: CancelToken
+    ) -> Iterator[Place]:
+        """See `ExecRoot.place`.
+
+        Raises:
+            RequestError: CANCELLED while waiting.
+        """
+        with self._changed, token.calling(self._wake):
+            self._changed.wait_for(lambda: token.is_cancelled or self._fits(action))
+            token.check()
+            if self._active:
+                self._staged.add(action.root, parents, output_paths(action), action.store)
+            else:
+                self._staged.stage(action.root, parents, action.store)
+            self._active.append(action)
+        try:
+            yield Place(root=self._staged.path)
+        finally:
+            with self._changed:
+                self._active.remove(action)
+                self._changed.notify_all()
+
+    def _fits(self, action: ResolvedAction) -> bool:
+        outputs = set(output_paths(action))
+        return not any(
+            _contradict(action.root, other.root) or outputs & set(output_paths(other))
+            for other in self._active
+        )
+
+    def _wake(self) -> None:
+        # A token that was cancelled before calls back the thread that holds the lock already, which
+        # the condition's reentrant lock lets in.
+        with self._changed:
+            self._changed.notify_all()
+
+
+class SandboxedRoot:
+    """For overlapping requests with ``sandbox_dir``: each has a folder with its inputs for itself.
+
+    The working directory holds the tool. Sandboxes are used again, so that only differences between
+    one request and the next are written.
+    """
+
+    def __init__(self, path: Path, tool_paths: frozenset[str]) -> None:
+        self._path = path
+        self._tool_paths = tool_paths
+        self._staged = StagedRoot(str(path))
+        self._lock = threading.Lock()
+        self._free: list[tuple[str, StagedRoot]] = []
+        self._count = 0
+
+    def first(self, action: ResolvedAction, parents: Parents) -> None:
+        """The tool inputs, and the working directory."""
+        del parents
+        tools = only(action.root, self._tool_paths)
+        base = Parents.of([action.command.working_directory])
+        self._staged.stage(tools, base, action.store)
+
+    @contextlib.contextmanager
+    def place(
+        self, action: ResolvedAction, parents: Parents, token: CancelToken
+    ) -> Iterator[Place]:
+        """See `ExecRoot.place`."""
+        del token
+        base = action.command.working_directory
+        with self._lock:
+            name, sandbox = self._free.pop() if self._free else self._new(base)
+        try:
+            sandbox.stage(action.root, parents, action.store)
+            yield Place(root=sandbox.path, sandbox_dir=posixpath.join(name, base) if base else name)
+        finally:
+            with self._lock:
+                self._free.append((name, sandbox))
+
+    def _new(self, base: str) -> tuple[str, StagedRoot]:
+        self._count += 1
+        name = f"{_SANDBOXES}/{self._count}"
+        path = self._path / base / name
+        path.mkdir(parents=True)
+        return name, StagedRoot(str(path))
+
+
+def output_paths(action: ResolvedAction) -> list[str]:
+    """All declared outputs, relative to the input root."""
+    base = action.command.working_directory
+    return [posixpath.normpath(posixpath.join(base, path)) for path in action.command.outputs]
+
+
+def output_parents(action: ResolvedAction) -> Parents:
+    """The folders that must exist before the action runs.
+
+    They are the working directory and the parents of every output, not the outputs themselves
+    (remote_execution.proto, Command.output_paths).
+    """
+    folders = [action.command.working_directory, *map(os.path.dirname, output_paths(action))]
+    return Parents.of(each for each in folders if each)
+
+
+def only(folder: Folder, paths: frozenset[str], prefix: str = "") -> Folder:
+    """The part of a tree that consists of the files and symlinks at ``paths``."""
+    files = {name: entry for name, entry in folder.files.items() if prefix + name in paths}
+    links = {name: entry for name, entry in folder.symlinks.items() if prefix + name in paths}
+    folders = {
+        name: part
+        for name, child in folder.folders.items()
+        if (part := only(child, paths, f"{prefix}{name}/")).count
+    }
+    return Folder(_PARTIAL, files, folders, links)
+
+
+def _contradict(one: Folder, other: Folder) -> bool:
+    """Whether two trees can't lie in one folder together."""
+    if one.digest == other.digest:
+        return False
+    for name in one.folders.keys() & other.folders.keys():
+        if _contradict(one.folders[name], other.folders[name]):
+            return True
+    leaves, others = _leaves(one), _leaves(other)
+    if any(leaves[name] != others[name] for name in leaves.keys() & others.keys()):
+        return True
+    return bool(leaves.keys() & other.folders.keys() or others.keys() & one.folders.keys())
+
+
+def _leaves(folder: Folder) -> dict[str, FileEntry | SymlinkEntry]:
+    return {**folder.files, **folder.symlinks}

@@ -1,0 +1,78 @@
+"""Content that a client would like to have inside an ExecuteResponse, beside its digest.
+
+The hints are a client's own, so they are honoured as each client's message is made: equal actions of
+several clients share one run, and neither the cache nor a finished operation holds content twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from rpw_fixture.errors import RequestError
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.protos import remote_execution as re
+
+#: A response is not filled beyond this; gRPC clients refuse messages over 4 MiB by default.
+_ROOM = 3 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inline:
+    """What is wanted (ExecuteRequest.inline_*).
+
+    Attributes:
+        stdout, stderr: whether.
+        files: paths of output files, exactly as the action declares them.
+    """
+
+    stdout: bool = False
+    stderr: bool = False
+    files: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, request: re.ExecuteRequest) -> Self:
+        """The hints of a request."""
+        return cls(
+            stdout=request.inline_stdout,
+            stderr=request.inline_stderr,
+            files=frozenset(request.inline_output_files),
+        )
+
+    def added_to(self, response: re.ExecuteResponse, store: BlobStore) -> re.ExecuteResponse:
+        """A copy of ``response`` that holds what is wanted as far as there is room.
+
+        Digests stay set. What has been evicted by now is left out: all of this is optional
+        (remote_execution.proto, ExecuteRequest.inline_stdout).
+        """
+        if not (self.stdout or self.stderr or self.files):
+            return response
+        filled = re.ExecuteResponse()
+        filled.CopyFrom(response)
+        result, contents = filled.result, _Contents(store, _ROOM - response.ByteSize())
+        if self.stdout and not result.stdout_raw:
+            result.stdout_raw = contents.of(result.stdout_digest)
+        if self.stderr and not result.stderr_raw:
+            result.stderr_raw = contents.of(result.stderr_digest)
+        for file in result.output_files:
+            if file.path in self.files and not file.contents:
+                file.contents = contents.of(file.digest)
+        return filled
+
+
+class _Contents:
+    """Gives out blobs until the room is used up."""
+
+    def __init__(self, store: BlobStore, room: int) -> None:
+        self._store = store
+        self._room = room
+
+    def of(self, message: re.Digest) -> bytes:
+        if not 0 < message.size_bytes <= self._room:
+            return b""
+        try:
+            data = self._store.get_or_none(self._store.function.validate(message))
+        except RequestError:  # a result that a client put into the cache may name anything
+            return b""
+        self._room -= len(data or b"")
+        return data or b""

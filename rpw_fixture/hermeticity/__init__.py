@@ -1,0 +1,1 @@
+"""Finding what a persistent worker's state and surroundings do to its outputs."""

@@ -1,0 +1,135 @@
+"""What is checked: a worker and actions for it, as values.
+
+Nothing here reads files or starts anything; suites (`suite`) and recordings (`recording`) become this.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from rpw_fixture.inputs import Entry, File, Symlink
+
+_NOTHING: Mapping[str, Entry] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteWorker:
+    """The worker under test.
+
+    Attributes:
+        command: startup arguments without ``--persistent_worker``.
+        tool_inputs: what belongs to the tool, by path in the input root.
+        protocol: ``proto`` or ``json``.
+        multiplex: requests may overlap.
+        sandbox: the worker understands ``sandbox_dir``.
+        cancellation: the worker understands cancel requests.
+        timeout: seconds for one request.
+        environment: variables the action sets itself.
+        working_directory: relative to the input root.
+    """
+
+    command: tuple[str, ...]
+    tool_inputs: Mapping[str, Entry] = _NOTHING
+    protocol: str = "proto"
+    multiplex: bool = False
+    sandbox: bool = False
+    cancellation: bool = False
+    timeout: float = 10.0
+    environment: tuple[tuple[str, str], ...] = ()
+    working_directory: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SuiteAction:
+    """One action: equal to another one when everything about it is equal.
+
+    Attributes:
+        name: names it in findings.
+        arguments: one per line of its flagfile.
+        inputs: by path, the flagfile not counted.
+        outputs: declared outputs, relative to the worker's working directory.
+        exit_code: the one expected.
+        twist: how it was changed by a check, empty for an action of the suite.
+        identity: a digest over all of it.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    inputs: Mapping[str, Entry] = _NOTHING
+    outputs: tuple[str, ...] = ()
+    exit_code: int = 0
+    twist: str = ""
+    identity: str = field(init=False, default="", repr=False)
+
+    def __post_init__(self) -> None:
+        hasher = hashlib.sha256()
+        told = (self.name, self.arguments, self.outputs, self.exit_code, self.twist)
+        hasher.update(repr(told).encode(errors="surrogateescape"))
+        for path, entry in self.inputs.items():
+            hasher.update(repr((path, fingerprint(entry))).encode(errors="surrogateescape"))
+        object.__setattr__(self, "identity", hasher.hexdigest())
+
+    @property
+    def flagfile(self) -> str:
+        """Where its flagfile lies, relative to the working directory."""
+        return f"{self.name}.params"
+
+    @property
+    def title(self) -> str:
+        """Its name, and how it was changed."""
+        return f"{self.name} ({self.twist})" if self.twist else self.name
+
+    def changed(self, twist: str, **changes: object) -> SuiteAction:
+        """A copy with other values, named ``twist``."""
+        values = {
+            each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.init
+        }
+        return SuiteAction(**{**values, "twist": twist, **changes})
+
+    def without_input(self, path: str) -> SuiteAction:
+        """The same without one of its inputs."""
+        rest = {name: entry for name, entry in self.inputs.items() if name != path}
+        return self.changed(f"without {path}", inputs=MappingProxyType(rest))
+
+    def with_content(self, path: str, content: bytes) -> SuiteAction:
+        """The same with other bytes in one of its files."""
+        old = self.inputs[path]
+        executable = isinstance(old, File) and old.is_executable
+        inputs = {**self.inputs, path: File(content, executable)}
+        return self.changed(f"{path} changed", inputs=MappingProxyType(inputs))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SuiteAction) and other.identity == self.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A worker and the actions it is checked with, in their recorded order."""
+
+    worker: SuiteWorker
+    actions: tuple[SuiteAction, ...]
+
+    def action(self, name: str) -> SuiteAction:
+        """The action of that name.
+
+        Raises:
+            KeyError: when there is none.
+        """
+        for each in self.actions:
+            if each.name == name:
+                return each
+        raise KeyError(name)
+
+
+def fingerprint(entry: Entry) -> str:
+    """Text that is equal for equal entries."""
+    if isinstance(entry, File):
+        return f"{hashlib.sha256(entry.content).hexdigest()} {entry.is_executable}"
+    return f"-> {entry.target}" if isinstance(entry, Symlink) else "folder"

@@ -1,0 +1,1 @@
+"""The numbered rules of the remote execution protocols, over the wire."""
