@@ -291,7 +291,7 @@ def checked_path(path: str, what: str, *, or_root: bool = False) -> str:
         ConfigError: when it is absolute, leads out of the input root, or is the root and must not be.
     """
     normal = posixpath.normpath(path) if path else "."
-    if normal.startswith("/") or normal == ".." or normal.startswith("../"):
+    if normal == ".." or normal.startswith(("/", "../")):
         raise ConfigError(f"{what} {path!r} must be a path inside the input root")
     if normal == "." and not or_root:
         raise ConfigError(f"{what} {path!r} names no file")

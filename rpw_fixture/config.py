@@ -194,6 +194,7 @@ class Config:
             _require(getattr(self, name) >= 0, name, "must not be negative")
         for name in ("max_workers_per_key", "max_workers", "threads"):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
+        _require(1 <= self.max_tree_depth <= 200, "max_tree_depth", "must be from 1 to 200")
         for each in dataclasses.fields(self):
             allowed = each.metadata["choices"]
             value = getattr(self, each.name)
@@ -212,8 +213,10 @@ class Config:
             "tls_client_ca",
             "needs --tls-cert",
         )
-        object.__setattr__(self, "tool_inputs", tuple(self.tool_inputs))
-        object.__setattr__(self, "digest_functions", tuple(self.digest_functions))
+        for name in ("tool_inputs", "digest_functions"):
+            value = getattr(self, name)
+            several = (value,) if isinstance(value, str) else tuple(value)
+            object.__setattr__(self, name, several)
         object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
     def replace(self, **changes: Any) -> Config:

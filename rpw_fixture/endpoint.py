@@ -6,15 +6,22 @@ whether it runs in this process.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rpw_fixture import assertions
+from rpw_fixture.action import Action
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import EventLog
+from rpw_fixture.records import ActionRecord, Actions, Workers, actions_in, workers_in
+from rpw_fixture.subjects import Subject, find, subject_of, unmarked_inputs
 
 if TYPE_CHECKING:
-    from rpw_fixture.client import Client
+    from rpw_fixture.client import ActionOutcome, Client
 
 
 class Endpoint:
@@ -57,7 +64,7 @@ class Endpoint:
         """A client of this server, with which `run` works."""
         with self._client_lock:
             if self._client is None:
-                self._client = self._make_client()
+                self._client = self.connect()
             return self._client
 
     def connect(self, **options: Any) -> Client:
@@ -76,3 +83,157 @@ class Endpoint:
             client, self._client = self._client, None
         if client is not None:
             client.close()
+
+    def run(
+        self, action: Action, *, skip_cache_lookup: bool = False, check: bool = True
+    ) -> ActionOutcome:
+        """Has an action executed and waits for how it ended.
+
+        Args:
+            skip_cache_lookup: execute it even if its result is known.
+            check: raise when the status is not OK; an exit code other than 0 never raises.
+
+        Raises:
+            ActionFailedError: the action could not be run to its end.
+            RequestError: a call failed.
+        """
+        return self._observed(
+            self.client.run(action, skip_cache_lookup=skip_cache_lookup, check=False), check=check
+        )
+
+    @property
+    def actions(self) -> Actions:
+        """All executions of actions so far, in the order in which they were routed."""
+        return actions_in(self.events)
+
+    @property
+    def workers(self) -> Workers:
+        """All worker processes so far, in the order in which they were started."""
+        return workers_in(self.events)
+
+    def mark(self) -> int:
+        """This point in time, for ``actions.since(mark)`` and ``workers.since(mark)``."""
+        events = self.events.snapshot()
+        return events[-1].seq if events else 0
+
+    def bazel_flags(self) -> list[str]:
+        """What makes ``bazel build`` run every action here and none on its own machine.
+
+        They suit every Bazel from 4 on. Bazel 6 and newer mark tool inputs with
+        ``--experimental_remote_mark_tool_inputs`` in addition; for older ones `Config.tool_inputs`
+        does it.
+        """
+        flags = [
+            f"--remote_executor={self.endpoint}",
+            "--spawn_strategy=remote",
+            "--remote_local_fallback=false",
+        ]
+        options = self._client_options()
+        flags += [f"--remote_header={name}={value}" for name, value in options["headers"].items()]
+        if options.get("tls_ca") is not None:
+            flags.append(f"--tls_certificate={options['tls_ca']}")
+        if options.get("instance_name"):
+            flags.append(f"--remote_instance_name={options['instance_name']}")
+        return flags
+
+    def assert_worker_reused(self, *actions: Subject) -> None:
+        """One worker served all ``actions``, and was warm for all but the first.
+
+        Args:
+            actions: outcomes of `run`, actions (their last execution), records, or selections of
+                `actions`. A single one must have met a worker that had served before.
+
+        Raises:
+            AssertionError: with what kept the worker from being reused.
+        """
+        __tracebackhide__ = True
+        assertions.worker_reused(self._records(actions), self.workers)
+
+    def assert_worker_restarted(
+        self, before: Subject, after: Subject, *, because: str | None = None
+    ) -> None:
+        """Another worker served ``after`` than ``before``.
+
+        Args:
+            because: a part of the reason: of a difference of their keys, such as
+                ``tools/lib.py`` or ``environment: LANG``, or of why the first worker ended, such as
+                ``crash``.
+
+        Raises:
+            AssertionError: with the keys of both.
+        """
+        __tracebackhide__ = True
+        unmarked = unmarked_inputs(after, because) if because is not None else []
+        assertions.worker_restarted(
+            self._record(before), self._record(after), because, self.workers, unmarked
+        )
+
+    def assert_tool_inputs(self, action: Subject, paths: Iterable[str]) -> None:
+        """The tool inputs of ``action`` are exactly those that ``paths`` name.
+
+        Args:
+            paths: relative to the input root; globs such as ``tools/**`` stand for at least one.
+
+        Raises:
+            AssertionError: with what is missing and what is there beyond.
+        """
+        __tracebackhide__ = True
+        assertions.tool_inputs(self._record(action), paths, self.actions)
+
+    def assert_one_shot(self, action: Subject, *, because: str | None = None) -> None:
+        """``action`` ran as a process of its own, not on a worker.
+
+        Args:
+            because: a part of the reason, such as ``persistentWorkerKey`` or ``flagfile``.
+
+        Raises:
+            AssertionError: with how it ran, and why.
+        """
+        __tracebackhide__ = True
+        assertions.one_shot(self._record(action), because)
+
+    def check(self) -> None:
+        """Nothing went wrong inside the server.
+
+        Raises:
+            AssertionError: with every error of the server's own code, which are its bugs.
+        """
+        __tracebackhide__ = True
+        assertions.no_internal_error(self.events)
+
+    def _observed(self, outcome: ActionOutcome, *, check: bool) -> ActionOutcome:
+        """The outcome with what only the log knows; raises when its status is not OK."""
+        from rpw_fixture.client import ActionFailedError  # noqa: PLC0415 - loads grpc
+
+        record = find(self.actions, outcome.operation)
+        if record is not None and record.worker is not None:
+            outcome = dataclasses.replace(outcome, worker=record.worker, reused=record.reused)
+        if check and outcome.status != "OK":
+            raise ActionFailedError(outcome)
+        return outcome
+
+    def _records(self, subjects: Iterable[Subject]) -> list[ActionRecord]:
+        known = self.actions
+        found: list[ActionRecord] = []
+        for subject in subjects:
+            if isinstance(subject, Actions):
+                found += subject
+            else:
+                found.append(subject_of(subject, known, self._digest))
+        return found
+
+    def _record(self, subject: Subject) -> ActionRecord:
+        if isinstance(subject, Actions):
+            return subject.only()
+        return subject_of(subject, self.actions, self._digest)
+
+    def _digest(self, action: Action) -> str:
+        return self.client.digest_of(action)
+
+    def _client_options(self) -> dict[str, Any]:
+        config = self.config
+        headers = {}
+        if config.auth_token_file is not None:
+            token = Path(config.auth_token_file).read_text(encoding="utf-8").strip()
+            headers["authorization"] = f"Bearer {token}"
+        return {"headers": headers, "tls_ca": config.tls_cert}

@@ -298,7 +298,9 @@ class JsonLines:
             raise EnvironmentLacksError(f"--events {path}: {error.strerror}") from None
 
     def __call__(self, record: Event) -> None:
-        """Writes the record."""
+        """Writes the record, unless closed."""
+        if self._file.closed:
+            return
         self._file.write(json.dumps(record.as_dict(), separators=(",", ":")) + "\n")
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ Files, links and empty folders as values; nothing here knows digests or messages
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _walk(root: Path, prefix: str) -> Iterator[str]:
 def _read(root: Path, path: str) -> Entry:
     full = root / path
     if full.is_symlink() and _stays_inside(root, path):
-        return Symlink(os.readlink(full))
+        return Symlink(_target(full))
     return EmptyFolder() if full.is_dir() else _read_file(full)
 
 
@@ -132,7 +133,11 @@ def _read_file(path: Path) -> File:
         return File(file.read(), bool(mode & stat.S_IXUSR))
 
 
+def _target(link: Path) -> str:
+    return os.readlink(link)  # noqa: PTH115 - a Path would lose a slash at the end
+
+
 def _stays_inside(root: Path, path: str) -> bool:
-    target = os.readlink(root / path)
-    full = os.path.normpath(os.path.join(os.path.dirname(path), target))
-    return not os.path.isabs(target) and full != ".." and not full.startswith("../")
+    target = _target(root / path)
+    full = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return full != ".." and not full.startswith(("/", "../"))

@@ -15,6 +15,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.events import EventLog, JsonLines
 from rpw_fixture.execution import staging, workspace
+from rpw_fixture.execution.command import NODE_PROPERTIES
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.execution.resolve import Resolver
@@ -174,7 +175,7 @@ class _Parts:
         )
         self._bytestream = ByteStreamService(config, self._cas)
         self._services: list[Service] = [
-            CapabilitiesService(config, functions),
+            CapabilitiesService(config, functions, node_properties=NODE_PROPERTIES),
             CasService(config, self._cas),
             self._bytestream,
             ActionCacheService(self._cas, results),

@@ -94,7 +94,7 @@ class Client:
             ActionFailedError: the action could not be run to its end.
             RequestError: a call failed.
         """
-        encoded = encode(action, self.digest_function, is_legacy=self.is_legacy)
+        encoded = self._encode(action)
         self.upload(encoded.blobs)
         execution = _Execution(self, action, encoded, skip_cache_lookup, timeout, on_operation)
         response = execution.run()
@@ -131,6 +131,10 @@ class Client:
         """The server speaks no newer API than 2.0, which has no ``output_paths``."""
         version = self.capabilities().high_api_version
         return (version.major, version.minor) == (2, 0)
+
+    def digest_of(self, action: Action) -> str:
+        """The digest of the Action message as this client sends it: ``hash/size``."""
+        return str(self._encode(action).digest)
 
     def find_missing(self, digests: Iterable[Digest]) -> set[Digest]:
         """Those of ``digests`` that the server does not have.
@@ -220,6 +224,9 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _encode(self, action: Action) -> EncodedAction:
+        return encode(action, self.digest_function, is_legacy=self.is_legacy)
 
     def _blobs(self) -> Transfer:
         if self._transfer is None:

@@ -11,6 +11,12 @@ from google.protobuf.message import DecodeError
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.trees import MAX_NAME_BYTES
+
+#: What outputs can be asked for: fields of NodeProperties. Marks such as bazel_tool_input can't.
+NODE_PROPERTIES = ("mtime", "unix_mode")
+#: Deepest working directory, and deepest output below it; nothing that people write comes near.
+_MAX_DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +30,7 @@ class CommandSpec:
         working_directory: relative to the input root, normalised, "" for the root itself.
         output_paths: what to collect, whatever it turns out to be; None for clients before API 2.1,
             which say ``output_files`` and ``output_directories`` instead.
-        output_node_properties: names asked for on outputs.
+        output_node_properties: names asked for on outputs, out of `NODE_PROPERTIES`.
         directory_format: in which form output directories are wanted.
     """
 
@@ -50,8 +56,8 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
     """The Command in ``data``.
 
     Raises:
-        RequestError: INVALID_ARGUMENT for bytes that are no Command, no arguments, or a path that is
-            absolute, leaves the input root or can't exist.
+        RequestError: INVALID_ARGUMENT for bytes that are no Command, no arguments, a path that is
+            absolute, leaves the input root or can't exist, or a node property that is unknown here.
     """
     try:
         message = re.Command.FromString(data)
@@ -60,12 +66,16 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
     if not message.arguments:
         raise invalid_argument(f"Command {digest} has no arguments")
     _refuse_nul(digest, message)
+    for name in message.output_node_properties:
+        if name not in NODE_PROPERTIES:
+            raise invalid_argument(
+                f"Command {digest} wants the node property {name[:80]!r} of its outputs; "
+                f"known are {', '.join(NODE_PROPERTIES)}"
+            )
     paths = tuple(message.output_paths)
     return CommandSpec(
         arguments=tuple(message.arguments),
-        environment=tuple(
-            sorted((each.name, each.value) for each in message.environment_variables)
-        ),
+        environment=_environment(message),
         platform=platform_properties(message.platform),
         working_directory=_working_directory(message.working_directory),
         output_paths=_output_paths(paths) if paths else None,
@@ -90,15 +100,25 @@ def inside(path: str, what: str) -> str:
     """``path`` without ``.`` parts, once it is clear that it stays inside the folder it starts in.
 
     Raises:
-        RequestError: INVALID_ARGUMENT for absolute paths, ``..`` that leads out, and NUL.
+        RequestError: INVALID_ARGUMENT for absolute paths, ``..`` that leads out, NUL, and names or
+            paths too long to exist.
     """
     normal = posixpath.normpath(path) if path else "."
     if path.startswith("/") or normal == ".." or normal.startswith("../") or "\0" in path:
         shown = path if len(path) <= 200 else path[:200] + "…"
         raise invalid_argument(f"{what} {shown!r} leaves the input root")
-    if any(len(name.encode(errors="surrogateescape")) > 255 for name in normal.split("/")):
-        raise invalid_argument(f"{what} {path[:80]!r}… has a name of over 255 bytes")
+    names = normal.split("/")
+    if any(len(name.encode()) > MAX_NAME_BYTES for name in names):
+        raise invalid_argument(f"{what} {path[:80]!r}… has a name of over {MAX_NAME_BYTES} bytes")
+    if len(names) > _MAX_DEPTH:
+        raise invalid_argument(f"{what} {path[:80]!r}… is over {_MAX_DEPTH} folders deep")
     return "" if normal == "." else normal
+
+
+def _environment(message: re.Command) -> tuple[tuple[str, str], ...]:
+    # Of a variable set twice, which no canonical Command does, the last value is the one.
+    variables = {each.name: each.value for each in message.environment_variables}
+    return tuple(sorted(variables.items()))
 
 
 def _working_directory(path: str) -> str:

@@ -1,13 +1,15 @@
 """Collecting what an action made: files, folders as Trees, symlinks.
 
 Symlinks are reported, never followed, and an output that lies behind a link out of the root is refused.
+Fifos, sockets and devices inside folders are left out; as outputs themselves they are refused.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import failed_precondition
@@ -19,6 +21,8 @@ from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.varints import varint
 
 _MAX_DEPTH = 200
+#: Why there may be nothing at a path, or no way to it.
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,10 +48,14 @@ def collect(root: str, command: CommandSpec, store: BlobStore) -> Outputs:
 
     Raises:
         RequestError: FAILED_PRECONDITION for an output that is not of the declared type (clients
-            before API 2.1), is no file, folder or link, or lies outside the root.
+            before API 2.1), is no file, folder or link, lies outside the root, can't be read or
+            has a name that is no UTF-8.
         OSError: such as a full disk.
     """
-    return _Collector(root, command, store).run()
+    try:
+        return _Collector(root, command, store).run()
+    except PermissionError as error:
+        raise failed_precondition(f"output {error.filename!r} can't be read") from None
 
 
 class _Collector:
@@ -71,15 +79,18 @@ class _Collector:
         return self._outputs
 
     def _collect(self, path: str, declared: str) -> None:
-        full = os.path.join(self._base, path) if path else self._base
+        # Normalised, because lstat follows a link whose name ends in a slash.
+        full = os.path.normpath(os.path.join(self._base, path)) if path else self._base
         try:
             found = os.lstat(full)
-        except (FileNotFoundError, NotADirectoryError):
-            return
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return
+            raise
         if not self._is_inside(os.path.dirname(full) if path else full):
             raise failed_precondition(f"output {path!r} lies behind a link out of the input root")
         if stat.S_ISLNK(found.st_mode):
-            self._add_symlink(path, full, declared)
+            self._add_symlink(path, full, found, declared)
             return
         is_folder = stat.S_ISDIR(found.st_mode)
         if declared == ("file" if is_folder else "folder"):
@@ -109,24 +120,30 @@ class _Collector:
             path=path,
             digest=message_of(digest),
             is_executable=bool(found.st_mode & stat.S_IXUSR),
+            node_properties=_properties(found, self._command.output_node_properties),
         )
 
-    def _add_symlink(self, path: str, full: str, declared: str) -> None:
-        # Old clients read only the list of their declared type, new ones only output_symlinks.
-        result, target = self._outputs.result, os.readlink(full)
+    def _add_symlink(self, path: str, full: str, found: os.stat_result, declared: str) -> None:
+        result = self._outputs.result
+        link = re.OutputSymlink(
+            path=path,
+            target=_utf8(os.readlink(full), f"the target of output {path!r}"),
+            node_properties=_properties(found, self._command.output_node_properties),
+        )
+        result.output_symlinks.append(link)
         if not declared:
-            result.output_symlinks.add(path=path, target=target)
             return
-        is_folder = os.path.isdir(full) and self._is_inside(full)
-        if os.path.exists(full) and is_folder != (declared == "folder"):
+        if os.path.exists(full) and os.path.isdir(full) != (declared == "folder"):
             raise failed_precondition(f"output {path!r} is a link that leads to no {declared}")
-        result.output_symlinks.add(path=path, target=target)
-        old = result.output_directory_symlinks if is_folder else result.output_file_symlinks
-        old.add(path=path, target=target)
+        # Clients before API 2.1 read only the list of the declared type.
+        old = result.output_file_symlinks
+        if declared == "folder":
+            old = result.output_directory_symlinks
+        old.append(link)
 
     def _add_folder(self, path: str, full: str) -> None:
-        tree = _TreeBuilder(self._store)
-        root = tree.add(full, f"{path}/" if path else "", 1)
+        tree = _TreeBuilder(self._store, self._command.output_node_properties)
+        root = tree.add(full, f"{path.rstrip('/')}/" if path else "", 1)
         self._outputs.files += tree.files
         digest = self._store.put(tree.message())
         self._outputs.result.output_directories.add(
@@ -144,8 +161,9 @@ class _TreeBuilder:
     (remote_execution.proto, OutputDirectory).
     """
 
-    def __init__(self, store: BlobStore) -> None:
+    def __init__(self, store: BlobStore, properties: Collection[str]) -> None:
         self._store = store
+        self._wanted = properties
         self._children_first: dict[Digest, bytes] = {}
         self.files: list[FileRecord] = []
 
@@ -153,13 +171,14 @@ class _TreeBuilder:
         """Takes in the folder at ``path`` and all below; returns its Directory's digest."""
         if depth > _MAX_DEPTH:
             raise failed_precondition(f"output folder {prefix!r} is over {_MAX_DEPTH} folders deep")
-        message = re.Directory()
+        message = re.Directory(node_properties=_properties(os.stat(path), self._wanted))
         for entry in _sorted_entries(path):
+            name = _utf8(entry.name, f"a name in output folder {prefix!r}")
             if entry.is_symlink():
-                message.symlinks.add(name=entry.name, target=os.readlink(entry.path))
+                self._add_symlink(message, entry)
             elif entry.is_dir(follow_symlinks=False):
-                digest = self.add(entry.path, f"{prefix}{entry.name}/", depth + 1)
-                message.directories.add(name=entry.name, digest=message_of(digest))
+                digest = self.add(entry.path, f"{prefix}{name}/", depth + 1)
+                message.directories.add(name=name, digest=message_of(digest))
             elif entry.is_file(follow_symlinks=False):
                 self._add_file(message, entry, prefix)
         data = message.SerializeToString(deterministic=True)
@@ -177,12 +196,21 @@ class _TreeBuilder:
         return b"".join(pieces)
 
     def _add_file(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
+        found = entry.stat(follow_symlinks=False)
         digest = self._store.put_file(entry.path)
         self.files.append(FileRecord(prefix + entry.name, str(digest)))
         message.files.add(
             name=entry.name,
             digest=message_of(digest),
-            is_executable=bool(entry.stat(follow_symlinks=False).st_mode & stat.S_IXUSR),
+            is_executable=bool(found.st_mode & stat.S_IXUSR),
+            node_properties=_properties(found, self._wanted),
+        )
+
+    def _add_symlink(self, message: re.Directory, entry: os.DirEntry[str]) -> None:
+        message.symlinks.add(
+            name=entry.name,
+            target=_utf8(os.readlink(entry.path), f"the target of link {entry.name!r}"),
+            node_properties=_properties(entry.stat(follow_symlinks=False), self._wanted),
         )
 
 
@@ -194,3 +222,24 @@ def message_of(digest: Digest) -> re.Digest:
 def _sorted_entries(path: str) -> Iterator[os.DirEntry[str]]:
     with os.scandir(path) as entries:
         yield from sorted(entries, key=lambda entry: entry.name)
+
+
+def _properties(found: os.stat_result, wanted: Collection[str]) -> re.NodeProperties | None:
+    """What is asked for of `command.NODE_PROPERTIES`; None when nothing is."""
+    if not wanted:
+        return None
+    properties = re.NodeProperties()
+    if "mtime" in wanted:
+        properties.mtime.FromNanoseconds(found.st_mtime_ns)
+    if "unix_mode" in wanted:
+        properties.unix_mode.value = stat.S_IMODE(found.st_mode)
+    return properties
+
+
+def _utf8(name: str, what: str) -> str:
+    """``name``, as found on disk, if a message can hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise failed_precondition(f"{what} is no UTF-8: {os.fsencode(name)!r}") from None
+    return name

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument
+from rpw_fixture.execution import canonical
 from rpw_fixture.execution.command import (
     CommandSpec,
     decode_command,
@@ -78,6 +79,8 @@ class Resolver:
             RequestError: INVALID_ARGUMENT for bytes that are no Action.
         """
         data = store.get(digest)
+        if self._config.strict:
+            canonical.require_action(str(digest), data)
         try:
             return re.Action.FromString(data)
         except DecodeError as error:
@@ -101,6 +104,8 @@ class Resolver:
         root = self._root(root_digest, store, missing)
         if missing or command is None or root is None:
             raise BlobMissingError([function.subject(each) for each in missing])
+        if self._config.strict:
+            _require_working_directory(command.working_directory, root)
         own = platform_properties(action.platform)
         return ResolvedAction(
             digest=digest,
@@ -138,10 +143,13 @@ class Resolver:
         if data is None:
             missing[digest] = None
             return None
+        if self._config.strict:
+            canonical.require_command(str(digest), data)
         return self._commands.put(key, decode_command(digest, data))
 
     def _root(self, digest: Digest, store: BlobStore, missing: dict[Digest, None]) -> Folder | None:
-        root = self._folder(digest, 1, _Descent(store, missing))
+        descent = _Descent(store, missing)
+        root = self._folder(digest, 1, descent)
         if root is None:
             return None
         if root.count > self._config.max_input_files:
@@ -150,13 +158,15 @@ class Resolver:
                 f"input root {digest} holds {root.count} entries; "
                 f"this server takes {self._config.max_input_files}",
             )
-        _is_complete(root, store, missing)
+        _is_complete(root, descent)
         return root
 
     def _folder(self, digest: Digest, depth: int, descent: _Descent) -> Folder | None:
         store = descent.store
         key = (store.function.name, digest)
-        known = self._folders.get(key) or descent.holed.get(digest)
+        known = self._folders.get(key)
+        if known is None and (known := descent.holed.get(digest)) is not None:
+            descent.holes += 1
         if known is not None:
             self._refuse_depth(depth + known.depth - 1)
             return known
@@ -166,6 +176,8 @@ class Resolver:
             descent.missing[digest] = None
             descent.holes += 1
             return None
+        if self._config.strict:
+            canonical.require_directory(str(digest), data)
         holes = descent.holes
         child = partial(self._folder, depth=depth + 1, descent=descent)
         folder = decode_folder(digest, data, store.function, child)
@@ -185,27 +197,33 @@ class _Descent:
     """One way through an input tree.
 
     Attributes:
+        store: where its blobs are.
         missing: every blob found to be missing.
-        holes: how often a folder was not there.
-        holed: folders below which one was not there; without them, a tree that names one folder
-            twice on each level would be entered once for each of its paths.
+        holes: how often a folder was met that is not there, or has such a one below.
+        holed: the latter; without them, a tree that names one folder twice on each level would be
+            entered once for each of its paths.
+        incomplete: folders below which a blob is missing.
     """
 
     store: BlobStore
     missing: dict[Digest, None]
     holes: int = 0
     holed: dict[Digest, Folder] = field(default_factory=dict)
+    incomplete: set[Digest] = field(default_factory=set)
 
 
-def _is_complete(folder: Folder, store: BlobStore, missing: dict[Digest, None]) -> bool:
-    """Whether every blob below ``folder`` is in the store; adds those that are not to ``missing``."""
-    generation = store.evictions
+def _is_complete(folder: Folder, descent: _Descent) -> bool:
+    """Whether all blobs below ``folder`` are in the store; notes which are missing."""
+    generation = descent.store.evictions
     if folder.complete_at == generation:
         return True
-    below = [_is_complete(child, store, missing) for child in folder.folders.values()]
-    absent = store.missing(_blobs(folder))
-    missing.update(dict.fromkeys(absent))
+    if folder.digest in descent.incomplete:
+        return False
+    below = [_is_complete(child, descent) for child in folder.folders.values()]
+    absent = descent.store.missing(_blobs(folder))
     if absent or not all(below):
+        descent.missing.update(dict.fromkeys(absent))
+        descent.incomplete.add(folder.digest)
         return False
     folder.complete_at = generation
     return True
@@ -215,3 +233,9 @@ def _blobs(folder: Folder) -> Iterator[Digest]:
     yield folder.digest
     for entry in folder.files.values():
         yield entry.digest
+
+
+def _require_working_directory(path: str, root: Folder) -> None:
+    # Lenient mode creates it: some clients send one that no input is in (buildfarm#1406).
+    if not isinstance(root.find(path), Folder):
+        raise invalid_argument(f"working directory {path!r} is no folder of the input root")

@@ -166,7 +166,9 @@ class ActionRunner:
         )
         course.timeline.reach("execution_completed")
         course.result = result
-        self._collect(str(root), action, course)
+        # What a killed command leaves may be anything; that its time was up is what matters.
+        with contextlib.suppress(RequestError) if result.timed_out else contextlib.nullcontext():
+            self._collect(str(root), action, course)
         return result
 
     def _collect(self, root: str, action: ResolvedAction, course: _Course) -> None:

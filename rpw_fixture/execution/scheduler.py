@@ -132,8 +132,7 @@ class Scheduler:
 
     def clear(self) -> None:
         """Cancels everything and forgets all operations."""
-        for name in list(self._operations):
-            self.cancel(name)
+        self._cancel_all()
         with self._lock:
             self._operations.clear()
 
@@ -145,9 +144,15 @@ class Scheduler:
         deadline = time.monotonic() + grace
         for operation in running:
             operation.wait(max(0.0, deadline - time.monotonic()))
-        for name in list(self._operations):
-            self.cancel(name)
+        self._cancel_all()
         self._threads.shutdown(wait=True)
+
+    def _cancel_all(self) -> None:
+        with self._lock:
+            found = list(self._operations.values())
+        for operation, execution in found:
+            operation.cancel()
+            execution.detach(operation)
 
     def _work(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
         try:

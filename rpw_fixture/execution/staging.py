@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import invalid_argument
+from rpw_fixture.execution.removal import make_accessible, opened, remove, remove_at
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.files import CHUNK_BYTES
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 
+__all__ = ["INPUT_MTIME_NS", "Parents", "StagedRoot", "remove"]
+
 #: Modification time of every input, 2000-01-01 UTC: equal inputs look equal, and a write shows.
 INPUT_MTIME_NS = 946_684_800 * 10**9
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Parents(dict[str, "Parents"]):
@@ -41,13 +44,27 @@ class Parents(dict[str, "Parents"]):
 
 @dataclass(slots=True)
 class _Placed:
-    """What was put into one folder on disk."""
+    """What was put into one folder on disk.
+
+    Attributes:
+        files, symlinks, folders: by name.
+        stamps: inode change times of the files, nanoseconds; nobody can set those.
+        digest: of the folder that this is, exactly, besides ``parents``.
+        parents: folders that stand here for outputs.
+    """
 
     files: dict[str, FileEntry] = field(default_factory=dict)
     symlinks: dict[str, SymlinkEntry] = field(default_factory=dict)
     folders: dict[str, _Placed] = field(default_factory=dict)
+    stamps: dict[str, int] = field(default_factory=dict)
     digest: Digest | None = None
     parents: Parents = field(default_factory=Parents)
+
+    def forget(self, name: str) -> None:
+        """Nothing of that name is here any more."""
+        self.digest = None
+        for group in (self.files, self.symlinks, self.folders):
+            group.pop(name, None)
 
 
 class StagedRoot:
@@ -70,210 +87,215 @@ class StagedRoot:
         Raises:
             RequestError: INVALID_ARGUMENT when a parent of an output is an input file.
             BlobMissingError: when a file's blob has gone in the meantime.
-            OSError: such as a full disk.
+            OSError: such as a full disk, or the folder itself is gone.
         """
-        changed: list[str] = []
-        with _opened(self.path) as fd:
-            _sweep(fd, self._placed, "", changed)
-            _apply(fd, self._placed, root, parents, store)
-        return changed
+        sweep = _Sweep(store)
+        with opened(self.path) as fd:
+            sweep.clean(fd, self._placed, "")
+            _Placing(store, is_shared=False).apply(fd, self._placed, root, parents)
+        return sweep.changed
 
     def add(self, root: Folder, parents: Parents, outputs: Iterable[str], store: BlobStore) -> None:
         """Makes the folder hold ``root`` and ``parents`` as well, while others work in it.
 
-        Nothing is removed but what lies where the new action's ``outputs`` belong. The caller knows
-        that the trees do not contradict each other.
+        Removed is only what lies where inputs or ``outputs`` of the new action belong. The caller
+        knows that the tree does not contradict those of the others.
 
         Raises:
-            BlobMissingError, OSError: as `stage`.
+            RequestError, BlobMissingError, OSError: as `stage`.
         """
-        with _opened(self.path) as fd:
+        with opened(self.path) as fd:
             for path in outputs:
                 if root.find(path) is None:
-                    remove(os.path.join(self.path, path))
-            _add(fd, self._placed, root, parents, store)
+                    _remove_output(fd, self._placed, path)
+            _Placing(store, is_shared=True).apply(fd, self._placed, root, parents)
 
 
-def remove(path: str) -> None:
-    """Deletes a file or a whole folder, whatever its modes; nothing there is fine."""
-    parent, name = os.path.split(path)
-    with contextlib.suppress(FileNotFoundError), _opened(parent) as fd:
-        _remove(fd, name)
+class _Sweep:
+    """Compares a folder with what was placed in it, and removes everything else.
+
+    Attributes:
+        changed: paths of what was placed and is not as it was.
+    """
+
+    def __init__(self, store: BlobStore) -> None:
+        self._function = store.function
+        self.changed: list[str] = []
+
+    def clean(self, fd: int, placed: _Placed, prefix: str) -> None:
+        """Does that for the folder open as ``fd``; forgets what is not as it was placed."""
+        make_accessible(fd, 0o755)
+        before = len(self.changed)
+        seen: set[str] = set()
+        with os.scandir(fd) as entries:
+            found = list(entries)
+        for entry in found:
+            with contextlib.suppress(FileNotFoundError):  # gone meanwhile: changed, if it was ours
+                if self._keep(fd, entry, placed, prefix):
+                    seen.add(entry.name)
+                else:
+                    remove_at(fd, entry.name)
+        for name in {*placed.files, *placed.symlinks, *placed.folders} - seen:
+            placed.forget(name)
+            self.changed.append(prefix + name)
+        if len(self.changed) > before:
+            placed.digest = None
+
+    def _keep(self, fd: int, entry: os.DirEntry[str], placed: _Placed, prefix: str) -> bool:
+        name = entry.name
+        if name in placed.files:
+            return self._is_intact(fd, entry, placed)
+        if name in placed.symlinks:
+            target = placed.symlinks[name].target
+            return entry.is_symlink() and os.readlink(name, dir_fd=fd) == target
+        if name not in placed.folders or not entry.is_dir(follow_symlinks=False):
+            return False
+        with opened(name, fd) as child:
+            self.clean(child, placed.folders[name], f"{prefix}{name}/")
+        return True
+
+    def _is_intact(self, fd: int, entry: os.DirEntry[str], placed: _Placed) -> bool:
+        file, found = placed.files[entry.name], entry.stat(follow_symlinks=False)
+        if (
+            not stat.S_ISREG(found.st_mode)
+            or found.st_size != file.digest.size
+            or found.st_mtime_ns != INPUT_MTIME_NS
+            or stat.S_IMODE(found.st_mode) != _mode(file)
+        ):
+            return False
+        if found.st_ctime_ns != placed.stamps[entry.name]:
+            # Somebody was here: a link was made to it perhaps, or it was written and its time of
+            # modification put back.
+            if self._hash(fd, entry.name) != file.digest.hash:
+                return False
+            placed.stamps[entry.name] = found.st_ctime_ns
+        return True
+
+    def _hash(self, fd: int, name: str) -> str:
+        hasher = self._function.new()
+        file = os.open(name, _OPEN_FILE, dir_fd=fd)
+        try:
+            while data := os.read(file, CHUNK_BYTES):
+                hasher.update(data)
+        finally:
+            os.close(file)
+        return hasher.hexdigest()
 
 
-@contextlib.contextmanager
-def _opened(name: str, parent: int | None = None) -> Iterator[int]:
-    try:
-        fd = os.open(name, _OPEN_FOLDER, dir_fd=parent)
-    except PermissionError:
-        os.chmod(name, 0o700, dir_fd=parent)
-        fd = os.open(name, _OPEN_FOLDER, dir_fd=parent)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+class _Placing:
+    """Applies the difference between what was placed and what is wanted.
 
+    Args:
+        store: holds the files.
+        is_shared: others work in the folder, and what is theirs stays.
+    """
 
-def _sweep(fd: int, placed: _Placed, prefix: str, changed: list[str]) -> bool:
-    """Removes what was not placed and forgets what is not as it was placed; True if any was so."""
-    seen: set[str] = set()
-    is_hurt = False
-    if os.fstat(fd).st_mode & 0o700 != 0o700:
-        os.fchmod(fd, 0o755)
-    with os.scandir(fd) as entries:
-        for entry in list(entries):
-            name = entry.name
-            if name in placed.folders and entry.is_dir(follow_symlinks=False):
-                with _opened(name, fd) as child:
-                    is_hurt |= _sweep(child, placed.folders[name], f"{prefix}{name}/", changed)
-                seen.add(name)
-            elif _is_intact(fd, entry, placed):
-                seen.add(name)
-            else:
-                _remove(fd, name)
-    for group in (placed.files, placed.symlinks, placed.folders):
-        for name in group.keys() - seen:
-            del group[name]
-            changed.append(prefix + name)
-            is_hurt = True
-    if is_hurt:
+    def __init__(self, store: BlobStore, *, is_shared: bool) -> None:
+        self._store = store
+        self._is_shared = is_shared
+
+    def apply(self, fd: int, placed: _Placed, folder: Folder | None, parents: Parents) -> None:
+        """Brings the folder open as ``fd`` to ``folder``, None for an empty one, and ``parents``."""
+        digest = folder.digest if folder is not None else None
+        if digest is not None and placed.digest == digest and placed.parents == parents:
+            return
         placed.digest = None
-    return is_hurt
+        wanted = folder if folder is not None else _NOTHING
+        folders = _folders(wanted, parents)
+        self._take_away(fd, placed, wanted, folders)
+        self._place_leaves(fd, placed, wanted)
+        for name in folders:
+            if name not in placed.folders:
+                self._make_folder(fd, name)
+                placed.folders[name] = _Placed()
+            child, below = wanted.folders.get(name), parents.get(name, _NO_PARENTS)
+            known = placed.folders[name]
+            if child is None or known.digest != child.digest or known.parents != below:
+                with opened(name, fd) as child_fd:
+                    self.apply(child_fd, known, child, below)
+        if not self._is_shared:
+            placed.digest, placed.parents = digest, parents
 
+    def _take_away(self, fd: int, placed: _Placed, wanted: Folder, folders: set[str]) -> None:
+        """Removes what the new tree does not have, or has with other content or as another kind."""
+        stay = {
+            *(name for name, file in placed.files.items() if _same(file, wanted.files.get(name))),
+            *(name for name, link in placed.symlinks.items() if link == wanted.symlinks.get(name)),
+            *(placed.folders.keys() & folders),
+        }
+        known = {*placed.files, *placed.symlinks, *placed.folders}
+        if self._is_shared:
+            # What a worker left where a file belongs goes too; a folder there is used.
+            leaves = wanted.files.keys() | wanted.symlinks.keys()
+            gone = (leaves - stay) | ((known & folders) - stay)
+        else:
+            gone = known - stay
+        for name in gone:
+            remove_at(fd, name)
+            placed.forget(name)
 
-def _is_intact(fd: int, entry: os.DirEntry[str], placed: _Placed) -> bool:
-    file = placed.files.get(entry.name)
-    if file is not None:
-        found = entry.stat(follow_symlinks=False)
-        return (
-            stat.S_ISREG(found.st_mode)
-            and found.st_size == file.digest.size
-            and found.st_mtime_ns == INPUT_MTIME_NS
-            and stat.S_IMODE(found.st_mode) == _mode(file)
-        )
-    link = placed.symlinks.get(entry.name)
-    return (
-        link is not None
-        and entry.is_symlink()
-        and os.readlink(entry.name, dir_fd=fd) == link.target
-    )
+    def _place_leaves(self, fd: int, placed: _Placed, wanted: Folder) -> None:
+        for name, file in wanted.files.items():
+            if name not in placed.files:
+                placed.stamps[name] = _place_file(fd, name, file, self._store)
+                placed.files[name] = file
+        for name, link in wanted.symlinks.items():
+            if name not in placed.symlinks:
+                os.symlink(link.target, name, dir_fd=fd)
+                placed.symlinks[name] = link
 
-
-def _apply(
-    fd: int, placed: _Placed, folder: Folder | None, parents: Parents, store: BlobStore
-) -> None:
-    digest = folder.digest if folder is not None else None
-    if digest is not None and placed.digest == digest and placed.parents == parents:
-        return
-    placed.digest = None
-    wanted = folder if folder is not None else _NOTHING
-    folders = {**dict.fromkeys(wanted.folders), **dict.fromkeys(parents)}
-    _take_away(fd, placed, wanted, folders)
-    _place_leaves(fd, placed, wanted, store)
-    for name in folders:
-        _apply_child(fd, placed, name, wanted, parents, store)
-    placed.digest, placed.parents = digest, parents
-
-
-def _apply_child(
-    fd: int, placed: _Placed, name: str, wanted: Folder, parents: Parents, store: BlobStore
-) -> None:
-    if name in wanted.symlinks:
-        return
-    if name in wanted.files:
-        raise invalid_argument(f"{name!r} is an input file and the folder of an output as well")
-    child = wanted.folders.get(name)
-    below = parents.get(name, _NO_PARENTS)
-    known = placed.folders.get(name)
-    if known is None:
-        os.mkdir(name, 0o755, dir_fd=fd)
-        known = placed.folders[name] = _Placed()
-    elif child is not None and known.digest == child.digest and known.parents == below:
-        return
-    with _opened(name, fd) as child_fd:
-        _apply(child_fd, known, child, below, store)
-
-
-def _add(
-    fd: int, placed: _Placed, folder: Folder | None, parents: Parents, store: BlobStore
-) -> None:
-    """Places what is not there yet."""
-    placed.digest = None
-    wanted = folder if folder is not None else _NOTHING
-    for name in {**wanted.files, **wanted.symlinks}:
-        if name not in placed.files and name not in placed.symlinks:
-            with contextlib.suppress(FileNotFoundError):
-                _remove(fd, name)  # a worker left it
-    _place_leaves(fd, placed, wanted, store)
-    for name in {**dict.fromkeys(wanted.folders), **dict.fromkeys(parents)}:
-        if name not in placed.folders:
-            with contextlib.suppress(FileExistsError):
+    def _make_folder(self, fd: int, name: str) -> None:
+        try:
+            os.mkdir(name, 0o755, dir_fd=fd)
+        except FileExistsError:
+            if not self._is_shared:
+                raise
+            if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                remove_at(fd, name)
                 os.mkdir(name, 0o755, dir_fd=fd)
-            placed.folders[name] = _Placed()
-        with _opened(name, fd) as child_fd:
-            below = parents.get(name, _NO_PARENTS)
-            _add(child_fd, placed.folders[name], wanted.folders.get(name), below, store)
 
 
-def _place_leaves(fd: int, placed: _Placed, wanted: Folder, store: BlobStore) -> None:
-    for name, file in wanted.files.items():
-        if name not in placed.files:
-            _place_file(fd, name, file, store)
-            placed.files[name] = file
-    for name, link in wanted.symlinks.items():
-        if name not in placed.symlinks:
-            os.symlink(link.target, name, dir_fd=fd)
-            placed.symlinks[name] = link
+def _folders(wanted: Folder, parents: Parents) -> set[str]:
+    """Which names must be folders.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT when one of them is an input file.
+    """
+    for name in parents.keys() & wanted.files.keys():
+        raise invalid_argument(f"{name!r} is an input file and the folder of an output as well")
+    # An input symlink stays: the output goes where it leads, and is collected if that is inside.
+    return wanted.folders.keys() | (parents.keys() - wanted.symlinks.keys())
 
 
-def _take_away(fd: int, placed: _Placed, wanted: Folder, folders: dict[str, None]) -> None:
-    """Removes what the new tree does not have, or has with other content."""
-    for name, file in list(placed.files.items()):
-        new = wanted.files.get(name)
-        if new is None or new.digest != file.digest or new.is_executable != file.is_executable:
-            os.unlink(name, dir_fd=fd)
-            del placed.files[name]
-    for name, link in list(placed.symlinks.items()):
-        if name not in wanted.symlinks or wanted.symlinks[name].target != link.target:
-            os.unlink(name, dir_fd=fd)
-            del placed.symlinks[name]
-    for name in [each for each in placed.folders if each not in folders]:
-        _remove(fd, name)
-        del placed.folders[name]
+def _remove_output(fd: int, placed: _Placed, path: str) -> None:
+    """Deletes what is at ``path``, going through folders only; nothing there is fine."""
+    name, _, rest = path.partition("/")
+    placed.digest = None
+    if not rest:
+        placed.forget(name)
+        remove_at(fd, name)
+        return
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), opened(name, fd) as child:
+        _remove_output(child, placed.folders.get(name) or _Placed(), rest)
 
 
-def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> None:
+def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
     try:
         store.materialise(file.digest, name, mode=_mode(file), dir_fd=fd)
         os.utime(name, ns=(INPUT_MTIME_NS, INPUT_MTIME_NS), dir_fd=fd, follow_symlinks=False)
+        return os.stat(name, dir_fd=fd, follow_symlinks=False).st_ctime_ns
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=fd)
         raise
 
 
+def _same(old: FileEntry, new: FileEntry | None) -> bool:
+    return new is not None and (old.digest, old.is_executable) == (new.digest, new.is_executable)
+
+
 def _mode(file: FileEntry) -> int:
     return 0o555 if file.is_executable else 0o444
-
-
-def _remove(fd: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=fd)
-    except (IsADirectoryError, PermissionError):  # Linux says the one, macOS the other
-        try:
-            shutil.rmtree(name, dir_fd=fd)
-        except PermissionError:
-            _open_up(fd, name)
-            shutil.rmtree(name, dir_fd=fd)
-
-
-def _open_up(fd: int, name: str) -> None:
-    """Gives us back folders whose mode an action changed so that they can't be emptied."""
-    os.chmod(name, 0o700, dir_fd=fd)
-    with _opened(name, fd) as folder, os.scandir(folder) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                _open_up(folder, entry.name)
 
 
 _NOTHING = Folder(Digest("", 0), {}, {}, {})

@@ -13,7 +13,9 @@ from types import MappingProxyType
 
 from rpw_fixture.inputs import Entry, File, Symlink
 
-_NOTHING: Mapping[str, Entry] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, Entry]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ class SuiteWorker:
     """
 
     command: tuple[str, ...]
-    tool_inputs: Mapping[str, Entry] = _NOTHING
+    tool_inputs: Mapping[str, Entry] = field(default_factory=_nothing)
     protocol: str = "proto"
     multiplex: bool = False
     sandbox: bool = False
@@ -59,7 +61,7 @@ class SuiteAction:
 
     name: str
     arguments: tuple[str, ...]
-    inputs: Mapping[str, Entry] = _NOTHING
+    inputs: Mapping[str, Entry] = field(default_factory=_nothing)
     outputs: tuple[str, ...] = ()
     exit_code: int = 0
     twist: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,7 +25,6 @@ _WORKER_KEYS = (
     "env",
 )
 _ACTION_KEYS = ("name", "arguments", "inputs", "outputs", "exit_code")
-_FIELD_NAMES = {"env": "environment"}
 #: A name becomes the flagfile ``NAME.params``.
 _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
 
@@ -216,21 +215,10 @@ class _Table:
         return tuple(sorted(given.items()))
 
     def files(self, key: str) -> Mapping[str, Entry]:
-        return self._guarded(key, lambda: self._reader.files(self.texts(key)))
-
-    def _guarded(self, key: str, read: Callable[[], Mapping[str, Entry]]) -> Mapping[str, Entry]:
+        patterns = self.texts(key)
         try:
-            return read()
+            return self._reader.files(patterns)
         except ConfigError as error:
-            raise error if self._names_itself(error) else self.error(key, str(error)) from None
+            raise self.error(key, str(error)) from None
         except OSError as error:
             raise self.error(key, f"{error.filename}: {error.strerror}") from None
-
-    def _names_itself(self, error: ConfigError) -> bool:
-        return f"{self._section}" in str(error).split(": ", 1)[0] or f".{key_of(error)}:" in str(error)
-
-
-def key_of(error: ConfigError) -> str:
-    """The key that an error of this module names, empty for other errors."""
-    match = re.search(r": (?:worker|action\[\d+\])\.(\w+): ", str(error))
-    return match[1] if match else ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from google.protobuf.message import DecodeError
 
 from rpw_fixture.config import Config
-from rpw_fixture.errors import RequestError, invalid_argument, not_found, resource_exhausted
+from rpw_fixture.errors import RequestError, invalid_argument, not_found
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.services.capabilities import BATCH_BYTES
 from rpw_fixture.storage.blobs import BlobStore
@@ -22,10 +22,8 @@ from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import rpc as google_rpc
 
-#: What a response may hold, so that clients with gRPC's default limit of 4 MiB receive it.
-_RESPONSE_BYTES = (4 << 20) - (16 << 10)
-#: What an entry of a batch response takes beside its data and hash: size, status, lengths.
-_ENTRY_BYTES = 40
+#: The longest message that clients receive with gRPC's default settings.
+_RECEIVABLE_BYTES = 4 << 20
 _FAST_CDC = re.ChunkingFunction.FAST_CDC_2020
 _OK = google_rpc.Status()
 
@@ -71,26 +69,25 @@ class CasService(Service):
         return response
 
     @rpc("BatchReadBlobs")
-    def batch_read_blobs(
-        self, request: re.BatchReadBlobsRequest, _call: Call
-    ) -> re.BatchReadBlobsResponse:
+    def batch_read_blobs(self, request: re.BatchReadBlobsRequest, _call: Call) -> bytes:
         """The blobs in the order of the request, compressed where that shrinks them."""
         store = self._store(request.digest_function, request.digests)
         _check_batch(sum(digest.size_bytes for digest in request.digests), request)
         accepted = [number for number in request.acceptable_compressors if number]
         response = re.BatchReadBlobsResponse()
-        room = _RESPONSE_BYTES
         for message in request.digests:
             entry = response.responses.add(digest=message)
             try:
-                data = self._readable(store, store.function.validate(message))
-                if len(data) > room:
-                    raise resource_exhausted("the response is full; ask for this blob again")
-                _fill(entry, data, accepted)
+                _fill(entry, _readable(store, message), accepted)
             except RequestError as error:
-                entry.status.MergeFrom(_status(error))
-            room -= len(entry.data) + len(message.hash) + _ENTRY_BYTES
-        return response
+                entry.status.CopyFrom(_status(error))
+        encoded = response.SerializeToString()
+        if len(encoded) > _RECEIVABLE_BYTES:
+            raise invalid_argument(
+                f"{len(request.digests)} blobs make a response of {len(encoded)} bytes, of which "
+                f"clients receive {_RECEIVABLE_BYTES}; ask for fewer in one batch"
+            )
+        return encoded
 
     @rpc("GetTree")
     def get_tree(self, request: re.GetTreeRequest, _call: Call) -> Iterator[re.GetTreeResponse]:
@@ -108,7 +105,7 @@ class CasService(Service):
         position, page, size = skip, re.GetTreeResponse(), 0
         for data in _directories(store, root, skip):
             is_full = request.page_size and len(page.directories) >= request.page_size
-            if page.directories and (is_full or size + len(data) > _RESPONSE_BYTES):
+            if page.directories and (is_full or size + len(data) > BATCH_BYTES):
                 page.next_page_token = str(position)
                 yield page
                 page, size = re.GetTreeResponse(), 0
@@ -153,13 +150,6 @@ class CasService(Service):
             data = compressor_numbered(entry.compressor).decompress(data, digest.size)
         store.put(data, digest)
 
-    @staticmethod
-    def _readable(store: BlobStore, digest: Digest) -> bytes:
-        data = store.get_or_none(digest)
-        if data is None:
-            raise not_found(f"blob {digest} is not in the CAS")
-        return data
-
     def _check_size(self, digest: Digest) -> None:
         if digest.size > self._max_blob_bytes:
             raise invalid_argument(
@@ -181,6 +171,14 @@ def _check_batch(
             f"blobs of {blob_bytes} bytes in one batch, which may hold {BATCH_BYTES}; "
             "use ByteStream or several batches"
         )
+
+
+def _readable(store: BlobStore, message: re.Digest) -> bytes:
+    digest = store.function.validate(message)
+    data = store.get_or_none(digest)
+    if data is None:
+        raise not_found(f"blob {digest} is not in the CAS")
+    return data
 
 
 def _fill(entry: re.BatchReadBlobsResponse.Response, data: bytes, accepted: list[int]) -> None:

@@ -133,7 +133,7 @@ class DigestFunctions:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.offered = tuple(_function(name) for name in dict.fromkeys(names))
+        self.offered = tuple(dict.fromkeys(_function(name) for name in names))
         if not self.offered:
             raise ConfigError("at least one digest function is needed, such as SHA256")
         self._by_number = {function.number: function for function in self.offered}

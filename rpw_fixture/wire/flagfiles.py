@@ -9,13 +9,14 @@ two longer spellings pass unopened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.errors import invalid_argument
 
-_FLAGFILE = re.compile(r"(?:@|--?flagfile=)(.+)", re.DOTALL)
-_LABEL = re.compile(r"@.*//.*", re.DOTALL)
+# Bazel's patterns, whose dot stops at every line end that Java knows.
+_FLAGFILE = re.compile(r"(?:@|--?flagfile=)[^\n\r\x85\u2028\u2029]+")
+_LABEL = re.compile(r"@[^\n\r\x85\u2028\u2029]*//[^\n\r\x85\u2028\u2029]*")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 #: Bounds that only a mistake or malice exceeds; Bazel itself has none.
@@ -50,29 +51,44 @@ def expand(arguments: Sequence[str], read: Callable[[str], bytes]) -> list[str]:
         RequestError: INVALID_ARGUMENT for a flagfile that includes itself, is nested too deeply, is
             no UTF-8 text, or grows beyond all bounds.
     """
-    expanded: list[str] = []
+    expansion = _Expansion(read)
     for argument in arguments:
-        for each in _expand(argument, read, ()):
-            expanded.append(each)
-            if len(expanded) > MAX_ARGUMENTS:
-                raise invalid_argument(f"flagfile {argument!r} has over {MAX_ARGUMENTS} arguments")
-    return expanded
+        expansion.add(argument, ())
+    return expansion.arguments
 
 
-def _expand(
-    argument: str, read: Callable[[str], bytes], including: tuple[str, ...]
-) -> Iterator[str]:
-    if not is_expanded(argument):
-        yield argument
-        return
-    path = argument[1:]
-    if path in including:
-        chain = " → ".join((*including, path))
-        raise invalid_argument(f"flagfile {path!r} includes itself: {chain}")
-    if len(including) >= MAX_DEPTH:
-        raise invalid_argument(f"flagfile {including[0]!r} is nested over {MAX_DEPTH} files deep")
-    for line in _lines(path, read(path)):
-        yield from _expand(line, read, (*including, path))
+class _Expansion:
+    """The arguments so far, and how many flagfiles were opened for them."""
+
+    def __init__(self, read: Callable[[str], bytes]) -> None:
+        self.arguments: list[str] = []
+        self._read = read
+        self._opened = 0
+
+    def add(self, argument: str, including: tuple[str, ...]) -> None:
+        """Appends the argument, or what its flagfile holds."""
+        if is_expanded(argument):
+            self._add_file(argument[1:], including)
+        else:
+            self.arguments.append(argument)
+
+    def _add_file(self, path: str, including: tuple[str, ...]) -> None:
+        if path in including:
+            chain = " → ".join((*including, path))
+            raise invalid_argument(f"flagfile {path!r} includes itself: {chain}")
+        if len(including) >= MAX_DEPTH:
+            raise invalid_argument(
+                f"flagfile {including[0]!r} is nested over {MAX_DEPTH} files deep"
+            )
+        lines = _lines(path, self._read(path))
+        # Empty files count too: a few that name each other often enough would never end.
+        self._opened += 1
+        if self._opened + len(self.arguments) + len(lines) > MAX_ARGUMENTS:
+            raise invalid_argument(
+                f"flagfile {(*including, path)[0]!r} has over {MAX_ARGUMENTS} arguments"
+            )
+        for line in lines:
+            self.add(line, (*including, path))
 
 
 def is_expanded(argument: str) -> bool:

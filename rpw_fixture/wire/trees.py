@@ -109,6 +109,7 @@ def decode_folder(
         message = re.Directory.FromString(data)
     except DecodeError as error:
         raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
+    _check_names(digest, message)
     files = {
         node.name: FileEntry(
             function.validate(node.digest, what=f"file {node.name!r}"),
@@ -125,7 +126,6 @@ def decode_folder(
         node.name: child(function.validate(node.digest, what=f"folder {node.name!r}"))
         for node in message.directories
     }
-    _check_names(digest, message)
     present = {name: folder for name, folder in folders.items() if folder is not None}
     return Folder(digest, files, present, symlinks)
 

@@ -125,7 +125,7 @@ def differences(old: KeyComponents, new: KeyComponents) -> list[str]:
     told: list[str] = []
     for (name, before), (_, after) in zip(old, new, strict=True):
         if before != after:
-            told += _component_differences(name, before, after)
+            told += _component_differences(name, before, after) or [f"{name}: another order"]
     return told
 
 

@@ -14,6 +14,7 @@ from rpw_fixture.services.health import HealthService
 from rpw_fixture.wire.digests import DigestFunctions
 from rpw_fixture.wire.protos import health
 from rpw_fixture.wire.protos import remote_execution as own
+
 from .client import refused
 
 

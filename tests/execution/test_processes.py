@@ -501,6 +501,23 @@ def test_closing_a_process_wakes_the_thread_that_waits_for_it(spawner: Spawner) 
         running.assert_tree_gone() if readable(running.output) else pytest.fail("still running")
 
 
+def test_more_processes_run_than_the_servers_open_file_limit_and_each_inherits_it(
+    spawner: Spawner,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        spawner.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with contextlib.ExitStack() as stack:
+        for _ in range(80):
+            stack.enter_context(Running(spawner, ["/bin/sleep", "60"]))
+        for setup in (None, Setup()):
+            show = ["/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"]
+            assert run(spawner, show, setup=setup)[0] == f"64\n{hard}\n".encode()
+
+
 def test_several_threads_may_wait_for_one_process(spawner: Spawner) -> None:
     with Running(spawner, ["/bin/sleep", "60"]) as running, ThreadPoolExecutor(4) as pool:
         barrier = threading.Barrier(5)

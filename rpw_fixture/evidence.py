@@ -1,0 +1,233 @@
+"""Records in words: the building blocks of failure texts and of reports after a failed test.
+
+Pure formatting; what is right or wrong is decided in `rpw_fixture.assertions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from rpw_fixture.events import (
+    ActionCompleted,
+    ActionRouted,
+    Event,
+    InternalError,
+    KeyComponents,
+    ProtocolViolation,
+    RequestSent,
+    ResponseReceived,
+    WorkerNotReused,
+    WorkerRetired,
+    WorkerStarted,
+)
+from rpw_fixture.records import ActionRecord, Actions, WorkerRecord, Workers, actions_in
+from rpw_fixture.workers.key import ToolInputs
+
+_CELL = 44
+_STDERR_LINES = 20
+_HEAD, _TAIL = 20, 60
+_HASH = 8
+
+Row = tuple[str, str, str]
+
+
+def told(action: ActionRecord) -> str:
+    """How an action ran, in one line."""
+    ways = {
+        "cache": "came from the action cache",
+        "one-shot": f"ran one-shot: {action.reason}",
+        "worker": "was to run on a worker, but got none",
+    }
+    way = ways.get(action.mode, "has not been routed")
+    if action.worker is not None:
+        was = "reused" if action.reused else "started for it"
+        way = f"ran on worker {action.worker}, {was}"
+    return f"{action} {way}{_ending(action)}"
+
+
+def listed(actions: Iterable[ActionRecord], *, limit: int = 12) -> str:
+    """Actions with how they ran, one per line; of many only the last ones."""
+    lines = [told(each) for each in actions]
+    hidden = len(lines) - limit
+    shown = [f"… {hidden} before", *lines[-limit:]] if hidden > 0 else lines
+    return indented(shown) or "  none"
+
+
+def life(worker: WorkerRecord) -> str:
+    """How a worker fares or ended, with the end of its stderr."""
+    text = f"worker {worker.worker} served {_count(worker.requests, 'request')}"
+    if worker.retired is not None:
+        status = "" if worker.exit_status is None else f", {_exit_status(worker.exit_status)}"
+        text += f" and was retired: {worker.retired}{status}"
+    for each in worker.violations:
+        text += f"\n  {each.rule}: {each.detail}"
+    tail = worker.stderr_tail.rstrip()
+    if tail:
+        lines = tail.splitlines()[-_STDERR_LINES:]
+        text += f"\n  its stderr ends with:\n{indented(lines, '    ')}"
+    return text
+
+
+def key_table(old: KeyComponents, new: KeyComponents, titles: tuple[str, str]) -> str:
+    """Two worker keys side by side; ``!`` marks the components that differ."""
+    rows = [("", *titles), *_rows(old, new)]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = []
+    for number, (name, was, now) in enumerate(rows):
+        mark = "!" if number and was != now else " "
+        lines.append(f"{mark} {name:{widths[0]}}  {was:{widths[1]}}  {now}".rstrip())
+    return indented(lines)
+
+
+def key_list(components: KeyComponents) -> str:
+    """One worker key, a component per line."""
+    rows = list(_rows(components, components))
+    width = max((len(name) for name, _, _ in rows), default=0)
+    return indented(f"{name:{width}}  {value}" for name, value, _ in rows)
+
+
+def timeline(events: Sequence[Event]) -> str:
+    """What happened, an event per line with seconds since the first; of many the first and last."""
+    known = {each.operation: str(each) for each in actions_in(events)}
+    lines = list(_timeline(events, lambda operation: known.get(operation, "an action")))
+    if len(lines) > _HEAD + _TAIL:
+        hidden = f"… {len(lines) - _HEAD - _TAIL} more …"
+        lines = [*lines[:_HEAD], hidden, *lines[-_TAIL:]]
+    return "\n".join(lines)
+
+
+def stderr_of(workers: Workers) -> str:
+    """The end of what each retired worker wrote to stderr; nothing if none wrote anything."""
+    texts = [
+        f"worker {each.worker} ({each.retired}):\n{each.stderr_tail.rstrip()}"
+        for each in workers
+        if each.stderr_tail.strip()
+    ]
+    return "\n".join(texts)
+
+
+def nearest(actions: Actions, wanted: ActionRecord | None, limit: int = 8) -> list[ActionRecord]:
+    """The actions most like the one wanted: by target, then mnemonic, then the newest."""
+    if wanted is None:
+        return list(actions[-limit:])
+    alike = sorted(
+        actions,
+        key=lambda each: (each.target == wanted.target, each.mnemonic == wanted.mnemonic, each.seq),
+    )
+    return alike[-limit:]
+
+
+def indented(lines: Iterable[str], by: str = "  ") -> str:
+    """Lines as one text, each indented."""
+    return "\n".join(f"{by}{line}" for line in lines)
+
+
+def _ending(action: ActionRecord) -> str:
+    if not action.is_complete:
+        return "; it has not ended"
+    if action.status != "OK":
+        return f"; {action.status}: {action.message.splitlines()[0] if action.message else ''}"
+    return f"; exit code {action.exit_code}" if action.exit_code else ""
+
+
+def _rows(old: KeyComponents, new: KeyComponents) -> Iterator[Row]:
+    for (name, was), (_, now) in zip(old, new, strict=True):
+        if isinstance(was, ToolInputs) and isinstance(now, ToolInputs):
+            yield from _tool_rows(was, now)
+        elif was or now:
+            yield from _plain_rows(name, was, now)
+
+
+def _tool_rows(old: ToolInputs, new: ToolInputs) -> Iterator[Row]:
+    was = {each.path: _content(each.digest, each.is_executable) for each in old.files}
+    now = {each.path: _content(each.digest, each.is_executable) for each in new.files}
+    paths = sorted(was.keys() | now.keys())
+    differing = [path for path in paths if was.get(path) != now.get(path)]
+    for path in differing:
+        yield f"tool input {path}", was.get(path, "-"), now.get(path, "-")
+    equal = [path for path in paths if path not in differing]
+    if equal:
+        shown = _cut(", ".join(equal) if len(equal) < 4 else f"{len(equal)} files")
+        yield "tool inputs alike" if differing else "tool inputs", shown, shown
+
+
+def _plain_rows(name: str, was: object, now: object) -> Iterator[Row]:
+    if was == now or not (isinstance(was, tuple) and isinstance(now, tuple)):
+        yield name, _cell(was), _cell(now)
+        return
+    old, new = dict(_named(was)), dict(_named(now))
+    for each in dict.fromkeys([*old, *new]):
+        if old.get(each) != new.get(each):
+            yield f"{name} {each}", _cut(old.get(each, "-")), _cut(new.get(each, "-"))
+
+
+def _named(values: tuple[object, ...]) -> Iterator[tuple[str, str]]:
+    """The parts of a component: variables by name, arguments by position."""
+    for position, each in enumerate(values):
+        if isinstance(each, tuple):
+            yield str(each[0]), repr(each[1])
+        else:
+            yield str(position), repr(each)
+
+
+def _cell(value: object) -> str:
+    if not isinstance(value, tuple):
+        return _cut(repr(value))
+    parts = [f"{each[0]}={each[1]}" if isinstance(each, tuple) else str(each) for each in value]
+    return _cut(" ".join(parts)) if parts else "-"
+
+
+def _content(digest: str, is_executable: bool) -> str:
+    shown = digest if digest.startswith("-> ") else f"{digest[:_HASH]}…"
+    return f"{shown} executable" if is_executable else shown
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
+
+
+def _timeline(events: Sequence[Event], name: Callable[[str], str]) -> Iterator[str]:
+    for event in events:
+        for line in _sentence(event, name).splitlines():
+            yield f"{event.time - events[0].time:9.3f} s  {line}"
+
+
+def _sentence(event: Event, name: Callable[[str], str]) -> str:
+    match event:
+        case ActionRouted():
+            return f"{name(event.operation)}: {event.mode}, {event.reason}"
+        case WorkerNotReused():
+            why = "; ".join(event.differences)
+            return f"{name(event.operation)}: worker {event.closest_worker} does not fit: {why}"
+        case RequestSent():
+            return f"worker {event.worker} gets request {event.request_id}: {name(event.operation)}"
+        case ActionCompleted():
+            code = "" if event.exit_code is None else f", exit code {event.exit_code}"
+            what = f"{event.status}{code}, {_count(len(event.outputs), 'output')}"
+            return f"{name(event.operation)}: {what}, {event.seconds:.3f} s"
+        case InternalError():
+            return f"INTERNAL ERROR in {event.where}: {event.detail.rstrip().splitlines()[-1]}"
+    return _worker_sentence(event)
+
+
+def _worker_sentence(event: Event) -> str:
+    match event:
+        case WorkerStarted():
+            return f"worker {event.worker} started, process {event.pid}"
+        case ResponseReceived():
+            answer = f"exit code {event.exit_code} after {event.seconds:.3f} s"
+            return f"worker {event.worker} answers: {answer}"
+        case WorkerRetired():
+            status = "" if event.exit_status is None else f" ({_exit_status(event.exit_status)})"
+            return f"worker {event.worker} retired: {event.reason}{status}"
+        case ProtocolViolation():
+            return f"worker {event.worker} violates the protocol: {event.rule}: {event.detail}"
+    return event.event
+
+
+def _exit_status(status: int) -> str:
+    return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

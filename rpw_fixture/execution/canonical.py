@@ -1,0 +1,202 @@
+"""Whether messages are canonical, and if not, why: which names are out of order, what stands twice.
+
+Equal actions hash to equal digests only if every client writes them in the one canonical form
+(remote_execution.proto, Action, Command, Directory, Tree). Servers may check that, and in strict mode
+this one does. Here live pure functions of messages. What is dangerous and not merely untidy, such as a
+name that leads out of the input root, is refused elsewhere and in every mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from rpw_fixture.errors import RequestError, invalid_argument
+from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.trees import check_name
+
+#: Problems told in one error; there may be thousands.
+_SHOWN = 5
+M = TypeVar("M", bound=Message)
+
+
+def require_action(name: str, data: bytes) -> None:
+    """Nothing, when ``data`` is a canonical Action, or none at all (which is for its decoder to say).
+
+    Args:
+        name: what to call it in the error; here and below.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT that tells what is wrong.
+    """
+    _require(name, data, re.Action, action_problems)
+
+
+def require_command(name: str, data: bytes) -> None:
+    """The same for a Command."""
+    _require(name, data, re.Command, command_problems)
+
+
+def require_directory(name: str, data: bytes) -> None:
+    """The same for a Directory."""
+    _require(name, data, re.Directory, directory_problems)
+
+
+def require_tree(name: str, data: bytes) -> None:
+    """The same for a Tree."""
+    _require(name, data, re.Tree, tree_problems)
+
+
+def action_problems(action: re.Action) -> Iterator[str]:
+    """What makes an Action non-canonical, each in words."""
+    for field in ("command_digest", "input_root_digest"):
+        if not action.HasField(field):
+            yield f"{field} is not set"
+    yield from _platform_problems(action.platform)
+
+
+def command_problems(command: re.Command) -> Iterator[str]:
+    """What makes a Command non-canonical, each in words."""
+    names = [variable.name for variable in command.environment_variables]
+    yield from _order_problems("environment variable", names)
+    yield from _platform_problems(command.platform)
+    yield from _order_problems("output node property", command.output_node_properties)
+    for what, paths in (
+        ("output path", command.output_paths),
+        ("output file", command.output_files),
+        ("output directory", command.output_directories),
+    ):
+        yield from _order_problems(what, paths)
+        for path in paths:
+            yield from _path_problems(what, path, may_be_empty=what != "output file")
+    yield from _clash_problems(command.output_files, command.output_directories)
+    yield from _path_problems("working directory", command.working_directory, may_be_empty=True)
+
+
+def directory_problems(directory: re.Directory) -> Iterator[str]:
+    """What makes a Directory non-canonical, each in words."""
+    groups = (
+        ("file", directory.files),
+        ("directory", directory.directories),
+        ("symlink", directory.symlinks),
+    )
+    kinds: dict[str, str] = {}
+    for kind, nodes in groups:
+        yield from _order_problems(kind, [node.name for node in nodes])
+        for node in nodes:
+            yield from _name_problems(kind, node.name)
+            other = kinds.setdefault(node.name, kind)
+            if other != kind:
+                yield f"{node.name!r} is both a {other} and a {kind}"
+    yield from _property_problems("the directory itself", directory.node_properties)
+    for node in (*directory.files, *directory.symlinks):
+        yield from _property_problems(repr(node.name), node.node_properties)
+
+
+def tree_problems(tree: re.Tree) -> Iterator[str]:
+    """What makes a Tree non-canonical, each in words."""
+    if not tree.HasField("root"):
+        yield "root is not set"
+    seen: dict[bytes, int] = {}
+    for position, child in enumerate(tree.children):
+        first = seen.setdefault(child.SerializeToString(deterministic=True), position)
+        if first != position:
+            yield f"child {position} is child {first} once more"
+    yield from (f"root: {problem}" for problem in directory_problems(tree.root))
+    for position, child in enumerate(tree.children):
+        yield from (f"child {position}: {problem}" for problem in directory_problems(child))
+
+
+def encoding_problems(message: M, data: bytes) -> Iterator[str]:
+    """What makes ``data`` another encoding of ``message`` than the canonical one."""
+    known = type(message)()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    if known.ByteSize() != message.ByteSize():
+        yield "it holds fields that the protocol does not have"
+    elif message.SerializeToString(deterministic=True) != data:
+        yield "it is not encoded canonically: fields in order, each once, defaults left out"
+
+
+def _require(
+    name: str, data: bytes, kind: type[M], problems_of: Callable[[M], Iterator[str]]
+) -> None:
+    try:
+        message = kind.FromString(data)
+    except DecodeError:
+        return
+    problems = [*problems_of(message), *encoding_problems(message, data)]
+    if problems:
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        told = "; ".join(problems[:_SHOWN])
+        raise invalid_argument(f"{kind.DESCRIPTOR.name} {name} is not canonical: {told}{more}")
+
+
+def _order_problems(what: str, names: Sequence[str]) -> Iterator[str]:
+    told = [(name, f"{what} {_shown(name)}") for name in names]
+    yield from _sorting_problems(told, "by name")
+
+
+def _platform_problems(platform: re.Platform) -> Iterator[str]:
+    told = [
+        ((each.name, each.value), f"platform property {_shown(each.name)} = {_shown(each.value)}")
+        for each in platform.properties
+    ]
+    yield from _sorting_problems(told, "by name, then by value")
+
+
+def _sorting_problems(told: Sequence[tuple[Any, str]], how: str) -> Iterator[str]:
+    """Of values and what to call them: those that stand twice, and those out of order."""
+    # Python compares code points, and so does UTF-8, byte by byte.
+    seen = {told[0][0]} if told else set()
+    for (before, told_before), (value, told_value) in pairwise(told):
+        if value in seen:
+            yield f"{told_value} is listed twice"
+        elif value < before:
+            yield f"{told_value} comes after {told_before}; sort them {how}"
+        seen.add(value)
+
+
+def _property_problems(where: str, properties: re.NodeProperties) -> Iterator[str]:
+    names = [each.name for each in properties.properties]
+    for problem in _order_problems("node property", names):
+        yield f"of {where}, {problem}"
+
+
+def _path_problems(what: str, path: str, *, may_be_empty: bool) -> Iterator[str]:
+    if path.startswith("/"):
+        yield f"{what} {_shown(path)} is absolute"
+    elif path.endswith("/"):
+        yield f"{what} {_shown(path)} ends in a slash"
+    elif path:
+        odd = next((name for name in path.split("/") if name in {"", ".", ".."}), None)
+        if odd is not None:
+            yield f"{what} {_shown(path)} has the part {odd!r}"
+    elif not may_be_empty:
+        yield f"{what} '' is empty"
+
+
+def _clash_problems(files: Iterable[str], directories: Iterable[str]) -> Iterator[str]:
+    known = set(files)
+    for path in sorted(known.intersection(directories)):
+        yield f"{_shown(path)} is both an output file and an output directory"
+    for path in sorted(known):
+        parents = path.split("/")[:-1]
+        for depth in range(len(parents)):
+            parent = "/".join(parents[: depth + 1])
+            if parent in known:
+                yield f"output file {_shown(parent)} is a parent of {_shown(path)}"
+
+
+def _name_problems(kind: str, name: str) -> Iterator[str]:
+    try:
+        check_name(name, f"the list of {kind} nodes")
+    except RequestError as error:
+        yield error.message
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:80]}…")

@@ -1,0 +1,204 @@
+"""The oracle of all checks: `Harness.run(trial)`, memoised, parallel, bounded and counted.
+
+What a trial does is `trial_runner`'s business; here is decided where, when and whether at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rpw_fixture.execution import staging, workspace
+from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.hermeticity.subject import Suite, SuiteAction
+from rpw_fixture.hermeticity.trial_runner import TrialRunner
+from rpw_fixture.hermeticity.trials import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.digests import SHA256, DigestFunctions
+
+_MEMORY = 256 << 20
+_MAX_BYTES = 64 << 30
+_SPILL = 1 << 20
+
+
+class OutOfTimeError(Exception):
+    """The time for all checks is used up."""
+
+
+class Harness:
+    """Runs trials of one suite on this machine.
+
+    Args:
+        suite: the worker and its actions.
+        jobs: trials run at once.
+        max_seconds: for everything together; None for no limit.
+        progress: is told worker starts and requests so far.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        *,
+        jobs: int = 2,
+        max_seconds: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.suite = suite
+        self.jobs = max(1, jobs)
+        self.worker_starts = 0
+        self.requests = 0
+        self._began = time.monotonic()
+        self._limit = max_seconds
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._undo = contextlib.ExitStack()
+        self._serial = itertools.count()
+        self._memo: dict[Trial, Result] = {}
+        self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
+        self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._build()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends every process and removes every file."""
+        self._undo.close()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was made."""
+        return time.monotonic() - self._began
+
+    @property
+    def store(self) -> BlobStore:
+        """Holds the content of inputs and outputs by digest."""
+        return self._store
+
+    @property
+    def folder(self) -> Path:
+        """All runs happen below it."""
+        return self._folder
+
+    def use_one_path(self) -> None:
+        """From now on every trial runs in the same folder, one at a time.
+
+        For actions whose results follow the input root's path: nothing else can be told about them
+        otherwise. What ran elsewhere is forgotten.
+        """
+        with self._lock:
+            slots = [self._slots.get() for _ in range(self.jobs)]
+            self._slots.put(min(slots))
+            self.jobs = 1
+            self._memo.clear()
+            self._prefixes.clear()
+
+    def run(self, trial: Trial) -> Result:
+        """Runs a trial, unless one like it was run before.
+
+        Raises:
+            OutOfTimeError: when the time is up.
+            ConfigError: when the command can't be started.
+            UnavailableError: when the variation can't be had here.
+        """
+        known = self._known(trial)
+        if known is not None:
+            return known
+        if self._limit is not None and self.seconds > self._limit:
+            raise OutOfTimeError(f"--max-seconds {self._limit:g} is used up")
+        folder = self._slots.get()
+        try:
+            result = self._runner.run(trial, folder)
+            if result.trace and os.path.exists(result.trace):
+                kept = self._folder / f"trace-{next(self._serial)}"
+                shutil.move(result.trace, kept)
+                result = Result(outcomes=result.outcomes, ending=result.ending, trace=str(kept))
+        finally:
+            self._slots.put(folder)
+        self._keep(trial, result)
+        return result
+
+    def run_all(self, trials: Sequence[Trial]) -> list[Result]:
+        """Runs trials side by side; results in their order. Raises what `run` raises."""
+        if self.jobs == 1 or len(trials) < 2:
+            return [self.run(each) for each in trials]
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
+            waiting = [pool.submit(self.run, each) for each in trials]
+            try:
+                return [each.result() for each in waiting]
+            except BaseException:
+                for each in waiting:
+                    each.cancel()
+                raise
+
+    def _build(self) -> None:
+        with contextlib.ExitStack() as undo:
+            self._folder = workspace.create()
+            undo.callback(staging.remove, str(self._folder))
+            cas = Cas(
+                DigestFunctions(["SHA256"]),
+                folder=self._folder / "cas",
+                memory_bytes=_MEMORY,
+                spill_threshold=_SPILL,
+                max_bytes=_MAX_BYTES,
+                durable=False,
+            )
+            undo.callback(cas.close)
+            self._store = cas.store(SHA256)
+            spawner = undo.enter_context(Spawner())
+            self._runner = TrialRunner(self.suite.worker, spawner, self._store)
+            self._runner.check_layouts(self.suite.actions)
+            for number in range(self.jobs):
+                self._slots.put(self._folder / f"run-{number:02}")
+            self._undo = undo.pop_all()
+
+    def _known(self, trial: Trial) -> Result | None:
+        found = self._memo.get(trial)
+        if found is None and _is_plain(trial):
+            outcomes = self._prefixes.get((trial.variation, trial.run, trial.history))
+            found = Result(outcomes=outcomes) if outcomes is not None else None
+        return found
+
+    def _keep(self, trial: Trial, result: Result) -> None:
+        with self._lock:
+            self.worker_starts += len(trial.history) if trial.way is Way.ONE_SHOT else 1
+            self.requests += len(result.outcomes)
+            self._memo[trial] = result
+            if _is_plain(trial):
+                # A prefix of a history has that history's first outcomes: it need not be run.
+                for length in range(1, len(result.outcomes)):
+                    key = (trial.variation, trial.run, trial.history[:length])
+                    self._prefixes.setdefault(key, result.outcomes[:length])
+            starts, requests = self.worker_starts, self.requests
+        if self._progress is not None:
+            self._progress(starts, requests)
+
+
+def _is_plain(trial: Trial) -> bool:
+    """Whether nothing but variation, history and number of the run tells the trial from others."""
+    return trial == Trial(history=trial.history, variation=trial.variation, run=trial.run)
+
+
+def cold(action: SuiteAction, *, run: int = 0, variation: Variation = BASE) -> Trial:
+    """One request to a fresh worker."""
+    return Trial(history=steps(action), run=run, variation=variation)
+
