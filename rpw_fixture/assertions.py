@@ -26,6 +26,7 @@ def worker_reused(actions: Sequence[ActionRecord], workers: Workers) -> None:
 
     A single action must have met a worker that had served before.
     """
+    __tracebackhide__ = True
     if not actions:
         raise AssertionError("there is no action of which a worker could be reused")
     actions = sorted(actions, key=lambda each: each.seq)
@@ -51,6 +52,7 @@ def worker_restarted(
     Args:
         unmarked: inputs that ``because`` may mean, although they are no tool inputs.
     """
+    __tracebackhide__ = True
     for each in (before, after):
         _require_worker(each, [before, after])
     if before.worker == after.worker:
@@ -74,6 +76,7 @@ def worker_restarted(
 
 def one_shot(action: ActionRecord, because: str | None) -> None:
     """``action`` ran as a process of its own, for a reason that contains ``because``."""
+    __tracebackhide__ = True
     if action.mode == UNSEEN:
         raise SkipTest(f"{_unseen(action)} does not tell whether it ran one-shot")
     if action.mode != "one-shot":
@@ -98,6 +101,7 @@ def one_shot(action: ActionRecord, because: str | None) -> None:
 
 def tool_inputs(action: ActionRecord, paths: Iterable[str], actions: Actions) -> None:
     """The tool inputs of ``action`` are those that ``paths`` name; globs may stand for many."""
+    __tracebackhide__ = True
     _require_seen(action, "what its tool inputs were")
     found = _tool_inputs_of(action, actions)
     wanted = list(paths)
@@ -123,6 +127,7 @@ def tool_inputs(action: ActionRecord, paths: Iterable[str], actions: Actions) ->
 
 def no_internal_error(events: EventLog) -> None:
     """No code of the server raised."""
+    __tracebackhide__ = True
     errors = events.of(InternalError)
     if errors:
         shown = "\n\n".join(f"in {each.where}:\n{each.detail.rstrip()}" for each in errors[:3])
@@ -134,6 +139,7 @@ def no_internal_error(events: EventLog) -> None:
 
 
 def _require_worker(action: ActionRecord, actions: Sequence[ActionRecord]) -> None:
+    __tracebackhide__ = True
     if action.mode == UNSEEN:
         raise SkipTest(f"{_unseen(action)} does not tell which worker process served it")
     if action.worker is not None:
@@ -169,14 +175,14 @@ def _not_shared(
 def _not_warm(action: ActionRecord, workers: Workers) -> str:
     earlier = [each for each in workers if each.seq < action.seq]
     told = list(action.differences)
-    why = _differences(told) if told else "no worker was alive that could have served it"
+    why = _differences(told) if told else _why_none(action, earlier)
     closest = min(
         (each for each in earlier if each.key_components),
         key=lambda each: len(differences(each.key_components, action.key_components)),
         default=None,
     )
     table = ""
-    if closest is not None:
+    if closest is not None and closest.key != action.key:
         table = "worker keys, ! marks what differs:\n" + evidence.key_table(
             closest.key_components,
             action.key_components,
@@ -190,6 +196,15 @@ def _not_warm(action: ActionRecord, workers: Workers) -> str:
         table,
         "\n".join(lives),
     )
+
+
+def _why_none(action: ActionRecord, earlier: Sequence[WorkerRecord]) -> str:
+    """Why no worker served an action that had no worker to compare with."""
+    for each in earlier:
+        is_alive = each.retired_at is None or each.retired_at > action.time
+        if each.key == action.key and is_alive:
+            return f"worker {each.worker} has the same key, but was busy with another action"
+    return "no worker was alive that could have served it"
 
 
 def _not_restarted(
@@ -231,6 +246,7 @@ def _reasons(before: ActionRecord, after: ActionRecord, workers: Workers) -> lis
 
 def _tool_inputs_of(action: ActionRecord, actions: Actions) -> list[str]:
     """Paths of the tool inputs; a cached action's are those of an execution of the same action."""
+    __tracebackhide__ = True
     for each in (action, *actions.of(action.action)):
         tools = dict(each.key_components).get("tool input")
         if isinstance(tools, ToolInputs):

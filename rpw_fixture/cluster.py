@@ -44,6 +44,7 @@ class Cluster(Endpoint):
         self, action: Action, *, skip_cache_lookup: bool = False, check: bool = True
     ) -> ActionOutcome:
         """See `Endpoint.run`."""
+        __tracebackhide__ = True
         outcome = self.client.run(
             self._own(action), skip_cache_lookup=skip_cache_lookup, check=False
         )

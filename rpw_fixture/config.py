@@ -103,6 +103,42 @@ class Config:
     container_runtime: str = _setting(
         "docker", "docker-compatible command for containers", kind=str, metavar="docker|podman|PATH"
     )
+    container_arguments: tuple[str, ...] = _setting(
+        (),
+        "put this option into every 'run' of the container runtime (repeatable), as in "
+        "--container-argument=--runtime=crun",
+        kind=str,
+        flag="container-argument",
+        metavar="OPTION",
+    )
+    container_global_arguments: tuple[str, ...] = _setting(
+        (),
+        "put this option before every subcommand of the container runtime (repeatable)",
+        kind=str,
+        flag="container-global-argument",
+        metavar="OPTION",
+    )
+    isolation: str = _setting(
+        "none",
+        "keep processes from what they did not declare, by these means of the kernel; "
+        "'rpw-fixture doctor' tells which work here",
+        kind=str,
+        choices=("none", "landlock", "namespaces"),
+    )
+    isolation_readable: tuple[str, ...] = _setting(
+        (),
+        "let isolated processes read PATH and what is below it as well (repeatable)",
+        kind=str,
+        flag="isolation-readable",
+        metavar="PATH",
+    )
+    limits: tuple[str, ...] = _setting(
+        (),
+        "limit a resource of every process, as in --limit nofile=1024 (repeatable; see getrlimit)",
+        kind=str,
+        flag="limit",
+        metavar="NAME=N",
+    )
     root: str | None = _setting(
         None,
         "keep CAS and action cache in DIR over restarts (default: a temporary folder)",
@@ -152,6 +188,19 @@ class Config:
     default_timeout: float = _setting(600.0, "seconds an action without a timeout may run")
     max_timeout: float = _setting(86_400.0, "longest timeout an action may ask for, seconds")
     max_multiplex: int = _setting(8, "requests that one multiplex worker gets at a time")
+    when_full: str = _setting(
+        "",
+        "what an action does for which no worker is free and none may be started: wait, one-shot, "
+        "error (RESOURCE_EXHAUSTED) or grow; empty leaves it to the personality",
+        choices=("", "wait", "one-shot", "error", "grow"),
+    )
+    worker_start_timeout: float = _setting(
+        120.0,
+        "seconds in which a new worker must begin to read its first request (0: no limit; Linux)",
+    )
+    worker_verbosity: int = _setting(
+        0, "verbosity of every WorkRequest; Bazel says 10 with --worker_verbose"
+    )
     cancel_grace: float = _setting(
         2.0, "seconds a worker has to answer a cancel message before it is killed"
     )
@@ -180,7 +229,6 @@ class Config:
     retry_crashed_worker: bool = _setting(
         False, "run an action once more when its worker died in it"
     )
-    isolation: str = _setting("none", "none, landlock or namespaces")
     threads: int = _setting(512, "most gRPC calls served at once")
 
     def __post_init__(self) -> None:
@@ -189,10 +237,11 @@ class Config:
             "worker_max_requests",
             "worker_max_rss",
             "worker_idle_timeout",
+            "worker_start_timeout",
             "idle_timeout",
         ):
             _require(getattr(self, name) >= 0, name, "must not be negative")
-        for name in ("max_workers_per_key", "max_workers", "threads"):
+        for name in ("max_workers_per_key", "max_workers", "max_multiplex", "threads"):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
         _require(1 <= self.max_tree_depth <= 200, "max_tree_depth", "must be from 1 to 200")
         for each in dataclasses.fields(self):
@@ -213,10 +262,20 @@ class Config:
             "tls_client_ca",
             "needs --tls-cert",
         )
-        for name in ("tool_inputs", "digest_functions"):
+        for name in (
+            "tool_inputs",
+            "digest_functions",
+            "container_arguments",
+            "container_global_arguments",
+            "isolation_readable",
+            "limits",
+        ):
             value = getattr(self, name)
             several = (value,) if isinstance(value, str) else tuple(value)
             object.__setattr__(self, name, several)
+        for limit in self.limits:
+            name, _, value = limit.partition("=")
+            _require(bool(name) and value.isdecimal(), "limit", f"{limit!r}: write NAME=N")
         object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
     def replace(self, **changes: Any) -> Config:
@@ -256,19 +315,23 @@ class Flag:
         """The flag may be given many times."""
         return isinstance(self.default, tuple)
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str, name: str | None = None) -> Any:
         """The value of an environment variable's or ini option's text.
+
+        Args:
+            name: what the text was given by; the environment variable when not said.
 
         Raises:
             ConfigError: when the text is no such value.
         """
+        name = name or self.environment
         if self.kind is bool:
-            return _parse_bool(text, self.environment)
+            return _parse_bool(text, name)
         parts = text.split() if self.is_repeatable else [text]
         try:
             values = [self.kind(part) for part in parts]
         except ValueError:
-            raise ConfigError(f"{self.environment}={text!r} is no {self.kind.__name__}") from None
+            raise ConfigError(f"{name}={text!r} is no {self.kind.__name__}") from None
         return tuple(values) if self.is_repeatable else values[0]
 
 

@@ -97,6 +97,7 @@ class Endpoint:
             ActionFailedError: the action could not be run to its end.
             RequestError: a call failed.
         """
+        __tracebackhide__ = True
         return self._observed(
             self.client.run(action, skip_cache_lookup=skip_cache_lookup, check=False), check=check
         )
@@ -115,6 +116,11 @@ class Endpoint:
         """This point in time, for ``actions.since(mark)`` and ``workers.since(mark)``."""
         events = self.events.snapshot()
         return events[-1].seq if events else 0
+
+    def worker_stderr(self) -> dict[int, str]:
+        """The end of what each worker wrote to stderr, by its number."""
+        ended = {each.worker: each.stderr_tail for each in self.workers if not each.is_alive}
+        return {**ended, **self._live_stderr()}
 
     def bazel_flags(self) -> list[str]:
         """What makes ``bazel build`` run every action here and none on its own machine.
@@ -201,8 +207,13 @@ class Endpoint:
         __tracebackhide__ = True
         assertions.no_internal_error(self.events)
 
+    def _live_stderr(self) -> dict[int, str]:
+        """What workers that are still alive wrote, where somebody reads it."""
+        return {}
+
     def _observed(self, outcome: ActionOutcome, *, check: bool) -> ActionOutcome:
         """The outcome with what only the log knows; raises when its status is not OK."""
+        __tracebackhide__ = True
         from rpw_fixture.client import ActionFailedError  # noqa: PLC0415 - loads grpc
 
         record = find(self.actions, outcome.operation)
@@ -213,6 +224,7 @@ class Endpoint:
         return outcome
 
     def _records(self, subjects: Iterable[Subject]) -> list[ActionRecord]:
+        __tracebackhide__ = True
         known = self.actions
         found: list[ActionRecord] = []
         for subject in subjects:
@@ -223,6 +235,7 @@ class Endpoint:
         return found
 
     def _record(self, subject: Subject) -> ActionRecord:
+        __tracebackhide__ = True
         if isinstance(subject, Actions):
             return subject.only()
         return subject_of(subject, self.actions, self._digest)

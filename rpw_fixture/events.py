@@ -134,6 +134,39 @@ class ResponseReceived(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCancelled(Event):
+    """Nobody waits for a request any more, and the worker can be used again.
+
+    Attributes:
+        reason: name of the status with which it ended: ``CANCELLED`` or ``DEADLINE_EXCEEDED``.
+    """
+
+    event: ClassVar[str] = "request_cancelled"
+    worker: int
+    request_id: int
+    action: str
+    operation: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRetried(Event):
+    """An action whose worker ended is sent to another worker.
+
+    Attributes:
+        worker: the one that ended.
+        reason: why another try is in order; only a worker that died with the request in its hands
+            needs the setting ``retry_crashed_worker``.
+    """
+
+    event: ClassVar[str] = "action_retried"
+    action: str
+    operation: str
+    worker: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRetired(Event):
     """A worker is gone.
 
@@ -192,6 +225,31 @@ class ProtocolViolation(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IsolationDegraded(Event):
+    """The machine does not permit the isolation that was wanted; processes get a weaker kind.
+
+    Attributes:
+        wanted, got: ``namespaces``, ``landlock`` or ``none``.
+        reason: what is missing, for each kind that was tried.
+    """
+
+    event: ClassVar[str] = "isolation_degraded"
+    wanted: str
+    got: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerStarted(Event):
+    """A container was started; ``purpose`` tells for which worker or action."""
+
+    event: ClassVar[str] = "container_started"
+    container: str
+    image: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InternalError(Event):
     """Code of this server raised: a bug of ours, never the client's."""
 
@@ -242,7 +300,7 @@ class EventLog(Sequence[Event]):
     def remove_sink(self, sink: Callable[[Event], None]) -> None:
         """Has ``sink`` called no more."""
         with self._changed:
-            self._sinks = tuple(each for each in self._sinks if each is not sink)
+            self._sinks = tuple(each for each in self._sinks if each != sink)
 
     def clear(self) -> None:
         """Forgets all records; numbers go on."""

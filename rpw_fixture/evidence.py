@@ -5,7 +5,7 @@ Pure formatting; what is right or wrong is decided in `rpw_fixture.assertions`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rpw_fixture.events import (
     ActionCompleted,
@@ -20,7 +20,7 @@ from rpw_fixture.events import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.records import ActionRecord, Actions, WorkerRecord, Workers, actions_in
+from rpw_fixture.records import ActionRecord, Actions, WorkerRecord, actions_in
 from rpw_fixture.workers.key import ToolInputs
 
 _CELL = 44
@@ -96,14 +96,10 @@ def timeline(events: Sequence[Event]) -> str:
     return "\n".join(lines)
 
 
-def stderr_of(workers: Workers) -> str:
-    """The end of what each retired worker wrote to stderr; nothing if none wrote anything."""
-    texts = [
-        f"worker {each.worker} ({each.retired}):\n{each.stderr_tail.rstrip()}"
-        for each in workers
-        if each.stderr_tail.strip()
-    ]
-    return "\n".join(texts)
+def stderr_of(texts: Mapping[int, str]) -> str:
+    """The end of what each worker wrote to stderr; nothing if none wrote anything."""
+    told = {number: text.rstrip() for number, text in sorted(texts.items())}
+    return "\n".join(f"worker {number}:\n{text}" for number, text in told.items() if text)
 
 
 def nearest(actions: Actions, wanted: ActionRecord | None, limit: int = 8) -> list[ActionRecord]:

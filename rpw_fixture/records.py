@@ -157,6 +157,7 @@ class Records(Sequence[R], Generic[R]):
         Raises:
             AssertionError: when there is none or more than one, naming them.
         """
+        __tracebackhide__ = True
         if len(self._records) != 1:
             named = "".join(f"\n  {each}" for each in self._records)
             raise AssertionError(f"expected one of {self.title}, found {len(self)}{named}")

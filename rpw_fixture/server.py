@@ -14,7 +14,7 @@ import grpc
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.events import EventLog, JsonLines
-from rpw_fixture.execution import staging, workspace
+from rpw_fixture.execution import isolation, staging, workspace
 from rpw_fixture.execution.command import NODE_PROPERTIES
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.processes import Spawner
@@ -35,6 +35,7 @@ from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire import globs
 from rpw_fixture.wire.digests import DigestFunctions
+from rpw_fixture.workers import personalities
 from rpw_fixture.workers.lifecycle import Retirement
 
 #: How long killed workers may take to be gone, seconds.
@@ -58,6 +59,7 @@ class Server(Endpoint):
         config = (config or Config()).replace(**settings)
         super().__init__(config, EventLog())
         self._functions = DigestFunctions(config.digest_functions)
+        personalities.find(config.personality)
         self._listener = Listener.of(config)
         self._lock = threading.Lock()
         self._parts: _Parts | None = None
@@ -92,6 +94,9 @@ class Server(Endpoint):
         if parts is not None:
             parts.reset()
         self.events.clear()
+
+    def _live_stderr(self) -> dict[int, str]:
+        return self._parts.live_stderr() if self._parts is not None else {}
 
     @property
     def idle_seconds(self) -> float:
@@ -158,6 +163,7 @@ class _Parts:
         self._index = InputIndex(globs.matcher(config.tool_inputs))
         self._spawner = Spawner()
         undo.callback(self._spawner.close)
+        launcher = undo.enter_context(isolation.launching(config, log, self._spawner))
         work = folder / "work"
         work.mkdir()
         self._runner = ActionRunner(
@@ -165,11 +171,11 @@ class _Parts:
             log=log,
             resolver=self._resolver,
             index=self._index,
-            spawner=self._spawner,
+            launcher=launcher,
             folder=work,
             results=results,
         )
-        undo.callback(self._runner.persistent.pool.close)
+        undo.callback(self._runner.persistent.close)
         self._scheduler = Scheduler(
             self._runner.run, jobs=config.jobs, grace=config.operation_grace
         )
@@ -210,6 +216,10 @@ class _Parts:
     @property
     def idle_seconds(self) -> float:
         return self._activity.idle_seconds
+
+    def live_stderr(self) -> dict[int, str]:
+        alive = self._runner.persistent.pool.alive
+        return {worker.number: worker.stderr.text for worker in alive}
 
     def reset(self) -> None:
         self._scheduler.clear()

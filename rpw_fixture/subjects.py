@@ -34,6 +34,7 @@ def subject_of(
         AssertionError: when it was not run here, with those most like it that were.
         TypeError: for anything else than an action.
     """
+    __tracebackhide__ = True
     if isinstance(subject, Action):
         wanted = ActionRecord(
             action=digest(subject),

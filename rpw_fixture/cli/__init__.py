@@ -10,6 +10,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rpw_fixture import __version__
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
@@ -17,6 +18,7 @@ from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 #: Subcommands and what they are for. Each is a module here with `add_arguments` and `run`.
 COMMANDS = {
     "serve": "run a server until it is told to stop (the default)",
+    "check": "find what a worker's state does to outputs",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
     "doctor": "say what this machine offers",
 }
@@ -26,25 +28,38 @@ WRONG_USE, ENVIRONMENT_LACKS = 2, 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; the process's exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    name, rest = _command(given)
+    name, options = parse(given)
+    try:
+        code: int = _module(name).run(options)
+    except ConfigError as error:
+        return _complain(name, error, WRONG_USE)
+    except EnvironmentLacksError as error:
+        return _complain(name, error, ENVIRONMENT_LACKS)
+    return code
+
+
+def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:
+    """The subcommand that a command line names, and its options.
+
+    Raises:
+        SystemExit: 2 for what can't be understood, 0 after ``--help`` and ``--version``.
+    """
+    name, rest = _command(list(given))
     if name is None:
-        _overview().parse_args(given)  # --help, --version, or an unknown subcommand: it exits
-        return WRONG_USE
-    module = importlib.import_module(f"rpw_fixture.cli.{name}")
+        _overview().parse_args(given)
+        raise SystemExit(WRONG_USE)
     parser = argparse.ArgumentParser(
         prog=f"rpw-fixture {name}",
         description=COMMANDS[name],
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    module.add_arguments(parser)
-    try:
-        code: int = module.run(parser.parse_args(rest))
-    except ConfigError as error:
-        return _complain(name, error, WRONG_USE)
-    except EnvironmentLacksError as error:
-        return _complain(name, error, ENVIRONMENT_LACKS)
-    return code
+    _module(name).add_arguments(parser)
+    return name, parser.parse_args(rest)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"rpw_fixture.cli.{name}")
 
 
 def _command(given: list[str]) -> tuple[str | None, list[str]]:

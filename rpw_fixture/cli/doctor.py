@@ -10,6 +10,8 @@ from importlib import metadata
 
 from rpw_fixture import __version__
 
+_ISOLATION = ("landlock", "namespaces")
+_ENGINES = ("docker", "podman")
 _PACKAGES = ("grpcio", "protobuf", "pytest", "psutil")
 
 
@@ -40,6 +42,22 @@ def _facts() -> dict[str, str]:
     facts["digest functions"] = ", ".join(FUNCTIONS)
     facts["compressors"] = ", ".join(each.name for each in available().values()) or "none"
     facts["staging"] = workspace.base()
-    for program in ("bazel", "bazelisk", "buck2", "java", "node", "docker", "podman", "strace"):
+    for program in ("bazel", "bazelisk", "buck2", "java", "node", "strace"):
         facts[program] = shutil.which(program) or "not found"
-    return facts
+    return facts | _isolation()
+
+
+def _isolation() -> dict[str, str]:
+    """Which kinds of isolation and which container engines work here, and why the others don't."""
+    from rpw_fixture.execution import container_runtime, isolation  # noqa: PLC0415
+    from rpw_fixture.execution.processes import Spawner  # noqa: PLC0415
+
+    with Spawner() as spawner:
+        obstacles = {
+            f"isolation {kind}": isolation.find_obstacle(kind, spawner) for kind in _ISOLATION
+        }
+        obstacles |= {
+            f"containers, {engine}": container_runtime.find_obstacle(engine, spawner)
+            for engine in _ENGINES
+        }
+    return {name: f"no: {why}" if why else "yes" for name, why in obstacles.items()}

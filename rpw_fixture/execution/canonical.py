@@ -92,8 +92,8 @@ def directory_problems(directory: re.Directory) -> Iterator[str]:
             if other != kind:
                 yield f"{node.name!r} is both a {other} and a {kind}"
     yield from _property_problems("the directory itself", directory.node_properties)
-    for node in (*directory.files, *directory.symlinks):
-        yield from _property_problems(repr(node.name), node.node_properties)
+    for leaf in _leaves(directory):
+        yield from _property_problems(_shown(leaf.name), leaf.node_properties)
 
 
 def tree_problems(tree: re.Tree) -> Iterator[str]:
@@ -136,27 +136,26 @@ def _require(
 
 
 def _order_problems(what: str, names: Sequence[str]) -> Iterator[str]:
-    told = [(name, f"{what} {_shown(name)}") for name in names]
-    yield from _sorting_problems(told, "by name")
+    yield from _sorting_problems(what, [(name, _shown(name)) for name in names], "by name")
 
 
 def _platform_problems(platform: re.Platform) -> Iterator[str]:
-    told = [
-        ((each.name, each.value), f"platform property {_shown(each.name)} = {_shown(each.value)}")
+    properties = [
+        ((each.name, each.value), f"{_shown(each.name)} = {_shown(each.value)}")
         for each in platform.properties
     ]
-    yield from _sorting_problems(told, "by name, then by value")
+    yield from _sorting_problems("platform property", properties, "by name, then by value")
 
 
-def _sorting_problems(told: Sequence[tuple[Any, str]], how: str) -> Iterator[str]:
-    """Of values and what to call them: those that stand twice, and those out of order."""
+def _sorting_problems(what: str, values: Sequence[tuple[Any, str]], how: str) -> Iterator[str]:
+    """Of values and how to show them: which stand twice, and which are out of order."""
     # Python compares code points, and so does UTF-8, byte by byte.
-    seen = {told[0][0]} if told else set()
-    for (before, told_before), (value, told_value) in pairwise(told):
+    seen = {values[0][0]} if values else set()
+    for (before, before_shown), (value, shown) in pairwise(values):
         if value in seen:
-            yield f"{told_value} is listed twice"
+            yield f"{what} {shown} is listed twice"
         elif value < before:
-            yield f"{told_value} comes after {told_before}; sort them {how}"
+            yield f"{what} {shown} comes after {before_shown}; sort them {how}"
         seen.add(value)
 
 
@@ -189,6 +188,10 @@ def _clash_problems(files: Iterable[str], directories: Iterable[str]) -> Iterato
             parent = "/".join(parents[: depth + 1])
             if parent in known:
                 yield f"output file {_shown(parent)} is a parent of {_shown(path)}"
+
+
+def _leaves(directory: re.Directory) -> list[re.FileNode | re.SymlinkNode]:
+    return [*directory.files, *directory.symlinks]
 
 
 def _name_problems(kind: str, name: str) -> Iterator[str]:

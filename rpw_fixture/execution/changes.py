@@ -30,12 +30,19 @@ class ChangeSet:
     """What changed in the folders of one root.
 
     Attributes:
-        is_unknown: changes may have been missed; look everywhere.
+        is_blind: some folder could not be watched.
+        has_missed: the kernel lost count.
     """
 
     def __init__(self) -> None:
-        self.is_unknown = False
+        self.is_blind = False
+        self.has_missed = False
         self._changed: set[int] = set()
+
+    @property
+    def is_unknown(self) -> bool:
+        """Changes may have been missed: look everywhere."""
+        return self.is_blind or self.has_missed
 
     def note(self, watch: int) -> None:
         """Adds a changed folder."""
@@ -58,28 +65,26 @@ class FolderWatcher:
         self._sets: dict[int, ChangeSet] = {}
         self._fd = -1
         self._libc: Any = None
-        if sys.platform == "linux":
-            self._open()
-
-    @property
-    def is_working(self) -> bool:
-        """Whether this system tells changes at all."""
-        return self._fd >= 0
+        self._is_open = False
 
     def watch(self, folder: int, changes: ChangeSet) -> int:
         """Has changes in an open folder noted in ``changes``.
 
         Returns:
-            The watch that stands for the folder; -1, and ``changes.is_unknown``, when there are too
-            many already.
+            The watch that stands for the folder; -1 when there are too many already, and then
+            ``changes`` is blind.
         """
         path = f"/proc/self/fd/{folder}".encode()
         with self._lock:
-            number = int(self._libc.inotify_add_watch(self._fd, path, _MASK)) if self._fd >= 0 else -1
+            if not self._is_open:
+                self._open()
+            number = (
+                int(self._libc.inotify_add_watch(self._fd, path, _MASK)) if self._fd >= 0 else -1
+            )
             if number >= 0:
                 self._sets[number] = changes
             else:
-                changes.is_unknown = True
+                changes.is_blind = True
         return number
 
     def read(self) -> None:
@@ -100,7 +105,11 @@ class FolderWatcher:
             self._fd = -1
 
     def _open(self) -> None:
-        import ctypes  # noqa: PLC0415 - only servers with workers need it
+        """Starts watching at the first folder: servers without workers need none of this."""
+        self._is_open = True
+        if sys.platform != "linux":
+            return
+        import ctypes  # noqa: PLC0415 - costs milliseconds
 
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
@@ -111,9 +120,11 @@ class FolderWatcher:
             watch, mask, _cookie, length = _EVENT.unpack_from(data, offset)
             offset += _EVENT.size + length
             if mask & _OVERFLOW:
-                for changes in set(self._sets.values()):
-                    changes.is_unknown = True
+                for changes in self._sets.values():
+                    changes.has_missed = True
             elif mask & _IGNORED:
-                self._sets.pop(watch, None)
+                gone = self._sets.pop(watch, None)
+                if gone is not None:
+                    gone.note(watch)
             elif watch in self._sets:
                 self._sets[watch].note(watch)

@@ -7,6 +7,7 @@ requests get there, and that is told here, one class for each way.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import posixpath
 import threading
@@ -16,10 +17,12 @@ from pathlib import Path
 from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.execution.changes import FolderWatcher
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging import Parents, StagedRoot
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
+from rpw_fixture.workers.personalities.rules import Leftovers
 
 #: Folder for sandboxes in a worker's working directory.
 _SANDBOXES = "__sandbox"
@@ -27,17 +30,19 @@ _SANDBOXES = "__sandbox"
 _PARTIAL = Digest("", 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Place:
     """Where one request works.
 
     Attributes:
         root: absolute path of the input root that holds its inputs and will hold its outputs.
         sandbox_dir: what the WorkRequest says, relative to the worker's working directory.
+        has_failed: its exit code was not 0, or never came; told by whoever has the place.
     """
 
     root: str
     sandbox_dir: str = ""
+    has_failed: bool = True
 
 
 class ExecRoot(Protocol):
@@ -53,10 +58,20 @@ class ExecRoot(Protocol):
 
 
 class PrivateRoot:
-    """For one request at a time: the difference to the one before is applied."""
+    """For one request at a time: the difference to the one before is applied.
 
-    def __init__(self, path: Path) -> None:
-        self._staged = StagedRoot(str(path))
+    Args:
+        path: an empty folder.
+        watcher: tells what changed in it.
+        leftovers: what becomes of files that the next action does not declare.
+    """
+
+    def __init__(
+        self, path: Path, watcher: FolderWatcher, leftovers: Leftovers = Leftovers.REMOVED
+    ) -> None:
+        self._staged = StagedRoot(str(path), watcher)
+        self._leftovers = leftovers
+        self._has_failed = False
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
         """All inputs: parts of the tool may carry no mark."""
@@ -68,21 +83,35 @@ class PrivateRoot:
     ) -> Iterator[Place]:
         """See `ExecRoot.place`."""
         del token
-        self._staged.stage(action.root, parents, action.store)
-        yield Place(root=self._staged.path)
+        if self._is_kept():
+            self._staged.add(action.root, parents, output_paths(action), action.store)
+        else:
+            self._staged.stage(action.root, parents, action.store)
+        place = Place(root=self._staged.path)
+        try:
+            yield place
+        finally:
+            self._has_failed = place.has_failed
+
+    def _is_kept(self) -> bool:
+        if self._leftovers is Leftovers.KEPT_AFTER_FAILURE:
+            return self._has_failed
+        return self._leftovers is Leftovers.KEPT
 
 
 class SharedRoot:
     """For overlapping requests without sandboxes: their inputs lie in one folder together.
 
-    A request whose inputs contradict those of one at work, or that declares the same output, waits
-    until that one is done.
+    A request that would disturb one at work, or one that waits for longer, waits until that one is
+    done: when their inputs contradict each other, or one's output is the other's output or input.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._staged = StagedRoot(str(path))
+    def __init__(self, path: Path, watcher: FolderWatcher) -> None:
+        self._staged = StagedRoot(str(path), watcher)
         self._changed = threading.Condition()
         self._active: list[ResolvedAction] = []
+        self._waiting: dict[int, ResolvedAction] = {}
+        self._tickets = itertools.count()
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
         """All inputs: parts of the tool may carry no mark."""
@@ -97,9 +126,8 @@ class SharedRoot:
         Raises:
             RequestError: CANCELLED while waiting.
         """
-        with self._changed, token.calling(self._wake):
-            self._changed.wait_for(lambda: token.is_cancelled or self._fits(action))
-            token.check()
+        with self._changed:
+            self._await_turn(action, token)
             if self._active:
                 self._staged.add(action.root, parents, output_paths(action), action.store)
             else:
@@ -112,12 +140,20 @@ class SharedRoot:
                 self._active.remove(action)
                 self._changed.notify_all()
 
-    def _fits(self, action: ResolvedAction) -> bool:
-        outputs = set(output_paths(action))
-        return not any(
-            _contradict(action.root, other.root) or outputs & set(output_paths(other))
-            for other in self._active
-        )
+    def _await_turn(self, action: ResolvedAction, token: CancelToken) -> None:
+        ticket = next(self._tickets)
+        self._waiting[ticket] = action
+        try:
+            with token.calling(self._wake):
+                self._changed.wait_for(lambda: token.is_cancelled or self._fits(action, ticket))
+        finally:
+            del self._waiting[ticket]
+            self._changed.notify_all()
+        token.check()
+
+    def _fits(self, action: ResolvedAction, ticket: int) -> bool:
+        ahead = (other for number, other in self._waiting.items() if number < ticket)
+        return not any(_disturb(action, other) for other in (*self._active, *ahead))
 
     def _wake(self) -> None:
         # A token that was cancelled before calls back the thread that holds the lock already, which
@@ -127,15 +163,31 @@ class SharedRoot:
 
 
 class SandboxedRoot:
-    """For overlapping requests with ``sandbox_dir``: each has a folder with its inputs for itself.
+    """For requests with ``sandbox_dir``: each has a folder with its inputs for itself.
 
     The working directory holds the tool. Sandboxes are used again, so that only differences between
     one request and the next are written.
+
+    Args:
+        path: an empty folder.
+        watcher: tells what changed in sandboxes.
+        tool_paths: of the tool inputs; when there are none, all inputs of the first action are put
+            into the working directory.
+        is_absolute: requests name their sandbox by its absolute path.
     """
 
-    def __init__(self, path: Path, tool_paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        watcher: FolderWatcher,
+        tool_paths: frozenset[str],
+        *,
+        is_absolute: bool = False,
+    ) -> None:
         self._path = path
+        self._watcher = watcher
         self._tool_paths = tool_paths
+        self._is_absolute = is_absolute
         self._staged = StagedRoot(str(path))
         self._lock = threading.Lock()
         self._free: list[tuple[str, StagedRoot]] = []
@@ -144,7 +196,7 @@ class SandboxedRoot:
     def first(self, action: ResolvedAction, parents: Parents) -> None:
         """The tool inputs, and the working directory."""
         del parents
-        tools = only(action.root, self._tool_paths)
+        tools = only(action.root, self._tool_paths) if self._tool_paths else action.root
         base = Parents.of([action.command.working_directory])
         self._staged.stage(tools, base, action.store)
 
@@ -159,7 +211,8 @@ class SandboxedRoot:
             name, sandbox = self._free.pop() if self._free else self._new(base)
         try:
             sandbox.stage(action.root, parents, action.store)
-            yield Place(root=sandbox.path, sandbox_dir=posixpath.join(name, base) if base else name)
+            told = sandbox.path if self._is_absolute else name
+            yield Place(root=sandbox.path, sandbox_dir=posixpath.join(told, base) if base else told)
         finally:
             with self._lock:
                 self._free.append((name, sandbox))
@@ -169,7 +222,7 @@ class SandboxedRoot:
         name = f"{_SANDBOXES}/{self._count}"
         path = self._path / base / name
         path.mkdir(parents=True)
-        return name, StagedRoot(str(path))
+        return name, StagedRoot(str(path), self._watcher)
 
 
 def output_paths(action: ResolvedAction) -> list[str]:
@@ -198,6 +251,28 @@ def only(folder: Folder, paths: frozenset[str], prefix: str = "") -> Folder:
         if (part := only(child, paths, f"{prefix}{name}/")).count
     }
     return Folder(_PARTIAL, files, folders, links)
+
+
+def _disturb(one: ResolvedAction, other: ResolvedAction) -> bool:
+    """Whether two actions can't work in one folder at the same time."""
+    outputs, others = output_paths(one), output_paths(other)
+    return (
+        _contradict(one.root, other.root)
+        or any(_overlap(path, each) for path in outputs for each in others)
+        or any(_is_input(other.root, path) for path in outputs)
+        or any(_is_input(one.root, path) for path in others)
+    )
+
+
+def _overlap(path: str, other: str) -> bool:
+    """Whether one of two paths is, or lies in, the other."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+
+
+def _is_input(root: Folder, path: str) -> bool:
+    """Whether there is something at an output's path; an empty folder is where a tree will be."""
+    found = root.find(path)
+    return found is not None and not (isinstance(found, Folder) and not found.count)
 
 
 def _contradict(one: Folder, other: Folder) -> bool:

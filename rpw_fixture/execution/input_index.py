@@ -10,9 +10,12 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 from rpw_fixture.execution.memo import Memo
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import Folder
 from rpw_fixture.wire.worker_frames import Encoding
 from rpw_fixture.workers.key import ToolInput, ToolInputs
+from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
 
@@ -27,7 +30,7 @@ class InputIndex:
     def __init__(self, is_tool: Callable[[str], bool]) -> None:
         self._is_tool = is_tool
         self._tools: Memo[tuple[str, str], ToolInputs] = Memo(100_000)
-        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(100_000)
+        self._encoded: Memo[tuple[str, str, str, str], bytes] = Memo(100_000)
 
     def clear(self) -> None:
         """Forgets everything worked out so far."""
@@ -38,12 +41,19 @@ class InputIndex:
         """The marked files and symlinks of an input root, and those the globs mark."""
         return self._tools_below(root, "")
 
-    def encoded_inputs(self, root: Folder, encoding: Encoding) -> bytes:
-        """All files of an input root as the ``inputs`` of a WorkRequest.
+    def encoded_inputs(
+        self, root: Folder, encoding: Encoding, listing: InputList = InputList.HEX
+    ) -> bytes:
+        """All files of an input root as the ``inputs`` of a WorkRequest, tool inputs too.
 
-        Tool inputs are listed too, and a digest is the ASCII bytes of its hex, as Bazel does it.
+        Args:
+            root: of the action.
+            encoding: of the worker.
+            listing: what the digest bytes are, by default the ASCII bytes of the hex as in Bazel.
         """
-        return self._encoded_below(root, "", encoding)
+        if listing is InputList.NONE:
+            return b""
+        return self._encoded_below(root, "", (encoding, listing))
 
     def _tools_below(self, folder: Folder, prefix: str) -> ToolInputs:
         key = (folder.digest.hash, prefix)
@@ -66,19 +76,33 @@ class InputIndex:
             if link.is_marked or self._is_tool(prefix + name):
                 yield ToolInput(prefix + name, f"-> {link.target}", is_executable=False)
 
-    def _encoded_below(self, folder: Folder, prefix: str, encoding: Encoding) -> bytes:
-        key = (folder.digest.hash, prefix, encoding.name)
+    def _encoded_below(
+        self, folder: Folder, prefix: str, form: tuple[Encoding, InputList]
+    ) -> bytes:
+        encoding, listing = form
+        key = (folder.digest.hash, prefix, encoding.name, listing)
         known = self._encoded.get(key)
         if known is not None:
             return known
         own = encoding.encode_inputs(
-            (prefix + name, entry.digest.hash.encode()) for name, entry in folder.files.items()
+            (prefix + name, _DIGEST_BYTES[listing](entry.digest)) for name, entry in folder.files.items()
         )
         below = (
-            self._encoded_below(child, f"{prefix}{name}/", encoding)
+            self._encoded_below(child, f"{prefix}{name}/", form)
             for name, child in folder.folders.items()
         )
         return self._encoded.put(key, encoding.join_inputs((own, *below)))
+
+
+def _message(digest: Digest) -> bytes:
+    return re.Digest(hash=digest.hash, size_bytes=digest.size).SerializeToString()
+
+
+_DIGEST_BYTES: dict[InputList, Callable[[Digest], bytes]] = {
+    InputList.HEX: lambda digest: digest.hash.encode(),
+    InputList.RAW: lambda digest: bytes.fromhex(digest.hash),
+    InputList.MESSAGE: _message,
+}
 
 
 def _joined(own: tuple[ToolInput, ...], below: list[ToolInputs]) -> ToolInputs:

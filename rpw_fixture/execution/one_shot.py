@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from rpw_fixture.cancellation import CancelToken
-from rpw_fixture.errors import Code, RequestError, resource_exhausted
-from rpw_fixture.execution import executable
-from rpw_fixture.execution.command import CommandSpec
-from rpw_fixture.execution.processes import Exit, Process, Spawner, StartError
+from rpw_fixture.errors import Code, RequestError, failed_precondition, resource_exhausted
+from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.processes import Exit, Process, StartError
 from rpw_fixture.execution.results import RunResult
 
 _READ = 1 << 16
@@ -65,49 +64,38 @@ class Capture:
 
 
 def run(
-    command: CommandSpec,
-    root: str,
+    command: Launch,
     *,
-    spawner: Spawner,
+    launcher: Launcher,
     deadline: float,
     token: CancelToken,
     max_output_bytes: int,
 ) -> RunResult:
-    """Runs ``command`` in the staged input root and waits until nothing of it is left.
+    """Runs ``command`` in its staged input root and waits until nothing of it is left.
 
     Args:
-        command: what to run; its environment is the process's environment, exactly.
-        root: absolute path of the staged input root.
-        spawner: starts the process.
+        command: what to run.
+        launcher: starts the process.
         deadline: on the monotonic clock; then the whole process tree is killed.
         token: when cancelled, the tree is killed as well.
         max_output_bytes: how much of stdout, and of stderr, is kept.
 
     Raises:
         RequestError: CANCELLED; RESOURCE_EXHAUSTED when no process can be had; UNAVAILABLE when
-            the spawner was killed.
+            the spawner was killed; FAILED_PRECONDITION when isolation, or an image, can't be had.
     """
-    folder = os.path.join(root, command.working_directory)
-    environment = dict(command.environment)
     with ExitStack() as stack:
         out = stack.enter_context(_captured(max_output_bytes))
         err = stack.enter_context(_captured(max_output_bytes))
         null = os.open(os.devnull, os.O_RDONLY)
         stack.callback(os.close, null)
         try:
-            program = executable.find(command.arguments[0], environment, folder)
-            process = spawner.spawn(
-                executable=program,
-                argv=command.arguments,
-                env=environment,
-                cwd=folder,
-                stdin=null,
-                stdout=out[1],
-                stderr=err[1],
-            )
+            process = launcher.launch(command, stdin=null, stdout=out[1], stderr=err[1])
         except (FileNotFoundError, PermissionError, StartError) as error:
             if error.errno in _EXHAUSTED:
                 raise resource_exhausted(f"the command did not start: {error}") from None
+            if isinstance(error, StartError) and error.stage.startswith("setup step"):
+                raise failed_precondition(f"the command could not be isolated: {error}") from None
             return _not_started(error)
         stack.callback(process.close)
         with token.calling(process.kill_tree):

@@ -26,8 +26,8 @@ _COMPLETED = re.ExecutionStage.COMPLETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What an operation is about.
+class Wanted:
+    """What a client asked for.
 
     Attributes:
         digest: of the Action.
@@ -47,13 +47,13 @@ class Operation:
 
     Args:
         name: unique, stable.
-        subject: which action, and how the client wants its result.
+        wanted: which action, and what the client would like to have in its response.
     """
 
-    def __init__(self, name: str, subject: Subject) -> None:
+    def __init__(self, name: str, wanted: Wanted) -> None:
         self.name = name
         self.finished_at = 0.0
-        self._subject = subject
+        self._wanted = wanted
         self._timeline: Timeline | None = None
         self._stage: int = _QUEUED
         self._response: re.ExecuteResponse | None = None
@@ -91,16 +91,16 @@ class Operation:
         """The operation as it stands."""
         with self._changed:
             stage, response, timeline = self._stage, self._response, self._timeline
-        subject = self._subject
+        wanted = self._wanted
         metadata = re.ExecuteOperationMetadata(
             stage=stage,
-            action_digest=message_of(subject.digest),
-            digest_function=subject.store.function.number,
+            action_digest=message_of(wanted.digest),
+            digest_function=wanted.store.function.number,
         )
         message = longrunning.Operation(name=self.name)
         if response is not None:
             message.done = True
-            message.response.Pack(subject.inline.added_to(response, subject.store))
+            message.response.Pack(wanted.inline.added_to(response, wanted.store))
         elif timeline is not None:
             timeline.write_reached(metadata.partial_execution_metadata)
         message.metadata.Pack(metadata)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import posixpath
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.config import Config
-from rpw_fixture.errors import invalid_argument
-from rpw_fixture.events import EventLog, ProtocolViolation, RequestSent, ResponseReceived
-from rpw_fixture.execution import executable, staging
+from rpw_fixture.errors import RequestError, invalid_argument
+from rpw_fixture.events import (
+    ActionRetried,
+    EventLog,
+    ProtocolViolation,
+    RequestCancelled,
+    RequestSent,
+    ResponseReceived,
+)
+from rpw_fixture.execution import staging
+from rpw_fixture.execution.changes import FolderWatcher
 from rpw_fixture.execution.exec_roots import (
     ExecRoot,
     Place,
@@ -22,7 +33,8 @@ from rpw_fixture.execution.exec_roots import (
     output_parents,
 )
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.processes import Spawner, StartError
+from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.processes import StartError
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route
@@ -34,6 +46,16 @@ from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.multiplex import Multiplex
+from rpw_fixture.workers.personalities.rules import (
+    Expansion,
+    FlagfileBase,
+    InputList,
+    Personality,
+    Roots,
+    TextTo,
+    WhenFull,
+    WorkerStderr,
+)
 from rpw_fixture.workers.plumbing import Plumbing, make_pipes
 from rpw_fixture.workers.pool import Client, WorkerPool
 from rpw_fixture.workers.singleplex import Singleplex
@@ -45,9 +67,10 @@ class PersistentRunner:
 
     Args:
         config: limits.
+        rules: the personality's.
         log: requests, responses and violations are told here.
         index: lists inputs.
-        spawner: starts worker processes.
+        launcher: starts worker processes.
         folder: where workers get their folders.
     """
 
@@ -55,18 +78,27 @@ class PersistentRunner:
         self,
         *,
         config: Config,
+        rules: Personality,
         log: EventLog,
         index: InputIndex,
-        spawner: Spawner,
+        launcher: Launcher,
         folder: Path,
     ) -> None:
         self._config = config
+        self._rules = rules
         self._log = log
         self._index = index
-        self._spawner = spawner
+        self._launcher = launcher
         self._folder = folder
         self._roots: dict[int, ExecRoot] = {}
-        self.pool = WorkerPool(config, log, self._clean_up)
+        self._watcher = FolderWatcher()
+        self.pool = WorkerPool(
+            config,
+            log,
+            self._clean_up,
+            when_full=WhenFull(config.when_full or rules.when_full.value),
+            most_requests=config.worker_max_requests or rules.most_requests.value,
+        )
 
     def run(
         self,
@@ -96,83 +128,124 @@ class PersistentRunner:
         key = route.key
         if key is None:
             raise ValueError("the route leads to no worker")
-        arguments = flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, path))
-        parents = output_parents(action)
-        timeline.reach("input_fetch_start")
-        worker, is_reused = self.pool.acquire(
-            key,
-            lambda number, key: self._start(number, key, action, parents),
-            Client(
-                action=str(action.digest),
-                operation=operation,
-                deadline=time.monotonic() + action.timeout,
-                token=token,
-            ),
+        task = _Task(
+            action=action,
+            key=key,
+            arguments=self._arguments(action, route),
+            parents=output_parents(action),
+            operation=operation,
+            timeline=timeline,
+            token=token,
+            collect=collect,
         )
-        try:
-            with self._roots[worker.number].place(action, parents, token) as place:
-                timeline.reach("input_fetch_completed")
-                request = self._request(action, key, arguments, place)
-                position = worker.stderr.position
-                timeline.reach("execution_start")
-                response = self._call(worker, request, action, operation, token)
-                timeline.reach("execution_completed")
-                collect(place.root)
-        except WorkerFailure as failure:
-            self._discard(worker, failure, operation)
-            raise
-        except BaseException:
-            self.pool.release(worker)
-            raise
-        result = RunResult(
+        timeline.reach("input_fetch_start")
+        deadline = time.monotonic() + action.timeout
+        for retries in itertools.count():
+            worker, is_reused = self._acquire(task, deadline)
+            try:
+                result = self._serve(worker, task, is_reused=is_reused)
+            except WorkerFailure as failure:
+                self._discard(worker, failure, task)
+                token.check()
+                reason = self._reason_to_retry(failure, retries, is_reused=is_reused)
+                if reason is None:
+                    raise
+                self._tell_retry(worker, task, reason)
+            except BaseException:
+                self.pool.release(worker)
+                raise
+            else:
+                self.pool.release(worker)
+                return result
+        raise AssertionError("not reached")
+
+    def close(self) -> None:
+        """Ends all workers; none may be at work any more."""
+        self.pool.close()
+        self._watcher.close()
+
+    def _arguments(self, action: ResolvedAction, route: Route) -> tuple[str, ...]:
+        if self._rules.expansion.value is Expansion.RAW:
+            return route.flagfiles
+        is_from_root = self._rules.flagfile_base.value is FlagfileBase.INPUT_ROOT
+        base = "" if is_from_root else action.command.working_directory
+        return tuple(
+            flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, base, path))
+        )
+
+    def _acquire(self, task: _Task, deadline: float) -> tuple[Worker, bool]:
+        client = Client(
+            action=str(task.action.digest),
+            operation=task.operation,
+            deadline=deadline,
+            token=task.token,
+        )
+        return self.pool.acquire(
+            task.key, lambda number, key: self._start(number, key, task), client
+        )
+
+    def _serve(self, worker: Worker, task: _Task, *, is_reused: bool) -> RunResult:
+        rules, timeline = self._rules, task.timeline
+        root = self._roots[worker.number]
+        with root.place(task.action, task.parents, task.token) as place:
+            timeline.reach("input_fetch_completed")
+            request = self._request(worker, task, place)
+            position = worker.stderr.position
+            timeline.reach("execution_start")
+            response = self._call(worker, request, task)
+            timeline.reach("execution_completed")
+            place.has_failed = response.exit_code != 0
+            if not place.has_failed or rules.outputs_after_failure.value:
+                task.collect(place.root)
+        text, noise = response.output.encode(), worker.stderr.since(position)
+        is_to_stdout = rules.response_text.value is TextTo.STDOUT
+        is_noise_shown = rules.worker_stderr.value is WorkerStderr.ACTION
+        is_noise_logged = rules.worker_stderr.value is WorkerStderr.SERVER_LOG
+        return RunResult(
             exit_code=response.exit_code,
-            stderr=response.output.encode(),
+            stdout=text if is_to_stdout else b"",
+            stderr=(b"" if is_to_stdout else text) + (noise if is_noise_shown else b""),
             worker=worker.number,
             is_reused=is_reused,
             request_id=response.request_id,
-            worker_stderr=worker.stderr.since(position),
+            worker_stderr=noise if is_noise_logged else b"",
         )
-        self.pool.release(worker)
-        return result
 
-    def _request(
-        self, action: ResolvedAction, key: WorkerKey, arguments: list[str], place: Place
-    ) -> Request:
-        inputs = self._index.encoded_inputs(action.root, encoding(key.protocol))
-        return Request(arguments=tuple(arguments), inputs=inputs, sandbox_dir=place.sandbox_dir)
-
-    def _call(
-        self,
-        worker: Worker,
-        request: Request,
-        action: ResolvedAction,
-        operation: str,
-        token: CancelToken,
-    ) -> Response:
-        self._log.append(
-            RequestSent(
-                worker=worker.number,
-                request_id=request.request_id,
-                action=str(action.digest),
-                operation=operation,
-                inputs=action.root.file_count,
-            )
+    def _request(self, worker: Worker, task: _Task, place: Place) -> Request:
+        listing = self._rules.inputs.value
+        return Request(
+            arguments=task.arguments,
+            inputs=self._index.encoded_inputs(
+                task.action.root, encoding(task.key.protocol), listing
+            ),
+            request_id=worker.new_request_id(),
+            verbosity=self._config.worker_verbosity,
+            sandbox_dir=place.sandbox_dir,
         )
+
+    def _call(self, worker: Worker, request: Request, task: _Task) -> Response:
+        what: dict[str, Any] = {
+            "worker": worker.number,
+            "request_id": request.request_id,
+            "action": str(task.action.digest),
+            "operation": task.operation,
+        }
+        is_listed = self._rules.inputs.value is not InputList.NONE
+        count = task.action.root.file_count if is_listed else 0
+        self._log.append(RequestSent(**what, inputs=count))
         sent = time.monotonic()
-        response = worker.call(request, sent + action.timeout, token)
-        self._log.append(
-            ResponseReceived(
-                worker=worker.number,
-                request_id=response.request_id,
-                action=str(action.digest),
-                operation=operation,
-                exit_code=response.exit_code,
-                seconds=time.monotonic() - sent,
-            )
-        )
+        try:
+            response = worker.call(request, sent + task.action.timeout, task.token)
+        except WorkerFailure:
+            raise
+        except RequestError as error:
+            self._log.append(RequestCancelled(**what, reason=error.code.name))
+            raise
+        seconds = time.monotonic() - sent
+        self._log.append(ResponseReceived(**what, exit_code=response.exit_code, seconds=seconds))
         return response
 
-    def _discard(self, worker: Worker, failure: WorkerFailure, operation: str) -> None:
+    def _discard(self, worker: Worker, failure: WorkerFailure, task: _Task) -> None:
         reason = failure.rule
         if failure.is_violation:
             reason = f"{Retirement.PROTOCOL_VIOLATION}: {failure.rule}"
@@ -181,20 +254,47 @@ class PersistentRunner:
                     worker=worker.number,
                     rule=failure.rule,
                     detail=failure.detail,
-                    operation=operation,
+                    operation=task.operation,
                 )
             )
+        elif task.token.is_cancelled:
+            reason = Retirement.CANCELLED
+        elif failure.was_unread:
+            reason = Retirement.CRASHED_IDLE
         self.pool.discard(worker, reason)
 
-    def _start(
-        self, number: int, key: WorkerKey, action: ResolvedAction, parents: staging.Parents
-    ) -> Worker:
+    def _reason_to_retry(
+        self, failure: WorkerFailure, retries: int, *, is_reused: bool
+    ) -> str | None:
+        """Why the action should be sent to another worker, if it should.
+
+        A worker that ended before it read any of the request did so between requests, unless it is
+        a fresh one, which would end again.
+        """
+        if failure.was_unread and is_reused:
+            return Retirement.CRASHED_IDLE
+        can_retry = self._config.retry_crashed_worker and not retries
+        if can_retry and failure.rule == Retirement.CRASH:
+            return f"{failure.rule}: {failure.detail} (retry_crashed_worker)"
+        return None
+
+    def _tell_retry(self, worker: Worker, task: _Task, reason: str) -> None:
+        self._log.append(
+            ActionRetried(
+                action=str(task.action.digest),
+                operation=task.operation,
+                worker=worker.number,
+                reason=reason,
+            )
+        )
+
+    def _start(self, number: int, key: WorkerKey, task: _Task) -> Worker:
         folder = self._folder / f"worker-{number}"
         path = folder / "root"
         path.mkdir(parents=True)
         try:
-            root = _exec_root(key, path)
-            root.first(action, parents)
+            root = self._exec_root(key, path)
+            root.first(task.action, task.parents)
             worker = self._spawn(number, key, str(folder))
         except BaseException:
             staging.remove(str(folder))
@@ -203,18 +303,19 @@ class PersistentRunner:
         return worker
 
     def _spawn(self, number: int, key: WorkerKey, folder: str) -> Worker:
-        environment = dict(key.environment)
-        cwd = os.path.join(folder, "root", key.working_directory)
+        command = Launch(
+            argv=key.startup_arguments,
+            environment=dict(key.environment),
+            root=os.path.join(folder, "root"),
+            working_directory=key.working_directory,
+            private=os.path.join(folder, "private"),
+            container=key.container,
+            purpose=f"worker {number}",
+        )
         pipes, theirs = make_pipes()
         try:
-            process = self._spawner.spawn(
-                executable=executable.find(key.startup_arguments[0], environment, cwd),
-                argv=key.startup_arguments,
-                env=environment,
-                cwd=cwd,
-                stdin=theirs.stdin,
-                stdout=theirs.stdout,
-                stderr=theirs.stderr,
+            process = self._launcher.launch(
+                command, stdin=theirs.stdin, stdout=theirs.stdout, stderr=theirs.stderr
             )
         except (FileNotFoundError, PermissionError, StartError) as error:
             pipes.close()
@@ -223,34 +324,62 @@ class PersistentRunner:
             ) from None
         finally:
             theirs.close()
-        plumbing = Plumbing(number, process, pipes)
-        connection = Connection(encoding(key.protocol), self._config.max_frame_bytes)
-        grace = self._config.cancel_grace if "cancellation" in key.abilities else None
+        plumbing = Plumbing(number, process, pipes, self._config.worker_start_timeout)
         speak = Multiplex if key.is_multiplex else Singleplex
         return Worker(
             number=number,
             key=key,
             plumbing=plumbing,
-            conversation=speak(plumbing, connection, grace),
+            conversation=speak(
+                plumbing,
+                self._connection(key),
+                takes_cancel="cancellation" in key.abilities,
+                cancel_grace=self._config.cancel_grace,
+            ),
             slots=self._config.max_multiplex if key.is_multiplex else 1,
             folder=folder,
         )
+
+    def _connection(self, key: WorkerKey) -> Connection:
+        rules = self._rules
+        return Connection(
+            encoding(key.protocol, rules.json_always.value),
+            self._config.max_frame_bytes,
+            checks_request_id=key.is_multiplex or rules.checks_request_id.value,
+            checks_was_cancelled=rules.checks_was_cancelled.value,
+        )
+
+    def _exec_root(self, key: WorkerKey, path: Path) -> ExecRoot:
+        tools = frozenset(each.path for each in key.tool_inputs.files)
+        if not key.is_multiplex:
+            if self._rules.roots.value is Roots.SANDBOX_DIR:
+                return SandboxedRoot(path, self._watcher, tools, is_absolute=True)
+            return PrivateRoot(path, self._watcher, self._rules.leftovers.value)
+        if "sandbox" in key.abilities:
+            return SandboxedRoot(path, self._watcher, tools)
+        return SharedRoot(path, self._watcher)
 
     def _clean_up(self, worker: Worker) -> None:
         self._roots.pop(worker.number, None)
         staging.remove(worker.folder)
 
 
-def _exec_root(key: WorkerKey, path: Path) -> ExecRoot:
-    if not key.is_multiplex:
-        return PrivateRoot(path)
-    if "sandbox" in key.abilities:
-        return SandboxedRoot(path, frozenset(each.path for each in key.tool_inputs.files))
-    return SharedRoot(path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One action for a worker; see `PersistentRunner.run`."""
+
+    action: ResolvedAction
+    key: WorkerKey
+    arguments: tuple[str, ...]
+    parents: staging.Parents
+    operation: str
+    timeline: Timeline
+    token: CancelToken
+    collect: Callable[[str], None]
 
 
-def _read_flagfile(action: ResolvedAction, path: str) -> bytes:
-    full = posixpath.normpath(posixpath.join(action.command.working_directory, path))
+def _read_flagfile(action: ResolvedAction, base: str, path: str) -> bytes:
+    full = posixpath.normpath(posixpath.join(base, path))
     entry = None if path.startswith("/") else action.root.find(full)
     if not isinstance(entry, FileEntry):
         raise invalid_argument(

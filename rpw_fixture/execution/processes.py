@@ -134,6 +134,7 @@ class Spawner:
         stderr: int,
         limits: Mapping[str, tuple[int, int]] | None = None,
         setup: Setup | None = None,
+        teardown: Sequence[str] | None = None,
     ) -> Process:
         """Start a program in a session of its own and return once it runs.
 
@@ -146,6 +147,10 @@ class Spawner:
                 process has no other descriptor.
             limits: soft and hard value by name, such as ``{"RLIMIT_NOFILE": (64, 64)}``.
             setup: further changes. With it or ``limits`` a start takes about a millisecond longer.
+            teardown: a command line, its program an absolute path, that takes apart what the process
+                has outside of its tree, such as a container. It runs in the same environment for up
+                to 8 seconds, before what is left of the tree is killed, whatever the reason for that
+                is: the process's own end, `Process.kill_tree`, or the death of this process.
 
         Raises:
             StartError: nothing was started.
@@ -157,6 +162,7 @@ class Spawner:
             {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
             os.fsencode(cwd),
             _encode_setup(limits, setup),
+            [os.fsencode(argument) for argument in teardown] if teardown else None,
         )
         with self._pending:
             return self._start(request, (stdin, stdout, stderr))

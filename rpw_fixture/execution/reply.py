@@ -23,9 +23,7 @@ _WORKER_LOG = "worker-stderr"
 _MOST_VIOLATIONS = 20_000
 
 
-def completed(
-    result: RunResult, outputs: Outputs, action: ResolvedAction
-) -> re.ExecuteResponse:
+def completed(result: RunResult, outputs: Outputs, action: ResolvedAction) -> re.ExecuteResponse:
     """The response to an action whose command ended, or whose time was up."""
     response = re.ExecuteResponse(result=outputs.result, message=result.note)
     response.result.exit_code = result.exit_code
@@ -58,9 +56,7 @@ def failed(
 
 def cached(encoded: bytes) -> re.ExecuteResponse:
     """The response that gives out a result of the action cache, its metadata as they were then."""
-    response = re.ExecuteResponse(
-        result=re.ActionResult.FromString(encoded), cached_result=True
-    )
+    response = re.ExecuteResponse(result=re.ActionResult.FromString(encoded), cached_result=True)
     if not response.result.execution_metadata.worker:
         response.result.execution_metadata.worker = WORKER_NAME  # Buck2 refuses a result without
     return response

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import failed_precondition, invalid_argument
+from rpw_fixture.execution.container_command import container_properties
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.wire import flagfiles
-from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.wire.flagfiles import SplitCommandLine
+from rpw_fixture.workers.key import ToolInputs, WorkerKey
+from rpw_fixture.workers.personalities.rules import (
+    Containers,
+    Environment,
+    FlagPosition,
+    Lack,
+    Personality,
+    PropertySource,
+    Trigger,
+)
 
-#: Appended last to the startup arguments, as Bazel does it; without it a tool runs one-shot.
+#: Without it a tool runs one-shot.
 PERSISTENT_FLAG = "--persistent_worker"
-_PROTOCOLS = ("proto", "json")
-#: Properties of ours beyond the seed rules, and the ability each asks for.
+KEY_PROPERTY = "persistentWorkerKey"
+#: Properties of ours beyond the published rules, and the ability each asks for.
 _ABILITIES = {
     "persistentWorkerMultiplex": "multiplex",
     "persistentWorkerSandbox": "sandbox",
     "persistentWorkerCancellation": "cancellation",
 }
-_CONTAINER_PROPERTIES = (
-    "container-image",
-    "dockerNetwork",
-    "dockerAddCapabilities",
-    "dockerDropCapabilities",
-)
+#: By this argument Buildfarm tells that an action is one of Bazel's Java compiler.
+_JAVABUILDER = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,56 +55,151 @@ class Route:
     flagfiles: tuple[str, ...] = ()
 
 
-def route(action: ResolvedAction, config: Config, index: InputIndex) -> Route:
-    """Decides by the rules of the `reference` personality.
+def route(
+    action: ResolvedAction,
+    config: Config,
+    index: InputIndex,
+    rules: Personality,
+    mnemonic: str = "",
+) -> Route:
+    """Decides by the rules of a personality.
+
+    Args:
+        action: to run.
+        config: what is allowed here.
+        index: knows the tool inputs.
+        rules: the personality's.
+        mnemonic: as the client says.
 
     Raises:
-        RequestError: FAILED_PRECONDITION when neither way is allowed; INVALID_ARGUMENT for a
-            ``persistentWorkerProtocol`` that does not exist.
+        RequestError: FAILED_PRECONDITION when neither way is allowed; INVALID_ARGUMENT for what the
+            personality refuses, such as a worker protocol that does not exist.
     """
-    properties = action.properties
-    _refuse_forbidden(properties.get("container-image", ""), config)
-    client_key = properties.get("persistentWorkerKey", "")
-    if not client_key:
-        return Route(mode="one-shot", reason="persistentWorkerKey is not set")
-    tools = index.tool_inputs(action.root)
-    if not tools:
-        return Route(
-            mode="one-shot",
-            reason="no tool input: no input is marked bazel_tool_input or matches --tool-input",
-        )
-    split = flagfiles.split(action.command.arguments)
-    if not split.flagfiles:
-        return Route(mode="one-shot", reason="no flagfile in the command line")
-    if properties.get("container-image") and properties.get("dockerReuse") != "True":
-        return Route(mode="one-shot", reason="dockerReuse is not True, and container-image is set")
-    key = WorkerKey(
-        client_key=client_key,
-        instance_name=action.instance_name,
-        digest_function=action.function.name,
-        cache_silo_key=properties.get("cache-silo-key", ""),
-        container=tuple(
-            (name, properties[name]) for name in _CONTAINER_PROPERTIES if properties.get(name)
-        ),
-        protocol=_protocol(properties.get("persistentWorkerProtocol", ""), config),
-        abilities=tuple(
-            ability for name, ability in _ABILITIES.items() if properties.get(name) == "1"
-        ),
-        startup_arguments=(*split.startup, PERSISTENT_FLAG),
-        environment=action.command.environment,
-        working_directory=action.command.working_directory,
-        tool_inputs=tools,
+    _refuse_forbidden(action.properties.get("container-image", ""), config)
+    plan = _Plan(action, config, index, rules)
+    for lack, reason in plan.lacks():
+        if lack is Lack.ERROR:
+            raise invalid_argument(reason)
+        if lack is Lack.ONE_SHOT:
+            return Route(mode="one-shot", reason=reason)
+    trigger = plan.trigger
+    if trigger is None:
+        raise ValueError("an action that nothing sends to a worker has no key")
+    reason = (
+        f"{trigger.name}, {len(plan.tools.files)} tool input(s) and "
+        f"{'a' if plan.split.flagfiles else 'no'} flagfile are there"
     )
-    reason = f"persistentWorkerKey, {len(tools.files)} tool input(s) and a flagfile are there"
-    return Route(mode="worker", reason=reason, key=key, flagfiles=split.flagfiles)
+    key = plan.key(trigger, mnemonic)
+    return Route(mode="worker", reason=reason, key=key, flagfiles=plan.split.flagfiles)
 
 
-def _protocol(name: str, config: Config) -> str:
-    if name and name not in _PROTOCOLS:
-        raise invalid_argument(
-            f"persistentWorkerProtocol is {name!r}; known are {' and '.join(_PROTOCOLS)}"
+class _Plan:
+    """What a personality makes of one action."""
+
+    def __init__(
+        self, action: ResolvedAction, config: Config, index: InputIndex, rules: Personality
+    ) -> None:
+        self._action = action
+        self._config = config
+        self._rules = rules
+        self._properties: Mapping[str, str] = action.properties
+        if rules.properties.value is PropertySource.ACTION_ONLY and not action.has_own_properties:
+            self._properties = {}
+        self._index = index
+        self.trigger = self._trigger()
+        self.tools = ToolInputs(())
+        self.split = SplitCommandLine(startup=(), flagfiles=())
+
+    def lacks(self) -> Iterator[tuple[Lack, str]]:
+        """What the action lacks for a worker, and what becomes of it for that.
+
+        Each condition is looked at only when those before did not decide.
+        """
+        rules, properties = self._rules, self._properties
+        if self.trigger is None:
+            yield Lack.ONE_SHOT, f"{' or '.join(map(str, rules.triggers.value))} is not set"
+        self.tools = self._index.tool_inputs(self._action.root)
+        if not self.tools:
+            reason = "no tool input: no input is marked bazel_tool_input or matches --tool-input"
+            yield rules.unmarked_tools.value, reason
+        self.split = flagfiles.split(self._action.command.arguments, rules.split.value)
+        if not self.split.flagfiles:
+            yield rules.no_flagfile.value, "no flagfile in the command line"
+        if not self._is_executable_known():
+            program = self._action.command.arguments[0]
+            reason = f"program {program!r} is neither a tool input nor an absolute path"
+            yield rules.unmarked_executable.value, reason
+        is_reusable = properties.get("dockerReuse") == "True"
+        if rules.containers.value is Containers.NEEDS_REUSE and not is_reusable:
+            lack = Lack.ONE_SHOT if properties.get("container-image") else Lack.ACCEPTED
+            yield lack, "dockerReuse is not True, and container-image is set"
+        protocols = rules.protocols.value
+        if self._protocol not in protocols.accepted:
+            known = " and ".join(protocols.accepted)
+            yield protocols.otherwise, f"{protocols.name} is {self._protocol!r}; known are {known}"
+
+    def key(self, trigger: Trigger, mnemonic: str) -> WorkerKey:
+        """The key of the worker that may serve the action."""
+        action, properties, rules = self._action, self._properties, self._rules
+        abilities = tuple(
+            ability
+            for name, ability in _ABILITIES.items()
+            if properties.get(name) == "1" and ability in rules.abilities.value
         )
-    return name or config.default_protocol
+        parts = rules.key.value | set(trigger.parts)
+        if "multiplex" in abilities and not rules.multiplex_key_has_tools.value:
+            parts -= {"tool input"}
+        is_local = rules.containers.value is Containers.IGNORED
+        return WorkerKey(
+            client_key=properties.get(KEY_PROPERTY, ""),
+            instance_name=action.instance_name,
+            digest_function=action.function.name,
+            cache_silo_key=properties.get("cache-silo-key", ""),
+            container=() if is_local else container_properties(properties),
+            protocol=self._protocol if rules.protocols.value.name else "proto",
+            abilities=abilities,
+            startup_arguments=self._startup_arguments(),
+            environment=self._environment(),
+            working_directory=action.command.working_directory,
+            tool_inputs=self.tools,
+            platform=tuple(sorted(properties.items())),
+            mnemonic=mnemonic,
+            parts=frozenset(parts),
+        )
+
+    def _trigger(self) -> Trigger | None:
+        for each in self._rules.triggers.value:
+            value = self._properties.get(each.name, "")
+            if value and each.value in {None, value}:
+                return each
+        return None
+
+    @property
+    def _protocol(self) -> str:
+        name = self._rules.protocols.value.name
+        if not name:
+            return "proto"
+        return self._properties.get(name) or self._config.default_protocol
+
+    def _is_executable_known(self) -> bool:
+        command = self._action.command
+        program = command.arguments[0]
+        path = posixpath.normpath(posixpath.join(command.working_directory, program))
+        return program.startswith("/") or any(each.path == path for each in self.tools.files)
+
+    def _startup_arguments(self) -> tuple[str, ...]:
+        if self._rules.flag_position.value is FlagPosition.FIRST:
+            return (*self.split.startup[:1], PERSISTENT_FLAG, *self.split.startup[1:])
+        return (*self.split.startup, PERSISTENT_FLAG)
+
+    def _environment(self) -> tuple[tuple[str, str], ...]:
+        environment = self._rules.environment.value
+        if environment is Environment.SERVER:
+            return tuple(sorted(os.environ.items()))
+        is_emptied = environment is Environment.COMMAND_OR_EMPTY
+        if is_emptied and _JAVABUILDER in self._action.command.arguments:
+            return ()
+        return self._action.command.environment
 
 
 def _refuse_forbidden(image: str, config: Config) -> None:

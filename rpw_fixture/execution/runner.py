@@ -18,17 +18,20 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.events import ActionCompleted, ActionRouted, EventLog, FileRecord, InternalError
 from rpw_fixture.execution import one_shot, reply, staging
+from rpw_fixture.execution.container_command import container_properties
 from rpw_fixture.execution.exec_roots import output_parents
 from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.execution.launching import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
-from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, route
 from rpw_fixture.execution.scheduler import Job
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.workers import personalities
+from rpw_fixture.workers.pool import PoolFullError
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -61,7 +64,7 @@ class ActionRunner:
         config: limits and policies.
         log: gets the records.
         resolver, index: shared memories of decoded content.
-        spawner: starts processes.
+        launcher: starts processes.
         folder: where actions and workers get their folders.
         results: the action cache.
     """
@@ -73,7 +76,7 @@ class ActionRunner:
         log: EventLog,
         resolver: Resolver,
         index: InputIndex,
-        spawner: Spawner,
+        launcher: Launcher,
         folder: Path,
         results: CompleteResults,
     ) -> None:
@@ -81,12 +84,13 @@ class ActionRunner:
         self._log = log
         self._resolver = resolver
         self._index = index
-        self._spawner = spawner
+        self._launcher = launcher
         self._folder = folder
         self._results = results
         self._numbers = itertools.count(1)
+        self._rules = personalities.find(config.personality)
         self.persistent = PersistentRunner(
-            config=config, log=log, index=index, spawner=spawner, folder=folder
+            config=config, rules=self._rules, log=log, index=index, launcher=launcher, folder=folder
         )
 
     def run(self, job: Job) -> None:
@@ -123,7 +127,8 @@ class ActionRunner:
                 self._tell_route(job, Route(mode="cache", reason="the action cache has a result"))
                 return reply.cached(known)
         action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
-        chosen = route(action, self._config, self._index)
+        mnemonic = job.metadata.action_mnemonic
+        chosen = route(action, self._config, self._index, self._rules, mnemonic)
         course.mode = chosen.mode
         self._tell_route(job, chosen)
         job.execution.token.check()
@@ -137,29 +142,47 @@ class ActionRunner:
     def _run_on_worker(
         self, job: Job, action: ResolvedAction, chosen: Route, course: _Course
     ) -> RunResult:
-        return self.persistent.run(
-            action,
-            chosen,
-            operation=job.operation,
-            timeline=course.timeline,
-            token=job.execution.token,
-            collect=lambda root: self._collect(root, action, course),
-        )
+        try:
+            return self.persistent.run(
+                action,
+                chosen,
+                operation=job.operation,
+                timeline=course.timeline,
+                token=job.execution.token,
+                collect=lambda root: self._collect(root, action, course),
+            )
+        except PoolFullError as error:
+            if not error.is_one_shot:
+                raise
+            instead = Route(mode="one-shot", reason=error.message)
+            course.mode = instead.mode
+            self._tell_route(job, instead)
+            return self._run_once(job, action, instead, course)
 
     def _run_once(
         self, job: Job, action: ResolvedAction, _chosen: Route, course: _Course
     ) -> RunResult:
         root = self._folder / f"action-{next(self._numbers)}"
         root.mkdir()
-        course.afterwards.callback(staging.remove, str(root))
+        private = f"{root}.private"
+        for folder in (str(root), private):
+            course.afterwards.callback(staging.remove, folder)
         course.timeline.reach("input_fetch_start")
         staging.StagedRoot(str(root)).stage(action.root, output_parents(action), action.store)
         course.timeline.reach("input_fetch_completed")
         course.timeline.reach("execution_start")
+        command = Launch(
+            argv=action.command.arguments,
+            environment=dict(action.command.environment),
+            root=str(root),
+            working_directory=action.command.working_directory,
+            private=private,
+            container=container_properties(action.properties),
+            purpose=f"action {action.digest}",
+        )
         result = one_shot.run(
-            action.command,
-            str(root),
-            spawner=self._spawner,
+            command,
+            launcher=self._launcher,
             deadline=time.monotonic() + action.timeout,
             token=job.execution.token,
             max_output_bytes=self._config.max_output_bytes,

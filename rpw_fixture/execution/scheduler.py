@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rpw_fixture.errors import Code, RequestError, not_found
 from rpw_fixture.execution.inline import Inline
-from rpw_fixture.execution.operation import Execution, Operation, Subject
+from rpw_fixture.execution.operation import Execution, Operation, Wanted
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
@@ -84,8 +84,8 @@ class Scheduler:
         Raises:
             RequestError: UNAVAILABLE when the server is stopping.
         """
-        subject = Subject(digest=digest, store=store, inline=Inline.of(request))
-        operation = Operation(f"{self._prefix}/{next(self._numbers)}", subject)
+        wanted = Wanted(digest=digest, store=store, inline=Inline.of(request))
+        operation = Operation(f"{self._prefix}/{next(self._numbers)}", wanted)
         merge_key = (request.instance_name, store.function.name, digest)
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
         with self._lock:

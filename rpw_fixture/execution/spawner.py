@@ -4,12 +4,14 @@ Run by path as ``python -I -S spawner.py FD``; never imported. Standard library 
 so it may do what a gRPC server must not: fork, change directory, be the subreaper.
 
 FD is a stream socket. A request is a 4-byte length and a marshalled tuple, one of
-    ("spawn", tag, executable, argv, environment, cwd, setup)
+    ("spawn", tag, executable, argv, environment, cwd, setup, teardown)
     ("kill", tag)
     ("signal", tag, signal number)
 and "spawn" brings four descriptors: the status pipe's write end, then stdin, stdout and stderr.
 ``setup`` is None, or (umask or None, limits, steps) with limits = [(resource, soft, hard)] and
-steps = [(path of a Python file, name of a function in it, its argument)].
+steps = [(path of a Python file, name of a function in it, its argument)]. ``teardown`` is None, or a
+command line that takes apart what the process has outside of its tree (a container): it is run before
+the tree is killed, when the leader has ended by itself too, and even when the server is dead.
 
 To the status pipe go at most two records, framed like requests:
     ("started", pid)   or   ("failed", errno, text, stage)
@@ -45,6 +47,7 @@ else:
     import process_tree
 
 _PATIENCE = 10.0  # seconds for SIGKILL to work; only a process stuck in the kernel takes that long
+_TEARDOWN_PATIENCE = 8.0  # of these, how long a teardown may take
 _RESCAN_MS = 20
 _INT = 4  # sizeof(int) wherever Python runs
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -53,12 +56,25 @@ _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 class Tree:
     """One started process (the leader) and what is known of its descendants."""
 
-    __slots__ = ("deadline", "doomed", "killed", "leader", "outcome", "rescan_at", "status", "tag")
+    __slots__ = (
+        "deadline",
+        "dismantler",
+        "doomed",
+        "killed",
+        "leader",
+        "outcome",
+        "rescan_at",
+        "status",
+        "tag",
+        "teardown",
+    )
 
-    def __init__(self, *, tag: int, leader: int, status: int) -> None:
+    def __init__(self, *, tag: int, leader: int, status: int, teardown: Any) -> None:
         self.tag = tag
         self.leader = leader
         self.status = status
+        self.teardown = teardown  # (executable, argv, environment), or None
+        self.dismantler = 0  # pid of the teardown while it runs
         self.outcome: tuple[int, float, float, int] | None = None  # set once the leader is reaped
         self.doomed: set[int] = set()  # stopped and sent SIGKILL, not reaped yet
         self.killed = 0
@@ -129,7 +145,7 @@ class Spawner:
         return True
 
     def _spawn(self, request: tuple[Any, ...], descriptors: list[int]) -> None:
-        _, tag, executable, argv, environment, cwd, setup = request
+        _, tag, executable, argv, environment, cwd, setup, teardown = request
         if not descriptors:
             return  # not even the status pipe fitted in our table: the server reads end of file
         status, *standard = descriptors
@@ -141,7 +157,8 @@ class Spawner:
             _write(status, ("failed", *failure.args))
             os.close(status)
         else:
-            self._adopt(Tree(tag=tag, leader=pid, status=status))
+            last = teardown and (teardown[0], teardown, environment)
+            self._adopt(Tree(tag=tag, leader=pid, status=status, teardown=last))
         finally:
             for descriptor in standard:
                 os.close(descriptor)
@@ -171,7 +188,9 @@ class Spawner:
 
     def _count_leftover(self, pid: int, status: int) -> None:
         for tree in self._sweeping.values():
-            if pid in tree.doomed:
+            if pid == tree.dismantler:
+                tree.dismantler = 0
+            elif pid in tree.doomed:
                 tree.doomed.remove(pid)
                 # one that had ended by itself before the signal arrived was no leftover
                 tree.killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
@@ -184,11 +203,26 @@ class Spawner:
         if tree.tag not in self._sweeping:
             self._sweeping[tree.tag] = tree
             tree.deadline = time.monotonic() + _PATIENCE
+            if tree.teardown is not None:
+                self._dismantle(tree)
+
+    def _dismantle(self, tree: Tree) -> None:
+        # If it can't be started, the tree is killed all the same, and that is all we can do.
+        with (
+            contextlib.suppress(process_start.StartFailure, OSError),
+            open(os.devnull, "r+b", buffering=0) as null,
+        ):
+            process_tree.mark_self(tree.tag)
+            standard = [null.fileno()] * 3
+            tree.dismantler = process_start.start(tree.teardown, b"/", standard, None)
 
     def _advance(self, tree: Tree) -> None:
         now = time.monotonic()
         if tree.doomed and now < tree.rescan_at:
             return
+        if tree.dismantler and now < tree.deadline - _PATIENCE + _TEARDOWN_PATIENCE:
+            return
+        tree.dismantler = 0  # one that takes too long belongs to what is killed
         roots = self._roots(tree)
         if roots:
             process_tree.freeze(lambda: self._roots(tree), tree.doomed)

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import invalid_argument
+from rpw_fixture.execution.changes import ChangeSet, FolderWatcher
 from rpw_fixture.execution.removal import make_accessible, opened, remove, remove_at
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.files import CHUNK_BYTES
@@ -42,7 +43,7 @@ class Parents(dict[str, "Parents"]):
         return root
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Placed:
     """What was put into one folder on disk.
 
@@ -51,6 +52,9 @@ class _Placed:
         stamps: inode change times of the files, nanoseconds; nobody can set those.
         digest: of the folder that this is, exactly, besides ``parents``.
         parents: folders that stand here for outputs.
+        above: the folder that holds this one as ``name``; None for the root.
+        watch: stands for this folder in a `FolderWatcher`; -1 when it is not watched.
+        inode: of the folder that is watched.
     """
 
     files: dict[str, FileEntry] = field(default_factory=dict)
@@ -59,6 +63,22 @@ class _Placed:
     stamps: dict[str, int] = field(default_factory=dict)
     digest: Digest | None = None
     parents: Parents = field(default_factory=Parents)
+    above: _Placed | None = None
+    name: str = ""
+    watch: int = -1
+    inode: int = 0
+
+    @property
+    def path(self) -> list[str] | None:
+        """The names that lead here from the root; None once this is no longer there."""
+        names: list[str] = []
+        here = self
+        while here.above is not None:
+            if here.above.folders.get(here.name) is not here:
+                return None
+            names.append(here.name)
+            here = here.above
+        return names[::-1]
 
     def forget(self, name: str) -> None:
         """Nothing of that name is here any more."""
@@ -72,11 +92,13 @@ class StagedRoot:
 
     Args:
         path: an existing empty folder, ours alone.
+        watcher: tells which folders changed, so that only these are compared; without one all are.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, watcher: FolderWatcher | None = None) -> None:
         self.path = path
         self._placed = _Placed()
+        self._watches = _Watches(watcher) if watcher is not None else None
 
     def stage(self, root: Folder, parents: Parents, store: BlobStore) -> list[str]:
         """Makes the folder hold exactly ``root`` and ``parents``.
@@ -91,8 +113,15 @@ class StagedRoot:
         """
         sweep = _Sweep(store)
         with opened(self.path) as fd:
-            sweep.clean(fd, self._placed, "")
-            _Placing(store, is_shared=False).apply(fd, self._placed, root, parents)
+            suspects = self._watches.suspects() if self._watches is not None else None
+            if suspects is None:
+                sweep.clean(fd, self._placed, "")
+            else:
+                sweep.clean_only(fd, suspects)
+            placing = _Placing(store, is_shared=False, watches=self._watches)
+            placing.apply(fd, self._placed, root, parents)
+        if self._watches is not None:
+            self._watches.settle()
         return sweep.changed
 
     def add(self, root: Folder, parents: Parents, outputs: Iterable[str], store: BlobStore) -> None:
@@ -108,7 +137,41 @@ class StagedRoot:
             for path in outputs:
                 if root.find(path) is None:
                     _remove_output(fd, self._placed, path)
-            _Placing(store, is_shared=True).apply(fd, self._placed, root, parents)
+            placing = _Placing(store, is_shared=True, watches=self._watches)
+            placing.apply(fd, self._placed, root, parents)
+
+
+class _Watches:
+    """Which of a root's folders changed since it was brought in order."""
+
+    def __init__(self, watcher: FolderWatcher) -> None:
+        self._watcher = watcher
+        self._changes = ChangeSet()
+        self._folders: dict[int, _Placed] = {}
+
+    def add(self, fd: int, placed: _Placed) -> None:
+        """Has the folder open as ``fd`` watched from now on."""
+        placed.watch = self._watcher.watch(fd, self._changes)
+        self._folders[placed.watch] = placed
+        placed.inode = os.fstat(fd).st_ino
+
+    def suspects(self) -> list[_Placed] | None:
+        """The folders that changed, those on top first; None when that is not known."""
+        self._watcher.read()
+        if self._changes.is_unknown or not self._folders:
+            self._changes.take()
+            return None
+        changed = [self._folders[watch] for watch in self._changes.take() if watch in self._folders]
+        return sorted(changed, key=lambda placed: len(placed.path or ()))
+
+    def settle(self) -> None:
+        """All is in order now: what changed until here we did ourselves."""
+        self._watcher.read()
+        self._changes.has_missed = False
+        for watch in self._changes.take():
+            placed = self._folders.get(watch)
+            if placed is not None and placed.path is None:
+                del self._folders[watch]
 
 
 class _Sweep:
@@ -122,7 +185,24 @@ class _Sweep:
         self._function = store.function
         self.changed: list[str] = []
 
-    def clean(self, fd: int, placed: _Placed, prefix: str) -> None:
+    def clean_only(self, root: int, suspects: Iterable[_Placed]) -> None:
+        """Does that for some folders below the one open as ``root``, not for the folders in them."""
+        for placed in suspects:
+            names = placed.path
+            if names is None:
+                continue  # it went when the folder above it was cleaned
+            with contextlib.ExitStack() as stack:
+                fd = root
+                for name in names:
+                    fd = stack.enter_context(opened(name, fd))
+                before = len(self.changed)
+                self.clean(fd, placed, "".join(f"{name}/" for name in names), is_deep=False)
+            if len(self.changed) > before:
+                above = placed.above
+                while above is not None:
+                    above.digest, above = None, above.above
+
+    def clean(self, fd: int, placed: _Placed, prefix: str, *, is_deep: bool = True) -> None:
         """Does that for the folder open as ``fd``; forgets what is not as it was placed."""
         make_accessible(fd, 0o755)
         before = len(self.changed)
@@ -131,7 +211,7 @@ class _Sweep:
             found = list(entries)
         for entry in found:
             with contextlib.suppress(FileNotFoundError):  # gone meanwhile: changed, if it was ours
-                if self._keep(fd, entry, placed, prefix):
+                if self._keep(fd, entry, placed, prefix, is_deep=is_deep):
                     seen.add(entry.name)
                 else:
                     remove_at(fd, entry.name)
@@ -141,7 +221,9 @@ class _Sweep:
         if len(self.changed) > before:
             placed.digest = None
 
-    def _keep(self, fd: int, entry: os.DirEntry[str], placed: _Placed, prefix: str) -> bool:
+    def _keep(
+        self, fd: int, entry: os.DirEntry[str], placed: _Placed, prefix: str, *, is_deep: bool
+    ) -> bool:
         name = entry.name
         if name in placed.files:
             return self._is_intact(fd, entry, placed)
@@ -150,6 +232,9 @@ class _Sweep:
             return entry.is_symlink() and os.readlink(name, dir_fd=fd) == target
         if name not in placed.folders or not entry.is_dir(follow_symlinks=False):
             return False
+        if not is_deep:
+            # Another folder in its place was not watched, so what it holds is not known.
+            return entry.inode() == placed.folders[name].inode
         with opened(name, fd) as child:
             self.clean(child, placed.folders[name], f"{prefix}{name}/")
         return True
@@ -188,11 +273,13 @@ class _Placing:
     Args:
         store: holds the files.
         is_shared: others work in the folder, and what is theirs stays.
+        watches: gets every folder that is not watched yet.
     """
 
-    def __init__(self, store: BlobStore, *, is_shared: bool) -> None:
+    def __init__(self, store: BlobStore, *, is_shared: bool, watches: _Watches | None) -> None:
         self._store = store
         self._is_shared = is_shared
+        self._watches = watches
 
     def apply(self, fd: int, placed: _Placed, folder: Folder | None, parents: Parents) -> None:
         """Brings the folder open as ``fd`` to ``folder``, None for an empty one, and ``parents``."""
@@ -200,6 +287,8 @@ class _Placing:
         if digest is not None and placed.digest == digest and placed.parents == parents:
             return
         placed.digest = None
+        if self._watches is not None and placed.watch < 0:
+            self._watches.add(fd, placed)
         wanted = folder if folder is not None else _NOTHING
         folders = _folders(wanted, parents)
         self._take_away(fd, placed, wanted, folders)
@@ -207,7 +296,7 @@ class _Placing:
         for name in folders:
             if name not in placed.folders:
                 self._make_folder(fd, name)
-                placed.folders[name] = _Placed()
+                placed.folders[name] = _Placed(above=placed, name=name)
             child, below = wanted.folders.get(name), parents.get(name, _NO_PARENTS)
             known = placed.folders[name]
             if child is None or known.digest != child.digest or known.parents != below:

@@ -12,7 +12,8 @@ from rpw_fixture.errors import EnvironmentLacksError
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, mode 0700
 #: Less room than this, bytes, and the RAM disk is left alone (containers give it 64 MiB).
 _ENOUGH_ROOM = 2 << 30
-_PREFIX = "rpw_fixture-"
+#: With the number of the process, so that folders whose process was killed can be told.
+_PREFIX = "rpw_fixture-{}-"
 
 
 def create() -> Path:
@@ -22,7 +23,7 @@ def create() -> Path:
         EnvironmentLacksError: when none can be made.
     """
     try:
-        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base())).resolve()
+        return Path(tempfile.mkdtemp(prefix=_PREFIX.format(os.getpid()), dir=base())).resolve()
     except OSError as error:
         raise EnvironmentLacksError(f"no folder for actions can be made: {error}") from None
 

@@ -17,13 +17,13 @@ import psutil
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.execution import executable, one_shot, process_tree, staging
-from rpw_fixture.execution.command import CommandSpec
+from rpw_fixture.execution import executable, one_shot, staging
 from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.execution.launching import Launch, Local
 from rpw_fixture.execution.processes import Process, Setup, SetupStep, Spawner, StartError
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.hermeticity import layout, survey
-from rpw_fixture.hermeticity.conversation import Conversation, Failure
+from rpw_fixture.hermeticity.conversation import Conversation, Failure, family
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import (
     Listing,
@@ -37,7 +37,7 @@ from rpw_fixture.hermeticity.trials import (
 )
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.worker_frames import Request, Response, encoding
-from rpw_fixture.workers.worker import Pipes
+from rpw_fixture.workers.plumbing import Pipes, make_pipes
 
 _SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
 _MAX_OUTPUT = 1 << 20
@@ -68,7 +68,7 @@ class _Place:
 
     @property
     def temporary(self) -> str:
-        return str(self.folder / "tmp")
+        return str(self.folder / self.variation.temporary)
 
     @property
     def trace(self) -> str:
@@ -136,7 +136,7 @@ class TrialRunner:
     def _prepare(self, variation: Variation, folder: Path) -> _Place:
         staging.remove(str(folder))
         root = folder / variation.root
-        for each in (root, folder / variation.home, folder / "tmp"):
+        for each in (root, folder / variation.home, folder / variation.temporary):
             each.mkdir(parents=True)
         return _Place(folder=folder, variation=variation, staged=staging.StagedRoot(str(root)))
 
@@ -170,7 +170,7 @@ class TrialRunner:
 
     @contextlib.contextmanager
     def _started(self, place: _Place) -> Iterator[Conversation]:
-        ours, theirs = _make_pipes()
+        ours, theirs = make_pipes()
         try:
             process = self._spawn(place, theirs)
         except BaseException:
@@ -227,8 +227,7 @@ class TrialRunner:
             _plant(os.path.join(place.root, path), content)
         before = survey.look(place.root)
         request_id = number if self._worker.multiplex else 0
-        talk.stderr.drain()
-        talk.stderr.mark()
+        mark = talk.stderr.position
         began = time.monotonic()
         talk.send(
             self._work_request(found, step.listing, request_id), is_extended=step.is_extended
@@ -237,7 +236,6 @@ class TrialRunner:
             talk.cancel(request_id)
         answer = talk.receive(began + self._worker.timeout)
         seconds = time.monotonic() - began
-        talk.stderr.drain()
         seen = self._look(place, before, found)
         late = ""
         if step.is_cancelled and isinstance(answer, Response) and answer.was_cancelled:
@@ -250,7 +248,7 @@ class TrialRunner:
             changed_inputs=seen.changed_inputs,
             strays=seen.strays,
             children=_children(talk.process.pid),
-            stderr=talk.stderr.since_mark.decode(errors="replace"),
+            stderr=talk.stderr.since(mark).decode(errors="replace"),
             late=late,
             seconds=seconds,
         )
@@ -339,21 +337,15 @@ class TrialRunner:
     def _run_once(self, step: Step, place: _Place) -> Outcome:
         found = self._stage(step.action, place)
         before = survey.look(place.root)
-        command = CommandSpec(
-            arguments=(*self._worker.command, f"@{step.action.flagfile}"),
-            environment=tuple(sorted(self._environment(place).items())),
-            platform=(),
+        command = Launch(
+            argv=(*self._worker.command, f"@{step.action.flagfile}"),
+            environment=self._environment(place),
+            root=place.root,
             working_directory=self._worker.working_directory,
-            output_paths=found.outputs,
-            output_files=(),
-            output_directories=(),
-            output_node_properties=(),
-            directory_format=0,
         )
         result = one_shot.run(
             command,
-            place.root,
-            spawner=self._spawner,
+            launcher=Local(self._spawner),
             deadline=time.monotonic() + self._worker.timeout,
             token=CancelToken(),
             max_output_bytes=_MAX_OUTPUT,
@@ -417,43 +409,21 @@ def _plant(path: str, content: bytes) -> None:
 def _children(pid: int) -> tuple[str, ...]:
     """Living processes below a worker, each as its id and name."""
     told = []
-    for each in _family(pid)[1:]:
+    for each in family(pid)[1:]:
         with contextlib.suppress(psutil.Error):
             if each.status() != psutil.STATUS_ZOMBIE:
                 told.append(f"{each.pid} {each.name()}")
     return tuple(told)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """A process and those below it. A walk over /proc/PID/task costs a tenth of psutil's own."""
-    found: list[psutil.Process] = []
-    waiting = [pid]
-    while waiting:
-        each = waiting.pop()
-        with contextlib.suppress(psutil.Error):
-            found.append(psutil.Process(each))
-            waiting += process_tree.children(each)
-    return found
-
-
 def _sample(pid: int, place: _Place) -> Sample | None:
-    family = _family(pid)
+    processes = family(pid)
     try:
         return Sample(
-            memory=sum(each.memory_info().rss for each in family),
-            descriptors=sum(each.num_fds() for each in family),
-            threads=sum(each.num_threads() for each in family),
+            memory=sum(each.memory_info().rss for each in processes),
+            descriptors=sum(each.num_fds() for each in processes),
+            threads=sum(each.num_threads() for each in processes),
             files=survey.count_files(place.home) + survey.count_files(place.temporary),
         )
     except psutil.Error:
         return None
-
-
-def _make_pipes() -> tuple[Pipes, Pipes]:
-    """Pipes for the three standard streams: our ends, non-blocking, and the worker's."""
-    stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
-    ours = Pipes(stdin=stdin[1], stdout=stdout[0], stderr=stderr[0])
-    for fd in (ours.stdin, ours.stdout, ours.stderr):
-        os.set_blocking(fd, False)
-    return ours, Pipes(stdin=stdin[0], stdout=stdout[1], stderr=stderr[1])
-

@@ -53,7 +53,7 @@ class Variation:
         umask: of the process.
         steps: names of functions in `surroundings` with arguments, called between fork and exec.
         root: where the input root lies below the run's folder.
-        home: where HOME lies below the run's folder.
+        home, temporary: where HOME and TMPDIR lie below the run's folder.
         input_mtime: modification time of all inputs, seconds since the epoch; None for the usual.
         is_reversed: inputs are created in the opposite order.
         prefix: put before the command, such as a tracer.
@@ -65,6 +65,7 @@ class Variation:
     steps: tuple[tuple[str, object], ...] = ()
     root: str = "root"
     home: str = "home"
+    temporary: str = "tmp"
     input_mtime: int | None = None
     is_reversed: bool = False
     prefix: tuple[str, ...] = ()

@@ -51,7 +51,9 @@ _DETAILS_KEY = "grpc-status-details-bin"
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 # Clients accept 8 KiB of trailers by default (HTTP/2 header lists in grpc-java and grpc core), and
 # details travel in base64. A client uploads what is named and is told the rest the next time.
-_MOST_VIOLATIONS = 40
+_DETAILS_BYTES = 4500
+#: What a violation takes beside its subject.
+_VIOLATION_BYTES = 20
 _LONGEST_MESSAGE = 1024
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -178,14 +180,16 @@ class _Endpoint:
             self._events.append(InternalError(where=self._method.path, detail=detail))
             error = RequestError(Code.INTERNAL, f"internal error in {self._method.path}: {error!r}")
         if error.missing:
-            status = status_of(error, most_violations=_MOST_VIOLATIONS)
+            room = _DETAILS_BYTES // (len(error.missing[0]) + _VIOLATION_BYTES)
+            status = status_of(error, most_violations=max(1, room))
             context.set_trailing_metadata(((_DETAILS_KEY, status.SerializeToString()),))
         context.abort(_STATUS_CODES[error.code], error.message[:_LONGEST_MESSAGE])
 
 
 def _rpcs_of(service: Service) -> list[Any]:
-    members = (getattr(service, name) for name in dir(type(service)) if not name.startswith("__"))
-    return [member for member in members if hasattr(member, "__rpc__")]
+    kind = type(service)
+    names = (name for name in dir(kind) if hasattr(getattr(kind, name, None), "__rpc__"))
+    return [getattr(service, name) for name in names]
 
 
 def _encoded(response: Message | bytes) -> bytes:

@@ -89,7 +89,8 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
     except OSError as error:
         if error.errno in _NO_SPACE:
             raise resource_exhausted(
-                f"no space left to write {len(data)} bytes ({error.strerror}); free some"
+                f"no space left to write {len(data)} bytes to {_path_of(fd)} ({error.strerror}); "
+                "free some"
             ) from error
         raise
 
@@ -135,6 +136,13 @@ def copy_all(source: int, target: int, size: int) -> None:
         copied = _copy_in_kernel(source, target, size) if _CAN_COPY_RANGE else 0
         for piece in read_from(source, copied, size - copied):
             write_all(target, piece)
+
+
+def _path_of(fd: int) -> str:
+    try:
+        return str(Path(f"/proc/self/fd/{fd}").readlink())
+    except OSError:  # not Linux
+        return "the CAS"
 
 
 def _copy_in_kernel(source: int, target: int, size: int) -> int:

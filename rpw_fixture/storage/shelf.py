@@ -15,7 +15,7 @@ from rpw_fixture.errors import resource_exhausted
 from rpw_fixture.storage.files import TemporaryFiles, remove
 
 #: A sweep frees this much more than asked, so that sweeps stay rare (a part of the budget).
-_SLACK = 8
+_SLACK = 16
 
 
 class Blob:

@@ -9,19 +9,43 @@ two longer spellings pass unopened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from rpw_fixture.errors import invalid_argument
 
 # Bazel's patterns, whose dot stops at every line end that Java knows.
 _FLAGFILE = re.compile(r"(?:@|--?flagfile=)[^\n\r\x85\u2028\u2029]+")
 _LABEL = re.compile(r"@[^\n\r\x85\u2028\u2029]*//[^\n\r\x85\u2028\u2029]*")
+_NO_ESCAPE = re.compile(r"(?:@(?!@)|--?flagfile=)[^\n\r\x85\u2028\u2029]+")
+_NO_LABEL = re.compile(r"(?!.*//)(?:@(?!@)|--?flagfile=)[^\n\r\x85\u2028\u2029]+")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 #: Bounds that only a mistake or malice exceeds; Bazel itself has none.
 MAX_DEPTH = 32
 MAX_ARGUMENTS = 1_000_000
+
+
+class Split(StrEnum):
+    """Which arguments are flagfiles, as different servers see it.
+
+    Attributes:
+        BAZEL: whatever `split` says above, at any place.
+        NO_ESCAPES: as Bazel, but for ``@@X``.
+        NO_LABELS: as Bazel, but for ``@@X`` and anything with ``//`` in it.
+        SUFFIX: what begins with ``@``, ``-flagfile`` or ``--flagfile``, at the end only.
+        FROM_FIRST_AT: everything from the first argument that begins with ``@``.
+    """
+
+    BAZEL = "Bazel's"
+    NO_ESCAPES = "Bazel's, but for @@x and @"
+    NO_LABELS = "Bazel's, but for @@x and //"
+    SUFFIX = "the last ones"
+    FROM_FIRST_AT = "from the first @ on"
+
+
+_PATTERNS = {Split.BAZEL: _FLAGFILE, Split.NO_ESCAPES: _NO_ESCAPE, Split.NO_LABELS: _NO_LABEL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +56,39 @@ class SplitCommandLine:
     flagfiles: tuple[str, ...]
 
 
-def split(arguments: Sequence[str]) -> SplitCommandLine:
-    """Parts the flagfile arguments from those that start the worker, keeping both orders."""
-    flagfiles = tuple(each for each in arguments if _FLAGFILE.fullmatch(each))
-    startup = tuple(each for each in arguments if not _FLAGFILE.fullmatch(each))
+def split(arguments: Sequence[str], mode: Split = Split.BAZEL) -> SplitCommandLine:
+    """Parts the flagfile arguments from those that start the worker, keeping both orders.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT for a flagfile that is not at the end, where it must be.
+    """
+    if mode is Split.FROM_FIRST_AT:
+        return _cut(arguments, next(_places(arguments, ("@",)), len(arguments)))
+    if mode is Split.SUFFIX:
+        return _split_suffix(arguments)
+    is_flagfile = _PATTERNS[mode].fullmatch
+    flagfiles = tuple(each for each in arguments if is_flagfile(each))
+    startup = tuple(each for each in arguments if not is_flagfile(each))
     return SplitCommandLine(startup=startup, flagfiles=flagfiles)
+
+
+def _split_suffix(arguments: Sequence[str]) -> SplitCommandLine:
+    places = list(_places(arguments, ("@", "-flagfile", "--flagfile")))
+    first = places[0] if places else len(arguments)
+    if len(arguments) - first != len(places):
+        raise invalid_argument(
+            f"flagfile {arguments[first]!r} must stand at the end of the command line; "
+            f"after it comes {arguments[first + 1]!r}"
+        )
+    return _cut(arguments, first)
+
+
+def _places(arguments: Sequence[str], prefixes: tuple[str, ...]) -> Iterator[int]:
+    return (index for index, each in enumerate(arguments) if each.startswith(prefixes))
+
+
+def _cut(arguments: Sequence[str], at: int) -> SplitCommandLine:
+    return SplitCommandLine(startup=tuple(arguments[:at]), flagfiles=tuple(arguments[at:]))
 
 
 def expand(arguments: Sequence[str], read: Callable[[str], bytes]) -> list[str]:

@@ -31,7 +31,7 @@ _SHOWN = 200
 _FEWEST_PRINTED = 4
 #: What nobody prints: control characters, but for line ends, tabs and what colours a terminal; and
 #: bytes that are no UTF-8.
-_UNPRINTED = re.compile(r"[\x00-\x06\x0e-\x1a\x1c-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTED = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\ud800-\udfff]")
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 _SPEAKS_JSON = "a worker that speaks JSON needs persistentWorkerProtocol=json"
 #: Objects become lists of pairs, so that a field that stands twice is seen.
@@ -45,6 +45,7 @@ _JSON_FIELDS = {
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
 _BLANK = re.compile(rb"[ \t\r\n]*+")
 _FIRST_KEY = re.compile(rb'\{[ \t\r\n]*+(?:(["}])|\Z)')
+_JSON_KEY = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"([A-Za-z]*)')
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _OUTSIDE_STRINGS = re.compile(rb'[^"{}]*')
 _DEPTH_CHANGES = {b'"': 0, b"{": 1, b"}": -1}
@@ -172,21 +173,26 @@ class ProtoEncoding:
 
 
 class JsonEncoding:
-    """One JSON object a line, camelCase, fields at their default left out (as Bazel writes it)."""
+    """One JSON object a line, camelCase.
+
+    Args:
+        always: fields that are written at their default too; Bazel leaves them out (bazel#14293).
+    """
 
     name = "json"
 
+    def __init__(self, always: frozenset[str] = frozenset()) -> None:
+        self._always = always
+
     def encode(self, request: Request) -> bytes:
         """See `Encoding.encode`."""
-        rest: dict[str, object] = {}
-        if request.request_id:
-            rest["requestId"] = request.request_id
-        if request.cancel:
-            rest["cancel"] = True
-        if request.verbosity:
-            rest["verbosity"] = request.verbosity
-        if request.sandbox_dir:
-            rest["sandboxDir"] = request.sandbox_dir
+        fields = {
+            "requestId": request.request_id,
+            "cancel": request.cancel,
+            "verbosity": request.verbosity,
+            "sandboxDir": request.sandbox_dir,
+        }
+        rest = {name: value for name, value in fields.items() if value or name in self._always}
         head = b'{"arguments":' + _json(list(request.arguments)) + b',"inputs":[' + request.inputs
         tail = b"," + _json(rest)[1:] if rest else b"}"
         return head + b"]" + tail + b"\n"
@@ -354,21 +360,26 @@ class JsonDecoder:
                 return self._scanned
 
 
-def encoding(protocol: str) -> Encoding:
-    """The encoding named by ``persistentWorkerProtocol``, ``proto`` or ``json``."""
-    return JsonEncoding() if protocol == "json" else ProtoEncoding()
+def encoding(protocol: str, json_always: frozenset[str] = frozenset()) -> Encoding:
+    """The encoding named by ``persistentWorkerProtocol``, ``proto`` or ``json``.
+
+    Args:
+        protocol: its name.
+        json_always: see `JsonEncoding`.
+    """
+    return JsonEncoding(json_always) if protocol == "json" else ProtoEncoding()
 
 
 def truncated(pending: bytes) -> FrameError:
     """The error for a stream that ended, or a time that ran out, amid a response."""
-    if _is_text(pending):
+    if _is_text(pending) and not _is_json_response(pending):
         return FrameError(Rule.STDOUT_TEXT, _shown(pending))
     return FrameError(Rule.TRUNCATED, f"only {len(pending)} bytes came: {_shown(pending)}")
 
 
 def surplus(pending: bytes) -> FrameError:
     """The error for bytes on stdout that no request asked for."""
-    if _is_text(pending):
+    if _is_text(pending) and not _is_json_response(pending):
         return FrameError(Rule.STDOUT_TEXT, _shown(pending))
     return FrameError(Rule.UNEXPECTED_RESPONSE, f"bytes after the response: {_shown(pending)}")
 
@@ -421,6 +432,12 @@ def _is_text(data: bytes) -> bool:
     other = _UNPRINTED.search(text)
     printed = other.start() if other else len(text)
     return printed == len(text) > 0 or printed >= _FEWEST_PRINTED
+
+
+def _is_json_response(data: bytes) -> bool:
+    """Whether it reads like the beginning of a WorkResponse in JSON."""
+    begun = _JSON_KEY.match(data)
+    return begun is not None and any(key.startswith(begun[1].decode()) for key in _JSON_FIELDS)
 
 
 def _shown(data: bytes) -> str:

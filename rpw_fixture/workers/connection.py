@@ -7,6 +7,7 @@ the table has no way for. Times, pipes and processes are somebody else's.
 
 from __future__ import annotations
 
+import dataclasses
 from enum import Enum, auto
 
 from rpw_fixture.wire.worker_frames import (
@@ -52,15 +53,30 @@ TRANSITIONS: dict[tuple[RequestState, Signal], RequestState] = {
 class Connection:
     """One worker's conversation.
 
+    Not safe for use by several threads at a time.
+
     Args:
         encoding: proto or JSON.
         max_frame_bytes: the largest response accepted.
+        checks_request_id: a response must carry the id of an open request; else, with a single one
+            open, any id will do, as for servers that never look.
+        checks_was_cancelled: only a request that was sent a cancel may be answered so.
     """
 
-    def __init__(self, encoding: Encoding, max_frame_bytes: int) -> None:
+    def __init__(
+        self,
+        encoding: Encoding,
+        max_frame_bytes: int,
+        *,
+        checks_request_id: bool = True,
+        checks_was_cancelled: bool = True,
+    ) -> None:
         self._encoding = encoding
         self._decoder = encoding.decoder(max_frame_bytes)
+        self._checks_request_id = checks_request_id
+        self._checks_was_cancelled = checks_was_cancelled
         self._open: dict[int, RequestState] = {}
+        self._newest = -1
 
     @property
     def open_requests(self) -> int:
@@ -74,6 +90,7 @@ class Connection:
             ValueError: when a request of that id is open already.
         """
         self._open[request.request_id] = self._next(request.request_id, Signal.SEND)
+        self._newest = request.request_id
         return self._encoding.encode(request)
 
     def cancel(self, request_id: int) -> bytes:
@@ -85,14 +102,12 @@ class Connection:
         return self._encoding.encode(Request(request_id=request_id, cancel=True))
 
     def receive(self, data: bytes) -> list[Response]:
-        """The responses that ``data`` completes, each to a request that was open.
+        """The responses that ``data`` completes, each with the id of a request that was open.
 
         Raises:
             FrameError: when the worker broke the protocol; nothing it says later can be trusted.
         """
-        responses = self._decoder.feed(data)
-        for response in responses:
-            self._close(response)
+        responses = [self._closed(response) for response in self._decoder.feed(data)]
         if not self._open and self._decoder.pending:
             raise surplus(self._decoder.pending)
         return responses
@@ -114,24 +129,32 @@ class Connection:
             f"no complete response within the action's timeout; {truncated(self._decoder.pending)}"
         )
 
-    def _close(self, response: Response) -> None:
-        signal = Signal.RESPONSE_CANCELLED if response.was_cancelled else Signal.RESPONSE
+    def _closed(self, response: Response) -> Response:
+        if not self._checks_request_id and len(self._open) == 1:
+            response = dataclasses.replace(response, request_id=next(iter(self._open)))
         state = self._state(response.request_id)
         if state is RequestState.UNKNOWN:
             raise self._stray(response)
-        if (state, signal) not in TRANSITIONS:
+        signal = Signal.RESPONSE_CANCELLED if response.was_cancelled else Signal.RESPONSE
+        if (state, signal) not in TRANSITIONS and self._checks_was_cancelled:
             raise FrameError(
                 Rule.UNEXPECTED_CANCEL,
                 f"the response to request {response.request_id} says was_cancelled, "
                 "but nobody cancelled it",
             )
         del self._open[response.request_id]
+        return response
 
     def _stray(self, response: Response) -> FrameError:
         if not self._open:
             return FrameError(
                 Rule.UNEXPECTED_RESPONSE,
                 f"a response with request_id {response.request_id} came, but no request is open",
+            )
+        if 0 < response.request_id <= self._newest:  # ids of multiplex requests only ever grow
+            return FrameError(
+                Rule.UNEXPECTED_RESPONSE,
+                f"a second response to request {response.request_id} came",
             )
         waiting = ", ".join(map(str, sorted(self._open)))
         return FrameError(

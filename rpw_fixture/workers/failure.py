@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rpw_fixture.errors import Code, RequestError
 
 #: How much of a worker's stderr goes into an error's message, in characters.
@@ -28,6 +30,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         stderr_tail: the end of what the worker wrote to stderr.
         exit_status: of the process, None when it was still alive.
         is_violation: it broke the protocol (a crash or a timeout is none).
+        was_unread: it had ended before it read any of the request, which can be sent to another.
         code: the status the client sees.
     """
 
@@ -40,6 +43,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         stderr_tail: str = "",
         exit_status: int | None = None,
         is_violation: bool = False,
+        was_unread: bool = False,
         code: Code = Code.FAILED_PRECONDITION,
     ) -> None:
         lines = [f"persistent worker {worker}: {rule}" + (f": {detail}" if detail else "")]
@@ -56,3 +60,29 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         self.stderr_tail = stderr_tail
         self.exit_status = exit_status
         self.is_violation = is_violation
+        self.was_unread = was_unread
+
+    def for_another(self, *, was_unread: bool) -> WorkerFailure:
+        """The same failure as seen by a request that shares the worker and is not its cause."""
+        return WorkerFailure(
+            worker=self.worker,
+            rule=self.rule,
+            detail=self.detail,
+            stderr_tail=self.stderr_tail,
+            exit_status=self.exit_status,
+            is_violation=self.is_violation,
+            was_unread=was_unread,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What makes an idle worker unusable.
+
+    Attributes:
+        reason: why it must go, as `worker_retired` says it.
+        violation: rule and detail of what it said unasked, if that is it.
+    """
+
+    reason: str
+    violation: tuple[str, str] | None = None

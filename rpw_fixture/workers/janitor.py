@@ -106,6 +106,8 @@ class Janitor:
             if now >= next_look and not self._is_stopping:
                 self._look_around()
                 next_look = now + self._interval
+            if self._is_stopping and not self._leaving:
+                continue
             self._sleep(min([next_look, *(each.due for each in self._leaving)]))
 
     def _advance(self, leaving: _Leaving, now: float) -> bool:

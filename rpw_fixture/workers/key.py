@@ -7,7 +7,7 @@ a value with named components, so that two keys can be compared and the differen
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -15,6 +15,22 @@ from typing import NamedTuple
 from rpw_fixture.events import FileRecord, KeyComponents
 
 _SHOWN_HASH = 8
+#: What two actions must have in common to share a worker, unless a personality says otherwise.
+REFERENCE_PARTS = frozenset(
+    {
+        "persistentWorkerKey",
+        "tool input",
+        "startup argument",
+        "environment",
+        "protocol",
+        "working directory",
+        "instance name",
+        "digest function",
+        "cache-silo-key",
+        "container",
+        "ability",
+    }
+)
 
 
 class ToolInput(NamedTuple):
@@ -72,6 +88,9 @@ class WorkerKey:
         environment: variables by name.
         working_directory: relative to the input root.
         tool_inputs: the server's own account of them.
+        platform: all platform properties.
+        mnemonic: as the client's RequestMetadata says.
+        parts: names of the components that count; the others are known, but may differ.
     """
 
     client_key: str
@@ -85,6 +104,9 @@ class WorkerKey:
     environment: tuple[tuple[str, str], ...] = ()
     working_directory: str = ""
     tool_inputs: ToolInputs = field(default_factory=lambda: ToolInputs(()))
+    platform: tuple[tuple[str, str], ...] = ()
+    mnemonic: str = ""
+    parts: frozenset[str] = REFERENCE_PARTS
 
     @property
     def is_multiplex(self) -> bool:
@@ -93,7 +115,11 @@ class WorkerKey:
 
     @cached_property
     def components(self) -> KeyComponents:
-        """Every component with its name, most telling first."""
+        """Every component that counts with its name, most telling first."""
+        return tuple((name, value) for name, value in self._all if name in self.parts)
+
+    @property
+    def _all(self) -> KeyComponents:
         return (
             ("persistentWorkerKey", self.client_key),
             ("tool input", self.tool_inputs),
@@ -106,6 +132,9 @@ class WorkerKey:
             ("cache-silo-key", self.cache_silo_key),
             ("container", self.container),
             ("ability", self.abilities),
+            ("platform", self.platform),
+            ("mnemonic", self.mnemonic),
+            ("tool path", tuple(each.path for each in self.tool_inputs.files)),
         )
 
     @cached_property
@@ -123,21 +152,28 @@ class WorkerKey:
 def differences(old: KeyComponents, new: KeyComponents) -> list[str]:
     """How two keys differ, each difference in words, nothing for equal keys."""
     told: list[str] = []
-    for (name, before), (_, after) in zip(old, new, strict=True):
-        if before != after:
-            told += _component_differences(name, before, after) or [f"{name}: another order"]
+    for name, before, after in _pairwise(old, new):
+        told += _component_differences(name, before, after) or [f"{name}: another order"]
     return told
 
 
 def distance(old: KeyComponents, new: KeyComponents) -> int:
     """In how many components two keys differ."""
-    return sum(before != after for (_, before), (_, after) in zip(old, new, strict=True))
+    return sum(1 for _ in _pairwise(old, new))
+
+
+def _pairwise(old: KeyComponents, new: KeyComponents) -> Iterator[tuple[str, object, object]]:
+    """The components that differ; one that counts in one of the keys only differs too."""
+    before, after = dict(old), dict(new)
+    for name in {**before, **after}:
+        if name not in before or name not in after or before[name] != after[name]:
+            yield name, before.get(name, ()), after.get(name, ())
 
 
 def _component_differences(name: str, before: object, after: object) -> list[str]:
     if isinstance(before, ToolInputs) and isinstance(after, ToolInputs):
         return _tool_differences(before, after)
-    if name in {"environment", "container"}:
+    if name in {"environment", "container", "platform"}:
         return _mapping_differences(name, dict(_pairs(before)), dict(_pairs(after)))
     if isinstance(before, tuple) and isinstance(after, tuple):
         return _sequence_differences(name, before, after)

@@ -41,6 +41,7 @@ class Retirement(StrEnum):
     CANCELLED = "cancelled"
     PROTOCOL_VIOLATION = "protocol violation"
     START_FAILED = "start failed"
+    START_TIMEOUT = "start timeout"
     SHUTDOWN = "server stopped"
     RESET = "server reset"
 

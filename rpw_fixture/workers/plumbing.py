@@ -5,15 +5,22 @@ Nothing here knows what is said over the pipes.
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
+import math
 import os
 import select
+import sys
+import termios
+import time
 from dataclasses import dataclass
 
 from rpw_fixture.errors import Code
 from rpw_fixture.execution.processes import Exit, Process
 from rpw_fixture.wire.worker_frames import FrameError
 from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.stderr import StderrTail
 
 _READ = 1 << 18
@@ -54,11 +61,22 @@ class Plumbing:
         number: of the worker, for errors.
         process: just started.
         pipes: our ends, non-blocking.
+        start_timeout: seconds after which it must have begun to read its stdin, 0 for no limit. The
+            protocol has no word for "ready"; reading the first request is what shows it.
+
+    Attributes:
+        written: how many bytes stdin took so far.
     """
 
-    def __init__(self, number: int, process: Process, pipes: Pipes) -> None:
+    def __init__(
+        self, number: int, process: Process, pipes: Pipes, start_timeout: float = 0.0
+    ) -> None:
         self.process = process
         self.stderr = StderrTail(pipes.stderr)
+        self.written = 0
+        self._start_timeout = start_timeout
+        self._started = time.monotonic()
+        self._has_begun = not start_timeout
         self._number = number
         self._pipes = pipes
         self._is_stdin_open = True
@@ -101,12 +119,29 @@ class Plumbing:
         """
         while unsent:
             try:
-                unsent = unsent[os.write(self._pipes.stdin, unsent) :]
+                count = os.write(self._pipes.stdin, unsent)
             except BlockingIOError:
                 break
             except OSError:
                 return unsent[:0]
+            self.written += count
+            unsent = unsent[count:]
         return unsent
+
+    @property
+    def consumed(self) -> int:
+        """How many bytes the worker has read of its stdin; where that is not known, all of them."""
+        if sys.platform != "linux" or not self._is_stdin_open:
+            return self.written
+        unread = array.array("i", [0])
+        fcntl.ioctl(self._pipes.stdin, termios.FIONREAD, unread)
+        return self.written - unread[0]
+
+    @property
+    def start_deadline(self) -> float:
+        """When it must have begun to read, on the monotonic clock; infinity once it has."""
+        self._has_begun = self._has_begun or sys.platform != "linux" or self.consumed > 0
+        return math.inf if self._has_begun else self._started + self._start_timeout
 
     def read(self) -> bytes | None:
         """What is on stdout; None for nothing yet, no bytes at its end."""
@@ -156,16 +191,33 @@ class Plumbing:
         os.close(self._pipes.stdout)
         os.close(self._pipes.stderr)
 
-    def crashed(self, how: str) -> WorkerFailure:
-        """The failure of a worker that is no longer there; waits for its end."""
+    def crashed(self, how: str, sent_from: int) -> WorkerFailure:
+        """The failure of a worker that is no longer there; waits for its end.
+
+        Args:
+            how: in words.
+            sent_from: what `written` was when the request was about to be sent.
+        """
         ended = self.wait_for_exit()
         described = ended.description if ended is not None else "it can't be killed"
-        return self._failure("crash", f"it {how} before its response was complete ({described})")
+        return self._failure(
+            Retirement.CRASH,
+            f"it {how} before its response was complete ({described})",
+            was_unread=sys.platform == "linux" and self.consumed <= sent_from,
+        )
+
+    def not_started(self) -> WorkerFailure:
+        """The failure of a worker that does not begin to read its first request; kills it."""
+        self.kill()
+        return self._failure(
+            Retirement.START_TIMEOUT,
+            f"it did not begin to read its first request within {self._start_timeout:g} s",
+        )
 
     def timed_out(self, detail: str) -> WorkerFailure:
         """The failure of a worker that took too long; kills it."""
         self.kill()
-        return self._failure("timeout", detail, code=Code.DEADLINE_EXCEEDED)
+        return self._failure(Retirement.TIMEOUT, detail, code=Code.DEADLINE_EXCEEDED)
 
     def violated(self, error: FrameError) -> WorkerFailure:
         """The failure of a worker that broke the protocol; kills it."""
@@ -180,6 +232,7 @@ class Plumbing:
         detail: str,
         *,
         is_violation: bool = False,
+        was_unread: bool = False,
         code: Code = Code.FAILED_PRECONDITION,
     ) -> WorkerFailure:
         return WorkerFailure(
@@ -189,5 +242,6 @@ class Plumbing:
             stderr_tail=self.stderr.text,
             exit_status=self.exit_status,
             is_violation=is_violation,
+            was_unread=was_unread,
             code=code,
         )

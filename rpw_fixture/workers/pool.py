@@ -24,9 +24,12 @@ from rpw_fixture.events import (
     WorkerRetired,
     WorkerStarted,
 )
+from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.janitor import Janitor
 from rpw_fixture.workers.key import WorkerKey, differences, distance
 from rpw_fixture.workers.lifecycle import Retirement, State
+from rpw_fixture.workers.memory import resident_bytes
+from rpw_fixture.workers.personalities.rules import WhenFull
 from rpw_fixture.workers.worker import Worker
 
 #: Starts a worker process of a number for a key; raises WorkerFailure.
@@ -56,6 +59,18 @@ class Client:
     token: CancelToken
 
 
+class PoolFullError(RequestError):
+    """No worker is free, none may be started, and the action is not to wait.
+
+    Attributes:
+        is_one_shot: it is to run without a worker.
+    """
+
+    def __init__(self, message: str, *, is_one_shot: bool) -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, message)
+        self.is_one_shot = is_one_shot
+
+
 class WorkerPool:
     """Keeps workers and their limits.
 
@@ -63,10 +78,22 @@ class WorkerPool:
         config: the limits.
         log: what happens to workers is told here.
         clean_up: called with each worker that is gone, to remove its folder.
+        when_full: what to do when the limits are reached.
+        most_requests: after how many a worker ends, 0 for never.
     """
 
-    def __init__(self, config: Config, log: EventLog, clean_up: Callable[[Worker], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        log: EventLog,
+        clean_up: Callable[[Worker], None],
+        *,
+        when_full: WhenFull = WhenFull.WAIT,
+        most_requests: int = 0,
+    ) -> None:
         self._config = config
+        self._when_full = when_full
+        self._most_requests = most_requests
         self._log = log
         self._clean_up = clean_up
         self._lock = threading.Lock()
@@ -85,12 +112,13 @@ class WorkerPool:
             return list(self._alive.values())
 
     def acquire(self, key: WorkerKey, start: Start, client: Client) -> tuple[Worker, bool]:
-        """A worker for ``key``, and whether it served before.
+        """A worker for ``key``, and whether it was there before.
 
         It is an idle one, else a new one, else whichever comes free first after those who waited
         longer were served.
 
         Raises:
+            PoolFullError: when none is free and actions do not wait.
             RequestError: DEADLINE_EXCEEDED when none came free in time; CANCELLED.
             WorkerFailure: the process could not be started.
         """
@@ -101,6 +129,7 @@ class WorkerPool:
             waiter = _Waiter(key)
             self._waiters.append(waiter)
             self._serve()
+            self._refuse_to_wait(waiter)
         self._wait(waiter, client)
         if waiter.worker is not None:
             return waiter.worker, True
@@ -108,38 +137,28 @@ class WorkerPool:
 
     def release(self, worker: Worker) -> None:
         """Takes back a worker that can be used again; it may have used up its budget."""
-        budget = self._config.worker_max_requests
         with self._lock:
             worker.leases -= 1
-            if worker.state is not State.BUSY:
-                self._bury(worker)
-                return
-            if budget and worker.requests >= budget:
-                self._take_out(worker)
-                if not worker.leases:
-                    self._retire(worker, Retirement.REQUEST_BUDGET)
-                return
-            if not worker.leases:
-                worker.move(State.IDLE)
-                worker.idle_since = time.monotonic()
-            self._take_out(worker)
-            self._free.setdefault(worker.key.digest, []).append(worker)
-            if self._waiters:
-                self._serve()
+            is_last = worker.state is State.GONE and not worker.leases
+            if worker.state is State.BUSY:
+                self._take_back(worker)
+        if is_last:
+            self._clean_up(worker)
 
     def discard(self, worker: Worker, reason: str) -> None:
         """Ends a worker that failed, and waits until nothing of it is left."""
         with self._lock:
             worker.leases -= 1
             is_first = worker.state is State.BUSY
+            is_last = worker.state is State.GONE and not worker.leases
             if is_first:
                 worker.move(State.RETIRING)
                 self._take_out(worker)
-            else:
-                self._bury(worker)
         if is_first:
             worker.kill()
             self._on_gone(worker, reason)
+        elif is_last:
+            self._clean_up(worker)
 
     def retire_idle(self, reason: str) -> None:
         """Kills all idle workers; `wait_until_empty` tells when they are gone."""
@@ -170,10 +189,55 @@ class WorkerPool:
         client.token.check()
         raise RequestError(
             Code.DEADLINE_EXCEEDED,
-            "no worker came free within the action's timeout; "
-            f"--max-workers-per-key is {self._config.max_workers_per_key}, "
-            f"--max-workers {self._config.max_workers}",
+            f"no worker came free within the action's timeout; {self._limits}",
         )
+
+    def _refuse_to_wait(self, waiter: _Waiter) -> None:
+        if waiter not in self._waiters or self._when_full is WhenFull.WAIT:
+            return
+        if self._when_full is WhenFull.GROW and not waiter.key.is_multiplex:
+            self._starting[waiter.key.digest] += 1
+            self._let_go(waiter)
+            return
+        self._waiters.remove(waiter)
+        is_one_shot = self._when_full is WhenFull.ONE_SHOT
+        raise PoolFullError(
+            f"the worker pool is full ({self._limits}){': one-shot instead' if is_one_shot else ''}",
+            is_one_shot=is_one_shot,
+        )
+
+    @property
+    def _limits(self) -> str:
+        config = self._config
+        return (
+            f"--max-workers-per-key is {config.max_workers_per_key}, "
+            f"--max-workers {config.max_workers}"
+        )
+
+    def _take_back(self, worker: Worker) -> None:
+        """What becomes of a worker that has one request less."""
+        if worker.doom is not None:
+            if not worker.leases:
+                self._retire(worker, worker.doom)
+            return
+        if not worker.leases:
+            worker.move(State.IDLE)
+            worker.idle_since = time.monotonic()
+        self._take_out(worker)
+        self._free.setdefault(worker.key.digest, []).append(worker)
+        self._trim()
+        if self._waiters:
+            self._serve()
+
+    def _trim(self) -> None:
+        """Retires idle workers above the limit, where actions do not wait for it."""
+        alive = sum(worker.state is not State.RETIRING for worker in self._alive.values())
+        if alive > self._config.max_workers and not self._waiters and (idle := self._idle()):
+            self._replace(min(idle, key=lambda worker: worker.idle_since))
+
+    def _replace(self, worker: Worker) -> None:
+        self._take_out(worker)
+        self._retire(worker, Retirement.REPLACED)
 
     def _serve(self) -> None:
         """Serves those in line as far as there are workers and room, in the order they came."""
@@ -210,9 +274,7 @@ class WorkerPool:
         wanted = {each.key.digest for each in self._waiters} if waiter.bypassed < _PATIENCE else ()
         idle = [worker for worker in self._idle() if worker.key.digest not in wanted]
         if idle:
-            oldest = min(idle, key=lambda worker: worker.idle_since)
-            self._take_out(oldest)
-            self._retire(oldest, Retirement.REPLACED)
+            self._replace(min(idle, key=lambda worker: worker.idle_since))
 
     def _take(self, key: str) -> Worker | None:
         """A worker of the key that takes one more request."""
@@ -232,7 +294,10 @@ class WorkerPool:
         if worker.state is not State.BUSY:
             worker.move(State.BUSY)
         worker.leases += 1
-        if worker.leases == worker.slots:
+        worker.granted += 1
+        if self._most_requests and worker.granted >= self._most_requests:
+            worker.doom = worker.doom or Retirement.REQUEST_BUDGET
+        if worker.leases == worker.slots or worker.doom is not None:
             self._take_out(worker)
 
     def _take_out(self, worker: Worker) -> None:
@@ -257,6 +322,7 @@ class WorkerPool:
         worker = None
         try:
             worker = start(next(self._numbers), key)
+            self._tell_start(worker)
         finally:
             with self._changed:
                 self._starting[key.digest] -= 1
@@ -267,6 +333,11 @@ class WorkerPool:
                 self._serve()
                 self._changed.notify_all()
         self._janitor.watch()
+        return worker
+
+    def _tell_start(self, worker: Worker) -> None:
+        # Before anybody can have the worker: its requests must come after its start in the log.
+        key = worker.key
         self._log.append(
             WorkerStarted(
                 worker=worker.number,
@@ -277,7 +348,6 @@ class WorkerPool:
                 key_components=key.components,
             )
         )
-        return worker
 
     def _tell_why_not_reused(self, key: WorkerKey, client: Client) -> None:
         alive = self.alive
@@ -303,12 +373,11 @@ class WorkerPool:
         worker.move(State.RETIRING)
         self._janitor.retire(worker, reason, at_once=at_once)
 
-    def _retire_faulty(self, worker: Worker, fault: str) -> None:
-        if worker.exit_status is None:
-            self._log.append(
-                ProtocolViolation(worker=worker.number, rule="unexpected response", detail=fault)
-            )
-        self._retire(worker, fault, at_once=True)
+    def _retire_faulty(self, worker: Worker, fault: Fault) -> None:
+        if fault.violation is not None:
+            rule, detail = fault.violation
+            self._log.append(ProtocolViolation(worker=worker.number, rule=rule, detail=detail))
+        self._retire(worker, fault.reason, at_once=True)
 
     def _on_gone(self, worker: Worker, reason: str) -> None:
         worker.close()
@@ -321,20 +390,19 @@ class WorkerPool:
                 requests=worker.requests,
             )
         )
-        with self._changed:
+        with self._lock:
             worker.move(State.GONE)
-            self._bury(worker)
+            is_unused = not worker.leases  # else whoever collects outputs from its folder cleans up
+        if is_unused:
+            self._clean_up(worker)
+        with self._changed:
             del self._alive[worker.number]
             self._serve()
             self._changed.notify_all()
 
-    def _bury(self, worker: Worker) -> None:
-        """Removes the folder of a worker that is gone, once nobody collects outputs from it."""
-        if worker.state is State.GONE and not worker.leases:
-            self._clean_up(worker)
-
     def _look_around(self) -> None:
-        """Retires idle workers whose time is up, or that have ended."""
+        """Retires workers whose time is up, that use too much memory, or that have ended."""
+        self._weigh()
         limit = self._config.worker_idle_timeout
         with self._lock:
             for worker in self._idle():
@@ -345,3 +413,16 @@ class WorkerPool:
                 elif limit and time.monotonic() - worker.idle_since >= limit:
                     self._take_out(worker)
                     self._retire(worker, Retirement.IDLE_TIMEOUT)
+
+    def _weigh(self) -> None:
+        """Retires workers that use too much memory; busy ones after their requests."""
+        limit = self._config.worker_max_rss
+        for worker in self.alive if limit else ():
+            if resident_bytes(worker.process.pid) <= limit:
+                continue
+            with self._lock:
+                if worker.state in {State.BUSY, State.IDLE} and worker.doom is None:
+                    worker.doom = Retirement.MEMORY_BUDGET
+                    self._take_out(worker)
+                if worker.state is State.IDLE:
+                    self._retire(worker, Retirement.MEMORY_BUDGET)

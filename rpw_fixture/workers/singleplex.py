@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.wire.worker_frames import FrameError, Request, Response, surplus
 from rpw_fixture.workers.connection import Connection
-from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.workers.failure import Fault
+from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.plumbing import Plumbing
 
 
@@ -24,69 +25,94 @@ class Singleplex:
     Args:
         plumbing: the way to it.
         connection: the protocol's state.
-        cancel_grace: seconds a worker has to answer a cancel message; None for a worker that takes
-            none, which is killed.
+        takes_cancel: it understands cancel messages; one that does not is killed.
+        cancel_grace: seconds it has to answer a cancel message.
     """
 
     def __init__(
-        self, plumbing: Plumbing, connection: Connection, cancel_grace: float | None
+        self,
+        plumbing: Plumbing,
+        connection: Connection,
+        *,
+        takes_cancel: bool,
+        cancel_grace: float,
     ) -> None:
         self._plumbing = plumbing
         self._connection = connection
+        self._takes_cancel = takes_cancel
         self._cancel_grace = cancel_grace
+        #: Held by whoever writes or asks for the state of the conversation: the thread of the
+        #: request, and the one that cancels it.
+        self._lock = threading.Lock()
+        self._unsent = memoryview(b"")
+
+    def new_request_id(self) -> int:
+        """0, which says that the worker is a singleplex one."""
+        return 0
 
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
         """Sends a request and waits for its response.
 
         Raises:
             WorkerFailure: the worker must not be used again.
-            RequestError: CANCELLED; unless the worker is dead, it can be used again.
+            RequestError: CANCELLED; the worker can be used again.
         """
-        plumbing = self._plumbing
-        data = memoryview(self._connection.send(request))
+        sent_from = self._plumbing.written
+        with self._lock:
+            self._unsent = memoryview(self._connection.send(request))
         try:
             with self._cancelled_by(token, request.request_id):
-                response = self._converse(data, deadline)
+                response = self._converse(deadline, sent_from)
         except FrameError as error:
-            raise plumbing.violated(error) from None
-        except WorkerFailure:
-            token.check()
-            raise
+            raise self._plumbing.violated(error) from None
         if response.was_cancelled:
             token.check()
         return response
 
-    def find_fault(self) -> str | None:
+    def find_fault(self) -> Fault | None:
         """What makes an idle worker unusable: it has ended, or said something unasked; else None."""
         self._plumbing.stderr.drain()
         if self._plumbing.has_ended:
-            return "ended between requests"
+            return Fault(reason=Retirement.CRASHED_IDLE)
         data = self._plumbing.read()
         if data is None:
             return None
-        return str(surplus(data)) if data else "closed its stdout between requests"
+        if not data:
+            return Fault(reason="closed its stdout between requests")
+        violation = surplus(data)
+        told = (str(violation.rule), violation.detail)
+        return Fault(reason=str(violation), violation=told)
 
     def close(self) -> None:
         """Nothing to give back."""
 
-    def _converse(self, unsent: memoryview, deadline: float) -> Response:
+    def _converse(self, deadline: float, sent_from: int) -> Response:
         plumbing = self._plumbing
         while True:
-            unsent = plumbing.write(unsent)
-            remaining = deadline - time.monotonic()
-            plumbing.wait(remaining, to_write=bool(unsent))
+            with self._lock:
+                self._unsent = plumbing.write(self._unsent)
+            until = min(deadline, plumbing.start_deadline)
+            plumbing.wait(until - time.monotonic(), to_write=bool(self._unsent))
             has_ended = plumbing.has_ended  # asked before its last words are looked for
             data = plumbing.read()
             if data:
-                responses = self._connection.receive(data)
+                with self._lock:
+                    responses = self._connection.receive(data)
                 if responses:
                     self._refuse_surplus()
                     return responses[0]
             elif data is not None or has_ended:
                 self._connection.end()
-                raise plumbing.crashed("ended" if data is None else "closed its stdout")
-            if remaining <= 0:  # however much it still says, on whatever stream
-                raise plumbing.timed_out(self._connection.describe_delay())
+                raise plumbing.crashed("ended" if data is None else "closed its stdout", sent_from)
+            self._check_time(deadline)
+
+    def _check_time(self, deadline: float) -> None:
+        """Ends the waiting when its time is up, however much the worker still says."""
+        now = time.monotonic()
+        if now >= deadline:
+            raise self._plumbing.timed_out(self._connection.describe_delay())
+        if now >= self._plumbing.start_deadline:
+            raise self._plumbing.not_started()
 
     def _refuse_surplus(self) -> None:
         """Looks once more at stdout: what a single write brought in two pieces is there by now."""
@@ -98,20 +124,32 @@ class Singleplex:
     def _cancelled_by(self, token: CancelToken, request_id: int) -> Iterator[None]:
         """Within the block, a cancelled token asks the worker to give up, and kills it if it won't."""
         timer: threading.Timer | None = None
+        is_over = False
 
         def cancel() -> None:
             nonlocal timer
-            message = self._connection.cancel(request_id) if self._cancel_grace else b""
-            if not message or self._plumbing.write(memoryview(message)):
-                self._plumbing.process.kill_tree()
-                return
-            timer = threading.Timer(self._cancel_grace or 0, self._plumbing.process.kill_tree)
-            timer.start()
+            with self._lock:
+                if is_over:  # the token calls back without its lock: this one comes too late
+                    return
+                if not self._ask_to_give_up(request_id):
+                    self._plumbing.process.kill_tree()
+                    return
+                timer = threading.Timer(self._cancel_grace, self._plumbing.process.kill_tree)
+                timer.start()
 
         try:
             with token.calling(cancel):
                 yield
         finally:
+            with self._lock:
+                is_over = True
             if timer is not None:
                 timer.cancel()
                 timer.join()
+
+    def _ask_to_give_up(self, request_id: int) -> bool:
+        """Sends a cancel message; False when only killing helps."""
+        if not self._takes_cancel or self._unsent:  # it can't go in the middle of the request
+            return False
+        message = self._connection.cancel(request_id)
+        return not self._plumbing.write(memoryview(message))

@@ -8,8 +8,9 @@ from typing import Protocol
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.execution.processes import Process
 from rpw_fixture.wire.worker_frames import Request, Response
+from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.key import WorkerKey
-from rpw_fixture.workers.lifecycle import State, moved
+from rpw_fixture.workers.lifecycle import Retirement, State, moved
 from rpw_fixture.workers.plumbing import Plumbing
 from rpw_fixture.workers.stderr import StderrTail
 
@@ -17,10 +18,13 @@ from rpw_fixture.workers.stderr import StderrTail
 class Conversation(Protocol):
     """How requests get to a worker and responses back: `Singleplex` or `Multiplex`."""
 
+    def new_request_id(self) -> int:
+        """The id of the next request."""
+
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
         """Sends a request and waits for its response."""
 
-    def find_fault(self) -> str | None:
+    def find_fault(self) -> Fault | None:
         """What makes an idle worker unusable; None when nothing does."""
 
     def close(self) -> None:
@@ -41,6 +45,8 @@ class Worker:
     Attributes:
         requests: how many it was sent.
         leases: how many are being served by it now.
+        granted: how many it was given to serve, those never sent included.
+        doom: why it ends as soon as nobody needs it any more, None when it does not.
         idle_since: when the last of them ended, on the monotonic clock.
     """
 
@@ -60,6 +66,8 @@ class Worker:
         self.folder = folder
         self.requests = 0
         self.leases = 0
+        self.granted = 0
+        self.doom: Retirement | None = None
         self.idle_since = 0.0
         self._plumbing = plumbing
         self._conversation = conversation
@@ -94,11 +102,15 @@ class Worker:
         """
         self._state = moved(self._state, to)
 
+    def new_request_id(self) -> int:
+        """The id of the next request."""
+        return self._conversation.new_request_id()
+
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
         """Sends a request and waits for its response.
 
         Args:
-            request: what to send; its id may be replaced.
+            request: what to send, with an id from `new_request_id`.
             deadline: on the monotonic clock.
             token: when cancelled, the request is taken back, if need be by killing the worker.
 
@@ -110,7 +122,7 @@ class Worker:
             self.requests += 1
         return self._conversation.call(request, deadline, token)
 
-    def find_fault(self) -> str | None:
+    def find_fault(self) -> Fault | None:
         """What makes an idle worker unusable: it has ended, or said something unasked; else None."""
         return self._conversation.find_fault()
 

@@ -12,11 +12,27 @@ import pytest
 from rpw_fixture.config import Config
 
 from .client import Client
+from .executing import Executor, Gate, executing
 from .serving import Served, serving
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "point(number): the conformance point a test is about")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Puts the numbers of its points into each test's id."""
+    numbers = [mark.args[0] for mark in metafunc.definition.iter_markers("point")]
+    if numbers:
+        metafunc.fixturenames.append("points")
+        told = "+".join(f"p{number}" for number in sorted(numbers))
+        metafunc.parametrize("points", [numbers], ids=[told], indirect=True)
+
+
+@pytest.fixture
+def points(request: pytest.FixtureRequest) -> list[int]:
+    """The points a test is about."""
+    return request.param
 
 
 @pytest.fixture
@@ -40,3 +56,35 @@ def served(serve: Callable[..., Served]) -> Served:
 def client(served: Served) -> Client:
     """A client of a server as it comes."""
     return served.client
+
+
+@pytest.fixture(params=["2.0", "newest"])
+def api(request: pytest.FixtureRequest) -> str:
+    """The API version in whose manner the client speaks."""
+    return request.param
+
+
+@pytest.fixture
+def make_executor(api: str) -> Iterator[Callable[..., Executor]]:
+    """Starts a whole server, with some settings changed, and a client that executes on it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**settings: Any) -> Executor:
+            if api != "newest":
+                settings["high_api_version"] = api
+            return stack.enter_context(executing(**settings))
+
+        yield start
+
+
+@pytest.fixture
+def executor(make_executor: Callable[..., Executor]) -> Executor:
+    """A client that executes on a server as it comes."""
+    return make_executor()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """A place where an action waits for the test."""
+    with contextlib.closing(Gate(tmp_path)) as gate:
+        yield gate

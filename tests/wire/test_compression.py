@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.errors import RequestError
 from rpw_fixture.wire.compression import (
     COMPRESSORS,
     PIECE_BYTES,
@@ -86,13 +87,10 @@ def test_another_size_than_expected_is_refused(name, size):
 @settings(max_examples=200)
 @given(data=st.binary(max_size=300), pieces=st.lists(st.integers(0, 50)))
 def test_any_bytes_are_content_or_refused(name, data, pieces):
-    try:
+    # Any other exception would be a bug.
+    with contextlib.suppress(RequestError):
         content = decoded(name, sliced(data, pieces))
-    except RequestError as error:
-        assert error.code is Code.INVALID_ARGUMENT
-    else:
-        if name == "deflate" and data:
-            assert content == zlib.decompress(data, wbits=-15)
+        assert name != "deflate" or not data or content == zlib.decompress(data, wbits=-15)
 
 
 @pytest.mark.parametrize("name", NAMES)

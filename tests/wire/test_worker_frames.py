@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpw_fixture.wire.protos import worker
@@ -22,6 +23,7 @@ from rpw_fixture.wire.worker_frames import (
 )
 
 LIMIT = 1 << 20
+relaxed = settings(deadline=None)  # machines stall
 INT32 = st.integers(-(2**31), 2**31 - 1)
 TEXT = st.text(max_size=40)
 RESPONSES = st.builds(
@@ -72,7 +74,7 @@ def decoder(protocol: str, limit: int = LIMIT) -> Decoder:
 
 def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         yield data[start:end]
 
 
@@ -96,6 +98,7 @@ def refused(protocol: str, data: bytes, limit: int = LIMIT) -> FrameError:
 # --- any chunking ---
 
 
+@relaxed
 @given(st.lists(RESPONSES, max_size=5), st.lists(st.integers(0, 10_000), max_size=8))
 def test_proto_responses_are_the_same_in_pieces_of_any_size(
     responses: list[Response], cuts: list[int]
@@ -105,6 +108,7 @@ def test_proto_responses_are_the_same_in_pieces_of_any_size(
     assert fed("proto", pieces(data, cuts)) == (responses, None)
 
 
+@relaxed
 @given(
     st.lists(st.tuples(RESPONSES, UNKNOWN, BLANKS, st.booleans()), max_size=5),
     st.lists(st.integers(0, 10_000), max_size=8),
@@ -140,6 +144,7 @@ def test_json_may_be_cut_after_any_byte(text: str) -> None:
 
 
 @PROTOCOLS
+@relaxed
 @given(data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 100), max_size=5))
 def test_any_bytes_end_in_responses_or_a_frame_error_wherever_they_are_cut(
     protocol: str, data: bytes, cuts: list[int]
@@ -152,13 +157,24 @@ def test_any_bytes_end_in_responses_or_a_frame_error_wherever_they_are_cut(
     assert (rule is None) == (rule_in_pieces is None)
 
 
+@relaxed
 @given(st.text(alphabet='{}[]":,\\ \n\u00e9ab1tn-.', max_size=40))
-@example('{"a":' + "[" * 100_000 + "]" * 100_000 + "}")
-@example('{"a":' * 100_000 + "1" + "}" * 100_000)
-@example('{"exitCode": ' + "9" * 10_000 + "}")
 @example('{"exitCode": 1e999, "output": "\\ud800"}')
 def test_text_like_json_raises_nothing_but_frame_errors(text: str) -> None:
     fed("json", [text.encode()])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '{"exitCode": ' + "9" * 10_000 + "}",
+    ],
+    ids=["deep lists", "deep objects", "long number"],
+)
+def test_json_beyond_what_python_parses_is_malformed(text: str) -> None:
+    assert refused("json", text.encode()).rule is Rule.MALFORMED
 
 
 # --- text never becomes a success ---
@@ -167,6 +183,7 @@ def test_text_like_json_raises_nothing_but_frame_errors(text: str) -> None:
 PRINTED = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=300)
 
 
+@relaxed
 @given(PRINTED, st.lists(st.integers(0, 1_000), max_size=5))
 @example("A " + "x" * 63, [])  # the space is the tag of was_cancelled
 @example("\n 123456789", [])
@@ -187,6 +204,7 @@ def test_text_is_never_a_response_but_text_on_stdout_to_a_proto_server(
     assert error.rule is Rule.STDOUT_TEXT
 
 
+@relaxed
 @given(PRINTED.filter(lambda text: text.strip(" ") and not text.strip(" ").startswith("{")))
 def test_text_is_text_on_stdout_to_a_json_server(text: str) -> None:
     assert refused("json", text.encode()).rule is Rule.STDOUT_TEXT
@@ -243,10 +261,9 @@ def test_a_huge_announced_length_is_refused_before_its_payload_comes() -> None:
 
 def test_an_endless_json_object_is_refused_at_the_limit() -> None:
     target = decoder("json", 1000)
-    target.feed(b'{"output": "')
+    target.feed(b'{"output": "' + b"x" * 900)
     with pytest.raises(FrameError, match="oversized"):
-        for _ in range(100):
-            target.feed(b"x" * 100)
+        target.feed(b"x" * 100)
 
 
 def test_many_small_json_responses_in_one_piece_are_not_one_large_one() -> None:
@@ -258,7 +275,7 @@ def test_many_small_json_responses_in_one_piece_are_not_one_large_one() -> None:
 # --- the shape of frames ---
 
 
-@pytest.mark.parametrize("length", range(1, 12))
+@pytest.mark.parametrize("length", range(2, 12))
 def test_half_a_proto_frame_stays_pending(length: int) -> None:
     data = as_proto(Response(exit_code=3, output="hello", request_id=1))[:length]
     target = decoder("proto")
@@ -372,6 +389,7 @@ ARGUMENTS = st.lists(TEXT, max_size=4).map(tuple)
 INPUTS = st.lists(st.tuples(TEXT, st.binary(max_size=70)), max_size=4)
 
 
+@relaxed
 @given(ARGUMENTS, st.lists(INPUTS, max_size=3), INT32, st.booleans(), INT32, TEXT)
 def test_proto_requests_read_as_protobuf_reads_them(
     arguments: tuple[str, ...],
@@ -401,12 +419,12 @@ def test_proto_requests_read_as_protobuf_reads_them(
     )
     for path, digest in (each for group in groups for each in group):
         expected.inputs.add(path=path, digest=digest)
-    size = expected.ByteSize()
+    payload = next(data[n:] for n in range(1, 6) if data[:n] == varint(len(data) - n))
 
-    assert data[: -size or None] == varint(size)
-    assert worker.WorkRequest.FromString(data[len(varint(size)) :]) == expected
+    assert worker.WorkRequest.FromString(payload) == expected
 
 
+@relaxed
 @given(ARGUMENTS, st.lists(INPUTS, max_size=3), INT32, st.booleans(), INT32, TEXT)
 def test_json_requests_are_one_line_with_base64_digests_and_without_defaults(
     arguments: tuple[str, ...],
@@ -447,10 +465,9 @@ def test_json_requests_are_one_line_with_base64_digests_and_without_defaults(
     }
 
 
+@relaxed
 @given(st.integers(0, 2**63 - 1))
-def test_a_varint_is_what_protobuf_writes(number: int) -> None:
-    written = worker.Input(digest=b"").SerializeToString()  # no field, no bytes
-    assert written == b""
+def test_a_varint_has_seven_bits_a_byte_lowest_first(number: int) -> None:
     value, shift = 0, 0
     for byte in (data := varint(number)):
         value |= (byte & 0x7F) << shift

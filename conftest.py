@@ -1,0 +1,90 @@
+"""Enables the plugin also where the package is not installed, and looks for leaks after every test."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import psutil
+import pytest
+
+if importlib.util.find_spec("rpw_fixture") is None:
+    sys.path.insert(0, str(Path(__file__).parent))
+
+pytest_plugins = ["pytester"]
+PLUGIN = "rpw_fixture.pytest_plugin"
+#: How long what a test has ended may take to be gone, seconds.
+_PATIENCE = 5.0
+_FOLDERS = {tempfile.gettempdir(), "/dev/shm"}
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    loaded = {getattr(plugin, "__name__", "") for plugin in pluginmanager.get_plugins()}
+    if PLUGIN not in loaded:
+        pluginmanager.import_plugin(PLUGIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What this process holds, each thing in words."""
+
+    things: frozenset[str]
+
+    @classmethod
+    def now(cls) -> Self:
+        return cls(things=frozenset({*_processes(), *_threads(), *_descriptors(), *_folders()}))
+
+
+@pytest.fixture(autouse=True)
+def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test must leave what it found: no more processes, threads, descriptors or folders."""
+    before = Held.now()
+    yield
+    if _leaked(before):
+        # Servers held for later tests are no leak; without them it shows what really is one.
+        importlib.import_module(PLUGIN).close_servers(request.config)
+        deadline = time.monotonic() + _PATIENCE
+        while _leaked(before) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    leaked = _leaked(before)
+    assert not leaked, "the test left behind:\n  " + "\n  ".join(leaked)
+
+
+def _leaked(before: Held) -> list[str]:
+    return sorted(Held.now().things - before.things)
+
+
+def _processes() -> Iterator[str]:
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            yield f"process {child.pid}: {' '.join(child.cmdline())}"
+
+
+def _threads() -> Iterator[str]:
+    for thread in threading.enumerate():
+        yield f"thread {thread.ident}: {thread.name}"
+
+
+def _descriptors() -> Iterator[str]:
+    """Files, pipes and sockets; gRPC keeps event descriptors of its own as long as it is loaded."""
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            target = os.readlink(f"/proc/self/fd/{name}")
+            if not target.startswith(("anon_inode:", "/proc/")):
+                yield f"descriptor of {target}"
+
+
+def _folders() -> Iterator[str]:
+    mark = f"-{os.getpid()}-"
+    for folder in _FOLDERS:
+        with suppress(OSError):
+            yield from (f"folder {folder}/{each}" for each in os.listdir(folder) if mark in each)

@@ -1,0 +1,141 @@
+"""``check``: find what a persistent worker's state does to outputs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+
+if TYPE_CHECKING:
+    from rpw_fixture.hermeticity.check import Options
+    from rpw_fixture.hermeticity.findings import Report
+
+_FINDINGS = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``check``."""
+    parser.epilog = (
+        "Exit code 0 when nothing of severity error was found, 1 when something was, 2 for a suite or\n"
+        "an option that can't be used, 3 when this machine lacks something."
+    )
+    add = parser.add_argument
+    add("suite", nargs="?", type=Path, help="a suite.toml, or a folder made by serve --record")
+    add("--select", metavar="CODE,…", help="check only these; prefixes such as RPW2 are allowed")
+    add("--ignore", metavar="CODE,…", help="leave these out")
+    add("--format", choices=("text", "json", "junit", "github"), default="text")
+    add("--output", type=Path, metavar="FILE", help="write the report there, not to stdout")
+    add("--baseline", type=Path, metavar="FILE", help="accept the findings in FILE")
+    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add("--jobs", type=_positive, metavar="N", help="runs at once (default: one per processor)")
+    add("--max-seconds", type=float, metavar="S", help="stop after S seconds")
+    add("--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)")
+    add("--target", metavar="ENDPOINT", help="drive an existing cluster instead of local processes")
+    add("--reproducers", type=Path, metavar="DIR", help="write a folder there for each finding")
+    add("--explain", metavar="CODE", help="say what a code means, and how to mend it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Checks a suite and prints the report."""
+    if options.explain is not None:
+        from rpw_fixture.hermeticity.codes import explain  # noqa: PLC0415 - only what is needed
+
+        sys.stdout.write(explain(options.explain))
+        return 0
+    if options.suite is None:
+        raise ConfigError("name a suite.toml, or a folder made by serve --record")
+    report = _check(options)
+    if options.write_baseline is not None:
+        from rpw_fixture.hermeticity import baseline  # noqa: PLC0415 - only what is needed
+
+        baseline.write(options.write_baseline, [*report.findings, *report.accepted])
+    _print(report, options)
+    return _FINDINGS if report.has_errors else 0
+
+
+def _check(options: argparse.Namespace) -> Report:
+    from rpw_fixture.hermeticity.check import check  # noqa: PLC0415 - --help needs none of it
+    from rpw_fixture.hermeticity.suite import load  # noqa: PLC0415
+
+    if options.target is not None:
+        raise EnvironmentLacksError("--target: checking a remote cluster is not possible yet")
+    suite = load(options.suite)
+    progress = _Progress() if sys.stderr.isatty() else None
+    try:
+        return check(suite, _options(options, progress))
+    finally:
+        if progress is not None:
+            progress.wipe()
+
+
+def _options(
+    given: argparse.Namespace, progress: Callable[[int, int], None] | None
+) -> Options:
+    from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
+    from rpw_fixture.hermeticity.codes import CODES, expand  # noqa: PLC0415
+
+    selected = expand(given.select) if given.select is not None else frozenset(CODES)
+    ignored = expand(given.ignore) if given.ignore is not None else frozenset()
+    return Options(
+        selected=selected - ignored,
+        jobs=given.jobs or _processors(),
+        max_seconds=given.max_seconds,
+        seed=given.seed,
+        reproducers=given.reproducers,
+        baseline=given.baseline,
+        progress=progress,
+    )
+
+
+def _print(report: Report, options: argparse.Namespace) -> None:
+    text = _render(report, options)
+    if options.output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        options.output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentLacksError(f"--output {options.output}: {error.strerror}") from None
+
+
+def _render(report: Report, options: argparse.Namespace) -> str:
+    from rpw_fixture.report import findings_formats, findings_text  # noqa: PLC0415
+
+    if options.format == "text":
+        to_terminal = options.output is None and findings_text.is_coloured(sys.stdout, os.environ)
+        return findings_text.render(report, is_coloured=to_terminal)
+    renderers = {
+        "json": findings_formats.as_json,
+        "junit": findings_formats.as_junit,
+        "github": findings_formats.as_github,
+    }
+    return renderers[options.format](report)
+
+
+class _Progress:
+    """One line on a terminal's stderr that is written over and over."""
+
+    def __call__(self, starts: int, requests: int) -> None:
+        sys.stderr.write(f"\r{starts} worker starts, {requests} requests ")
+        sys.stderr.flush()
+
+    def wipe(self) -> None:
+        """Removes the line."""
+        sys.stderr.write("\r\033[K")
+        sys.stderr.flush()
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

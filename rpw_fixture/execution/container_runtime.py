@@ -1,0 +1,159 @@
+"""A docker-compatible program as it is on this machine: asking it, and having it do things.
+
+Here lives what is said to Docker or Podman beside running an action: which kind it is, whether it has
+an image, which containers of ours there are. The command line of an action is `container_command`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError, failed_precondition
+from rpw_fixture.execution.container_command import LABEL
+from rpw_fixture.execution.processes import Spawner, StartError
+
+#: How long the program may take to answer a question, and to fetch an image, seconds.
+_PATIENCE = 30.0
+_PULL_PATIENCE = 600.0
+_SHOWN = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the program said; ``status`` 0 means that it did what it was told."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def complaint(self) -> str:
+        """What it says went wrong: its last line, after what it tried."""
+        said = self.stderr.strip() or f"exit status {self.status}"
+        return said.splitlines()[-1][:_SHOWN]
+
+
+def find_obstacle(command: str, spawner: Spawner) -> str:
+    """Why no container can be had from a runtime, "" when its engine answers."""
+    try:
+        answer = ContainerRuntime(command, (), spawner).ask("ps", "--quiet")
+    except (EnvironmentLacksError, RequestError) as error:
+        return str(error)
+    return answer.complaint if answer.status else ""
+
+
+class ContainerRuntime:
+    """Docker, Podman, or what speaks like them.
+
+    Args:
+        command: its name or path.
+        arguments: what comes before every subcommand.
+        spawner: runs it.
+
+    Raises:
+        EnvironmentLacksError: it is not on this machine.
+    """
+
+    def __init__(self, command: str, arguments: Sequence[str], spawner: Spawner) -> None:
+        program = shutil.which(command)
+        if program is None:
+            raise EnvironmentLacksError(
+                f"--container-runtime {command}: not found; install it or name another one"
+            )
+        self.program = os.path.abspath(program)
+        self._prefix = (self.program, *arguments)
+        self._spawner = spawner
+
+    def command(self, *arguments: str) -> list[str]:
+        """The whole command line for a subcommand."""
+        return [*self._prefix, *arguments]
+
+    @cached_property
+    def is_podman(self) -> bool:
+        """Whether it is Podman, whatever it is called (the ``docker`` of podman-docker is)."""
+        return "podman" in self.ask("--version").stdout.lower()
+
+    @cached_property
+    def user_options(self) -> tuple[str, ...]:
+        """Options that make files written in a container belong to this process's user.
+
+        Without rights, Podman and Docker start containers in a user namespace. Podman is told to keep
+        this user's number there; with Docker, it is root in there who is this user outside.
+        """
+        user = f"{os.geteuid()}:{os.getegid()}"
+        if os.geteuid() == 0:
+            return (f"--user={user}",)
+        if self.is_podman:
+            return ("--userns=keep-id", f"--user={user}")
+        is_rootless = "rootless" in self.ask("info", "--format={{.SecurityOptions}}").stdout
+        return ("--user=0:0",) if is_rootless else (f"--user={user}",)
+
+    def provide(self, image: str) -> None:
+        """Makes sure that an image is there, fetching it if need be.
+
+        Raises:
+            RequestError: FAILED_PRECONDITION when it can't be had.
+        """
+        if self.ask("image", "inspect", "--format={{.Id}}", image).status == 0:
+            return
+        answer = self.ask("pull", "--quiet", image, patience=_PULL_PATIENCE)
+        if answer.status:
+            raise failed_precondition(f"container-image {image} can't be had: {answer.complaint}")
+
+    def containers(self) -> dict[str, str]:
+        """Names of all containers that any server of this kind left or runs, and their server."""
+        form = f'--format={{{{.Names}}}} {{{{index .Labels "{LABEL}"}}}}'
+        if not self.is_podman:  # whose labels are a map; Docker's are text, with a function for them
+            form = f'--format={{{{.Names}}}} {{{{.Label "{LABEL}"}}}}'
+        answer = self.ask("ps", "--all", f"--filter=label={LABEL}", form)
+        lines = [line.split(" ") for line in answer.stdout.splitlines()]
+        return {line[0]: line[1] for line in lines if len(line) == 2}
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Kills and removes containers; what is gone already is no error."""
+        if names:
+            self.ask("rm", "--force", "--volumes", *names)
+
+    def ask(self, *arguments: str, patience: float = _PATIENCE) -> Answer:
+        """Runs a subcommand to its end.
+
+        Raises:
+            RequestError: UNAVAILABLE when it does not end in time, or can't be started.
+        """
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            status = self._run(arguments, patience, out.fileno(), err.fileno())
+            out.seek(0)
+            err.seek(0)
+            return Answer(
+                status=status,
+                stdout=out.read().decode(errors="replace"),
+                stderr=err.read().decode(errors="replace"),
+            )
+
+    def _run(self, arguments: Sequence[str], patience: float, out: int, err: int) -> int:
+        null = os.open(os.devnull, os.O_RDONLY)
+        try:
+            process = self._spawner.spawn(
+                executable=self.program,
+                argv=self.command(*arguments),
+                env=os.environ,
+                cwd="/",
+                stdin=null,
+                stdout=out,
+                stderr=err,
+            )
+        except StartError as error:
+            raise RequestError(Code.UNAVAILABLE, str(error)) from None
+        finally:
+            os.close(null)
+        with process:
+            ended = process.wait(patience)
+        if ended is None:
+            what = " ".join([os.path.basename(self.program), *arguments[:2]])
+            raise RequestError(Code.UNAVAILABLE, f"{what} did not end within {patience:.0f} s")
+        return ended.status

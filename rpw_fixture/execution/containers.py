@@ -1,0 +1,152 @@
+"""Running processes in containers, by a docker-compatible program whose process stands for them.
+
+The client program (``docker run``) is what the spawner starts: its standard streams are the process's,
+its end is the container's end. The container itself is no part of the client's process tree, or not
+reliably, so each has a name, and the spawner removes it by that name whenever the client ends or is to
+end, the death of this server included. What even that leaves behind (a machine that lost its power, a
+killed spawner) carries a label, and is removed when the next server starts its first container.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Mapping
+
+import psutil
+
+from rpw_fixture.config import Config
+from rpw_fixture.errors import RequestError
+from rpw_fixture.events import ContainerStarted, EventLog
+from rpw_fixture.execution.container_command import run_arguments, spec_of
+from rpw_fixture.execution.container_runtime import ContainerRuntime
+from rpw_fixture.execution.launching import Launch
+from rpw_fixture.execution.processes import Process, Spawner
+
+_serial = itertools.count(1)
+#: By how much the start time of one process may seem to move when the clock is set, seconds.
+_CLOCK_TOLERANCE = 2.5
+
+
+class Containers:
+    """A launcher that starts each process in a container of its own.
+
+    Nothing is asked of the container runtime before the first one.
+
+    Args:
+        config: names the runtime and its arguments.
+        log: told of each container.
+        spawner: runs the runtime's client.
+        limits: resource limits of each process, as `launching.Local` has them.
+
+    Raises:
+        EnvironmentLacksError: the runtime is not on this machine.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        log: EventLog,
+        spawner: Spawner,
+        limits: Mapping[str, tuple[int, int]],
+    ) -> None:
+        self._runtime = ContainerRuntime(
+            config.container_runtime, config.container_global_arguments, spawner
+        )
+        self._arguments = config.container_arguments
+        self._log = log
+        self._spawner = spawner
+        self._limits = limits
+        self._server = f"{server_identity()}-{next(_serial)}"
+        self._numbers = itertools.count(1)
+        self._cleaning = threading.Lock()
+        self._is_clean = False
+        self._asking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by image
+        self._images: set[str] = set()
+
+    def launch(self, command: Launch, *, stdin: int, stdout: int, stderr: int) -> Process:
+        """See `Launcher.launch`; an image that is not there is fetched first."""
+        spec = spec_of(dict(command.container))
+        self._remove_abandoned()
+        self._provide(spec.image)
+        name = f"rpw_fixture-{self._server}-{next(self._numbers)}"
+        arguments = run_arguments(
+            spec,
+            command,
+            name=name,
+            server=self._server,
+            user=self._runtime.user_options,
+            limits=self._limits,
+            more=self._arguments,
+        )
+        process = self._spawner.spawn(
+            executable=self._runtime.program,
+            argv=self._runtime.command(*arguments),
+            env=os.environ,
+            cwd="/",
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            teardown=self._runtime.command("rm", "--force", "--volumes", name),
+        )
+        self._log.append(
+            ContainerStarted(container=name, image=spec.image, purpose=command.purpose)
+        )
+        return process
+
+    def close(self) -> None:
+        """Removes containers of this server that are still there; normally there are none."""
+        if self._is_clean:
+            mine = [name for name, owner in self._leftovers().items() if owner == self._server]
+            self._runtime.remove(mine)
+
+    def _remove_abandoned(self) -> None:
+        with self._cleaning:
+            if not self._is_clean:
+                gone = [name for name, owner in self._leftovers().items() if is_abandoned(owner)]
+                self._runtime.remove(gone)
+                self._is_clean = True
+
+    def _provide(self, image: str) -> None:
+        with self._asking[image]:  # whoever wants another image need not wait
+            if image not in self._images:
+                self._runtime.provide(image)
+                self._images.add(image)
+
+    def _leftovers(self) -> dict[str, str]:
+        try:
+            return self._runtime.containers()
+        except RequestError:  # an engine that does not answer; whoever needs it will be told
+            return {}
+
+
+def server_identity() -> str:
+    """What names this process among all that use one container engine: machine, id, start time."""
+    own = psutil.Process()
+    return f"{_machine()}-{own.pid}-{int(own.create_time())}"
+
+
+def is_abandoned(server: str) -> bool:
+    """Whether the server of a label is known to be dead: it was on this machine, and is no more."""
+    machine, _, rest = server.partition("-")
+    parts = rest.split("-")
+    if machine != _machine() or len(parts) != 3 or not all(each.isdigit() for each in parts):
+        return False
+    try:
+        began = psutil.Process(int(parts[0])).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    return abs(began - int(parts[1])) > _CLOCK_TOLERANCE
+
+
+def _machine() -> str:
+    """Tells apart what has process ids of its own: machines, and containers that share an engine."""
+    try:
+        processes = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        processes = 0
+    name = "".join(each for each in socket.gethostname() if each.isalnum())
+    return f"{name or 'host'}.{processes}"

@@ -1,0 +1,53 @@
+"""Isolation by Landlock: the kernel refuses what a process was not given (Linux 5.13 and later).
+
+Reading or changing anything outside of `access.Access` fails with EACCES. Paths, network and process
+ids are the machine's own. Needs no rights; what does the work in the new process is `landlock_step`.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+
+from rpw_fixture.execution import access, landlock_step
+from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.processes import Process, SetupStep
+
+_WHY = {
+    errno.ENOSYS: "this kernel has no Landlock (Linux 5.13 and later do)",
+    errno.EOPNOTSUPP: "Landlock is switched off; start the kernel with lsm=landlock,…",
+    errno.EPERM: "the system call is filtered, as in some containers",
+}
+#: Processes look at themselves there; Landlock keeps them from looking into others.
+_PROC = "/proc"
+
+
+def find_obstacle() -> str:
+    """Why there is no Landlock on this machine, "" when there is."""
+    try:
+        landlock_step.version()
+    except (OSError, AttributeError) as error:  # AttributeError: a libc without syscall()
+        code = error.errno if isinstance(error, OSError) else None
+        return _WHY.get(code or 0, str(error))
+    return ""
+
+
+class Landlock:
+    """Refuses processes whatever they were not given.
+
+    Args:
+        inner: starts the process.
+        readable: paths that processes may read besides.
+    """
+
+    def __init__(self, inner: Launcher, readable: tuple[str, ...] = ()) -> None:
+        self._inner = inner
+        self._readable = readable
+
+    def launch(self, command: Launch, *, stdin: int, stdout: int, stderr: int) -> Process:
+        """See `Launcher.launch`."""
+        allowed = access.access_of(command, self._readable)
+        rules = ((*allowed.readable, _PROC), (*allowed.writable, *access.DEVICES))
+        step = SetupStep(file=landlock_step.__file__, function="restrict", argument=rules)
+        changed = replace(command, steps=(*command.steps, step))
+        return self._inner.launch(changed, stdin=stdin, stdout=stdout, stderr=stderr)

@@ -1,0 +1,96 @@
+"""Isolation by namespaces: a root of its own with nothing else in it, its own processes, no network.
+
+What a process was not given does not exist for it, and there is no network but a loopback device. Needs
+a kernel and settings that let this user have user namespaces; what does the work in the new process is
+`namespaces_step`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+from types import MappingProxyType
+
+from rpw_fixture.execution import access, namespaces_step
+from rpw_fixture.execution.launching import Launch, Launcher, Local
+from rpw_fixture.execution.processes import Process, SetupStep, Spawner, StartError
+
+#: Where a program expects to be able to write; emptied with each process.
+_IN_MEMORY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - those inside the new root
+_DEVICE_LINKS = MappingProxyType(
+    {
+        "/dev/fd": "/proc/self/fd",
+        "/dev/stdin": "/proc/self/fd/0",
+        "/dev/stdout": "/proc/self/fd/1",
+        "/dev/stderr": "/proc/self/fd/2",
+    }
+)
+_PROBE_TIMEOUT = 10.0
+
+#: What is put into a new root: kind, source and target, as `namespaces_step.enter` says.
+Entry = tuple[str, str, str]
+
+
+def find_obstacle(spawner: Spawner) -> str:
+    """Why processes can't have namespaces here, "" when they can: it is tried."""
+    with tempfile.TemporaryDirectory(prefix="rpw_fixture-probe-") as folder:
+        root = os.path.join(folder, "root")
+        os.mkdir(root)
+        probe = Launch(
+            argv=("/bin/true",), environment={}, root=root, private=os.path.join(folder, "private")
+        )
+        null = os.open(os.devnull, os.O_RDWR)
+        try:
+            launcher = Namespaces(Local(spawner))
+            with launcher.launch(probe, stdin=null, stdout=null, stderr=null) as process:
+                ended = process.wait(_PROBE_TIMEOUT)
+        except (StartError, OSError) as error:
+            return str(error)
+        finally:
+            os.close(null)
+    if ended is None or ended.status:
+        return f"a process in new namespaces ended with {ended.description if ended else 'nothing'}"
+    return ""
+
+
+class Namespaces:
+    """Starts processes in namespaces of their own: user, mounts, process ids, network, IPC, host name.
+
+    Args:
+        inner: starts the process.
+        readable: paths that processes find there besides.
+    """
+
+    def __init__(self, inner: Launcher, readable: tuple[str, ...] = ()) -> None:
+        self._inner = inner
+        self._readable = readable
+
+    def launch(self, command: Launch, *, stdin: int, stdout: int, stderr: int) -> Process:
+        """See `Launcher.launch`."""
+        base = os.path.join(command.private, "new-root")
+        os.makedirs(base, mode=0o700, exist_ok=True)
+        allowed = access.access_of(command, self._readable)
+        plan = (base, command.folder, tuple(entries(allowed)))
+        step = SetupStep(file=namespaces_step.__file__, function="enter", argument=plan)
+        changed = replace(command, steps=(*command.steps, step))
+        return self._inner.launch(changed, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
+def entries(allowed: access.Access) -> list[Entry]:
+    """What the new root holds, parents before what is in them."""
+    found: dict[str, Entry] = {"/proc": ("proc", "", "/proc")}
+    found |= {path: ("memory", "", path) for path in _IN_MEMORY}
+    found |= {path: ("link", source, path) for path, source in _DEVICE_LINKS.items()}
+    for path in allowed.readable:
+        found[path] = _as_it_is(path)
+    writable = (*allowed.writable, *filter(os.path.exists, access.DEVICES))
+    found |= {path: ("write", path, path) for path in writable}
+    return [found[path] for path in sorted(found)]
+
+
+def _as_it_is(path: str) -> Entry:
+    """``/bin`` is a link to ``usr/bin`` on most systems; settings are often links as well."""
+    if os.path.islink(path):
+        return ("link", os.readlink(path), path)
+    return ("read", path, path)

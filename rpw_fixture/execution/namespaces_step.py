@@ -1,0 +1,230 @@
+"""A file system, process table and network of its own for a new process. Runs inside the spawner.
+
+Standard library only, and run by path as a `SetupStep`, between fork and exec. Numbers are those of
+linux/sched.h, linux/mount.h and linux/prctl.h.
+
+A process can't enter a new process namespace, only its children can. So three remain of one start:
+the *outer* process, which the spawner knows, passes on how it all ends; the *init*, process 1 inside,
+reaps orphans and takes everything with it when it ends; the program has number 2. Two signal handlers
+pass SIGTERM on, from each to the next.
+"""
+
+# pathlib would double the start-up time of the spawner.
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import NoReturn
+
+_NEW_MOUNTS, _NEW_HOST_NAME, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
+_NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
+_ALL = _NEW_USER | _NEW_MOUNTS | _NEW_PIDS | _NEW_NETWORK | _NEW_IPC | _NEW_HOST_NAME
+
+_NO_SUID, _NO_DEVICES, _NO_EXEC = 2, 4, 8
+_BIND, _RECURSIVE, _UNBINDABLE, _PRIVATE = 4096, 16384, 1 << 17, 1 << 18
+_DETACH = 2  # umount2
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+_MOUNT_SETATTR = 442  # the same on every architecture
+_AT_RECURSIVE, _AT_FDCWD, _READ_ONLY = 0x8000, -100, 1
+
+_SET_NO_NEW_PRIVS, _DROP_FROM_BOUNDING_SET = 38, 24
+_GET_INTERFACE_FLAGS, _SET_INTERFACE_FLAGS, _UP = 0x8913, 0x8914, 1
+HOST_NAME = b"localhost"
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(plan: tuple[str, str, Iterable[tuple[str, str, str]]]) -> None:
+    """Moves this process into namespaces of its own; returns in the program-to-be only.
+
+    The user stays who he is, without any right over the system. The network has a loopback device.
+
+    Args:
+        plan: an empty folder to build the new root on, the working directory, and what the root holds:
+            (kind, source, target), parents first. Kinds are ``read`` and ``write`` (what is at the
+            source, read-only or not), ``memory`` (an empty folder in memory), ``link`` (to the text
+            source) and ``proc``.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    base, working_directory, entries = plan
+    user, group = os.geteuid(), os.getegid()
+    _checked(_libc.unshare(_ALL), "unshare")
+    _stay(user, group)
+    _checked(_libc.sethostname(HOST_NAME, len(HOST_NAME)), "sethostname")
+    _raise_loopback()
+    _become_second()
+    _build_root(base, entries)
+    os.chdir(working_directory)
+    _give_up_rights()
+
+
+def _stay(user: int, group: int) -> None:
+    for file, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{user} {user} 1"),
+        ("gid_map", f"{group} {group} 1"),
+    ):
+        with open(f"/proc/self/{file}", "w", encoding="ascii") as target:
+            target.write(text)
+
+
+def _raise_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sH22x", b"lo", 0)
+        found = fcntl.ioctl(any_socket, _GET_INTERFACE_FLAGS, request)
+        flags = struct.unpack_from("H", found, 16)[0]
+        request = struct.pack("16sH22x", b"lo", flags | _UP)
+        fcntl.ioctl(any_socket, _SET_INTERFACE_FLAGS, request)
+
+
+def _become_second() -> None:
+    """Forks twice; the caller goes on as process 2 of the new namespace."""
+    report, telling = os.pipe()
+    init = os.fork()
+    if init:
+        _be_outer(init, report)
+    program = os.fork()
+    if program:
+        _be_init(program, telling)
+    os.close(report)
+    os.close(telling)
+    os.setsid()
+
+
+def _be_outer(init: int, report: int) -> NoReturn:
+    """Waits for the end of the namespace, then ends as the program did."""
+    _pass_on_sigterm(lambda: os.kill(init, signal.SIGTERM))
+    _close_all_but(report)
+    os.waitpid(init, 0)
+    told = os.read(report, 4)
+    status = int.from_bytes(told, "little", signed=True) if told else -signal.SIGKILL
+    if status < 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError):  # SIGKILL can't be set, and need not be
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status & 0xFF)
+
+
+def _be_init(program: int, telling: int) -> NoReturn:
+    """Reaps whoever is orphaned until the program ends; then the kernel kills the rest."""
+    _pass_on_sigterm(lambda: os.killpg(program, signal.SIGTERM))
+    _close_all_but(telling)
+    while True:
+        pid, status = os.wait()
+        if pid == program:
+            code = os.waitstatus_to_exitcode(status)
+            os.write(telling, code.to_bytes(4, "little", signed=True))
+            os._exit(0)
+
+
+def _pass_on_sigterm(action: Callable[[], None]) -> None:
+    def pass_on(*_: object) -> None:
+        with contextlib.suppress(OSError):
+            action()
+
+    signal.signal(signal.SIGTERM, pass_on)
+
+
+def _close_all_but(descriptor: int) -> None:
+    """Lets go of the program's pipes and the spawner's descriptors, which must end without us."""
+    os.closerange(0, descriptor)
+    os.closerange(descriptor + 1, 1 << 20)
+
+
+def _build_root(base: str, entries: Iterable[tuple[str, str, str]]) -> None:
+    """Puts a new root together in memory, from parts of the old one, and drops the old one."""
+    _mount(None, "/", None, _RECURSIVE | _PRIVATE)
+    _mount("tmpfs", base, "tmpfs", _NO_SUID | _NO_DEVICES, "mode=0755")
+    _mount(None, base, None, _UNBINDABLE)  # or what holds the base would bring it along
+    for kind, source, target in entries:
+        _PLACERS[kind](source, base + target)
+    _make_read_only(base, 0)
+    os.chdir(base)
+    machine = os.uname().machine
+    if machine not in _PIVOT_ROOT:
+        raise OSError(38, f"pivot_root has no known number on {machine}")
+    _checked(_libc.syscall(_PIVOT_ROOT[machine], b".", b"."), "pivot_root")
+    _checked(_libc.umount2(b".", _DETACH), "umount2")
+
+
+def _place_readable(source: str, target: str) -> None:
+    _place_writable(source, target)
+    _make_read_only(target, _AT_RECURSIVE)
+
+
+def _place_writable(source: str, target: str) -> None:
+    if os.path.isdir(source):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_CLOEXEC, 0o644))
+    _mount(source, target, None, _BIND | _RECURSIVE)
+
+
+def _place_memory(_source: str, target: str) -> None:
+    os.makedirs(target, exist_ok=True)
+    _mount("tmpfs", target, "tmpfs", _NO_SUID | _NO_DEVICES, "mode=01777")
+
+
+def _place_link(source: str, target: str) -> None:
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    os.symlink(source, target)
+
+
+def _place_proc(_source: str, target: str) -> None:
+    os.makedirs(target, exist_ok=True)
+    _mount("proc", target, "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC)
+
+
+_PLACERS = {
+    "read": _place_readable,
+    "write": _place_writable,
+    "memory": _place_memory,
+    "link": _place_link,
+    "proc": _place_proc,
+}
+
+
+def _mount(
+    source: str | None, target: str, kind: str | None, flags: int, options: str | None = None
+) -> None:
+    parts = [
+        None if each is None else os.fsencode(each) for each in (source, target, kind, options)
+    ]
+    done = _libc.mount(parts[0], parts[1], parts[2], ctypes.c_ulong(flags), parts[3])
+    _checked(done, f"mount on {target}")
+
+
+def _make_read_only(target: str, flags: int) -> None:
+    """Not by mount(2), which would have to repeat every flag that the mount has already."""
+    attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
+    arguments = (_AT_FDCWD, os.fsencode(target), flags, attributes, len(attributes))
+    _checked(_libc.syscall(_MOUNT_SETATTR, *arguments), f"mount_setattr of {target}")
+
+
+def _give_up_rights() -> None:
+    """A root user keeps his name only: he could make writable again what is mounted read-only."""
+    capability = 0
+    while _libc.prctl(_DROP_FROM_BOUNDING_SET, capability, 0, 0, 0) == 0:
+        capability += 1  # until one that this kernel does not know
+    _checked(_libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+
+
+def _checked(value: int, what: str) -> int:
+    if value < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+    return value

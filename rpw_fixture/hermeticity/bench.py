@@ -1,0 +1,114 @@
+"""The bench on which checks work: the suite, the harness, and what is known of the actions so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rpw_fixture.hermeticity import differences
+from rpw_fixture.hermeticity.harness import Harness, cold
+from rpw_fixture.hermeticity.subject import Suite, SuiteAction
+from rpw_fixture.hermeticity.trials import Outcome, Result, Step, Trial, differing
+
+#: More actions than this, and a check picks some by the seed.
+MANY = 12
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """What a check gets.
+
+    Attributes:
+        suite: worker and actions.
+        harness: runs trials.
+        seed: decides what is picked where not all can be tried.
+        unstable: by action, aspects that differ among fresh workers, so nothing else can be told of.
+        skipped: codes that could not run, with the reason.
+        notes: codes with what else is to be said.
+        usable: actions that a fresh worker answers.
+        unmarked: inputs that are read at start-up, and so are no fault of other checks.
+    """
+
+    suite: Suite
+    harness: Harness
+    seed: int = 0
+    usable: tuple[SuiteAction, ...] = ()
+    unstable: dict[SuiteAction, frozenset[str]] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    unmarked: set[str] = field(default_factory=set)
+    _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
+
+    def skip(self, code: str, reason: str) -> None:
+        """Notes that a check could not run."""
+        self.skipped.setdefault(code, reason)
+
+    def run(self, trial: Trial) -> Result:
+        """The result of one trial; raises what `Harness.run` raises."""
+        return self.harness.run(trial)
+
+    def run_all(self, trials: Sequence[Trial]) -> list[Result]:
+        """The results of trials, run side by side."""
+        return self.harness.run_all(trials)
+
+    def cold(self, action: SuiteAction) -> Outcome:
+        """What a fresh worker makes of an action."""
+        return self.run(cold(action)).outcomes[0]
+
+    def cold_all(self, actions: Sequence[SuiteAction]) -> list[Outcome]:
+        """`cold` for many actions, side by side."""
+        return [each.outcomes[0] for each in self.run_all([cold(each) for each in actions])]
+
+    def ignored(self, action: SuiteAction) -> frozenset[str]:
+        """Aspects of an action that prove nothing."""
+        plain = next((each for each in self.unstable if each.name == action.name), action)
+        return self.unstable.get(action, self.unstable.get(plain, frozenset()))
+
+    def differing(self, one: Outcome, other: Outcome) -> list[str]:
+        """In what two outcomes of an action differ, unstable aspects left out."""
+        return differing(one, other, self.ignored(one.step.action))
+
+    def explain(
+        self, before: Outcome, after: Outcome, aspects: list[str], labels: tuple[str, str]
+    ) -> str:
+        """That difference for people."""
+        return differences.explain(before, after, aspects, self.harness.store, labels)
+
+    def some(self, count: int = MANY) -> tuple[SuiteAction, ...]:
+        """Up to so many usable actions, spread evenly over the suite."""
+        total = len(self.usable)
+        if total <= count:
+            return self.usable
+        return tuple(self.usable[(index * total) // count] for index in range(count))
+
+    @property
+    def good(self) -> tuple[SuiteAction, ...]:
+        """Usable actions that succeed."""
+        return tuple(each for each in self.usable if each.exit_code == 0)
+
+    def failing(self, action: SuiteAction) -> SuiteAction | None:
+        """A variant of an action that a fresh worker answers with a failure; None if none does."""
+        if action not in self._failing:
+            self._failing[action] = self._find_failing(action)
+        return self._failing[action]
+
+    def _find_failing(self, action: SuiteAction) -> SuiteAction | None:
+        variants = [action.changed("inputs missing", inputs={})] if action.inputs else []
+        variants.append(
+            action.changed("bad option", arguments=(*action.arguments, "--rpw-no-such-option"))
+        )
+        for each in variants:
+            outcome = self.cold(each)
+            if not outcome.failure and outcome.exit_code not in {0, None}:
+                return each
+        return None
+
+
+def names(history: Sequence[Step]) -> tuple[str, ...]:
+    """The names of the actions of some requests."""
+    return tuple(each.action.name for each in history)
+
+
+def titles(history: Sequence[Step]) -> str:
+    """Some requests in words."""
+    return ", ".join(each.action.title for each in history)

@@ -1,0 +1,261 @@
+"""From a wrong result to who is to blame: the code, the smallest set of polluters, and the proof.
+
+A suspicion is an outcome in some history that is not what a fresh worker makes of the same request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rpw_fixture.hermeticity import shrink
+from rpw_fixture.hermeticity.bench import Bench, names, titles
+from rpw_fixture.hermeticity.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.trials import RESPONSE, Outcome, Step, Trial
+
+#: Rules of the worker protocol, as failures name them, and the code that each belongs to.
+_CODES_OF_RULES = {
+    "text on stdout": "RPW101",
+    "timeout": "RPW102",
+    "crash": "RPW103",
+    "wrong request_id": "RPW104",
+}
+_MALFORMED = "RPW105"
+_MAX_RUNS = 150
+#: So many victims are shrunk for; of the others it is tried who of the known polluters hits them.
+_MOST_SHRUNK = 6
+_MOST_CLEANERS = 6
+_SHORTEST_TELLING = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspicion:
+    """A result that is not as from a fresh worker.
+
+    Attributes:
+        victim: the request.
+        before: the requests before it in the same worker.
+        cold: what a fresh worker makes of it.
+        warm: what came.
+        aspects: in what they differ.
+    """
+
+    victim: Step
+    before: tuple[Step, ...]
+    cold: Outcome
+    warm: Outcome
+    aspects: tuple[str, ...]
+
+
+def code_of_rule(rule: str) -> str:
+    """The code of a broken rule of the protocol."""
+    return _CODES_OF_RULES.get(rule, _MALFORMED)
+
+
+def suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
+    """The earliest suspicion for each victim, shortest prefix first."""
+    best: dict[Step, Suspicion] = {}
+    for outcomes in histories:
+        done: list[Step] = []
+        for warm in outcomes:
+            found = _suspicion(bench, tuple(done), warm)
+            done.append(warm.step)
+            if found is None:
+                continue
+            known = best.get(found.victim)
+            if known is None or len(found.before) < len(known.before):
+                best[found.victim] = found
+            if warm.changed_inputs or warm.failure:
+                break
+    return sorted(best.values(), key=lambda each: len(each.before))
+
+
+def blame(bench: Bench, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
+    """A finding for each suspicion that holds when it is looked at closely."""
+    guilty: list[tuple[Step, ...]] = []
+    shrunk = 0
+    for suspect in suspects:
+        polluters = _try_known(bench, suspect, guilty)
+        if polluters is None and shrunk < _MOST_SHRUNK:
+            shrunk += 1
+            polluters = _shrink(bench, suspect)
+        if polluters is None:
+            continue
+        if polluters not in guilty:
+            guilty.append(polluters)
+        finding = _proven(bench, suspect, polluters)
+        if finding is not None:
+            yield finding
+
+
+def _suspicion(bench: Bench, before: tuple[Step, ...], warm: Outcome) -> Suspicion | None:
+    step = warm.step
+    if not before:
+        return None
+    cold = bench.run(Trial(history=(step,))).outcomes[0]
+    aspects = bench.differing(cold, warm)
+    if not aspects:
+        return None
+    return Suspicion(
+        victim=step, before=before, cold=cold, warm=warm, aspects=tuple(aspects)
+    )
+
+
+def _is_guilty(
+    bench: Bench, suspect: Suspicion, before: Sequence[Step], run: int = 0
+) -> Outcome | None:
+    """The victim's outcome after ``before``, if it is wrong in an aspect it was wrong in."""
+    history = (*before, suspect.victim)
+    outcomes = bench.run(Trial(history=history, run=run)).outcomes
+    if len(outcomes) < len(history):
+        return None
+    warm = outcomes[-1]
+    if not set(bench.differing(suspect.cold, warm)) & set(suspect.aspects):
+        return None
+    # A crash and a wrong output are two things, though both show in the exit code.
+    return warm if warm.failure == suspect.warm.failure else None
+
+
+def _try_known(
+    bench: Bench, suspect: Suspicion, guilty: Sequence[tuple[Step, ...]]
+) -> tuple[Step, ...] | None:
+    for polluters in guilty:
+        if set(polluters) <= set(suspect.before) and _is_guilty(bench, suspect, polluters):
+            return polluters
+    return None
+
+
+def _shrink(bench: Bench, suspect: Suspicion) -> tuple[Step, ...] | None:
+    if _is_guilty(bench, suspect, suspect.before) is None:
+        return None
+    def asked(part: tuple[Step, ...]) -> bool:
+        return bool(part) and _is_guilty(bench, suspect, part) is not None
+
+    least = shrink.minimise(suspect.before, asked, max_questions=_MAX_RUNS)
+    order = {action.name: place for place, action in enumerate(bench.suite.actions)}
+    return shrink.simplify_order(least, asked, lambda step: order.get(step.action.name, 0))
+
+
+def _proven(bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]) -> Finding | None:
+    """The finding, once two more runs of everything show the same; None when they do not."""
+    warm: Outcome | None = None
+    for run in (1, 2):
+        again = bench.run(Trial(history=(suspect.victim,), run=run)).outcomes[0]
+        if bench.differing(suspect.cold, again):
+            return None
+        warm = _is_guilty(bench, suspect, polluters, run)
+        if warm is None:
+            return None
+    if warm is None:
+        return None
+    aspects = bench.differing(suspect.cold, warm)
+    code, severity = _classify(bench, suspect, polluters, warm, aspects)
+    return Finding(
+        code=code,
+        severity=severity,
+        victim=suspect.victim.action.name,
+        polluters=names(polluters),
+        outputs=outputs_among(aspects),
+        summary=_summary(code, suspect, polluters),
+        evidence=_evidence(bench, suspect, polluters, warm, aspects),
+        history=(*polluters, suspect.victim),
+    )
+
+
+def _classify(
+    bench: Bench,
+    suspect: Suspicion,
+    polluters: tuple[Step, ...],
+    warm: Outcome,
+    aspects: list[str],
+) -> tuple[str, Severity]:
+    if all(_is_failing(bench, each) for each in polluters) and not _is_text_only(aspects):
+        return "RPW109", Severity.ERROR
+    if warm.failure:
+        return code_of_rule(warm.failure), Severity.ERROR
+    if _is_text_only(aspects):
+        if _carries(bench, polluters, suspect.cold.response, warm.response):
+            return "RPW212", Severity.ERROR
+        return "RPW202", Severity.WARNING
+    return "RPW202", Severity.ERROR
+
+
+def _is_text_only(aspects: list[str]) -> bool:
+    return aspects == [RESPONSE]
+
+
+def _is_failing(bench: Bench, step: Step) -> bool:
+    outcome = bench.run(Trial(history=(step,))).outcomes[0]
+    return bool(outcome.failure) or outcome.exit_code != 0
+
+
+def _carries(bench: Bench, polluters: tuple[Step, ...], cold: str, warm: str) -> bool:
+    """Whether what the warm response has on top comes from an earlier request."""
+    known = set(cold.splitlines())
+    fresh = [line.strip() for line in warm.splitlines() if line not in known]
+    for step in polluters:
+        own = bench.run(Trial(history=(step,))).outcomes[0].response
+        words = [*step.action.arguments, *step.action.inputs, *step.action.outputs]
+        for line in fresh:
+            if len(line) >= _SHORTEST_TELLING and line in own:
+                return True
+            if any(len(word) >= _SHORTEST_TELLING and word in line for word in words):
+                return True
+    return any(len(line) >= _SHORTEST_TELLING for line in own_lines(bench, polluters) if line in warm)
+
+
+def own_lines(bench: Bench, polluters: tuple[Step, ...]) -> list[str]:
+    """Lines that fresh workers say to some requests."""
+    lines: list[str] = []
+    for step in polluters:
+        response = bench.run(Trial(history=(step,))).outcomes[0].response
+        lines += [line.strip() for line in response.splitlines()]
+    return lines
+
+
+def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
+    victim, before = suspect.victim.action.title, titles(polluters)
+    if code in {"RPW202", "RPW109", "RPW212"}:
+        kind = {
+            "RPW202": "another result",
+            "RPW109": "a result not as from a fresh worker",
+            "RPW212": "response text of an earlier request",
+        }[code]
+        return f"{victim} has {kind} after {before}"
+    return f"{CODES[code].name}: {victim} after {before}: {suspect.warm.failure}"
+
+
+def _evidence(
+    bench: Bench,
+    suspect: Suspicion,
+    polluters: tuple[Step, ...],
+    warm: Outcome,
+    aspects: list[str],
+) -> str:
+    told = [bench.explain(suspect.cold, warm, aspects, ("fresh worker", "after the polluters"))]
+    if warm.failure and warm.stderr.strip():
+        told.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
+    cleaners = _cleaners(bench, suspect, polluters)
+    if cleaners:
+        told.append(f"goes away when one of these runs between: {', '.join(cleaners)}")
+    return "\n".join(each for each in told if each)
+
+
+def _cleaners(
+    bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]
+) -> list[str]:
+    """Actions that, run between polluters and victim, hide the leak."""
+    if suspect.warm.failure:
+        return []
+    involved = {*names(polluters), suspect.victim.action.name}
+    others = [each for each in bench.good if each.name not in involved][:_MOST_CLEANERS]
+    trials = [
+        Trial(history=(*polluters, Step(action=each), suspect.victim)) for each in others
+    ]
+    found = []
+    for each, result in zip(others, bench.run_all(trials), strict=True):
+        outcomes = result.outcomes
+        if len(outcomes) == len(polluters) + 2 and not bench.differing(suspect.cold, outcomes[-1]):
+            found.append(each.name)
+    return found

@@ -1,0 +1,159 @@
+"""A whole check run: the checks in their order, what becomes of their findings, and the report.
+
+The order gives the right blame: what differs among fresh workers is known before leaks are looked for,
+and what is read at start-up before stale inputs are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rpw_fixture.hermeticity import baseline, reproducers
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.checks import (
+    access,
+    cold_runs,
+    concurrency,
+    environment,
+    leaks,
+    lifecycle,
+    one_shot,
+    onlooker,
+    resources,
+    stale_inputs,
+    stale_outputs,
+    unknown_fields,
+)
+from rpw_fixture.hermeticity.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings import Finding, Report, states
+from rpw_fixture.hermeticity.harness import Harness, OutOfTimeError
+from rpw_fixture.hermeticity.subject import Suite
+from rpw_fixture.hermeticity.trial_runner import UnavailableError
+
+_ALL = frozenset(CODES)
+_PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
+_RECORDED = ("RPW402", "RPW403")
+_WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to check, and how much.
+
+    Attributes:
+        selected: codes to check.
+        jobs: trials run at once.
+        max_seconds: for everything; None for no limit.
+        seed: decides what is picked where not all can be tried.
+        reproducers: folder for a reproducer of each finding.
+        baseline: file of accepted findings.
+        progress: is told worker starts and requests so far.
+    """
+
+    selected: frozenset[str] = _ALL
+    jobs: int = 2
+    max_seconds: float | None = None
+    seed: int = 0
+    reproducers: Path | None = None
+    baseline: Path | None = None
+    progress: Callable[[int, int], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Some codes and what finds them; ``needs_worker``: only with an action that works at all."""
+
+    codes: tuple[str, ...]
+    find: Callable[[Bench], Iterator[Finding]]
+    needs_worker: bool = True
+
+
+CHECKS = (
+    Check((*_PROTOCOL, "RPW201", "RPW210"), cold_runs.find, needs_worker=False),
+    Check(("RPW206", "RPW208"), onlooker.find),
+    Check(("RPW106", "RPW112"), lifecycle.find),
+    Check(("RPW107",), unknown_fields.find),
+    Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
+    Check(("RPW401",), stale_inputs.find_unmarked),
+    Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), leaks.find),
+    Check(("RPW203",), stale_inputs.find_stale),
+    Check(("RPW204",), stale_inputs.find_phantoms),
+    Check(("RPW211",), stale_outputs.find),
+    Check(("RPW209",), environment.find),
+    Check(("RPW207", "RPW208"), access.find),
+    Check(("RPW110",), concurrency.find_cancel_bugs),
+    Check(("RPW111", "RPW213"), concurrency.find_mixups),
+    Check(("RPW301", "RPW302", "RPW303", "RPW304"), resources.find),
+)
+
+
+def check(suite: Suite, options: Options | None = None) -> Report:
+    """Checks a worker.
+
+    Raises:
+        ConfigError: for a suite that can't be run: a command that can't be started, an exit code that
+            no fresh worker gives.
+        EnvironmentLacksError: when there is no room for the runs.
+    """
+    options = options or Options()
+    with Harness(
+        suite, jobs=options.jobs, max_seconds=options.max_seconds, progress=options.progress
+    ) as harness:
+        bench = Bench(suite=suite, harness=harness, seed=options.seed)
+        findings = _run(bench, options.selected)
+        if options.reproducers is not None:
+            findings = [
+                reproducers.write(each, suite, options.reproducers, number)
+                for number, each in enumerate(findings, start=1)
+            ]
+        return _report(bench, findings, options)
+
+
+def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
+    for code in _RECORDED:
+        bench.skip(code, "needs a recording made by serve --record")
+    found: dict[object, Finding] = {}
+    for number, each in enumerate(CHECKS):
+        if number and not selected & set(each.codes):
+            continue
+        if each.needs_worker and not bench.usable:
+            for code in set(each.codes) - set(_PROTOCOL):
+                bench.skip(code, "no action works on a fresh worker")
+            continue
+        with _told_when_stopped(bench, each):
+            for finding in each.find(bench):
+                if finding.code in selected:
+                    found.setdefault(finding.identity, finding)
+    return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+@contextlib.contextmanager
+def _told_when_stopped(bench: Bench, each: Check) -> Iterator[None]:
+    """Turns the end of the time, or of this machine's abilities, into skipped codes."""
+    try:
+        yield
+    except (OutOfTimeError, UnavailableError) as error:
+        for code in each.codes:
+            bench.skip(code, str(error))
+
+
+def _report(bench: Bench, findings: list[Finding], options: Options) -> Report:
+    accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
+    kept = tuple(each for each in findings if baseline.identity(each) not in accepted)
+    return Report(
+        actions=len(bench.suite.actions),
+        checks=states(options.selected, kept, bench.skipped, bench.notes),
+        findings=kept,
+        worker_starts=bench.harness.worker_starts,
+        requests=bench.harness.requests,
+        seconds=bench.harness.seconds,
+        accepted=tuple(each for each in findings if each not in kept),
+    )
+
+
+def with_selection(options: Options, select: frozenset[str], ignore: frozenset[str]) -> Options:
+    """The options with only these codes, and without those."""
+    return replace(options, selected=select - ignore)

@@ -1,0 +1,163 @@
+"""RPW101–105 in fresh workers, RPW210 and RPW201: what has to be known before anything is compared.
+
+First each action is run in a fresh worker, then in another folder, then twice more at another second.
+What differs among fresh workers is no leak, and is left out of all later comparisons.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.blame import code_of_rule
+from rpw_fixture.hermeticity.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.harness import cold
+from rpw_fixture.hermeticity.subject import SuiteAction
+from rpw_fixture.hermeticity.trials import RESPONSE, Outcome, Variation, steps
+
+#: Elsewhere, and with a path of another length.
+ELSEWHERE = Variation(factor="exec root path", root="another/and/rather/longer/path/to/the/root")
+#: No path that a worker gets to know is as usual.
+_ALL_ELSEWHERE = Variation(
+    factor="all paths",
+    root=ELSEWHERE.root,
+    home="another/and/rather/longer/home",
+    temporary="another/and/rather/longer/tmp",
+)
+#: Seeds that runtimes take their hash order from.
+SEEDS = tuple(
+    Variation(
+        factor="hash seed",
+        environment=(("PERL_HASH_SEED", str(seed)), ("PYTHONHASHSEED", str(seed))),
+    )
+    for seed in (1, 2, 3)
+)
+#: A clock that shows seconds shows another one by then.
+_A_SECOND = 1.1
+#: With more actions than this, one repetition has to do.
+_MANY = 24
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Runs every action cold and notes what is usable, and what of it is stable."""
+    began = time.monotonic()
+    first = bench.cold_all(bench.suite.actions)
+    bench.usable = tuple(each.step.action for each in first if not each.failure)
+    for outcome in first:
+        if outcome.failure:
+            yield protocol_finding(outcome)
+    yield from _path_dependent(bench)
+    time.sleep(max(0.0, began + _A_SECOND - time.monotonic()))
+    yield from _nondeterministic(bench)
+    _require_expected(bench)
+
+
+def protocol_finding(outcome: Outcome) -> Finding:
+    """The finding for a request that a fresh worker did not answer properly."""
+    code = code_of_rule(outcome.failure)
+    evidence = outcome.detail
+    if outcome.stderr.strip():
+        evidence += f"\nworker's stderr ends with:\n{outcome.stderr.strip()[-1500:]}"
+    return Finding(
+        code=code,
+        victim=outcome.step.action.name,
+        summary=f"{CODES[code].name}: a fresh worker fails {outcome.step.action.title}: "
+        f"{outcome.failure}",
+        evidence=evidence,
+        history=(outcome.step,),
+    )
+
+
+def _path_dependent(bench: Bench) -> Iterator[Finding]:
+    bench.run_all([cold(each, variation=_ALL_ELSEWHERE) for each in bench.usable])
+    if not any(_differences(bench, each, _ALL_ELSEWHERE) for each in bench.usable):
+        return
+    # Either paths reach results or nothing is stable. In one folder the two can be told apart.
+    bench.harness.use_one_path()
+    for action in bench.usable:
+        unstable = _differences(bench, action, run=1)
+        aspects = [
+            each for each in _differences(bench, action, ELSEWHERE) if each not in unstable
+        ]
+        if aspects:
+            yield _path_finding(bench, action, aspects)
+
+
+def _differences(
+    bench: Bench, action: SuiteAction, variation: Variation | None = None, run: int = 0
+) -> list[str]:
+    trial = cold(action, run=run) if variation is None else cold(action, variation=variation)
+    return bench.differing(bench.cold(action), bench.run(trial).outcomes[0])
+
+
+def _path_finding(bench: Bench, action: SuiteAction, aspects: list[str]) -> Finding:
+    other = bench.run(cold(action, variation=ELSEWHERE)).outcomes[0]
+    return Finding(
+        code="RPW210",
+        severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
+        victim=action.name,
+        outputs=outputs_among(aspects),
+        summary=f"{action.name} has another result when the input root lies elsewhere",
+        evidence=bench.explain(bench.cold(action), other, aspects, ("here", "elsewhere")),
+        history=steps(action),
+        variation=ELSEWHERE,
+    )
+
+
+def _nondeterministic(bench: Bench) -> Iterator[Finding]:
+    runs = (1,) if len(bench.usable) > _MANY else (1, 2)
+    bench.run_all([cold(each, run=run) for run in runs for each in bench.usable])
+    for action in bench.usable:
+        outcomes = [bench.run(cold(action, run=run)).outcomes[0] for run in (0, *runs)]
+        aspects = sorted({name for each in outcomes for name in bench.differing(outcomes[0], each)})
+        if not aspects:
+            continue
+        other = next(each for each in outcomes if bench.differing(outcomes[0], each))
+        finding = _unstable_finding(bench, action, aspects, (outcomes[0], other))
+        bench.unstable[action] = frozenset(aspects)
+        yield finding
+
+
+def _unstable_finding(
+    bench: Bench, action: SuiteAction, aspects: list[str], pair: tuple[Outcome, Outcome]
+) -> Finding:
+    evidence = bench.explain(*pair, aspects, ("one fresh worker", "another one"))
+    if _is_seeded(bench, action):
+        evidence += "\ngoes away with PYTHONHASHSEED=1 (PERL_HASH_SEED=1): it is the hash order"
+    failures = [each for each in pair if each.failure]
+    code = code_of_rule(failures[0].failure) if failures else "RPW201"
+    return Finding(
+        code=code,
+        severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
+        victim=action.name,
+        outputs=outputs_among(aspects),
+        summary=f"{action.name} has different results in fresh workers",
+        evidence=evidence,
+        history=steps(action),
+    )
+
+
+def _is_seeded(bench: Bench, action: SuiteAction) -> bool:
+    trials = [cold(action, run=run, variation=SEEDS[0]) for run in (0, 1, 2)]
+    outcomes = [each.outcomes[0] for each in bench.run_all(trials)]
+    return not any(bench.differing(outcomes[0], each) for each in outcomes)
+
+
+def _require_expected(bench: Bench) -> None:
+    """Refuses a suite that expects another exit code than every fresh worker gives.
+
+    Raises:
+        ConfigError: naming the action.
+    """
+    for action in bench.usable:
+        outcome = bench.cold(action)
+        if outcome.is_as_expected or action in bench.unstable:
+            continue
+        said = outcome.response.strip() or outcome.stderr.strip() or "nothing"
+        raise ConfigError(
+            f"action {action.name!r} ends with exit code {outcome.exit_code} in a fresh worker, but "
+            f"exit_code = {action.exit_code} is expected; it says: {said[-500:]}"
+        )

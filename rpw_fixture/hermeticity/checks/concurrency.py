@@ -1,0 +1,111 @@
+"""RPW110, RPW111 and RPW213: cancelled requests, and requests that overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rpw_fixture.hermeticity import layout, orders
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.subject import SuiteAction
+from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome, Step, Trial, Way, steps
+
+_ROUNDS = 4
+_MOST_AT_ONCE = 8
+
+
+def find_cancel_bugs(bench: Bench) -> Iterator[Finding]:
+    """RPW110: cancels requests at once, and asks for something else afterwards."""
+    if not bench.suite.worker.cancellation:
+        bench.skip("RPW110", "the suite does not say cancellation = true")
+        return
+    for action in bench.good:
+        history = (Step(action=action, is_cancelled=True), Step(action=action))
+        result = bench.run(Trial(history=history))
+        outcomes = result.outcomes
+        first = outcomes[0]
+        problem = first.failure or first.late
+        if not problem and len(outcomes) > 1:
+            aspects = bench.differing(bench.cold(action), outcomes[1])
+            problem = outcomes[1].failure or ("another result afterwards" if aspects else "")
+        if problem:
+            yield Finding(
+                code="RPW110",
+                victim=action.name,
+                summary=f"{action.name}, cancelled: {problem}",
+                evidence=first.detail or first.late or outcomes[-1].detail,
+                history=history,
+            )
+            return
+
+
+def find_mixups(bench: Bench) -> Iterator[Finding]:
+    """RPW111 and RPW213: sends requests at once and compares each answer with a fresh worker's."""
+    if not bench.suite.worker.multiplex:
+        for code in ("RPW111", "RPW213"):
+            bench.skip(code, "the suite does not say multiplex = true")
+        return
+    group = _compatible(bench)
+    if len(group) < 2:
+        for code in ("RPW111", "RPW213"):
+            bench.skip(code, "no two actions can share an input root; try sandbox = true")
+        return
+    told: set[str] = set()
+    for history in _rounds(bench, group):
+        for run in range(2):
+            trial = Trial(history=history, way=Way.OVERLAPPING, run=run)
+            for finding in _judge(bench, history, bench.run(trial).outcomes):
+                if finding.victim not in told:
+                    told.add(finding.victim)
+                    yield finding
+
+
+def _rounds(bench: Bench, group: Sequence[SuiteAction]) -> list[tuple[Step, ...]]:
+    rows = orders.pair_covering(group)[:_ROUNDS]
+    return [steps(*row) for row in rows]
+
+
+def _compatible(bench: Bench) -> list[SuiteAction]:
+    """Actions that can lie in one input root, as many as are found in their order."""
+    if bench.suite.worker.sandbox:
+        return list(bench.usable[:_MOST_AT_ONCE])
+    group: list[SuiteAction] = []
+    for action in bench.usable:
+        candidates = [*group, action]
+        worker, store = bench.suite.worker, bench.harness.store
+        try:
+            layout.merged([layout.layout(worker, each, store) for each in candidates])
+        except ValueError:
+            continue
+        group = candidates[:_MOST_AT_ONCE]
+    return group
+
+
+def _judge(
+    bench: Bench, history: tuple[Step, ...], outcomes: Sequence[Outcome]
+) -> Iterator[Finding]:
+    colds = [bench.cold(step.action) for step in history]
+    for place, (outcome, cold) in enumerate(zip(outcomes, colds, strict=True)):
+        aspects = bench.differing(cold, outcome)
+        if not aspects:
+            continue
+        others = [each for index, each in enumerate(colds) if index != place]
+        is_mixup = outcome.failure in {"wrong request_id", "unexpected response"} or any(
+            _answers(outcome) == _answers(each) for each in others if _answers(each) != _answers(cold)
+        )
+        action = outcome.step.action
+        yield Finding(
+            code="RPW111" if is_mixup else "RPW213",
+            victim=action.name,
+            polluters=tuple(each.action.name for each in history if each.action != action),
+            outputs=outputs_among(aspects),
+            summary=f"{action.name} gets "
+            + ("another request's answer" if is_mixup else "another result")
+            + " when requests overlap",
+            evidence=bench.explain(cold, outcome, aspects, ("alone", "overlapping")),
+            history=history,
+        )
+
+
+def _answers(outcome: Outcome) -> tuple[object, object]:
+    return outcome.aspects[EXIT_CODE], outcome.aspects[RESPONSE]

@@ -1,0 +1,126 @@
+"""RPW209: the surroundings, one factor at a time."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
+from rpw_fixture.hermeticity.codes import Severity
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.harness import cold
+from rpw_fixture.hermeticity.subject import SuiteAction
+from rpw_fixture.hermeticity.trial_runner import UnavailableError
+from rpw_fixture.hermeticity.trials import (
+    BASE,
+    RESPONSE,
+    Outcome,
+    Trial,
+    Variation,
+    differing,
+    steps,
+)
+
+_FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
+#: 2019-10-20, a Sunday long ago.
+_LONG_AGO = "2019-10-20 11:12:13"
+_OLD_MTIME = 1_234_567_890
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Runs all actions on one worker under each factor, and cold where that differs."""
+    if not bench.usable:
+        return
+    pairs = list(_pairs(bench))
+    untried = []
+    for usual, varied in pairs:
+        try:
+            suspects = _suspects(bench, usual, varied)
+        except UnavailableError as error:
+            untried.append(f"{varied.factor} ({error})")
+            continue
+        for action in suspects:
+            yield from _confirmed(bench, action, usual, varied)
+    if not glob.glob(_FAKETIME):
+        untried.append("clock (libfaketime is not installed; RPW201 runs at different seconds)")
+    told = ", ".join(dict.fromkeys(varied.factor for _, varied in pairs))
+    bench.notes["RPW209"] = f"varied: {told}" + (
+        f"; not varied: {'; '.join(untried)}" if untried else ""
+    )
+
+
+def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
+    """Surroundings to compare; a factor that the action sets itself is its own affair."""
+    own = {name for name, _ in bench.suite.worker.environment}
+    for varied in _variations():
+        if varied.factor not in own and not own & {name for name, _ in varied.environment}:
+            yield BASE, varied
+    if "PYTHONHASHSEED" not in own:
+        for seed in SEEDS[1:]:
+            yield SEEDS[0], seed
+
+
+def _variations() -> Iterator[Variation]:
+    yield Variation(factor="TZ", environment=(("TZ", "Pacific/Kiritimati"),))
+    locale = "tr_TR.UTF-8"
+    yield Variation(
+        factor="locale", environment=(("LANG", locale), ("LC_ALL", locale), ("LANGUAGE", "tr"))
+    )
+    yield Variation(factor="umask", umask=0o077)
+    yield Variation(factor="user", environment=(("USER", "somebody"), ("LOGNAME", "somebody")))
+    yield Variation(factor="HOME", home="home/of/somebody/else")
+    yield Variation(factor="TMPDIR", temporary="tmp/of/somebody/else")
+    yield Variation(factor="an unrelated variable", environment=(("RPW_CANARY", "canary"),))
+    yield Variation(factor="directory order", is_reversed=True)
+    yield Variation(factor="input mtimes", input_mtime=_OLD_MTIME)
+    if sys.platform == "linux":
+        yield Variation(factor="hostname", steps=(("rename_host", "rpw-elsewhere"),))
+        if len(os.sched_getaffinity(0)) > 1:
+            yield Variation(factor="CPU count", steps=(("use_processors", 1),))
+    for library in sorted(glob.glob(_FAKETIME))[:1]:
+        yield Variation(
+            factor="clock", environment=(("LD_PRELOAD", library), ("FAKETIME", _LONG_AGO))
+        )
+
+
+def _suspects(bench: Bench, usual: Variation, varied: Variation) -> list[SuiteAction]:
+    """Actions whose result, in one history of all, follows the factor."""
+    history = steps(*bench.usable)
+    results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
+    found = []
+    for one, other in zip(results[0].outcomes, results[1].outcomes, strict=False):
+        if _aspects(bench, one, other, usual):
+            found.append(one.step.action)
+    return found
+
+
+def _aspects(bench: Bench, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
+    # With the seed fixed, what is unstable for its sake can be told about.
+    return bench.differing(one, other) if usual is BASE else differing(one, other)
+
+
+def _confirmed(
+    bench: Bench, action: SuiteAction, usual: Variation, varied: Variation
+) -> Iterator[Finding]:
+    """The finding, when fresh workers show it as well, twice."""
+    trials = [cold(action, run=run, variation=each) for each in (usual, varied) for run in (0, 1)]
+    one, one_again, other, other_again = (
+        each.outcomes[0] for each in bench.run_all(trials)
+    )
+    noise = {*_aspects(bench, one, one_again, usual), *_aspects(bench, other, other_again, usual)}
+    aspects = [each for each in _aspects(bench, one, other, usual) if each not in noise]
+    if not aspects:
+        return
+    yield Finding(
+        code="RPW209",
+        severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
+        victim=action.name,
+        outputs=outputs_among(aspects),
+        summary=f"{action.name} follows a factor of the environment: {varied.factor}",
+        evidence=bench.explain(one, other, aspects, ("usual", f"other {varied.factor}")),
+        history=steps(action),
+        variation=varied,
+    )

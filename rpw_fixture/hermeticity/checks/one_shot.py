@@ -1,0 +1,58 @@
+"""RPW108 and RPW205: the tool without ``--persistent_worker``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.subject import SuiteAction
+from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome, Trial, Way, steps
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Runs the actions as plain commands and compares with fresh workers."""
+    actions = bench.some() or bench.suite.actions[:1]
+    trials = [Trial(history=steps(each), way=Way.ONE_SHOT) for each in actions]
+    outcomes = [each.outcomes[0] for each in bench.run_all(trials)]
+    wrong = [each for each in outcomes if not each.is_as_expected and _is_stable(bench, each)]
+    if wrong and len(wrong) == len(outcomes):
+        yield _broken(wrong[0])
+        bench.skip("RPW205", "the tool does not work without --persistent_worker (RPW108)")
+        return
+    if not bench.usable:
+        bench.skip("RPW205", "no action works on a worker")
+        return
+    for action, outcome in zip(actions, outcomes, strict=True):
+        yield from _mismatch(bench, action, outcome)
+
+
+def _is_stable(bench: Bench, outcome: Outcome) -> bool:
+    return EXIT_CODE not in bench.ignored(outcome.step.action)
+
+
+def _broken(outcome: Outcome) -> Finding:
+    action = outcome.step.action
+    how = outcome.failure or f"exit code {outcome.exit_code} instead of {action.exit_code}"
+    return Finding(
+        code="RPW108",
+        victim=action.name,
+        summary=f"without --persistent_worker, {action.name} ends with {how}",
+        evidence=f"it says: {outcome.response.strip()[-1500:] or 'nothing'}",
+        history=(outcome.step,),
+    )
+
+
+def _mismatch(bench: Bench, action: SuiteAction, outcome: Outcome) -> Iterator[Finding]:
+    plain = bench.cold(action)
+    # What a worker puts into its response, a plain tool writes to stdout and stderr in any mix.
+    aspects = [each for each in bench.differing(plain, outcome) if each != RESPONSE]
+    if aspects:
+        yield Finding(
+            code="RPW205",
+            victim=action.name,
+            outputs=outputs_among(aspects),
+            summary=f"{action.name} has another result without --persistent_worker",
+            evidence=bench.explain(plain, outcome, aspects, ("worker", "one-shot")),
+            history=(outcome.step,),
+        )

@@ -1,0 +1,169 @@
+"""RPW401, RPW203 and RPW204: inputs that change, or go, while a worker remembers them.
+
+All inputs have one modification time in a staged input root, and new content is made with the old
+size: a cache that goes by path, time and size is caught without any trick.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.codes import Severity
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.subject import SuiteAction
+from rpw_fixture.hermeticity.trials import Listing, Outcome, Step, Trial, steps
+from rpw_fixture.inputs import File
+
+_MOST_INPUTS = 3
+_MOST_ACTIONS = 8
+_MOST_TRIES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """An action, one of its inputs, and a version of the action in which that input is another."""
+
+    action: SuiteAction
+    path: str
+    other: SuiteAction
+
+
+def find_unmarked(bench: Bench) -> Iterator[Finding]:
+    """RPW401: has inputs replaced between a worker's start and its first request."""
+    seen: set[str] = set()
+    for case in _changed_cases(bench):
+        if case.path in seen:
+            continue
+        seen.add(case.path)
+        trial = Trial(history=steps(case.action), started_with=case.other)
+        outcome = bench.run(trial).outcomes[0]
+        cold = bench.cold(case.action)
+        aspects = bench.differing(cold, outcome)
+        if not aspects:
+            continue
+        bench.unmarked.add(case.path)
+        yield Finding(
+            code="RPW401",
+            victim=case.action.name,
+            outputs=outputs_among(aspects),
+            summary=f"the worker reads {case.path} at start-up, and it is no tool input",
+            evidence="it was replaced after the start and before the first request:\n"
+            + bench.explain(cold, outcome, aspects, ("read anew", "as it was at start-up")),
+            history=trial.history,
+        )
+
+
+def find_stale(bench: Bench) -> Iterator[Finding]:
+    """RPW203: old content, then new content at the same path."""
+    for case in _changed_cases(bench):
+        if case.path in bench.unmarked:
+            continue
+        for listing in (Listing.HONEST, Listing.NONE):
+            finding = _stale(bench, case, listing)
+            if finding is not None:
+                yield finding
+                break
+
+
+def find_phantoms(bench: Bench) -> Iterator[Finding]:
+    """RPW204: an input there, then gone."""
+    for action, path in _inputs(bench):
+        if path in bench.unmarked:
+            continue
+        without = action.without_input(path)
+        cold = bench.cold(without)
+        if not cold.failure and cold.exit_code == action.exit_code:
+            continue
+        outcomes = bench.run(Trial(history=steps(action, without))).outcomes
+        warm = outcomes[-1]
+        if len(outcomes) < 2 or warm.failure or warm.exit_code != action.exit_code:
+            continue
+        aspects = bench.differing(cold, warm)
+        yield Finding(
+            code="RPW204",
+            victim=action.name,
+            polluters=(action.name,),
+            outputs=outputs_among(aspects),
+            summary=f"{action.name} succeeds without {path}, which a fresh worker needs",
+            evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after a run with it")),
+            history=steps(action, without),
+        )
+
+
+def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
+    history = tuple(Step(action=each, listing=listing) for each in (case.action, case.other))
+    outcomes = bench.run(Trial(history=history)).outcomes
+    if len(outcomes) < 2:
+        return None
+    warm = outcomes[-1]
+    cold = bench.run(Trial(history=history[1:])).outcomes[0]
+    aspects = [each for each in bench.differing(cold, warm) if _is_old(bench, outcomes, each)]
+    if not aspects or warm.failure:
+        return None
+    how = "" if listing is Listing.HONEST else " when the server lists no inputs, as some do"
+    return Finding(
+        code="RPW203",
+        severity=Severity.ERROR if listing is Listing.HONEST else Severity.WARNING,
+        victim=case.action.name,
+        polluters=(case.action.name,),
+        outputs=outputs_among(aspects),
+        summary=f"{case.action.name} keeps its old result though {case.path} has new content{how}",
+        evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after the old content")),
+        history=history,
+    )
+
+
+def _is_old(bench: Bench, outcomes: Sequence[Outcome], aspect: str) -> bool:
+    """Whether an aspect is what the old content gives; a state leak gives something else."""
+    first, warm = outcomes[0], outcomes[-1]
+    again = bench.run(Trial(history=(first.step, first.step))).outcomes[-1]
+    return warm.aspects.get(aspect) in (first.aspects.get(aspect), again.aspects.get(aspect))
+
+
+def _inputs(bench: Bench) -> Iterator[tuple[SuiteAction, str]]:
+    """Actions with inputs of theirs that are files; some of them, where there are many."""
+    source = random.Random(bench.seed)  # noqa: S311 - for variety, not for secrets
+    for action in bench.some(_MOST_ACTIONS):
+        if action not in bench.good:
+            continue
+        paths = [path for path, entry in action.inputs.items() if isinstance(entry, File)]
+        if len(paths) > _MOST_INPUTS:
+            paths = sorted(source.sample(paths, _MOST_INPUTS))
+        for path in paths:
+            yield action, path
+
+
+def _changed_cases(bench: Bench) -> Iterator[_Case]:
+    """Inputs with a change that a fresh worker's result shows."""
+    for action, path in _inputs(bench):
+        entry = action.inputs[path]
+        if not isinstance(entry, File):
+            continue
+        cold = bench.cold(action)
+        for content in variants(entry.content)[:_MOST_TRIES]:
+            other = action.with_content(path, content)
+            changed = bench.cold(other)
+            if not changed.failure and bench.differing(cold, changed):
+                yield _Case(action=action, path=path, other=other)
+                break
+
+
+def variants(content: bytes) -> list[bytes]:
+    """Other contents of the same size, least destructive first: one letter or digit is another."""
+    places = [at for at, byte in enumerate(content) if chr(byte).isascii() and chr(byte).isalnum()]
+    if not places:
+        places = list(range(len(content)))
+    picked = dict.fromkeys(
+        places[index] for index in (len(places) // 2, 0, -1, len(places) // 4) if places
+    )
+    return [content[:at] + bytes([_next(content[at])]) + content[at + 1 :] for at in picked]
+
+
+def _next(byte: int) -> int:
+    for first, last in (("a", "z"), ("A", "Z"), ("0", "9")):
+        if ord(first) <= byte <= ord(last):
+            return byte + 1 if byte < ord(last) else ord(first)
+    return byte ^ 1

@@ -1,0 +1,49 @@
+"""RPW211: something lies where an output belongs before the request comes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.trials import RESPONSE, Outcome, Step, Trial
+
+_POISON = b"left here before the request was sent\n"
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Plants old outputs and compares with runs that find a clean folder."""
+    planned = [(each, _planted(bench, bench.cold(each))) for each in bench.good]
+    trials = [Trial(history=(step,)) for _, step in planned if step is not None]
+    for result in bench.run_all(trials):
+        outcome = result.outcomes[0]
+        cold = bench.cold(outcome.step.action)
+        aspects = [each for each in bench.differing(cold, outcome) if each != RESPONSE]
+        if aspects:
+            yield _finding(bench, cold, outcome, aspects)
+
+
+def _planted(bench: Bench, cold: Outcome) -> Step | None:
+    """The request with every file among its outputs there already; None where there are none."""
+    base = bench.suite.worker.working_directory
+    declared = {
+        posixpath.normpath(posixpath.join(base, each)) for each in cold.step.action.outputs
+    }
+    folders = {each for each in declared if cold.outputs.get(each) == "folder"}
+    paths = sorted(each for each in declared - folders if each not in cold.step.action.inputs)
+    if not paths:
+        return None
+    return Step(action=cold.step.action, planted=tuple((path, _POISON) for path in paths))
+
+
+def _finding(bench: Bench, cold: Outcome, outcome: Outcome, aspects: list[str]) -> Finding:
+    action = outcome.step.action
+    return Finding(
+        code="RPW211",
+        victim=action.name,
+        outputs=outputs_among(aspects),
+        summary=f"{action.name} has another result where an old output lies",
+        evidence=bench.explain(cold, outcome, aspects, ("clean folder", "with old outputs")),
+        history=(outcome.step,),
+    )

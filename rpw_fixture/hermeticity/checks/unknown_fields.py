@@ -1,0 +1,29 @@
+"""RPW107: a request with a field that is not in today's protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.trials import Step, Trial
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Compares with the same request without the field."""
+    action = (bench.good or bench.usable)[0]
+    step = Step(action=action, is_extended=True)
+    outcome = bench.run(Trial(history=(step,))).outcomes[0]
+    plain = bench.cold(action)
+    aspects = bench.differing(plain, outcome)
+    if aspects:
+        how = outcome.failure or "another result"
+        yield Finding(
+            code="RPW107",
+            victim=action.name,
+            outputs=outputs_among(aspects),
+            summary=f"a WorkRequest with an unknown field led to {how}",
+            evidence=bench.explain(plain, outcome, aspects, ("without the field", "with it"))
+            + (f"\nworker's stderr: {outcome.stderr.strip()[-1000:]}" if outcome.stderr else ""),
+            history=(step,),
+        )

@@ -1,0 +1,179 @@
+"""Differences between two outputs, told so that a person sees them at once."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+
+from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.digests import Digest
+
+_MOST_LINES = 40
+_SHOWN_BYTES = 16
+_MOST_MEMBERS = 10
+#: Archives within archives are opened up to this depth.
+_MAX_DEPTH = 3
+
+
+def explain(
+    before: Outcome, after: Outcome, aspects: list[str], store: BlobStore, labels: tuple[str, str]
+) -> str:
+    """How two outcomes differ in ``aspects``.
+
+    Args:
+        before, after: usually the cold outcome and the other one.
+        aspects: names of what differs.
+        store: has the content of outputs.
+        labels: what to call the two.
+    """
+    left, right = before.aspects, after.aspects
+    told = []
+    for name in aspects:
+        old, new = left.get(name), right.get(name)
+        if name == EXIT_CODE:
+            told.append(f"{name}: {_shown(old)} ({labels[0]}), {_shown(new)} ({labels[1]})")
+            if after.detail:
+                told.append(f"  {after.detail}")
+        elif name == RESPONSE:
+            texts = str(old).encode(), str(new).encode()
+            told += [f"{name}:", _text(*texts, labels) or ""]
+        else:
+            told += [_output(name, old, new, store, labels)]
+    return "\n".join(each.rstrip("\n") for each in told if each)
+
+
+def content(told: object, store: BlobStore) -> tuple[bytes, bool] | None:
+    """The bytes and executable bit of an output told by `survey`; None for what is no file."""
+    if not isinstance(told, str) or told.startswith("-> ") or "/" not in told:
+        return None
+    digest, _, mode = told.partition(" ")
+    hash_, _, size = digest.partition("/")
+    data = store.get_or_none(Digest(hash_, int(size))) if size.isdigit() else None
+    return (data, mode == "executable") if data is not None else None
+
+
+def of_bytes(
+    path: str, before: bytes, after: bytes, labels: tuple[str, str], depth: int = 0
+) -> str:
+    """How two contents differ: by member, by line or by byte."""
+    members = _members(before), _members(after)
+    if depth < _MAX_DEPTH and members[0] is not None and members[1] is not None:
+        return _archive(path, members[0], members[1], labels, depth)
+    text = _text(before, after, labels)
+    if text is not None:
+        return f"{path}:\n{text}"
+    return f"{path}: {_first_bytes(before, after, labels)}"
+
+
+def _output(
+    path: str, old: object, new: object, store: BlobStore, labels: tuple[str, str]
+) -> str:
+    before, after = content(old, store), content(new, store)
+    if before is None or after is None:
+        return f"{path}: {_kind(old)} ({labels[0]}), {_kind(new)} ({labels[1]})"
+    if before[0] == after[0]:
+        modes = ["executable" if each[1] else "not executable" for each in (before, after)]
+        return f"{path}: {modes[0]} ({labels[0]}), {modes[1]} ({labels[1]})"
+    return of_bytes(path, before[0], after[0], labels)
+
+
+def _kind(told: object) -> str:
+    if told is None:
+        return "absent"
+    text = str(told)
+    return f"a link to {text[3:]}" if text.startswith("-> ") else text
+
+
+def _shown(value: object) -> str:
+    return "no response" if value is None else str(value)
+
+
+def _text(before: bytes, after: bytes, labels: tuple[str, str]) -> str | None:
+    try:
+        old, new = before.decode(), after.decode()
+    except UnicodeDecodeError:
+        return None
+    if "\0" in old + new:
+        return None
+    lines = list(
+        difflib.unified_diff(
+            old.splitlines(), new.splitlines(), *labels, lineterm="", n=1
+        )
+    )
+    if not lines and old != new:
+        return "  they differ in line ends only"
+    more = len(lines) - _MOST_LINES
+    shown = [f"  {line[:200]}" for line in lines[:_MOST_LINES]]
+    return "\n".join(shown + ([f"  … {more} more lines"] if more > 0 else []))
+
+
+def _first_bytes(before: bytes, after: bytes, labels: tuple[str, str]) -> str:
+    shorter = min(len(before), len(after))
+    at = next((at for at in range(shorter) if before[at] != after[at]), shorter)
+    pieces = [each[at : at + _SHOWN_BYTES].hex(" ") or "(end)" for each in (before, after)]
+    return (
+        f"first difference at byte {at}: {pieces[0]} ({labels[0]}), {pieces[1]} ({labels[1]}); "
+        f"{len(before)} and {len(after)} bytes"
+    )
+
+
+def _members(data: bytes) -> dict[str, tuple[str, bytes]] | None:
+    """Members of an archive: by name, what is said of each, and its content; None for no archive."""
+    readers: tuple[Callable[[bytes], dict[str, tuple[str, bytes]]], ...] = (_zip, _tar)
+    for read in readers:
+        try:
+            return read(data)
+        except (zipfile.BadZipFile, tarfile.TarError, OSError, ValueError, EOFError, RuntimeError):
+            continue
+    return None
+
+
+def _zip(data: bytes) -> dict[str, tuple[str, bytes]]:
+    if not data.startswith(b"PK"):
+        raise zipfile.BadZipFile
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {
+            each.filename: (
+                f"time {'-'.join(map(str, each.date_time))}, mode {each.external_attr >> 16:o}",
+                archive.read(each),
+            )
+            for each in archive.infolist()
+        }
+
+
+def _tar(data: bytes) -> dict[str, tuple[str, bytes]]:
+    members = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for each in archive:
+            file = archive.extractfile(each) if each.isfile() else None
+            told = f"time {each.mtime}, mode {each.mode:o}, owner {each.uid}:{each.gid}"
+            members[each.name] = (told + each.linkname, file.read() if file is not None else b"")
+    return members
+
+
+def _archive(
+    path: str,
+    before: dict[str, tuple[str, bytes]],
+    after: dict[str, tuple[str, bytes]],
+    labels: tuple[str, str],
+    depth: int,
+) -> str:
+    told = []
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name), after.get(name)
+        if old is None or new is None:
+            told.append(f"{path}!{name}: only in the {labels[0] if new is None else labels[1]} one")
+        elif old[1] != new[1]:
+            told.append(of_bytes(f"{path}!{name}", old[1], new[1], labels, depth + 1))
+        elif old[0] != new[0]:
+            told.append(f"{path}!{name}: {old[0]} ({labels[0]}), {new[0]} ({labels[1]})")
+    if not told and list(before) != list(after):
+        told.append(f"{path}: members stand in another order")
+    if not told:
+        told.append(f"{path}: the archive differs outside its members (compression or comments)")
+    more = len(told) - _MOST_MEMBERS
+    return "\n".join(told[:_MOST_MEMBERS] + ([f"… {more} more members"] if more > 0 else []))

@@ -1,0 +1,154 @@
+"""What a check run says: findings, the state of each check, and the report of both. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rpw_fixture.hermeticity.codes import CODES, Severity
+from rpw_fixture.hermeticity.trials import BASE, EXIT_CODE, RESPONSE, Step, Variation
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, with everything needed to believe it.
+
+    Attributes:
+        code: of the check.
+        severity: how bad it is.
+        victim: name of the action whose result is wrong; empty when that is no single one.
+        polluters: names of the actions that have to come before, in order.
+        outputs: paths of the outputs that differ.
+        summary: one sentence.
+        evidence: what was seen, for people.
+        reproducer: folder with a minimal suite, once it was written.
+        history: the requests that show it.
+        variation: the surroundings that show it.
+    """
+
+    code: str
+    severity: Severity = Severity.ERROR
+    victim: str = ""
+    polluters: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    summary: str
+    evidence: str = ""
+    reproducer: str | None = None
+    history: tuple[Step, ...] = field(default=(), repr=False)
+    variation: Variation = field(default=BASE, repr=False)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two findings of different runs the same."""
+        return self.code, self.victim, self.polluters, self.outputs
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in JSON reports."""
+        return {
+            "code": self.code,
+            "severity": str(self.severity),
+            "victim": self.victim,
+            "polluters": list(self.polluters),
+            "outputs": list(self.outputs),
+            "summary": self.summary,
+            "evidence": self.evidence,
+            "reproducer": self.reproducer,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckState:
+    """Whether a check ran, what came of it, and why or by which means."""
+
+    code: str
+    status: Status
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in JSON reports."""
+        return {
+            "code": self.code,
+            "name": CODES[self.code].name,
+            "status": str(self.status),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a check run says.
+
+    Attributes:
+        actions: how many actions the suite has.
+        checks: the state of every selected check, by code.
+        findings: worst first.
+        worker_starts, requests: what it took.
+        seconds: how long it took.
+        accepted: findings left out because the baseline has them.
+    """
+
+    actions: int
+    checks: tuple[CheckState, ...]
+    findings: tuple[Finding, ...]
+    worker_starts: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    accepted: tuple[Finding, ...] = ()
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether ``check`` fails."""
+        return any(each.severity is Severity.ERROR for each in self.findings)
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON report."""
+        return {
+            "schema": 1,
+            "actions": self.actions,
+            "checks": [each.as_dict() for each in self.checks],
+            "findings": [each.as_dict() for each in self.findings],
+            "worker_starts": self.worker_starts,
+            "requests": self.requests,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def outputs_among(aspects: list[str]) -> tuple[str, ...]:
+    """Those names of aspects that are outputs."""
+    return tuple(each for each in aspects if each not in {EXIT_CODE, RESPONSE})
+
+
+def states(
+    selected: frozenset[str],
+    findings: tuple[Finding, ...],
+    skipped: Mapping[str, str],
+    notes: Mapping[str, str],
+) -> tuple[CheckState, ...]:
+    """The state of every selected check.
+
+    Args:
+        selected: codes.
+        findings: whatever was found.
+        skipped: codes that could not run, with the reason.
+        notes: what else is to be said of a code, such as the means used.
+    """
+    failed = {each.code for each in findings if each.severity is not Severity.INFO}
+    told = []
+    for code in sorted(selected):
+        if code in failed:
+            state = CheckState(code=code, status=Status.FAILED, reason=notes.get(code, ""))
+        elif code in skipped:
+            state = CheckState(code=code, status=Status.SKIPPED, reason=skipped[code])
+        else:
+            state = CheckState(code=code, status=Status.PASSED, reason=notes.get(code, ""))
+        told.append(state)
+    return tuple(told)

@@ -1,0 +1,150 @@
+"""The pytest plugin: fixtures, marker, options and report hooks, and nothing that decides.
+
+Importing it costs next to nothing: gRPC, protobuf and psutil are loaded when the first server starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from rpw_fixture import __version__, pytest_report, pytest_settings
+from rpw_fixture.config import Config
+from rpw_fixture.pytest_servers import SessionServers, make_server
+
+if TYPE_CHECKING:
+    from rpw_fixture.endpoint import Endpoint
+    from rpw_fixture.server import Server
+
+_SERVERS = pytest.StashKey[SessionServers]()
+_USED = pytest.StashKey["list[Endpoint]"]()
+_SECTIONS = pytest.StashKey["list[pytest_report.Section]"]()
+
+
+class MakeServer(Protocol):
+    """What `make_rpw_server` gives."""
+
+    def __call__(self, config: Config | None = None, **settings: Any) -> Server:
+        """A new server, started; it is stopped when the test ends.
+
+        Args:
+            config: all settings; those of `rpw_config` and the marker when not given.
+            settings: single settings on top.
+        """
+
+
+def close_servers(config: pytest.Config) -> None:
+    """Stops the servers that are held for later tests; those start new ones."""
+    config.stash[_SERVERS].close()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    pytest_settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", pytest_settings.MARKER_LINE)
+    pytest_settings.config_of(config)
+    servers = SessionServers(*pytest_settings.endpoint_of(config))
+    config.stash[_SERVERS] = servers
+    config.add_cleanup(servers.close)
+    if not hasattr(config, "workerinput"):  # xdist's workers have nobody to tell
+        config.pluginmanager.register(pytest_report.Summary(), "rpw_fixture_summary")
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    endpoint = config.stash[_SERVERS].endpoint
+    settings = pytest_settings.settings_of(config)
+    if not (endpoint or settings or config.get_verbosity() > 0):
+        return None
+    told = [f"endpoint={endpoint}"] if endpoint else []
+    told += [f"{name}={value}" for name, value in settings.items()]
+    return f"rpw-fixture {__version__}: {', '.join(told) or 'default settings'}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    pytest_settings.check_markers(items, pytest_settings.config_of(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        used = item.stash.get(_USED, [])
+        # Sections put aside are those of a server that is reset or stopped by now.
+        report.sections += item.stash.get(_SECTIONS, None) or pytest_report.sections_of(used)
+        setattr(report, pytest_report.FAILURES, pytest_report.failures_of(used))
+    return report
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    return pytest_report.compared(op, left, right)
+
+
+@pytest.fixture(scope="session")
+def rpw_config(pytestconfig: pytest.Config) -> Config:
+    """The settings of servers: override it for a package, module or class."""
+    return pytest_settings.config_of(pytestconfig)
+
+
+@pytest.fixture
+def rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[Endpoint]:
+    """A server with persistent workers in its initial state."""
+    servers = request.config.stash[_SERVERS]
+    settings = pytest_settings.marked_settings(request.node)
+    if servers.endpoint:
+        _skip_if_set(settings)
+        with _used(request.node, servers.cluster()) as cluster:
+            yield cluster
+        return
+    config = pytest_settings.configured(rpw_config, settings, request.node.nodeid)
+    with servers.lend(config) as server, _used(request.node, server):
+        yield server
+
+
+@pytest.fixture
+def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[MakeServer]:
+    """Makes servers, with settings of their own, that are stopped when the test ends."""
+    servers = request.config.stash[_SERVERS]
+    marked = pytest_settings.marked_settings(request.node)
+
+    with ExitStack() as stack:
+
+        def make(config: Config | None = None, **settings: Any) -> Server:
+            if servers.endpoint:
+                _skip_if_set({**marked, **settings})
+                return stack.enter_context(_used(request.node, servers.cluster()))
+            if config is None:
+                config = pytest_settings.configured(rpw_config, marked, request.node.nodeid)
+            server = make_server(config.replace(**settings))
+            stack.callback(server.stop)
+            return stack.enter_context(_used(request.node, server))
+
+        yield make
+
+
+@contextmanager
+def _used(item: pytest.Item, server: Any) -> Iterator[Any]:
+    """Reports on ``server`` when the test fails, and fails the test when the server had a bug."""
+    used = item.stash.setdefault(_USED, [])
+    used.append(server)
+    try:
+        yield server
+        server.check()
+    except BaseException:
+        item.stash[_SECTIONS] = pytest_report.sections_of(used)
+        raise
+    finally:
+        used.remove(server)
+
+
+def _skip_if_set(settings: Mapping[str, Any]) -> None:
+    if settings:
+        pytest.skip(
+            f"needs a server with {', '.join(sorted(settings))}, and --rpw-endpoint has its own settings"
+        )

@@ -1,0 +1,141 @@
+"""What pytest prints for us: sections after a failed test, comparisons, a summary of bad workers."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from rpw_fixture.client.outcome import ActionOutcome, Outputs
+    from rpw_fixture.endpoint import Endpoint
+
+TIMELINE = "rpw timeline"
+STDERR = "rpw worker stderr"
+#: Where a report carries the failures of workers; xdist takes it along.
+FAILURES = "rpw_worker_failures"
+_MOST_DIFF_LINES = 20
+_MOST_DIFF_BYTES = 64 << 10
+
+Section = tuple[str, str]
+
+
+def sections_of(servers: Sequence[Endpoint]) -> list[Section]:
+    """Report sections that tell what happened on a test's servers; none when nothing did."""
+    from rpw_fixture import evidence  # noqa: PLC0415 - needed after failures only
+
+    sections: list[Section] = []
+    for number, server in enumerate(servers, 1):
+        which = f" (server {number})" if len(servers) > 1 else ""
+        texts = (
+            (TIMELINE, evidence.timeline(server.events.snapshot())),
+            (STDERR, evidence.stderr_of(server.worker_stderr())),
+        )
+        sections += [(title + which, text) for title, text in texts if text]
+    return sections
+
+
+def failures_of(servers: Iterable[Endpoint]) -> list[str]:
+    """How workers failed in a test, each way once: rules broken and unexpected ends."""
+    told: dict[str, None] = {}
+    for server in servers:
+        for worker in server.workers:
+            told.update({each.rule: None for each in worker.violations})
+            if worker.exit_status and worker.retired in {"crash", "start failed", "timeout"}:
+                told[worker.retired] = None
+    return list(told)
+
+
+class Summary:
+    """A plugin that gathers the failures of workers from all reports, those of xdist's too."""
+
+    def __init__(self) -> None:
+        self._tests: dict[str, list[str]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        for failure in getattr(report, FAILURES, ()):
+            tests = self._tests.setdefault(failure, [])
+            if report.nodeid not in tests:
+                tests.append(report.nodeid)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self._tests:
+            return
+        terminalreporter.section("rpw_fixture: workers that failed in failed tests")
+        for failure, tests in sorted(self._tests.items()):
+            terminalreporter.line(f"{failure}:")
+            for test in tests:
+                terminalreporter.line(f"  {test}")
+
+
+def compared(operator: str, left: object, right: object) -> list[str] | None:
+    """An explanation of why two of our values are not equal; None for values of others."""
+    module: Any = sys.modules.get("rpw_fixture.client.outcome")
+    if module is None or operator != "==":
+        return None  # nothing of ours can be there
+    if isinstance(left, module.ActionOutcome) and isinstance(right, module.ActionOutcome):
+        return ["outcomes are equal", *_outcome_lines(left, right)]
+    if isinstance(left, module.Outputs) and isinstance(right, module.Outputs | Mapping):
+        return ["outputs are equal", *_output_lines(left, right)]
+    return None
+
+
+def _outcome_lines(left: ActionOutcome, right: ActionOutcome) -> Iterator[str]:
+    for name in ("status", "exit_code"):
+        was, now = getattr(left, name), getattr(right, name)
+        if was != now:
+            yield f"{name}: {was!r} != {now!r}"
+    for outcome in (left, right):
+        if outcome.status != "OK":
+            yield f"  {outcome.status}: {outcome.message}"
+    for name in ("stdout", "stderr"):
+        yield from _content_lines(name, getattr(left, name), getattr(right, name))
+    yield from _output_lines(left.outputs, right.outputs)
+
+
+def _output_lines(left: Outputs, right: Outputs | Mapping[str, bytes]) -> Iterator[str]:
+    for path in sorted(left.keys() | right.keys()):
+        if path not in left or path not in right:
+            yield f"{path}: only {'right' if path in right else 'left'}"
+        else:
+            yield from _content_lines(path, left[path], right[path])
+    for name in ("files", "symlinks", "folders"):
+        was, now = getattr(left, name), getattr(right, name, None)
+        if now is not None and was != now:
+            yield from _detail_lines(name, was, now)
+
+
+def _detail_lines(name: str, left: Any, right: Any) -> Iterator[str]:
+    if name == "folders":
+        yield f"folders: {list(left)} != {list(right)}"
+        return
+    for path in sorted(left.keys() & right.keys()):
+        was, now = left[path], right[path]
+        if name == "symlinks" and was != now:
+            yield f"{path}: link to {was!r} != link to {now!r}"
+        elif name == "files" and was.is_executable != now.is_executable:
+            yield f"{path}: executable only {'left' if was.is_executable else 'right'}"
+    if name == "symlinks":
+        for path in sorted(left.keys() ^ right.keys()):
+            yield f"{path}: link only {'left' if path in left else 'right'}"
+
+
+def _content_lines(name: str, left: bytes, right: bytes) -> Iterator[str]:
+    if left == right:
+        return
+    offset = next(
+        (at for at, (was, now) in enumerate(zip(left, right, strict=False)) if was != now),
+        min(len(left), len(right)),
+    )
+    yield f"{name}: {len(left)} and {len(right)} bytes, first difference at byte {offset}"
+    if max(len(left), len(right)) > _MOST_DIFF_BYTES or b"\0" in left + right:
+        yield f"  {left[offset : offset + 16]!r} != {right[offset : offset + 16]!r}"
+        return
+    texts = [each.decode(errors="backslashreplace").splitlines() for each in (left, right)]
+    lines = list(difflib.unified_diff(*texts, "left", "right", lineterm="", n=1))
+    yield from (f"  {line}" for line in lines[:_MOST_DIFF_LINES])
+    if len(lines) > _MOST_DIFF_LINES:
+        yield f"  … {len(lines) - _MOST_DIFF_LINES} more lines"

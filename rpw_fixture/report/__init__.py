@@ -1,0 +1,1 @@
+"""What was observed and found, for people and for machines."""

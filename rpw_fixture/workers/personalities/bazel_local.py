@@ -1,0 +1,43 @@
+"""``bazel-local``: how Bazel runs workers on its own machine, as far as a server can do the same."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rpw_fixture.workers.personalities.reference import REFERENCE
+from rpw_fixture.workers.personalities.rules import Leftovers, Rule, unknown
+
+BAZEL_LOCAL = dataclasses.replace(
+    REFERENCE,
+    name="bazel-local",
+    describes="Bazel's local worker strategy without --worker_sandboxing",
+    # What activates a worker are execution requirements, which no client transmits.
+    properties=unknown(REFERENCE.properties),
+    triggers=unknown(REFERENCE.triggers),
+    unmarked_tools=unknown(REFERENCE.unmarked_tools),
+    containers=unknown(REFERENCE.containers),
+    protocols=unknown(REFERENCE.protocols),
+    flagfile_base=Rule(REFERENCE.flagfile_base.value, "Bazel's WorkerSpawnRunner: the exec root"),
+    key=Rule(
+        frozenset(
+            {
+                "startup argument",
+                "environment",
+                "mnemonic",
+                "protocol",
+                "ability",
+                "tool input",
+            }
+        ),
+        "Bazel's WorkerKey; tool inputs are compared when a worker is taken from the pool",
+    ),
+    multiplex_key_has_tools=Rule(False, "bazel#29447: a multiplex worker survives a changed tool"),
+    environment=Rule(REFERENCE.environment.value, "Bazel's WorkerKey"),
+    leftovers=Rule(Leftovers.KEPT, "Bazel's SingleplexWorker works in the shared exec root"),
+    checks_request_id=Rule(False, "Bazel's SingleplexWorker reads no id"),
+    outputs_after_failure=Rule(True, "the exec root is the client's own"),
+    not_reproduced=(
+        "a request that waits for ever: no timeout of a request (bazel#10288)",
+        "the flags --worker_extra_flag and --experimental_worker_strict_flagfiles",
+    ),
+)

@@ -1,0 +1,45 @@
+"""``engflow``: EngFlow RE, of which only its public pages are known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rpw_fixture.workers.personalities.reference import REFERENCE
+from rpw_fixture.workers.personalities.rules import Rule, unknown
+
+_PAGE = "EngFlow's page Remote Persistent Workers"
+
+ENGFLOW = dataclasses.replace(
+    REFERENCE,
+    name="engflow",
+    describes="EngFlow RE, as its public pages tell (closed source)",
+    properties=unknown(REFERENCE.properties),
+    unmarked_executable=unknown(REFERENCE.unmarked_executable),
+    no_flagfile=unknown(REFERENCE.no_flagfile),
+    protocols=unknown(REFERENCE.protocols),
+    abilities=Rule(frozenset[str](), f"{_PAGE}: no multiplex workers as of 2024-09-05"),
+    key=unknown(REFERENCE.key),
+    multiplex_key_has_tools=unknown(REFERENCE.multiplex_key_has_tools),
+    split=unknown(REFERENCE.split),
+    expansion=unknown(REFERENCE.expansion),
+    flagfile_base=unknown(REFERENCE.flagfile_base),
+    inputs=unknown(REFERENCE.inputs),
+    json_always=unknown(REFERENCE.json_always),
+    environment=unknown(REFERENCE.environment),
+    roots=unknown(REFERENCE.roots),
+    leftovers=unknown(REFERENCE.leftovers),
+    flag_position=unknown(REFERENCE.flag_position),
+    checks_request_id=unknown(REFERENCE.checks_request_id),
+    checks_was_cancelled=unknown(REFERENCE.checks_was_cancelled),
+    response_text=unknown(REFERENCE.response_text),
+    worker_stderr=unknown(REFERENCE.worker_stderr),
+    outputs_after_failure=unknown(REFERENCE.outputs_after_failure),
+    when_full=unknown(REFERENCE.when_full),
+    most_requests=unknown(REFERENCE.most_requests),
+    not_reproduced=(
+        (
+            "a worker that speaks JSON only and comes without persistentWorkerProtocol fails "
+            "(bazel#28405); here as well, unless --default-protocol json"
+        ),
+    ),
+)

@@ -1,0 +1,71 @@
+"""``reference``: the published rules of remote persistent workers, with Bazel's own semantics.
+
+Everything that other personalities leave open is as here.
+"""
+
+from __future__ import annotations
+
+from rpw_fixture.wire.flagfiles import Split
+from rpw_fixture.workers.key import REFERENCE_PARTS
+from rpw_fixture.workers.personalities.rules import (
+    Containers,
+    Environment,
+    Expansion,
+    FlagfileBase,
+    FlagPosition,
+    InputList,
+    Lack,
+    Leftovers,
+    Personality,
+    PropertySource,
+    Protocols,
+    Roots,
+    Rule,
+    TextTo,
+    Trigger,
+    WhenFull,
+    WorkerStderr,
+)
+
+_PAGE = "EngFlow's page Remote Persistent Workers, 2020-11-19"
+_CREATING = "Bazel's page Creating Persistent Workers"
+
+REFERENCE = Personality(
+    name="reference",
+    describes="the published rules, with Bazel's flagfile and protocol semantics",
+    properties=Rule(PropertySource.ACTION_ELSE_COMMAND, "remote_execution.proto, Action.platform"),
+    triggers=Rule((Trigger("persistentWorkerKey"),), f"{_PAGE}, client settings 1"),
+    unmarked_tools=Rule(Lack.ONE_SHOT, f"{_PAGE}, client settings 3"),
+    unmarked_executable=Rule(Lack.ACCEPTED, "no rule asks for it"),
+    no_flagfile=Rule(Lack.ONE_SHOT, f"{_CREATING}: a worker's action has a flagfile"),
+    containers=Rule(Containers.NEEDS_REUSE, f"{_PAGE}, client settings 2"),
+    protocols=Rule(
+        Protocols("persistentWorkerProtocol", ("proto", "json"), Lack.ERROR),
+        "bazel#28489, bazel#29299",
+    ),
+    abilities=Rule(
+        frozenset({"multiplex", "sandbox", "cancellation"}),
+        "Bazel's pages on multiplex workers; the properties are this project's own",
+    ),
+    key=Rule(
+        REFERENCE_PARTS,
+        "all that a server can see; bazel#29447 and buildfarm#2228 show what a part left out costs",
+    ),
+    multiplex_key_has_tools=Rule(True, "bazel#29447 shows what it costs to leave them out"),
+    split=Rule(Split.BAZEL, "Bazel's WorkerParser, legacy mode"),
+    expansion=Rule(Expansion.LINES, "Bazel's WorkerSpawnRunner"),
+    flagfile_base=Rule(FlagfileBase.WORKING_DIRECTORY, "remote_execution.proto, Command"),
+    inputs=Rule(InputList.HEX, "Bazel's WorkerSpawnRunner"),
+    json_always=Rule(frozenset({"arguments", "inputs"}), "bazel#14293: zeros are left out"),
+    environment=Rule(Environment.COMMAND, "remote_execution.proto, Command.environment_variables"),
+    roots=Rule(Roots.WORKING_DIRECTORY, _CREATING),
+    leftovers=Rule(Leftovers.REMOVED, "remote_execution.proto, Action.input_root_digest"),
+    flag_position=Rule(FlagPosition.LAST, "Bazel's WorkerParser"),
+    checks_request_id=Rule(True, f"{_CREATING}: the response carries the request's id"),
+    checks_was_cancelled=Rule(True, "Bazel's SingleplexWorker"),
+    response_text=Rule(TextTo.STDERR, "Bazel's WorkerSpawnRunner"),
+    worker_stderr=Rule(WorkerStderr.SERVER_LOG, f"{_CREATING}: stderr is no action's output"),
+    outputs_after_failure=Rule(True, "remote_execution.proto, ActionResult"),
+    when_full=Rule(WhenFull.WAIT, "Bazel's worker pool"),
+    most_requests=Rule(0, "Bazel's worker pool has no such limit"),
+)

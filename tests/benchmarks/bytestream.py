@@ -1,0 +1,136 @@
+"""ByteStream: one large blob, and many small ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.protos import bytestream
+
+from .bare_server import MESSAGE
+from .blobs import random_blobs, read_request, write_requests
+from .figures import Effort, Figure
+from .pair import Pair, pair
+from .sampling import interleaved, median
+from .wire import READ, WRITE
+
+_MIB = 1 << 20
+_FLOOR = "bare grpcio streaming the same bytes, and hashlib"
+
+
+def figures(effort: Effort) -> Iterator[Figure]:
+    """Large ones written and read, then small ones."""
+    rounds = effort.pick(smoke=1, quick=3, full=7)
+    size = effort.pick(smoke=2, quick=256, full=256)
+    with pair() as servers:
+        before = servers.server.resident_mib
+        written, last = _write_large(servers, rounds, size)
+        yield written
+        yield _read_large(servers, rounds, size, last)
+        yield Figure(
+            name=f"memory growth, {rounds + 1} writes and {rounds + 1} reads of {size} MiB",
+            ours=servers.server.resident_mib - before,
+            unit="MiB",
+            target=32,
+        )
+    with pair() as servers:
+        yield from _write_small(servers, effort)
+
+
+def _write_large(servers: Pair, rounds: int, size: int) -> tuple[Figure, Digest]:
+    """The figure, and the digest of the last blob."""
+    content = bytearray(os.urandom(size * _MIB))
+    digest = SHA256.empty
+    requests: list[bytes] = []
+    answers: list[tuple[int, bytes]] = []
+
+    def renew(number: int) -> None:
+        nonlocal digest, requests
+        content[:8] = number.to_bytes(8)
+        data = bytes(content)
+        digest = SHA256.of(data)
+        requests = write_requests(digest, data, upload=str(uuid.uuid4()), size=MESSAGE)
+
+    _, ours, bare = interleaved(
+        rounds,
+        renew,
+        lambda _: answers.append((digest.size, servers.ours.collect(WRITE, requests))),
+        lambda _: servers.bare.collect("/bare/Collect", requests),
+        warm_up=1,
+    )
+    for expected, answer in answers:
+        assert bytestream.WriteResponse.FromString(answer).committed_size == expected
+    figure = Figure(
+        name=f"ByteStream write, {size} MiB",
+        ours=median(ours),
+        floor=median(bare),
+        floor_name=_FLOOR,
+        target=1.2,
+        samples=rounds,
+    )
+    return figure, digest
+
+
+def _read_large(servers: Pair, rounds: int, size: int, digest: Digest) -> Figure:
+    request = read_request(digest)
+    sizes = [len(message) for message in servers.ours.open(READ, request)]
+    assert sum(sizes) >= digest.size
+    servers.bare.configure(sizes)
+
+    def read(messages: Iterator[bytes]) -> None:
+        hashed = hashlib.sha256()
+        for each in messages:
+            hashed.update(each)
+
+    ours, bare = interleaved(
+        rounds,
+        lambda _: read(servers.ours.open(READ, request)),
+        lambda _: read(servers.bare.open("/bare/Stream", request)),
+        warm_up=1,
+    )
+    return Figure(
+        name=f"ByteStream read, {size} MiB",
+        ours=median(ours),
+        floor=median(bare),
+        floor_name=f"{_FLOOR}, in the client for both",
+        target=1.2,
+        samples=rounds,
+    )
+
+
+def _write_small(servers: Pair, effort: Effort) -> Iterator[Figure]:
+    count = effort.pick(smoke=4, quick=500, full=500)
+    rounds = effort.pick(smoke=1, quick=3, full=9)
+    for in_flight in (1, 8):
+        writes = [_small_writes(count) for _ in range(rounds + 1)]
+        with ThreadPoolExecutor(in_flight) as threads:
+
+            def ours(number: int) -> None:
+                each = writes[number]  # noqa: B023 - called within this pass of the loop
+                list(threads.map(lambda requests: servers.ours.collect(WRITE, requests), each))  # noqa: B023
+
+            def bare(number: int) -> None:
+                each = writes[number]  # noqa: B023
+                path = "/bare/Collect"
+                list(threads.map(lambda requests: servers.bare.collect(path, requests), each))  # noqa: B023
+
+            taken, floor = interleaved(rounds, ours, bare, warm_up=1)
+        yield Figure(
+            name=f"{count} small ByteStream writes, {in_flight} in flight",
+            ours=median(taken),
+            floor=median(floor),
+            floor_name="bare grpcio client-streams of the same bytes, and hashlib",
+            target=1.5,
+            samples=rounds,
+        )
+
+
+def _small_writes(count: int) -> Sequence[list[bytes]]:
+    return [
+        write_requests(digest, data, upload=str(uuid.uuid4()), size=MESSAGE)
+        for digest, data in random_blobs(count, 400).items()
+    ]

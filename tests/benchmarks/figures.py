@@ -1,0 +1,111 @@
+"""What a benchmark tells: a figure, its floor and its target; and the table of all of them.
+
+Nothing here measures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+_COLUMNS = ("figure", "ours", "floor", "ratio", "target", "met", "peers", "samples", "the floor is")
+
+
+class Effort(Enum):
+    """How much is measured: enough to see that it works, to see where one stands, or to be told."""
+
+    SMOKE = "smoke"
+    QUICK = "quick"
+    FULL = "full"
+
+    def pick(self, *, smoke: int, quick: int, full: int) -> int:
+        """The count for this effort."""
+        return {Effort.SMOKE: smoke, Effort.QUICK: quick, Effort.FULL: full}[self]
+
+
+class UnavailableError(Exception):
+    """This machine lacks something that a family of figures needs; the message says what."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured figure; smaller is better.
+
+    Attributes:
+        name: what was measured.
+        ours: the median, in ``unit``.
+        unit: of ``ours`` and ``floor``.
+        floor: the median of what nobody can go below, measured in the same run; None: nothing.
+        floor_name: what the floor consists of.
+        target: the most that the ratio may be, or, without a floor, ``ours`` itself; None: none.
+        is_floor_informative: the floor only stands beside; the target is for ``ours`` itself.
+        peers: what others need for the same, by name, in ``unit``.
+        samples: how many went into the median.
+    """
+
+    name: str
+    ours: float
+    unit: str = "ms"
+    floor: float | None = None
+    floor_name: str = ""
+    target: float | None = None
+    is_floor_informative: bool = False
+    peers: Mapping[str, float] = field(default_factory=dict)
+    samples: int = 1
+
+    @property
+    def ratio(self) -> float | None:
+        """Ours over the floor."""
+        return self.ours / self.floor if self.floor else None
+
+    @property
+    def is_met(self) -> bool | None:
+        """The target is reached; None when there is none."""
+        judged = self.ours if self._is_absolute else self.ratio
+        return None if self.target is None or judged is None else judged <= self.target
+
+    @property
+    def _is_absolute(self) -> bool:
+        return self.floor is None or self.is_floor_informative
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for JSON."""
+        return {**dataclasses.asdict(self), "ratio": self.ratio, "is_met": self.is_met}
+
+    def row(self) -> tuple[str, ...]:
+        """Its line of the table."""
+        target = ""
+        if self.target is not None:
+            target = f"≤ {self.target:g} {self.unit if self._is_absolute else '×'}"
+        return (
+            self.name,
+            _shown(self.ours, self.unit),
+            _shown(self.floor, self.unit),
+            "" if self.ratio is None else f"{self.ratio:.2f}",
+            target,
+            {True: "yes", False: "NO", None: ""}[self.is_met],
+            ", ".join(f"{name} {_shown(value, self.unit)}" for name, value in self.peers.items()),
+            str(self.samples),
+            self.floor_name,
+        )
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """A Markdown table, aligned for the eye."""
+    rows = [_COLUMNS, *(figure.row() for figure in figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_line(row, widths) for row in rows]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+    return f"| {' | '.join(cells)} |"
+
+
+def _shown(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"

@@ -1,0 +1,61 @@
+"""FindMissingBlobs with ten thousand digests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.protos import remote_execution as re
+
+from .blobs import message, random_blobs
+from .figures import Effort, Figure
+from .pair import pair
+from .sampling import interleaved, median
+from .wire import FIND_MISSING
+
+_DIGESTS = 10_000
+_BLOB_BYTES = 64
+
+
+def figures(effort: Effort) -> Iterator[Figure]:
+    """Half of them there, all of them there, none of them there."""
+    rounds = effort.pick(smoke=1, quick=15, full=60)
+    count = effort.pick(smoke=20, quick=_DIGESTS, full=_DIGESTS)
+    present = random_blobs(count, _BLOB_BYTES)
+    absent = [SHA256.of(b"absent %d" % number) for number in range(count)]
+    there = list(present)
+    mixed = [each for pair_ in zip(there, absent, strict=True) for each in pair_][:count]
+    with pair() as servers:
+        servers.client.upload(present)
+        servers.bare.unary("/bare/Know", _request(there))
+        for name, digests, target in (
+            ("half of them there", mixed, 1.5),
+            ("all of them there", there, None),
+            ("none of them there", absent, None),
+        ):
+            request = _request(digests)
+            assert _missing(servers.ours.unary(FIND_MISSING, request)) == _missing(
+                servers.bare.unary("/bare/FindMissing", request)
+            )
+            ours, bare = interleaved(
+                rounds,
+                lambda _, request=request: servers.ours.unary(FIND_MISSING, request),
+                lambda _, request=request: servers.bare.unary("/bare/FindMissing", request),
+            )
+            yield Figure(
+                name=f"find-missing, {count} digests, {name}",
+                ours=median(ours),
+                floor=median(bare),
+                floor_name="the same message echoed by bare grpcio with set look-ups",
+                target=target,
+                samples=rounds,
+            )
+
+
+def _request(digests: list[Digest]) -> bytes:
+    return re.FindMissingBlobsRequest(blob_digests=map(message, digests)).SerializeToString()
+
+
+def _missing(answer: bytes) -> set[str]:
+    response = re.FindMissingBlobsResponse.FromString(answer)
+    return {each.hash for each in response.missing_blob_digests}

@@ -1,0 +1,58 @@
+"""Our server and the bare one side by side, with a client of each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rpw_fixture import Client
+
+from .processes import BARE, OURS, ServerProcess
+from .wire import EXECUTE, Wire, connected
+from .workload import Ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Both servers.
+
+    Attributes:
+        client: of ours, for what is not measured.
+        ours, bare: clients for what is.
+        server: our process.
+    """
+
+    client: Client
+    ours: Wire
+    bare: Wire
+    server: ServerProcess
+
+    def execute(self, action: Ready) -> list[bytes]:
+        """Has our server run an action."""
+        return self.ours.stream(EXECUTE, action.request)
+
+    def no_op(self, action: Ready) -> list[bytes]:
+        """Has the bare server answer with as many messages, of the same sizes."""
+        return self.bare.stream("/bare/Stream", action.request)
+
+    def learn(self, action: Ready) -> None:
+        """Runs an action once and tells the bare server what its answer is like."""
+        self.bare.configure([len(message) for message in self.execute(action)])
+
+
+@contextlib.contextmanager
+def pair(*arguments: str) -> Iterator[Pair]:
+    """Starts both.
+
+    Args:
+        arguments: flags of our server.
+    """
+    with (
+        ServerProcess(OURS, *arguments) as server,
+        ServerProcess(BARE) as bare,
+        Client(server.endpoint) as client,
+        connected(server.target) as ours,
+        connected(bare.target) as other,
+    ):
+        yield Pair(client=client, ours=ours, bare=other, server=server)

@@ -1,0 +1,1 @@
+"""The client, against our own server and against one that misbehaves on purpose."""

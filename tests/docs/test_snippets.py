@@ -1,0 +1,78 @@
+"""Everything that the README and the pages under docs/ show is executed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture import cli
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def snippets(page: Path, language: str) -> list[str]:
+    return [text for kind, text in FENCE.findall(page.read_text("utf-8")) if kind == language]
+
+
+def with_snippets(language: str) -> list[Path]:
+    return [page for page in PAGES if snippets(page, language)]
+
+
+def commands() -> list[str]:
+    """All lines of shell snippets, continuation lines joined."""
+    found = []
+    for page in PAGES:
+        for snippet in snippets(page, "sh"):
+            found += snippet.replace("\\\n", " ").splitlines()
+    return [line for line in found if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("page", with_snippets("python"), ids=lambda page: page.stem)
+def test_the_python_of_a_page_passes_as_a_test(page: Path, tmp_path: Path) -> None:
+    module = tmp_path / f"test_{page.stem.replace('-', '_').lower()}.py"
+    module.write_text("\n\n".join(snippets(page, "python")), encoding="utf-8")
+    arguments = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, "--rootdir", str(tmp_path), str(module)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " passed" in run.stdout
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in commands() if "python -m rpw_fixture" in line and "venv" not in line]
+)
+def test_a_command_of_ours_is_understood(line: str) -> None:
+    words = shlex.split(line)
+    arguments = words[words.index("rpw_fixture") + 1 :]
+    if "--help" in arguments:
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(arguments)
+    else:
+        assert cli.parse(arguments) is not None
+
+
+def test_the_readme_has_exactly_two_commands_for_a_fresh_machine() -> None:
+    fresh = [line for line in commands() if line.startswith("python3 -m venv")]
+    assert len(fresh) == 2
+    assert fresh[0].endswith("python -m rpw_fixture demo")
+    assert fresh[1].endswith("python -m pytest")
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

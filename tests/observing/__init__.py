@@ -1,0 +1,1 @@
+"""Records and assertions, over logs written for the purpose."""

@@ -1,0 +1,68 @@
+"""Sessions within the session: pytest with the plugin, in this process or in another one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# A session in this process forgets what it imported, and gRPC can't be loaded twice.
+import rpw_fixture.cluster
+import rpw_fixture.server  # noqa: F401 - as above
+
+ROOT = Path(__file__).parents[2]
+WORKERS = ROOT / "sample_workers/python"
+PLUGIN = "rpw_fixture.pytest_plugin"
+
+#: What every suite starts with: an action for a worker, and one without.
+PREAMBLE = f"""
+import sys
+from pathlib import Path
+import pytest
+from rpw_fixture import Action
+
+WORKERS = Path({str(WORKERS)!r})
+COMPILE = Action(
+    arguments=[sys.executable, "tools/good.py"],
+    flagfile=["--in", "src/a", "--out", "out/a"],
+    inputs={{"src/a": "hello\\n"}},
+    tool_inputs={{f"tools/{{name}}": WORKERS / name for name in ("good.py", "rpw_worker.py")}},
+    outputs=["out/a"],
+    worker_key="good",
+    mnemonic="Compile",
+    target="//pkg:a",
+)
+OTHER = COMPILE.with_input("src/a", "other\\n")
+EDITED = COMPILE.with_tool_input("tools/rpw_worker.py", (WORKERS / "rpw_worker.py").read_bytes() + b"#")
+ECHO = Action(arguments=["/bin/echo", "hi"])
+NOISY = COMPILE.replace(
+    arguments=[sys.executable, "tools/noisy.py"],
+    tool_inputs={{f"tools/{{name}}": WORKERS / name for name in ("noisy.py", "good.py", "rpw_worker.py")}},
+)
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Writes a test module, after `PREAMBLE`; the plugin is loaded in sessions that run it."""
+    for name in [each for each in os.environ if each.startswith("RPW_FIXTURE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    pytester.makeconftest(
+        f"""
+        def pytest_addoption(pluginmanager):
+            loaded = [getattr(each, "__name__", "") for each in pluginmanager.get_plugins()]
+            if {PLUGIN!r} not in loaded:
+                pluginmanager.import_plugin({PLUGIN!r})
+        """
+    )
+    sys.modules.pop("test_suite", None)
+
+    def write(tests: str) -> None:
+        pytester.makepyfile(test_suite=PREAMBLE + tests)
+
+    return write

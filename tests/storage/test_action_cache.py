@@ -1,0 +1,105 @@
+"""The action cache in memory, and completeness of what it gives out."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpw_fixture.storage.action_cache import ActionCache, ActionKey
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.wire.digests import SHA256, DigestFunctions
+from rpw_fixture.wire.protos import remote_execution as re
+
+
+def key(number, instance=""):
+    return ActionKey(instance, "SHA256", SHA256.of(b"%d" % number))
+
+
+def message(digest):
+    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+
+
+def test_a_result_of_no_bytes_is_a_result():
+    results = ActionCache()
+    assert results.get(key(1)) is None
+    results.put(key(1), b"")
+    assert results.get(key(1)).encoded == b""
+    assert results.get(key(1, "instance")) is None
+
+
+def test_the_least_recently_used_results_leave_first():
+    results = ActionCache(max_bytes=4 * 2000)
+    for number in range(4):
+        results.put(key(number), bytes(1000))
+    results.get(key(0))
+    results.put(key(4), bytes(1000))
+    assert [number for number in range(5) if results.get(key(number))] == [0, 2, 3, 4]
+
+
+def test_a_result_is_replaced_removed_and_cleared():
+    results = ActionCache()
+    results.put(key(1), b"old")
+    results.put(key(1), b"new")
+    assert len(results) == 1
+    assert results.get(key(1)).encoded == b"new"
+    assert results.remove(key(1))
+    assert not results.remove(key(1))
+    results.put(key(2), b"")
+    results.clear()
+    assert len(results) == 0
+
+
+@pytest.fixture
+def cas(tmp_path):
+    return Cas(
+        DigestFunctions(["SHA256"]),
+        folder=tmp_path,
+        memory_bytes=1 << 20,
+        spill_threshold=1000,
+        max_bytes=1 << 20,
+        durable=False,
+    )
+
+
+def test_a_hit_reads_its_trees_once_as_long_as_nothing_is_evicted(cas, monkeypatch):
+    store, complete = cas.store(SHA256), CompleteResults(ActionCache(), cas)
+    leaf = store.put(b"leaf")
+    tree = re.Tree(root=re.Directory(files=[re.FileNode(name="leaf", digest=message(leaf))]))
+    digest = store.put(tree.SerializeToString())
+    directory = re.OutputDirectory(path="d", tree_digest=message(digest))
+    action = SHA256.of(b"action")
+    complete.put(
+        "", SHA256, action, re.ActionResult(output_directories=[directory]).SerializeToString()
+    )
+    assert complete.get("", SHA256, action) is not None
+    used = store.last_used(leaf)
+    monkeypatch.setattr(store, "get", None)
+    monkeypatch.setattr(store, "entries", None)
+    assert complete.get("", SHA256, action) is not None
+    assert store.last_used(leaf) > used
+
+
+def test_remembered_trees_are_bounded(cas):
+    store = cas.store(SHA256)
+    complete = CompleteResults(ActionCache(), cas, limit=2)
+    for number in range(5):
+        root = re.Directory(files=[re.FileNode(name=str(number), digest=message(store.empty))])
+        tree = store.put(re.Tree(root=root).SerializeToString())
+        folder = store.put(root.SerializeToString())
+        result = re.ActionResult(
+            output_directories=[
+                re.OutputDirectory(tree_digest=message(tree)),
+                re.OutputDirectory(root_directory_digest=message(folder)),
+            ]
+        )
+        action = SHA256.of(b"%d" % number)
+        complete.put("", SHA256, action, result.SerializeToString())
+        assert complete.get("", SHA256, action) is not None
+    cas.clear()
+    assert complete.get("", SHA256, SHA256.of(b"0")) is None
+
+
+def test_a_result_that_can_not_be_read_is_none(cas):
+    complete = CompleteResults(ActionCache(), cas)
+    complete.put("", SHA256, SHA256.of(b"x"), b"\xff\xff")
+    assert complete.get("", SHA256, SHA256.of(b"x")) is None
