@@ -37,6 +37,7 @@ def worker_reused(actions: Sequence[ActionRecord], workers: Workers) -> None:
         if each.worker != first.worker:
             raise AssertionError(_not_shared(first, each, actions, workers))
     if len(actions) == 1 and not first.reused:
+        _require_seen(first, f"whether worker {first.worker} had served before")
         raise AssertionError(_not_warm(first, workers))
 
 
@@ -150,7 +151,8 @@ def _require_worker(action: ActionRecord, actions: Sequence[ActionRecord]) -> No
 
 
 def _require_seen(action: ActionRecord, what: str) -> None:
-    if action.mode == UNSEEN or (action.mode == "worker" and not action.key_components):
+    is_seen = action.key_components if action.mode == "worker" else action.reason
+    if not is_seen:
         raise SkipTest(f"{_unseen(action)} does not tell {what}")
 
 

@@ -93,7 +93,7 @@ class Cluster(Endpoint):
                 mnemonic=outcome.action.mnemonic,
                 target=outcome.action.target,
                 mode=mode,
-                reason=f"told by {outcome.worker_name or 'a server without a name'}",
+                reason="",
             )
         )
         if outcome.worker is not None:

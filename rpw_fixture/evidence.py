@@ -35,7 +35,7 @@ def told(action: ActionRecord) -> str:
     """How an action ran, in one line."""
     ways = {
         "cache": "came from the action cache",
-        "one-shot": f"ran one-shot: {action.reason}",
+        "one-shot": f"ran one-shot: {action.reason}".removesuffix(": "),
         "worker": "was to run on a worker, but got none",
     }
     way = ways.get(action.mode, "has not been routed")
@@ -191,7 +191,7 @@ def _timeline(events: Sequence[Event], name: Callable[[str], str]) -> Iterator[s
 def _sentence(event: Event, name: Callable[[str], str]) -> str:
     match event:
         case ActionRouted():
-            return f"{name(event.operation)}: {event.mode}, {event.reason}"
+            return f"{name(event.operation)}: {event.mode}, {event.reason}".removesuffix(", ")
         case WorkerNotReused():
             why = "; ".join(event.differences)
             return f"{name(event.operation)}: worker {event.closest_worker} does not fit: {why}"

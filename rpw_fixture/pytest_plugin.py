@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     servers = SessionServers(*pytest_settings.endpoint_of(config))
     config.stash[_SERVERS] = servers
     config.add_cleanup(servers.close)
-    if not hasattr(config, "workerinput"):  # xdist's workers have nobody to tell
+    if not _is_xdist_worker(config):  # they have nobody to tell
         config.pluginmanager.register(pytest_report.Summary(), "rpw_fixture_summary")
 
 
@@ -66,7 +66,14 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    pytest_settings.check_markers(items, pytest_settings.config_of(config))
+    if not _is_xdist_worker(config):
+        pytest_settings.check_markers(items, pytest_settings.config_of(config))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # An error while xdist's workers collect is lost; one of a test is told.
+    if _is_xdist_worker(item.config):
+        pytest_settings.check_markers([item], pytest_settings.config_of(item.config))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -141,6 +148,10 @@ def _used(item: pytest.Item, server: Any) -> Iterator[Any]:
         raise
     finally:
         used.remove(server)
+
+
+def _is_xdist_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
 
 
 def _skip_if_set(settings: Mapping[str, Any]) -> None:

@@ -45,6 +45,7 @@ from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
+from rpw_fixture.workers.memory import peak_bytes
 from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import (
     Expansion,
@@ -209,6 +210,7 @@ class PersistentRunner:
             is_reused=is_reused,
             request_id=response.request_id,
             worker_stderr=noise if is_noise_logged else b"",
+            max_rss_bytes=peak_bytes(worker.process.pid),
         )
 
     def _request(self, worker: Worker, task: _Task, place: Place) -> Request:

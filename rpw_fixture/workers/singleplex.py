@@ -102,6 +102,7 @@ class Singleplex:
                     self._refuse_surplus()
                     return responses[0]
             elif data is not None or has_ended:
+                plumbing.wait_for_exit()  # half a frame is told together with how it ended
                 self._connection.end()
                 raise plumbing.crashed("ended" if data is None else "closed its stdout", sent_from)
             self._check_time(deadline)

@@ -66,9 +66,7 @@ def fake_server(**answers: Answer) -> Iterator[tuple[str, list[tuple[str, Any]]]
             for name, method in methods(service).items()
             if (answer := {**NOTHING, **answers}.get(name)) is not None
         }
-        server.add_generic_rpc_handlers(
-            [grpc.method_handlers_generic_handler(service, handlers)]
-        )
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

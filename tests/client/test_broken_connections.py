@@ -64,9 +64,10 @@ def test_an_operation_that_the_server_forgot_is_executed_anew() -> None:
         yield
 
     with (
-        fake_server(
-            Execute=lambda request: next(answers)(request), WaitExecution=not_found
-        ) as (endpoint, calls),
+        fake_server(Execute=lambda request: next(answers)(request), WaitExecution=not_found) as (
+            endpoint,
+            calls,
+        ),
         Client(endpoint) as client,
     ):
         assert client.run(ACTION).operation == "second"
@@ -75,7 +76,10 @@ def test_an_operation_that_the_server_forgot_is_executed_anew() -> None:
 
 def test_a_connection_that_never_holds_is_given_up() -> None:
     with (
-        fake_server(Execute=execute_and_break, WaitExecution=execute_and_break) as (endpoint, calls),
+        fake_server(Execute=execute_and_break, WaitExecution=execute_and_break) as (
+            endpoint,
+            calls,
+        ),
         Client(endpoint) as client,
         pytest.raises(RequestError, match="as the test wants it") as failure,
     ):
@@ -103,9 +107,7 @@ def test_a_refused_request_is_not_tried_again() -> None:
 def missing_blob() -> re.ExecuteResponse:
     digest = SHA256.of(b"content")
     failure = rpc.PreconditionFailure(
-        violations=[
-            rpc.PreconditionFailure.Violation(type="MISSING", subject=f"blobs/{digest}")
-        ]
+        violations=[rpc.PreconditionFailure.Violation(type="MISSING", subject=f"blobs/{digest}")]
     )
     detail = wkt.Any()
     detail.Pack(failure)
@@ -141,9 +143,10 @@ def test_blobs_lost_between_upload_and_execution_are_uploaded_again() -> None:
             yield done("op")
 
     with (
-        fake_server(
-            Execute=execute, FindMissingBlobs=find_missing, BatchUpdateBlobs=update
-        ) as (endpoint, calls),
+        fake_server(Execute=execute, FindMissingBlobs=find_missing, BatchUpdateBlobs=update) as (
+            endpoint,
+            calls,
+        ),
         Client(endpoint) as client,
     ):
         assert client.run(ACTION).exit_code == 3

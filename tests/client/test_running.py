@@ -37,12 +37,18 @@ COMPILE = Action(
 
 
 def shell(script: str, **others: Any) -> Action:
-    return Action(arguments=["/bin/sh", "-c", script], environment={"PATH": "/bin:/usr/bin"}, **others)
+    return Action(
+        arguments=["/bin/sh", "-c", script], environment={"PATH": "/bin:/usr/bin"}, **others
+    )
 
 
 def test_an_outcome_carries_what_the_command_did(rpw_server: Server) -> None:
     outcome = rpw_server.run(
-        shell("cat in/a >out; echo said; echo complained >&2; exit 3", inputs={"in/a": "x"}, outputs=["out"])
+        shell(
+            "cat in/a >out; echo said; echo complained >&2; exit 3",
+            inputs={"in/a": "x"},
+            outputs=["out"],
+        )
     )
     assert (outcome.exit_code, outcome.stdout, outcome.stderr) == (3, b"said\n", b"complained\n")
     assert outcome.outputs == {"out": b"x"}
@@ -150,9 +156,7 @@ def test_one_client_serves_many_threads(rpw_server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-def test_the_digest_function_is_one_that_the_server_offers(
-    make_rpw_server: Any, name: str
-) -> None:
+def test_the_digest_function_is_one_that_the_server_offers(make_rpw_server: Any, name: str) -> None:
     server = make_rpw_server(digest_functions=(name,))
     outcome = server.run(shell("mkdir d; echo x >d/out", outputs=["d"]))
     assert outcome.outputs == {"d/out": b"x\n"}

@@ -300,9 +300,7 @@ def test_tool_inputs_can_be_named_and_globbed(story: Story) -> None:
 
 def test_tool_inputs_that_differ_are_told_as_a_difference(story: Story) -> None:
     record = story.on_worker("a", 1)
-    told = failure_of(
-        story.endpoint.assert_tool_inputs, record, ["tool.py", "other.py", "data/**"]
-    )
+    told = failure_of(story.endpoint.assert_tool_inputs, record, ["tool.py", "other.py", "data/**"])
     assert told == text("""
     The tool inputs of Compile //pkg:a (ca978112…) are not as expected: 2 missing (-), 1 unexpected (+).
 
@@ -316,9 +314,7 @@ def test_tool_inputs_that_differ_are_told_as_a_difference(story: Story) -> None:
 
 
 def test_tool_inputs_beyond_the_expected_ones_are_told(story: Story) -> None:
-    told = failure_of(
-        story.endpoint.assert_tool_inputs, story.on_worker("a", 1), ["tool.py"]
-    )
+    told = failure_of(story.endpoint.assert_tool_inputs, story.on_worker("a", 1), ["tool.py"])
     assert told == text("""
     The tool inputs of Compile //pkg:a (ca978112…) are not as expected: 0 missing (-), 1 unexpected (+).
 
@@ -433,7 +429,7 @@ def test_a_check_passes_without_internal_errors_and_tells_those_there_are(story:
 
 
 def test_what_nobody_saw_is_skipped_with_that_reason(story: Story) -> None:
-    seen_nowhere = story.completed(story.routed("a", mode=UNSEEN, key=None))
+    seen_nowhere = story.completed(story.routed("a", mode=UNSEEN, key=None, reason=""))
     for assertion in (story.endpoint.assert_worker_reused, story.endpoint.assert_one_shot):
         with pytest.raises(SkipTest, match="not embedded in the test; its result does not tell"):
             assertion(seen_nowhere)

@@ -121,10 +121,10 @@ def test_it(rpw_server):
     )
     assert rpw_server.run(one) == rpw_server.run(two)
 """)
-    result = pytester.runpytest_inprocess()
+    result = pytester.runpytest_inprocess("-vv")
     lines = [line[1:].strip() for line in result.outlines if line.startswith("E ")]
     assert lines == [
-        "assert outcomes are equal",
+        "AssertionError: assert outcomes are equal",
         "stdout: 2 and 2 bytes, first difference at byte 0",
         "--- left",
         "+++ right",

@@ -1,0 +1,146 @@
+"""The same tests against a server that was there before: what can be judged is, the rest is skipped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from .conftest import ROOT
+
+Suite = Callable[[str], None]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    """A server of ours in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rpw_fixture", "--listen", "127.0.0.1:0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        ready = process.stdout.readline().removeprefix("RPW_READY ")
+        try:
+            yield json.loads(ready)["endpoint"]
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+def test_what_results_tell_is_judged_and_the_rest_is_skipped(
+    suite: Suite, pytester: pytest.Pytester, endpoint: str
+) -> None:
+    suite("""
+def test_reuse(rpw_server):
+    first, second = rpw_server.run(COMPILE), rpw_server.run(OTHER)
+    rpw_server.assert_worker_reused(first, second)
+    rpw_server.assert_worker_reused(COMPILE, OTHER)
+
+def test_no_reuse(rpw_server):
+    rpw_server.run(COMPILE), rpw_server.run(EDITED)
+    with pytest.raises(AssertionError, match="Expected one worker for 2 actions"):
+        rpw_server.assert_worker_reused(COMPILE, EDITED)
+
+def test_restart(rpw_server):
+    before, after = rpw_server.run(COMPILE), rpw_server.run(EDITED)
+    rpw_server.assert_worker_restarted(before, after)
+
+def test_one_shot(rpw_server):
+    rpw_server.run(ECHO)
+    rpw_server.assert_one_shot(ECHO)
+    with pytest.raises(AssertionError, match="was not served by a worker"):
+        rpw_server.assert_worker_reused(ECHO)
+
+def test_skips_reason_of_restart(rpw_server):
+    before, after = rpw_server.run(COMPILE), rpw_server.run(EDITED)
+    rpw_server.assert_worker_restarted(before, after, because="rpw_worker.py")
+
+def test_skips_reason_of_one_shot(rpw_server):
+    rpw_server.run(ECHO)
+    rpw_server.assert_one_shot(ECHO, because="persistentWorkerKey")
+
+def test_skips_reuse_from_before(rpw_server):
+    rpw_server.assert_worker_reused(rpw_server.run(COMPILE))
+
+def test_skips_tool_inputs(rpw_server):
+    rpw_server.run(COMPILE)
+    rpw_server.assert_tool_inputs(COMPILE, ["tools/*"])
+
+@pytest.mark.rpw(max_workers=1)
+def test_skips_settings(rpw_server):
+    pass
+
+def test_skips_settings_of_made(make_rpw_server):
+    make_rpw_server(max_workers=1)
+
+@pytest.mark.parametrize("round", range(2))
+def test_clean_state(make_rpw_server, rpw_server, round):
+    assert not make_rpw_server().run(ECHO).cached
+""")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-rs", "--rpw-endpoint", endpoint)
+    result.assert_outcomes(passed=6, skipped=6)
+    result.stdout.fnmatch_lines([f"rpw-fixture *: endpoint={endpoint}"])
+    told = result.stdout.str()
+    for reason in (
+        "not embedded in the test; its result does not tell why worker",
+        "does not tell why it ran one-shot",
+        "had served before",
+        "does not tell what its tool inputs were",
+        "needs a server with max_workers, and --rpw-endpoint has its own settings",
+    ):
+        assert reason in told
+
+
+def test_the_endpoint_can_come_from_the_environment_or_the_ini_file(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite("def test_it(rpw_server): assert rpw_server.endpoint == 'grpc://other:1'")
+    pytester.makeini("[pytest]\nrpw_endpoint = grpc://other:1\n")
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    pytester.makeini("[pytest]\nrpw_endpoint = grpc://ini:1\n")
+    monkeypatch.setenv("RPW_FIXTURE_ENDPOINT", "grpc://other:1")
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_headers_and_names_reach_the_server(
+    suite: Suite, pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    from rpw_fixture import Server
+
+    suite("def test_it(rpw_server): assert rpw_server.run(ECHO).ok")
+    token = tmp_path_factory.mktemp("token") / "token"
+    token.write_text("secret")
+    with Server(auth_token_file=str(token)) as server:
+        options = ("--rpw-endpoint", server.endpoint, "--rpw-endpoint-instance=some/name")
+        header = "--rpw-endpoint-header=Authorization=Bearer secret"
+        pytester.runpytest_inprocess(*options, header).assert_outcomes(passed=1)
+        without = pytester.runpytest_inprocess(*options)
+    without.assert_outcomes(failed=1)
+    without.stdout.fnmatch_lines(["*UNAUTHENTICATED*"])
+
+
+def test_a_header_without_a_value_is_refused(suite: Suite, pytester: pytest.Pytester) -> None:
+    suite("def test_it(rpw_server): pass")
+    result = pytester.runpytest_inprocess("--rpw-endpoint=grpc://x:1", "--rpw-endpoint-header=x")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--rpw-endpoint-header 'x' is not NAME=VALUE*"])
+
+
+def test_an_endpoint_where_nobody_is_fails_with_that_reason(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    suite("def test_it(rpw_server): rpw_server.run(ECHO)")
+    from rpw_fixture import Server
+
+    with Server() as server:
+        gone = server.endpoint
+    result = pytester.runpytest_inprocess("--rpw-endpoint", gone)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*EnvironmentLacksError: no REAPI server answers*"])

@@ -1,0 +1,142 @@
+"""Actions for the sample workers and a probe, and running them beside the test."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from rpw_fixture.action import Action
+from rpw_fixture.client import ActionOutcome
+from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.events import Event, RequestSent
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"
+TOOLS = Path(__file__).resolve().parent / "tools"
+#: Nothing is decided by how long things take; this only ends a test that hangs.
+PATIENCE = 60.0
+MULTIPLEX = MappingProxyType({"persistentWorkerMultiplex": "1"})
+SANDBOX = MappingProxyType({**MULTIPLEX, "persistentWorkerSandbox": "1"})
+CANCELLATION = MappingProxyType({"persistentWorkerCancellation": "1"})
+E = TypeVar("E", bound=Event)
+
+
+def tools_of(script: str) -> dict[str, Path]:
+    """The files that a worker needs, by their paths in the input root."""
+    names = ("rpw_worker.py", "good.py", "multiplex.py")
+    files = {f"tools/{name}": SAMPLES / name for name in names}
+    folder = TOOLS if (TOOLS / script).exists() else SAMPLES
+    return {**files, f"tools/{script}": folder / script}
+
+
+def action(
+    script: str,
+    *arguments: str,
+    startup: Sequence[str] = (),
+    platform: Mapping[str, str] = MappingProxyType({}),
+    **others: Any,
+) -> Action:
+    """An action of a worker, with these arguments in its flagfile."""
+    given: dict[str, Any] = {"tool_inputs": tools_of(script), "worker_key": "key", **others}
+    return Action(
+        arguments=(sys.executable, f"tools/{script}", *startup),
+        flagfile=arguments,
+        platform=platform,
+        **given,
+    )
+
+
+def compile_action(name: str, *arguments: str, script: str = "good.py", **others: Any) -> Action:
+    """An action of the tiny compiler, on an input of its own."""
+    given = {"inputs": {f"src/{name}": f"text {name}\n"}, "outputs": [f"out/{name}"], **others}
+    flags = ("--in", f"src/{name}", "--out", f"out/{name}", *arguments)
+    return action(script, *flags, flagfile_path=f"{name}.params", **given)
+
+
+def probe_action(*arguments: str, **others: Any) -> Action:
+    """An action of the probe, which writes what it sees to ``out/seen``."""
+    given: dict[str, Any] = {"outputs": ["out/seen"], "do_not_cache": True, **others}
+    return action("probe.py", "--out", given["outputs"][0], *arguments, **given)
+
+
+def seen(outcome: ActionOutcome) -> dict[str, Any]:
+    """What the probe saw."""
+    assert outcome.ok, (outcome.status, outcome.message, outcome.stderr)
+    (content,) = outcome.outputs.values()
+    return dict(json.loads(content))
+
+
+class Running:
+    """An action that is executed in a thread of its own.
+
+    Args:
+        server: executes it.
+        action: what to run.
+    """
+
+    def __init__(self, server: Endpoint, action: Action) -> None:
+        self._server = server
+        self._action = action
+        self._named = threading.Event()
+        self._name = ""
+        self._outcome: ActionOutcome | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        self._outcome = self._server.client.run(
+            self._action, check=False, skip_cache_lookup=True, on_operation=self._tell
+        )
+
+    def _tell(self, name: str) -> None:
+        self._name = name
+        self._named.set()
+
+    @property
+    def operation(self) -> str:
+        """The name of its operation."""
+        assert self._named.wait(PATIENCE)
+        return self._name
+
+    def wait_until_sent(self) -> RequestSent:
+        """Waits until a worker got the request."""
+        return wait_for(self._server, RequestSent, lambda each: each.operation == self.operation)
+
+    def cancel(self) -> None:
+        """Cancels it."""
+        self._server.client.cancel(self.operation)
+
+    def result(self) -> ActionOutcome:
+        """How it ended."""
+        self._thread.join(PATIENCE)
+        assert self._outcome is not None
+        return self._outcome
+
+
+def run_all(server: Endpoint, actions: Iterable[Action]) -> list[ActionOutcome]:
+    """Executes all at the same time."""
+    running = [Running(server, each) for each in actions]
+    return [each.result() for each in running]
+
+
+def until(is_it: Callable[[], bool]) -> None:
+    """Waits for something that nobody tells."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_it():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def wait_for(server: Endpoint, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:
+    """Waits until something of that kind has happened."""
+
+    def found(events: list[Event]) -> list[E]:
+        return [each for each in events if isinstance(each, kind) and is_it(each)]
+
+    assert server.events.wait_for(lambda events: bool(found(events)), PATIENCE), kind
+    return found(server.events.snapshot())[0]
