@@ -24,7 +24,6 @@ pytest_plugins = ["pytester"]
 PLUGIN = "rpw_fixture.pytest_plugin"
 #: How long what a test has ended may take to be gone, seconds.
 _PATIENCE = 5.0
-_FOLDERS = {tempfile.gettempdir(), "/dev/shm"}
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -76,15 +75,15 @@ def _threads() -> Iterator[str]:
 
 def _descriptors() -> Iterator[str]:
     """Files, pipes and sockets; gRPC keeps event descriptors of its own as long as it is loaded."""
-    for name in os.listdir("/proc/self/fd"):
+    for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            target = os.readlink(f"/proc/self/fd/{name}")
+            target = str(link.readlink())
             if not target.startswith(("anon_inode:", "/proc/")):
                 yield f"descriptor of {target}"
 
 
 def _folders() -> Iterator[str]:
     mark = f"-{os.getpid()}-"
-    for folder in _FOLDERS:
+    for folder in {tempfile.gettempdir(), "/dev/shm"}:  # noqa: S108 - looked into only
         with suppress(OSError):
-            yield from (f"folder {folder}/{each}" for each in os.listdir(folder) if mark in each)
+            yield from (f"folder {each}" for each in Path(folder).iterdir() if mark in each.name)

@@ -165,8 +165,7 @@ def _not_shared(
 ) -> str:
     told = differences(first.key_components, other.key_components)
     return _text(
-        f"Expected one worker for {len(actions)} actions, but {other} ran on worker "
-        f"{other.worker} and {first} on worker {first.worker}.",
+        f"Expected one worker for {len(actions)} actions, found workers {_numbers(actions)}.",
         f"actions:\n{evidence.listed(actions)}",
         _differences(told) if told else _why_not_shared(first, other, workers),
         _comparison(first, other),
@@ -214,8 +213,7 @@ def _not_restarted(
 ) -> str:
     expected = f" because of {because!r}" if because is not None else ""
     return _text(
-        f"Expected another worker for {after} than for {before}{expected}, "
-        f"but worker {before.worker} served both.",
+        f"Expected a restart{expected}, but worker {before.worker} served both actions.",
         f"actions:\n{evidence.listed([before, after])}",
         "their worker key, the same for both:\n" + evidence.key_list(after.key_components)
         if after.key_components
@@ -232,7 +230,7 @@ def _why_not_shared(first: ActionRecord, other: ActionRecord, workers: Workers) 
         return f"Their keys are equal, but worker {worker.worker} was gone: {worker.retired}."
     if first.time + first.seconds > other.time or not first.is_complete:
         return (
-            f"Their keys are equal, but worker {first.worker} was busy: the actions overlapped "
+            f"Their keys are equal, but worker {first.worker} was busy: the actions overlapped\n"
             "(max_workers_per_key=1 makes them wait)."
         )
     return f"Their keys are equal, but worker {first.worker} was busy or on its way out."
@@ -257,8 +255,8 @@ def _tool_inputs_of(action: ActionRecord, actions: Actions) -> list[str]:
             return []
     raise AssertionError(
         _text(
-            f"The tool inputs of {action} are not known: they matter, and are looked for, only "
-            "when an action goes to a worker.",
+            f"The tool inputs of {action} are not known:\n"
+            "they matter, and are looked for, only when an action goes to a worker.",
             f"  {evidence.told(action)}",
         )
     )
@@ -271,6 +269,12 @@ def _comparison(before: ActionRecord, after: ActionRecord) -> str:
     titles = (f"worker {before.worker}", f"worker {after.worker}")
     table = evidence.key_table(old, after.key_components, titles)
     return f"worker keys, ! marks what differs:\n{table}"
+
+
+def _numbers(actions: Sequence[ActionRecord]) -> str:
+    found = sorted({each.worker for each in actions if each.worker is not None})
+    *most, last = map(str, found)
+    return f"{', '.join(most)} and {last}"
 
 
 def _differences(told: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.fault_specs import Fault
 
 #: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
 ENVIRONMENT_PREFIX = "RPW_FIXTURE_"
@@ -175,6 +176,16 @@ class Config:
     allow_remote: bool = _setting(
         False, "allow an address that is not loopback; needs TLS or a token as well", kind=bool
     )
+    faults: tuple[str, ...] = _setting(
+        (),
+        "have calls fail, wait or lose blobs, or workers die, as in --fault Execute:UNAVAILABLE:first=2 "
+        "(repeatable): TARGET[:EFFECT][:OPTION=VALUE]…, where TARGET is an RPC, * or worker; EFFECT a "
+        "status code, half-close, evict, evict-all, die-in-request or die-after-request; OPTION first, "
+        "every, after, delay or message",
+        kind=str,
+        flag="fault",
+        metavar="SPEC",
+    )
     idle_timeout: float = _setting(
         0.0, "exit after S seconds without a call (0: never)", kind=float, metavar="S"
     )
@@ -222,12 +233,18 @@ class Config:
         "wire", "committed_size of compressed writes: wire, uncompressed, minus_one, auto"
     )
     high_api_version: str = _setting("2.12", "newest API version announced")
+    absolute_symlinks: bool = _setting(
+        True, "allow symlinks with absolute targets among inputs and outputs"
+    )
     check_action_cache: bool = _setting(
         True, "an action-cache hit implies that its blobs are there"
     )
     operation_grace: float = _setting(300.0, "seconds a finished operation can still be asked for")
     retry_crashed_worker: bool = _setting(
         False, "run an action once more when its worker died in it"
+    )
+    count_digests: bool = _setting(
+        False, "count reads, writes and look-ups of each blob; takes time in FindMissingBlobs"
     )
     threads: int = _setting(512, "most gRPC calls served at once")
 
@@ -269,6 +286,7 @@ class Config:
             "container_global_arguments",
             "isolation_readable",
             "limits",
+            "faults",
         ):
             value = getattr(self, name)
             several = (value,) if isinstance(value, str) else tuple(value)
@@ -276,6 +294,8 @@ class Config:
         for limit in self.limits:
             name, _, value = limit.partition("=")
             _require(bool(name) and value.isdecimal(), "limit", f"{limit!r}: write NAME=N")
+        for spec in self.faults:
+            Fault.parse(spec)
         object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
     def replace(self, **changes: Any) -> Config:

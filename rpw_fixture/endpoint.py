@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import SkipTest
 
 from rpw_fixture import assertions
 from rpw_fixture.action import Action
@@ -22,6 +23,8 @@ from rpw_fixture.subjects import Subject, find, subject_of, unmarked_inputs
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome, Client
+    from rpw_fixture.faults import Faults
+    from rpw_fixture.services.counters import Counters
 
 
 class Endpoint:
@@ -111,6 +114,24 @@ class Endpoint:
     def workers(self) -> Workers:
         """All worker processes so far, in the order in which they were started."""
         return workers_in(self.events)
+
+    @property
+    def faults(self) -> Faults:
+        """What can be armed so that calls fail, blobs disappear and workers die.
+
+        Raises:
+            unittest.SkipTest: when the server is not one of ours.
+        """
+        raise SkipTest(f"no fault can be armed in {self._endpoint}, which is not ours")
+
+    @property
+    def counters(self) -> Counters:
+        """How often what was asked for.
+
+        Raises:
+            unittest.SkipTest: when the server is not one of ours.
+        """
+        raise SkipTest(f"nobody counts the calls of {self._endpoint}, which is not ours")
 
     def mark(self) -> int:
         """This point in time, for ``actions.since(mark)`` and ``workers.since(mark)``."""

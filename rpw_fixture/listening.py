@@ -199,10 +199,33 @@ def _credentials(config: Config) -> grpc.ServerCredentials | None:
     if config.tls_cert is None:
         return None
     pair = (_read(config.tls_key, "--tls-key"), _read(config.tls_cert, "--tls-cert"))
+    _check_pems(config)
     client_ca = _read(config.tls_client_ca, "--tls-client-ca") or None
     return grpc.ssl_server_credentials(
         [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
     )
+
+
+def _check_pems(config: Config) -> None:
+    """Looks into the files, of which gRPC would only say that it can't listen."""
+    import ssl  # noqa: PLC0415 - takes long to load, and few servers need it
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    cert, key = config.tls_cert or "", config.tls_key
+    try:
+        context.load_cert_chain(cert, key, password=b"")  # else OpenSSL asks at the terminal
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"--tls-cert {cert}, --tls-key {key}: no certificate chain and its private key in PEM, "
+            f"or the key is encrypted ({error.reason or error})"
+        ) from None
+    try:
+        if config.tls_client_ca is not None:
+            context.load_verify_locations(config.tls_client_ca)
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"--tls-client-ca {config.tls_client_ca}: no certificate in PEM ({error.reason or error})"
+        ) from None
 
 
 def _read(path: str | None, flag: str) -> bytes:

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import pytest
 
 from rpw_fixture import __version__, pytest_report, pytest_settings
+from rpw_fixture.bazel import BazelWorkspace
 from rpw_fixture.config import Config
+from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.pytest_servers import SessionServers, make_server
 
 if TYPE_CHECKING:
     from rpw_fixture.endpoint import Endpoint
     from rpw_fixture.server import Server
 
+E = TypeVar("E", bound="Endpoint")
 _SERVERS = pytest.StashKey[SessionServers]()
 _USED = pytest.StashKey["list[Endpoint]"]()
+_WORKSPACE = pytest.StashKey[BazelWorkspace]()
 _SECTIONS = pytest.StashKey["list[pytest_report.Section]"]()
 
 
@@ -42,10 +46,12 @@ def close_servers(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds our options."""
     pytest_settings.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Registers the marker and refuses settings that can't be used."""
     config.addinivalue_line("markers", pytest_settings.MARKER_LINE)
     pytest_settings.config_of(config)
     servers = SessionServers(*pytest_settings.endpoint_of(config))
@@ -56,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
+    """One line, when something was set or ``-v`` asks for more."""
     endpoint = config.stash[_SERVERS].endpoint
     settings = pytest_settings.settings_of(config)
     if not (endpoint or settings or config.get_verbosity() > 0):
@@ -66,30 +73,35 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuses markers that can't be used."""
     if not _is_xdist_worker(config):
         pytest_settings.check_markers(items, pytest_settings.config_of(config))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    # An error while xdist's workers collect is lost; one of a test is told.
+    """Refuses markers where xdist would lose an error of the collection."""
     if _is_xdist_worker(item.config):
         pytest_settings.check_markers([item], pytest_settings.config_of(item.config))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
+    item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the timeline and the workers' stderr to the report of a test that failed."""
     report = yield
     if report.failed:
         used = item.stash.get(_USED, [])
-        # Sections put aside are those of a server that is reset or stopped by now.
-        report.sections += item.stash.get(_SECTIONS, None) or pytest_report.sections_of(used)
+        # What was put aside is those of a server that is reset or stopped by now.
+        put_aside = item.stash.get(_SECTIONS, None)
+        report.sections += put_aside or pytest_report.sections_of(used)
+        report.sections += pytest_report.bazel_sections(item.stash.get(_WORKSPACE, None))
         setattr(report, pytest_report.FAILURES, pytest_report.failures_of(used))
     return report
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Explains why two outcomes or outputs are not equal."""
     return pytest_report.compared(op, left, right)
 
 
@@ -125,7 +137,8 @@ def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Itera
         def make(config: Config | None = None, **settings: Any) -> Server:
             if servers.endpoint:
                 _skip_if_set({**marked, **settings})
-                return stack.enter_context(_used(request.node, servers.cluster()))
+                cluster = stack.enter_context(_used(request.node, servers.cluster()))
+                return cast("Server", cluster)  # all that tests do with a Server, it can do
             if config is None:
                 config = pytest_settings.configured(rpw_config, marked, request.node.nodeid)
             server = make_server(config.replace(**settings))
@@ -135,8 +148,20 @@ def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Itera
         yield make
 
 
+@pytest.fixture
+def rpw_bazel(request: pytest.FixtureRequest, rpw_server: Endpoint) -> Iterator[BazelWorkspace]:
+    """An empty workspace with a real Bazel, whose actions run on `rpw_server`; skips without one."""
+    try:
+        workspace = request.config.stash[_SERVERS].workspace(rpw_server.bazel_flags())
+    except EnvironmentLacksError as error:
+        pytest.skip(f"needs Bazel: {error}")
+    request.node.stash[_WORKSPACE] = workspace
+    yield workspace
+    del request.node.stash[_WORKSPACE]
+
+
 @contextmanager
-def _used(item: pytest.Item, server: Any) -> Iterator[Any]:
+def _used(item: pytest.Item, server: E) -> Iterator[E]:
     """Reports on ``server`` when the test fails, and fails the test when the server had a bug."""
     used = item.stash.setdefault(_USED, [])
     used.append(server)

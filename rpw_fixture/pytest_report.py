@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,12 +10,16 @@ import pytest
 
 if TYPE_CHECKING:
     from rpw_fixture.client.outcome import ActionOutcome, Outputs
+    from rpw_fixture.bazel import BazelWorkspace
     from rpw_fixture.endpoint import Endpoint
 
 TIMELINE = "rpw timeline"
 STDERR = "rpw worker stderr"
+BAZEL = "rpw bazel"
 #: Where a report carries the failures of workers; xdist takes it along.
 FAILURES = "rpw_worker_failures"
+#: Ends of workers that are no violation of the protocol and yet no good ones.
+_BAD_ENDS = {"crash", "start failed", "timeout", "ended between requests"}
 _MOST_DIFF_LINES = 20
 _MOST_DIFF_BYTES = 64 << 10
 
@@ -38,14 +41,26 @@ def sections_of(servers: Sequence[Endpoint]) -> list[Section]:
     return sections
 
 
+def bazel_sections(workspace: BazelWorkspace | None) -> list[Section]:
+    """What Bazel said in the test, and what it needs for persistent workers."""
+    if workspace is None or not workspace.results:
+        return []
+    texts = [
+        f"$ bazel {' '.join(each.command)}\n{each.stderr.rstrip()}\nexit code {each.exit_code}"
+        for each in workspace.results
+    ]
+    return [(BAZEL, "\n".join([*texts, workspace.advice]))]
+
+
 def failures_of(servers: Iterable[Endpoint]) -> list[str]:
     """How workers failed in a test, each way once: rules broken and unexpected ends."""
     told: dict[str, None] = {}
     for server in servers:
         for worker in server.workers:
-            told.update({each.rule: None for each in worker.violations})
-            if worker.exit_status and worker.retired in {"crash", "start failed", "timeout"}:
-                told[worker.retired] = None
+            # Plain texts, not members of an enumeration: xdist sends nothing else.
+            told.update({str(each.rule): None for each in worker.violations})
+            if worker.retired in _BAD_ENDS:
+                told[str(worker.retired)] = None
     return list(told)
 
 
@@ -56,12 +71,14 @@ class Summary:
         self._tests: dict[str, list[str]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Notes what a report carries."""
         for failure in getattr(report, FAILURES, ()):
             tests = self._tests.setdefault(failure, [])
             if report.nodeid not in tests:
                 tests.append(report.nodeid)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Tells each failure with its tests; nothing when there was none."""
         if not self._tests:
             return
         terminalreporter.section("rpw_fixture: workers that failed in failed tests")
@@ -126,16 +143,19 @@ def _detail_lines(name: str, left: Any, right: Any) -> Iterator[str]:
 def _content_lines(name: str, left: bytes, right: bytes) -> Iterator[str]:
     if left == right:
         return
+    pairs = enumerate(zip(left, right, strict=False))
     offset = next(
-        (at for at, (was, now) in enumerate(zip(left, right, strict=False)) if was != now),
+        (at for at, (one, other) in pairs if one != other),
         min(len(left), len(right)),
     )
     yield f"{name}: {len(left)} and {len(right)} bytes, first difference at byte {offset}"
     if max(len(left), len(right)) > _MOST_DIFF_BYTES or b"\0" in left + right:
         yield f"  {left[offset : offset + 16]!r} != {right[offset : offset + 16]!r}"
         return
-    texts = [each.decode(errors="backslashreplace").splitlines() for each in (left, right)]
-    lines = list(difflib.unified_diff(*texts, "left", "right", lineterm="", n=1))
+    import difflib  # noqa: PLC0415 - slow to load, needed after failures only
+
+    was, now = (each.decode(errors="backslashreplace").splitlines() for each in (left, right))
+    lines = list(difflib.unified_diff(was, now, "left", "right", lineterm="", n=1))
     yield from (f"  {line}" for line in lines[:_MOST_DIFF_LINES])
     if len(lines) > _MOST_DIFF_LINES:
         yield f"  … {len(lines) - _MOST_DIFF_LINES} more lines"

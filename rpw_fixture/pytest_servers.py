@@ -5,10 +5,11 @@ Nothing here is a fixture or a hook; those are in `rpw_fixture.pytest_plugin`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rpw_fixture.bazel import BazelWorkspace, find_bazel
 from rpw_fixture.config import Config
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class SessionServers:
         self._options = options
         self._idle: list[Server] = []
         self._cluster: Cluster | None = None
+        self._workspace: BazelWorkspace | None = None
 
     @contextmanager
     def lend(self, config: Config) -> Iterator[Server]:
@@ -56,8 +58,22 @@ class SessionServers:
         self._cluster.reset()
         return self._cluster
 
+    def workspace(self, flags: Sequence[str]) -> BazelWorkspace:
+        """An empty workspace; its Bazel server is started once, because that takes seconds.
+
+        Raises:
+            EnvironmentLacksError: when there is no Bazel.
+        """
+        if self._workspace is None:
+            self._workspace = BazelWorkspace(find_bazel())
+        self._workspace.reset(flags)
+        return self._workspace
+
     def close(self) -> None:
-        """Stops all servers held."""
+        """Stops all servers held, Bazel's too."""
+        if self._workspace is not None:
+            self._workspace.close()
+            self._workspace = None
         while self._idle:
             self._idle.pop().stop()
         if self._cluster is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ import grpc
 
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events import EventLog, JsonLines
 from rpw_fixture.execution import isolation, staging, workspace
 from rpw_fixture.execution.command import NODE_PROPERTIES
@@ -21,20 +23,23 @@ from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.execution.runner import ActionRunner
 from rpw_fixture.execution.scheduler import Scheduler
+from rpw_fixture.faults import Faults
 from rpw_fixture.listening import Activity, Listener
 from rpw_fixture.services._base import Service, handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService
 from rpw_fixture.services.capabilities import CapabilitiesService
 from rpw_fixture.services.cas import CasService
+from rpw_fixture.services.counters import Counters
 from rpw_fixture.services.execution import ExecutionService
+from rpw_fixture.services.faults import FaultInjector
 from rpw_fixture.services.health import HealthService
 from rpw_fixture.services.operations import OperationsService
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire import globs
-from rpw_fixture.wire.digests import DigestFunctions
+from rpw_fixture.wire.digests import Digest, DigestFunctions
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.lifecycle import Retirement
 
@@ -63,6 +68,8 @@ class Server(Endpoint):
         self._listener = Listener.of(config)
         self._lock = threading.Lock()
         self._parts: _Parts | None = None
+        self._faults = Faults(config.faults, evict=self._evict)
+        self._counters = Counters(counts_digests=config.count_digests)
 
     def start(self) -> Self:
         """Starts to listen; returns itself.
@@ -72,7 +79,14 @@ class Server(Endpoint):
         """
         with self._lock:
             if self._parts is None:
-                self._parts = _Parts(self.config, self._functions, self._listener, self.events)
+                self._parts = _Parts(
+                    self.config,
+                    self._functions,
+                    self._listener,
+                    self.events,
+                    self._faults,
+                    self._counters,
+                )
                 self._reach(self._listener.scheme, self._parts.address)
         return self
 
@@ -89,11 +103,32 @@ class Server(Endpoint):
             parts.stop(self.config.shutdown_grace if grace is None else grace)
 
     def reset(self) -> None:
-        """Forgets everything: workers, blobs, results, operations and events. The address stays."""
+        """Forgets everything: workers, blobs, results, operations, events, faults, counters.
+
+        The address stays.
+        """
+        self._faults.clear()
         parts = self._parts
         if parts is not None:
             parts.reset()
         self.events.clear()
+        self._counters.reset()
+
+    @property
+    def faults(self) -> Faults:
+        """See `Endpoint.faults`."""
+        return self._faults
+
+    @property
+    def counters(self) -> Counters:
+        """See `Endpoint.counters`."""
+        return self._counters
+
+    def _evict(self, predicate: Callable[[Digest], bool]) -> int:
+        parts = self._parts
+        if parts is None:
+            raise ConfigError("the server does not run, so it has no blobs to evict")
+        return parts.evict(predicate)
 
     def _live_stderr(self) -> dict[int, str]:
         return self._parts.live_stderr() if self._parts is not None else {}
@@ -124,7 +159,11 @@ class _Parts:
         functions: DigestFunctions,
         listener: Listener,
         log: EventLog,
+        faults: Faults,
+        counters: Counters,
     ) -> None:
+        self._faults = faults
+        self._counters = counters
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             if config.events is not None:
@@ -134,7 +173,11 @@ class _Parts:
                 log.add_sink(sink)
             folder = workspace.create()
             undo.callback(staging.remove, str(folder))
-            self._build(config, functions, log, folder, undo)
+            try:
+                self._build(config, functions, log, folder, undo)
+            except OSError as error:
+                where = folder if config.root is None else f"--root {config.root}"
+                raise EnvironmentLacksError(f"{where}: {error}") from None
             self._serve(config, listener, log, undo)
             self._undo = undo.pop_all()
 
@@ -174,6 +217,7 @@ class _Parts:
             launcher=launcher,
             folder=work,
             results=results,
+            worker_faults=self._faults.workers,
         )
         undo.callback(self._runner.persistent.close)
         self._scheduler = Scheduler(
@@ -201,7 +245,12 @@ class _Parts:
         self._activity = Activity()
         threads = ThreadPoolExecutor(config.threads, thread_name_prefix="rpw-call")
         undo.callback(threads.shutdown)
-        around = (self._activity.interceptor, listener.guard)
+        around = (
+            self._activity.interceptor,
+            listener.guard,
+            self._counters.interceptor(self._cas),
+            FaultInjector(self._faults, self._cas).interceptor,
+        )
         self._grpc = grpc.server(
             threads,
             handlers=[
@@ -216,6 +265,9 @@ class _Parts:
     @property
     def idle_seconds(self) -> float:
         return self._activity.idle_seconds
+
+    def evict(self, predicate: Callable[[Digest], bool]) -> int:
+        return self._cas.evict(lambda _function, digest: predicate(digest))
 
     def live_stderr(self) -> dict[int, str]:
         alive = self._runner.persistent.pool.alive

@@ -17,6 +17,8 @@ from rpw_fixture.wire.trees import MAX_NAME_BYTES
 NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Deepest working directory, and deepest output below it; nothing that people write comes near.
 _MAX_DEPTH = 100
+#: Longest such path, bytes. Linux takes 4096 with that of the folder in which the action runs.
+_MAX_PATH_BYTES = 3584
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,8 @@ def inside(path: str, what: str) -> str:
         raise invalid_argument(f"{what} {path[:80]!r}… has a name of over {MAX_NAME_BYTES} bytes")
     if len(names) > _MAX_DEPTH:
         raise invalid_argument(f"{what} {path[:80]!r}… is over {_MAX_DEPTH} folders deep")
+    if len(normal.encode()) > _MAX_PATH_BYTES:
+        raise invalid_argument(f"{what} {path[:80]!r}… is over {_MAX_PATH_BYTES} bytes long")
     return "" if normal == "." else normal
 
 

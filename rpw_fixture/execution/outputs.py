@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import failed_precondition
@@ -21,6 +21,7 @@ from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.varints import varint
 
 _MAX_DEPTH = 200
+_OPEN_PATH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 #: Why there may be nothing at a path, or no way to it.
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
@@ -32,30 +33,38 @@ class Outputs:
     Attributes:
         result: the output fields of an ActionResult, nothing else of it.
         files: every file, those inside folders too.
+        links: the target of every symlink by its path, likewise.
     """
 
     result: re.ActionResult = field(default_factory=re.ActionResult)
     files: list[FileRecord] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
 
 
-def collect(root: str, command: CommandSpec, store: BlobStore) -> Outputs:
+def collect(
+    root: str, command: CommandSpec, store: BlobStore, *, absolute_symlinks: bool = True
+) -> Outputs:
     """Puts the declared outputs that exist into the store.
 
     Args:
         root: the action's folder on disk.
         command: declares the outputs.
         store: takes their content.
+        absolute_symlinks: False refuses links with absolute targets.
 
     Raises:
         RequestError: FAILED_PRECONDITION for an output that is not of the declared type (clients
-            before API 2.1), is no file, folder or link, lies outside the root, can't be read or
-            has a name that is no UTF-8.
+            before API 2.1), is no file, folder or link that is allowed, lies outside the root,
+            can't be read or has a name that is no UTF-8.
         OSError: such as a full disk.
     """
     try:
-        return _Collector(root, command, store).run()
+        outputs = _Collector(root, command, store).run()
     except PermissionError as error:
         raise failed_precondition(f"output {error.filename!r} can't be read") from None
+    if not absolute_symlinks:
+        _refuse_absolute(outputs.links)
+    return outputs
 
 
 class _Collector:
@@ -108,7 +117,7 @@ class _Collector:
     def _is_inside(self, folder: str) -> bool:
         known = self._safe.get(folder)
         if known is None:
-            real = os.path.realpath(folder)
+            real = _real_path(folder)
             known = real == self._root or real.startswith(self._root + os.sep)
             self._safe[folder] = known
         return known
@@ -131,6 +140,7 @@ class _Collector:
             node_properties=_properties(found, self._command.output_node_properties),
         )
         result.output_symlinks.append(link)
+        self._outputs.links[path] = link.target
         if not declared:
             return
         if os.path.exists(full) and os.path.isdir(full) != (declared == "folder"):
@@ -142,9 +152,8 @@ class _Collector:
         old.append(link)
 
     def _add_folder(self, path: str, full: str) -> None:
-        tree = _TreeBuilder(self._store, self._command.output_node_properties)
+        tree = _TreeBuilder(self._store, self._command.output_node_properties, self._outputs)
         root = tree.add(full, f"{path.rstrip('/')}/" if path else "", 1)
-        self._outputs.files += tree.files
         digest = self._store.put(tree.message())
         self._outputs.result.output_directories.add(
             path=path,
@@ -154,6 +163,20 @@ class _Collector:
         )
 
 
+def _real_path(folder: str) -> str:
+    """The folder's path without symlinks; where the kernel tells it, in a tenth of the time."""
+    try:
+        fd = os.open(folder, _OPEN_PATH)
+    except OSError:
+        return os.path.realpath(folder)
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return os.path.realpath(folder)
+    finally:
+        os.close(fd)
+
+
 class _TreeBuilder:
     """Builds a Tree whose folders stand once each, parents first.
 
@@ -161,11 +184,11 @@ class _TreeBuilder:
     (remote_execution.proto, OutputDirectory).
     """
 
-    def __init__(self, store: BlobStore, properties: Collection[str]) -> None:
+    def __init__(self, store: BlobStore, properties: Collection[str], outputs: Outputs) -> None:
         self._store = store
         self._wanted = properties
+        self._outputs = outputs
         self._children_first: dict[Digest, bytes] = {}
-        self.files: list[FileRecord] = []
 
     def add(self, path: str, prefix: str, depth: int) -> Digest:
         """Takes in the folder at ``path`` and all below; returns its Directory's digest."""
@@ -175,7 +198,7 @@ class _TreeBuilder:
         for entry in _sorted_entries(path):
             name = _utf8(entry.name, f"a name in output folder {prefix!r}")
             if entry.is_symlink():
-                self._add_symlink(message, entry)
+                self._add_symlink(message, entry, prefix)
             elif entry.is_dir(follow_symlinks=False):
                 digest = self.add(entry.path, f"{prefix}{name}/", depth + 1)
                 message.directories.add(name=name, digest=message_of(digest))
@@ -198,7 +221,7 @@ class _TreeBuilder:
     def _add_file(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
         found = entry.stat(follow_symlinks=False)
         digest = self._store.put_file(entry.path)
-        self.files.append(FileRecord(prefix + entry.name, str(digest)))
+        self._outputs.files.append(FileRecord(prefix + entry.name, str(digest)))
         message.files.add(
             name=entry.name,
             digest=message_of(digest),
@@ -206,12 +229,23 @@ class _TreeBuilder:
             node_properties=_properties(found, self._wanted),
         )
 
-    def _add_symlink(self, message: re.Directory, entry: os.DirEntry[str]) -> None:
+    def _add_symlink(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
+        target = _utf8(os.readlink(entry.path), f"the target of link {entry.name!r}")
+        self._outputs.links[prefix + entry.name] = target
         message.symlinks.add(
             name=entry.name,
-            target=_utf8(os.readlink(entry.path), f"the target of link {entry.name!r}"),
+            target=target,
             node_properties=_properties(entry.stat(follow_symlinks=False), self._wanted),
         )
+
+
+def _refuse_absolute(links: Mapping[str, str]) -> None:
+    for path, target in links.items():
+        if target.startswith("/"):
+            raise failed_precondition(
+                f"output symlink {path!r} has the absolute target {target[:200]!r}, "
+                "which this server does not allow"
+            )
 
 
 def message_of(digest: Digest) -> re.Digest:

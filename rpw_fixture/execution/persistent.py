@@ -38,12 +38,14 @@ from rpw_fixture.execution.processes import StartError
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route
+from rpw_fixture.faults import Slot
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.trees import FileEntry
 from rpw_fixture.wire.worker_frames import Request, Response, encoding
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.killing import MortalConversation
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.memory import peak_bytes
 from rpw_fixture.workers.multiplex import Multiplex
@@ -73,6 +75,7 @@ class PersistentRunner:
         index: lists inputs.
         launcher: starts worker processes.
         folder: where workers get their folders.
+        faults: strike requests.
     """
 
     def __init__(
@@ -84,7 +87,9 @@ class PersistentRunner:
         index: InputIndex,
         launcher: Launcher,
         folder: Path,
+        faults: Slot,
     ) -> None:
+        self._faults = faults
         self._config = config
         self._rules = rules
         self._log = log
@@ -328,16 +333,17 @@ class PersistentRunner:
             theirs.close()
         plumbing = Plumbing(number, process, pipes, self._config.worker_start_timeout)
         speak = Multiplex if key.is_multiplex else Singleplex
+        conversation = speak(
+            plumbing,
+            self._connection(key),
+            takes_cancel="cancellation" in key.abilities,
+            cancel_grace=self._config.cancel_grace,
+        )
         return Worker(
             number=number,
             key=key,
             plumbing=plumbing,
-            conversation=speak(
-                plumbing,
-                self._connection(key),
-                takes_cancel="cancellation" in key.abilities,
-                cancel_grace=self._config.cancel_grace,
-            ),
+            conversation=MortalConversation(conversation, plumbing, self._faults),
             slots=self._config.max_multiplex if key.is_multiplex else 1,
             folder=folder,
         )

@@ -149,8 +149,8 @@ class Spawner:
             setup: further changes. With it or ``limits`` a start takes about a millisecond longer.
             teardown: a command line, its program an absolute path, that takes apart what the process
                 has outside of its tree, such as a container. It runs in the same environment for up
-                to 8 seconds, before what is left of the tree is killed, whatever the reason for that
-                is: the process's own end, `Process.kill_tree`, or the death of this process.
+                to 8 seconds, when the process has ended or been killed and before the rest of its tree
+                is, whatever the reason: its own end, `Process.kill_tree`, or the death of this process.
 
         Raises:
             StartError: nothing was started.

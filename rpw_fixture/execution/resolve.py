@@ -184,6 +184,8 @@ class Resolver:
         holes = descent.holes
         child = partial(self._folder, depth=depth + 1, descent=descent)
         folder = decode_folder(digest, data, store.function, child)
+        if not self._config.absolute_symlinks:
+            _refuse_absolute_symlinks(folder)
         # A folder with a hole must not be kept: the hole may be filled before the next try.
         if descent.holes > holes:
             descent.holed[digest] = folder
@@ -242,3 +244,12 @@ def _require_working_directory(path: str, root: Folder) -> None:
     # Lenient mode creates it: some clients send one that no input is in (buildfarm#1406).
     if not isinstance(root.find(path), Folder):
         raise invalid_argument(f"working directory {path!r} is no folder of the input root")
+
+
+def _refuse_absolute_symlinks(folder: Folder) -> None:
+    for name, link in folder.symlinks.items():
+        if link.target.startswith("/"):
+            raise invalid_argument(
+                f"symlink {name!r} in Directory {folder.digest} has the absolute target "
+                f"{link.target[:200]!r}, which this server does not allow"
+            )

@@ -28,6 +28,7 @@ from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, route
 from rpw_fixture.execution.scheduler import Job
+from rpw_fixture.faults import Slot
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities
@@ -67,6 +68,7 @@ class ActionRunner:
         launcher: starts processes.
         folder: where actions and workers get their folders.
         results: the action cache.
+        worker_faults: strike requests to workers.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class ActionRunner:
         launcher: Launcher,
         folder: Path,
         results: CompleteResults,
+        worker_faults: Slot,
     ) -> None:
         self._config = config
         self._log = log
@@ -90,7 +93,13 @@ class ActionRunner:
         self._numbers = itertools.count(1)
         self._rules = personalities.find(config.personality)
         self.persistent = PersistentRunner(
-            config=config, rules=self._rules, log=log, index=index, launcher=launcher, folder=folder
+            config=config,
+            rules=self._rules,
+            log=log,
+            index=index,
+            launcher=launcher,
+            folder=folder,
+            faults=worker_faults,
         )
 
     def run(self, job: Job) -> None:
@@ -196,7 +205,12 @@ class ActionRunner:
 
     def _collect(self, root: str, action: ResolvedAction, course: _Course) -> None:
         course.timeline.reach("output_upload_start")
-        course.outputs = collect(root, action.command, action.store)
+        course.outputs = collect(
+            root,
+            action.command,
+            action.store,
+            absolute_symlinks=self._config.absolute_symlinks,
+        )
         course.timeline.reach("output_upload_completed")
 
     def _keep(self, job: Job, response: re.ExecuteResponse) -> None:

@@ -10,8 +10,8 @@ FD is a stream socket. A request is a 4-byte length and a marshalled tuple, one 
 and "spawn" brings four descriptors: the status pipe's write end, then stdin, stdout and stderr.
 ``setup`` is None, or (umask or None, limits, steps) with limits = [(resource, soft, hard)] and
 steps = [(path of a Python file, name of a function in it, its argument)]. ``teardown`` is None, or a
-command line that takes apart what the process has outside of its tree (a container): it is run before
-the tree is killed, when the leader has ended by itself too, and even when the server is dead.
+command line that takes apart what the process has outside of its tree (a container): it is run when
+the leader has ended or been killed, before the rest of the tree is, and even when the server is dead.
 
 To the status pipe go at most two records, framed like requests:
     ("started", pid)   or   ("failed", errno, text, stage)
@@ -207,6 +207,8 @@ class Spawner:
                 self._dismantle(tree)
 
     def _dismantle(self, tree: Tree) -> None:
+        if tree.outcome is None:  # or it would go on to build what is taken apart meanwhile
+            process_tree.send(tree.leader, signal.SIGKILL)
         # If it can't be started, the tree is killed all the same, and that is all we can do.
         with (
             contextlib.suppress(process_start.StartFailure, OSError),
@@ -226,8 +228,8 @@ class Spawner:
         roots = self._roots(tree)
         if roots:
             process_tree.freeze(lambda: self._roots(tree), tree.doomed)
-        for pid in tree.doomed:
-            process_tree.send(pid, signal.SIGKILL)
+        # A parent that was in the middle of wait() when it was stopped may have reaped a doomed child.
+        tree.doomed = {pid for pid in tree.doomed if process_tree.send(pid, signal.SIGKILL)}
         tree.rescan_at = now + _RESCAN_MS / 1000
         left = self._roots(tree) if roots else roots
         # Roots that were there all the time and are not doomed (set-uid programs) never will be.

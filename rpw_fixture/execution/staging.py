@@ -24,7 +24,8 @@ from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 
 __all__ = ["INPUT_MTIME_NS", "Parents", "StagedRoot", "remove"]
 
-#: Modification time of every input, 2000-01-01 UTC: equal inputs look equal, and a write shows.
+#: Modification time of inputs that have none of their own, 2000-01-01 UTC: equal inputs look equal,
+#: and a write shows.
 INPUT_MTIME_NS = 946_684_800 * 10**9
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -113,11 +114,7 @@ class StagedRoot:
         """
         sweep = _Sweep(store)
         with opened(self.path) as fd:
-            suspects = self._watches.suspects() if self._watches is not None else None
-            if suspects is None:
-                sweep.clean(fd, self._placed, "")
-            else:
-                sweep.clean_only(fd, suspects)
+            self._clean(fd, sweep)
             placing = _Placing(store, is_shared=False, watches=self._watches)
             placing.apply(fd, self._placed, root, parents)
         if self._watches is not None:
@@ -139,6 +136,18 @@ class StagedRoot:
                     _remove_output(fd, self._placed, path)
             placing = _Placing(store, is_shared=True, watches=self._watches)
             placing.apply(fd, self._placed, root, parents)
+
+    def _clean(self, fd: int, sweep: _Sweep) -> None:
+        suspects = self._watches.suspects() if self._watches is not None else None
+        try:
+            if suspects is None:
+                sweep.clean(fd, self._placed, "")
+            else:
+                sweep.clean_only(fd, suspects)
+        except BaseException:
+            if self._watches is not None:
+                self._watches.distrust()  # not all suspects were looked at
+            raise
 
 
 class _Watches:
@@ -163,6 +172,10 @@ class _Watches:
             return None
         changed = [self._folders[watch] for watch in self._changes.take() if watch in self._folders]
         return sorted(changed, key=lambda placed: len(placed.path or ()))
+
+    def distrust(self) -> None:
+        """Has everything compared the next time."""
+        self._changes.has_missed = True
 
     def settle(self) -> None:
         """All is in order now: what changed until here we did ourselves."""
@@ -244,7 +257,7 @@ class _Sweep:
         if (
             not stat.S_ISREG(found.st_mode)
             or found.st_size != file.digest.size
-            or found.st_mtime_ns != INPUT_MTIME_NS
+            or found.st_mtime_ns != _mtime(file)
             or stat.S_IMODE(found.st_mode) != _mode(file)
         ):
             return False
@@ -371,7 +384,7 @@ def _remove_output(fd: int, placed: _Placed, path: str) -> None:
 def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
     try:
         store.materialise(file.digest, name, mode=_mode(file), dir_fd=fd)
-        os.utime(name, ns=(INPUT_MTIME_NS, INPUT_MTIME_NS), dir_fd=fd, follow_symlinks=False)
+        os.utime(name, ns=(_mtime(file), _mtime(file)), dir_fd=fd, follow_symlinks=False)
         return os.stat(name, dir_fd=fd, follow_symlinks=False).st_ctime_ns
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -380,10 +393,18 @@ def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
 
 
 def _same(old: FileEntry, new: FileEntry | None) -> bool:
-    return new is not None and (old.digest, old.is_executable) == (new.digest, new.is_executable)
+    if new is None:
+        return False
+    return (old.digest, _mode(old), _mtime(old)) == (new.digest, _mode(new), _mtime(new))
+
+
+def _mtime(file: FileEntry) -> int:
+    return INPUT_MTIME_NS if file.mtime_ns is None else file.mtime_ns
 
 
 def _mode(file: FileEntry) -> int:
+    if file.unix_mode is not None:
+        return file.unix_mode
     return 0o555 if file.is_executable else 0o444
 
 

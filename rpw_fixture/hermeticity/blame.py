@@ -54,7 +54,7 @@ def code_of_rule(rule: str) -> str:
 
 
 def suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
-    """The earliest suspicion for each victim, shortest prefix first."""
+    """The earliest suspicion for each action of the suite, shortest prefix first."""
     best: dict[Step, Suspicion] = {}
     for outcomes in histories:
         done: list[Step] = []
@@ -72,10 +72,16 @@ def suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Sus
 
 
 def blame(bench: Bench, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
-    """A finding for each suspicion that holds when it is looked at closely."""
+    """A finding for each suspicion that holds when it is looked at closely.
+
+    Of victims that a broken rule of the protocol hits, one is enough: the rule is what is wrong.
+    """
     guilty: list[tuple[Step, ...]] = []
+    rules: set[str] = set()
     shrunk = 0
     for suspect in suspects:
+        if suspect.warm.failure in rules:
+            continue
         polluters = _try_known(bench, suspect, guilty)
         if polluters is None and shrunk < _MOST_SHRUNK:
             shrunk += 1
@@ -86,12 +92,13 @@ def blame(bench: Bench, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
             guilty.append(polluters)
         finding = _proven(bench, suspect, polluters)
         if finding is not None:
+            rules |= {suspect.warm.failure} - {""}
             yield finding
 
 
 def _suspicion(bench: Bench, before: tuple[Step, ...], warm: Outcome) -> Suspicion | None:
     step = warm.step
-    if not before:
+    if not before or step.action.twist:
         return None
     cold = bench.run(Trial(history=(step,))).outcomes[0]
     aspects = bench.differing(cold, warm)
@@ -129,6 +136,7 @@ def _try_known(
 def _shrink(bench: Bench, suspect: Suspicion) -> tuple[Step, ...] | None:
     if _is_guilty(bench, suspect, suspect.before) is None:
         return None
+
     def asked(part: tuple[Step, ...]) -> bool:
         return bool(part) and _is_guilty(bench, suspect, part) is not None
 

@@ -64,13 +64,17 @@ class Call:
     Attributes:
         context: gRPC's own object for it.
         method: which RPC it is.
+        request_bytes: size of the encoded request; 0 where requests are a stream.
     """
 
-    __slots__ = ("_request_metadata", "context", "method")
+    __slots__ = ("_request_metadata", "context", "method", "request_bytes")
 
-    def __init__(self, context: grpc.ServicerContext, method: Method) -> None:
+    def __init__(
+        self, context: grpc.ServicerContext, method: Method, request_bytes: int = 0
+    ) -> None:
         self.context = context
         self.method = method
+        self.request_bytes = request_bytes
         self._request_metadata: re.RequestMetadata | None = None
 
     @property
@@ -151,16 +155,19 @@ class _Endpoint:
 
     def _unary(self, raw: Any, context: grpc.ServicerContext) -> bytes:
         try:
-            return _encoded(self._handler(self._request(raw), Call(context, self._method)))
+            return _encoded(self._handler(self._request(raw), self._call(raw, context)))
         except Exception as error:  # noqa: BLE001 - every error becomes a status here
             self._fail(error, context)
 
     def _stream(self, raw: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
-            for response in self._handler(self._request(raw), Call(context, self._method)):
+            for response in self._handler(self._request(raw), self._call(raw, context)):
                 yield _encoded(response)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error, context)
+
+    def _call(self, raw: Any, context: grpc.ServicerContext) -> Call:
+        return Call(context, self._method, 0 if self._method.client_streaming else len(raw))
 
     def _request(self, raw: Any) -> Any:
         return map(self._decode, raw) if self._method.client_streaming else self._decode(raw)

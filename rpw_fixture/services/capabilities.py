@@ -63,13 +63,15 @@ class CapabilitiesService(Service):
 
 
 def _cache(config: Config, functions: list[int]) -> re.CacheCapabilities:
-    compressors = sorted(available())
+    compressors, strategy = sorted(available()), re.SymlinkAbsolutePathStrategy
     return re.CacheCapabilities(
         digest_functions=functions,
         action_cache_update_capabilities=re.ActionCacheUpdateCapabilities(update_enabled=True),
         cache_priority_capabilities=_priorities(),
         max_batch_total_size_bytes=BATCH_BYTES,
-        symlink_absolute_path_strategy=re.SymlinkAbsolutePathStrategy.ALLOWED,
+        symlink_absolute_path_strategy=(
+            strategy.ALLOWED if config.absolute_symlinks else strategy.DISALLOWED
+        ),
         supported_compressors=compressors,
         supported_batch_update_compressors=compressors,
         max_cas_blob_size_bytes=config.max_blob_bytes,

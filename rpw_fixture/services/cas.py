@@ -144,9 +144,9 @@ class CasService(Service):
 
     def _put(self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request) -> None:
         digest = store.function.validate(entry.digest)
+        self._check_size(digest)
         data = entry.data
         if entry.compressor:
-            self._check_size(digest)
             data = compressor_numbered(entry.compressor).decompress(data, digest.size)
         store.put(data, digest)
 

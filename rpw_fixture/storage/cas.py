@@ -74,6 +74,10 @@ class Cas:
         """The blobs of one function."""
         return self._stores[function.name]
 
+    def contains(self, digest: Digest) -> bool:
+        """Whether the blob is there under any function; it counts as used now."""
+        return any(store.contains(digest) for store in self._stores.values())
+
     @property
     def evictions(self) -> int:
         """How many blobs ever disappeared. While it stays the same, what was there is there."""

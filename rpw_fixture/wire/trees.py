@@ -19,15 +19,25 @@ from rpw_fixture.wire.protos import remote_execution as re
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
+#: Latest time of change that ext4 can hold, seconds since the epoch (in 2446).
+_LATEST = 15_032_385_535
 
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """A file of an input tree; ``is_marked`` when it carries the tool-input mark."""
+    """A file of an input tree.
+
+    Attributes:
+        is_marked: it carries the tool-input mark.
+        mtime_ns: its time of change, nanoseconds since the epoch, if it has a fixed one; ``unix_mode``
+            its permission bits likewise (remote_execution.proto, NodeProperties).
+    """
 
     digest: Digest
     is_executable: bool
     is_marked: bool
+    mtime_ns: int | None = None
+    unix_mode: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +112,8 @@ def decode_folder(
 
     Raises:
         RequestError: INVALID_ARGUMENT for bytes that are no Directory, a name that is empty, too
-            long, ``.``, ``..`` or holds a slash or NUL, or one name used twice
-            (remote_execution.proto, Directory).
+            long, ``.``, ``..`` or holds a slash or NUL, one name used twice, or an impossible time
+            of change (remote_execution.proto, Directory).
     """
     try:
         message = re.Directory.FromString(data)
@@ -115,6 +125,7 @@ def decode_folder(
             function.validate(node.digest, what=f"file {node.name!r}"),
             node.is_executable,
             _is_marked(node),
+            *_attributes(node),
         )
         for node in message.files
     }
@@ -168,3 +179,17 @@ def _is_marked(node: re.FileNode | re.SymlinkNode) -> bool:
     if not node.HasField("node_properties"):
         return False
     return any(each.name == TOOL_INPUT_PROPERTY for each in node.node_properties.properties)
+
+
+def _attributes(node: re.FileNode) -> tuple[int | None, int | None]:
+    """The time of change and the permission bits that a file's properties ask for."""
+    if not node.HasField("node_properties"):
+        return None, None
+    given, mtime, mode = node.node_properties, None, None
+    if given.HasField("mtime"):
+        if not 0 <= given.mtime.seconds <= _LATEST or not 0 <= given.mtime.nanos < 10**9:
+            raise invalid_argument(f"file {node.name!r} has an mtime that no file can have")
+        mtime = given.mtime.seconds * 10**9 + given.mtime.nanos
+    if given.HasField("unix_mode"):
+        mode = given.unix_mode.value & 0o777
+    return mtime, mode

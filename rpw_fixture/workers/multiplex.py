@@ -94,6 +94,8 @@ class Multiplex:
                 time; it can be used again.
         """
         call = _Call(request.request_id, threading.Condition(self._lock))
+        if self._plumbing.is_dying:
+            self._condemn(partial(self._plumbing.crashed, "was killed", 0))
         with self._lock:
             if not self._is_condemned:
                 data = self._connection.send(request)

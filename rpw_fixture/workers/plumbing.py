@@ -11,6 +11,7 @@ import fcntl
 import math
 import os
 import select
+import signal
 import sys
 import termios
 import time
@@ -26,6 +27,8 @@ from rpw_fixture.workers.stderr import StderrTail
 _READ = 1 << 18
 #: How long a worker that closed its pipes, or was killed, may take to be gone, seconds.
 _EXIT_PATIENCE = 3.0
+#: A fatal signal makes SIGKILL pending in every thread, whatever signal it was.
+_KILLED = 1 << (signal.SIGKILL - 1)
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR
 _OUT = select.POLLOUT | select.POLLHUP | select.POLLERR
 
@@ -154,6 +157,19 @@ class Plumbing:
     def has_ended(self) -> bool:
         """Whether the process and all its descendants are gone."""
         return self.process.poll() is not None
+
+    @property
+    def is_dying(self) -> bool:
+        """Whether the process was killed, though it may not know yet (Linux).
+
+        Until it is scheduled again it still takes what is written to its stdin.
+        """
+        try:
+            with open(f"/proc/{self.process.pid}/status", "rb") as file:  # noqa: PTH123 - hot path
+                pending = file.read().partition(b"\nSigPnd:")[2].split(maxsplit=1)[0]
+        except (OSError, IndexError):  # gone, or no such thing here: `has_ended` tells
+            return False
+        return bool(int(pending, 16) & _KILLED)
 
     @property
     def exit_status(self) -> int | None:

@@ -143,7 +143,7 @@ class WorkerPool:
             if worker.state is State.BUSY:
                 self._take_back(worker)
         if is_last:
-            self._clean_up(worker)
+            self._dispose(worker)
 
     def discard(self, worker: Worker, reason: str) -> None:
         """Ends a worker that failed, and waits until nothing of it is left."""
@@ -158,7 +158,7 @@ class WorkerPool:
             worker.kill()
             self._on_gone(worker, reason)
         elif is_last:
-            self._clean_up(worker)
+            self._dispose(worker)
 
     def retire_idle(self, reason: str) -> None:
         """Kills all idle workers; `wait_until_empty` tells when they are gone."""
@@ -380,7 +380,6 @@ class WorkerPool:
         self._retire(worker, fault.reason, at_once=True)
 
     def _on_gone(self, worker: Worker, reason: str) -> None:
-        worker.close()
         self._log.append(
             WorkerRetired(
                 worker=worker.number,
@@ -392,13 +391,18 @@ class WorkerPool:
         )
         with self._lock:
             worker.move(State.GONE)
-            is_unused = not worker.leases  # else whoever collects outputs from its folder cleans up
+            is_unused = not worker.leases  # else the last one who has it disposes of it
         if is_unused:
-            self._clean_up(worker)
+            self._dispose(worker)
         with self._changed:
             del self._alive[worker.number]
             self._serve()
             self._changed.notify_all()
+
+    def _dispose(self, worker: Worker) -> None:
+        """Gives back descriptors and folder of a worker that has ended and that nobody has."""
+        worker.close()
+        self._clean_up(worker)
 
     def _look_around(self) -> None:
         """Retires workers whose time is up, that use too much memory, or that have ended."""

@@ -58,6 +58,8 @@ class Singleplex:
             RequestError: CANCELLED; the worker can be used again.
         """
         sent_from = self._plumbing.written
+        if self._plumbing.is_dying:
+            raise self._plumbing.crashed("was killed", sent_from)
         with self._lock:
             self._unsent = memoryview(self._connection.send(request))
         try:

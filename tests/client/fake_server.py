@@ -13,11 +13,11 @@ from rpw_fixture.client.channel import CAPABILITIES, CAS, EXECUTION, OPERATIONS
 from rpw_fixture.wire.protos import longrunning, methods, semver, wkt
 from rpw_fixture.wire.protos import remote_execution as re
 
-#: Answers a request: with a response, or an iterator of them; it may raise `Broken`.
+#: Answers a request: with a response, or an iterator of them; it may raise `BrokenError`.
 Answer = Callable[[Any], Any]
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """Ends a call with a status."""
 
     def __init__(self, code: grpc.StatusCode, details: str = "as the test wants it") -> None:
@@ -87,14 +87,14 @@ def _handler(method: Any, name: str, answer: Answer, calls: list[tuple[str, Any]
         calls.append((name, request))
         try:
             return answer(request)
-        except Broken as broken:
+        except BrokenError as broken:
             context.abort(broken.code, broken.details)
 
     def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         calls.append((name, request))
         try:
             yield from answer(request)
-        except Broken as broken:
+        except BrokenError as broken:
             context.abort(broken.code, broken.details)
 
     return make(

@@ -17,7 +17,7 @@ from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import longrunning, rpc, wkt
 from rpw_fixture.wire.protos import remote_execution as re
 
-from .fake_server import Broken, capabilities, done, fake_server, under_way
+from .fake_server import BrokenError, capabilities, done, fake_server, under_way
 
 ACTION = Action(arguments=["x"], inputs={"a": "content"})
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -29,7 +29,7 @@ def names(calls: list[tuple[str, Any]]) -> list[str]:
 
 def execute_and_break(_request: object) -> Iterator[longrunning.Operation]:
     yield under_way("op")
-    raise Broken(UNAVAILABLE)
+    raise BrokenError(UNAVAILABLE)
 
 
 def test_a_stream_that_breaks_is_taken_up_again_by_waiting() -> None:
@@ -59,15 +59,15 @@ def test_a_stream_that_just_ends_is_taken_up_again_too() -> None:
 def test_an_operation_that_the_server_forgot_is_executed_anew() -> None:
     answers = iter([execute_and_break, lambda _request: iter([done("second")])])
 
+    def execute(request: object) -> Iterator[longrunning.Operation]:
+        yield from next(answers)(request)
+
     def not_found(_request: object) -> Iterator[longrunning.Operation]:
-        raise Broken(grpc.StatusCode.NOT_FOUND)
+        raise BrokenError(grpc.StatusCode.NOT_FOUND)
         yield
 
     with (
-        fake_server(Execute=lambda request: next(answers)(request), WaitExecution=not_found) as (
-            endpoint,
-            calls,
-        ),
+        fake_server(Execute=execute, WaitExecution=not_found) as (endpoint, calls),
         Client(endpoint) as client,
     ):
         assert client.run(ACTION).operation == "second"
@@ -90,7 +90,7 @@ def test_a_connection_that_never_holds_is_given_up() -> None:
 
 def test_a_refused_request_is_not_tried_again() -> None:
     def refuse(_request: object) -> Iterator[longrunning.Operation]:
-        raise Broken(grpc.StatusCode.PERMISSION_DENIED)
+        raise BrokenError(grpc.StatusCode.PERMISSION_DENIED)
         yield
 
     with (
@@ -159,7 +159,7 @@ def test_blobs_that_are_never_kept_are_given_up() -> None:
     with (
         fake_server(Execute=lambda _request: iter([done("op", missing_blob())])) as (endpoint, _),
         Client(endpoint) as client,
-        pytest.raises(RequestError, match="still misses blobs/.* after 5 uploads"),
+        pytest.raises(RequestError, match=r"still misses blobs/.* after 5 uploads"),
     ):
         client.run(ACTION)
 
@@ -194,9 +194,11 @@ def test_an_operation_that_ends_in_an_error_is_a_failed_action() -> None:
 def test_nobody_at_the_endpoint_is_a_lack_of_the_environment() -> None:
     with fake_server() as (endpoint, _):
         pass
-    with Client(endpoint, timeout=5) as client:
-        with pytest.raises(EnvironmentLacksError, match="no REAPI server answers"):
-            client.capabilities()
+    with (
+        Client(endpoint, timeout=5) as client,
+        pytest.raises(EnvironmentLacksError, match="no REAPI server answers"),
+    ):
+        client.capabilities()
 
 
 def test_content_that_does_not_match_its_digest_is_refused() -> None:
@@ -210,9 +212,12 @@ def test_content_that_does_not_match_its_digest_is_refused() -> None:
             ]
         )
 
-    with fake_server(BatchReadBlobs=wrong) as (endpoint, _), Client(endpoint) as client:
-        with pytest.raises(RequestError, match="came with other content") as failure:
-            client.download([digest])
+    with (
+        fake_server(BatchReadBlobs=wrong) as (endpoint, _),
+        Client(endpoint) as client,
+        pytest.raises(RequestError, match="came with other content") as failure,
+    ):
+        client.download([digest])
     assert failure.value.code is Code.DATA_LOSS
 
 

@@ -256,7 +256,7 @@ def test_outputs_are_fetched_once_and_when_they_are_read() -> None:
 
     def fetch(digests: Any) -> dict[Digest, bytes]:
         fetched.append(sorted(digests))
-        return {digest: b"x" for digest in digests}
+        return dict.fromkeys(digests, b"x")
 
     digest = SHA256.of(b"x")
     outputs = Outputs({"a": OutputFile(digest), "b": OutputFile(digest)}, fetch=fetch)

@@ -134,9 +134,7 @@ class Executor:
             command.platform.properties.add(name=name, value=value)
         return command
 
-    def action(
-        self, command: re.Command, inputs: Inputs | None = None, **fields: Any
-    ) -> re.Digest:
+    def action(self, command: re.Command, inputs: Inputs | None = None, **fields: Any) -> re.Digest:
         """Uploads an Action with all it refers to."""
         root = fields.pop("input_root_digest", None) or self.tree(inputs or {})
         action = re.Action(command_digest=self.put(command), input_root_digest=root, **fields)
@@ -148,9 +146,7 @@ class Executor:
         self, script: str, inputs: Inputs | None = None, *, timeout: float = 0, **fields: Any
     ) -> re.Digest:
         """Uploads an action that runs a shell script."""
-        for_action = {
-            name: fields.pop(name) for name in ("do_not_cache", "salt") if name in fields
-        }
+        for_action = {name: fields.pop(name) for name in ("do_not_cache", "salt") if name in fields}
         action = re.Action(**for_action)
         if timeout:
             action.timeout.FromNanoseconds(int(timeout * 1e9))
@@ -179,9 +175,7 @@ class Executor:
         return self.operations.GetOperation(ops.GetOperationRequest(name=name))
 
     def wait(self, name: str) -> Any:
-        return self.execution.WaitExecution(
-            re.WaitExecutionRequest(name=name), timeout=PATIENCE
-        )
+        return self.execution.WaitExecution(re.WaitExecutionRequest(name=name), timeout=PATIENCE)
 
     def cancel(self, name: str) -> None:
         self.operations.CancelOperation(ops.CancelOperationRequest(name=name))

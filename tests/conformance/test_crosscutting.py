@@ -12,7 +12,7 @@ from rpw_fixture.events import ActionCompleted, ActionRouted, InternalError
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.wire.protos import health
 
-from .client import bs, re, sha256
+from .client import bs, re, refused, sha256
 from .executing import SH, executing, own
 
 METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin"
@@ -45,24 +45,30 @@ def test_unreadable_metadata_fail_no_call(executor, junk):
     assert last.done
 
 
-@pytest.mark.point(184)
-def test_a_bug_is_internal_and_recorded_and_never_unknown(monkeypatch):
-    def broken(*_):
-        raise KeyError("a bug")
+def broken(*_):
+    raise KeyError("a bug")
 
-    with pytest.raises(AssertionError, match="KeyError"), executing() as executor:
+
+def meet_two_bugs(patch):
+    """One in a call, one in an execution; the client goes on to be served."""
+    with executing() as executor:
         digest = executor.shell("echo x")
-        with monkeypatch.context() as patch:
-            patch.setattr(Resolver, "decode_action", broken)
-            with pytest.raises(grpc.RpcError) as caught:
+        with patch.context() as patched:
+            patched.setattr(Resolver, "decode_action", broken)
+            with refused(grpc.StatusCode.INTERNAL, "a bug"):
                 list(executor.execute(digest))
-            assert caught.value.code() is grpc.StatusCode.INTERNAL
-            patch.undo()
-            patch.setattr(Resolver, "resolve", broken)
+        with patch.context() as patched:
+            patched.setattr(Resolver, "resolve", broken)
             response = executor.run(digest)
             assert response.status.code == grpc.StatusCode.INTERNAL.value[0]
         assert len(executor.server.events.of(InternalError)) == 2
         assert executor.stdout(executor.run(digest)) == b"x\n"
+
+
+@pytest.mark.point(184)
+def test_a_bug_is_internal_and_recorded_and_never_unknown(monkeypatch):
+    with pytest.raises(AssertionError, match="KeyError"):
+        meet_two_bugs(monkeypatch)
 
 
 @pytest.mark.point(184)
@@ -131,7 +137,9 @@ def test_results_of_one_instance_are_not_those_of_another(executor):
 @pytest.mark.point(24)
 @pytest.mark.point(113)
 @pytest.mark.parametrize("function", ["SHA1", "SHA384", "SHA512", "BLAKE3"])
-def test_an_action_in_another_digest_function_runs_and_its_results_use_that(function, make_executor):
+def test_an_action_in_another_digest_function_runs_and_its_results_use_that(
+    function, make_executor
+):
     if function == "BLAKE3":
         pytest.importorskip("blake3")
     executor = make_executor(digest_functions=("SHA256", function))

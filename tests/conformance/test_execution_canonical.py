@@ -52,14 +52,19 @@ UNTIDY_COMMANDS = [
     ({"platform": platform(("b", "1"), ("a", "1"))}, "property 'a' = '1' comes after 'b' = '1'"),
     ({"platform": platform(("a", "2"), ("a", "1"))}, "then by value"),
     ({"platform": platform(("a", "1"), ("a", "1"))}, "property 'a' = '1' is listed twice"),
-    ({"output_node_properties": ["unix_mode", "mtime"]}, "node property 'mtime' comes after 'unix_mode'"),
+    (
+        {"output_node_properties": ["unix_mode", "mtime"]},
+        "node property 'mtime' comes after 'unix_mode'",
+    ),
     ({"working_directory": "."}, "working directory '.' has the part '.'"),
     ({"working_directory": "no/such"}, "working directory 'no/such' is no folder"),
 ]
 
 
 @pytest.mark.point(121)
-@pytest.mark.parametrize(("fields", "why"), UNTIDY_COMMANDS, ids=[why for _, why in UNTIDY_COMMANDS])
+@pytest.mark.parametrize(
+    ("fields", "why"), UNTIDY_COMMANDS, ids=[why for _, why in UNTIDY_COMMANDS]
+)
 def test_strict_mode_says_what_is_not_canonical_in_a_command(strict, fields, why):
     command = re.Command(arguments=[SH, "-c", ":"], **fields)
     response = strict.run(strict.action(command, platform=re.Platform()))

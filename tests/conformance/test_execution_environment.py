@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import grpc
 import psutil
@@ -106,6 +107,33 @@ def test_inputs_have_one_fixed_time_of_change(executor):
     first, second = executor.stdout(response).split()
     assert first == second
     assert int(first) < time.time() - 86_400
+
+
+def root_with(executor, **properties):
+    node = re.FileNode(name="file", digest=executor.put(b"content"))
+    node.node_properties.CopyFrom(re.NodeProperties(**properties))
+    return executor.put(re.Directory(files=[node]))
+
+
+@pytest.mark.point(136)
+def test_time_and_mode_of_inputs_are_as_their_properties_say(executor):
+    command = executor.command("/bin/sh", "-c", "stat -c '%.Y %a' file")
+    for seconds, mode in ((86_400, 0o640), (0, 0o777), (86_400, 0o600)):
+        fields = {"mtime": {"seconds": seconds, "nanos": 500_000_000}, "unix_mode": {"value": mode}}
+        root = root_with(executor, **fields)
+        printed = executor.stdout(executor.run(executor.action(command, input_root_digest=root)))
+        seconds_told, mode_told = printed.decode().split()
+        assert float(seconds_told) == seconds + 0.5
+        assert int(mode_told, 8) == mode
+
+
+@pytest.mark.point(136)
+@pytest.mark.parametrize(("seconds", "nanos"), [(-1, 0), (1 << 60, 0), (0, -1), (0, 1 << 30)])
+def test_a_time_that_no_file_can_have_is_an_invalid_argument(executor, seconds, nanos):
+    root = root_with(executor, mtime={"seconds": seconds, "nanos": nanos})
+    response = executor.run(executor.action(executor.command("x"), input_root_digest=root))
+    assert response.status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert "'file'" in response.status.message
 
 
 @pytest.mark.point(137)
@@ -241,7 +269,9 @@ def test_a_daemon_that_holds_the_streams_does_not_delay_the_end(executor):
 def test_arguments_arrive_as_they_were_sent(executor):
     arguments = ["", "two words", "ünï", "new\nline", "$HOME", "*", "-"]
     code = "import sys; print(sys.argv[1:])"
-    command = executor.command(sys.executable, "-S", "-c", code, *arguments, env={"LANG": "C.UTF-8"})
+    command = executor.command(
+        sys.executable, "-S", "-c", code, *arguments, env={"LANG": "C.UTF-8"}
+    )
     printed = executor.stdout(executor.run(executor.action(command)))
     assert printed.decode().strip() == str(arguments)
 
@@ -258,22 +288,24 @@ def test_the_virtual_duration_is_the_commands_own(executor):
 def test_the_folder_of_an_action_is_gone_after_it(executor):
     where = executor.stdout(executor.run_shell("pwd")).decode().strip()
     executor.server.stop()
-    assert not os.path.exists(where)
+    assert not Path(where).exists()
 
 
 @pytest.mark.point(131)
 def test_folders_an_action_locked_are_removed_all_the_same(executor):
-    response = executor.run_shell("pwd; mkdir -p a/b; touch a/b/c; chmod 0 a/b a", do_not_cache=True)
+    response = executor.run_shell(
+        "pwd; mkdir -p a/b; touch a/b/c; chmod 0 a/b a", do_not_cache=True
+    )
     where = executor.stdout(response).decode().strip()
     executor.server.stop()
-    assert not os.path.exists(where)
+    assert not Path(where).exists()
 
 
 @pytest.mark.point(137)
 def test_stdin_is_the_null_device(executor):
     response = executor.run_shell("stat -L -c '%t %T' /dev/fd/0")
     major, minor = executor.stdout(response).split()
-    null = os.stat("/dev/null").st_rdev
+    null = Path("/dev/null").stat().st_rdev
     assert (int(major, 16), int(minor, 16)) == (os.major(null), os.minor(null))
 
 
@@ -288,5 +320,3 @@ def test_a_command_without_arguments_is_an_invalid_argument(executor):
     response = executor.run(executor.action(executor.command(), {"a": b""}))
     assert response.status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
     assert "no arguments" in response.status.message
-
-

@@ -339,6 +339,26 @@ def test_absolute_symlinks_are_placed_and_reported_verbatim(executor, target):
     assert [(link.name, link.target) for link in tree.root.symlinks] == [("link", target)]
 
 
+@pytest.mark.point(14)
+@pytest.mark.point(126)
+def test_where_absolute_symlinks_are_not_allowed_they_are_refused(make_executor):
+    executor = make_executor(absolute_symlinks=False)
+    capabilities = executor.client.capabilities.GetCapabilities(re.GetCapabilitiesRequest())
+    strategy = capabilities.cache_capabilities.symlink_absolute_path_strategy
+    assert strategy == re.SymlinkAbsolutePathStrategy.DISALLOWED
+    response = executor.run_shell(":", {"sub/in": Link(target="/etc")})
+    assert response.status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert "'in'" in response.status.message
+    for script, path in (("ln -s /x out", "out"), ("mkdir out; ln -s /x out/link", "out/link")):
+        response = executor.run_shell(script, folders=["out"])
+        assert response.status.code == grpc.StatusCode.FAILED_PRECONDITION.value[0]
+        assert repr(path) in response.status.message
+    assert (
+        executor.run_shell("ln -s x out", {"l": Link(target="../y")}, files=["out"]).status.code
+        == 0
+    )
+
+
 @pytest.mark.point(104)
 def test_the_digest_function_of_an_operation_is_told(executor):
     (*_, last) = executor.execute(executor.shell(":"))

@@ -356,7 +356,9 @@ def test_content_is_inlined_on_demand_in_fresh_and_cached_results(executor):
 @pytest.mark.point(93)
 def test_what_would_make_a_response_too_large_is_not_inlined(executor):
     """The client's channel has gRPC's default limit of 4 MiB."""
-    script = "head -c 2500000 /dev/zero; head -c 2500000 /dev/zero >&2; head -c 5000000 /dev/zero > f"
+    script = (
+        "head -c 2500000 /dev/zero; head -c 2500000 /dev/zero >&2; head -c 5000000 /dev/zero > f"
+    )
     digest = executor.shell(script, files=["f"])
     hints = {"inline_stdout": True, "inline_stderr": True, "inline_output_files": ["f"]}
     for _ in range(2):
@@ -380,7 +382,9 @@ def test_clients_that_share_a_run_get_what_each_of_them_asked_for(executor, gate
 
 @pytest.mark.point(161)
 def test_all_that_a_result_names_is_stored_before_it_is_told(executor):
-    response = executor.run_shell(f"{TREE_SCRIPT} echo o; echo e >&2", files=["out/z"], folders=["out"])
+    response = executor.run_shell(
+        f"{TREE_SCRIPT} echo o; echo e >&2", files=["out/z"], folders=["out"]
+    )
     result = response.result
     named = [result.stdout_digest, result.stderr_digest]
     named += [file.digest for file in result.output_files]

@@ -117,7 +117,9 @@ def test_a_retriable_failure_is_final_and_executing_again_runs_again(executor):
 
 
 @pytest.mark.point(174)
-def test_a_cancelled_operation_ends_with_cancelled_and_its_processes_are_killed(executor, tmp_path, gate):
+def test_a_cancelled_operation_ends_with_cancelled_and_its_processes_are_killed(
+    executor, tmp_path, gate
+):
     pids = tmp_path / "pids"
     script = f"sleep 61 & echo $! >> {pids}; setsid sleep 62 & echo $! >> {pids}; {gate.script}"
     call = executor.execute(executor.shell(script))
@@ -133,7 +135,9 @@ def test_a_cancelled_operation_ends_with_cancelled_and_its_processes_are_killed(
 
 
 @pytest.mark.point(174)
-def test_cancelling_an_action_that_waits_for_its_turn_keeps_it_from_running(make_executor, gate, tmp_path):
+def test_cancelling_an_action_that_waits_for_its_turn_keeps_it_from_running(
+    make_executor, gate, tmp_path
+):
     executor, ran = make_executor(jobs=1), tmp_path / "ran"
     first = executor.execute(executor.shell(gate.script))
     gate.wait_until_reached()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,10 +40,12 @@ def commands() -> list[str]:
 def test_the_python_of_a_page_passes_as_a_test(page: Path, tmp_path: Path) -> None:
     module = tmp_path / f"test_{page.stem.replace('-', '_').lower()}.py"
     module.write_text("\n\n".join(snippets(page, "python")), encoding="utf-8")
+    shutil.copy(ROOT / "conftest.py", tmp_path)  # enables the plugin, and looks for leaks
     arguments = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-W", "error"]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, "--rootdir", str(tmp_path), str(module)],
         cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.errors import BlobMissingError, Code, RequestError
+from rpw_fixture.execution.changes import FolderWatcher
 from rpw_fixture.execution.staging import INPUT_MTIME_NS, Parents, StagedRoot, remove
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256
@@ -24,14 +25,14 @@ NOBODY = Parents()
 class Root:
     """A staged root with a folder beside it that nothing may touch."""
 
-    def __init__(self, path: Path, inputs) -> None:
+    def __init__(self, path: Path, inputs, watcher: FolderWatcher | None = None) -> None:
         self.path = path / "root"
         self.path.mkdir()
         self.outside = path / "outside"
         (self.outside / "folder").mkdir(parents=True)
         (self.outside / "file").write_text("precious")
         self.inputs = inputs
-        self.staged = StagedRoot(str(self.path))
+        self.staged = StagedRoot(str(self.path), watcher)
 
     def stage(self, tree: dict, *parents: str) -> list[str]:
         folder = tree if isinstance(tree, Folder) else self.inputs.folder(tree)
@@ -70,9 +71,13 @@ def told(path: Path) -> dict:
     return tree
 
 
-@pytest.fixture
-def root(tmp_path: Path, inputs) -> Root:
-    return Root(tmp_path, inputs)
+@pytest.fixture(params=["compared", "watched"])
+def root(request: pytest.FixtureRequest, tmp_path: Path, inputs) -> Iterator[Root]:
+    """A root that looks everywhere for changes, and one that is told of them."""
+    watcher = FolderWatcher() if request.param == "watched" else None
+    yield Root(tmp_path, inputs, watcher)
+    if watcher is not None:
+        watcher.close()
 
 
 TREE = {
@@ -560,6 +565,25 @@ def test_a_disk_that_fails_anywhere_leaves_nothing_half_written_behind(
             root.stage(TREE)
 
     assert root.stage(TREE) == []
+    assert root.found() == TREE
+
+
+def test_leftovers_are_found_again_when_removing_one_of_them_failed(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.stage(TREE)
+    for place in ("src/left", "lib/left", "empty/left"):
+        (root.path / place).touch()
+
+    def failing(*_arguments, **_options) -> None:
+        raise OSError(errno.EIO, "broken disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", failing)
+        with pytest.raises(OSError, match="broken disk"):
+            root.stage(TREE)
+    root.stage(TREE)
+
     assert root.found() == TREE
 
 

@@ -71,7 +71,7 @@ def test_workers_of_different_keys_are_compared(story: Story) -> None:
     story.completed(second, worker=2)
     told = failure_of(story.endpoint.assert_worker_reused, story.endpoint.actions)
     assert told == text("""
-    Expected one worker for 2 actions, but Compile //pkg:b (3e23e816…) ran on worker 2 and Compile //pkg:a (ca978112…) on worker 1.
+    Expected one worker for 2 actions, found workers 1 and 2.
 
     actions:
       Compile //pkg:a (ca978112…) ran on worker 1, started for it
@@ -156,7 +156,7 @@ def test_a_worker_that_crashed_can_not_be_reused(story: Story) -> None:
     story.on_worker("c", 2)
     told = failure_of(story.endpoint.assert_worker_reused, story.endpoint.actions)
     assert told == text("""
-    Expected one worker for 3 actions, but Compile //pkg:c (2e7d2c03…) ran on worker 2 and Compile //pkg:a (ca978112…) on worker 1.
+    Expected one worker for 3 actions, found workers 1 and 2.
 
     actions:
       Compile //pkg:a (ca978112…) ran on worker 1, started for it
@@ -181,13 +181,14 @@ def test_actions_that_overlap_need_two_workers(story: Story) -> None:
     story.sent(second, 2)
     told = failure_of(story.endpoint.assert_worker_reused, first, second)
     assert told == text("""
-    Expected one worker for 2 actions, but Compile //pkg:b (3e23e816…) ran on worker 2 and Compile //pkg:a (ca978112…) on worker 1.
+    Expected one worker for 2 actions, found workers 1 and 2.
 
     actions:
       Compile //pkg:a (ca978112…) ran on worker 1, started for it; it has not ended
       Compile //pkg:b (3e23e816…) ran on worker 2, started for it; it has not ended
 
-    Their keys are equal, but worker 1 was busy: the actions overlapped (max_workers_per_key=1 makes them wait).
+    Their keys are equal, but worker 1 was busy: the actions overlapped
+    (max_workers_per_key=1 makes them wait).
     """)
 
 
@@ -240,7 +241,7 @@ def test_a_restart_that_did_not_happen_names_inputs_that_are_not_marked(story: S
         story.endpoint.assert_worker_restarted, before, outcome(after), because="lib.py"
     )
     assert told == text("""
-    Expected another worker for Compile //pkg:b (3e23e816…) than for Compile //pkg:a (ca978112…) because of 'lib.py', but worker 1 served both.
+    Expected a restart because of 'lib.py', but worker 1 served both actions.
 
     actions:
       Compile //pkg:a (ca978112…) ran on worker 1, started for it
@@ -329,7 +330,8 @@ def test_tool_inputs_of_a_one_shot_action_are_not_known(story: Story) -> None:
     record = story.one_shot("a", "persistentWorkerKey is not set")
     told = failure_of(story.endpoint.assert_tool_inputs, record, ["tool.py"])
     assert told == text("""
-    The tool inputs of Compile //pkg:a (ca978112…) are not known: they matter, and are looked for, only when an action goes to a worker.
+    The tool inputs of Compile //pkg:a (ca978112…) are not known:
+    they matter, and are looked for, only when an action goes to a worker.
 
       Compile //pkg:a (ca978112…) ran one-shot: persistentWorkerKey is not set
     """)

@@ -99,7 +99,7 @@ def test_it(rpw_server):
     result.stdout.fnmatch_lines(
         [
             ">*rpw_server.assert_worker_reused(first, second)",
-            "E*AssertionError: Expected one worker for 2 actions, but Compile //pkg:a*",
+            "E*AssertionError: Expected one worker for 2 actions, found workers 1 and 2.",
             "E*first difference: tool input tools/rpw_worker.py: ????????… → ????????…",
             "E*worker keys, ! marks what differs:",
             "test_suite.py:*: AssertionError",
@@ -167,15 +167,20 @@ def test_workers_that_failed_in_failed_tests_are_summed_up(
 def test_noisy(rpw_server, round):
     rpw_server.run(NOISY)
 
+def test_crash(rpw_server):
+    rpw_server.run(COMPILE.with_tool_input("tools/good.py", "import sys; sys.stdin.buffer.read(1); sys.exit(3)"))
+
 def test_other():
     assert False
 """)
     for distribution in ([], ["-n", "2"]):
         result = pytester.runpytest_subprocess("-p", "no:randomly", *distribution)
-        result.assert_outcomes(failed=3)
+        result.assert_outcomes(failed=4)
         result.stdout.fnmatch_lines(
             [
                 "*= rpw_fixture: workers that failed in failed tests =*",
+                "crash:",
+                "  test_suite.py::test_crash",
                 "text on stdout:",
                 "  test_suite.py::test_noisy[[]0[]]",
                 "  test_suite.py::test_noisy[[]1[]]",

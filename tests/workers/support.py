@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rpw_fixture.action import Action
-from rpw_fixture.client import ActionOutcome
+from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.errors import RpwError
 from rpw_fixture.events import Event, RequestSent
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"
@@ -77,21 +78,27 @@ class Running:
     Args:
         server: executes it.
         action: what to run.
+        client: asks for it; the server's own when not given.
     """
 
-    def __init__(self, server: Endpoint, action: Action) -> None:
+    def __init__(self, server: Endpoint, action: Action, client: Client | None = None) -> None:
         self._server = server
+        self._client = client or server.client
         self._action = action
         self._named = threading.Event()
         self._name = ""
         self._outcome: ActionOutcome | None = None
+        self._error: RpwError | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        self._outcome = self._server.client.run(
-            self._action, check=False, skip_cache_lookup=True, on_operation=self._tell
-        )
+        try:
+            self._outcome = self._client.run(
+                self._action, check=False, skip_cache_lookup=True, on_operation=self._tell
+            )
+        except RpwError as error:
+            self._error = error
 
     def _tell(self, name: str) -> None:
         self._name = name
@@ -109,11 +116,17 @@ class Running:
 
     def cancel(self) -> None:
         """Cancels it."""
-        self._server.client.cancel(self.operation)
+        self._client.cancel(self.operation)
 
     def result(self) -> ActionOutcome:
-        """How it ended."""
+        """How it ended.
+
+        Raises:
+            RpwError: the call failed, as when the server is stopped.
+        """
         self._thread.join(PATIENCE)
+        if self._error is not None:
+            raise self._error
         assert self._outcome is not None
         return self._outcome
 

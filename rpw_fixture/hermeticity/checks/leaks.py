@@ -22,9 +22,16 @@ _MOST_FAILING = 4
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Compares each result in each history with that of a fresh worker."""
-    if not bench.usable:
+    first, *others = histories(bench)
+    outcomes = bench.run(Trial(history=first)).outcomes
+    if outcomes[-1].failure:
+        # Whoever does not keep the protocol for that long can't be told anything else about.
+        findings = list(blame(bench, suspicions(bench, [outcomes])))
+        yield from findings
+        for code in ("RPW109", "RPW202", "RPW212"):
+            bench.skip(code, f"the worker breaks the protocol when warm: {outcomes[-1].failure}")
         return
-    results = bench.run_all([Trial(history=each) for each in histories(bench)])
+    results = bench.run_all([Trial(history=each) for each in (first, *others)])
     yield from blame(bench, suspicions(bench, [each.outcomes for each in results]))
 
 

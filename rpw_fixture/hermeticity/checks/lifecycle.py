@@ -30,6 +30,7 @@ def find(bench: Bench) -> Iterator[Finding]:
         )
     lasting = _lasting(result.outcomes)
     if lasting:
+        bench.has_orphans = True
         yield Finding(
             code="RPW112",
             victim=action.name,

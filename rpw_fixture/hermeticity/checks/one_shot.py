@@ -15,8 +15,9 @@ def find(bench: Bench) -> Iterator[Finding]:
     actions = bench.some() or bench.suite.actions[:1]
     trials = [Trial(history=steps(each), way=Way.ONE_SHOT) for each in actions]
     outcomes = [each.outcomes[0] for each in bench.run_all(trials)]
-    wrong = [each for each in outcomes if not each.is_as_expected and _is_stable(bench, each)]
-    if wrong and len(wrong) == len(outcomes):
+    good = [each for each in outcomes if each.step.action.exit_code == 0]
+    wrong = [each for each in good if not each.is_as_expected and _is_stable(bench, each)]
+    if wrong and len(wrong) == len(good):
         yield _broken(wrong[0])
         bench.skip("RPW205", "the tool does not work without --persistent_worker (RPW108)")
         return

@@ -45,6 +45,10 @@ LIMITS = {
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Sends one action again and again and looks at what the worker holds."""
+    if bench.has_orphans:
+        for each in LIMITS.values():
+            bench.skip(each.code, "processes pile up below the worker (RPW112), and all they hold")
+        return
     action = (bench.good or bench.usable)[0]
     count = _affordable(bench, action)
     if count < _WARM_UP + _FEWEST:

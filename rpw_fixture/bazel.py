@@ -1,0 +1,280 @@
+"""A real Bazel in a workspace of its own, whose actions run on one of our servers.
+
+Lives here: finding Bazel, running its commands, and ending its server for certain. What the server
+saw of a build is in its events, not here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rpw_fixture.errors import EnvironmentLacksError, RpwError
+
+#: The first Bazel that marks tool inputs (bazel#16362).
+_MARKS_TOOLS_FROM = (6, 0)
+_MARK_FLAG = "--experimental_remote_mark_tool_inputs"
+_PROGRAMS = ("bazel", "bazelisk")
+#: A Bazel server whose tests were killed ends by itself after this, seconds.
+_MAX_IDLE = 60
+_SHUTDOWN_PATIENCE = 20.0
+_SHOWN_LINES = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BazelResult:
+    """What one Bazel command did.
+
+    Attributes:
+        command: its arguments, from ``build`` or ``test`` on.
+        exit_code: Bazel's own; 0 when all went well.
+        stdout, stderr: all that it said.
+        seconds: how long it took.
+    """
+
+    command: tuple[str, ...]
+    exit_code: int
+    stdout: str = field(repr=False)
+    stderr: str = field(repr=False)
+    seconds: float
+
+
+class BazelFailedError(RpwError):
+    """A Bazel command did not exit with 0; ``result`` tells all of it."""
+
+    def __init__(self, result: BazelResult, advice: str = "") -> None:
+        tail = "\n".join(result.stderr.rstrip().splitlines()[-_SHOWN_LINES:])
+        told = f"bazel {' '.join(result.command)}: exit code {result.exit_code}\n{tail}"
+        super().__init__(f"{told}\n{advice}" if advice else told)
+        self.result = result
+
+
+def find_bazel(environ: Mapping[str, str] = os.environ) -> str:
+    """The program: ``$BAZEL``, else ``bazel`` or ``bazelisk`` on PATH.
+
+    Raises:
+        EnvironmentLacksError: when there is none.
+    """
+    wanted = [environ["BAZEL"]] if environ.get("BAZEL") else _PROGRAMS
+    for each in wanted:
+        found = shutil.which(each, path=environ.get("PATH"))
+        if found is not None:
+            return found
+    raise EnvironmentLacksError(
+        f"{' or '.join(wanted)} can't be found; $BAZEL may name the program"
+    )
+
+
+class BazelWorkspace:
+    """A workspace folder, and a Bazel server with an output root of its own.
+
+    Args:
+        program: as `find_bazel` gives it.
+
+    Attributes:
+        root: the workspace's folder, empty but for a ``WORKSPACE`` and a ``MODULE.bazel`` file.
+        flags: of every build and test; those of the server among them.
+        results: of all commands since the last `reset`, for reports.
+    """
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._folder = Path(tempfile.mkdtemp(prefix=f"rpw_bazel-{os.getpid()}-")).resolve()
+        self.root = self._folder / "workspace"
+        self.flags: tuple[str, ...] = ()
+        self.results: list[BazelResult] = []
+        self._marks_tool_inputs: bool | None = None
+        self._has_run = False
+        self.reset()
+
+    def reset(self, flags: Sequence[str] = ()) -> None:
+        """Empties the workspace, and has Bazel forget what it built."""
+        if self._has_run:
+            self.run("clean")
+        if self.root.exists():
+            _remove(self.root)
+        self.root.mkdir()
+        self.write("WORKSPACE", "")
+        self.write("MODULE.bazel", "")
+        self.flags = tuple(flags)
+        self.results = []
+
+    def write(self, path: str, content: str | bytes, *, is_executable: bool = False) -> Path:
+        """Writes a file of the workspace, and its folders; its full path."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        if is_executable:
+            file.chmod(file.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+        return file
+
+    def copy(self, folder: str | Path) -> None:
+        """Copies everything in ``folder`` into the workspace."""
+        shutil.copytree(folder, self.root, dirs_exist_ok=True)
+
+    def build(self, *targets: str, flags: Sequence[str] = (), check: bool = True) -> BazelResult:
+        """Runs ``bazel build``, on the server.
+
+        Args:
+            targets: labels or patterns; ``//...`` when none is given.
+            flags: besides those of the workspace.
+            check: raise when it fails.
+
+        Raises:
+            BazelFailedError: with what Bazel said.
+        """
+        return self._checked("build", targets, flags, check=check)
+
+    def test(self, *targets: str, flags: Sequence[str] = (), check: bool = True) -> BazelResult:
+        """Runs ``bazel test``; see `build`."""
+        return self._checked("test", targets, ("--test_output=errors", *flags), check=check)
+
+    def run(self, *arguments: str, timeout: float | None = 600.0) -> BazelResult:
+        """Runs any Bazel command, whatever its exit code.
+
+        Args:
+            arguments: the command, such as ``query``, and what belongs to it; nothing is added.
+            timeout: seconds.
+
+        Raises:
+            subprocess.TimeoutExpired: when it takes longer.
+        """
+        startup = (
+            f"--output_user_root={self._folder / 'root'}",
+            f"--output_base={self._folder / 'base'}",
+            f"--max_idle_secs={_MAX_IDLE}",
+            "--nohome_rc",
+        )
+        self._has_run = True
+        began = time.monotonic()
+        done = subprocess.run(
+            [self._program, *startup, *arguments],
+            cwd=self.root,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+        result = BazelResult(
+            command=arguments,
+            exit_code=done.returncode,
+            stdout=done.stdout,
+            stderr=done.stderr,
+            seconds=time.monotonic() - began,
+        )
+        self.results.append(result)
+        return result
+
+    @property
+    def bin(self) -> Path:
+        """Where outputs are, as ``bazel-bin``."""
+        return self.root / "bazel-bin"
+
+    @property
+    def marks_tool_inputs(self) -> bool:
+        """This Bazel marks tool inputs and sends ``persistentWorkerKey`` by itself (from 6.0 on)."""
+        if self._marks_tool_inputs is None:
+            told = self.run("--version").stdout
+            self.results.pop()
+            self._marks_tool_inputs = _marks_from(told, self._knows_flag)
+        return self._marks_tool_inputs
+
+    @property
+    def advice(self) -> str:
+        """What a rule author has to do with this Bazel to get persistent workers."""
+        if self.marks_tool_inputs:
+            return f"This Bazel marks tool inputs ({_MARK_FLAG} is set)."
+        return (
+            "This Bazel, older than 6.0, does not mark tool inputs. Give the targets "
+            'exec_properties = {"persistentWorkerKey": "…"}, and the server globs of the tools: '
+            '@pytest.mark.rpw(tool_inputs=["tools/**"]) or --tool-input.'
+        )
+
+    def shutdown(self) -> None:
+        """Ends the Bazel server, by force if need be; the next command starts a new one."""
+        pid = self._server_pid()
+        try:
+            if pid is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.run("shutdown", timeout=_SHUTDOWN_PATIENCE)
+                    self.results.pop()
+        finally:
+            self._kill(pid)
+
+    def close(self) -> None:
+        """Ends the Bazel server and removes everything."""
+        self.shutdown()
+        _remove(self._folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _checked(
+        self, command: str, targets: Sequence[str], flags: Sequence[str], *, check: bool
+    ) -> BazelResult:
+        __tracebackhide__ = True
+        marks = (_MARK_FLAG,) if self.flags and self.marks_tool_inputs else ()
+        plain = ("--color=no", "--curses=no", "--verbose_failures")
+        result = self.run(
+            command, *plain, *self.flags, *marks, *flags, "--", *(targets or ("//...",))
+        )
+        if check and result.exit_code:
+            raise BazelFailedError(result, "" if self.marks_tool_inputs else self.advice)
+        return result
+
+    def _knows_flag(self) -> bool:
+        told = self.run("help", "build", "--short").stdout
+        self.results.pop()
+        return _MARK_FLAG.removeprefix("--") in told
+
+    def _server_pid(self) -> int | None:
+        path = self._folder / "base/server/server.pid.txt"
+        return int(path.read_text()) if path.exists() else None
+
+    def _kill(self, pid: int | None) -> None:
+        """Ends a server that did not obey, unless its number is another process's by now."""
+        if pid is None:
+            return
+        with contextlib.suppress(OSError):
+            if str(self._folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+
+def _marks_from(version: str, knows_flag: Callable[[], bool]) -> bool:
+    """By the version where it tells one; builds of distributions may say ``no_version``."""
+    found = re.search(r"(\d+)\.(\d+)", version)
+    if found is None:
+        return knows_flag()
+    return (int(found[1]), int(found[2])) >= _MARKS_TOOLS_FROM
+
+
+def _remove(folder: Path) -> None:
+    """Deletes a tree; Bazel takes the write permission from every output folder."""
+    for parent, folders, _ in os.walk(folder):
+        for each in folders:
+            path = Path(parent, each)
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder)

@@ -1,0 +1,63 @@
+"""Which blobs a request names, for those who watch calls without serving them.
+
+Names and digests are taken as they come: whether they are right is judged by the services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Any
+
+from rpw_fixture.errors import RequestError
+from rpw_fixture.wire.digests import Digest, DigestFunctions
+from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
+
+#: RPCs whose requests name blobs, by what they do with them.
+READS = frozenset({"Read", "BatchReadBlobs"})
+WRITES = frozenset({"Write", "BatchUpdateBlobs"})
+FINDS = frozenset({"FindMissingBlobs"})
+
+
+def value(message: re.Digest) -> Digest:
+    """A digest message as a value, not validated."""
+    return Digest(message.hash, message.size_bytes)
+
+
+def named(rpc: str, request: Any, functions: DigestFunctions) -> tuple[Any, Iterable[Digest]]:
+    """The request to go on with, and the blobs it names.
+
+    Args:
+        rpc: simple name of the RPC; any but those above names none.
+        request: the request, or an iterator of them, of which the first one is looked at.
+        functions: to read resource names with.
+    """
+    if rpc == "Read":
+        return request, _digest(parse_read, request.resource_name, functions)
+    if rpc == "Write":
+        first = list(islice(request, 1))
+        digests = [_digest(parse_write, each.resource_name, functions) for each in first]
+        return chain(first, request), chain(*digests)
+    find = _IN_MESSAGE.get(rpc)
+    return request, find(request) if find is not None else ()
+
+
+def _digest(
+    parse: Callable[[str, DigestFunctions], BlobName], name: str, functions: DigestFunctions
+) -> list[Digest]:
+    try:
+        return [parse(name, functions).digest]
+    except RequestError:  # the service will tell the client
+        return []
+
+
+def _in_update(request: re.BatchUpdateBlobsRequest) -> Iterator[Digest]:
+    return (value(entry.digest) for entry in request.requests)
+
+
+_IN_MESSAGE: Mapping[str, Callable[[Any], Iterable[Digest]]] = {
+    "FindMissingBlobs": lambda request: map(value, request.blob_digests),
+    "BatchReadBlobs": lambda request: map(value, request.digests),
+    "BatchUpdateBlobs": _in_update,
+}

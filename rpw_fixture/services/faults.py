@@ -1,0 +1,195 @@
+"""Brings armed faults into calls.
+
+An interceptor does it, so that no service knows of faults; each effect is a small decorator of a
+handler. What is armed is known in rpw_fixture/faults.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.faults import Effect, Fault, Faults
+from rpw_fixture.services._base import Call, Handler
+from rpw_fixture.services.blob_traffic import named, value
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.protos import Method, longrunning
+from rpw_fixture.wire.protos import remote_execution as re
+
+_EXECUTING = re.ExecutionStage.EXECUTING
+
+
+class FaultInjector:
+    """Has armed faults strike calls.
+
+    Args:
+        faults: what is armed.
+        cas: blobs are dropped from it.
+    """
+
+    def __init__(self, faults: Faults, cas: Cas) -> None:
+        self._faults = faults
+        self._cas = cas
+        self._around: dict[Effect, Callable[[Method, Handler, Fault], Handler]] = {
+            Effect.DELAY: lambda _method, handler, _fault: handler,
+            Effect.FAIL: _failing,
+            Effect.HALF_CLOSE: _half_closing,
+            Effect.EVICT: self._evicting,
+            Effect.EVICT_ALL: self._evicting_all,
+        }
+
+    def interceptor(self, method: Method, handler: Handler) -> Handler:
+        """Looks at each call whether something is armed for it, which costs next to nothing."""
+        slot = self._faults.slot(_short_name(method))
+        if slot is None:
+            return handler
+
+        def struck(request: Any, call: Call) -> Any:
+            if not slot.armed:
+                return handler(request, call)
+            serve = handler
+            for fault in reversed(slot.strike()):
+                serve = _delayed(self._around[fault.effect](method, serve, fault), fault.delay)
+            return serve(request, call)
+
+        return struck
+
+    def _evicting_all(self, method: Method, handler: Handler, _fault: Fault) -> Handler:
+        return _afterwards(method, handler, lambda _request, _response: self._cas.clear())
+
+    def _evicting(self, method: Method, handler: Handler, _fault: Fault) -> Handler:
+        name = _short_name(method).partition(".")[2]
+        told = _TOLD.get(name)
+        if told is not None:
+            return _afterwards(
+                method, handler, lambda _request, response: self._drop(told(response))
+            )
+
+        def evicting(request: Any, call: Call) -> Any:
+            request, digests = named(name, request, self._cas.functions)
+            unwanted = list(digests)
+            after = _afterwards(method, handler, lambda _request, _response: self._drop(unwanted))
+            return after(request, call)
+
+        return evicting
+
+    def _drop(self, digests: Iterable[Digest]) -> None:
+        unwanted = frozenset(digests)
+        if unwanted:
+            self._cas.evict(lambda _function, digest: digest in unwanted)
+
+
+def _delayed(handler: Handler, seconds: float) -> Handler:
+    if not seconds:
+        return handler
+
+    def delayed(request: Any, call: Call) -> Any:
+        is_over = threading.Event()
+        if call.context.add_callback(is_over.set):
+            is_over.wait(seconds)
+        return handler(request, call)
+
+    return delayed
+
+
+def _failing(method: Method, handler: Handler, fault: Fault) -> Handler:
+    code = fault.code or Code.UNAVAILABLE
+    error = RequestError(code, fault.message or f"fault armed: {fault}")
+
+    def fail(_request: Any, _call: Call) -> Any:
+        raise error
+
+    def fail_within_requests(requests: Iterator[Any], call: Call) -> Any:
+        return handler(_broken(requests, fault.after, error), call)
+
+    def fail_within_responses(request: Any, call: Call) -> Any:
+        yield from _cut(handler(request, call), fault.after)
+        raise error
+
+    if not fault.after:
+        return fail
+    return fail_within_requests if method.client_streaming else fail_within_responses
+
+
+def _half_closing(_method: Method, handler: Handler, fault: Fault) -> Handler:
+    return lambda request, call: _cut(handler(request, call), fault.after)
+
+
+def _broken(messages: Iterator[Any], count: int, error: RequestError) -> Iterator[Any]:
+    yield from islice(messages, count)
+    raise error
+
+
+def _cut(responses: Iterator[Any], count: int) -> Iterator[Any]:
+    """The first ``count`` responses; of an operation none that says it is done."""
+    for response in islice(responses, count):
+        is_operation = isinstance(response, longrunning.Operation)
+        yield _unfinished(response) if is_operation and response.done else response
+
+
+def _unfinished(operation: longrunning.Operation) -> longrunning.Operation:
+    metadata = re.ExecuteOperationMetadata()
+    operation.metadata.Unpack(metadata)
+    metadata.stage = _EXECUTING
+    earlier = longrunning.Operation(name=operation.name)
+    earlier.metadata.Pack(metadata)
+    return earlier
+
+
+def _afterwards(method: Method, handler: Handler, act: Callable[[Any, Any], object]) -> Handler:
+    """A handler after which ``act`` gets request and response, before the client has the last one."""
+
+    def unary(request: Any, call: Call) -> Any:
+        response = handler(request, call)
+        act(request, response)
+        return response
+
+    def stream(request: Any, call: Call) -> Iterator[Any]:
+        response = None
+        for response in handler(request, call):
+            # An operation's last message says so itself: the client acts on it at once.
+            if isinstance(response, longrunning.Operation) and response.done:
+                act(request, response)
+            yield response
+        if not isinstance(response, longrunning.Operation):
+            act(request, response)
+
+    return stream if method.server_streaming else unary
+
+
+def _short_name(method: Method) -> str:
+    service, _, name = method.path.removeprefix("/").partition("/")
+    return f"{service.rpartition('.')[2]}.{name}"
+
+
+def _of_result(result: re.ActionResult) -> Iterator[Digest]:
+    for file in result.output_files:
+        yield value(file.digest)
+    for directory in result.output_directories:
+        yield value(directory.tree_digest)
+        yield value(directory.root_directory_digest)
+    yield value(result.stdout_digest)
+    yield value(result.stderr_digest)
+
+
+def _of_operation(operation: longrunning.Operation) -> Iterator[Digest]:
+    response = re.ExecuteResponse()
+    if operation.response.Unpack(response):
+        yield from _of_result(response.result)
+
+
+def _of_encoded_result(response: Any) -> Iterator[Digest]:
+    encoded = response if isinstance(response, bytes) else response.SerializeToString()
+    return _of_result(re.ActionResult.FromString(encoded))
+
+
+#: The blobs that a response names, by the simple name of its RPC; of all others requests name them.
+_TOLD: dict[str, Callable[[Any], Iterable[Digest]]] = {
+    "GetActionResult": _of_encoded_result,
+    "Execute": _of_operation,
+    "WaitExecution": _of_operation,
+}

@@ -1,0 +1,524 @@
+"""Input that no honest client sends, and machines that lack something, over the wire.
+
+Each gets a precise status or exit code and a message that names the thing, and costs nobody else
+anything: afterwards the same server runs an ordinary action on the worker it had.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rpw_fixture.action import Action
+from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.events import InternalError, WorkerRetired
+from rpw_fixture.inputs import File
+from rpw_fixture.server import Server
+from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.protos import remote_execution as re
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "sample_workers" / "python"
+DEPTH = 10_000
+
+
+def worker_action(name: str, *, data: bytes = b"text", **inputs: bytes) -> Action:
+    """An action for the well-behaved worker."""
+    tools = {f"tools/{each}": SAMPLES / each for each in ("good.py", "rpw_worker.py")}
+    return Action(
+        arguments=[sys.executable, "tools/good.py"],
+        flagfile=["--in", "in.txt", "--out", f"{name}.txt"],
+        inputs={"in.txt": data, **inputs},
+        tool_inputs=tools,
+        outputs=[f"{name}.txt"],
+        worker_key="good",
+    )
+
+
+@contextlib.contextmanager
+def unharmed(**config: object) -> Iterator[Server]:
+    """A server whose warm worker must be there still when the block has done its worst."""
+    with Server(**config) as server:
+        before = server.run(worker_action("before"))
+        yield server
+        after = server.run(worker_action("after"))
+        assert after.worker == before.worker
+        assert after.reused
+        assert server.events.of(WorkerRetired) == []
+        assert server.events.of(InternalError) == []
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with unharmed() as server:
+        yield server
+
+
+class Uploads:
+    """Blobs that belong to one action, good or bad."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[Digest, bytes] = {}
+
+    def add(self, content: object) -> re.Digest:
+        data = content if isinstance(content, bytes) else content.SerializeToString()  # type: ignore[attr-defined]  # a message of any kind
+        digest = SHA256.of(data)
+        self.blobs[digest] = data
+        return re.Digest(hash=digest.hash, size_bytes=digest.size)
+
+    def action(self, command: re.Command, root: object = b"") -> Digest:
+        message = re.Action(command_digest=self.add(command), input_root_digest=self.add(root))
+        digest = self.add(message)
+        return Digest(digest.hash, digest.size_bytes)
+
+
+def execute(server: Server, digest: Digest, uploads: Uploads) -> re.ExecuteResponse:
+    server.client.upload(uploads.blobs)
+    (*_, last) = server.client.execute(digest)
+    response = re.ExecuteResponse()
+    assert last.response.Unpack(response)
+    assert "Traceback" not in response.status.message
+    return response
+
+
+def chain(uploads: Uploads, depth: int, *, width: int = 1) -> re.Directory:
+    """A folder with ``width`` times the same folder in it, and so on."""
+    folder = re.Directory()
+    for _ in range(depth):
+        digest = uploads.add(folder)
+        names = [f"d{number}" for number in range(width)]
+        folder = re.Directory(
+            directories=[re.DirectoryNode(name=name, digest=digest) for name in names]
+        )
+    return folder
+
+
+NOTHING = re.Command(arguments=["/bin/true"])
+
+
+def test_a_tree_of_ten_thousand_levels_is_refused(server: Server) -> None:
+    uploads = Uploads()
+    digest = uploads.action(NOTHING, chain(uploads, DEPTH))
+    response = execute(server, digest, uploads)
+    assert response.status.code == Code.INVALID_ARGUMENT
+    assert "200 folders deep" in response.status.message
+
+
+def test_a_tree_that_doubles_on_every_level_is_refused_at_once(server: Server) -> None:
+    uploads = Uploads()
+    digest = uploads.action(NOTHING, chain(uploads, 150, width=2))
+    response = execute(server, digest, uploads)
+    assert response.status.code == Code.RESOURCE_EXHAUSTED
+    assert "entries" in response.status.message
+
+
+def test_a_doubling_tree_with_a_hole_in_it_tells_of_the_hole(server: Server) -> None:
+    uploads = Uploads()
+    hole = SHA256.of(b"a folder nobody uploads")
+    folder = re.Directory(
+        directories=[
+            re.DirectoryNode(name="d", digest=re.Digest(hash=hole.hash, size_bytes=hole.size))
+        ]
+    )
+    for _ in range(100):
+        digest = uploads.add(folder)
+        folder = re.Directory(
+            directories=[re.DirectoryNode(name=name, digest=digest) for name in "ab"]
+        )
+    action = uploads.action(NOTHING, folder)
+    response = execute(server, action, uploads)
+    assert response.status.code in {Code.FAILED_PRECONDITION, Code.RESOURCE_EXHAUSTED}
+    if response.status.code == Code.FAILED_PRECONDITION:
+        assert hole.hash in response.status.message
+
+
+def test_a_folder_with_many_entries_over_the_limit_is_refused() -> None:
+    with unharmed(max_input_files=1000) as server:
+        uploads = Uploads()
+        empty = uploads.add(b"")
+        files = [re.FileNode(name=f"{number:05}", digest=empty) for number in range(2000)]
+        digest = uploads.action(NOTHING, re.Directory(files=files))
+        response = execute(server, digest, uploads)
+        assert response.status.code == Code.RESOURCE_EXHAUSTED
+        assert "2000" in response.status.message
+
+
+@pytest.mark.parametrize(
+    ("hash_", "size"),
+    [
+        ("", 0),
+        ("", 5),
+        ("ab", 1),
+        ("g" * 64, 1),
+        ("A" * 64, 1),
+        ("0" * 64, -1),
+        ("0" * 64, -(1 << 63)),
+        ("../../etc/passwd", 1),
+        ("0" * 3000, 1),
+        ("é" * 32, 1),
+    ],
+)
+def test_a_malformed_digest_is_an_invalid_argument(server: Server, hash_: str, size: int) -> None:
+    with pytest.raises(RequestError) as caught:
+        list(server.client.execute(Digest(hash_, size)))
+    assert caught.value.code is Code.INVALID_ARGUMENT
+    assert hash_[:20] in caught.value.message
+    assert len(caught.value.message) < 1000
+    uploads = Uploads()
+    bad = re.Digest(hash=hash_, size_bytes=size)
+    message = re.Action(command_digest=uploads.add(NOTHING), input_root_digest=bad)
+    digest = uploads.add(message)
+    response = execute(server, Digest(digest.hash, digest.size_bytes), uploads)
+    assert response.status.code == Code.INVALID_ARGUMENT
+    assert "input_root_digest" in response.status.message
+
+
+@pytest.mark.parametrize("size", [0, 7, (1 << 63) - 1])
+def test_the_right_hash_with_a_wrong_size_is_missing(server: Server, size: int) -> None:
+    uploads = Uploads()
+    digest = uploads.action(NOTHING)
+    server.client.upload(uploads.blobs)
+    with pytest.raises(RequestError) as caught:
+        list(server.client.execute(Digest(digest.hash, size)))
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert f"{digest.hash}/{size}" in caught.value.message
+
+
+def test_a_message_of_another_kind_is_refused_or_runs_nothing(server: Server) -> None:
+    """A Command in the place of a Directory, and so on; some bytes are both."""
+    uploads = Uploads()
+    command = re.Command(arguments=["no/such/program"], working_directory="sub")
+    folder = re.Directory(files=[re.FileNode(name="f", digest=uploads.add(b"x"))])
+    digest = uploads.action(command, command)
+    assert execute(server, digest, uploads).status.code == Code.INVALID_ARGUMENT
+    message = re.Action(command_digest=uploads.add(folder), input_root_digest=uploads.add(folder))
+    action = uploads.add(message)
+    response = execute(server, Digest(action.hash, action.size_bytes), uploads)
+    assert response.status.code == Code.INVALID_ARGUMENT or response.result.exit_code == 127
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 1 << 32), part=st.sampled_from(["action", "command", "folder"]))
+def test_flipped_bytes_never_end_in_an_internal_error(fuzzed: Server, seed: int, part: str) -> None:
+    """The program exists in no folder, so whatever comes out of it runs nothing."""
+    uploads, chance = Uploads(), random.Random(seed)
+    inner = re.Directory(symlinks=[re.SymlinkNode(name="l", target="../x")])
+    folder = re.Directory(
+        files=[re.FileNode(name="f", digest=uploads.add(b"x"), is_executable=True)],
+        directories=[re.DirectoryNode(name="d", digest=uploads.add(inner))],
+    )
+    command = re.Command(
+        arguments=["no/such/program", "@f"],
+        environment_variables=[re.Command.EnvironmentVariable(name="A", value="b")],
+        output_paths=["out/file"],
+        output_files=["old"],
+        working_directory="d/e",
+        platform=re.Platform(
+            properties=[re.Platform.Property(name="persistentWorkerKey", value="k")]
+        ),
+    )
+    command_data, folder_data = command.SerializeToString(), folder.SerializeToString()
+    if part == "command":
+        command_data = damaged(command_data, chance)
+    if part == "folder":
+        folder_data = damaged(folder_data, chance)
+    action = re.Action(
+        command_digest=uploads.add(command_data), input_root_digest=uploads.add(folder_data)
+    )
+    action.timeout.seconds = 5
+    data = action.SerializeToString()
+    digest = uploads.add(damaged(data, chance) if part == "action" else data)
+    try:
+        response = execute(fuzzed, Digest(digest.hash, digest.size_bytes), uploads)
+    except RequestError as error:
+        code = error.code
+    else:
+        code = Code(response.status.code)
+    assert code in {Code.OK, Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION}
+    assert fuzzed.events.of(InternalError) == []
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(changed))
+        match chance.randrange(3):
+            case 0:
+                changed[at] = chance.randrange(256)
+            case 1:
+                del changed[at]
+            case _:
+                changed.insert(at, chance.randrange(256))
+    return bytes(changed)
+
+
+@pytest.fixture
+def fuzzed() -> Iterator[Server]:
+    with unharmed() as server:
+        yield server
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "tools/none", "/no/such/program"])
+def test_a_missing_executable_is_named(server: Server, program: str) -> None:
+    once = server.run(Action(arguments=[program]))
+    assert once.exit_code == 127
+    assert program.encode() in once.stderr
+    for_worker = worker_action("x").with_arguments(program)
+    outcome = server.run(for_worker, check=False)
+    assert outcome.status == "FAILED_PRECONDITION"
+    assert "start failed" in outcome.message
+    assert program in outcome.message
+
+
+@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"#!/no/such/interpreter\n"])
+def test_a_file_that_is_no_program_is_named(server: Server, content: bytes) -> None:
+    outcome = server.run(
+        Action(arguments=["./tool"], inputs={"tool": File(content, is_executable=True)})
+    )
+    assert outcome.exit_code in {126, 127}
+    assert b"./tool" in outcome.stderr
+
+
+def test_arguments_that_the_kernel_does_not_take_are_told(server: Server) -> None:
+    outcome = server.run(Action(arguments=["/bin/true", "x" * (3 << 20)]))
+    assert outcome.exit_code == 126
+    assert b"too long" in outcome.stderr.lower()
+
+
+@pytest.mark.parametrize("path", ["/".join(["d" * 250] * 20), "/".join(["d"] * 5000)])
+@pytest.mark.parametrize("what", ["working_directory", "output", "input"])
+def test_paths_longer_than_the_system_takes_are_an_invalid_argument(
+    server: Server, path: str, what: str
+) -> None:
+    uploads = Uploads()
+    command, root = re.Command(arguments=["/bin/true"]), re.Directory()
+    if what == "working_directory":
+        command.working_directory = path
+    elif what == "output":
+        command.output_paths.append(path)
+    else:
+        root.files.add(name="file", digest=uploads.add(b"x"))
+        for name in reversed(path.split("/")):
+            node = re.DirectoryNode(name=name, digest=uploads.add(root))
+            root = re.Directory(directories=[node])
+    response = execute(server, uploads.action(command, root), uploads)
+    if what == "input" and path.startswith("dd"):
+        assert response.status.code == Code.OK  # such files can be made, and nobody looks at them
+    else:
+        assert response.status.code == Code.INVALID_ARGUMENT
+        assert "deep" in response.status.message or "long" in response.status.message
+
+
+def test_an_unknown_protocol_names_those_there_are(server: Server) -> None:
+    outcome = server.run(
+        worker_action("x").with_platform(persistentWorkerProtocol="xml"), check=False
+    )
+    assert outcome.status == "INVALID_ARGUMENT"
+    for word in ("'xml'", "proto", "json"):
+        assert word in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("@nowhere.params", "'nowhere.params'"), ("@action.params", "includes itself")],
+)
+def test_a_flagfile_that_is_no_input_or_includes_itself_is_the_actions_error(
+    server: Server, line: str, words: str
+) -> None:
+    outcome = server.run(worker_action("x").with_flagfile(line), check=False)
+    assert outcome.status == "INVALID_ARGUMENT"
+    assert words in outcome.message
+
+
+# --- a machine that lacks something ---
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A disk of one megabyte, where temporary folders are made."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting is not allowed here: {mounted.stderr.decode().strip()}")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def big_inputs(prefix: str, count: int = 6) -> dict[str, bytes]:
+    return {f"{prefix}{number}.bin": os.urandom(300_000) for number in range(count)}
+
+
+def test_inputs_that_do_not_fit_on_the_disk_are_resource_exhausted(small_disk: Path) -> None:
+    with unharmed() as server:
+        outcome = server.run(
+            Action(arguments=["/bin/true"], inputs=big_inputs("once")), check=False
+        )
+        assert outcome.status == "RESOURCE_EXHAUSTED"
+        assert "no space left" in outcome.message.lower()
+
+
+def test_inputs_of_a_worker_that_do_not_fit_cost_no_worker(small_disk: Path) -> None:
+    with unharmed() as server:
+        outcome = server.run(worker_action("big", **big_inputs("w")), check=False)
+        assert outcome.status == "RESOURCE_EXHAUSTED"
+        assert "no space left" in outcome.message.lower()
+
+
+def test_a_command_that_fills_the_disk_fails_by_itself(small_disk: Path) -> None:
+    with unharmed() as server:
+        script = "head -c 5000000 /dev/zero > out || exit 7"
+        outcome = server.run(
+            Action(arguments=["/bin/sh", "-c", script], outputs=["out"], do_not_cache=True),
+            check=False,
+        )
+        assert outcome.exit_code == 7 or outcome.status == "RESOURCE_EXHAUSTED"
+
+
+def test_outputs_that_do_not_fit_into_the_store_are_resource_exhausted(small_disk: Path) -> None:
+    """Everything is spilled to the disk at once, and one copy fits."""
+    with unharmed(cas_spill_threshold=100_000) as server:
+        script = "head -c 700000 /dev/urandom > out"
+        outcome = server.run(
+            Action(arguments=["/bin/sh", "-c", script], outputs=["out"], do_not_cache=True),
+            check=False,
+        )
+        assert outcome.status == "RESOURCE_EXHAUSTED"
+        assert "no space left" in outcome.message.lower()
+
+
+def test_a_disk_that_is_full_of_events_stops_no_action(small_disk: Path) -> None:
+    filler = small_disk / "filler"
+    with unharmed(events=str(small_disk / "events.jsonl")) as server:
+        with filler.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(1 << 14))
+                file.flush()
+        assert server.run(Action(arguments=["/bin/true"]), check=False).status in {
+            "OK",
+            "RESOURCE_EXHAUSTED",
+        }
+        filler.unlink()
+
+
+def test_a_folder_that_can_not_be_made_is_exit_code_3(small_disk: Path) -> None:
+    for number in range(2000):  # until there is no room for another name
+        try:
+            (small_disk / f"{number}").write_bytes(bytes(4096))
+        except OSError:
+            break
+    served = serve("--root", str(small_disk / "root"), "--listen", "127.0.0.1:0")
+    assert served.returncode == 3
+    assert "Traceback" not in served.stderr
+    assert served.stderr.count("\n") == 1
+
+
+def serve(*flags: str) -> subprocess.CompletedProcess[str]:
+    """A server that can't start."""
+    return subprocess.run(
+        [sys.executable, "-m", "rpw_fixture", "serve", *flags],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+def test_a_port_in_use_is_exit_code_3_and_names_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        served = serve("--listen", address)
+    assert served.returncode == 3
+    assert address in served.stderr
+    assert "Traceback" not in served.stderr
+    assert served.stdout == ""
+
+
+def test_a_second_server_on_the_same_port_is_refused_and_the_first_serves_on() -> None:
+    with unharmed() as server:
+        served = serve("--listen", server.address)
+        assert served.returncode == 3
+        assert server.address in served.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--listen", "nonsense"], "nonsense"),
+        (["--listen", "127.0.0.1:99999"], "99999"),
+        (["--listen", "0.0.0.0:0"], "--allow-remote"),
+        (["--jobs", "many"], "many"),
+        (["--digest-function", "ROT13"], "ROT13"),
+        (["--no-such-flag"], "--no-such-flag"),
+        (["--tls-cert", "/no/cert"], "--tls-key"),
+        (["--auth-token-file", "/no/token"], "/no/token"),
+        (["--personality", "nobody"], "nobody"),
+    ],
+)
+def test_wrong_settings_are_exit_code_2_and_name_the_setting(flags: list[str], word: str) -> None:
+    served = serve(*flags)
+    assert served.returncode == 2
+    assert word in served.stderr
+    assert "Traceback" not in served.stderr
+
+
+@pytest.mark.parametrize("flag", ["--events", "--port-file", "--root"])
+def test_a_file_that_can_not_be_written_is_exit_code_3_and_named(tmp_path: Path, flag: str) -> None:
+    (tmp_path / "file").touch()
+    path = str(tmp_path / "file" / "below")
+    served = serve(flag, path, "--listen", "127.0.0.1:0")
+    assert served.returncode == 3
+    assert path in served.stderr
+    assert "Traceback" not in served.stderr
+
+
+def test_a_spawner_that_is_killed_is_replaced_and_the_action_told(tmp_path: Path) -> None:
+    with Server() as server:
+        server.run(worker_action("before"))
+        script = f"echo $PPID > {tmp_path}/spawner; exec sleep 60"
+        outcomes = []
+        thread = threading.Thread(
+            target=lambda: outcomes.append(
+                server.run(Action(arguments=["/bin/sh", "-c", script]), check=False)
+            )
+        )
+        thread.start()
+        while not (tmp_path / "spawner").exists() or not (tmp_path / "spawner").read_text():
+            assert thread.is_alive()
+            time.sleep(0.01)
+        os.kill(int((tmp_path / "spawner").read_text()), signal.SIGKILL)
+        thread.join(20)
+        assert outcomes[0].status == "UNAVAILABLE"
+        assert server.run(Action(arguments=["/bin/true"])).exit_code == 0
+        assert server.run(worker_action("after")).exit_code == 0
+        assert server.events.of(InternalError) == []

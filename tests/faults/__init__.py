@@ -1,0 +1,1 @@
+"""Armed faults and counters, as tests of other projects use them."""

@@ -1,0 +1,21 @@
+"""How long stress tests are: RPW_FIXTURE_LONG=1 makes them as long as they were meant to be."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+IS_LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
+
+
+@pytest.fixture
+def mixed_actions() -> int:
+    """How many actions over twenty keys."""
+    return 1000 if IS_LONG else 200
+
+
+@pytest.fixture
+def multiplex_requests() -> int:
+    """How many requests through one multiplex worker."""
+    return 10_000 if IS_LONG else 500
