@@ -18,8 +18,8 @@ from rpw_fixture.action import Action
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import EventLog
-from rpw_fixture.records import ActionRecord, Actions, Workers, actions_in, workers_in
-from rpw_fixture.subjects import Subject, find, subject_of, unmarked_inputs
+from rpw_fixture.records import ActionRecord, Actions, Workers, actions_in, execution_in, workers_in
+from rpw_fixture.subjects import Subject, subject_of, unmarked_inputs
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome, Client
@@ -237,7 +237,7 @@ class Endpoint:
         __tracebackhide__ = True
         from rpw_fixture.client import ActionFailedError  # noqa: PLC0415 - loads grpc
 
-        record = find(self.actions, outcome.operation)
+        record = execution_in(self.events.snapshot(), outcome.operation)
         if record is not None and record.worker is not None:
             outcome = dataclasses.replace(outcome, worker=record.worker, reused=record.reused)
         if check and outcome.status != "OK":

@@ -72,6 +72,13 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"rpw-fixture {__version__}: {', '.join(told) or 'default settings'}"
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "rpw_every_personality" in metafunc.fixturenames:
+        from rpw_fixture.workers import personalities  # noqa: PLC0415 - most test suites need none
+
+        metafunc.parametrize("rpw_every_personality", personalities.names(), indirect=True)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuses markers that can't be used."""
     if not _is_xdist_worker(config):
@@ -121,6 +128,18 @@ def rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[E
         with _used(request.node, servers.cluster()) as cluster:
             yield cluster
         return
+    config = pytest_settings.configured(rpw_config, settings, request.node.nodeid)
+    with servers.lend(config) as server, _used(request.node, server):
+        yield server
+
+
+@pytest.fixture
+def rpw_every_personality(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[Server]:
+    """A server of each personality in turn: a worker that passes copes with all known servers."""
+    servers = request.config.stash[_SERVERS]
+    if servers.endpoint:
+        pytest.skip("needs servers of all personalities, and --rpw-endpoint is one of its own")
+    settings = {**pytest_settings.marked_settings(request.node), "personality": request.param}
     config = pytest_settings.configured(rpw_config, settings, request.node.nodeid)
     with servers.lend(config) as server, _used(request.node, server):
         yield server

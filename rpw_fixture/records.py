@@ -257,6 +257,36 @@ def actions_in(events: Iterable[Event]) -> Actions:
     return Actions(sorted(found, key=lambda each: each.seq), "actions")
 
 
+def execution_in(events: Sequence[Event], operation: str) -> ActionRecord | None:
+    """What `actions_in` would tell of one execution.
+
+    Read from the end of the log as far as needed: whoever asks after each of a thousand actions must
+    not have the records of all of them made a thousand times.
+    """
+    own: list[Event] = []
+    for event in reversed(events):
+        if isinstance(event, _OF_ACTIONS) and event.operation == operation:
+            own.append(event)
+            if isinstance(event, ActionRouted):
+                break
+    if not own:
+        return None
+    told = _Told()
+    for event in reversed(own):
+        told.add(event)
+    completed, sent = told.last(ActionCompleted), told.last(RequestSent)
+    is_told = completed is not None and completed.worker is not None
+    is_warm = sent is not None and not is_told and _is_warm(events, sent)
+    return _action(operation, told, is_warm=is_warm)
+
+
+def _is_warm(events: Sequence[Event], sent: RequestSent) -> bool:
+    """Whether the worker had been sent a request before this one."""
+    requests = (event for event in events if isinstance(event, RequestSent))
+    first = next((each for each in requests if each.worker == sent.worker), sent)
+    return first.seq < sent.seq
+
+
 def workers_in(events: Iterable[Event]) -> Workers:
     """The worker processes that ``events`` tell of."""
     told: dict[int, _Told] = {}

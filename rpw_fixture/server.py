@@ -228,7 +228,7 @@ class _Parts:
             CapabilitiesService(config, functions, node_properties=NODE_PROPERTIES),
             CasService(config, self._cas),
             self._bytestream,
-            ActionCacheService(self._cas, results),
+            ActionCacheService(self._cas, results, strict=config.strict),
             ExecutionService(self._cas, self._resolver, self._scheduler),
             OperationsService(self._scheduler),
         ]

@@ -193,7 +193,9 @@ def test_a_running_action_ends_before_the_server_does(serving: Serving) -> None:
 
 
 def test_an_action_that_does_not_end_is_cancelled_after_the_grace_period(serving: Serving) -> None:
-    thread = serving.start(Action(arguments=["/bin/sh", "-c", f"echo $$ > {serving.pids_file}; sleep 75"]))
+    thread = serving.start(
+        Action(arguments=["/bin/sh", "-c", f"echo $$ > {serving.pids_file}; sleep 75"])
+    )
     wait_until(lambda: serving.pids_file.exists() and serving.pids_file.read_text(), "it runs")
     family = serving.family()
     serving.process.send_signal(signal.SIGTERM)

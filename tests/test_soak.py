@@ -10,7 +10,9 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import psutil
 import pytest
@@ -24,8 +26,10 @@ SAMPLES = Path(__file__).resolve().parents[1] / "sample_workers" / "python"
 IS_LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
 ACTIONS = 1000 if IS_LONG else 200
 CLIENTS = 64
-#: How much resident memory may grow over all actions, bytes: blobs and records are kept, 20 KB each.
-GROWTH = 8 << 20 if IS_LONG else 6 << 20
+#: What the server may remember of one action, bytes: its blobs, its records, its finished operation.
+MEMORY = 32 << 10
+#: What allocators and caches take besides, bytes.
+SLACK = 6 << 20
 
 
 @pytest.fixture
@@ -46,47 +50,76 @@ def compilation(number: int) -> Action:
     )
 
 
-def held() -> tuple[int, int, int]:
-    """Descriptors, threads and resident bytes of this process and its descendants."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What this process, which is the server as well, and its descendants hold."""
+
+    descriptors: int
+    threads: int
+    server_bytes: int
+    worker_bytes: int
+
+    @classmethod
+    def now(cls) -> Self:
+        gc.collect()
+        server = psutil.Process()
+        workers = server.children(recursive=True)
+        return cls(
+            descriptors=sum(process.num_fds() for process in (server, *workers)),
+            threads=sum(process.num_threads() for process in (server, *workers)),
+            server_bytes=server.memory_info().rss,
+            worker_bytes=sum(process.memory_info().rss for process in workers),
+        )
+
+    def assert_stable_since(self, before: Self, actions: int) -> None:
+        assert self.descriptors <= before.descriptors + 2
+        assert self.threads <= before.threads + 2
+        assert self.worker_bytes - before.worker_bytes < SLACK
+        assert self.server_bytes - before.server_bytes < SLACK + actions * MEMORY
+
+
+def objects_after_reset(server: Server) -> int:
+    """How many objects Python keeps track of once the server has forgotten everything."""
+    server.reset()
     gc.collect()
-    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    return (
-        sum(process.num_fds() for process in processes),
-        sum(process.num_threads() for process in processes),
-        sum(process.memory_info().rss for process in processes),
-    )
+    return len(gc.get_objects())
 
 
 def test_one_worker_serves_action_after_action_and_nothing_grows(server: Server) -> None:
     warm_up = ACTIONS // 4
     for number in range(warm_up):
         server.run(compilation(number))
-    before = held()
+    before = Held.now()
     for number in range(warm_up, warm_up + ACTIONS):
         outcome = server.run(compilation(number))
         assert outcome.reused
         assert outcome.outputs[f"out/{number}.txt"].startswith(b"SOURCE %d\n" % number)
-    after = held()
-    assert after[0] <= before[0] + 2
-    assert after[1] <= before[1] + 2
-    assert after[2] - before[2] < GROWTH
+    Held.now().assert_stable_since(before, ACTIONS)
     assert len(server.events.of(WorkerStarted)) == 1
 
 
 def test_one_shot_actions_leave_nothing_behind(server: Server) -> None:
-    def run(number: int) -> None:
-        script = f"echo {number} > out"
-        server.run(Action(arguments=["/bin/sh", "-c", script], outputs=["out"]))
-
     for number in range(ACTIONS // 4):
-        run(number)
-    before = held()
+        server.run(one_shot(number))
+    before = Held.now()
     for number in range(ACTIONS // 4, ACTIONS):
-        run(number)
-    after = held()
-    assert after[0] <= before[0] + 2
-    assert after[1] <= before[1] + 2
-    assert after[2] - before[2] < GROWTH
+        server.run(one_shot(number))
+    Held.now().assert_stable_since(before, ACTIONS)
+
+
+def test_a_server_that_is_reset_keeps_nothing_of_what_it_did(server: Server) -> None:
+    for number in range(20):
+        server.run(compilation(number))
+        server.run(one_shot(number))
+    before = objects_after_reset(server)
+    for number in range(ACTIONS):
+        server.run(compilation(number))
+        server.run(one_shot(number))
+    assert objects_after_reset(server) - before < ACTIONS
+
+
+def one_shot(number: int) -> Action:
+    return Action(arguments=["/bin/sh", "-c", f"echo {number} > out"], outputs=["out"])
 
 
 def test_sixty_four_clients_at_once_are_all_served(server: Server) -> None:

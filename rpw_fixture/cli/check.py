@@ -59,15 +59,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> Report:
-    from rpw_fixture.hermeticity.check import check  # noqa: PLC0415 - --help needs none of it
-    from rpw_fixture.hermeticity.suite import load  # noqa: PLC0415
+    from rpw_fixture.hermeticity import check, recording, suite  # noqa: PLC0415 - heavy
 
     if options.target is not None:
         raise EnvironmentLacksError("--target: checking a remote cluster is not possible yet")
-    suite = load(options.suite)
     progress = _Progress() if sys.stderr.isatty() else None
+    wanted = _options(options, progress)
     try:
-        return check(suite, _options(options, progress))
+        if options.suite.is_dir():
+            return check.check_recording(recording.load(options.suite), wanted)
+        return check.check(suite.load(options.suite), wanted)
     finally:
         if progress is not None:
             progress.wipe()

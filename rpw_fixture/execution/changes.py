@@ -38,6 +38,7 @@ class ChangeSet:
         self.is_blind = False
         self.has_missed = False
         self._changed: set[int] = set()
+        self._gone: set[int] = set()
 
     @property
     def is_unknown(self) -> bool:
@@ -47,6 +48,15 @@ class ChangeSet:
     def note(self, watch: int) -> None:
         """Adds a changed folder."""
         self._changed.add(watch)
+
+    def lose(self, watch: int) -> None:
+        """A folder is there no more, and its watch stands for none, whatever took its place."""
+        self._gone.add(watch)
+
+    def take_gone(self) -> set[int]:
+        """The watches of folders that are there no more, which are forgotten."""
+        gone, self._gone = self._gone, set()
+        return gone
 
     def take(self) -> set[int]:
         """The watches of changed folders, which are forgotten."""
@@ -125,6 +135,6 @@ class FolderWatcher:
             elif mask & _IGNORED:
                 gone = self._sets.pop(watch, None)
                 if gone is not None:
-                    gone.note(watch)
+                    gone.lose(watch)
             elif watch in self._sets:
                 self._sets[watch].note(watch)

@@ -107,9 +107,9 @@ class ContainerRuntime:
 
     def containers(self) -> dict[str, str]:
         """Names of all containers that any server of this kind left or runs, and their server."""
-        form = f'--format={{{{.Names}}}} {{{{index .Labels "{LABEL}"}}}}'
-        if not self.is_podman:  # whose labels are a map; Docker's are text, with a function for them
-            form = f'--format={{{{.Names}}}} {{{{.Label "{LABEL}"}}}}'
+        # Podman's labels are a map; Docker's are text, with a function for them.
+        value = f'index .Labels "{LABEL}"' if self.is_podman else f'.Label "{LABEL}"'
+        form = f"--format={{{{.Names}}}} {{{{{value}}}}}"
         answer = self.ask("ps", "--all", f"--filter=label={LABEL}", form)
         lines = [line.split(" ") for line in answer.stdout.splitlines()]
         return {line[0]: line[1] for line in lines if len(line) == 2}

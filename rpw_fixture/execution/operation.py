@@ -77,6 +77,7 @@ class Operation:
             if self._response is None:
                 self._response = response
                 self._stage = _COMPLETED
+                self._timeline = None
                 self.finished_at = time.monotonic()
                 self._changed.notify_all()
 

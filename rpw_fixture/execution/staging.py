@@ -112,7 +112,7 @@ class StagedRoot:
             BlobMissingError: when a file's blob has gone in the meantime.
             OSError: such as a full disk, or the folder itself is gone.
         """
-        sweep = _Sweep(store)
+        sweep = _Sweep(store, self._watches)
         with opened(self.path) as fd:
             self._clean(fd, sweep)
             placing = _Placing(store, is_shared=False, watches=self._watches)
@@ -138,7 +138,7 @@ class StagedRoot:
             placing.apply(fd, self._placed, root, parents)
 
     def _clean(self, fd: int, sweep: _Sweep) -> None:
-        suspects = self._watches.suspects() if self._watches is not None else None
+        suspects = self._watches.suspects(self._placed) if self._watches is not None else None
         try:
             if suspects is None:
                 sweep.clean(fd, self._placed, "")
@@ -159,19 +159,22 @@ class _Watches:
         self._folders: dict[int, _Placed] = {}
 
     def add(self, fd: int, placed: _Placed) -> None:
-        """Has the folder open as ``fd`` watched from now on."""
+        """Has the folder open as ``fd`` watched from now on; it may be already."""
+        if self._changes.is_blind:
+            return
         placed.watch = self._watcher.watch(fd, self._changes)
-        self._folders[placed.watch] = placed
         placed.inode = os.fstat(fd).st_ino
+        self._folders[placed.watch] = placed
 
-    def suspects(self) -> list[_Placed] | None:
+    def suspects(self, root: _Placed) -> list[_Placed] | None:
         """The folders that changed, those on top first; None when that is not known."""
         self._watcher.read()
-        if self._changes.is_unknown or not self._folders:
-            self._changes.take()
+        self._forget_gone()
+        changed = self._changes.take()
+        if self._changes.is_unknown or root.watch < 0:
             return None
-        changed = [self._folders[watch] for watch in self._changes.take() if watch in self._folders]
-        return sorted(changed, key=lambda placed: len(placed.path or ()))
+        found = [self._folders[watch] for watch in changed if watch in self._folders]
+        return sorted(found, key=lambda placed: len(placed.path or ()))
 
     def distrust(self) -> None:
         """Has everything compared the next time."""
@@ -180,21 +183,34 @@ class _Watches:
     def settle(self) -> None:
         """All is in order now: what changed until here we did ourselves."""
         self._watcher.read()
-        self._changes.has_missed = False
-        for watch in self._changes.take():
-            placed = self._folders.get(watch)
-            if placed is not None and placed.path is None:
-                del self._folders[watch]
+        self._changes.take()
+        # A folder that is ours and yet gone was taken away just now, and not by us.
+        self._changes.has_missed = self._forget_gone()
+
+    def _forget_gone(self) -> bool:
+        """Forgets the watches of folders that are gone; whether any of those should be there."""
+        is_missed = False
+        for watch in self._changes.take_gone():
+            placed = self._folders.pop(watch, None)
+            if placed is not None and placed.watch == watch:
+                placed.watch = -1
+                is_missed |= placed.path is not None
+        return is_missed
 
 
 class _Sweep:
     """Compares a folder with what was placed in it, and removes everything else.
 
+    Args:
+        store: computes digests.
+        watches: gets every folder that is compared because nobody knows whether it changed.
+
     Attributes:
         changed: paths of what was placed and is not as it was.
     """
 
-    def __init__(self, store: BlobStore) -> None:
+    def __init__(self, store: BlobStore, watches: _Watches | None) -> None:
+        self._watches = watches
         self._function = store.function
         self.changed: list[str] = []
 
@@ -218,6 +234,8 @@ class _Sweep:
     def clean(self, fd: int, placed: _Placed, prefix: str, *, is_deep: bool = True) -> None:
         """Does that for the folder open as ``fd``; forgets what is not as it was placed."""
         make_accessible(fd, 0o755)
+        if is_deep and self._watches is not None:
+            self._watches.add(fd, placed)
         before = len(self.changed)
         seen: set[str] = set()
         with os.scandir(fd) as entries:
@@ -246,8 +264,10 @@ class _Sweep:
         if name not in placed.folders or not entry.is_dir(follow_symlinks=False):
             return False
         if not is_deep:
-            # Another folder in its place was not watched, so what it holds is not known.
-            return entry.inode() == placed.folders[name].inode
+            # Another folder in its place, perhaps of the same inode, was not watched, so what it
+            # holds is not known.
+            known = placed.folders[name]
+            return known.watch >= 0 and entry.inode() == known.inode
         with opened(name, fd) as child:
             self.clean(child, placed.folders[name], f"{prefix}{name}/")
         return True

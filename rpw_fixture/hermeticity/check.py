@@ -7,7 +7,7 @@ and what is read at start-up before stale inputs are.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from rpw_fixture.hermeticity.checks import (
     cold_runs,
     concurrency,
     environment,
+    keys,
     leaks,
     lifecycle,
     one_shot,
@@ -28,8 +29,9 @@ from rpw_fixture.hermeticity.checks import (
     unknown_fields,
 )
 from rpw_fixture.hermeticity.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings import Finding, Report, states
+from rpw_fixture.hermeticity.findings import Finding, Report, merged, states
 from rpw_fixture.hermeticity.harness import Harness, OutOfTimeError
+from rpw_fixture.hermeticity.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.subject import Suite
 from rpw_fixture.hermeticity.trial_runner import UnavailableError
 
@@ -112,6 +114,38 @@ def check(suite: Suite, options: Options | None = None) -> Report:
         return _report(bench, findings, options)
 
 
+def check_recording(recorded: Sequence[RecordedAction], options: Options | None = None) -> Report:
+    """Checks every worker of a recording, and the keys they were asked for with.
+
+    Raises:
+        ConfigError, EnvironmentLacksError: as `check`.
+    """
+    options = options or Options()
+    reports = [_keys_report(recorded, options)]
+    for suite in suites(recorded):
+        spent = sum(each.seconds for each in reports)
+        left = None if options.max_seconds is None else max(0.0, options.max_seconds - spent)
+        rest = replace(
+            options, max_seconds=left, selected=options.selected - frozenset(_RECORDED)
+        )
+        reports.append(check(suite, rest))
+    return merged(reports)
+
+
+def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report:
+    findings = [*keys.find_collisions(recorded), *keys.find_churn(recorded)]
+    selected = options.selected & frozenset(_RECORDED)
+    kept = [each for each in findings if each.code in selected]
+    accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
+    shown = tuple(each for each in kept if baseline.identity(each) not in accepted)
+    return Report(
+        actions=0,
+        checks=states(selected, shown, {}, {}),
+        findings=shown,
+        accepted=tuple(each for each in kept if each not in shown),
+    )
+
+
 def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
     for code in _RECORDED:
         bench.skip(code, "needs a recording made by serve --record")
@@ -152,8 +186,3 @@ def _report(bench: Bench, findings: list[Finding], options: Options) -> Report:
         seconds=bench.harness.seconds,
         accepted=tuple(each for each in findings if each not in kept),
     )
-
-
-def with_selection(options: Options, select: frozenset[str], ignore: frozenset[str]) -> Options:
-    """The options with only these codes, and without those."""
-    return replace(options, selected=select - ignore)

@@ -137,8 +137,8 @@ class Conversation:
                 str(Rule.UNEXPECTED_RESPONSE),
                 f"a response with request_id {responses[0].request_id} that no request waits for",
             )
-        error = surplus(data)
-        return Failure(str(error.rule), error.detail)
+        fault = surplus(data)
+        return Failure(str(fault.rule), fault.detail)
 
     def _queue(self, data: bytes) -> None:
         self._unsent = memoryview(bytes(self._unsent) + data)

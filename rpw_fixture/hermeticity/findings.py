@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -152,3 +152,22 @@ def states(
             state = CheckState(code=code, status=Status.PASSED, reason=notes.get(code, ""))
         told.append(state)
     return tuple(told)
+
+
+def merged(reports: Sequence[Report]) -> Report:
+    """Several reports as one: a check has failed, or passed, when it did so in any of them."""
+    order = {Status.FAILED: 0, Status.PASSED: 1, Status.SKIPPED: 2}
+    best: dict[str, CheckState] = {}
+    for state in (each for report in reports for each in report.checks):
+        known = best.get(state.code)
+        if known is None or order[state.status] < order[known.status]:
+            best[state.code] = state
+    return Report(
+        actions=sum(each.actions for each in reports),
+        checks=tuple(best[code] for code in sorted(best)),
+        findings=tuple(finding for each in reports for finding in each.findings),
+        worker_starts=sum(each.worker_starts for each in reports),
+        requests=sum(each.requests for each in reports),
+        seconds=sum(each.seconds for each in reports),
+        accepted=tuple(finding for each in reports for finding in each.accepted),
+    )

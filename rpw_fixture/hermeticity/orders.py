@@ -38,6 +38,5 @@ def at_random(items: Sequence[T], *, length: int, count: int, seed: int) -> list
 def _williams(size: int) -> list[list[int]]:
     """The square of even ``size``: the zigzag 0, 1, n−1, 2, n−2, … and all its shifts."""
     zigzag = [0]
-    for step in range(1, size):
-        zigzag.append((step + 1) // 2 if step % 2 else size - step // 2)
+    zigzag += [(step + 1) // 2 if step % 2 else size - step // 2 for step in range(1, size)]
     return [[(each + shift) % size for each in zigzag] for shift in range(size)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def _write(finding: Finding, suite: Suite, target: Path) -> None:
         _put(target / path, entry)
     for action in actions:
         for path, entry in action.inputs.items():
-            _put(target / _own(action, path, actions), entry)
+            _put(target / path, entry)
     (target / "suite.toml").write_text(_toml(suite.worker, actions), encoding="utf-8")
     (target / "finding.json").write_text(
         json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -67,10 +68,6 @@ def _write(finding: Finding, suite: Suite, target: Path) -> None:
     summary = finding.summary.replace("\\", "/").replace('"', "'")
     test = _TEST.format(code=finding.code, summary=summary, function=function)
     (target / f"test_{function}.py").write_text(test, encoding="utf-8")
-
-
-def _own(_action: SuiteAction, path: str, _actions: list[SuiteAction]) -> str:
-    return path
 
 
 def _put(path: Path, entry: Entry) -> None:
@@ -106,8 +103,8 @@ def _toml(worker: SuiteWorker, actions: list[SuiteAction]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _list(values: object) -> str:
-    return "[" + ", ".join(_text(each) for each in values) + "]"  # type: ignore[attr-defined]
+def _list(values: Iterable[str]) -> str:
+    return "[" + ", ".join(_text(each) for each in values) + "]"
 
 
 def _text(value: object) -> str:

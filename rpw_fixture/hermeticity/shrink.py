@@ -15,37 +15,27 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Budget:
-    """How many questions may still be asked."""
-
-    def __init__(self, questions: int) -> None:
-        self.left = questions
-
-    def spend(self) -> bool:
-        """Takes one; False when none is left."""
-        self.left -= 1
-        return self.left >= 0
-
-
 class Oracle(Generic[T]):
-    """Remembers answers, and counts the questions that had to be asked.
+    """Remembers answers, and asks no more than so many questions.
 
     Args:
         is_guilty: whether a sequence still shows the leak.
-        budget: questions allowed; when it is used up everything counts as innocent, so that the
+        questions: how many may be asked; from then on everything counts as innocent, so that the
             smallest set known by then is the result.
     """
 
-    def __init__(self, is_guilty: Callable[[tuple[T, ...]], bool], budget: Budget) -> None:
+    def __init__(self, is_guilty: Callable[[tuple[T, ...]], bool], questions: int) -> None:
         self._is_guilty = is_guilty
-        self._budget = budget
+        self._left = questions
         self._known: dict[tuple[T, ...], bool] = {}
 
     def __call__(self, items: Sequence[T]) -> bool:
+        """Whether ``items`` show the leak."""
         key = tuple(items)
         if key not in self._known:
-            if not self._budget.spend():
+            if self._left <= 0:
                 return False
+            self._left -= 1
             self._known[key] = self._is_guilty(key)
         return self._known[key]
 
@@ -63,7 +53,7 @@ def minimise(
         is_guilty: the oracle.
         max_questions: after so many the smallest guilty part known by then is returned.
     """
-    oracle = Oracle(is_guilty, Budget(max_questions))
+    oracle = Oracle(is_guilty, max_questions)
     return _ddmin(_by_prefixes(tuple(items), oracle), oracle)
 
 

@@ -56,6 +56,8 @@ class SuiteAction:
         outputs: declared outputs, relative to the worker's working directory.
         exit_code: the one expected.
         twist: how it was changed by a check, empty for an action of the suite.
+        flagfile: where its flagfile lies, relative to the working directory; ``NAME.params`` if not
+            given.
         identity: a digest over all of it.
     """
 
@@ -65,20 +67,18 @@ class SuiteAction:
     outputs: tuple[str, ...] = ()
     exit_code: int = 0
     twist: str = ""
+    flagfile: str = ""
     identity: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
+        if not self.flagfile:
+            object.__setattr__(self, "flagfile", f"{self.name}.params")
         hasher = hashlib.sha256()
         told = (self.name, self.arguments, self.outputs, self.exit_code, self.twist)
         hasher.update(repr(told).encode(errors="surrogateescape"))
         for path, entry in self.inputs.items():
             hasher.update(repr((path, fingerprint(entry))).encode(errors="surrogateescape"))
         object.__setattr__(self, "identity", hasher.hexdigest())
-
-    @property
-    def flagfile(self) -> str:
-        """Where its flagfile lies, relative to the working directory."""
-        return f"{self.name}.params"
 
     @property
     def title(self) -> str:

@@ -7,6 +7,7 @@ wants inline is put in.
 from __future__ import annotations
 
 from rpw_fixture.errors import RequestError, invalid_argument, not_found
+from rpw_fixture.execution import canonical
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
@@ -21,13 +22,18 @@ _UNKNOWN_WORKER = "uploaded"
 
 
 class ActionCacheService(Service):
-    """build.bazel.remote.execution.v2.ActionCache."""
+    """build.bazel.remote.execution.v2.ActionCache.
+
+    Args:
+        strict: Trees of results that clients bring, as far as they are there, must be canonical.
+    """
 
     name = "build.bazel.remote.execution.v2.ActionCache"
 
-    def __init__(self, cas: Cas, results: CompleteResults) -> None:
+    def __init__(self, cas: Cas, results: CompleteResults, *, strict: bool = False) -> None:
         self._cas = cas
         self._results = results
+        self._strict = strict
 
     @rpc("GetActionResult")
     def get_action_result(self, request: re.GetActionResultRequest, _call: Call) -> bytes:
@@ -50,6 +56,8 @@ class ActionCacheService(Service):
             raise invalid_argument("action_result is required")
         result = request.action_result
         check_result(result, function)
+        if self._strict:
+            _require_canonical_trees(result, self._cas.store(function))
         if not result.execution_metadata.worker:
             result.execution_metadata.worker = _UNKNOWN_WORKER
         encoded = result.SerializeToString()
@@ -102,6 +110,15 @@ def check_result(result: re.ActionResult, function: DigestFunction) -> None:
     for name in ("stdout_digest", "stderr_digest"):
         if result.HasField(name) and getattr(result, name).hash:
             _check_digest(getattr(result, name), function, name)
+
+
+def _require_canonical_trees(result: re.ActionResult, store: BlobStore) -> None:
+    for directory in result.output_directories:
+        if directory.HasField("tree_digest"):
+            digest = store.function.validate(directory.tree_digest)
+            data = store.get_or_none(digest)
+            if data is not None:
+                canonical.require_tree(f"{digest} of {directory.path!r}", data)
 
 
 def _check_directory(directory: re.OutputDirectory, function: DigestFunction) -> None:

@@ -380,6 +380,7 @@ class WorkerPool:
         self._retire(worker, fault.reason, at_once=True)
 
     def _on_gone(self, worker: Worker, reason: str) -> None:
+        worker.stderr.drain()
         self._log.append(
             WorkerRetired(
                 worker=worker.number,

@@ -15,6 +15,7 @@ import good
 import rpw_worker
 from rpw_worker import WorkResponse
 
+
 def serve(handle: rpw_worker.Handler, channel: rpw_worker.Channel) -> None:
     answered = set()
     while (request := channel.read()) is not None:

@@ -4,7 +4,7 @@
 Shows RPW302. Files: descriptor_leak.py, good.py, rpw_worker.py
 """
 
-# ruff: noqa: E402 - imports follow the bytecode switch
+# ruff: noqa: E402, PTH123, SIM115 - imports follow the bytecode switch; pathlib is slow
 from __future__ import annotations
 
 import sys

@@ -4,7 +4,7 @@
 Shows RPW206. Files: edits_input.py, good.py, rpw_worker.py
 """
 
-# ruff: noqa: E402 - imports follow the bytecode switch
+# ruff: noqa: E402, PTH108, PTH123 - imports follow the bytecode switch; pathlib is slow
 from __future__ import annotations
 
 import sys
@@ -16,6 +16,7 @@ import os
 import good
 import rpw_worker
 from rpw_worker import WorkRequest, WorkResponse
+
 
 def compile_files(request: WorkRequest) -> WorkResponse:
     options = good.Options(request.expanded_arguments())

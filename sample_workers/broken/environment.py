@@ -4,7 +4,7 @@
 Shows RPW209. Files: environment.py, good.py, rpw_worker.py
 """
 
-# ruff: noqa: E402 - imports follow the bytecode switch
+# ruff: noqa: E402, PTH111, PTH116, PTH208 - imports follow the bytecode switch; pathlib is slow
 from __future__ import annotations
 
 import sys

@@ -16,6 +16,7 @@ import threading
 import good
 import rpw_worker
 
+
 def keep_alive() -> None:
     threading.Event().wait()
 

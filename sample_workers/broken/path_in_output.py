@@ -4,7 +4,7 @@
 Shows RPW210. Files: path_in_output.py, good.py, rpw_worker.py
 """
 
-# ruff: noqa: E402 - imports follow the bytecode switch
+# ruff: noqa: E402, PTH109 - imports follow the bytecode switch; pathlib is slow
 from __future__ import annotations
 
 import sys
@@ -16,6 +16,7 @@ import os
 import good
 import rpw_worker
 from rpw_worker import WorkRequest, WorkResponse
+
 
 def compile_files(request: WorkRequest) -> WorkResponse:
     request.arguments = [*request.expanded_arguments(), "--header", f"built in {os.getcwd()}"]

@@ -17,6 +17,7 @@ import good
 import rpw_worker
 from rpw_worker import WorkRequest, WorkResponse
 
+
 def compile_files(request: WorkRequest) -> WorkResponse:
     request.arguments = [*request.expanded_arguments(), "--header", uuid.uuid4().hex]
     return good.compile_files(request)

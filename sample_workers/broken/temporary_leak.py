@@ -17,6 +17,7 @@ import good
 import rpw_worker
 from rpw_worker import WorkRequest, WorkResponse
 
+
 def compile_files(request: WorkRequest) -> WorkResponse:
     with tempfile.NamedTemporaryFile(delete=False) as file:
         file.write(b"intermediate result")

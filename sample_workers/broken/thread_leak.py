@@ -17,6 +17,7 @@ import good
 import rpw_worker
 from rpw_worker import WorkRequest, WorkResponse
 
+
 def compile_files(request: WorkRequest) -> WorkResponse:
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     return good.compile_files(request)

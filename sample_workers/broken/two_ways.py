@@ -15,6 +15,7 @@ import good
 import rpw_worker
 from rpw_worker import WorkRequest, WorkResponse
 
+
 def compile_files(request: WorkRequest) -> WorkResponse:
     if "--persistent_worker" not in sys.argv:
         request.arguments = [*request.expanded_arguments(), "--header", "built by hand"]

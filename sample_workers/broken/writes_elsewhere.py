@@ -4,7 +4,7 @@
 Shows RPW208. Files: writes_elsewhere.py, good.py, rpw_worker.py
 """
 
-# ruff: noqa: E402 - imports follow the bytecode switch
+# ruff: noqa: E402, PTH123 - imports follow the bytecode switch; pathlib is slow
 from __future__ import annotations
 
 import sys

@@ -69,7 +69,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _machine() -> dict[str, Any]:
-    import grpc  # noqa: PLC0415 - not before the benchmarks start
+    import grpc
 
     return {
         "processors": len(os.sched_getaffinity(0)),

@@ -20,9 +20,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
     with pair() as servers:
         (ready,) = upload(servers.client, [worker_action()], is_cached=True)
         check([servers.execute(ready)])
-        request = re.GetActionResultRequest(
-            action_digest=message(ready.digest)
-        ).SerializeToString()
+        request = re.GetActionResultRequest(action_digest=message(ready.digest)).SerializeToString()
         answer = servers.ours.unary(ACTION_RESULT, request)
         assert len(re.ActionResult.FromString(answer).output_files) == 1
         servers.bare.configure([len(answer)])

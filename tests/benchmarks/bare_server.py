@@ -80,7 +80,9 @@ class Bare:
             for each in _digests(request).blob_digests
             if (each.hash, each.size_bytes) not in known
         ]
-        return bytes(_messages().FindMissingBlobsResponse(missing_blob_digests=missing).SerializeToString())
+        return bytes(
+            _messages().FindMissingBlobsResponse(missing_blob_digests=missing).SerializeToString()
+        )
 
 
 def hash_pieces(data: bytes) -> None:
@@ -127,7 +129,7 @@ def _digests(request: bytes) -> Any:
 
 @functools.cache
 def _messages() -> Any:
-    from rpw_fixture.wire.protos import remote_execution  # noqa: PLC0415 - after the ready line
+    from rpw_fixture.wire.protos import remote_execution
 
     return remote_execution
 
@@ -136,7 +138,7 @@ def main() -> None:
     """Serves until SIGTERM."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     server, address = start()
-    print(f'RPW_READY {json.dumps({"endpoint": f"grpc://{address}"})}', flush=True)
+    print(f"RPW_READY {json.dumps({'endpoint': f'grpc://{address}'})}", flush=True)
     signal.sigwait({signal.SIGTERM})
     server.stop(0).wait()
 

@@ -16,7 +16,7 @@ from .blobs import random_blobs, read_request, write_requests
 from .figures import Effort, Figure
 from .pair import Pair, pair
 from .sampling import interleaved, median
-from .wire import READ, WRITE
+from .wire import READ, WRITE, Wire
 
 _MIB = 1 << 20
 _FLOOR = "bare grpcio streaming the same bytes, and hashlib"
@@ -38,7 +38,9 @@ def figures(effort: Effort) -> Iterator[Figure]:
             target=32,
         )
     with pair() as servers:
-        yield from _write_small(servers, effort)
+        small = effort.pick(smoke=4, quick=500, full=500)
+        for in_flight in (1, 8):
+            yield _write_small(servers, rounds, small, in_flight)
 
 
 def _write_large(servers: Pair, rounds: int, size: int) -> tuple[Figure, Digest]:
@@ -102,31 +104,27 @@ def _read_large(servers: Pair, rounds: int, size: int, digest: Digest) -> Figure
     )
 
 
-def _write_small(servers: Pair, effort: Effort) -> Iterator[Figure]:
-    count = effort.pick(smoke=4, quick=500, full=500)
-    rounds = effort.pick(smoke=1, quick=3, full=9)
-    for in_flight in (1, 8):
-        writes = [_small_writes(count) for _ in range(rounds + 1)]
-        with ThreadPoolExecutor(in_flight) as threads:
+def _write_small(servers: Pair, rounds: int, count: int, in_flight: int) -> Figure:
+    writes = [_small_writes(count) for _ in range(rounds + 1)]
+    with ThreadPoolExecutor(in_flight) as threads:
 
-            def ours(number: int) -> None:
-                each = writes[number]  # noqa: B023 - called within this pass of the loop
-                list(threads.map(lambda requests: servers.ours.collect(WRITE, requests), each))  # noqa: B023
+        def all_of(wire: Wire, path: str, number: int) -> list[bytes]:
+            return list(threads.map(lambda each: wire.collect(path, each), writes[number]))
 
-            def bare(number: int) -> None:
-                each = writes[number]  # noqa: B023
-                path = "/bare/Collect"
-                list(threads.map(lambda requests: servers.bare.collect(path, requests), each))  # noqa: B023
-
-            taken, floor = interleaved(rounds, ours, bare, warm_up=1)
-        yield Figure(
-            name=f"{count} small ByteStream writes, {in_flight} in flight",
-            ours=median(taken),
-            floor=median(floor),
-            floor_name="bare grpcio client-streams of the same bytes, and hashlib",
-            target=1.5,
-            samples=rounds,
+        ours, bare = interleaved(
+            rounds,
+            lambda number: all_of(servers.ours, WRITE, number),
+            lambda number: all_of(servers.bare, "/bare/Collect", number),
+            warm_up=1,
         )
+    return Figure(
+        name=f"{count} small ByteStream writes, {in_flight} in flight",
+        ours=median(ours),
+        floor=median(bare),
+        floor_name="bare grpcio client-streams of the same bytes, and hashlib",
+        target=1.5,
+        samples=rounds,
+    )
 
 
 def _small_writes(count: int) -> Sequence[list[bytes]]:

@@ -9,7 +9,7 @@ from rpw_fixture.wire.protos import remote_execution as re
 
 from .blobs import message, random_blobs
 from .figures import Effort, Figure
-from .pair import pair
+from .pair import Pair, pair
 from .sampling import interleaved, median
 from .wire import FIND_MISSING
 
@@ -33,23 +33,28 @@ def figures(effort: Effort) -> Iterator[Figure]:
             ("all of them there", there, None),
             ("none of them there", absent, None),
         ):
-            request = _request(digests)
-            assert _missing(servers.ours.unary(FIND_MISSING, request)) == _missing(
-                servers.bare.unary("/bare/FindMissing", request)
-            )
-            ours, bare = interleaved(
-                rounds,
-                lambda _, request=request: servers.ours.unary(FIND_MISSING, request),
-                lambda _, request=request: servers.bare.unary("/bare/FindMissing", request),
-            )
+            ours, bare = _measure(servers, _request(digests), rounds)
             yield Figure(
                 name=f"find-missing, {count} digests, {name}",
-                ours=median(ours),
-                floor=median(bare),
+                ours=ours,
+                floor=bare,
                 floor_name="the same message echoed by bare grpcio with set look-ups",
                 target=target,
                 samples=rounds,
             )
+
+
+def _measure(servers: Pair, request: bytes, rounds: int) -> tuple[float, float]:
+    """Medians of both servers, which must agree."""
+    assert _missing(servers.ours.unary(FIND_MISSING, request)) == _missing(
+        servers.bare.unary("/bare/FindMissing", request)
+    )
+    ours, bare = interleaved(
+        rounds,
+        lambda _: servers.ours.unary(FIND_MISSING, request),
+        lambda _: servers.bare.unary("/bare/FindMissing", request),
+    )
+    return median(ours), median(bare)
 
 
 def _request(digests: list[Digest]) -> bytes:

@@ -52,7 +52,9 @@ def figures(effort: Effort) -> Iterator[Figure]:
     with Server() as server:
         action = Action(arguments=("/bin/sh", "-c", "echo"))
         _, taken = interleaved(rounds, lambda _: server.run(action), lambda _: server.reset())
-    yield Figure(name="reset without workers, after one action", ours=median(taken), target=5, samples=rounds)
+    yield Figure(
+        name="reset without workers, after one action", ours=median(taken), target=5, samples=rounds
+    )
     if importlib.util.find_spec(_PLUGIN) is None:
         raise UnavailableError(f"there is no {_PLUGIN}")
     with tempfile.TemporaryDirectory() as name:

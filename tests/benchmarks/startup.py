@@ -32,9 +32,9 @@ def _processes(rounds: int) -> Iterator[Figure]:
     taken: dict[tuple[str, ...], list[float]] = {OURS: [], BARE: []}
     resident: dict[tuple[str, ...], list[float]] = {OURS: [], BARE: []}
     for _ in range(rounds):
-        for command in taken:
+        for command, times in taken.items():
             with ServerProcess(command) as server:
-                taken[command].append(server.start_ms)
+                times.append(server.start_ms)
                 resident[command].append(server.resident_mib)
     yield Figure(
         name="`python -m rpw_fixture serve` to its ready line",

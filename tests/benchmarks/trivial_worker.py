@@ -39,7 +39,7 @@ def serve_proto() -> None:
 
 def serve_json() -> None:
     """A WorkRequest a line."""
-    import json  # noqa: PLC0415 - for JSON alone
+    import json
 
     for line in sys.stdin.buffer:
         copy(*json.loads(line)["arguments"][:2])

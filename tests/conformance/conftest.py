@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 
 from rpw_fixture.config import Config
+from rpw_fixture.wire.digests import FUNCTIONS
 
 from .client import Client
 from .executing import Executor, Gate, executing
 from .serving import Served, serving
+
+#: What the whole suite runs on: the oldest API with one digest function, the newest with all.
+FLAVOURS: dict[str, dict[str, Any]] = {
+    "2.0": {"high_api_version": "2.0", "digest_functions": ("SHA256",)},
+    "newest": {"digest_functions": tuple(FUNCTIONS)},
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,12 +43,13 @@ def points(request: pytest.FixtureRequest) -> list[int]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+def serve(tmp_path: Path, api: str) -> Iterator[Callable[..., Served]]:
     """Starts a server with some settings changed."""
     with contextlib.ExitStack() as stack:
 
         def start(**settings: Any) -> Served:
-            return stack.enter_context(serving(tmp_path / "cas", Config(**settings)))
+            config = Config(**{**FLAVOURS[api], **settings})
+            return stack.enter_context(serving(tmp_path / "cas", config))
 
         yield start
 
@@ -58,9 +66,9 @@ def client(served: Served) -> Client:
     return served.client
 
 
-@pytest.fixture(params=["2.0", "newest"])
+@pytest.fixture(params=FLAVOURS)
 def api(request: pytest.FixtureRequest) -> str:
-    """The API version in whose manner the client speaks."""
+    """The API version in whose manner the client speaks; a test's own settings come first."""
     return request.param
 
 
@@ -70,9 +78,7 @@ def make_executor(api: str) -> Iterator[Callable[..., Executor]]:
     with contextlib.ExitStack() as stack:
 
         def start(**settings: Any) -> Executor:
-            if api != "newest":
-                settings["high_api_version"] = api
-            return stack.enter_context(executing(**settings))
+            return stack.enter_context(executing(**{**FLAVOURS[api], **settings}))
 
         yield start
 

@@ -74,7 +74,8 @@ def test_an_unnamed_function_is_told_by_the_length_of_the_hash(serve, name):
 
 
 @pytest.mark.point(23)
-def test_a_function_that_is_not_offered_is_refused(served):
+def test_a_function_that_is_not_offered_is_refused(serve):
+    served = serve(digest_functions=("SHA256",))
     cas = served.client.own("ContentAddressableStorage")
     request = own.FindMissingBlobsRequest(
         blob_digests=[own_digest(b"x")], digest_function=own.DigestFunction.SHA512

@@ -259,3 +259,36 @@ def test_missing_blobs_are_told_in_strict_mode_as_well(strict):
     )
     response = strict.run(strict.put(action))
     assert missing_subjects(response.status) == [subject(sha256(b"absent"))]
+
+
+@pytest.mark.point(98)
+@pytest.mark.point(121)
+@pytest.mark.parametrize(
+    ("tree", "why"),
+    [
+        (re.Tree(root=re.Directory(files=files("b", "a"))), "root: file 'a' comes after 'b'"),
+        (
+            re.Tree(root=re.Directory(), children=[re.Directory()] * 2),
+            "child 1 is child 0 once more",
+        ),
+        (
+            re.Tree(root=re.Directory(), children=[re.Directory(symlinks=links("b", "a"))]),
+            "child 0: symlink 'a' comes after 'b'",
+        ),
+        (re.Tree(), "root is not set"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_strict_mode_says_what_is_not_canonical_in_an_uploaded_tree(make_executor, tree, why):
+    for executor in (make_executor(strict=True), make_executor()):
+        result = re.ActionResult()
+        digest = executor.put(tree.SerializeToString() or b"\x12\x00")
+        result.output_directories.add(path="out", tree_digest=digest)
+        request = re.UpdateActionResultRequest(
+            action_digest=sha256(b"an action"), action_result=result
+        )
+        if executor.server.config.strict:
+            with refused(grpc.StatusCode.INVALID_ARGUMENT, why, digest.hash, "'out'"):
+                executor.client.action_cache.UpdateActionResult(request)
+        else:
+            executor.client.action_cache.UpdateActionResult(request)

@@ -227,3 +227,25 @@ def test_a_client_that_left_leaves_no_thread_of_the_server_behind(executor, gate
     assert not executor.get(name).done
     gate.open()
     response_of(list(executor.wait(name)))
+
+
+@pytest.mark.point(172)
+@pytest.mark.point(171)
+def test_a_stream_that_ended_well_before_the_action_is_followed_by_waiting(executor, gate):
+    executor.server.faults.half_close("Execute", first=1)
+    call = executor.execute(executor.shell(f"{gate.script}; echo done"))
+    (only,) = call
+    assert not only.done
+    gate.open()
+    assert executor.stdout(response_of(list(executor.wait(only.name)))) == b"done\n"
+
+
+@pytest.mark.point(170)
+@pytest.mark.point(171)
+def test_after_a_lost_last_message_the_result_can_be_waited_for(executor):
+    executor.server.faults.fail("Execute", "UNAVAILABLE", first=1, after=1)
+    call = executor.execute(executor.shell("echo done"))
+    name = next(call).name
+    with refused(grpc.StatusCode.UNAVAILABLE):
+        list(call)
+    assert executor.stdout(response_of(list(executor.wait(name)))) == b"done\n"

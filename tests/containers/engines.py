@@ -14,11 +14,11 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-IMAGE = "localhost/rpw-fixture-test:1"
+IMAGE = f"localhost/rpw-fixture-test:{os.getpid()}"
 PROGRAMS = ("/bin/sh", "/bin/sleep", "/bin/cat")
 PATIENCE = 60.0
 #: Options with which Podman runs on machines without systemd, cgroups v2 or generous limits.
@@ -88,7 +88,7 @@ def find(name: str, folder: Path) -> Engine:
         if tried.returncode == 0:
             return Engine(program=program, global_arguments=storage, run_arguments=options)
         complaint = tried.stderr.decode()
-    _give_up(name, complaint)
+    return _give_up(name, complaint)
 
 
 def root_file_system() -> bytes:
@@ -112,7 +112,7 @@ def _libraries() -> set[str]:
     return set(re.findall(r"(/\S+\.so\S*)", listed.stdout))
 
 
-def _give_up(name: str, why: str) -> Any:
+def _give_up(name: str, why: str) -> NoReturn:
     reason = f"no container can be run by {name}: {why.strip()[-300:]}"
     if name == "podman" and os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1":
         pytest.fail(f"{reason}; RPW_FIXTURE_REQUIRE_INTEROP=1 demands it", pytrace=False)

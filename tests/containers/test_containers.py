@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import pytest
@@ -18,7 +18,7 @@ from rpw_fixture import Action, Server
 from rpw_fixture.client import Client
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.events import ActionRouted, ContainerStarted, EventLog
-from rpw_fixture.execution import containers
+from rpw_fixture.execution import container_runtime, containers
 from rpw_fixture.execution.containers import Containers
 from rpw_fixture.execution.launching import Launch
 from rpw_fixture.execution.processes import Spawner
@@ -97,7 +97,7 @@ def test_a_container_has_its_own_files_and_no_network(engine: Engine) -> None:
 
 
 def test_outputs_belong_to_the_servers_user(engine: Engine, tmp_path: Path) -> None:
-    with Spawner() as spawner, open(os.devnull, "r+b") as null:
+    with Spawner() as spawner, Path(os.devnull).open("r+b") as null:
         server = Server(**engine.settings)
         launcher = Containers(server.config, EventLog(), spawner, {})
         launch = Launch(
@@ -185,9 +185,7 @@ def test_nothing_is_left_when_the_time_is_up(make: Callable[[], Action], engine:
         assert len(engine.containers()) <= 1  # of the worker that was not asked
 
 
-def test_a_worker_gets_every_byte_and_the_end_of_its_input(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_a_worker_gets_every_byte_and_the_end_of_its_input(engine: Engine, tmp_path: Path) -> None:
     server = Server(**engine.settings)
     launch = Launch(
         argv=("/bin/cat",),
@@ -222,7 +220,7 @@ def test_nothing_is_left_when_the_server_is_killed(engine: Engine) -> None:
 
 
 def test_a_worker_in_a_container_ends_even_when_the_spawner_is_killed_as_well(
-    engine: Engine
+    engine: Engine,
 ) -> None:
     with Serving(engine) as serving:
         serving.client.run(request("one"))
@@ -258,6 +256,16 @@ def test_containers_of_a_dead_server_are_removed_by_the_next_one(engine: Engine)
     assert sorted(left) == ["rpw_fixture-alive", "rpw_fixture-elsewhere"]
 
 
+def test_what_keeps_an_engine_from_answering_is_told(tmp_path: Path) -> None:
+    broken = tmp_path / "docker"
+    broken.write_text("#!/bin/sh\necho trying >&2\necho is the daemon running? >&2\nexit 1\n")
+    broken.chmod(0o755)
+    with Spawner() as spawner:
+        assert container_runtime.find_obstacle(str(broken), spawner) == "is the daemon running?"
+        assert "not found" in container_runtime.find_obstacle(f"{broken}-not", spawner)
+        assert container_runtime.find_obstacle("/bin/true", spawner) == ""
+
+
 def test_a_runtime_that_is_not_there_is_named() -> None:
     server = Server(allow_docker=True, container_runtime="no-such-runtime")
     with pytest.raises(EnvironmentLacksError, match="no-such-runtime"):
@@ -281,7 +289,7 @@ class Serving:
         line = self.process.stdout.readline()
         self.client = Client(json.loads(line.removeprefix(b"RPW_READY "))["endpoint"])
 
-    def __enter__(self) -> Serving:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,7 +16,9 @@ from rpw_fixture.execution.container_command import (
 from rpw_fixture.execution.launching import Launch
 
 
-def arguments(spec: ContainerSpec | None = None, root: str = "/work/root", **launch: object) -> list[str]:
+def arguments(
+    spec: ContainerSpec | None = None, root: str = "/work/root", **launch: object
+) -> list[str]:
     settings = {"argv": ("tool", "--flag"), "environment": {}, **launch}
     return run_arguments(
         spec or ContainerSpec(image="image:1"),

@@ -7,11 +7,12 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -45,6 +46,23 @@ def write(path):
 def connect(host, port):
     socket.create_connection((host, port), timeout=5).close()
 print(json.dumps([attempt(*each) for each in json.loads(sys.argv[1])]))
+"""
+# A server that dies once its process has told that its daemon is there.
+SERVER = """
+import os, signal, sys
+from rpw_fixture.config import Config
+from rpw_fixture.events import EventLog
+from rpw_fixture.execution import isolation
+from rpw_fixture.execution.launching import Launch
+from rpw_fixture.execution.processes import Spawner
+kind, folder, script = sys.argv[1:]
+reading, writing = os.pipe()
+command = Launch(argv=(sys.executable, "-I", "-S", "-c", script, "stay"), environment={},
+                 root=folder + "/own/root", private=folder + "/own/private")
+with isolation.launching(Config(isolation=kind), EventLog(), Spawner()) as launcher:
+    process = launcher.launch(command, stdin=0, stdout=writing, stderr=1)
+    os.read(reading, 100)
+    os.kill(os.getpid(), signal.SIGKILL)
 """
 POLITE = """
 import os, signal
@@ -110,7 +128,7 @@ class Running:
             os.close(writing)
             os.close(null)
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,7 +210,7 @@ def test_what_an_action_did_not_declare_can_not_be_read(
     )
     refused = {"PermissionError", "FileNotFoundError", "OSError"}
     assert set(found) <= refused
-    assert os.listdir(neighbour) == ["secret.txt"]
+    assert [each.name for each in Path(neighbour).iterdir()] == ["secret.txt"]
 
 
 def test_landlock_answers_permission_denied(
@@ -344,6 +362,18 @@ def test_nothing_that_it_started_outlives_it(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_nothing_of_it_outlives_a_killed_server(kind: str, spawner: Spawner, place: Place) -> None:
+    require(kind, spawner)
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, kind, str(place.folder), DAEMON],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.read() == b""  # ends with the last process that holds it
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_program_that_is_not_there_is_told_as_such(
     kind: str, launching: Callable[..., Launcher], place: Place
 ) -> None:
@@ -419,7 +449,9 @@ def test_a_step_that_fails_starts_nothing(spawner: Spawner, place: Place, tmp_pa
 
 
 def compile_action(name: str, **others: Any) -> Action:
-    tools: Mapping[str, Any] = {f"tools/{each}": WORKERS / each for each in ("good.py", "rpw_worker.py")}
+    tools: Mapping[str, Any] = {
+        f"tools/{each}": WORKERS / each for each in ("good.py", "rpw_worker.py")
+    }
     return Action(
         arguments=(sys.executable, "tools/good.py"),
         flagfile=("--in", f"src/{name}.txt", "--out", f"out/{name}.txt"),

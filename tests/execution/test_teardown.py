@@ -68,7 +68,9 @@ def noting(note: Path, words: str = "done") -> list[str]:
 def test_a_teardown_has_run_once_when_the_end_is_told(way: str, note: Path) -> None:
     with (
         Spawner() as spawner,
-        start(spawner, "exit 4" if way == "end" else "sleep 100", 2, noting(note), WORD="x") as process,
+        start(
+            spawner, "exit 4" if way == "end" else "sleep 100", 2, noting(note), WORD="x"
+        ) as process,
     ):
         if way == "kill":
             process.kill_tree()
@@ -110,10 +112,13 @@ process = spawner.spawn(executable="/bin/sleep", argv=["sleep", "100"], env={{}}
 os.kill(os.getpid(), signal.SIGKILL)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        [sys.executable, "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # which the spawner keeps open
     ) as server:
         assert server.stdout is not None
-        assert server.stdout.read() == b""  # ends with the last process that holds it
+        assert server.stdout.read() == b""
     assert note.read_text() == "done\n"
 
 
@@ -128,7 +133,9 @@ def test_a_teardown_that_can_not_be_started_keeps_nothing_alive(note: Path) -> N
 def test_what_a_teardown_leaves_behind_is_killed(note: Path) -> None:
     reading, writing = os.pipe()
     with Spawner() as spawner:
-        with start(spawner, "exit 0", writing, ["/bin/sh", "-c", f"sleep 100 & echo $! > {note}"]) as process:
+        with start(
+            spawner, "exit 0", writing, ["/bin/sh", "-c", f"sleep 100 & echo $! > {note}"]
+        ) as process:
             os.close(writing)
             ended = process.wait(DEADLINE)
         assert ended is not None

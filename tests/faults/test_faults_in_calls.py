@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from typing import Any
+from unittest import SkipTest
 
 import grpc
 import pytest
 
 from rpw_fixture import ConfigError, Server
+from rpw_fixture.cluster import Cluster
 from rpw_fixture.errors import Code
 from rpw_fixture.fault_specs import Effect, Fault
 from rpw_fixture.wire.digests import SHA256
@@ -293,8 +296,6 @@ def test_nothing_can_be_evicted_from_a_server_that_does_not_run() -> None:
 
 
 def test_the_command_line_refuses_a_fault_it_can_not_read() -> None:
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-m", "rpw_fixture", "serve", "--fault", "Execute:NOPE"],
         capture_output=True,
@@ -304,3 +305,10 @@ def test_the_command_line_refuses_a_fault_it_can_not_read() -> None:
     )
     assert done.returncode == 2
     assert "'NOPE' is neither a status code such as UNAVAILABLE nor one of" in done.stderr
+
+
+def test_another_server_takes_no_faults_and_tests_of_them_skip(rpw_server: Server) -> None:
+    with Cluster(rpw_server.endpoint) as cluster:
+        for name in ("faults", "counters"):
+            with pytest.raises(SkipTest, match="not ours"):
+                getattr(cluster, name)

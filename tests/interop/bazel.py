@@ -81,15 +81,19 @@ class BazelWorkspace:
     Args:
         bazel: the program.
         jdk: home of the JDK that compiles and runs the Java worker.
+        tls: jar and library of netty-tcnative, without which this Bazel has no TLS.
     """
 
-    def __init__(self, bazel: Path, jdk: Path) -> None:
+    def __init__(self, bazel: Path, jdk: Path, tls: tuple[Path, Path] | None = None) -> None:
         self._bazel = bazel
         self._jdk = jdk
         self._folder = Path(tempfile.mkdtemp(prefix="rpw-bazel-"))
         self.root = self._folder / "workspace"
         self._output_base = self._folder / "base"
         self._java_worker = self._folder / "compiler.jar"
+        self._tls_options = [] if tls is None else _tls_options(self._folder, *tls)
+        # Where that library is only unpacked, what it needs lies beside it.
+        self._libraries = {} if tls is None else {"LD_LIBRARY_PATH": str(tls[1].parents[1])}
         try:
             compile_java_worker(self._java_worker, jdk=jdk)
             self.restore()
@@ -181,9 +185,11 @@ class BazelWorkspace:
             "--nohome_rc",
             "--noworkspace_rc",
             "--host_jvm_args=-Xmx512m",
+            *self._tls_options,
             "--max_idle_secs=600",
         )
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self._folder)}
+        home = {"PATH": os.environ["PATH"], "HOME": str(self._folder)}
+        environment = {**home, **self._libraries}
         return subprocess.run(
             [str(self._bazel), *startup, command, *arguments],
             cwd=self.root,
@@ -214,6 +220,17 @@ class BazelWorkspace:
         with suppress(FileNotFoundError, ProcessLookupError):
             if str(self._output_base).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
+
+
+def _tls_options(folder: Path, jar: Path, library: Path) -> list[str]:
+    """Startup options that have Bazel's netty find its TLS library, under the name it looks for."""
+    libraries = folder / "libraries"
+    libraries.mkdir()
+    shutil.copyfile(library, libraries / "libnetty_tcnative.so")
+    return [
+        f"--host_jvm_args=-Xbootclasspath/a:{jar}",
+        f"--host_jvm_args=-Djava.library.path={libraries}",
+    ]
 
 
 def _remove(folder: Path) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from .bazel import LOCAL, BazelWorkspace
-from .requirements import require_bazel, require_jdk
+from .requirements import find_tls_library, require_bazel, require_jdk
 
 
 @pytest.fixture(scope="session")
 def shared_workspace() -> Iterator[BazelWorkspace]:
     """The workspace that all tests of this process use one after the other."""
-    with BazelWorkspace(require_bazel(), require_jdk()) as workspace:
+    tls = find_tls_library()
+    with BazelWorkspace(require_bazel(), require_jdk(), tls) as workspace:
         yield workspace
 
 

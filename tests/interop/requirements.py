@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 REQUIRE_VARIABLE = "RPW_FIXTURE_REQUIRE_INTEROP"
+#: Where the packages of `find_tls_library` and those they need are unpacked, if not installed.
+TLS_ROOT_VARIABLE = "RPW_FIXTURE_TLS_ROOT"
 
 
 def require_bazel() -> Path:
@@ -26,11 +29,29 @@ def require_jdk() -> Path:
     return javac.resolve().parents[1]
 
 
+def find_tls_library() -> tuple[Path, Path] | None:
+    """The jar and the library that give Debian's Bazel TLS, which it lacks; None without them."""
+    root = Path(os.environ.get(TLS_ROOT_VARIABLE, "/"))
+    jar = root / "usr/share/java/netty-tcnative.jar"
+    libraries = sorted(root.glob("usr/lib/*/jni/libnetty-tcnative.so"))
+    return (jar, libraries[0]) if jar.exists() and libraries else None
+
+
+def require_tls_library() -> None:
+    """Skips or fails the test that asked, where `find_tls_library` finds nothing."""
+    if find_tls_library() is None:
+        remedy = "Debian: apt-get install libnetty-tcnative-java"
+        _lack(f"Bazel has no TLS without libnetty-tcnative ({remedy})")
+
+
 def _require(program: str, remedy: str) -> Path:
     found = shutil.which(program)
     if found is None:
-        reason = f"{program} is not on PATH ({remedy})"
-        if os.environ.get(REQUIRE_VARIABLE) == "1":
-            pytest.fail(f"{reason}, and {REQUIRE_VARIABLE}=1 demands it", pytrace=False)
-        pytest.skip(reason)
+        _lack(f"{program} is not on PATH ({remedy})")
     return Path(found)
+
+
+def _lack(reason: str) -> NoReturn:
+    if os.environ.get(REQUIRE_VARIABLE) == "1":
+        pytest.fail(f"{reason}, and {REQUIRE_VARIABLE}=1 demands it", pytrace=False)
+    pytest.skip(reason)

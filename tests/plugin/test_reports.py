@@ -113,7 +113,7 @@ def test_outcomes_that_differ_are_compared_where_they_differ(
 ) -> None:
     suite("""
 def test_it(rpw_server):
-    script = "echo {0}; mkdir d; echo {0} >d/a; echo same >b; [ {0} = 1 ] && chmod +x b; ln -s {0} l; true"
+    script = "echo {0}; mkdir d; echo {0} >d/a; echo b >b; chmod +x b; ln -s {0} l; test {0} = 1 || chmod -x b"
     one, two = (
         Action(arguments=["/bin/sh", "-c", script.format(n)], outputs=["d", "b", "l"],
                environment={"PATH": "/bin:/usr/bin"})
@@ -168,7 +168,8 @@ def test_noisy(rpw_server, round):
     rpw_server.run(NOISY)
 
 def test_crash(rpw_server):
-    rpw_server.run(COMPILE.with_tool_input("tools/good.py", "import sys; sys.stdin.buffer.read(1); sys.exit(3)"))
+    code = "import sys; sys.stdin.buffer.read(1); sys.exit(3)"
+    rpw_server.run(COMPILE.with_tool_input("tools/good.py", code))
 
 def test_other():
     assert False

@@ -43,13 +43,14 @@ def action(
     **others: Any,
 ) -> Action:
     """An action of a worker, with these arguments in its flagfile."""
-    given: dict[str, Any] = {"tool_inputs": tools_of(script), "worker_key": "key", **others}
-    return Action(
-        arguments=(sys.executable, f"tools/{script}", *startup),
-        flagfile=arguments,
-        platform=platform,
-        **given,
-    )
+    given: dict[str, Any] = {
+        "flagfile": arguments,
+        "tool_inputs": tools_of(script),
+        "worker_key": "key",
+        **others,
+    }
+    command = (sys.executable, f"tools/{script}", *startup)
+    return Action(arguments=command, platform=platform, **given)
 
 
 def compile_action(name: str, *arguments: str, script: str = "good.py", **others: Any) -> Action:

@@ -6,15 +6,19 @@ The numbers in the headings are those of the divergences as docs/personalities.m
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rpw_fixture.action import Action
+from rpw_fixture.client import ActionOutcome
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import ActionRouted, WorkerStarted
 from rpw_fixture.inputs import File
@@ -35,7 +39,7 @@ EVERY = pytest.mark.parametrize("name", names())
 def probe(*arguments: str, startup: Sequence[str] = (), **others: object) -> Action:
     """An action of the probe, whose launcher bears any first argument, as a JVM's does not."""
     action = probe_action(*arguments, **{"platform": EVERYWHERE, **others})
-    launcher = f'#!/bin/sh\nexec {sys.executable} "$(dirname "$0")/probe.py" "$@"\n'.encode()
+    launcher = f'#!/bin/sh\nexec {sys.executable} "${{0%/*}}/probe.py" "$@"\n'.encode()
     for entries in ("tool_inputs", "inputs"):
         held = getattr(action, entries)
         folder = next((each.removesuffix("probe.py") for each in held if "probe.py" in each), None)
@@ -43,8 +47,54 @@ def probe(*arguments: str, startup: Sequence[str] = (), **others: object) -> Act
             path = f"{folder}run"
             action = action.replace(**{entries: {**held, path: File(launcher, is_executable=True)}})
             relative = path.removeprefix(f"{action.working_directory}/")
-            return action.with_arguments(f"./{relative}", *startup)
+            return action.with_arguments(relative, *startup)
     raise AssertionError("the action has no probe")
+
+
+def lame(*arguments: str, **others: object) -> Action:
+    """An action whose worker ends at once: enough to see where it is sent, and soon over."""
+    return probe(**others).with_arguments("/bin/false", *arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portrait:
+    """What a worker of one personality was seen to get, in one life.
+
+    Attributes:
+        first, second, failed, last: outcomes of actions of the same key, one after the other.
+        argv: the command line that started it.
+        workers: how many were started.
+    """
+
+    first: ActionOutcome
+    second: ActionOutcome
+    failed: ActionOutcome
+    last: ActionOutcome
+    argv: tuple[str, ...]
+    workers: int
+
+
+@functools.cache
+def portrait(name: str) -> Portrait:
+    """Runs four actions with one key under a personality."""
+    environment = {"OWN": "1"}
+    with pytest.MonkeyPatch.context() as patch, Server(personality=name) as server:
+        patch.setenv("SENTINEL", "the server's")
+
+        def run(*arguments: str, path: str) -> ActionOutcome:
+            action = probe(*arguments, environment=environment, inputs={path: "x"})
+            outcome = server.run(action)
+            outcome.outputs.fetch()  # now, while the server is there
+            return dataclasses.replace(outcome, logs=dict(outcome.logs))
+
+        return Portrait(
+            first=run("--say", "text", "--noise", "noise", path="src/x"),
+            second=run("--leave", "out/left", path="src/old"),
+            failed=run("--exit", "3", "--leave", "out/failed", path="src/failed"),
+            last=run(path="src/new"),
+            argv=tuple(server.events.of(WorkerStarted)[0].startup_arguments),
+            workers=len(server.events.of(WorkerStarted)),
+        )
 
 
 def by_rule(rule: str) -> list[object]:
@@ -52,13 +102,106 @@ def by_rule(rule: str) -> list[object]:
     return [pytest.param(each.name, getattr(each, rule).value, id=each.name) for each in PERSONALITIES]
 
 
-def route_of(server: Server, action: Action) -> tuple[str, str]:
-    """Mode and reason of an action, or its status and message when it is refused."""
-    outcome = server.run(action, check=False)
-    routed = [e for e in server.events.of(ActionRouted) if e.operation == outcome.operation]
-    if not routed:
-        return outcome.status, outcome.message
-    return routed[-1].mode, routed[-1].reason
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """Where an action went.
+
+    Attributes:
+        mode: ``worker``, ``one-shot``, or the status with which the action was refused.
+        reason: of the route, or the status's message.
+        key: of its worker.
+        argv: the command line that started it.
+    """
+
+    mode: str
+    reason: str
+    key: str | None = None
+    argv: tuple[str, ...] = ()
+
+
+def route_of(server: Server, action: Action) -> Routed:
+    """Executes an action and tells where it went."""
+    outcome = server.client.run(action, check=False)
+    events = server.events.snapshot()
+    routes = [e for e in events if getattr(e, "operation", "") == outcome.operation]
+    found = next((e for e in routes if isinstance(e, ActionRouted)), None)
+    if found is None:
+        return Routed(mode=outcome.status, reason=outcome.message)
+    started = [e for e in events if isinstance(e, WorkerStarted) and e.key == found.key]
+    argv = tuple(started[0].startup_arguments) if started else ()
+    return Routed(mode=found.mode, reason=found.reason, key=found.key, argv=argv)
+
+
+@functools.cache
+def routes(name: str) -> Mapping[str, Routed]:
+    """Where the actions of `CASES` go under a personality."""
+    with Server(personality=name, jobs=8) as server, ThreadPoolExecutor(8) as threads:
+        found = threads.map(lambda action: route_of(server, action), CASES.values())
+        return dict(zip(CASES, found, strict=True))
+
+
+def cases() -> Mapping[str, Action]:
+    """Actions that differ in what servers look at, each with a key or command line of its own."""
+    base = lame(worker_key="base").with_tool_input("tools/extra", b"1")
+    late = lame(worker_key="late").replace(
+        arguments=("/bin/false", "@action.params", "--late"),
+        flagfile=None,
+        inputs={"action.params": "--out\nout/seen\n"},
+    )
+    xml = {"persistentWorkerProtocol": "xml", "requires-worker-protocol": "xml"}
+    unmarked = lame(worker_key="unmarked", tool_inputs={}, inputs=tools_of("probe.py"))
+    return {
+        "base": base,
+        "late flagfile": late,
+        "no flagfile": lame("--none", worker_key="none").replace(flagfile=None),
+        "xml": lame("--xml", worker_key="xml", platform={**EVERYWHERE, **xml}),
+        "bare program": lame(environment={"PATH": "/bin"}).with_arguments("false", "--bare"),
+        "unmarked": unmarked.with_arguments("/bin/false", "--unmarked"),
+        "unmarked program": unmarked.with_arguments("tools/run", "--unmarked"),
+        **{name: lame("--trigger", name, **how) for name, (how, _) in TRIGGERED.items()},
+        **{name: lame("--split", name, worker_key=name) for name in SPLITS},
+        **{name: change(base) for name, (change, _) in CHANGES.items()},
+    }
+
+
+TRIGGERED = {
+    "persistentWorkerKey": ({"worker_key": "k", "platform": {}}, {"nativelink"}),
+    "supports-workers": (
+        {"worker_key": None, "platform": {"supports-workers": "1"}},
+        set(names()) - {"nativelink", "buildbarn-adr13"},
+    ),
+    "persistent-workers": (
+        {"worker_key": None, "platform": {"persistent-workers": "true"}},
+        set(names()) - {"buildbuddy"},
+    ),
+}
+
+
+SPLITS = {
+    # arguments between the script and the flagfile → those that start the worker, by personality
+    "@@lit": {
+        "nativelink": [],
+        "buildfarm": [],
+        "buildbarn-255": ["@@lit"],
+        "buildbarn-adr13": ["@@lit"],
+        "else": [],
+    },
+    "--flagfile=lit": {"nativelink": ["--flagfile=lit"], "else": []},
+    "@x//y:z": {"buildbarn-255": ["@x//y:z"], "else": []},
+    "@": {"nativelink": [], "buildfarm": [], "else": ["@"]},
+}
+
+
+CHANGES = {
+    "client key": (lambda it: it.with_worker_key("other"), "persistentWorkerKey"),
+    "tool content": (lambda it: it.with_tool_input("tools/extra", b"2"), "tool input"),
+    "environment": (lambda it: it.with_environment(LANG="C"), "environment"),
+    "startup": (lambda it: it.with_arguments(*it.arguments, "--more"), "startup argument"),
+    "property": (lambda it: it.with_platform(OSFamily="linux"), "platform"),
+    "silo": (lambda it: it.with_platform(**{"cache-silo-key": "b"}), "cache-silo-key"),
+    "mnemonic": (lambda it: it.replace(mnemonic="Other"), "mnemonic"),
+}
+CASES = cases()
 
 
 # --- the data ---
@@ -92,46 +235,25 @@ def test_an_unknown_personality_is_refused_with_the_one_that_may_be_meant() -> N
 
 
 @EVERY
-def test_a_worker_that_copes_with_everything_is_reused_everywhere(
-    make_rpw_server: MakeServer, name: str
-) -> None:
-    server = make_rpw_server(personality=name)
-    first = server.run(probe("--say", "hello", inputs={"a": "1"}))
-    second = server.run(probe("--say", "hello", inputs={"b": "1"}))
-
-    server.assert_worker_reused(first, second)
-    assert seen(first)["pid"] == seen(second)["pid"]
-    assert first.stdout + first.stderr == b"hello"
+def test_a_worker_that_copes_with_everything_is_reused_everywhere(name: str) -> None:
+    told = portrait(name)
+    assert told.workers == 1
+    assert (told.first.reused, told.second.reused) == (False, True)
+    assert seen(told.first)["pid"] == seen(told.last)["pid"]
 
 
 # --- what sends an action to a worker ---
 
-TRIGGERED = {
-    "persistentWorkerKey": ({"worker_key": "k", "platform": {}}, {"nativelink"}),
-    "supports-workers": (
-        {"worker_key": None, "platform": {"supports-workers": "1"}},
-        set(names()) - {"nativelink", "buildbarn-adr13"},
-    ),
-    "persistent-workers": (
-        {"worker_key": None, "platform": {"persistent-workers": "true"}},
-        set(names()) - {"buildbuddy"},
-    ),
-}
-
-
 @EVERY
 @pytest.mark.parametrize("trigger", TRIGGERED)
-def test_what_sends_an_action_to_a_worker(
-    make_rpw_server: MakeServer, name: str, trigger: str
-) -> None:
-    properties, one_shot = TRIGGERED[trigger]
-    mode, reason = route_of(make_rpw_server(personality=name), probe_action(**properties))
+def test_what_sends_an_action_to_a_worker(name: str, trigger: str) -> None:
+    found, (_, one_shot) = routes(name)[trigger], TRIGGERED[trigger]
 
-    assert mode == ("one-shot" if name in one_shot else "worker"), reason
-    assert mode == "worker" or "is not set" in reason
+    assert found.mode == ("one-shot" if name in one_shot else "worker"), found
+    assert found.mode == "worker" or "is not set" in found.reason
 
 
-@EVERY
+@pytest.mark.parametrize("name", ["reference", "buildbarn"])
 def test_properties_of_the_command_alone_count_unless_a_server_reads_the_action_only(
     make_rpw_server: MakeServer, name: str
 ) -> None:
@@ -152,7 +274,7 @@ def run_without_action_platform(server: Server, action: Action) -> int:
     message = re.Action.FromString(encoded.blobs[encoded.digest])
     message.ClearField("platform")
     data = message.SerializeToString()
-    digest = SHA256.digest(data)
+    digest = SHA256.of(data)
     server.client.upload({**encoded.blobs, digest: data})
     for update in server.client.execute(digest):
         if update.done:
@@ -165,78 +287,46 @@ def run_without_action_platform(server: Server, action: Action) -> int:
 
 
 @pytest.mark.parametrize(("name", "expansion"), by_rule("expansion"))
-def test_flagfiles_are_expanded_or_sent_raw(
-    make_rpw_server: MakeServer, name: str, expansion: str
-) -> None:
-    view = seen(make_rpw_server(personality=name).run(probe("--say", "x")))
+def test_flagfiles_are_expanded_or_sent_raw(name: str, expansion: str) -> None:
+    arguments = seen(portrait(name).last)["arguments"]
 
     is_raw = expansion == "its name, as @file"
-    assert view["arguments"] == (["@action.params"] if is_raw else ["--out", "out/seen", "--say", "x"])
+    assert arguments == (["@action.params"] if is_raw else ["--out", "out/seen"])
     assert is_raw == (name in {"buildfarm", "nativelink"})
-
-
-SPLITS = {
-    # arguments between the script and the flagfile → those that start the worker, by personality
-    "@@lit": {
-        "nativelink": [],
-        "buildfarm": [],
-        "buildbarn-255": ["@@lit"],
-        "buildbarn-adr13": ["@@lit"],
-        "else": [],
-    },
-    "--flagfile=lit": {"nativelink": ["--flagfile=lit"], "else": []},
-    "@x//y:z": {"buildbarn-255": ["@x//y:z"], "else": []},
-    "@": {"nativelink": [], "buildfarm": [], "else": ["@"]},
-}
 
 
 @EVERY
 @pytest.mark.parametrize("argument", SPLITS)
-def test_which_arguments_start_the_worker(
-    make_rpw_server: MakeServer, name: str, argument: str
-) -> None:
-    server = make_rpw_server(personality=name)
-    server.run(probe(startup=[argument]), check=False)
-    started = [
-        each
-        for each in server.events.of(WorkerStarted)[0].startup_arguments[2:]
-        if each != "--persistent_worker"
-    ]
+def test_which_arguments_start_the_worker(name: str, argument: str) -> None:
+    argv = routes(name)[argument].argv
+    rest = set(argv) - {"/bin/false", "--persistent_worker", "--split"}
 
-    assert started == SPLITS[argument].get(name, SPLITS[argument]["else"])
+    expected = SPLITS[argument]
+    assert sorted(rest) == expected.get(name, expected["else"])
 
 
 @EVERY
-def test_an_argument_after_a_flagfile(make_rpw_server: MakeServer, name: str) -> None:
-    server = make_rpw_server(personality=name)
-    action = probe()
-    late = action.replace(
-        arguments=(*action.arguments, "@action.params", "--late"),
-        flagfile=None,
-        inputs={"action.params": "--out\nout/seen\n"},
-    )
-    mode, message = route_of(server, late)
+def test_an_argument_after_a_flagfile(name: str) -> None:
+    found = routes(name)["late flagfile"]
 
     if name == "buildfarm":
-        assert mode == "INVALID_ARGUMENT"
-        assert "must stand at the end" in message
+        assert found.mode == "INVALID_ARGUMENT"
+        assert "must stand at the end" in found.reason
     else:
-        assert mode == "worker"
-        started = server.events.of(WorkerStarted)[0].startup_arguments
-        assert ("--late" in started) == (name != "nativelink")
+        assert found.mode == "worker"
+        assert ("--late" in found.argv) == (name != "nativelink")
 
 
 @EVERY
-def test_an_action_without_a_flagfile(make_rpw_server: MakeServer, name: str) -> None:
-    mode, reason = route_of(
-        make_rpw_server(personality=name), probe(do_not_cache=True).replace(flagfile=None)
-    )
+def test_an_action_without_a_flagfile(name: str) -> None:
+    found = routes(name)["no flagfile"]
+
     expected = {"buildbarn": "INVALID_ARGUMENT", "nativelink": "worker"}.get(name, "one-shot")
-    assert mode == expected
-    assert mode == "worker" or "no flagfile" in reason
+    assert found.mode == expected
+    assert found.mode == "worker" or "no flagfile" in found.reason
 
 
-@EVERY
+@pytest.mark.parametrize("name", ["reference", "buildbuddy"])
 def test_what_the_path_of_a_flagfile_is_relative_to(make_rpw_server: MakeServer, name: str) -> None:
     server = make_rpw_server(personality=name)
     action = probe(
@@ -254,10 +344,8 @@ def test_what_the_path_of_a_flagfile_is_relative_to(make_rpw_server: MakeServer,
 
 
 @pytest.mark.parametrize(("name", "listing"), by_rule("inputs"))
-def test_what_inputs_are_listed_with_which_digest_bytes(
-    make_rpw_server: MakeServer, name: str, listing: str
-) -> None:
-    view = seen(make_rpw_server(personality=name).run(probe(inputs={"src/x": b"x"})))
+def test_what_inputs_are_listed_with_which_digest_bytes(name: str, listing: str) -> None:
+    inputs = seen(portrait(name).first)["inputs"]
     hexed = hashlib.sha256(b"x").hexdigest()
     expected = {
         "all, hex as ASCII": hexed.encode().hex(),
@@ -266,91 +354,90 @@ def test_what_inputs_are_listed_with_which_digest_bytes(
     }
 
     if listing == "none":
-        assert view["inputs"] == {}
+        assert inputs == {}
     else:
-        assert view["inputs"]["src/x"] == expected[listing]
-        assert "tools/probe.py" in view["inputs"]
+        assert inputs["src/x"] == expected[listing]
+        assert "tools/probe.py" in inputs
 
 
 # --- 3: protocol ---
 
 
 @EVERY
-def test_a_json_worker_needs_the_property_that_the_server_reads(
+def test_what_decides_on_json_and_which_fields_are_there_at_their_default(
     make_rpw_server: MakeServer, name: str
 ) -> None:
+    """The latter is divergence 10."""
     server = make_rpw_server(personality=name)
-    json = {"startup": ["--worker_protocol=json"], "timeout": 5.0}
-    modes = {}
+    spoken, raw = {}, {}
     for protocol in ("persistentWorkerProtocol", "requires-worker-protocol"):
-        outcome = server.run(
-            probe(platform={**EVERYWHERE, protocol: "json"}, worker_key=protocol, **json),
-            check=False,
-        )
-        modes[protocol] = outcome.status if outcome.status != "OK" else outcome.stderr or "OK"
+        outcome = server.run(probe(platform={**EVERYWHERE, protocol: "json"}, worker_key=protocol))
+        if outcome.worker is None:
+            spoken[protocol] = "one-shot"
+            continue
+        view = seen(outcome)
+        spoken[protocol] = "json" if view["raw"] else "proto"
+        raw |= view["raw"] or {}
 
-    reads_ours = name not in {"buildfarm", "buildbarn-255", "nativelink"}
-    assert (modes["persistentWorkerProtocol"] == "OK") == (reads_ours or name == "buildbarn-255")
-    assert (modes["requires-worker-protocol"] == "OK") == (name == "nativelink")
+    ours = {"buildfarm": "proto", "nativelink": "proto", "buildbarn-255": "one-shot"}
+    theirs = {"nativelink": "json"}
+    assert spoken["persistentWorkerProtocol"] == ours.get(name, "json")
+    assert spoken["requires-worker-protocol"] == theirs.get(name, "proto")
+    zeros = {"requestId", "verbosity", "cancel"} & raw.keys()
+    assert len(zeros) == (3 if name in {"buildbuddy", "nativelink"} else 0)
+    assert ("sandboxDir" in raw) == (name in {"buildbuddy", "nativelink"})
 
 
 @EVERY
-def test_a_protocol_that_does_not_exist(make_rpw_server: MakeServer, name: str) -> None:
-    platform = {
-        **EVERYWHERE,
-        "persistentWorkerProtocol": "xml",
-        "requires-worker-protocol": "xml",
-    }
-    mode, message = route_of(make_rpw_server(personality=name), probe(platform=platform))
+def test_a_protocol_that_does_not_exist(name: str) -> None:
+    found = routes(name)["xml"]
+
     if name == "buildfarm":
-        assert mode == "worker"
+        assert found.mode == "worker"
     elif name in {"nativelink", "buildbarn-255"}:
-        assert mode == "one-shot"
-        assert "xml" in message
+        assert found.mode == "one-shot"
+        assert "xml" in found.reason
     else:
-        assert mode == "INVALID_ARGUMENT"
-        assert "known are proto and json" in message
+        assert found.mode == "INVALID_ARGUMENT"
+        assert "known are proto and json" in found.reason
 
 
-@EVERY
-def test_the_default_protocol_is_the_operators(make_rpw_server: MakeServer, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "spoken"),
+    [("reference", "json"), ("engflow", "json"), ("buildfarm", "proto"), ("buildbarn-255", None)],
+)
+def test_the_default_protocol_is_the_operators(
+    make_rpw_server: MakeServer, name: str, spoken: str | None
+) -> None:
+    """bazel#28405. Who knows proto only sticks to it, or to no worker at all."""
     server = make_rpw_server(personality=name, default_protocol="json")
-    server.run(probe(startup=["--worker_protocol=json"], timeout=5.0), check=False)
-    started = server.events.of(WorkerStarted)
-    # Who knows proto only sticks to it, or to no worker at all.
-    assert bool(started) == (name != "buildbarn-255")
+    outcome = server.run(probe())
+
+    assert (outcome.worker is None) == (spoken is None)
+    assert spoken is None or bool(seen(outcome)["raw"]) == (spoken == "json")
 
 
 # --- 4, 5: directories and leftovers ---
 
 
 @pytest.mark.parametrize(("name", "roots"), by_rule("roots"))
-def test_where_a_request_finds_its_inputs(
-    make_rpw_server: MakeServer, name: str, roots: str
-) -> None:
-    server = make_rpw_server(personality=name)
-    views = [seen(server.run(probe(inputs={f"src/{n}": "x"}))) for n in range(2)]
+def test_where_a_request_finds_its_inputs(name: str, roots: str) -> None:
+    told = portrait(name)
+    first, last = seen(told.first), seen(told.last)
 
-    assert len({each["cwd"] for each in views}) == 1
-    for number, view in enumerate(views):
-        assert f"src/{number}" in view["files"]
-        assert os.path.isabs(view["sandbox_dir"]) == (roots != "working directory")
-    assert (name == "nativelink") == bool(views[0]["sandbox_dir"])
+    assert first["cwd"] == last["cwd"]
+    assert "src/x" in first["files"]
+    assert "src/new" in last["files"]
+    assert os.path.isabs(first["sandbox_dir"]) == (roots != "working directory")  # noqa: PTH117
+    assert (name == "nativelink") == bool(first["sandbox_dir"])
 
 
 @pytest.mark.parametrize(("name", "leftovers"), by_rule("leftovers"))
-@pytest.mark.parametrize("exit_code", ["0", "3"])
-def test_what_an_earlier_action_leaves_to_the_next(
-    make_rpw_server: MakeServer, name: str, leftovers: str, exit_code: str
-) -> None:
-    server = make_rpw_server(personality=name)
-    server.run(probe("--exit", exit_code, "--leave", "out/left", inputs={"src/old": "x"}))
-    files = seen(server.run(probe(inputs={"src/new": "x"})))["files"]
+def test_what_an_earlier_action_leaves_to_the_next(name: str, leftovers: str) -> None:
+    files = seen(portrait(name).last)["files"]
 
-    is_kept = leftovers == "kept" or (leftovers == "kept after a failure" and exit_code == "3")
-    assert ("src/old" in files) == is_kept
-    assert ("out/left" in files) == is_kept
-    assert "src/new" in files
+    assert ("src/old" in files) == ("out/left" in files) == (leftovers == "kept")
+    assert ("src/failed" in files) == ("out/failed" in files) == (leftovers != "removed")
 
 
 @pytest.mark.parametrize("name", ["bazel-local", "buildbarn-adr13"])
@@ -370,55 +457,37 @@ def test_an_input_that_is_kept_gets_new_content_all_the_same(
 
 
 @pytest.mark.parametrize(("name", "are_collected"), by_rule("outputs_after_failure"))
-def test_outputs_of_an_action_that_failed(
-    make_rpw_server: MakeServer, name: str, are_collected: bool
-) -> None:
-    outcome = make_rpw_server(personality=name).run(probe("--exit", "3"))
-    assert outcome.exit_code == 3
-    assert bool(outcome.outputs) == are_collected
+def test_outputs_of_an_action_that_failed(name: str, are_collected: bool) -> None:
+    failed = portrait(name).failed
+    assert failed.exit_code == 3
+    assert bool(failed.outputs) == are_collected
 
 
 # --- 6: response text ---
 
 
 @EVERY
-def test_where_texts_go(make_rpw_server: MakeServer, name: str) -> None:
-    outcome = make_rpw_server(personality=name).run(probe("--say", "text", "--noise", "noise"))
+def test_where_texts_go(name: str) -> None:
+    outcome = portrait(name).first
 
     if name == "buildfarm":
         assert (outcome.stdout, outcome.stderr) == (b"text", b"noise\n")
     else:
         assert (outcome.stdout, outcome.stderr) == (b"", b"text")
     is_logged = name not in {"buildfarm", "nativelink"}
-    assert outcome.logs.get("worker-stderr") == (b"noise\n" if is_logged else None)
+    assert ("worker-stderr" in outcome.logs) == is_logged
 
 
 # --- 7: what a worker is shared by ---
 
-CHANGES = {
-    "client key": (lambda it: it.with_worker_key("other"), "persistentWorkerKey"),
-    "tool content": (lambda it: it.with_tool_input("tools/extra", b"2"), "tool input"),
-    "environment": (lambda it: it.with_environment(LANG="C"), "environment"),
-    "startup": (lambda it: it.with_arguments(*it.arguments, "--more"), "startup argument"),
-    "property": (lambda it: it.with_platform(OSFamily="linux"), "platform"),
-    "silo": (lambda it: it.with_platform(**{"cache-silo-key": "b"}), "cache-silo-key"),
-    "mnemonic": (lambda it: it.replace(mnemonic="Other"), "mnemonic"),
-}
-
-
 @EVERY
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_a_worker_is_shared_by(make_rpw_server: MakeServer, name: str, change: str) -> None:
-    server = make_rpw_server(personality=name)
-    base = probe()
-    base = base.with_tool_input("tools/extra", b"1")
-    changed, part = CHANGES[change]
-    server.run(base)
-    server.run(changed(base))
+def test_what_a_worker_is_shared_by(name: str, change: str) -> None:
+    parts, part = find(name).key.value, CHANGES[change][1]
+    is_platform = change in {"client key", "silo", "property"}
 
-    parts = find(name).key.value
-    is_apart = part in parts or ("platform" in parts and change in {"client key", "silo"})
-    assert len(server.events.of(WorkerStarted)) == (2 if is_apart else 1)
+    is_apart = part in parts or ("platform" in parts and is_platform)
+    assert (routes(name)[change].key != routes(name)["base"].key) == is_apart
 
 
 def test_a_multiplex_worker_survives_a_changed_tool_as_in_bazel(make_rpw_server: MakeServer) -> None:
@@ -434,10 +503,11 @@ def test_a_multiplex_worker_survives_a_changed_tool_as_in_bazel(make_rpw_server:
 
 def test_the_paths_of_tools_count_where_their_content_does_not(make_rpw_server: MakeServer) -> None:
     server = make_rpw_server(personality="buildbarn")
-    base = probe().with_tool_input("tools/extra", b"1")
-    server.run(base)
-    server.run(base.with_tool_input("tools/more", b"1"))
-    assert len(server.events.of(WorkerStarted)) == 2
+    base = lame().with_tool_input("tools/extra", b"1")
+    for action in (base, base.with_tool_input("tools/more", b"1")):
+        server.run(action, check=False)
+    one, other = (each.key for each in server.events.of(ActionRouted))
+    assert one != other
 
 
 # --- 8: a full pool ---
@@ -481,72 +551,43 @@ def test_after_how_many_requests_a_worker_ends(make_rpw_server: MakeServer, name
 
 
 @EVERY
-@pytest.mark.parametrize("misdeed", ["--id 41", "--was-cancelled"])
-def test_whether_the_response_is_checked(
-    make_rpw_server: MakeServer, name: str, misdeed: str
-) -> None:
-    personality = find(name)
-    is_id = misdeed.startswith("--id")
-    checks = personality.checks_request_id if is_id else personality.checks_was_cancelled
-    outcome = make_rpw_server(personality=name).run(probe(*misdeed.split()), check=False)
-
-    assert outcome.status == ("FAILED_PRECONDITION" if checks.value else "OK"), outcome.message
-
-
-# --- 10: JSON ---
-
-
-@EVERY
-def test_which_fields_of_a_json_request_are_there_at_their_default(
-    make_rpw_server: MakeServer, name: str
-) -> None:
-    platform = {**EVERYWHERE, "requires-worker-protocol": "json"}
-    action = probe(protocol="json", platform=platform, startup=["--worker_protocol=json"], timeout=5.0)
-    outcome = make_rpw_server(personality=name).run(action, check=False)
-    if name in {"buildfarm", "buildbarn-255"}:
-        return  # they know no JSON
-    raw = seen(outcome)["raw"]
-
-    assert ("requestId" in raw) == (name in {"buildbuddy", "nativelink"})
-    assert ("verbosity" in raw) == (name in {"buildbuddy", "nativelink"})
-    assert ("sandboxDir" in raw) == (name in {"buildbuddy", "nativelink"})
-    assert ("cancel" in raw) == (name in {"buildbuddy", "nativelink"})
+def test_whether_the_response_is_checked(make_rpw_server: MakeServer, name: str) -> None:
+    personality, server = find(name), make_rpw_server(personality=name)
+    for misdeed, checks in (
+        ("--id 41", personality.checks_request_id),
+        ("--was-cancelled", personality.checks_was_cancelled),
+    ):
+        outcome = server.run(probe(*misdeed.split()), check=False)
+        assert outcome.status == ("FAILED_PRECONDITION" if checks.value else "OK"), misdeed
 
 
 # --- 11: environment ---
 
 
 @pytest.mark.parametrize(("name", "environment"), by_rule("environment"))
-def test_the_environment_that_a_worker_gets(
-    make_rpw_server: MakeServer, monkeypatch: pytest.MonkeyPatch, name: str, environment: str
-) -> None:
-    monkeypatch.setenv("SENTINEL", "the server's")
-    view = seen(make_rpw_server(personality=name).run(probe(environment={"OWN": "1"})))
+def test_the_environment_that_a_worker_gets(name: str, environment: str) -> None:
+    variables = seen(portrait(name).first)["env"]
 
     is_servers = environment == "the server's own"
-    assert ("SENTINEL" in view["env"]) == is_servers
-    assert ("OWN" in view["env"]) == (not is_servers)
+    assert ("SENTINEL" in variables) == is_servers
+    assert ("OWN" in variables) == (not is_servers)
 
 
-@EVERY
+@pytest.mark.parametrize("name", ["reference", "buildfarm"])
 def test_the_environment_of_bazels_java_compiler(make_rpw_server: MakeServer, name: str) -> None:
     jar = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
     action = probe(environment={"OWN": "1"}, startup=[jar])
     view = seen(make_rpw_server(personality=name).run(action))
 
-    assert ("OWN" in view["env"]) == (name not in {"buildfarm", "nativelink"})
+    assert ("OWN" in view["env"]) == (name == "reference")
 
 
 # --- 12: --persistent_worker ---
 
 
 @EVERY
-def test_where_persistent_worker_stands(make_rpw_server: MakeServer, name: str) -> None:
-    server = make_rpw_server(personality=name)
-    # The interpreter would take the flag for its own where it comes first.
-    server.run(probe(startup=["--last"]), check=False)
-    argv = server.events.of(WorkerStarted)[0].startup_arguments
-
+def test_persistent_worker_comes_last_but_for_one_server(name: str) -> None:
+    argv = routes(name)["@@lit"].argv
     assert argv.index("--persistent_worker") == (1 if name == "buildbarn-255" else len(argv) - 1)
 
 
@@ -554,19 +595,20 @@ def test_where_persistent_worker_stands(make_rpw_server: MakeServer, name: str) 
 
 
 @EVERY
-def test_a_buck2_client_marks_no_tool_and_says_no_protocol(
-    make_rpw_server: MakeServer, name: str
-) -> None:
-    server = make_rpw_server(personality=name)
-    plain = probe(tool_inputs={}, inputs=tools_of("probe.py"))
-    mode, reason = route_of(server, plain)
-
+def test_a_buck2_client_marks_no_tool_and_says_no_protocol(name: str) -> None:
+    found = routes(name)["unmarked"]
     accepts = {"buildbuddy", "buildfarm", "buildbarn", "buildbarn-adr13", "nativelink"}
-    assert mode == ("worker" if name in accepts else "one-shot"), reason
-    if name in accepts:
-        server.assert_worker_reused(server.run(plain), server.run(plain))
-    else:
-        assert "no tool input" in reason
+
+    assert found.mode == ("worker" if name in accepts else "one-shot"), found
+    assert found.mode == "worker" or "no tool input" in found.reason
+    if name == "buildfarm":  # which wants the program to be marked, or absolute
+        assert routes(name)["unmarked program"].mode == "INVALID_ARGUMENT"
+
+
+def test_a_buck2_client_gets_a_worker_that_is_reused(make_rpw_server: MakeServer) -> None:
+    server = make_rpw_server(personality="buildbuddy")
+    plain = probe(tool_inputs={}, inputs=tools_of("probe.py"))
+    server.assert_worker_reused(server.run(plain), server.run(plain))
 
 
 def test_a_buck2_client_is_accepted_by_the_reference_when_tools_are_named(
@@ -579,24 +621,19 @@ def test_a_buck2_client_is_accepted_by_the_reference_when_tools_are_named(
 
 
 @EVERY
-def test_a_program_that_is_no_tool_input(make_rpw_server: MakeServer, name: str) -> None:
-    server = make_rpw_server(personality=name)
-    action = probe(environment={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"})
-    bare = action.with_arguments("python3", *action.arguments[1:])
-    mode, message = route_of(server, bare)
+def test_a_program_that_is_no_tool_input(name: str) -> None:
+    found = routes(name)["bare program"]
 
     if name == "buildfarm":
-        assert mode == "INVALID_ARGUMENT"
-        assert "neither a tool input nor an absolute path" in message
+        assert found.mode == "INVALID_ARGUMENT"
+        assert "neither a tool input nor an absolute path" in found.reason
     else:
-        assert mode == "worker"
+        assert found.mode == "worker"
 
 
-@EVERY
+@pytest.mark.parametrize("name", ["reference", "buildfarm", "nativelink"])
 def test_no_personality_mixes_up_overlapping_actions(make_rpw_server: MakeServer, name: str) -> None:
     server = make_rpw_server(personality=name, jobs=6, max_workers_per_key=2)
     actions = [probe(inputs={f"src/{n}": "x"}, outputs=[f"out/{n}"], salt=bytes([n])) for n in range(6)]
-    if find(name).when_full.value == "error":
-        actions = actions[:2]
     for number, outcome in enumerate(run_all(server, actions)):
         assert f"src/{number}" in seen(outcome)["files"]

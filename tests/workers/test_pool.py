@@ -43,9 +43,7 @@ def begun(server: Server, folder: Path, name: str, **others: object) -> Running:
 DIFFERENCES = {
     "persistentWorkerKey": lambda it: it.with_worker_key("another"),
     "cache-silo-key": lambda it: it.with_platform(**{"cache-silo-key": "team"}),
-    "protocol": lambda it: it.replace(protocol="json").with_arguments(
-        *it.arguments, "--worker_protocol=json"
-    ),
+    "protocol": lambda it: it.replace(protocol="json"),
     "ability": lambda it: it.with_platform(persistentWorkerCancellation="1"),
     "startup argument": lambda it: it.with_arguments(*it.arguments, "--more"),
     "environment": lambda it: it.with_environment(LANG="C"),

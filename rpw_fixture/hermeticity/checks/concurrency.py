@@ -51,7 +51,7 @@ def find_mixups(bench: Bench) -> Iterator[Finding]:
             bench.skip(code, "no two actions can share an input root; try sandbox = true")
         return
     told: set[str] = set()
-    for history in _rounds(bench, group):
+    for history in _rounds(group):
         for run in range(2):
             trial = Trial(history=history, way=Way.OVERLAPPING, run=run)
             for finding in _judge(bench, history, bench.run(trial).outcomes):
@@ -60,7 +60,7 @@ def find_mixups(bench: Bench) -> Iterator[Finding]:
                     yield finding
 
 
-def _rounds(bench: Bench, group: Sequence[SuiteAction]) -> list[tuple[Step, ...]]:
+def _rounds(group: Sequence[SuiteAction]) -> list[tuple[Step, ...]]:
     rows = orders.pair_covering(group)[:_ROUNDS]
     return [steps(*row) for row in rows]
 

@@ -4,7 +4,7 @@
 Arguments of a request: ``--out PATH``, ``--exit N``, ``--say TEXT`` (response text), ``--noise
 TEXT`` (to stderr), ``--leave PATH`` (a file nobody declared), ``--overwrite PATH``, ``--eat MIB``
 (memory that stays in use), ``--started PATH`` (a file that says so), ``--wait-for PATH``, ``--id N`` and ``--was-cancelled`` (of the
-response). Startup arguments: ``--worker_protocol=json``, ``--multiplex`` and ``--on-cancel=HOW``,
+response). It finds out by itself which protocol is spoken. Startup arguments: ``--multiplex`` and ``--on-cancel=HOW``,
 which is ``obey``, ``ignore``, ``answer`` (normally) or ``twice``.
 
 Files: probe.py, multiplex.py, good.py, rpw_worker.py
@@ -35,11 +35,8 @@ served = 0
 class RawJson(rpw_worker.JsonCodec):
     """Keeps which fields were there."""
 
-    seen: dict[int, dict] = {}
-
     def decode(self, text: bytes) -> WorkRequest:
         request = super().decode(text)
-        self.seen[id(request)] = json.loads(text)
         request.raw = json.loads(text)  # type: ignore[attr-defined]
         return request
 
@@ -118,6 +115,11 @@ def probe(request: WorkRequest) -> WorkResponse:
 
 
 class ProbeChannel(Channel):
+    def read(self) -> WorkRequest | None:
+        if self.reader.peek(1)[:1] == b"{":  # so that nobody has to say what is spoken
+            self.codec = self.codec if isinstance(self.codec, RawJson) else RawJson()
+        return super().read()
+
     def write(self, response: WorkResponse) -> None:
         response.request_id += getattr(response, "wrong_id", 0)
         super().write(response)

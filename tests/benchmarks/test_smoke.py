@@ -1,0 +1,61 @@
+"""Every benchmark still runs, with as few samples as can be; what they find is nobody's business."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from . import FAMILIES
+from .__main__ import main, measure
+from .figures import Effort, Figure, UnavailableError, table
+
+#: Real Bazel has its own tests, which are as long as this file's all together.
+_FAST = [family for family in FAMILIES if family != "bazel"]
+
+
+@pytest.mark.parametrize("family", _FAST)
+def test_a_family_yields_figures_that_the_table_and_json_can_hold(family: str) -> None:
+    try:
+        found = list(measure(family, Effort.SMOKE))
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    assert found
+    assert len(table(found).splitlines()) == len(found) + 2
+    assert json.loads(json.dumps([each.as_dict() for each in found]))
+
+
+def test_every_module_with_figures_is_a_family() -> None:
+    folder = Path(__file__).parent
+    modules = [each.stem for each in folder.glob("*.py") if "\ndef figures(" in each.read_text()]
+    assert sorted(modules) == sorted(FAMILIES)
+
+
+def test_the_command_writes_what_it_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    assert main(["--smoke", "--only", "find_missing", "--json", str(file)]) == 0
+    report = json.loads(file.read_text())
+    shown = capsys.readouterr().out
+    assert report["effort"] == "smoke"
+    assert all(each["name"] in shown for each in report["figures"])
+
+
+@pytest.mark.parametrize(
+    ("figure", "is_met"),
+    [
+        (Figure(name="at its target", ours=3.0, floor=2.0, target=1.5), True),
+        (Figure(name="beyond it", ours=3.2, floor=2.0, target=1.5), False),
+        (Figure(name="absolute", ours=12.0, target=15), True),
+        (
+            Figure(name="beside a floor", ours=16, floor=20, target=15, is_floor_informative=True),
+            False,
+        ),
+        (Figure(name="without a target", ours=3.0, floor=2.0), None),
+    ],
+    ids=lambda value: value.name if isinstance(value, Figure) else None,
+)
+def test_a_target_is_for_the_ratio_if_there_is_one(figure: Figure, is_met: bool | None) -> None:
+    assert figure.is_met is is_met

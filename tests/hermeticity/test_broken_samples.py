@@ -1,0 +1,159 @@
+"""Each broken sample worker is found, under its own code."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from . import samples
+from .samples import PROTOCOL, codes, run, stage
+
+CANCELLATION, MULTIPLEX = "cancellation = true", "multiplex = true"
+LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
+
+
+@pytest.mark.parametrize(
+    ("code", "script", "arguments", "worker"),
+    [
+        ("RPW101", "noisy.py", (), ""),
+        ("RPW102", "hanging.py", (), "timeout = 0.5"),
+        ("RPW103", "crashing.py", (), ""),
+        ("RPW104", "wrong_answers.py", ("--wrong=request-id",), ""),
+        ("RPW105", "wrong_answers.py", ("--wrong=two-responses",), ""),
+        ("RPW105", "wrong_answers.py", ("--wrong=early-response",), ""),
+        ("RPW105", "wrong_answers.py", ("--wrong=garbage",), ""),
+        ("RPW105", "wrong_answers.py", ("--wrong=was-cancelled",), ""),
+        ("RPW106", "ignores_eof.py", (), ""),
+        ("RPW107", "strict_fields.py", (), ""),
+        ("RPW108", "no_one_shot.py", (), ""),
+        ("RPW110", "answers_twice.py", (), CANCELLATION),
+        ("RPW111", "mixed_up.py", (), MULTIPLEX),
+        ("RPW112", "orphans.py", (), ""),
+        ("RPW201", "random_header.py", (), ""),
+        ("RPW203", "stale_input.py", (), ""),
+        ("RPW204", "phantom_input.py", (), ""),
+        ("RPW205", "two_ways.py", (), ""),
+        ("RPW206", "edits_input.py", (), ""),
+        ("RPW208", "writes_elsewhere.py", (), ""),
+        ("RPW210", "path_in_output.py", (), ""),
+        ("RPW211", "keeps_output.py", (), ""),
+        ("RPW213", "shared_options.py", (), MULTIPLEX),
+        ("RPW301", "memory_leak.py", (), ""),
+        ("RPW302", "descriptor_leak.py", (), ""),
+        ("RPW303", "thread_leak.py", (), ""),
+        ("RPW304", "temporary_leak.py", (), ""),
+    ],
+)
+def test_a_broken_worker_is_found_under_its_code(
+    tmp_path: Path, code: str, script: str, arguments: tuple[str, ...], worker: str
+) -> None:
+    suite = stage(tmp_path / "suite", script, *arguments, worker=worker)
+    report = run(suite, "" if LONG else f"{code},{PROTOCOL}")
+    assert codes(report) == {code}
+    assert report.has_errors
+
+
+@pytest.mark.parametrize(
+    ("factor", "name"),
+    [
+        ("TZ", "TZ"),
+        ("locale", "locale"),
+        ("umask", "umask"),
+        ("user", "user"),
+        ("home", "HOME"),
+        ("mtime", "input mtimes"),
+        ("directory-order", "directory order"),
+        ("hash-seed", "hash seed"),
+    ],
+)
+def test_a_factor_of_the_environment_is_named(tmp_path: Path, factor: str, name: str) -> None:
+    suite = stage(
+        tmp_path / "suite",
+        "environment.py",
+        f"--factor={factor}",
+        headers=["alpha"],
+        shared=["src/b.txt", "src/a.txt"],
+    )
+    report = run(suite, "RPW209")
+    assert {each.summary.rpartition(": ")[2] for each in report.findings} == {name}
+
+
+def test_a_factor_that_the_action_sets_itself_is_left_alone(tmp_path: Path) -> None:
+    suite = stage(
+        tmp_path / "suite", "environment.py", worker='env = { TZ = "UTC" }', headers=["alpha"]
+    )
+    assert run(suite, "RPW209").findings == ()
+
+
+def test_a_file_read_elsewhere_is_named(tmp_path: Path) -> None:
+    style = tmp_path / "style.txt"
+    style.write_text("fancy")
+    suite = stage(tmp_path / "suite", "reads_elsewhere.py", f"--style={style}", headers=["alpha"])
+    report = run(suite, "RPW207")
+    states = {each.code: each for each in report.checks}
+    if states["RPW207"].status == "skipped":
+        pytest.skip(states["RPW207"].reason)
+    (finding,) = report.findings
+    if "strace" in states["RPW207"].reason:
+        assert str(style) in finding.summary
+
+
+def test_a_file_written_elsewhere_is_found(tmp_path: Path) -> None:
+    log = tmp_path / "compile.log"
+    suite = stage(tmp_path / "suite", "writes_elsewhere.py", f"--log={log}", headers=["alpha"])
+    report = run(suite, "RPW208")
+    states = {each.code: each for each in report.checks}
+    if states["RPW208"].status == "skipped":
+        pytest.skip(states["RPW208"].reason)
+    assert codes(report) == {"RPW208"}
+
+
+def test_an_input_read_at_start_up_is_named_and_not_blamed_twice(tmp_path: Path) -> None:
+    suite = stage(
+        tmp_path / "suite", "unmarked_tool.py", headers=["alpha"], shared=["src/style.txt"]
+    )
+    report = run(suite, "RPW203,RPW204,RPW401")
+    (finding,) = report.findings
+    assert finding.code == "RPW401"
+    assert "src/style.txt" in finding.summary
+
+
+def test_a_failing_request_that_breaks_later_ones_is_told_as_that(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "sticky_failure.py", with_failure=True)
+    report = run(suite, "RPW109,RPW202")
+    assert codes(report) == {"RPW109"}
+    assert {each.polluters for each in report.findings} <= {("failing",), ("alpha",), ("beta",)}
+
+
+def test_text_of_another_request_is_told_as_a_diagnostics_leak(tmp_path: Path) -> None:
+    report = run(stage(tmp_path / "suite", "shared_log.py"), "RPW202,RPW212")
+    assert codes(report) == {"RPW212"}
+
+
+@pytest.mark.parametrize(
+    ("code", "script", "argument"),
+    [("RPW101", "noisy.py", "--between"), ("RPW103", "crashing.py", "--after=2")],
+)
+def test_a_rule_broken_later_is_told_with_what_came_before(
+    tmp_path: Path, code: str, script: str, argument: str
+) -> None:
+    report = run(stage(tmp_path / "suite", script, argument), f"RPW202,RPW109,{PROTOCOL}")
+    (finding,) = report.findings
+    assert finding.code == code
+    assert len(finding.polluters) == (1 if argument == "--between" else 2)
+
+
+def test_growth_is_not_told_of_a_worker_whose_processes_pile_up(tmp_path: Path) -> None:
+    report = run(stage(tmp_path / "suite", "orphans.py"), "RPW112,RPW301,RPW302,RPW303")
+    assert codes(report) == {"RPW112"}
+
+
+def test_every_code_of_a_suite_has_a_broken_sample() -> None:
+    shown = {
+        code
+        for path in (samples.SAMPLES / "broken").glob("*.py")
+        for code in [path.read_text().partition("Shows ")[2][:6]]
+    }
+    elsewhere = {"RPW101", "RPW102", "RPW103", "RPW104", "RPW105", "RPW402", "RPW403"}
+    assert shown | elsewhere == set(samples.CODES)
+

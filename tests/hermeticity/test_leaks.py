@@ -1,0 +1,74 @@
+"""State leaks are found with exactly the polluters that are needed."""
+
+from pathlib import Path
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.blame import blame, suspicions
+from rpw_fixture.hermeticity.harness import Harness
+from rpw_fixture.hermeticity.suite import load
+from rpw_fixture.hermeticity.trials import Trial, steps
+
+from .samples import codes, run, stage
+
+
+def test_each_victim_of_a_leak_is_told_with_one_polluter_and_the_difference(
+    tmp_path: Path,
+) -> None:
+    report = run(stage(tmp_path / "suite", "leaky.py"), "RPW202")
+    assert [(each.victim, len(each.polluters)) for each in report.findings] == [
+        ("beta", 1),
+        ("alpha", 1),
+    ]
+    (finding, _) = report.findings
+    assert finding.polluters == ("alpha",)
+    assert finding.outputs == ("out/beta.txt",)
+    assert "+alpha" in finding.evidence
+    assert codes(report) == {"RPW202"}
+
+
+def test_two_polluters_that_are_only_guilty_together_are_found(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "joint_leak.py", headers=["open", "one", "fill", "two"])
+    report = run(suite, "RPW202")
+    assert {each.victim for each in report.findings} == {"one", "two"}
+    assert {frozenset(each.polluters) for each in report.findings} == {frozenset({"open", "fill"})}
+
+
+def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
+    path = stage(tmp_path / "suite", "joint_leak.py", headers=["open", "fill", "one", "two", "six"])
+    suite = load(path)
+    one, two, six = (suite.action(name) for name in ("one", "two", "six"))
+    noise = [one, two] * 48
+    history = steps(
+        *noise, suite.action("fill"), *noise[:50], suite.action("open"), *noise[:52], six
+    )
+    assert len(history) == 201
+    with Harness(suite) as harness:
+        bench = Bench(suite=suite, harness=harness, usable=suite.actions)
+        outcomes = harness.run(Trial(history=history)).outcomes
+        suspects = [
+            each for each in suspicions(bench, [outcomes]) if each.victim.action.name == "six"
+        ]
+        before = harness.worker_starts
+        (finding,) = blame(bench, suspects)
+        assert set(finding.polluters) == {"open", "fill"}
+        assert harness.worker_starts - before < 150
+
+
+def test_nondeterminism_is_not_called_a_leak(tmp_path: Path) -> None:
+    report = run(stage(tmp_path / "suite", "random_header.py"), "RPW201,RPW202")
+    assert codes(report) == {"RPW201"}
+
+
+def test_a_leak_is_not_called_stale(tmp_path: Path) -> None:
+    assert run(stage(tmp_path / "suite", "leaky.py"), "RPW203").findings == ()
+
+
+def test_actions_that_hide_a_leak_are_named(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "joint_leak.py", headers=["open", "fill", "one", "wipe"])
+    worker = suite.parent / "tools" / "joint_leak.py"
+    text = worker.read_text()
+    forget = "    seen.add(header)\n    if header == 'wipe':\n        seen.clear()\n"
+    worker.write_text(text.replace("    seen.add(header)\n", forget))
+    report = run(suite, "RPW202")
+    assert all("runs between: wipe" in each.evidence for each in report.findings if each.victim == "one")
+    assert "one" in {each.victim for each in report.findings}

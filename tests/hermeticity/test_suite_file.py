@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.suite import load
+from rpw_fixture.inputs import File
+
+GOOD = """\
+[worker]
+command = ["python3", "tools/worker.py"]
+tool_inputs = ["tools/**"]
+env = { LANG = "C.UTF-8" }
+
+[[action]]
+name = "hello"
+arguments = ["--in", "src/hello.txt"]
+inputs = ["src/*.txt"]
+outputs = ["out/hello.txt"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("tools/worker.py", "src/hello.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def complaint(folder: Path, text: str) -> str:
+    suite = folder / "suite.toml"
+    suite.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(suite)
+    return str(caught.value).removeprefix(str(suite))
+
+
+def test_a_suite_is_read_with_its_inputs(folder: Path) -> None:
+    (folder / "suite.toml").write_text(GOOD)
+    suite = load(folder / "suite.toml")
+    assert suite.worker.command == ("python3", "tools/worker.py")
+    assert suite.worker.environment == (("LANG", "C.UTF-8"),)
+    assert suite.worker.tool_inputs == {"tools/worker.py": File(b"tools/worker.py")}
+    (action,) = suite.actions
+    assert action.name == "hello"
+    assert action.flagfile == "hello.params"
+    assert action.inputs == {"src/hello.txt": File(b"src/hello.txt")}
+    assert (suite.worker.timeout, suite.worker.protocol, action.exit_code) == (10.0, "proto", 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("env =", "environment =", ":4: worker.environment: unknown key"),
+        ("outputs =", "output =", ":10: action[0].output: unknown key"),
+        ("[worker]", "[tool]", ":1: tool: unknown key"),
+        ('["python3", "tools/worker.py"]', '"python3"', ":2: worker.command: is 'python3', but"),
+        ('["python3", "tools/worker.py"]', "[]", ":2: worker.command: must name a program"),
+        ('"tools/**"', '"tool/**"', ":3: worker.tool_inputs: glob 'tool/**' matches nothing"),
+        ('"src/*.txt"', '"src/gone.txt"', ":9: action[0].inputs: glob 'src/gone.txt' matches"),
+        ('"out/hello.txt"', '"../hello.txt"', ":10: action[0].outputs: output '../hello.txt'"),
+        ('name = "hello"', "name = 3", ":7: action[0].name: is 3, but must be text"),
+        ('name = "hello"', 'name = "a/b"', ":7: action[0].name: 'a/b' can't be the name"),
+        ('name = "hello"', "", ":6: action[0].name: is missing"),
+        ('"--in"', '"a\\nb"', ":8: action[0].arguments: 'a\\nb': a flagfile's line"),
+        ("[[action]]", "[action]", ":6: action: at least one [[action]]"),
+        ('LANG = "C.UTF-8"', "LANG = 1", ":4: worker.env: LANG is 1, but must be a text"),
+        ('"tools/**"]', '"tools/**"]\ntimeout = 0', ":4: worker.timeout: is 0.0; it must be more"),
+        ('"tools/**"]', '"tools/**"]\nprotocol = "xml"', ":4: worker.protocol: is 'xml'; known"),
+        ('"tools/**"]', '"tools/**"]\nmultiplex = 1', ":4: worker.multiplex: is 1, but must be"),
+        ("[worker]", "[worker", ": "),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_key(
+    folder: Path, old: str, new: str, expected: str
+) -> None:
+    assert old in GOOD
+    assert complaint(folder, GOOD.replace(old, new, 1)).startswith(expected)
+
+
+def test_a_name_used_twice_is_told_where_it_is_used_again(folder: Path) -> None:
+    again = GOOD + GOOD[GOOD.index("[[action]]") :]
+    assert complaint(folder, again).startswith(":12: action[1].name: 'hello' is used twice")
+
+
+def test_a_suite_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no-such\.toml: No such file"):
+        load(tmp_path / "no-such.toml")
