@@ -73,6 +73,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that asks for it once for each personality."""
     if "rpw_every_personality" in metafunc.fixturenames:
         from rpw_fixture.workers import personalities  # noqa: PLC0415 - most test suites need none
 

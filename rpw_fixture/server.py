@@ -20,9 +20,13 @@ from rpw_fixture.execution import isolation, staging, workspace
 from rpw_fixture.execution.command import NODE_PROPERTIES
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.processes import Spawner
-from rpw_fixture.execution.resolve import Resolver
-from rpw_fixture.execution.runner import ActionRunner
-from rpw_fixture.execution.scheduler import Scheduler
+from rpw_fixture.execution.outputs import Outputs
+from rpw_fixture.execution.resolve import ResolvedAction, Resolver
+from rpw_fixture.execution.results import RunResult
+from rpw_fixture.execution.routing import Route
+from rpw_fixture.execution.runner import ActionRunner, OnServed
+from rpw_fixture.execution.scheduler import Job, Scheduler
+from rpw_fixture.hermeticity.recording import Recorder
 from rpw_fixture.faults import Faults
 from rpw_fixture.listening import Activity, Listener
 from rpw_fixture.services._base import Service, handler_of
@@ -218,6 +222,7 @@ class _Parts:
             folder=work,
             results=results,
             worker_faults=self._faults.workers,
+            on_served=_recorder(config, undo),
         )
         undo.callback(self._runner.persistent.close)
         self._scheduler = Scheduler(
@@ -290,3 +295,25 @@ class _Parts:
         self._scheduler.close(grace)
         stopped.wait()
         self._undo.close()
+
+
+def _recorder(config: Config, undo: contextlib.ExitStack) -> OnServed | None:
+    """What writes a recording of all worker actions, if one is wanted."""
+    if config.record is None:
+        return None
+    recorder = Recorder(Path(config.record))
+    undo.callback(recorder.close)
+
+    def record(
+        job: Job, action: ResolvedAction, chosen: Route, result: RunResult, outputs: Outputs
+    ) -> None:
+        recorder.add(
+            action,
+            chosen,
+            mnemonic=job.metadata.action_mnemonic,
+            target=job.metadata.target_id,
+            exit_code=result.exit_code,
+            outputs=outputs.files,
+        )
+
+    return record

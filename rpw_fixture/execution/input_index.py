@@ -85,7 +85,8 @@ class InputIndex:
         if known is not None:
             return known
         own = encoding.encode_inputs(
-            (prefix + name, _DIGEST_BYTES[listing](entry.digest)) for name, entry in folder.files.items()
+            (prefix + name, _DIGEST_BYTES[listing](entry.digest))
+            for name, entry in folder.files.items()
         )
         below = (
             self._encoded_below(child, f"{prefix}{name}/", form)

@@ -10,6 +10,7 @@ import errno
 import itertools
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,10 @@ class _Course:
     afterwards: ExitStack = field(default_factory=ExitStack)
 
 
+#: Told of every action that ran on a worker: the job, the action, its route, and what came of it.
+OnServed = Callable[[Job, ResolvedAction, Route, RunResult, Outputs], None]
+
+
 class ActionRunner:
     """Executes actions.
 
@@ -69,6 +74,7 @@ class ActionRunner:
         folder: where actions and workers get their folders.
         results: the action cache.
         worker_faults: strike requests to workers.
+        on_served: told of every action that a worker served, before the client is.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class ActionRunner:
         folder: Path,
         results: CompleteResults,
         worker_faults: Slot,
+        on_served: OnServed | None = None,
     ) -> None:
         self._config = config
         self._log = log
@@ -90,6 +97,7 @@ class ActionRunner:
         self._launcher = launcher
         self._folder = folder
         self._results = results
+        self._on_served = on_served
         self._numbers = itertools.count(1)
         self._rules = personalities.find(config.personality)
         self.persistent = PersistentRunner(
@@ -144,6 +152,8 @@ class ActionRunner:
         job.execution.enter(re.ExecutionStage.EXECUTING)
         way = self._run_on_worker if chosen.mode == "worker" else self._run_once
         course.result = way(job, action, chosen, course)
+        if self._on_served is not None and course.mode == "worker":
+            self._on_served(job, action, chosen, course.result, course.outputs)
         response = reply.completed(course.result, course.outputs, action)
         course.is_cacheable = reply.is_cacheable(response) and not action.do_not_cache
         return response

@@ -178,19 +178,15 @@ def _classify(
     warm: Outcome,
     aspects: list[str],
 ) -> tuple[str, Severity]:
-    if all(_is_failing(bench, each) for each in polluters) and not _is_text_only(aspects):
-        return "RPW109", Severity.ERROR
+    is_text_only = aspects == [RESPONSE]
+    if is_text_only and _carries(bench, polluters, suspect.cold.response, warm.response):
+        return "RPW212", Severity.ERROR
+    severity = Severity.WARNING if is_text_only else Severity.ERROR
+    if all(_is_failing(bench, each) for each in polluters):
+        return "RPW109", severity
     if warm.failure:
-        return code_of_rule(warm.failure), Severity.ERROR
-    if _is_text_only(aspects):
-        if _carries(bench, polluters, suspect.cold.response, warm.response):
-            return "RPW212", Severity.ERROR
-        return "RPW202", Severity.WARNING
-    return "RPW202", Severity.ERROR
-
-
-def _is_text_only(aspects: list[str]) -> bool:
-    return aspects == [RESPONSE]
+        return code_of_rule(warm.failure), severity
+    return "RPW202", severity
 
 
 def _is_failing(bench: Bench, step: Step) -> bool:

@@ -6,7 +6,6 @@ and what is read at start-up before stale inputs are.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,7 +127,8 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
         rest = replace(
             options, max_seconds=left, selected=options.selected - frozenset(_RECORDED)
         )
-        reports.append(check(suite, rest))
+        if rest.selected:
+            reports.append(check(suite, rest))
     return merged(reports)
 
 
@@ -150,28 +150,27 @@ def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
     for code in _RECORDED:
         bench.skip(code, "needs a recording made by serve --record")
     found: dict[object, Finding] = {}
-    for number, each in enumerate(CHECKS):
-        if number and not selected & set(each.codes):
-            continue
+    wanted = [each for each in CHECKS if each is CHECKS[0] or selected & set(each.codes)]
+    for place, each in enumerate(wanted):
         if each.needs_worker and not bench.usable:
             for code in set(each.codes) - set(_PROTOCOL):
                 bench.skip(code, "no action works on a fresh worker")
             continue
-        with _told_when_stopped(bench, each):
+        try:
             for finding in each.find(bench):
                 if finding.code in selected:
                     found.setdefault(finding.identity, finding)
+        except UnavailableError as error:
+            _skip(bench, [each], str(error))
+        except OutOfTimeError as error:
+            _skip(bench, wanted[place:], str(error))
+            break
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
 
 
-@contextlib.contextmanager
-def _told_when_stopped(bench: Bench, each: Check) -> Iterator[None]:
-    """Turns the end of the time, or of this machine's abilities, into skipped codes."""
-    try:
-        yield
-    except (OutOfTimeError, UnavailableError) as error:
-        for code in each.codes:
-            bench.skip(code, str(error))
+def _skip(bench: Bench, checks: Sequence[Check], reason: str) -> None:
+    for code in (code for each in checks for code in each.codes):
+        bench.skip(code, reason)
 
 
 def _report(bench: Bench, findings: list[Finding], options: Options) -> Report:

@@ -123,7 +123,7 @@ class Harness:
         known = self._known(trial)
         if known is not None:
             return known
-        if self._limit is not None and self.seconds > self._limit:
+        if self._limit is not None and self.seconds >= self._limit:
             raise OutOfTimeError(f"--max-seconds {self._limit:g} is used up")
         folder = self._slots.get()
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError, invalid_argument
 from rpw_fixture.events import FileRecord
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
@@ -266,7 +266,7 @@ def _flagfile(action: ResolvedAction, path: str) -> bytes:
     full = os.path.normpath(os.path.join(action.command.working_directory, path))
     entry = action.root.find(full)
     if not isinstance(entry, FileEntry):
-        raise ValueError(f"flagfile {path!r} is no input")
+        raise invalid_argument(f"flagfile {path!r} is no declared input of the action")
     return action.store.get(entry.digest)
 
 

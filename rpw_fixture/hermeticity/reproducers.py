@@ -40,8 +40,8 @@ def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
     Raises:
         EnvironmentLacksError: when that can't be written.
     """
-    if not finding.history:
-        return finding
+    if not finding.history or suite.worker.working_directory:
+        return finding  # a suite has no word for the working directory of a recorded action
     name = "-".join(each for each in (f"{number:02}", finding.code, finding.victim) if each)
     target = folder / re.sub(r"[^\w.+-]", "_", name)
     try:
@@ -49,6 +49,11 @@ def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
     except OSError as error:
         raise EnvironmentLacksError(f"--reproducers {folder}: {error}") from None
     return replace(finding, reproducer=str(target))
+
+
+def _file_name(name: str) -> str:
+    """A name without slashes, for it becomes that of the flagfile."""
+    return name.replace("/", "_").lstrip("_@-") or "action"
 
 
 def _write(finding: Finding, suite: Suite, target: Path) -> None:
@@ -94,7 +99,7 @@ def _toml(worker: SuiteWorker, actions: list[SuiteAction]) -> str:
         pairs = ", ".join(f"{_text(name)} = {_text(value)}" for name, value in worker.environment)
         lines.append(f"env = {{ {pairs} }}")
     for action in actions:
-        lines += ["", "[[action]]", f"name = {_text(action.name)}"]
+        lines += ["", "[[action]]", f"name = {_text(_file_name(action.name))}"]
         lines.append(f"arguments = {_list(action.arguments)}")
         lines.append(f"inputs = {_list(action.inputs)}")
         lines.append(f"outputs = {_list(action.outputs)}")

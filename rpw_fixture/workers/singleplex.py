@@ -18,6 +18,9 @@ from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.plumbing import Plumbing
 
+#: How long after its stdout a worker's process may be told to have ended, seconds.
+_EXIT_DELAY = 0.2
+
 
 class Singleplex:
     """Speaks to a worker that takes one request after the other.
@@ -80,6 +83,9 @@ class Singleplex:
         if data is None:
             return None
         if not data:
+            # The end of its streams comes before the word that it has ended.
+            if self._plumbing.process.wait(_EXIT_DELAY) is not None:
+                return Fault(reason=Retirement.CRASHED_IDLE)
             return Fault(reason="closed its stdout between requests")
         violation = surplus(data)
         told = (str(violation.rule), violation.detail)

@@ -27,7 +27,8 @@ def serve_proto() -> None:
             size |= (first[0] & 0x7F) << shift
             shift += 7
         payload = stdin.read(size)
-        words, at = [], 0
+        words: list[str] = []
+        at = 0
         while payload[at] == 0x0A and len(words) < 2:
             end = at + 2 + payload[at + 1]
             words.append(payload[at + 2 : end].decode())

@@ -173,7 +173,7 @@ def test_running_out_of_time_cancels_the_operation() -> None:
 
     with fake_server(Execute=hang) as (endpoint, calls), Client(endpoint) as client:
         with pytest.raises(RequestError) as failure:
-            client.run(ACTION, timeout=0.2)
+            client.run(ACTION, timeout=1.0)
         released.set()
     assert failure.value.code is Code.DEADLINE_EXCEEDED
     assert [request.name for name, request in calls if name == "CancelOperation"] == ["slow"]

@@ -221,7 +221,7 @@ KINDS: dict[str, Callable] = {
 
 @pytest.mark.parametrize("after", KINDS)
 @pytest.mark.parametrize("before", KINDS)
-@pytest.mark.parametrize("parents", [((), ()), (("x",), ()), ((), ("x",)), (("x",), ("x/y",))])
+@pytest.mark.parametrize("parents", [((), ()), (("x",), ()), (("x",), ("x/y",))])
 def test_a_name_may_become_any_other_kind(
     before: str, after: str, parents: tuple[tuple[str, ...], ...], root: Root, inputs
 ) -> None:
@@ -270,7 +270,7 @@ LEFTOVERS: dict[str, Callable[[Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", LEFTOVERS)
-@pytest.mark.parametrize("place", ["left", "new\nline", "src/left", "src/deep/left", "empty/left"])
+@pytest.mark.parametrize("place", ["left", "src/new\nline", "empty/left"])
 def test_what_an_action_left_is_removed_and_nothing_else(kind: str, place: str, root: Root) -> None:
     root.stage(TREE)
     before = root.inodes()
@@ -284,7 +284,7 @@ def test_what_an_action_left_is_removed_and_nothing_else(kind: str, place: str, 
 
 
 @pytest.mark.parametrize("kind", LEFTOVERS)
-@pytest.mark.parametrize("place", ["a.txt", "src/b.txt", "src", "src/deep", "empty"])
+@pytest.mark.parametrize("place", ["a.txt", "src/b.txt", "src/deep", "empty"])
 def test_what_stands_in_the_place_of_an_input_is_replaced_and_told(
     kind: str, place: str, root: Root
 ) -> None:

@@ -142,6 +142,9 @@ def test_an_exit_code_that_never_comes_is_wrong_use(
 def test_what_there_is_no_time_for_is_skipped(
     leaky: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["check", str(leaky), "--max-seconds", "0.01", "--format", "json"])
+    main(["check", str(leaky), "--max-seconds", "0", "--format", "json"])
     checks = json.loads(capsys.readouterr().out)["checks"]
     assert {each["status"] for each in checks} == {"skipped"}
+    assert {each["reason"] for each in checks if each["code"] == "RPW202"} == {
+        "--max-seconds 0 is used up"
+    }

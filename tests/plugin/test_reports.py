@@ -33,12 +33,12 @@ def test_it(rpw_server):
         [
             r"-+ rpw timeline -+",
             r"    0.000 s  Compile //pkg:a \(\w{8}…\): worker, persistentWorkerKey, 2 tool input.*",
-            r" +\d\.\d{3} s  worker 1 started, process \d+",
-            r" +\d\.\d{3} s  worker 1 gets request \d+: Compile //pkg:a \(\w{8}…\)",
-            r" +\d\.\d{3} s  worker 1 answers: exit code 0 after \d\.\d{3} s",
-            r" +\d\.\d{3} s  Compile //pkg:a \(\w{8}…\): OK, exit code 0, 1 output, \d\.\d{3} s",
-            r" +\d\.\d{3} s  action \(\w{8}…\): one-shot, persistentWorkerKey is not set",
-            r" +\d\.\d{3} s  action \(\w{8}…\): OK, exit code 0, 0 outputs, \d\.\d{3} s",
+            r" +\d+\.\d{3} s  worker 1 started, process \d+",
+            r" +\d+\.\d{3} s  worker 1 gets request \d+: Compile //pkg:a \(\w{8}…\)",
+            r" +\d+\.\d{3} s  worker 1 answers: exit code 0 after \d+\.\d{3} s",
+            r" +\d+\.\d{3} s  Compile //pkg:a \(\w{8}…\): OK, exit code 0, 1 output, \d+\.\d{3} s",
+            r" +\d+\.\d{3} s  action \(\w{8}…\): one-shot, persistentWorkerKey is not set",
+            r" +\d+\.\d{3} s  action \(\w{8}…\): OK, exit code 0, 0 outputs, \d+\.\d{3} s",
         ]
     )
 
@@ -113,7 +113,7 @@ def test_outcomes_that_differ_are_compared_where_they_differ(
 ) -> None:
     suite("""
 def test_it(rpw_server):
-    script = "echo {0}; mkdir d; echo {0} >d/a; echo b >b; chmod +x b; ln -s {0} l; test {0} = 1 || chmod -x b"
+    script = "echo {0}; mkdir d; echo {0} >d/a; >b; chmod +x b; ln -s {0} l; [ {0} = 1 ] || chmod -x b"
     one, two = (
         Action(arguments=["/bin/sh", "-c", script.format(n)], outputs=["d", "b", "l"],
                environment={"PATH": "/bin:/usr/bin"})

@@ -81,7 +81,8 @@ def test_a_short_request_overtakes_a_long_one(
     server = make_rpw_server()
     gate = tmp_path / "gate"
     long = Running(
-        server, compile_action("a", "--wait-for", str(gate), script="multiplex.py", platform=platform)
+        server,
+        compile_action("a", "--wait-for", str(gate), script="multiplex.py", platform=platform),
     )
     long.wait_until_sent()
 
@@ -136,7 +137,12 @@ def test_a_sandbox_lies_below_the_working_directory_and_is_nobody_elses(
         Running(
             server,
             probe_action(
-                "--wait-for", str(gate), inputs={name: name}, platform=SANDBOX, salt=name.encode(), **MUX
+                "--wait-for",
+                str(gate),
+                inputs={name: name},
+                platform=SANDBOX,
+                salt=name.encode(),
+                **MUX,
             ),
         )
         for name in ("one", "two", "three")
@@ -156,7 +162,9 @@ def test_a_sandbox_lies_below_the_working_directory_and_is_nobody_elses(
 
 def test_a_sandbox_is_clean_again_for_the_next_request(make_rpw_server: MakeServer) -> None:
     server = make_rpw_server()
-    first = seen(server.run(probe_action("--leave", "out/left", inputs={"a": "a"}, platform=SANDBOX, **MUX)))
+    first = seen(
+        server.run(probe_action("--leave", "out/left", inputs={"a": "a"}, platform=SANDBOX, **MUX))
+    )
     second = seen(server.run(probe_action(inputs={"b": "b"}, platform=SANDBOX, **MUX)))
 
     assert first["sandbox_dir"] == second["sandbox_dir"]
@@ -239,9 +247,7 @@ def test_an_output_of_one_action_that_is_an_input_of_another_keeps_them_apart(
     )
     first = Running(server, reader)
     first.wait_until_sent()
-    second = Running(
-        server, probe_action(platform=MULTIPLEX, outputs=["out/a"], **MUX)
-    )
+    second = Running(server, probe_action(platform=MULTIPLEX, outputs=["out/a"], **MUX))
     gate.touch()
     assert first.result().ok
     assert second.result().ok

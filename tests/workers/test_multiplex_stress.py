@@ -38,7 +38,7 @@ class Load:
         self._server = server
         self._count = count
         self._never = str(never)
-        self._random = random.Random(20)  # noqa: S311 - a repeatable choice
+        self._random = random.Random(20)
         self.kills = 0
         self._done = 0
         self._lock = threading.Lock()

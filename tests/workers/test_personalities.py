@@ -6,22 +6,17 @@ The numbers in the headings are those of the divergences as docs/personalities.m
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import os
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rpw_fixture.action import Action
-from rpw_fixture.client import ActionOutcome
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import ActionRouted, WorkerStarted
-from rpw_fixture.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.server import Server
 from rpw_fixture.wire.protos import remote_execution as re
@@ -29,179 +24,17 @@ from rpw_fixture.workers.personalities import PERSONALITIES, find, names
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import Personality, Rule
 
-from .support import Running, probe_action, run_all, seen, tools_of, until
+from .portraits import CHANGES, EVERYWHERE, SPLITS, TRIGGERED, lame, portrait, probe, routes
+from .support import Running, run_all, seen, tools_of, until
 
-#: What makes every server send an action to a worker.
-EVERYWHERE = {"supports-workers": "1"}
 EVERY = pytest.mark.parametrize("name", names())
-
-
-def probe(*arguments: str, startup: Sequence[str] = (), **others: object) -> Action:
-    """An action of the probe, whose launcher bears any first argument, as a JVM's does not."""
-    action = probe_action(*arguments, **{"platform": EVERYWHERE, **others})
-    launcher = f'#!/bin/sh\nexec {sys.executable} "${{0%/*}}/probe.py" "$@"\n'.encode()
-    for entries in ("tool_inputs", "inputs"):
-        held = getattr(action, entries)
-        folder = next((each.removesuffix("probe.py") for each in held if "probe.py" in each), None)
-        if folder is not None:
-            path = f"{folder}run"
-            action = action.replace(**{entries: {**held, path: File(launcher, is_executable=True)}})
-            relative = path.removeprefix(f"{action.working_directory}/")
-            return action.with_arguments(relative, *startup)
-    raise AssertionError("the action has no probe")
-
-
-def lame(*arguments: str, **others: object) -> Action:
-    """An action whose worker ends at once: enough to see where it is sent, and soon over."""
-    return probe(**others).with_arguments("/bin/false", *arguments)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Portrait:
-    """What a worker of one personality was seen to get, in one life.
-
-    Attributes:
-        first, second, failed, last: outcomes of actions of the same key, one after the other.
-        argv: the command line that started it.
-        workers: how many were started.
-    """
-
-    first: ActionOutcome
-    second: ActionOutcome
-    failed: ActionOutcome
-    last: ActionOutcome
-    argv: tuple[str, ...]
-    workers: int
-
-
-@functools.cache
-def portrait(name: str) -> Portrait:
-    """Runs four actions with one key under a personality."""
-    environment = {"OWN": "1"}
-    with pytest.MonkeyPatch.context() as patch, Server(personality=name) as server:
-        patch.setenv("SENTINEL", "the server's")
-
-        def run(*arguments: str, path: str) -> ActionOutcome:
-            action = probe(*arguments, environment=environment, inputs={path: "x"})
-            outcome = server.run(action)
-            outcome.outputs.fetch()  # now, while the server is there
-            return dataclasses.replace(outcome, logs=dict(outcome.logs))
-
-        return Portrait(
-            first=run("--say", "text", "--noise", "noise", path="src/x"),
-            second=run("--leave", "out/left", path="src/old"),
-            failed=run("--exit", "3", "--leave", "out/failed", path="src/failed"),
-            last=run(path="src/new"),
-            argv=tuple(server.events.of(WorkerStarted)[0].startup_arguments),
-            workers=len(server.events.of(WorkerStarted)),
-        )
 
 
 def by_rule(rule: str) -> list[object]:
     """Each personality's name with its value of a rule."""
-    return [pytest.param(each.name, getattr(each, rule).value, id=each.name) for each in PERSONALITIES]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
-    """Where an action went.
-
-    Attributes:
-        mode: ``worker``, ``one-shot``, or the status with which the action was refused.
-        reason: of the route, or the status's message.
-        key: of its worker.
-        argv: the command line that started it.
-    """
-
-    mode: str
-    reason: str
-    key: str | None = None
-    argv: tuple[str, ...] = ()
-
-
-def route_of(server: Server, action: Action) -> Routed:
-    """Executes an action and tells where it went."""
-    outcome = server.client.run(action, check=False)
-    events = server.events.snapshot()
-    routes = [e for e in events if getattr(e, "operation", "") == outcome.operation]
-    found = next((e for e in routes if isinstance(e, ActionRouted)), None)
-    if found is None:
-        return Routed(mode=outcome.status, reason=outcome.message)
-    started = [e for e in events if isinstance(e, WorkerStarted) and e.key == found.key]
-    argv = tuple(started[0].startup_arguments) if started else ()
-    return Routed(mode=found.mode, reason=found.reason, key=found.key, argv=argv)
-
-
-@functools.cache
-def routes(name: str) -> Mapping[str, Routed]:
-    """Where the actions of `CASES` go under a personality."""
-    with Server(personality=name, jobs=8) as server, ThreadPoolExecutor(8) as threads:
-        found = threads.map(lambda action: route_of(server, action), CASES.values())
-        return dict(zip(CASES, found, strict=True))
-
-
-def cases() -> Mapping[str, Action]:
-    """Actions that differ in what servers look at, each with a key or command line of its own."""
-    base = lame(worker_key="base").with_tool_input("tools/extra", b"1")
-    late = lame(worker_key="late").replace(
-        arguments=("/bin/false", "@action.params", "--late"),
-        flagfile=None,
-        inputs={"action.params": "--out\nout/seen\n"},
-    )
-    xml = {"persistentWorkerProtocol": "xml", "requires-worker-protocol": "xml"}
-    unmarked = lame(worker_key="unmarked", tool_inputs={}, inputs=tools_of("probe.py"))
-    return {
-        "base": base,
-        "late flagfile": late,
-        "no flagfile": lame("--none", worker_key="none").replace(flagfile=None),
-        "xml": lame("--xml", worker_key="xml", platform={**EVERYWHERE, **xml}),
-        "bare program": lame(environment={"PATH": "/bin"}).with_arguments("false", "--bare"),
-        "unmarked": unmarked.with_arguments("/bin/false", "--unmarked"),
-        "unmarked program": unmarked.with_arguments("tools/run", "--unmarked"),
-        **{name: lame("--trigger", name, **how) for name, (how, _) in TRIGGERED.items()},
-        **{name: lame("--split", name, worker_key=name) for name in SPLITS},
-        **{name: change(base) for name, (change, _) in CHANGES.items()},
-    }
-
-
-TRIGGERED = {
-    "persistentWorkerKey": ({"worker_key": "k", "platform": {}}, {"nativelink"}),
-    "supports-workers": (
-        {"worker_key": None, "platform": {"supports-workers": "1"}},
-        set(names()) - {"nativelink", "buildbarn-adr13"},
-    ),
-    "persistent-workers": (
-        {"worker_key": None, "platform": {"persistent-workers": "true"}},
-        set(names()) - {"buildbuddy"},
-    ),
-}
-
-
-SPLITS = {
-    # arguments between the script and the flagfile → those that start the worker, by personality
-    "@@lit": {
-        "nativelink": [],
-        "buildfarm": [],
-        "buildbarn-255": ["@@lit"],
-        "buildbarn-adr13": ["@@lit"],
-        "else": [],
-    },
-    "--flagfile=lit": {"nativelink": ["--flagfile=lit"], "else": []},
-    "@x//y:z": {"buildbarn-255": ["@x//y:z"], "else": []},
-    "@": {"nativelink": [], "buildfarm": [], "else": ["@"]},
-}
-
-
-CHANGES = {
-    "client key": (lambda it: it.with_worker_key("other"), "persistentWorkerKey"),
-    "tool content": (lambda it: it.with_tool_input("tools/extra", b"2"), "tool input"),
-    "environment": (lambda it: it.with_environment(LANG="C"), "environment"),
-    "startup": (lambda it: it.with_arguments(*it.arguments, "--more"), "startup argument"),
-    "property": (lambda it: it.with_platform(OSFamily="linux"), "platform"),
-    "silo": (lambda it: it.with_platform(**{"cache-silo-key": "b"}), "cache-silo-key"),
-    "mnemonic": (lambda it: it.replace(mnemonic="Other"), "mnemonic"),
-}
-CASES = cases()
+    return [
+        pytest.param(each.name, getattr(each, rule).value, id=each.name) for each in PERSONALITIES
+    ]
 
 
 # --- the data ---
@@ -219,6 +52,14 @@ def test_every_rule_has_a_source_or_is_unknown_and_then_as_in_the_reference(name
     for rule, told in rules.items():
         assert told.is_known or told.value == getattr(REFERENCE, rule).value, rule
     assert name != "reference" or all(each.is_known for each in rules.values())
+
+
+def test_the_page_about_personalities_is_what_they_are() -> None:
+    script = Path(__file__).parents[2] / ".ci" / "render_personalities.py"
+    check = subprocess.run(
+        [sys.executable, script, "--check"], capture_output=True, text=True, check=False
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
 
 
 @EVERY
@@ -243,6 +84,7 @@ def test_a_worker_that_copes_with_everything_is_reused_everywhere(name: str) -> 
 
 
 # --- what sends an action to a worker ---
+
 
 @EVERY
 @pytest.mark.parametrize("trigger", TRIGGERED)
@@ -333,7 +175,10 @@ def test_what_the_path_of_a_flagfile_is_relative_to(make_rpw_server: MakeServer,
         working_directory="pkg",
         flagfile=None,
         tool_inputs={f"pkg/{path}": file for path, file in tools_of("probe.py").items()},
-        inputs={"args": "--out\nout/seen\n--say\nroot\n", "pkg/args": "--out\nout/seen\n--say\npkg\n"},
+        inputs={
+            "args": "--out\nout/seen\n--say\nroot\n",
+            "pkg/args": "--out\nout/seen\n--say\npkg\n",
+        },
     )
     outcome = server.run(action.replace(arguments=(*action.arguments, "@args")))
 
@@ -480,6 +325,7 @@ def test_where_texts_go(name: str) -> None:
 
 # --- 7: what a worker is shared by ---
 
+
 @EVERY
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_a_worker_is_shared_by(name: str, change: str) -> None:
@@ -490,7 +336,9 @@ def test_what_a_worker_is_shared_by(name: str, change: str) -> None:
     assert (routes(name)[change].key != routes(name)["base"].key) == is_apart
 
 
-def test_a_multiplex_worker_survives_a_changed_tool_as_in_bazel(make_rpw_server: MakeServer) -> None:
+def test_a_multiplex_worker_survives_a_changed_tool_as_in_bazel(
+    make_rpw_server: MakeServer,
+) -> None:
     """bazel#29447, which the reference does not share."""
     platform = {**EVERYWHERE, "persistentWorkerMultiplex": "1"}
     for name, workers in (("bazel-local", 1), ("reference", 2)):
@@ -632,8 +480,12 @@ def test_a_program_that_is_no_tool_input(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["reference", "buildfarm", "nativelink"])
-def test_no_personality_mixes_up_overlapping_actions(make_rpw_server: MakeServer, name: str) -> None:
+def test_no_personality_mixes_up_overlapping_actions(
+    make_rpw_server: MakeServer, name: str
+) -> None:
     server = make_rpw_server(personality=name, jobs=6, max_workers_per_key=2)
-    actions = [probe(inputs={f"src/{n}": "x"}, outputs=[f"out/{n}"], salt=bytes([n])) for n in range(6)]
+    actions = [
+        probe(inputs={f"src/{n}": "x"}, outputs=[f"out/{n}"], salt=bytes([n])) for n in range(6)
+    ]
     for number, outcome in enumerate(run_all(server, actions)):
         assert f"src/{number}" in seen(outcome)["files"]

@@ -121,7 +121,7 @@ def test_actions_that_differ_in_one_component_never_share_a_process(
     assert len(server.events.of(WorkerStarted)) == 2
     assert other.worker_name != one.worker_name
     assert again.worker_name == one.worker_name
-    component = name.split(" ")[0].removesuffix("s")
+    component = name.partition(" ")[0]
     told = server.events.of(WorkerNotReused)[0].differences
     assert any(each.startswith((component, name)) for each in told), told
 
@@ -296,9 +296,7 @@ def test_a_pool_that_grows_goes_back_to_its_limit(
 def test_a_thousand_mixed_actions_over_twenty_keys_keep_the_limits_and_leave_nothing(
     make_rpw_server: MakeServer, mixed_actions: int
 ) -> None:
-    server = make_rpw_server(
-        jobs=24, max_workers=8, max_workers_per_key=3, worker_max_requests=40
-    )
+    server = make_rpw_server(jobs=24, max_workers=8, max_workers_per_key=3, worker_max_requests=40)
     names = [f"n{number}" for number in range(mixed_actions)]
     actions = [
         compile_action(

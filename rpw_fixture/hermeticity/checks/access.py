@@ -210,7 +210,7 @@ def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
             if not base and not name.startswith("/"):
                 continue  # relative to the working directory, which lies inside
             path = os.path.normpath(os.path.join(base, name))
-            if _is_below(path, (inside, "/dev", "/proc", "/sys")):
+            if _is_below(path, (inside, *_DEVICES, "/dev/pts", "/proc", "/sys")):
                 continue
             if is_change:
                 written[path] = None
@@ -220,6 +220,4 @@ def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
 
 
 def _is_below(path: str, folders: tuple[str, ...]) -> bool:
-    if path.startswith("/dev/shm/"):
-        folders = tuple(each for each in folders if each != "/dev")
     return any(path == each or path.startswith(each.rstrip("/") + "/") for each in folders)

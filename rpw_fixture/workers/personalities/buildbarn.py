@@ -132,9 +132,7 @@ BUILDBARN_ADR13 = dataclasses.replace(
     triggers=Rule(
         (
             Trigger("persistentWorkerKey"),
-            Trigger(
-                "supports-workers", "1", ("startup argument", "environment", "mnemonic")
-            ),
+            Trigger("supports-workers", "1", ("startup argument", "environment", "mnemonic")),
         ),
         _ADR,
     ),
@@ -142,9 +140,7 @@ BUILDBARN_ADR13 = dataclasses.replace(
     unmarked_executable=Rule(Lack.ACCEPTED, f"{_ADR}: marks are not read"),
     no_flagfile=unknown(REFERENCE.no_flagfile),
     containers=unknown(REFERENCE.containers),
-    protocols=Rule(
-        REFERENCE.protocols.value, f"{_ADR}: with a fallback that the operator sets"
-    ),
+    protocols=Rule(REFERENCE.protocols.value, f"{_ADR}: with a fallback that the operator sets"),
     abilities=Rule(_SINGLE, _ADR),
     key=Rule(
         frozenset({"persistentWorkerKey", "working directory"}),

@@ -36,7 +36,9 @@ BUILDBUDDY = dataclasses.replace(
     no_flagfile=Rule(Lack.ONE_SHOT, _RUNNER),
     containers=Rule(Containers.ALWAYS, f"{_WORKER}: a process inside the runner's container"),
     protocols=Rule(REFERENCE.protocols.value, f"{_WORKER}: an error for any other value"),
-    abilities=Rule(frozenset[str](), f"{_WORKER}: request_id is always 0, no cancel, no sandbox_dir"),
+    abilities=Rule(
+        frozenset[str](), f"{_WORKER}: request_id is always 0, no cancel, no sandbox_dir"
+    ),
     key=Rule(
         frozenset({"persistentWorkerKey", "instance name", "platform"}),
         f"{_RUNNER}, RunnerKey: group, instance name, whole Platform, worker key",

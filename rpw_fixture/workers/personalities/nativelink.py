@@ -29,7 +29,9 @@ NATIVELINK = dataclasses.replace(
     name="nativelink",
     describes="NativeLink v1.6.6",
     properties=unknown(REFERENCE.properties),
-    triggers=Rule((Trigger("supports-workers", "1"),), f"{_NATIVELINK}: persistentWorkerKey is ignored"),
+    triggers=Rule(
+        (Trigger("supports-workers", "1"),), f"{_NATIVELINK}: persistentWorkerKey is ignored"
+    ),
     unmarked_tools=Rule(Lack.ACCEPTED, f"{_NATIVELINK}: marks are not read"),
     unmarked_executable=Rule(Lack.ACCEPTED, f"{_NATIVELINK}: marks are not read"),
     no_flagfile=Rule(Lack.ACCEPTED, f"{_NATIVELINK}: the whole command line starts the worker"),

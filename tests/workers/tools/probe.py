@@ -1,16 +1,24 @@
-#!/usr/bin/env python3
 """A worker that writes down what it was given: the whole of it is its output.
 
-Arguments of a request: ``--out PATH``, ``--exit N``, ``--say TEXT`` (response text), ``--noise
-TEXT`` (to stderr), ``--leave PATH`` (a file nobody declared), ``--overwrite PATH``, ``--eat MIB``
-(memory that stays in use), ``--started PATH`` (a file that says so), ``--wait-for PATH``, ``--id N`` and ``--was-cancelled`` (of the
-response). It finds out by itself which protocol is spoken. Startup arguments: ``--multiplex`` and ``--on-cancel=HOW``,
-which is ``obey``, ``ignore``, ``answer`` (normally) or ``twice``.
+Arguments of a request:
 
-Files: probe.py, multiplex.py, good.py, rpw_worker.py
+--out PATH          where to write it
+--exit N            the exit code
+--say TEXT          the response's text
+--noise TEXT        printed to stderr
+--started PATH      a file that says that it has begun
+--wait-for PATH     a file to wait for
+--leave PATH        a file to write that nobody declared
+--overwrite PATH    a file to replace
+--eat MIB           memory to keep
+--id N              added to the response's request_id
+--was-cancelled     of the response
+
+It finds out by itself which protocol is spoken. Startup arguments: ``--multiplex``, and
+``--on-cancel=HOW``, which is ``obey``, ``ignore``, ``answer`` (normally) or ``twice``.
 """
 
-# ruff: noqa: E402, PTH
+# ruff: noqa: E402, PTH108, PTH109, PTH110, PTH118, PTH123, PLW0603 - imports follow the bytecode switch
 from __future__ import annotations
 
 import sys
