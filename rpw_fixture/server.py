@@ -19,15 +19,15 @@ from rpw_fixture.events import EventLog, JsonLines
 from rpw_fixture.execution import isolation, staging, workspace
 from rpw_fixture.execution.command import NODE_PROPERTIES
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.execution.outputs import Outputs
+from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
-from rpw_fixture.hermeticity.recording import Recorder
 from rpw_fixture.faults import Faults
+from rpw_fixture.hermeticity.recording import Recorder
 from rpw_fixture.listening import Activity, Listener
 from rpw_fixture.services._base import Service, handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
@@ -285,9 +285,7 @@ class _Parts:
         self._cas.clear()
         self._resolver.clear()
         self._index.clear()
-        pool = self._runner.persistent.pool
-        pool.retire_idle(Retirement.RESET)
-        pool.wait_until_empty(_PATIENCE)
+        self._runner.persistent.pool.empty(Retirement.RESET, _PATIENCE)
 
     def stop(self, grace: float) -> None:
         self._health.stop_serving()

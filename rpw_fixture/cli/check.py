@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
     add("--jobs", type=_positive, metavar="N", help="runs at once (default: one per processor)")
     add("--max-seconds", type=float, metavar="S", help="stop after S seconds")
-    add("--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)")
+    add(
+        "--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)"
+    )
     add("--target", metavar="ENDPOINT", help="drive an existing cluster instead of local processes")
     add("--reproducers", type=Path, metavar="DIR", help="write a folder there for each finding")
     add("--explain", metavar="CODE", help="say what a code means, and how to mend it")
@@ -74,9 +76,7 @@ def _check(options: argparse.Namespace) -> Report:
             progress.wipe()
 
 
-def _options(
-    given: argparse.Namespace, progress: Callable[[int, int], None] | None
-) -> Options:
+def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | None) -> Options:
     from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
     from rpw_fixture.hermeticity.codes import CODES, expand  # noqa: PLC0415
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import posixpath
@@ -151,7 +152,7 @@ class PersistentRunner:
             try:
                 result = self._serve(worker, task, is_reused=is_reused)
             except WorkerFailure as failure:
-                self._discard(worker, failure, task)
+                self._discard(worker, failure, task, is_reused=is_reused)
                 token.check()
                 reason = self._reason_to_retry(failure, retries, is_reused=is_reused)
                 if reason is None:
@@ -193,7 +194,8 @@ class PersistentRunner:
     def _serve(self, worker: Worker, task: _Task, *, is_reused: bool) -> RunResult:
         rules, timeline = self._rules, task.timeline
         root = self._roots[worker.number]
-        with root.place(task.action, task.parents, task.token) as place:
+        with contextlib.ExitStack() as stack:
+            place = _entered(stack, root.place(task.action, task.parents, task.token), worker)
             timeline.reach("input_fetch_completed")
             request = self._request(worker, task, place)
             position = worker.stderr.position
@@ -252,8 +254,10 @@ class PersistentRunner:
         self._log.append(ResponseReceived(**what, exit_code=response.exit_code, seconds=seconds))
         return response
 
-    def _discard(self, worker: Worker, failure: WorkerFailure, task: _Task) -> None:
-        reason = failure.rule
+    def _discard(
+        self, worker: Worker, failure: WorkerFailure, task: _Task, *, is_reused: bool
+    ) -> None:
+        reason = str(failure.rule)
         if failure.is_violation:
             reason = f"{Retirement.PROTOCOL_VIOLATION}: {failure.rule}"
             self._log.append(
@@ -266,7 +270,7 @@ class PersistentRunner:
             )
         elif task.token.is_cancelled:
             reason = Retirement.CANCELLED
-        elif failure.was_unread:
+        elif failure.was_unread and is_reused:
             reason = Retirement.CRASHED_IDLE
         self.pool.discard(worker, reason)
 
@@ -384,6 +388,26 @@ class _Task:
     timeline: Timeline
     token: CancelToken
     collect: Callable[[str], None]
+
+
+def _entered(
+    stack: contextlib.ExitStack, place: contextlib.AbstractContextManager[Place], worker: Worker
+) -> Place:
+    """The place of a request, until ``stack`` is left.
+
+    Raises:
+        WorkerFailure: the worker took away its own working directory.
+    """
+    try:
+        return stack.enter_context(place)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise WorkerFailure(
+            worker=worker.number,
+            rule="working directory gone",
+            detail=str(error),
+            stderr_tail=worker.stderr.text,
+            is_violation=True,
+        ) from None
 
 
 def _read_flagfile(action: ResolvedAction, base: str, path: str) -> bytes:

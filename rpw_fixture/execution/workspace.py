@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import time
 from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.execution.removal import remove
 
 #: A RAM disk: creating and deleting thousands of small files is many times faster there.
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, mode 0700
@@ -14,6 +17,9 @@ _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, mode 0
 _ENOUGH_ROOM = 2 << 30
 #: With the number of the process, so that folders whose process was killed can be told.
 _PREFIX = "rpw_fixture-{}-"
+_OWNER = re.compile(r"rpw_fixture-(\d+)-")
+#: How old the folder of a killed server must be before another server removes it, seconds.
+_FRESH = 3600.0
 
 
 def create() -> Path:
@@ -22,10 +28,36 @@ def create() -> Path:
     Raises:
         EnvironmentLacksError: when none can be made.
     """
+    where = base()
     try:
-        return Path(tempfile.mkdtemp(prefix=_PREFIX.format(os.getpid()), dir=base())).resolve()
+        _sweep(where)
+        return Path(tempfile.mkdtemp(prefix=_PREFIX.format(os.getpid()), dir=where)).resolve()
     except OSError as error:
         raise EnvironmentLacksError(f"no folder for actions can be made: {error}") from None
+
+
+def _sweep(where: str) -> None:
+    """Removes folders of servers that were killed, so that a RAM disk does not fill up.
+
+    A process of another container that shares the disk looks dead from here, so folders are left
+    alone for an hour.
+    """
+    if not Path("/proc/self").exists():
+        return  # there is no telling who lives
+    with os.scandir(where) as entries:
+        found = [(each.path, _OWNER.match(each.name)) for each in entries]
+    for path, owner in found:
+        if owner is not None and not Path(f"/proc/{owner[1]}").exists() and _is_ours(path):
+            remove(path)
+
+
+def _is_ours(path: str) -> bool:
+    """Whether the folder is this user's and was not made just now."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return found.st_uid == os.getuid() and time.time() - found.st_mtime > _FRESH
 
 
 def base() -> str:

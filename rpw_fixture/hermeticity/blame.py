@@ -104,9 +104,7 @@ def _suspicion(bench: Bench, before: tuple[Step, ...], warm: Outcome) -> Suspici
     aspects = bench.differing(cold, warm)
     if not aspects:
         return None
-    return Suspicion(
-        victim=step, before=before, cold=cold, warm=warm, aspects=tuple(aspects)
-    )
+    return Suspicion(victim=step, before=before, cold=cold, warm=warm, aspects=tuple(aspects))
 
 
 def _is_guilty(
@@ -206,7 +204,9 @@ def _carries(bench: Bench, polluters: tuple[Step, ...], cold: str, warm: str) ->
                 return True
             if any(len(word) >= _SHORTEST_TELLING and word in line for word in words):
                 return True
-    return any(len(line) >= _SHORTEST_TELLING for line in own_lines(bench, polluters) if line in warm)
+    return any(
+        len(line) >= _SHORTEST_TELLING for line in own_lines(bench, polluters) if line in warm
+    )
 
 
 def own_lines(bench: Bench, polluters: tuple[Step, ...]) -> list[str]:
@@ -246,17 +246,13 @@ def _evidence(
     return "\n".join(each for each in told if each)
 
 
-def _cleaners(
-    bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]
-) -> list[str]:
+def _cleaners(bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]) -> list[str]:
     """Actions that, run between polluters and victim, hide the leak."""
     if suspect.warm.failure:
         return []
     involved = {*names(polluters), suspect.victim.action.name}
     others = [each for each in bench.good if each.name not in involved][:_MOST_CLEANERS]
-    trials = [
-        Trial(history=(*polluters, Step(action=each), suspect.victim)) for each in others
-    ]
+    trials = [Trial(history=(*polluters, Step(action=each), suspect.victim)) for each in others]
     found = []
     for each, result in zip(others, bench.run_all(trials), strict=True):
         outcomes = result.outcomes

@@ -124,9 +124,7 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
     for suite in suites(recorded):
         spent = sum(each.seconds for each in reports)
         left = None if options.max_seconds is None else max(0.0, options.max_seconds - spent)
-        rest = replace(
-            options, max_seconds=left, selected=options.selected - frozenset(_RECORDED)
-        )
+        rest = replace(options, max_seconds=left, selected=options.selected - frozenset(_RECORDED))
         if rest.selected:
             reports.append(check(suite, rest))
     return merged(reports)

@@ -246,7 +246,9 @@ def expand(patterns: str) -> frozenset[str]:
         prefix = part.strip().upper()
         matching = {code for code in CODES if prefix and code.startswith(prefix)}
         if not matching:
-            raise ConfigError(f"{part.strip()!r} is no check code and no prefix of one, such as RPW2")
+            raise ConfigError(
+                f"{part.strip()!r} is no check code and no prefix of one, such as RPW2"
+            )
         found |= matching
     return frozenset(found)
 

@@ -69,9 +69,7 @@ def of_bytes(
     return f"{path}: {_first_bytes(before, after, labels)}"
 
 
-def _output(
-    path: str, old: object, new: object, store: BlobStore, labels: tuple[str, str]
-) -> str:
+def _output(path: str, old: object, new: object, store: BlobStore, labels: tuple[str, str]) -> str:
     before, after = content(old, store), content(new, store)
     if before is None or after is None:
         return f"{path}: {_kind(old)} ({labels[0]}), {_kind(new)} ({labels[1]})"
@@ -100,9 +98,7 @@ def _text(before: bytes, after: bytes, labels: tuple[str, str]) -> str | None:
     if "\0" in old + new:
         return None
     lines = list(
-        difflib.unified_diff(
-            old.splitlines(), new.splitlines(), *labels, lineterm="", n=1
-        )
+        difflib.unified_diff(old.splitlines(), new.splitlines(), *labels, lineterm="", n=1)
     )
     if not lines and old != new:
         return "  they differ in line ends only"

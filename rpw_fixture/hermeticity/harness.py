@@ -201,4 +201,3 @@ def _is_plain(trial: Trial) -> bool:
 def cold(action: SuiteAction, *, run: int = 0, variation: Variation = BASE) -> Trial:
     """One request to a fresh worker."""
     return Trial(history=steps(action), run=run, variation=variation)
-

@@ -142,9 +142,7 @@ def _merge_parents(into: Parents, more: Parents) -> None:
         _merge_parents(into.setdefault(name, Parents()), below)
 
 
-def _folder(
-    entries: Mapping[str, Entry], store: BlobStore, *, is_reversed: bool = False
-) -> Folder:
+def _folder(entries: Mapping[str, Entry], store: BlobStore, *, is_reversed: bool = False) -> Folder:
     draft = _Draft()
     for path, entry in sorted(entries.items()):
         parent, name = posixpath.split(path)

@@ -24,9 +24,7 @@ def pair_covering(items: Sequence[T]) -> list[tuple[T, ...]]:
     if count < 2:
         return [tuple(items)] if items else []
     size = count + count % 2
-    return [
-        tuple(items[symbol] for symbol in row if symbol < count) for row in _williams(size)
-    ]
+    return [tuple(items[symbol] for symbol in row if symbol < count) for row in _williams(size)]
 
 
 def at_random(items: Sequence[T], *, length: int, count: int, seed: int) -> list[tuple[T, ...]]:

@@ -71,7 +71,10 @@ def _by_prefixes(items: tuple[T, ...], oracle: Oracle[T]) -> tuple[T, ...]:
     while items:
         if kept and oracle(kept):
             return kept
-        low, high = 0, len(items)  # the prefix of length high is guilty, the one of length low isn't
+        low, high = (
+            0,
+            len(items),
+        )  # the prefix of length high is guilty, the one of length low isn't
         while high - low > 1:
             middle = (low + high) // 2
             if oracle(items[:middle] + kept):

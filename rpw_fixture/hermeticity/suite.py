@@ -108,7 +108,9 @@ class _Reader:
         arguments = where.texts("arguments")
         for each in arguments:
             if "\n" in each or "\r" in each:
-                raise where.error("arguments", f"{each!r}: a flagfile's line can't hold a line break")
+                raise where.error(
+                    "arguments", f"{each!r}: a flagfile's line can't hold a line break"
+                )
         exit_code = where.value("exit_code", int, "a number", 0)
         return SuiteAction(
             name=name,

@@ -229,9 +229,7 @@ class TrialRunner:
         request_id = number if self._worker.multiplex else 0
         mark = talk.stderr.position
         began = time.monotonic()
-        talk.send(
-            self._work_request(found, step.listing, request_id), is_extended=step.is_extended
-        )
+        talk.send(self._work_request(found, step.listing, request_id), is_extended=step.is_extended)
         if step.is_cancelled:
             talk.cancel(request_id)
         answer = talk.receive(began + self._worker.timeout)

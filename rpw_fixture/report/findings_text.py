@@ -61,9 +61,9 @@ def _total(report: Report, paint: _Paint) -> str:
     errors = sum(each.severity is Severity.ERROR for each in report.findings)
     others = len(report.findings) - errors
     passed = sum(each.status is Status.PASSED for each in report.checks)
-    verdict = (
-        paint(f"{errors} error(s)", _RED) if errors else paint("no errors", _GREEN)
-    ) + (f", {others} lesser finding(s)" if others else "")
+    verdict = (paint(f"{errors} error(s)", _RED) if errors else paint("no errors", _GREEN)) + (
+        f", {others} lesser finding(s)" if others else ""
+    )
     if report.accepted:
         verdict += f", {len(report.accepted)} accepted by the baseline"
     return (

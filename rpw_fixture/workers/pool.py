@@ -103,6 +103,7 @@ class WorkerPool:
         self._free: dict[str, list[Worker]] = {}
         self._starting: Counter[str] = Counter()
         self._waiters: list[_Waiter] = []
+        self._ending: Retirement | None = None
         self._janitor = Janitor(grace=0.5, on_gone=self._on_gone, look_around=self._look_around)
 
     @property
@@ -160,23 +161,26 @@ class WorkerPool:
         elif is_last:
             self._dispose(worker)
 
-    def retire_idle(self, reason: str) -> None:
-        """Kills all idle workers; `wait_until_empty` tells when they are gone."""
-        with self._lock:
-            for worker in self._idle():
-                self._take_out(worker)
-                self._retire(worker, reason, at_once=True)
+    def empty(self, reason: Retirement, timeout: float) -> bool:
+        """Kills all workers as soon as nobody is at work with them, and waits for that.
 
-    def wait_until_empty(self, timeout: float) -> bool:
-        """Waits until no worker is alive or starting; False when ``timeout`` seconds passed."""
+        Returns:
+            False when some were still alive or starting after ``timeout`` seconds.
+        """
         with self._changed:
-            return self._changed.wait_for(
-                lambda: not self._alive and not self._starting.total(), timeout
-            )
+            self._ending = reason
+            self._retire_idle(reason)
+            try:
+                return self._changed.wait_for(
+                    lambda: not self._alive and not self._starting.total(), timeout
+                )
+            finally:
+                self._ending = None
 
     def close(self) -> None:
         """Ends all idle workers and the janitor; nobody may be at work any more."""
-        self.retire_idle(Retirement.SHUTDOWN)
+        with self._lock:
+            self._retire_idle(Retirement.SHUTDOWN)
         self._janitor.stop()
 
     def _wait(self, waiter: _Waiter, client: Client) -> None:
@@ -216,9 +220,11 @@ class WorkerPool:
 
     def _take_back(self, worker: Worker) -> None:
         """What becomes of a worker that has one request less."""
-        if worker.doom is not None:
+        doom = worker.doom or self._ending
+        if doom is not None:
             if not worker.leases:
-                self._retire(worker, worker.doom)
+                self._take_out(worker)
+                self._retire(worker, doom, at_once=doom is self._ending)
             return
         if not worker.leases:
             worker.move(State.IDLE)
@@ -373,6 +379,11 @@ class WorkerPool:
         worker.move(State.RETIRING)
         self._janitor.retire(worker, reason, at_once=at_once)
 
+    def _retire_idle(self, reason: Retirement) -> None:
+        for worker in self._idle():
+            self._take_out(worker)
+            self._retire(worker, reason, at_once=True)
+
     def _retire_faulty(self, worker: Worker, fault: Fault) -> None:
         if fault.violation is not None:
             rule, detail = fault.violation
@@ -384,7 +395,7 @@ class WorkerPool:
         self._log.append(
             WorkerRetired(
                 worker=worker.number,
-                reason=reason,
+                reason=str(reason),
                 exit_status=worker.exit_status,
                 stderr_tail=worker.stderr.text,
                 requests=worker.requests,

@@ -53,9 +53,7 @@ def stage(
     return suite
 
 
-def action(
-    name: str, input_name: str = "", *more: str, shared: Sequence[str] = ()
-) -> list[str]:
+def action(name: str, input_name: str = "", *more: str, shared: Sequence[str] = ()) -> list[str]:
     source_path, output = f"src/{input_name or name}.txt", f"out/{name}.txt"
     arguments = ["--in", source_path, "--out", output, "--header", name, *more]
     return [

@@ -156,4 +156,3 @@ def test_every_code_of_a_suite_has_a_broken_sample() -> None:
     }
     elsewhere = {"RPW101", "RPW102", "RPW103", "RPW104", "RPW105", "RPW402", "RPW403"}
     assert shown | elsewhere == set(samples.CODES)
-

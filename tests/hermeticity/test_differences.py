@@ -58,4 +58,6 @@ def test_another_order_of_members_is_told() -> None:
 
 
 def test_a_torn_archive_is_told_as_bytes() -> None:
-    assert "first difference at byte" in of_bytes("a.zip", b"PK\x03\x04\xff", b"PK\x03\x05\xff", LABELS)
+    assert "first difference at byte" in of_bytes(
+        "a.zip", b"PK\x03\x04\xff", b"PK\x03\x05\xff", LABELS
+    )

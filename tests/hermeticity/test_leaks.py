@@ -70,5 +70,7 @@ def test_actions_that_hide_a_leak_are_named(tmp_path: Path) -> None:
     forget = "    seen.add(header)\n    if header == 'wipe':\n        seen.clear()\n"
     worker.write_text(text.replace("    seen.add(header)\n", forget))
     report = run(suite, "RPW202")
-    assert all("runs between: wipe" in each.evidence for each in report.findings if each.victim == "one")
+    assert all(
+        "runs between: wipe" in each.evidence for each in report.findings if each.victim == "one"
+    )
     assert "one" in {each.victim for each in report.findings}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from pathlib import Path
 
 import psutil
@@ -225,3 +226,19 @@ def test_stopping_the_server_ends_a_worker_that_never_answers(
         with contextlib.suppress(RequestError):  # the connection may be closed before the answer
             assert running.result().status == "CANCELLED"
     assert [each.worker for each in server.events.of(WorkerRetired)] == [1]
+
+
+@pytest.mark.parametrize("platform", [CANCELLABLE, SANDBOX, {}], ids=["asked", "awaited", "killed"])
+def test_a_reset_takes_no_longer_than_cancelling_does(
+    make_rpw_server: MakeServer, tmp_path: Path, platform: dict[str, str]
+) -> None:
+    server = make_rpw_server(cancel_grace=0.2)
+    running = begun(server, held(tmp_path, platform=dict(platform)), tmp_path)
+    began = time.monotonic()
+    server.reset()
+
+    # Far below the time after which a reset gives up waiting for workers.
+    assert time.monotonic() - began < 8
+    assert running.result().status == "CANCELLED"
+    fresh = seen(server.run(probe(platform=dict(platform))))
+    assert fresh["served"] == 1

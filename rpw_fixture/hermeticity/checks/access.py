@@ -25,7 +25,19 @@ from rpw_fixture.hermeticity.trials import BASE, RESPONSE, Variation, steps
 
 #: Folders of the system, which may be read everywhere.
 _SYSTEM = (
-    *("/bin", "/boot", "/etc", "/lib", "/lib32", "/lib64", "/nix", "/opt", "/proc", "/run", "/sbin"),
+    *(
+        "/bin",
+        "/boot",
+        "/etc",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/nix",
+        "/opt",
+        "/proc",
+        "/run",
+        "/sbin",
+    ),
     *("/snap", "/sys", "/usr", "/var/cache", "/var/lib"),
 )
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
@@ -180,9 +192,7 @@ def _tracing(tracer: str) -> Variation:
     return Variation(factor="strace", prefix=(tracer, *options))
 
 
-def _traced(
-    bench: Bench, tracer: str, action: SuiteAction, readable: tuple[str, ...]
-) -> Accesses:
+def _traced(bench: Bench, tracer: str, action: SuiteAction, readable: tuple[str, ...]) -> Accesses:
     result = bench.run(cold(action, variation=_tracing(tracer)))
     try:
         text = Path(result.trace).read_text(encoding="utf-8", errors="replace")

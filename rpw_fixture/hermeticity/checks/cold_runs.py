@@ -79,9 +79,7 @@ def _path_dependent(bench: Bench) -> Iterator[Finding]:
     bench.harness.use_one_path()
     for action in bench.usable:
         unstable = _differences(bench, action, run=1)
-        aspects = [
-            each for each in _differences(bench, action, ELSEWHERE) if each not in unstable
-        ]
+        aspects = [each for each in _differences(bench, action, ELSEWHERE) if each not in unstable]
         if aspects:
             yield _path_finding(bench, action, aspects)
 

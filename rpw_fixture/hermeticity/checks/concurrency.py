@@ -91,7 +91,9 @@ def _judge(
             continue
         others = [each for index, each in enumerate(colds) if index != place]
         is_mixup = outcome.failure in {"wrong request_id", "unexpected response"} or any(
-            _answers(outcome) == _answers(each) for each in others if _answers(each) != _answers(cold)
+            _answers(outcome) == _answers(each)
+            for each in others
+            if _answers(each) != _answers(cold)
         )
         action = outcome.step.action
         yield Finding(

@@ -27,9 +27,7 @@ def find(bench: Bench) -> Iterator[Finding]:
 def _planted(bench: Bench, cold: Outcome) -> Step | None:
     """The request with every file among its outputs there already; None where there are none."""
     base = bench.suite.worker.working_directory
-    declared = {
-        posixpath.normpath(posixpath.join(base, each)) for each in cold.step.action.outputs
-    }
+    declared = {posixpath.normpath(posixpath.join(base, each)) for each in cold.step.action.outputs}
     folders = {each for each in declared if cold.outputs.get(each) == "folder"}
     paths = sorted(each for each in declared - folders if each not in cold.step.action.inputs)
     if not paths:
