@@ -102,7 +102,9 @@ def _summary(target: object) -> str:
 
 def _signature(function: object) -> str:
     signature = inspect.signature(function)  # type: ignore[arg-type]  # it is callable, see above
-    shown = [str(each).split(":")[0] for name, each in signature.parameters.items() if name != "self"]
+    shown = [
+        str(each).split(":")[0] for name, each in signature.parameters.items() if name != "self"
+    ]
     return re.sub(r"\s+", " ", f"({', '.join(shown)})")
 
 

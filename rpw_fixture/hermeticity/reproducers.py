@@ -91,9 +91,8 @@ def _toml(worker: SuiteWorker, actions: list[SuiteAction]) -> str:
     lines = ["[worker]", f"command = {_list(worker.command)}"]
     lines.append(f"tool_inputs = {_list(worker.tool_inputs)}")
     lines.append(f'protocol = "{worker.protocol}"')
-    for name in ("multiplex", "sandbox", "cancellation"):
-        if getattr(worker, name):
-            lines.append(f"{name} = true")
+    switches = ("multiplex", "sandbox", "cancellation")
+    lines += [f"{name} = true" for name in switches if getattr(worker, name)]
     lines.append(f"timeout = {worker.timeout!r}")
     if worker.environment:
         pairs = ", ".join(f"{_text(name)} = {_text(value)}" for name, value in worker.environment)

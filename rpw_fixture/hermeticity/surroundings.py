@@ -5,7 +5,6 @@ name, fewer processors. Each function takes one plain value and raises OSError w
 """
 
 # pathlib would double the start-up time of the spawner.
-# ruff: noqa: PTH123, PTH103
 from __future__ import annotations
 
 import ctypes

@@ -422,6 +422,7 @@ def _sample(pid: int, place: _Place) -> Sample | None:
             descriptors=sum(each.num_fds() for each in processes),
             threads=sum(each.num_threads() for each in processes),
             files=survey.count_files(place.home) + survey.count_files(place.temporary),
+            programs=frozenset(each.name() for each in processes),
         )
     except psutil.Error:
         return None

@@ -108,12 +108,13 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What a worker and its descendants hold after a request."""
+    """What a worker and its descendants hold after a request; ``programs`` are their names."""
 
     memory: int
     descriptors: int
     threads: int
     files: int
+    programs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,8 @@ class TimedWorkspace(BazelWorkspace):
         self._edits += 1
         (self.root / package / "source.txt").write_text(f"edit {self._edits}\n")
         if tool:
-            with (self.root / package / "worker.py").open("a", encoding="utf-8") as file:
+            # Bazel's own workers restart for the executable alone, not for the files beside it.
+            with (self.root / package / "tool").open("a", encoding="utf-8") as file:
                 file.write(f"# edit {self._edits}\n")
 
     def seconds(self, package: str, flags: Sequence[str], *, where: str) -> float:

@@ -76,13 +76,16 @@ while True: signal.pause()
 # Starts a daemon in a session of its own, tells it, and goes on or ends.
 DAEMON = """
 import os, signal, sys
+ready, tell = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         os.write(1, b"daemon\\n")
+        os.write(tell, b".")
         while True: signal.pause()
     os._exit(0)
 os.wait()
+os.read(ready, 1)
 if sys.argv[1] == "stay":
     while True: signal.pause()
 """

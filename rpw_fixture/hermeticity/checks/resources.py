@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.codes import Severity
@@ -18,6 +18,9 @@ from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Sample, Step, Trial, steps
 
 _WARM_UP, _MEASURED = 20, 80
+#: Programs that let their heap grow until it is worth collecting: a small slope says nothing.
+_COLLECTED = frozenset(("java", "node", "MainThread", "dotnet", "deno", "bun"))
+_COLLECTED_SLOPE = 4 << 20
 #: Fewer samples than this say nothing.
 _FEWEST = 30
 #: A slow worker gets fewer requests, so that this takes about so many seconds.
@@ -62,8 +65,11 @@ def find(bench: Bench) -> Iterator[Finding]:
         for each in LIMITS.values():
             bench.skip(each.code, "the worker did not survive, or could not be looked at")
         return
-    for name, limit in LIMITS.items():
-        bench.notes[limit.code] = f"{len(samples)} samples after {_WARM_UP} requests"
+    for name, usual in LIMITS.items():
+        limit = _limit(usual, samples[-1])
+        bench.notes[limit.code] = (
+            f"{len(samples)} samples after {_WARM_UP} requests; found above {limit.slope:g} each"
+        )
         yield from _judge(action, limit, [_value(each, name) for each in samples], history)
 
 
@@ -87,6 +93,12 @@ def _affordable(bench: Bench, action: SuiteAction) -> int:
     outcomes = bench.run(Trial(history=steps(action, action, action))).outcomes
     seconds = max(0.001, min(each.seconds for each in outcomes))
     return min(_WARM_UP + _MEASURED, int(_SECONDS / seconds))
+
+
+def _limit(usual: Limit, sample: Sample) -> Limit:
+    if usual is LIMITS["memory"] and sample.programs & _COLLECTED:
+        return replace(usual, slope=_COLLECTED_SLOPE)
+    return usual
 
 
 def _value(sample: Sample, name: str) -> float:
