@@ -52,6 +52,7 @@ class Cluster(Endpoint):
             self._tell(outcome)
         if check and outcome.status != "OK":
             raise ActionFailedError(outcome)
+        self._remember(action, outcome)
         return outcome
 
     def reset(self) -> None:

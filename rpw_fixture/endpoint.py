@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from rpw_fixture.faults import Faults
     from rpw_fixture.services.counters import Counters
 
+#: How many actions `assert_hermetic` knows without being told.
+_REMEMBERED = 200
+
 
 class Endpoint:
     """A server that can be asked to run actions.
@@ -41,6 +45,7 @@ class Endpoint:
         self._endpoint = ""
         self._client: Client | None = None
         self._client_lock = threading.Lock()
+        self._succeeded: deque[Action] = deque(maxlen=_REMEMBERED)
 
     def _reach(self, scheme: str, address: str) -> None:
         """Tells where the server can be reached from now on."""
@@ -101,9 +106,11 @@ class Endpoint:
             RequestError: a call failed.
         """
         __tracebackhide__ = True
-        return self._observed(
+        outcome = self._observed(
             self.client.run(action, skip_cache_lookup=skip_cache_lookup, check=False), check=check
         )
+        self._remember(action, outcome)
+        return outcome
 
     @property
     def actions(self) -> Actions:
@@ -219,6 +226,43 @@ class Endpoint:
         __tracebackhide__ = True
         assertions.one_shot(self._record(action), because)
 
+    def assert_hermetic(
+        self,
+        *actions: Action,
+        select: str | None = None,
+        ignore: str | None = None,
+        seed: int = 0,
+        max_seconds: float | None = None,
+        reproducers: str | Path | None = None,
+    ) -> None:
+        """The workers of ``actions`` keep no state that reaches an output, and follow the protocol.
+
+        Each worker is checked as ``python -m rpw_fixture check`` does it, in processes of its own;
+        the server has no part in it.
+
+        Args:
+            actions: worker actions that succeed; those that `run` ran so far when none is given.
+            select, ignore: codes, separated by commas; prefixes such as ``RPW2`` are allowed.
+            seed: decides what is tried where not everything can be.
+            max_seconds: for each worker; None for no limit.
+            reproducers: folder for the smallest reproducer of each finding.
+
+        Raises:
+            AssertionError: with victim, polluters and differences of each finding.
+            ConfigError: when there is nothing to check, or for a code that does not exist.
+        """
+        __tracebackhide__ = True
+        from rpw_fixture.hermeticity.assertion import assert_hermetic  # noqa: PLC0415 - loads a lot
+
+        assert_hermetic(
+            actions or tuple(self._succeeded),
+            select=select,
+            ignore=ignore,
+            seed=seed,
+            max_seconds=max_seconds,
+            reproducers=Path(reproducers) if reproducers is not None else None,
+        )
+
     def check(self) -> None:
         """Nothing went wrong inside the server.
 
@@ -231,6 +275,11 @@ class Endpoint:
     def _live_stderr(self) -> dict[int, str]:
         """What workers that are still alive wrote, where somebody reads it."""
         return {}
+
+    def _remember(self, action: Action, outcome: ActionOutcome) -> None:
+        """Keeps a worker action that succeeded, for `assert_hermetic`."""
+        if action.worker_key and outcome.status == "OK" and outcome.exit_code == 0:
+            self._succeeded.append(action)
 
     def _observed(self, outcome: ActionOutcome, *, check: bool) -> ActionOutcome:
         """The outcome with what only the log knows; raises when its status is not OK."""

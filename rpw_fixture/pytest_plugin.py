@@ -51,8 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Registers the marker and refuses settings that can't be used."""
+    """Registers the markers and refuses settings that can't be used."""
     config.addinivalue_line("markers", pytest_settings.MARKER_LINE)
+    config.addinivalue_line("markers", pytest_settings.CHECK_MARKER_LINE)
     pytest_settings.config_of(config)
     servers = SessionServers(*pytest_settings.endpoint_of(config))
     config.stash[_SERVERS] = servers
@@ -90,6 +91,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuses markers where xdist would lose an error of the collection."""
     if _is_xdist_worker(item.config):
         pytest_settings.check_markers([item], pytest_settings.config_of(item.config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Has what a test with the marker ``rpw_check`` ran checked, if the test passed so far."""
+    result = yield
+    marker = item.get_closest_marker("rpw_check")
+    if marker is not None:
+        server = getattr(item, "funcargs", {}).get("rpw_server")
+        if server is None:
+            pytest.fail("the marker rpw_check needs a test that uses rpw_server", pytrace=False)
+        server.assert_hermetic(**marker.kwargs)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

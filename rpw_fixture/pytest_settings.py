@@ -21,6 +21,10 @@ MARKER_LINE = (
     f"{MARKER}(**settings): settings of the server that rpw_server and make_rpw_server start for "
     "this test, by the names of rpw_fixture.Config; for example rpw(max_workers_per_key=1)"
 )
+CHECK_MARKER_LINE = (
+    "rpw_check(**options): when the test has passed, check the workers of the actions it ran, as "
+    "rpw_server.assert_hermetic(**options) does; for example rpw_check(select='RPW2')"
+)
 _GROUP = "rpw_fixture"
 _ENDPOINT = "rpw_endpoint"
 #: Options beside the endpoint, and the arguments of `Client` that they are.

@@ -112,6 +112,7 @@ class Server(Endpoint):
         The address stays.
         """
         self._faults.clear()
+        self._succeeded.clear()
         parts = self._parts
         if parts is not None:
             parts.reset()
