@@ -20,7 +20,6 @@ from rpw_fixture.execution import isolation, staging, workspace
 from rpw_fixture.execution.command import NODE_PROPERTIES
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.outputs import Outputs
-from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.routing import Route
@@ -29,6 +28,7 @@ from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.faults import Faults
 from rpw_fixture.hermeticity.recording import Recorder
 from rpw_fixture.listening import Activity, Listener
+from rpw_fixture.processes.client import Spawner
 from rpw_fixture.services._base import Service, handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService

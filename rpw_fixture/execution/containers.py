@@ -24,7 +24,7 @@ from rpw_fixture.events import ContainerStarted, EventLog
 from rpw_fixture.execution.container_command import run_arguments, spec_of
 from rpw_fixture.execution.container_runtime import ContainerRuntime
 from rpw_fixture.execution.launching import Launch
-from rpw_fixture.execution.processes import Process, Spawner
+from rpw_fixture.processes.client import Process, Spawner
 
 _serial = itertools.count(1)
 #: By how much the start time of one process may seem to move when the clock is set, seconds.

@@ -19,7 +19,7 @@ from rpw_fixture.execution.containers import Containers
 from rpw_fixture.execution.landlock import Landlock
 from rpw_fixture.execution.launching import ByImage, Launcher, Local, PrivateHome
 from rpw_fixture.execution.namespaces import Namespaces
-from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.processes.client import Spawner
 
 #: What takes the place of a kind of isolation that can't be had.
 _NEXT_WEAKER = {"namespaces": "landlock", "landlock": "none"}

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from rpw_fixture.execution import access, landlock_step
 from rpw_fixture.execution.launching import Launch, Launcher
-from rpw_fixture.execution.processes import Process, SetupStep
+from rpw_fixture.processes.client import Process, SetupStep
 
 _WHY = {
     errno.ENOSYS: "this kernel has no Landlock (Linux 5.13 and later do)",

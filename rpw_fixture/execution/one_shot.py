@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError, failed_precondition, resource_exhausted
 from rpw_fixture.execution.launching import Launch, Launcher
-from rpw_fixture.execution.processes import Exit, Process, StartError
 from rpw_fixture.execution.results import RunResult
+from rpw_fixture.processes.client import Exit, Process, StartError
 
 _READ = 1 << 16
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR

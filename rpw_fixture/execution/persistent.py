@@ -35,11 +35,11 @@ from rpw_fixture.execution.exec_roots import (
 )
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import Launch, Launcher
-from rpw_fixture.execution.processes import StartError
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route
 from rpw_fixture.faults import Slot
+from rpw_fixture.processes.client import StartError
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.trees import FileEntry
 from rpw_fixture.wire.worker_frames import Request, Response, encoding

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import psutil
 
-from rpw_fixture.execution import process_tree
-from rpw_fixture.execution.processes import Process
 from rpw_fixture.hermeticity.trials import Ending
+from rpw_fixture.processes import process_tree
+from rpw_fixture.processes.client import Process
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker_frames import (
     Encoding,

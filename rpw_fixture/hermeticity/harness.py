@@ -19,10 +19,10 @@ from types import TracebackType
 from typing import Self
 
 from rpw_fixture.execution import staging, workspace
-from rpw_fixture.execution.processes import Spawner
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
 from rpw_fixture.hermeticity.trial_runner import TrialRunner
 from rpw_fixture.hermeticity.trials import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
+from rpw_fixture.processes.client import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions

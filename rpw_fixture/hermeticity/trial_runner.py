@@ -20,7 +20,6 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution import executable, one_shot, staging
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import Launch, Local
-from rpw_fixture.execution.processes import Process, Setup, SetupStep, Spawner, StartError
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.hermeticity import layout, survey
 from rpw_fixture.hermeticity.conversation import Conversation, Failure, family
@@ -35,6 +34,7 @@ from rpw_fixture.hermeticity.trials import (
     Variation,
     Way,
 )
+from rpw_fixture.processes.client import Process, Setup, SetupStep, Spawner, StartError
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.worker_frames import Request, Response, encoding
 from rpw_fixture.workers.plumbing import Pipes, make_pipes

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 
 from rpw_fixture.errors import Code
-from rpw_fixture.execution.processes import Exit, Process
+from rpw_fixture.processes.client import Exit, Process
 from rpw_fixture.wire.worker_frames import FrameError
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement

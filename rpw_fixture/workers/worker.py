@@ -6,7 +6,7 @@ import threading
 from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
-from rpw_fixture.execution.processes import Process
+from rpw_fixture.processes.client import Process
 from rpw_fixture.wire.worker_frames import Request, Response
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.key import WorkerKey

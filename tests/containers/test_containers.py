@@ -21,7 +21,7 @@ from rpw_fixture.events import ActionRouted, ContainerStarted, EventLog
 from rpw_fixture.execution import container_runtime, containers
 from rpw_fixture.execution.containers import Containers
 from rpw_fixture.execution.launching import Launch
-from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.processes.client import Spawner
 
 from .engines import IMAGE, PATIENCE, Engine
 

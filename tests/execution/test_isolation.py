@@ -22,7 +22,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import EventLog, IsolationDegraded
 from rpw_fixture.execution import isolation, landlock, namespaces
 from rpw_fixture.execution.launching import Launch, Launcher, Local
-from rpw_fixture.execution.processes import Exit, Process, SetupStep, Spawner
+from rpw_fixture.processes.client import Exit, Process, SetupStep, Spawner
 
 KINDS = ("landlock", "namespaces")
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -54,7 +54,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.events import EventLog
 from rpw_fixture.execution import isolation
 from rpw_fixture.execution.launching import Launch
-from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.processes.client import Spawner
 kind, folder, script = sys.argv[1:]
 reading, writing = os.pipe()
 command = Launch(argv=(sys.executable, "-I", "-S", "-c", script, "stay"), environment={},

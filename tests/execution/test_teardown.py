@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution.processes import Process, Spawner
+from rpw_fixture.processes.client import Process, Spawner
 
 DEADLINE = 30.0
 # Its child waits to be reaped while its grandchild says that it is there.
@@ -104,7 +104,7 @@ def test_closing_the_spawner_takes_everything_apart(note: Path) -> None:
 def test_the_death_of_the_server_takes_everything_apart(note: Path) -> None:
     script = f"""
 import os, signal
-from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.processes.client import Spawner
 spawner = Spawner()
 teardown = ["/bin/sh", "-c", "echo done > {note}"]
 process = spawner.spawn(executable="/bin/sleep", argv=["sleep", "100"], env={{}}, cwd="/",

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 import pytest
 
-from rpw_fixture.execution.processes import (
+from rpw_fixture.processes.client import (
     Exit,
     Process,
     Setup,
@@ -398,7 +398,7 @@ def test_a_closed_spawner_refuses_to_start_anything() -> None:
 SERVER = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
-from rpw_fixture.execution.processes import Spawner
+from rpw_fixture.processes.client import Spawner
 spawner = Spawner()
 process = spawner.spawn(
     executable=sys.executable, argv=[sys.executable, "-I", "-S", "-c", sys.argv[2]],

@@ -38,7 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rpw_fixture.execution import process_start, process_tree
+    from rpw_fixture.processes import process_start, process_tree
 else:
     # Only this file's folder, and last: the package itself must not be imported here, and its
     # module names must not hide the standard library's.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from rpw_fixture.errors import RpwError
-from rpw_fixture.execution import process_tree
+from rpw_fixture.processes import process_tree
 
 _PROGRAM = str(Path(__file__).with_name("spawner.py"))
 _CLOSE_TIMEOUT = 15.0  # seconds; the spawner itself gives up after 10

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from rpw_fixture.execution import process_tree
-from rpw_fixture.execution.spawner_link import Link, Started, StartError, SurvivorsError
+from rpw_fixture.processes import process_tree
+from rpw_fixture.processes.spawner_link import Link, Started, StartError, SurvivorsError
 
 __all__ = ["Exit", "Process", "Setup", "SetupStep", "Spawner", "StartError", "SurvivorsError"]
 

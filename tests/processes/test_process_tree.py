@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpw_fixture.execution import process_tree
+from rpw_fixture.processes import process_tree
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc and prlimit are Linux's")
 
