@@ -25,8 +25,9 @@ HEADER: Final = """\
 
 Every point of the remote execution protocols that this server was checked against, with the tests that
 prove it over the wire. The client is made from the stubs of buildgrid-common, not from this project's
-own messages. Tests of execution run twice: in the manner of API 2.0 and of the newest version. The id
-of each test carries its points, so `pytest tests/conformance -k p113` runs the tests of point 113.
+own messages. Everything runs twice: in the manner of API 2.0 with SHA-256 only, and of the newest
+version with every digest function. The id of each test carries its points, so
+`pytest tests/conformance -k p113` runs the tests of point 113.
 
 *MUST* and *SHOULD* are the protocol's words, *observed* is what real clients rely on, and *decided* is
 where the protocol is silent. `.ci/conformance_table.py` writes this page.

@@ -37,11 +37,13 @@ class Endpoint:
     Attributes:
         config: the server's settings.
         events: what was observed.
+        reproducers: where `assert_hermetic` puts reproducers unless it is told; None for nowhere.
     """
 
     def __init__(self, config: Config, events: EventLog) -> None:
         self.config = config
         self.events = events
+        self.reproducers: Path | None = None
         self._endpoint = ""
         self._client: Client | None = None
         self._client_lock = threading.Lock()
@@ -245,7 +247,8 @@ class Endpoint:
             select, ignore: codes, separated by commas; prefixes such as ``RPW2`` are allowed.
             seed: decides what is tried where not everything can be.
             max_seconds: for each worker; None for no limit.
-            reproducers: folder for the smallest reproducer of each finding.
+            reproducers: folder for the smallest reproducer of each finding; in pytest a temporary
+                one when not given.
 
         Raises:
             AssertionError: with victim, polluters and differences of each finding.
@@ -260,7 +263,7 @@ class Endpoint:
             ignore=ignore,
             seed=seed,
             max_seconds=max_seconds,
-            reproducers=Path(reproducers) if reproducers is not None else None,
+            reproducers=Path(reproducers) if reproducers is not None else self.reproducers,
         )
 
     def check(self) -> None:

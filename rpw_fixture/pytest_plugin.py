@@ -5,6 +5,7 @@ Importing it costs next to nothing: gRPC, protobuf and psutil are loaded when th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -134,17 +135,22 @@ def rpw_config(pytestconfig: pytest.Config) -> Config:
 
 
 @pytest.fixture
-def rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[Endpoint]:
+def rpw_server(
+    request: pytest.FixtureRequest, rpw_config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Endpoint]:
     """A server with persistent workers in its initial state."""
+    found = tmp_path_factory.getbasetemp() / "rpw-reproducers"
     servers = request.config.stash[_SERVERS]
     settings = pytest_settings.marked_settings(request.node)
     if servers.endpoint:
         _skip_if_set(settings)
         with _used(request.node, servers.cluster()) as cluster:
+            cluster.reproducers = found / _file_name(request.node)
             yield cluster
         return
     config = pytest_settings.configured(rpw_config, settings, request.node.nodeid)
     with servers.lend(config) as server, _used(request.node, server):
+        server.reproducers = found / _file_name(request.node)
         yield server
 
 
@@ -207,6 +213,10 @@ def _used(item: pytest.Item, server: E) -> Iterator[E]:
         raise
     finally:
         used.remove(server)
+
+
+def _file_name(item: pytest.Item) -> str:
+    return re.sub(r"\W+", "_", item.name)
 
 
 def _is_xdist_worker(config: pytest.Config) -> bool:

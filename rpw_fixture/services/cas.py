@@ -21,11 +21,15 @@ from rpw_fixture.wire.compression import compressor_numbered
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import rpc as google_rpc
+from rpw_fixture.wire.varints import varint
 
 #: The longest message that clients receive with gRPC's default settings.
 _RECEIVABLE_BYTES = 4 << 20
 _FAST_CDC = re.ChunkingFunction.FAST_CDC_2020
 _OK = google_rpc.Status()
+# Tags in an encoded BatchReadBlobsResponse: an entry, and the fields in it.
+_ENTRY, _ENTRY_DIGEST, _ENTRY_DATA, _ENTRY_COMPRESSOR = b"\x0a", b"\x0a", b"\x12", b"\x20"
+_ENTRY_STATUS_OK = b"\x1a\x00"
 
 
 class CasService(Service):
@@ -61,11 +65,15 @@ class CasService(Service):
         response = re.BatchUpdateBlobsResponse()
         add = response.responses.add
         for entry in entries:
+            digest = entry.digest
             try:
-                self._put(store, entry)
-                add(digest=entry.digest, status=_OK)
+                if entry.compressor:
+                    self._put_compressed(store, entry)
+                else:
+                    store.put_claimed(entry.data, digest)
+                add(digest=digest, status=_OK)
             except RequestError as error:
-                add(digest=entry.digest, status=_status(error))
+                add(digest=digest, status=_status(error))
         return response
 
     @rpc("BatchReadBlobs")
@@ -74,14 +82,16 @@ class CasService(Service):
         store = self._store(request.digest_function, request.digests)
         _check_batch(sum(digest.size_bytes for digest in request.digests), request)
         accepted = [number for number in request.acceptable_compressors if number]
-        response = re.BatchReadBlobsResponse()
+        pieces: list[bytes] = []
         for message in request.digests:
-            entry = response.responses.add(digest=message)
             try:
-                _fill(entry, _readable(store, message), accepted)
+                data = store.get_claimed(message)
+                if data is None:
+                    raise not_found(f"blob {message.hash}/{message.size_bytes} is not in the CAS")
+                pieces += _read_entry(message, *_compressed(data, accepted))
             except RequestError as error:
-                entry.status.CopyFrom(_status(error))
-        encoded = response.SerializeToString()
+                pieces.append(_failed_entry(message, error))
+        encoded = b"".join(pieces)
         if len(encoded) > _RECEIVABLE_BYTES:
             raise invalid_argument(
                 f"{len(request.digests)} blobs make a response of {len(encoded)} bytes, of which "
@@ -142,13 +152,11 @@ class CasService(Service):
         some_hash = digests[0].hash if digests else ""
         return self._cas.store(self._cas.functions.of_request(number, some_hash))
 
-    def _put(self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request) -> None:
+    def _put_compressed(self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request) -> None:
         digest = store.function.validate(entry.digest)
         self._check_size(digest)
-        data = entry.data
-        if entry.compressor:
-            data = compressor_numbered(entry.compressor).decompress(data, digest.size)
-        store.put(data, digest)
+        compressor = compressor_numbered(entry.compressor)
+        store.put(compressor.decompress(entry.data, digest.size), digest)
 
     def _check_size(self, digest: Digest) -> None:
         if digest.size > self._max_blob_bytes:
@@ -173,26 +181,33 @@ def _check_batch(
         )
 
 
-def _readable(store: BlobStore, message: re.Digest) -> bytes:
-    digest = store.function.validate(message)
-    data = store.get_or_none(digest)
-    if data is None:
-        raise not_found(f"blob {digest} is not in the CAS")
-    return data
-
-
-def _fill(entry: re.BatchReadBlobsResponse.Response, data: bytes, accepted: list[int]) -> None:
-    entry.data = data
-    entry.status.SetInParent()
+def _compressed(data: bytes, accepted: Sequence[int]) -> tuple[bytes, int]:
+    """The data, compressed if that shrinks it, and the number of the compressor; 0 is none."""
     for number in accepted:
         try:
             compressed = compressor_numbered(number).compress(data)
         except RequestError:  # one the client knows and this server does not
             continue
-        if len(compressed) < len(data):
-            entry.data = compressed
-            entry.compressor = number
-        return
+        return (compressed, number) if len(compressed) < len(data) else (data, 0)
+    return data, 0
+
+
+def _read_entry(message: re.Digest, data: bytes, compressor: int) -> Iterator[bytes]:
+    """One blob of an encoded BatchReadBlobsResponse, in pieces.
+
+    Put together by hand: a message object copies the data twice, which costs more than all the rest.
+    """
+    digest = message.SerializeToString()
+    head = b"".join((_ENTRY_DIGEST, varint(len(digest)), digest, _ENTRY_DATA, varint(len(data))))
+    tail = _ENTRY_STATUS_OK + (_ENTRY_COMPRESSOR + varint(compressor) if compressor else b"")
+    yield from (_ENTRY, varint(len(head) + len(data) + len(tail)), head, data, tail)
+
+
+def _failed_entry(message: re.Digest, error: RequestError) -> bytes:
+    """The same for a blob that can't be had: encoded messages behind one another are one."""
+    response = re.BatchReadBlobsResponse()
+    response.responses.add(digest=message, status=_status(error))
+    return response.SerializeToString()
 
 
 def _directories(store: BlobStore, root: Digest, skip: int) -> Iterator[bytes]:

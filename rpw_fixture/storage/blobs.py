@@ -160,6 +160,22 @@ class BlobStore:
             self._shelf.keep_in_memory(blob, data)
         return data
 
+    def get_claimed(self, message: re.Digest) -> bytes | None:
+        """Like `get_or_none`, for a digest message as a client sent it.
+
+        One whose blob is in memory is not validated: it was when the blob came.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT when an absent digest is malformed.
+        """
+        blob = self._blobs.get(message.hash)
+        if blob is not None and blob.size == message.size_bytes:
+            data = blob.data
+            if data is not None:
+                blob.touched = self._shelf.tick()
+                return data
+        return self.get_or_none(self.function.validate(message))
+
     def read(
         self, digest: Digest, offset: int = 0, limit: int = 0, chunk: int = CHUNK_BYTES
     ) -> Iterator[bytes]:
@@ -232,6 +248,20 @@ class BlobStore:
         if self._find(actual) is None:
             self.add_data(actual, data)
         return actual
+
+    def put_claimed(self, data: bytes, message: re.Digest) -> None:
+        """Like `put`, for a digest message as a client sent it.
+
+        The hash of content needs no validation, so only a claim that is wrong gets one.
+
+        Raises:
+            RequestError: as `put`, and INVALID_ARGUMENT when the digest is malformed.
+        """
+        actual = self.function.of(data)
+        if actual.hash != message.hash or actual.size != message.size_bytes:
+            self.put(data, self.function.validate(message))
+        elif self._find(actual) is None:
+            self.add_data(actual, data)
 
     def writer(self, digest: Digest) -> BlobWriter:
         """Takes in the blob ``digest`` piece by piece; it appears when that is committed."""

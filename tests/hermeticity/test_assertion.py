@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,21 @@ from rpw_fixture import Action, ConfigError
 from rpw_fixture.server import Server
 
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
+
+APPROVED = """RPW202 state-leak
+  error: //pkg:b has another result after //pkg:a
+    polluters: //pkg:a
+    outputs: out/b.txt
+    out/b.txt:
+      --- fresh worker
+      +++ after the polluters
+      @@ -1,2 +1,3 @@
+      +SECRET
+       TEXT OF B
+      -sha256 7b4e922b43852977ffd617197b5259845272347471977fe9036dc7182f055d4e
+      +sha256 31f324f36798dc26b97b10b39c5fc6e9c09f74eec78b120719f9c6b654a714a6
+    reproducer: {folder}/01-RPW202-__pkg_b
+  mend it: Keep no state between requests, or key it by content; the polluters named show which state."""
 
 
 def compile_action(script: str, name: str, *extra: str) -> Action:
@@ -32,16 +48,28 @@ def test_a_good_worker_passes(rpw_server: Server) -> None:
     rpw_server.assert_hermetic(select="RPW201,RPW202")
 
 
-def test_a_leak_is_told_with_victim_and_polluter(rpw_server: Server) -> None:
+def test_a_leak_is_told_with_victim_polluter_difference_and_reproducer(
+    rpw_server: Server, tmp_path: Path
+) -> None:
     rpw_server.run(compile_action("leaky.py", "a", "--header", "SECRET"))
     rpw_server.run(compile_action("leaky.py", "b"))
     with pytest.raises(AssertionError) as caught:
-        rpw_server.assert_hermetic(select="RPW202")
-    text = str(caught.value)
-    assert "RPW202" in text
-    assert "//pkg:b" in text
-    assert "//pkg:a" in text
-    assert "+SECRET" in text
+        rpw_server.assert_hermetic(select="RPW202", reproducers=tmp_path)
+    approved, _, figures = str(caught.value).rpartition("\n\n")
+    assert approved == APPROVED.format(folder=tmp_path)
+    assert figures.startswith("1 error(s); 0 of 1 checks passed on 2 action(s), with ")
+    assert (tmp_path / "01-RPW202-__pkg_b" / "suite.toml").exists()
+
+
+def test_pytest_gives_reproducers_a_folder(rpw_server: Server) -> None:
+    with pytest.raises(AssertionError) as caught:
+        rpw_server.assert_hermetic(
+            compile_action("leaky.py", "a", "--header", "SECRET"),
+            compile_action("leaky.py", "b"),
+            select="RPW202",
+        )
+    (folder,) = re.findall("reproducer: (.*)", str(caught.value))
+    assert Path(folder, "suite.toml").exists()
 
 
 def test_given_actions_are_checked_without_running_them_on_the_server(rpw_server: Server) -> None:

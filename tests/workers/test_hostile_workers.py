@@ -473,6 +473,29 @@ def test_what_a_worker_did_to_its_inputs_is_undone_before_the_next_request(
     assert second.reused
 
 
+def test_a_worker_that_overwrites_its_own_program_harms_nobody(
+    server: Server, tmp_path: Path
+) -> None:
+    program = Path(sys.executable).resolve()
+    before = program.stat()
+    script = """
+        first = request()
+        try:
+            os.write(os.open("/proc/self/exe", os.O_WRONLY), b"overwritten")
+            told = "written"
+        except OSError as error:
+            told = error.strerror
+        with open(first.arguments[-1], "w") as file:
+            file.write(told)
+        answer()
+        """
+    first = server.run(action(tmp_path, textwrap.dedent(script), "one"))
+    assert first.outputs["out/one.txt"] == b"Text file busy"
+    after = program.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert server.run(action(tmp_path, textwrap.dedent(script), "two")).reused
+
+
 def test_a_cancelled_request_kills_the_worker_with_all_it_started(
     server: Server, tmp_path: Path
 ) -> None:
