@@ -150,6 +150,25 @@ class RequestCancelled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputsChanged(Event):
+    """Inputs in a worker's folder were not as they had been placed, and were placed again.
+
+    A worker, or an action before this one, changed, replaced or deleted them. What reaches the CAS
+    are outputs only, so no blob is hurt.
+
+    Attributes:
+        action, operation: the next one, for which it was noticed.
+        paths: relative to the input root.
+    """
+
+    event: ClassVar[str] = "inputs_changed"
+    worker: int
+    action: str
+    operation: str
+    paths: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRetried(Event):
     """An action whose worker ended is sent to another worker.
 

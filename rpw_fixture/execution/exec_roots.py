@@ -11,7 +11,7 @@ import itertools
 import os
 import posixpath
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -38,11 +38,13 @@ class Place:
         root: absolute path of the input root that holds its inputs and will hold its outputs.
         sandbox_dir: what the WorkRequest says, relative to the worker's working directory.
         has_failed: its exit code was not 0, or never came; told by whoever has the place.
+        changed: inputs that were found changed since they were placed for an earlier request.
     """
 
     root: str
     sandbox_dir: str = ""
     has_failed: bool = True
+    changed: Sequence[str] = ()
 
 
 class ExecRoot(Protocol):
@@ -83,11 +85,12 @@ class PrivateRoot:
     ) -> Iterator[Place]:
         """See `ExecRoot.place`."""
         del token
+        changed: Sequence[str] = ()
         if self._is_kept():
             self._staged.add(action.root, parents, output_paths(action), action.store)
         else:
-            self._staged.stage(action.root, parents, action.store)
-        place = Place(root=self._staged.path)
+            changed = self._staged.stage(action.root, parents, action.store)
+        place = Place(root=self._staged.path, changed=changed)
         try:
             yield place
         finally:
@@ -128,13 +131,14 @@ class SharedRoot:
         """
         with self._changed:
             self._await_turn(action, token)
+            changed: Sequence[str] = ()
             if self._active:
                 self._staged.add(action.root, parents, output_paths(action), action.store)
             else:
-                self._staged.stage(action.root, parents, action.store)
+                changed = self._staged.stage(action.root, parents, action.store)
             self._active.append(action)
         try:
-            yield Place(root=self._staged.path)
+            yield Place(root=self._staged.path, changed=changed)
         finally:
             with self._changed:
                 self._active.remove(action)
@@ -210,9 +214,10 @@ class SandboxedRoot:
         with self._lock:
             name, sandbox = self._free.pop() if self._free else self._new(base)
         try:
-            sandbox.stage(action.root, parents, action.store)
+            changed = sandbox.stage(action.root, parents, action.store)
             told = sandbox.path if self._is_absolute else name
-            yield Place(root=sandbox.path, sandbox_dir=posixpath.join(told, base) if base else told)
+            sandbox_dir = posixpath.join(told, base) if base else told
+            yield Place(root=sandbox.path, sandbox_dir=sandbox_dir, changed=changed)
         finally:
             with self._lock:
                 self._free.append((name, sandbox))

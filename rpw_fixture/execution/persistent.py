@@ -18,6 +18,7 @@ from rpw_fixture.errors import RequestError, invalid_argument
 from rpw_fixture.events import (
     ActionRetried,
     EventLog,
+    InputsChanged,
     ProtocolViolation,
     RequestCancelled,
     RequestSent,
@@ -197,6 +198,8 @@ class PersistentRunner:
         with contextlib.ExitStack() as stack:
             place = _entered(stack, root.place(task.action, task.parents, task.token), worker)
             timeline.reach("input_fetch_completed")
+            if place.changed:
+                self._tell_changed(worker, task, place)
             request = self._request(worker, task, place)
             position = worker.stderr.position
             timeline.reach("execution_start")
@@ -296,6 +299,16 @@ class PersistentRunner:
                 operation=task.operation,
                 worker=worker.number,
                 reason=reason,
+            )
+        )
+
+    def _tell_changed(self, worker: Worker, task: _Task, place: Place) -> None:
+        self._log.append(
+            InputsChanged(
+                worker=worker.number,
+                action=str(task.action.digest),
+                operation=task.operation,
+                paths=tuple(place.changed),
             )
         )
 

@@ -10,6 +10,7 @@ from typing import Final
 
 FAMILIES: Final = (
     "warm_actions",
+    "phases",
     "in_flight",
     "one_shot",
     "find_missing",

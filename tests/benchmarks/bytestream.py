@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import bytestream
@@ -29,7 +30,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
     with pair() as servers:
         before = servers.server.resident_mib
         written, last = _write_large(servers, rounds, size)
-        yield written
+        yield from written
         yield _read_large(servers, rounds, size, last)
         yield Figure(
             name=f"memory growth, {rounds + 1} writes and {rounds + 1} reads of {size} MiB",
@@ -43,8 +44,8 @@ def figures(effort: Effort) -> Iterator[Figure]:
             yield _write_small(servers, rounds, small, in_flight)
 
 
-def _write_large(servers: Pair, rounds: int, size: int) -> tuple[Figure, Digest]:
-    """The figure, and the digest of the last blob."""
+def _write_large(servers: Pair, rounds: int, size: int) -> tuple[list[Figure], Digest]:
+    """The figures, and the digest of the last blob."""
     content = bytearray(os.urandom(size * _MIB))
     digest = SHA256.empty
     requests: list[bytes] = []
@@ -57,11 +58,12 @@ def _write_large(servers: Pair, rounds: int, size: int) -> tuple[Figure, Digest]
         digest = SHA256.of(data)
         requests = write_requests(digest, data, upload=str(uuid.uuid4()), size=MESSAGE)
 
-    _, ours, bare = interleaved(
+    _, ours, bare, kept = interleaved(
         rounds,
         renew,
         lambda _: answers.append((digest.size, servers.ours.collect(WRITE, requests))),
         lambda _: servers.bare.collect("/bare/Collect", requests),
+        lambda _: servers.bare.collect("/bare/Store", requests),
         warm_up=1,
     )
     for expected, answer in answers:
@@ -74,7 +76,10 @@ def _write_large(servers: Pair, rounds: int, size: int) -> tuple[Figure, Digest]
         target=1.2,
         samples=rounds,
     )
-    return figure, digest
+    beside = replace(
+        figure, floor=median(kept), floor_name=f"{_FLOOR}, and a file that is kept", target=None
+    )
+    return [figure, beside], digest
 
 
 def _read_large(servers: Pair, rounds: int, size: int, digest: Digest) -> Figure:

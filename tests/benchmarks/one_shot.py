@@ -20,7 +20,7 @@ _WARM_UP = 3
 def figures(effort: Effort) -> Iterator[Figure]:
     """A shell that writes one file."""
     rounds = effort.pick(smoke=1, quick=60, full=300)
-    actions = [_action(number) for number in range(rounds + _WARM_UP + 1)]
+    actions = [action(number) for number in range(rounds + _WARM_UP + 1)]
     with pair() as servers, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "out").mkdir()
@@ -45,7 +45,8 @@ def figures(effort: Effort) -> Iterator[Figure]:
     )
 
 
-def _action(number: int) -> Action:
+def action(number: int) -> Action:
+    """One of many that differ in their command line alone."""
     return Action(
         arguments=("/bin/sh", "-c", f"echo {number} > out/result.txt"),
         inputs={f"d/in{each}.txt": f"input {each}\n" for each in range(20)},
@@ -53,9 +54,9 @@ def _action(number: int) -> Action:
     )
 
 
-def _spawn(action: Action, folder: Path) -> None:
+def _spawn(spawned: Action, folder: Path) -> None:
     subprocess.run(
-        action.arguments,
+        spawned.arguments,
         cwd=folder,
         env={},
         stdin=subprocess.DEVNULL,

@@ -16,7 +16,9 @@ NEWER = {"experimental_remote_mark_tool_inputs"}
 def shown_flags() -> set[str]:
     flags: set[str] = set()
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        for block in re.findall(
+            r"^```sh\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+        ):
             for line in block.replace("\\\n", " ").splitlines():
                 if line.startswith("bazel build"):
                     flags |= set(re.findall(r"\s--(?:no)?(\w+)", line))

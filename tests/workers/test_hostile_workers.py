@@ -20,7 +20,13 @@ import psutil
 import pytest
 
 from rpw_fixture.action import Action
-from rpw_fixture.events import ActionCompleted, ProtocolViolation, WorkerRetired, WorkerStarted
+from rpw_fixture.events import (
+    ActionCompleted,
+    InputsChanged,
+    ProtocolViolation,
+    WorkerRetired,
+    WorkerStarted,
+)
 from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
@@ -471,6 +477,32 @@ def test_what_a_worker_did_to_its_inputs_is_undone_before_the_next_request(
     second = server.run(action(tmp_path, textwrap.dedent(script), "same", lines=lines))
     assert second.outputs["out/same.txt"].startswith(b"again\nCONTENT OF SAME\n")
     assert second.reused
+    told = [each.paths for each in server.events.of(InputsChanged)]
+    assert told == ([("same.txt",)] if "same.txt" in misdeed else [])
+
+
+def test_a_write_through_a_hard_link_is_undone_and_told(server: Server, tmp_path: Path) -> None:
+    """Inputs are copies of blobs, so that not even a link leads into the store."""
+    link = tmp_path / "link"
+    script = f"""
+        request()
+        import shutil
+        try:
+            os.link("same.txt", {str(link)!r})
+        except OSError:  # another file system
+            os.mkdir("links")
+            os.link("same.txt", "links/link")
+        here = {str(link)!r} if os.path.exists({str(link)!r}) else "links/link"
+        os.chmod(here, 0o644)
+        with open(here, "w") as file:
+            file.write("forged of same!")
+        answer()
+        """
+    server.run(action(tmp_path, textwrap.dedent(script), "same"))
+    lines = ("--header", "again")
+    second = server.run(action(tmp_path, textwrap.dedent(script), "same", lines=lines))
+    assert second.outputs["out/same.txt"].startswith(b"again\nCONTENT OF SAME\n")
+    assert [each.paths for each in server.events.of(InputsChanged)] == [("same.txt",)]
 
 
 def test_a_worker_that_overwrites_its_own_program_harms_nobody(
