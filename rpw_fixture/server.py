@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import grpc
 
@@ -42,6 +41,7 @@ from rpw_fixture.services.operations import OperationsService
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.threads import ThreadPool
 from rpw_fixture.wire import globs
 from rpw_fixture.wire.digests import Digest, DigestFunctions
 from rpw_fixture.workers import personalities
@@ -249,7 +249,7 @@ class _Parts:
         undo: contextlib.ExitStack,
     ) -> None:
         self._activity = Activity()
-        threads = ThreadPoolExecutor(config.threads, thread_name_prefix="rpw-call")
+        threads = ThreadPool(config.threads, "rpw-call")
         undo.callback(threads.shutdown)
         around = (
             self._activity.interceptor,
@@ -258,7 +258,7 @@ class _Parts:
             FaultInjector(self._faults, self._cas).interceptor,
         )
         self._grpc = grpc.server(
-            threads,
+            cast("Any", threads),  # gRPC only submits to it, whatever its stubs say
             handlers=[
                 handler_of(service, events=log, interceptors=around) for service in self._services
             ],

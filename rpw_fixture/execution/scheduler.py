@@ -8,13 +8,13 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from rpw_fixture.errors import Code, RequestError, not_found
 from rpw_fixture.execution.inline import Inline
 from rpw_fixture.execution.operation import Execution, Operation, Wanted
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.threads import ThreadPool
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 
@@ -59,7 +59,7 @@ class Scheduler:
     def __init__(self, run: Callable[[Job], None], *, jobs: int, grace: float) -> None:
         self._run = run
         self._grace = grace
-        self._threads = ThreadPoolExecutor(jobs, thread_name_prefix="rpw-job")
+        self._threads = ThreadPool(jobs, "rpw-job")
         self._lock = threading.Lock()
         self._prefix = uuid.uuid4().hex[:12]
         self._numbers = itertools.count(1)
