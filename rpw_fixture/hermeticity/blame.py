@@ -54,7 +54,7 @@ def code_of_rule(rule: str) -> str:
 
 
 def suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
-    """The earliest suspicion for each action of the suite, shortest prefix first."""
+    """The clearest suspicion for each action of the suite, shortest prefix first."""
     best: dict[Step, Suspicion] = {}
     for outcomes in histories:
         done: list[Step] = []
@@ -64,11 +64,17 @@ def suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Sus
             if found is None:
                 continue
             known = best.get(found.victim)
-            if known is None or len(found.before) < len(known.before):
+            if known is None or _rank(found) < _rank(known):
                 best[found.victim] = found
             if warm.changed_inputs or warm.failure:
                 break
     return sorted(best.values(), key=lambda each: len(each.before))
+
+
+def _rank(suspicion: Suspicion) -> tuple[bool, int]:
+    """Plain histories before those with failing requests, which would pass a leak for an RPW109."""
+    actions = [each.action for each in suspicion.before]
+    return any(each.twist or each.exit_code for each in actions), len(actions)
 
 
 def blame(bench: Bench, suspects: Sequence[Suspicion]) -> Iterator[Finding]:

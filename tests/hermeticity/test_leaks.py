@@ -54,6 +54,21 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
         assert harness.worker_starts - before < 150
 
 
+def test_a_leak_is_told_from_plain_requests_even_if_failing_ones_show_it_sooner(
+    tmp_path: Path,
+) -> None:
+    suite = load(stage(tmp_path / "suite", "leaky.py", headers=["alpha", "beta"]))
+    alpha, beta = suite.actions
+    with Harness(suite) as harness:
+        bench = Bench(suite=suite, harness=harness, usable=suite.actions)
+        failing = bench.failing(alpha)
+        assert failing is not None
+        histories = [steps(failing, beta), steps(alpha, alpha, beta)]
+        outcomes = [harness.run(Trial(history=each)).outcomes for each in histories]
+        told = {each.victim.action: each.before for each in suspicions(bench, outcomes)}
+        assert told[beta] == steps(alpha, alpha)
+
+
 def test_nondeterminism_is_not_called_a_leak(tmp_path: Path) -> None:
     report = run(stage(tmp_path / "suite", "random_header.py"), "RPW201,RPW202")
     assert codes(report) == {"RPW201"}
