@@ -39,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--target", metavar="ENDPOINT", help="drive an existing cluster instead of local processes")
     add("--reproducers", type=Path, metavar="DIR", help="write a folder there for each finding")
+    add(
+        "--cache-poisoning",
+        action="store_true",
+        help="count action-cache entries that a recorded build's own order of actions made wrong",
+    )
     add("--explain", metavar="CODE", help="say what a code means, and how to mend it")
 
 
@@ -70,6 +75,8 @@ def _check(options: argparse.Namespace) -> Report:
     try:
         if options.suite.is_dir():
             return check.check_recording(recording.load(options.suite), wanted)
+        if options.cache_poisoning:
+            raise ConfigError("--cache-poisoning needs a folder made by serve --record")
         return check.check(suite.load(options.suite), wanted)
     finally:
         if progress is not None:
@@ -90,6 +97,7 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
         reproducers=given.reproducers,
         baseline=given.baseline,
         progress=progress,
+        cache_poisoning=given.cache_poisoning,
     )
 
 

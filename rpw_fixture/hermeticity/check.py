@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rpw_fixture.hermeticity import baseline, reproducers
+from rpw_fixture.hermeticity import baseline, poisoning, reproducers
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.checks import (
     access,
@@ -31,7 +31,7 @@ from rpw_fixture.hermeticity.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings import Finding, Report, merged, states
 from rpw_fixture.hermeticity.harness import Harness, OutOfTimeError
 from rpw_fixture.hermeticity.recording import RecordedAction, suites
-from rpw_fixture.hermeticity.subject import Suite
+from rpw_fixture.hermeticity.subject import Suite, SuiteAction
 from rpw_fixture.hermeticity.trial_runner import UnavailableError
 
 _ALL = frozenset(CODES)
@@ -52,6 +52,7 @@ class Options:
         reproducers: folder for a reproducer of each finding.
         baseline: file of accepted findings.
         progress: is told worker starts and requests so far.
+        cache_poisoning: count wrong action-cache entries; only of recordings.
     """
 
     selected: frozenset[str] = _ALL
@@ -61,6 +62,7 @@ class Options:
     reproducers: Path | None = None
     baseline: Path | None = None
     progress: Callable[[int, int], None] | None = None
+    cache_poisoning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,12 @@ def check(suite: Suite, options: Options | None = None) -> Report:
             no fresh worker gives.
         EnvironmentLacksError: when there is no room for the runs.
     """
-    options = options or Options()
+    return _check(suite, options or Options(), [])
+
+
+def _check(
+    suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
+) -> Report:
     with Harness(
         suite, jobs=options.jobs, max_seconds=options.max_seconds, progress=options.progress
     ) as harness:
@@ -110,7 +117,10 @@ def check(suite: Suite, options: Options | None = None) -> Report:
                 reproducers.write(each, suite, options.reproducers, number)
                 for number, each in enumerate(findings, start=1)
             ]
-        return _report(bench, findings, options)
+        report = _report(bench, findings, options)
+        if not options.cache_poisoning:
+            return report
+        return replace(report, poisoning=poisoning.count(bench, recorded_orders))
 
 
 def check_recording(recorded: Sequence[RecordedAction], options: Options | None = None) -> Report:
@@ -125,8 +135,8 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
         spent = sum(each.seconds for each in reports)
         left = None if options.max_seconds is None else max(0.0, options.max_seconds - spent)
         rest = replace(options, max_seconds=left, selected=options.selected - frozenset(_RECORDED))
-        if rest.selected:
-            reports.append(check(suite, rest))
+        if rest.selected or rest.cache_poisoning:
+            reports.append(_check(suite, rest, poisoning.recorded_orders(recorded, suite)))
     return merged(reports)
 
 

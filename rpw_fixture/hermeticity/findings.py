@@ -84,6 +84,30 @@ class CheckState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CachePoisoning:
+    """What a recorded build's own history did to its action-cache entries.
+
+    Attributes:
+        entries: results that a cache would keep.
+        actions: names of those among them that are not as from a fresh worker.
+        reason: why not everything was compared; empty when it was.
+    """
+
+    entries: int
+    actions: tuple[str, ...] = ()
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in JSON reports."""
+        told: dict[str, object] = {
+            "entries": self.entries,
+            "wrong": len(self.actions),
+            "actions": list(self.actions),
+        }
+        return told | {"reason": self.reason} if self.reason else told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a check run says.
 
@@ -94,6 +118,7 @@ class Report:
         worker_starts, requests: what it took.
         seconds: how long it took.
         accepted: findings left out because the baseline has them.
+        poisoning: of the action cache, when it was asked for.
     """
 
     actions: int
@@ -103,6 +128,7 @@ class Report:
     requests: int = 0
     seconds: float = 0.0
     accepted: tuple[Finding, ...] = ()
+    poisoning: CachePoisoning | None = None
 
     @property
     def has_errors(self) -> bool:
@@ -111,7 +137,7 @@ class Report:
 
     def as_dict(self) -> dict[str, object]:
         """The JSON report."""
-        return {
+        told: dict[str, object] = {
             "schema": 1,
             "actions": self.actions,
             "checks": [each.as_dict() for each in self.checks],
@@ -120,6 +146,9 @@ class Report:
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
         }
+        if self.poisoning is not None:
+            told["cache_poisoning"] = self.poisoning.as_dict()
+        return told
 
 
 def outputs_among(aspects: list[str]) -> tuple[str, ...]:
@@ -170,4 +199,15 @@ def merged(reports: Sequence[Report]) -> Report:
         requests=sum(each.requests for each in reports),
         seconds=sum(each.seconds for each in reports),
         accepted=tuple(finding for each in reports for finding in each.accepted),
+        poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
+    )
+
+
+def _summed(counts: Sequence[CachePoisoning]) -> CachePoisoning | None:
+    if not counts:
+        return None
+    return CachePoisoning(
+        entries=sum(each.entries for each in counts),
+        actions=tuple(name for each in counts for name in each.actions),
+        reason="; ".join(dict.fromkeys(each.reason for each in counts if each.reason)),
     )

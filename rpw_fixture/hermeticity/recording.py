@@ -79,6 +79,7 @@ class Recorder:
             "mnemonic": mnemonic,
             "target": target,
             "key": key.client_key,
+            "pool": key.digest,
             "protocol": key.protocol,
             "abilities": list(key.abilities),
             "command": [each for each in key.startup_arguments if each != PERSISTENT_FLAG],
@@ -127,6 +128,7 @@ class RecordedAction:
     Attributes:
         mnemonic, target: what the client called it.
         key: ``persistentWorkerKey``.
+        pool: equal for actions that could share a worker process on the server that recorded them.
         worker: what served it.
         action: what was asked.
     """
@@ -134,6 +136,7 @@ class RecordedAction:
     mnemonic: str
     target: str
     key: str
+    pool: str
     worker: SuiteWorker
     action: SuiteAction
 
@@ -217,6 +220,7 @@ class _Reader:
             mnemonic=fields["mnemonic"],
             target=fields["target"],
             key=fields["key"],
+            pool=fields["pool"],
             worker=worker,
             action=action,
         )

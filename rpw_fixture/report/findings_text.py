@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TextIO
 
 from rpw_fixture.hermeticity.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings import Finding, Report, Status
+from rpw_fixture.hermeticity.findings import CachePoisoning, Finding, Report, Status
 
 _RED, _YELLOW, _GREEN, _BLUE, _BOLD, _DIM = "31", "33", "32", "34", "1", "2"
 _COLOURS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.INFO: _BLUE}
@@ -28,6 +28,8 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
         lines.append(paint("not checked", _BOLD))
         lines += [f"  {each.code} {CODES[each.code].name}: {each.reason}" for each in skipped]
         lines.append("")
+    if report.poisoning is not None:
+        lines += [paint("cache poisoning", _BOLD), *_poisoning(report.poisoning), ""]
     lines.append(_total(report, paint))
     return "\n".join(lines) + "\n"
 
@@ -55,6 +57,16 @@ def _finding(finding: Finding, paint: _Paint) -> Iterable[str]:
         yield f"    {line}"
     if finding.reproducer is not None:
         yield f"    reproducer: {finding.reproducer}"
+
+
+def _poisoning(poisoning: CachePoisoning) -> Iterable[str]:
+    yield (
+        f"  {len(poisoning.actions)} of {poisoning.entries} action-cache entries hold wrong bytes "
+        "after the recorded history"
+    )
+    yield from (f"    {each}" for each in poisoning.actions)
+    if poisoning.reason:
+        yield f"  not everything was compared: {poisoning.reason}"
 
 
 def _total(report: Report, paint: _Paint) -> str:

@@ -108,6 +108,7 @@ def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) 
         (("no-such.toml",), "no-such.toml: No such file"),
         (("SUITE", "--select", "RPW9"), "'RPW9' is no check code"),
         (("SUITE", "--baseline", "no-such.json"), "--baseline no-such.json: No such file"),
+        (("SUITE", "--cache-poisoning"), "needs a folder made by serve --record"),
         (("--explain", "RPW999"), "'RPW999' is no check code"),
     ],
 )

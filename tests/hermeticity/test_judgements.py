@@ -68,7 +68,9 @@ def test_prefixes_name_groups_of_codes() -> None:
 def recorded(name: str, key: str, tool: str, *command: str) -> RecordedAction:
     worker = SuiteWorker(command=("tool", *command), tool_inputs={"tool": File(tool.encode())})
     action = SuiteAction(name=name, arguments=())
-    return RecordedAction(mnemonic="Compile", target=name, key=key, worker=worker, action=action)
+    return RecordedAction(
+        mnemonic="Compile", target=name, key=key, pool=key, worker=worker, action=action
+    )
 
 
 def test_one_key_for_different_tools_is_a_collision() -> None:

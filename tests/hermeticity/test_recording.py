@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,10 +40,12 @@ def store(tmp_path: Path) -> Iterator[BlobStore]:
     cas.close()
 
 
-def compilation(name: str, script: str = "leaky.py", key: str = "key") -> Action:
+def compilation(
+    name: str, script: str = "leaky.py", key: str = "key", startup: Sequence[str] = ()
+) -> Action:
     tools = {each: source(each).read_bytes() for each in (script, "good.py", "rpw_worker.py")}
     return Action(
-        arguments=["python3", f"tools/{script}"],
+        arguments=["python3", f"tools/{script}", *startup],
         flagfile=["--in", f"src/{name}.txt", "--out", f"out/{name}.txt", "--header", name],
         inputs={f"src/{name}.txt": f"text of {name}\n", "src/link": Symlink(f"{name}.txt")},
         tool_inputs={f"tools/{path}": content for path, content in tools.items()},
@@ -115,6 +117,54 @@ def test_a_leak_in_a_recorded_build_is_found(
     assert (first["victim"], first["polluters"]) == ("//src:b.txt Compile", ["//src:a.txt Compile"])
     states = {each["code"]: each["status"] for each in report["checks"]}
     assert states["RPW402"] == states["RPW403"] == "passed"
+
+
+def test_wrong_cache_entries_are_counted_in_recorded_order(
+    tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path / "r", store, *(compilation(each) for each in "abc"))
+    arguments = ["check", str(tmp_path / "r"), "--select", "RPW201", "--cache-poisoning"]
+    assert main([*arguments, "--format", "json"]) == 0, "a count is no finding"
+    assert json.loads(capsys.readouterr().out)["cache_poisoning"] == {
+        "entries": 3,
+        "wrong": 2,
+        "actions": ["//src:b.txt Compile", "//src:c.txt Compile"],
+    }
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "  2 of 3 action-cache entries hold wrong bytes after the recorded history\n" in told
+    assert "    //src:b.txt Compile\n" in told
+
+
+def test_pools_of_the_recording_server_do_not_pollute_each_other(
+    tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path / "r", store, compilation("a"), compilation("b", key="another"))
+    assert main(["check", str(tmp_path / "r"), "--select", "RPW4", "--cache-poisoning"]) == 0
+    assert "0 of 2 action-cache entries" in capsys.readouterr().out
+
+
+def test_what_no_cache_keeps_is_no_wrong_entry(
+    tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crashing = [compilation(each, "crashing.py", startup=["--after=1"]) for each in "abc"]
+    record(tmp_path / "r", store, *crashing)
+    main(["check", str(tmp_path / "r"), "--select", "RPW4", "--cache-poisoning"])
+    assert "0 of 2 action-cache entries" in capsys.readouterr().out
+
+
+def test_entries_that_there_was_no_time_for_are_told(
+    tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path / "r", store, compilation("a"))
+    arguments = ["check", str(tmp_path / "r"), "--cache-poisoning", "--format", "json"]
+    main([*arguments, "--max-seconds", "0"])
+    assert json.loads(capsys.readouterr().out)["cache_poisoning"] == {
+        "entries": 0,
+        "wrong": 0,
+        "actions": [],
+        "reason": "--max-seconds 0 is used up",
+    }
 
 
 def test_one_key_for_two_tools_is_found(
