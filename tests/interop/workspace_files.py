@@ -16,8 +16,11 @@ TEMPLATES = Path(__file__).parent / "workspace"
 SAMPLE_WORKERS = Path(__file__).parents[2] / "sample_workers"
 
 #: Sample workers that become tools; all but the first show one bug each.
-PYTHON_TOOLS = ("good", "crashing", "noisy")
+PYTHON_TOOLS = ("good", "crashing", "leaky", "noisy")
 PLAIN, SILO, JSON, JAVA = 18, 6, 6, 13
+#: More targets with the good tool and some with the leaky one, built only when they are named.
+MORE = tuple(f"//recorded:good{number}" for number in range(12))
+LEAKY = tuple(f"//recorded:leaky{number}" for number in range(6))
 #: Every action that ``//...`` has, one a target.
 ACTIONS = PLAIN + SILO + JSON + JAVA
 
