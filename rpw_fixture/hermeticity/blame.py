@@ -12,7 +12,7 @@ from rpw_fixture.hermeticity import shrink
 from rpw_fixture.hermeticity.bench import Bench, names, titles
 from rpw_fixture.hermeticity.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
-from rpw_fixture.hermeticity.trials import RESPONSE, Outcome, Step, Trial
+from rpw_fixture.hermeticity.trials import NO_RESULT, RESPONSE, Outcome, Step, Trial
 
 #: Rules of the worker protocol, as failures name them, and the code that each belongs to.
 _CODES_OF_RULES = {
@@ -48,9 +48,9 @@ class Suspicion:
     aspects: tuple[str, ...]
 
 
-def code_of_rule(rule: str) -> str:
-    """The code of a broken rule of the protocol."""
-    return _CODES_OF_RULES.get(rule, _MALFORMED)
+def code_of_rule(rule: str, otherwise: str = _MALFORMED) -> str:
+    """The code of a broken rule of the protocol; ``otherwise`` where nobody saw which one it was."""
+    return otherwise if rule == NO_RESULT else _CODES_OF_RULES.get(rule, _MALFORMED)
 
 
 def suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
@@ -189,7 +189,7 @@ def _classify(
     if all(_is_failing(bench, each) for each in polluters):
         return "RPW109", severity
     if warm.failure:
-        return code_of_rule(warm.failure), severity
+        return code_of_rule(warm.failure, "RPW202"), severity
     return "RPW202", severity
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rpw_fixture.execution import staging, workspace
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
@@ -27,6 +27,9 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
+if TYPE_CHECKING:
+    from rpw_fixture.hermeticity.remote_runner import Sightings
+
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
@@ -36,14 +39,29 @@ class OutOfTimeError(Exception):
     """The time for all checks is used up."""
 
 
+class _Runner(Protocol):
+    """What runs one trial after the other: `TrialRunner`, or `RemoteRunner`."""
+
+    def run(self, trial: Trial, folder: Path) -> Result: ...
+    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
+
+
 class Harness:
-    """Runs trials of one suite on this machine.
+    """Runs trials of one suite, on this machine or on an endpoint.
 
     Args:
         suite: the worker and its actions.
         jobs: trials run at once.
         max_seconds: for everything together; None for no limit.
         progress: is told worker starts and requests so far.
+        target: an REAPI endpoint that runs them; None for local processes.
+
+    Attributes:
+        sightings: what that endpoint told of its workers; None for local processes.
+
+    Raises:
+        ConfigError: for an action or an endpoint that can't be used.
+        EnvironmentLacksError: when nobody answers there.
     """
 
     def __init__(
@@ -53,11 +71,13 @@ class Harness:
         jobs: int = 2,
         max_seconds: float | None = None,
         progress: Callable[[int, int], None] | None = None,
+        target: str | None = None,
     ) -> None:
         self.suite = suite
         self.jobs = max(1, jobs)
         self.worker_starts = 0
         self.requests = 0
+        self.sightings: Sightings | None = None
         self._began = time.monotonic()
         self._limit = max_seconds
         self._progress = progress
@@ -67,7 +87,7 @@ class Harness:
         self._memo: dict[Trial, Result] = {}
         self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        self._build()
+        self._build(target)
 
     def __enter__(self) -> Self:
         return self
@@ -150,7 +170,7 @@ class Harness:
                     each.cancel()
                 raise
 
-    def _build(self) -> None:
+    def _build(self, target: str | None) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = workspace.create()
             undo.callback(staging.remove, str(self._folder))
@@ -164,12 +184,24 @@ class Harness:
             )
             undo.callback(cas.close)
             self._store = cas.store(SHA256)
-            spawner = undo.enter_context(Spawner())
-            self._runner = TrialRunner(self.suite.worker, spawner, self._store)
+            self._runner = self._local(undo) if target is None else self._remote(target, undo)
             self._runner.check_layouts(self.suite.actions)
             for number in range(self.jobs):
                 self._slots.put(self._folder / f"run-{number:02}")
             self._undo = undo.pop_all()
+
+    def _local(self, undo: contextlib.ExitStack) -> _Runner:
+        spawner = undo.enter_context(Spawner())
+        return TrialRunner(self.suite.worker, spawner, self._store)
+
+    def _remote(self, target: str, undo: contextlib.ExitStack) -> _Runner:
+        from rpw_fixture.client import Client  # noqa: PLC0415 - local checks need no grpc
+        from rpw_fixture.hermeticity.remote_runner import RemoteRunner  # noqa: PLC0415
+
+        client = undo.enter_context(Client(target))
+        runner = RemoteRunner(self.suite.worker, client, self._store).require_endpoint()
+        self.sightings = runner.sightings
+        return runner
 
     def _known(self, trial: Trial) -> Result | None:
         found = self._memo.get(trial)

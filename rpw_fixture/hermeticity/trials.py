@@ -14,6 +14,8 @@ from rpw_fixture.hermeticity.subject import SuiteAction
 
 #: Names of the two aspects that are no outputs; an output's aspect is its path.
 EXIT_CODE, RESPONSE = "exit code", "response text"
+#: The failure of a request to an endpoint that only says that there is no result.
+NO_RESULT = "no result"
 
 
 class Listing(Enum):
