@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``check``."""
     parser.epilog = (
         "Exit code 0 when nothing of severity error was found, 1 when something was, 2 for a suite or\n"
-        "an option that can't be used, 3 when this machine lacks something."
+        "an option that can't be used, 3 when this machine lacks something or the\n"
+        "target does not run the actions."
     )
     add = parser.add_argument
     add("suite", nargs="?", type=Path, help="a suite.toml, or a folder made by serve --record")
@@ -37,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)"
     )
-    add("--target", metavar="ENDPOINT", help="drive an existing cluster instead of local processes")
+    add(
+        "--target",
+        metavar="ENDPOINT",
+        help="let this REAPI server run the actions, and check what results alone tell",
+    )
     add("--reproducers", type=Path, metavar="DIR", help="write a folder there for each finding")
     add(
         "--cache-poisoning",
@@ -68,8 +73,6 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> Report:
     from rpw_fixture.hermeticity import check, recording, suite  # noqa: PLC0415 - heavy
 
-    if options.target is not None:
-        raise EnvironmentLacksError("--target: checking a remote cluster is not possible yet")
     progress = _Progress() if sys.stderr.isatty() else None
     wanted = _options(options, progress)
     try:
@@ -98,6 +101,7 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
         baseline=given.baseline,
         progress=progress,
         cache_poisoning=given.cache_poisoning,
+        target=given.target,
     )
 
 

@@ -41,6 +41,11 @@ class Bench:
     has_orphans: bool = False
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether trials run on an endpoint, where only results are seen."""
+        return self.harness.sightings is not None
+
     def skip(self, code: str, reason: str) -> None:
         """Notes that a check could not run."""
         self.skipped.setdefault(code, reason)

@@ -53,6 +53,7 @@ class Options:
         baseline: file of accepted findings.
         progress: is told worker starts and requests so far.
         cache_poisoning: count wrong action-cache entries; only of recordings.
+        target: an REAPI endpoint to drive instead of local processes.
     """
 
     selected: frozenset[str] = _ALL
@@ -63,6 +64,7 @@ class Options:
     baseline: Path | None = None
     progress: Callable[[int, int], None] | None = None
     cache_poisoning: bool = False
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def check(suite: Suite, options: Options | None = None) -> Report:
     Raises:
         ConfigError: for a suite that can't be run: a command that can't be started, an exit code that
             no fresh worker gives.
-        EnvironmentLacksError: when there is no room for the runs.
+        EnvironmentLacksError: when there is no room for the runs, or the target does not run them.
     """
     return _check(suite, options or Options(), [])
 
@@ -108,10 +110,14 @@ def _check(
     suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
 ) -> Report:
     with Harness(
-        suite, jobs=options.jobs, max_seconds=options.max_seconds, progress=options.progress
+        suite,
+        jobs=options.jobs,
+        max_seconds=options.max_seconds,
+        progress=options.progress,
+        target=options.target,
     ) as harness:
         bench = Bench(suite=suite, harness=harness, seed=options.seed)
-        findings = _run(bench, options.selected)
+        findings = _run_remote(bench, options) if options.target else _run(bench, options.selected)
         if options.reproducers is not None:
             findings = [
                 reproducers.write(each, suite, options.reproducers, number)
@@ -174,6 +180,17 @@ def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
             _skip(bench, wanted[place:], str(error))
             break
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+def _run_remote(bench: Bench, options: Options) -> list[Finding]:
+    from rpw_fixture.hermeticity import target  # noqa: PLC0415 - local checks need no grpc
+
+    for code, reason in target.skipped():
+        bench.skip(code, reason)
+    findings = _run(bench, options.selected & target.JUDGED)
+    if bench.harness.sightings is not None:
+        target.tell(bench, bench.harness.sightings)
+    return findings
 
 
 def _skip(bench: Bench, checks: Sequence[Check], reason: str) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from rpw_fixture.errors import ConfigError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.blame import code_of_rule
 from rpw_fixture.hermeticity.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.harness import cold
 from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import RESPONSE, Outcome, Variation, steps
+from rpw_fixture.hermeticity.trials import NO_RESULT, RESPONSE, Outcome, Variation, steps
 
 #: Elsewhere, and with a path of another length.
 ELSEWHERE = Variation(factor="exec root path", root="another/and/rather/longer/path/to/the/root")
@@ -47,9 +47,12 @@ def find(bench: Bench) -> Iterator[Finding]:
     first = bench.cold_all(bench.suite.actions)
     bench.usable = tuple(each.step.action for each in first if not each.failure)
     for outcome in first:
-        if outcome.failure:
+        if outcome.failure and outcome.failure != NO_RESULT:
             yield protocol_finding(outcome)
-    yield from _path_dependent(bench)
+    if bench.is_remote:
+        _require_usable(bench, first)
+    else:
+        yield from _path_dependent(bench)
     time.sleep(max(0.0, began + _A_SECOND - time.monotonic()))
     yield from _nondeterministic(bench)
     _require_expected(bench)
@@ -126,7 +129,7 @@ def _unstable_finding(
     if _is_seeded(bench, action):
         evidence += "\ngoes away with PYTHONHASHSEED=1 (PERL_HASH_SEED=1): it is the hash order"
     failures = [each for each in pair if each.failure]
-    code = code_of_rule(failures[0].failure) if failures else "RPW201"
+    code = code_of_rule(failures[0].failure, "RPW201") if failures else "RPW201"
     return Finding(
         code=code,
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
@@ -142,6 +145,20 @@ def _is_seeded(bench: Bench, action: SuiteAction) -> bool:
     trials = [cold(action, run=run, variation=SEEDS[0]) for run in (0, 1, 2)]
     outcomes = [each.outcomes[0] for each in bench.run_all(trials)]
     return not any(bench.differing(outcomes[0], each) for each in outcomes)
+
+
+def _require_usable(bench: Bench, first: list[Outcome]) -> None:
+    """Refuses an endpoint that runs none of the actions: whether it or the worker fails, is not seen.
+
+    Raises:
+        EnvironmentLacksError: with what the endpoint says.
+    """
+    failed = [each for each in first if each.failure]
+    told = "; ".join(f"{each.step.action.name}: {each.detail}" for each in failed[:3])
+    if not bench.usable:
+        raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {told}")
+    if failed:
+        bench.notes["RPW201"] = f"on --target: left out, as they have no result there: {told}"
 
 
 def _require_expected(bench: Bench) -> None:

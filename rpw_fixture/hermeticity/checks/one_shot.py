@@ -39,7 +39,7 @@ def _broken(outcome: Outcome) -> Finding:
         code="RPW108",
         victim=action.name,
         summary=f"without --persistent_worker, {action.name} ends with {how}",
-        evidence=f"it says: {outcome.response.strip()[-1500:] or 'nothing'}",
+        evidence=f"it says: {outcome.response.strip()[-1500:] or outcome.detail or 'nothing'}",
         history=(outcome.step,),
     )
 

@@ -61,7 +61,7 @@ def find_stale(bench: Bench) -> Iterator[Finding]:
     for case in _changed_cases(bench):
         if case.path in bench.unmarked:
             continue
-        for listing in (Listing.HONEST, Listing.NONE):
+        for listing in _listings(bench):
             finding = _stale(bench, case, listing)
             if finding is not None:
                 yield finding
@@ -114,6 +114,11 @@ def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
         evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after the old content")),
         history=history,
     )
+
+
+def _listings(bench: Bench) -> tuple[Listing, ...]:
+    # What an endpoint lists is its own decision.
+    return (Listing.HONEST,) if bench.is_remote else (Listing.HONEST, Listing.NONE)
 
 
 def _is_old(bench: Bench, outcomes: Sequence[Outcome], aspect: str) -> bool:
