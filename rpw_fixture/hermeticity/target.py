@@ -62,10 +62,11 @@ def tell(bench: Bench, seen: Sightings) -> None:
             bench.skip(code, reason)
     elif not seen.kept:
         for code in _NEED_KEPT:
-            bench.skip(code, "the endpoint kept no worker from one request to the next")
+            bench.skip(code, "nothing was found, but no worker there served two requests in a row")
     else:
         for code in _NEED_KEPT:
             bench.notes.setdefault(code, _means(seen))
+        bench.notes["RPW203"] += "; inputs read at start-up only (RPW401) count here as well"
 
 
 def _means(seen: Sightings) -> str:

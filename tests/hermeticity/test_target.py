@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,10 +28,18 @@ def cluster() -> Iterator[Server]:
         server.check()
 
 
-def stage_for_cluster(folder: Path, script: str, **options: bool) -> Path:
+def stage_for_cluster(
+    folder: Path,
+    script: str,
+    *arguments: str,
+    headers: Sequence[str] = ("alpha", "beta"),
+    with_failure: bool = False,
+) -> Path:
     """The suite says itself where ``python3`` is: an endpoint does not get our PATH."""
     worker = f"env = {{ PATH = {json.dumps(os.environ['PATH'])} }}"
-    return stage(folder, script, worker=worker, with_failure=options.get("with_failure", False))
+    return stage(
+        folder, script, *arguments, worker=worker, headers=headers, with_failure=with_failure
+    )
 
 
 def run_there(suite: Path, server: Server) -> Report:
@@ -88,6 +96,8 @@ def test_what_needs_more_than_results_is_skipped_with_its_reason(
         ("two_ways.py", "RPW205"),
         ("sticky_failure.py", "RPW109"),
         ("random_header.py", "RPW201"),
+        ("shared_log.py", "RPW212"),
+        ("no_one_shot.py", "RPW108"),
     ],
 )
 def test_broken_workers_are_found_from_afar(
@@ -95,6 +105,23 @@ def test_broken_workers_are_found_from_afar(
 ) -> None:
     suite = stage_for_cluster(tmp_path / "suite", script, with_failure=code == "RPW109")
     assert code in codes(run_there(suite, cluster))
+
+
+def test_a_worker_that_dies_when_warm_is_found_without_seeing_how(
+    tmp_path: Path, cluster: Server
+) -> None:
+    suite = stage_for_cluster(tmp_path / "suite", "crashing.py", "--after=1")
+    report = run_there(suite, cluster)
+    (finding,) = report.findings
+    assert (finding.code, finding.victim, finding.polluters) == ("RPW202", "beta", ("alpha",))
+    assert "no result (after the polluters)" in finding.evidence
+    assert states(report)["RPW103"].status == "skipped"
+
+
+def test_two_polluters_are_shrunk_from_afar(tmp_path: Path, cluster: Server) -> None:
+    suite = stage_for_cluster(tmp_path / "suite", "joint_leak.py", headers=("open", "one", "fill"))
+    (finding,) = run_there(suite, cluster).findings
+    assert (finding.victim, set(finding.polluters)) == ("one", {"open", "fill"})
 
 
 def test_where_no_worker_is_kept_nothing_has_passed_that_needs_one(
@@ -119,7 +146,9 @@ def test_workers_that_are_replaced_after_each_request_are_told(tmp_path: Path) -
     with Server(worker_max_requests=1) as server:
         told = states(run_there(suite, server))
     assert told["RPW202"].status == "skipped"
-    assert told["RPW202"].reason == "the endpoint kept no worker from one request to the next"
+    assert told["RPW202"].reason == (
+        "nothing was found, but no worker there served two requests in a row"
+    )
 
 
 def test_a_trial_that_needs_a_hand_on_the_process_is_refused(
@@ -155,6 +184,16 @@ def test_an_endpoint_that_cannot_run_the_actions_is_told(
     with Server(allow_local=False) as server:
         assert main(["check", str(suite), "--target", server.endpoint]) == 3
     assert "--no-allow-local" in capsys.readouterr().err
+
+
+def test_a_worker_that_never_answers_there_is_told_in_one_line(
+    tmp_path: Path, cluster: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = stage_for_cluster(tmp_path / "suite", "crashing.py")
+    assert main(["check", str(suite), "--target", cluster.endpoint]) == 3
+    error = capsys.readouterr().err
+    assert "no action of the suite can be run there: alpha: FAILED_PRECONDITION" in error
+    assert error.count("\n") == 1
 
 
 def test_no_endpoint_at_all_is_wrong_use(

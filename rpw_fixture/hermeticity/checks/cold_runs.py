@@ -154,11 +154,15 @@ def _require_usable(bench: Bench, first: list[Outcome]) -> None:
         EnvironmentLacksError: with what the endpoint says.
     """
     failed = [each for each in first if each.failure]
-    told = "; ".join(f"{each.step.action.name}: {each.detail}" for each in failed[:3])
+    told = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
     if not bench.usable:
         raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {told}")
     if failed:
         bench.notes["RPW201"] = f"on --target: left out, as they have no result there: {told}"
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _require_expected(bench: Bench) -> None:
