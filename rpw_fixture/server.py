@@ -311,6 +311,7 @@ def _recorder(config: Config, undo: contextlib.ExitStack) -> OnServed | None:
             chosen,
             mnemonic=job.metadata.action_mnemonic,
             target=job.metadata.target_id,
+            sent=result.sent,
             exit_code=result.exit_code,
             outputs=outputs.files,
         )

@@ -203,6 +203,7 @@ class PersistentRunner:
             request = self._request(worker, task, place)
             position = worker.stderr.position
             timeline.reach("execution_start")
+            sent = time.time()
             response = self._call(worker, request, task)
             timeline.reach("execution_completed")
             place.has_failed = response.exit_code != 0
@@ -219,6 +220,7 @@ class PersistentRunner:
             worker=worker.number,
             is_reused=is_reused,
             request_id=response.request_id,
+            sent=sent,
             worker_stderr=noise if is_noise_logged else b"",
             max_rss_bytes=peak_bytes(worker.process.pid),
         )

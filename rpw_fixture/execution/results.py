@@ -68,6 +68,7 @@ class RunResult:
         worker: number of the persistent worker, if one served.
         is_reused: that worker had served before.
         request_id: of the WorkRequest.
+        sent: when that was sent, in seconds since the epoch.
         worker_stderr: what the worker wrote to stderr during this request.
         max_rss_bytes: peak resident memory, where known.
         note: said to the user, in ExecuteResponse.message.
@@ -80,6 +81,7 @@ class RunResult:
     worker: int | None = None
     is_reused: bool = False
     request_id: int = 0
+    sent: float = 0.0
     worker_stderr: bytes = b""
     max_rss_bytes: int = 0
     note: str = ""

@@ -54,6 +54,7 @@ class Recorder:
         *,
         mnemonic: str,
         target: str,
+        sent: float,
         exit_code: int,
         outputs: Iterable[FileRecord],
     ) -> None:
@@ -63,6 +64,7 @@ class Recorder:
             action: what ran.
             route: names its worker's key and its flagfiles.
             mnemonic, target: as the client told them.
+            sent: when its request was sent, in seconds since the epoch.
             exit_code: of the response.
             outputs: what was collected.
 
@@ -88,6 +90,7 @@ class Recorder:
             "timeout": action.timeout,
             "arguments": list(arguments),
             "outputs": list(action.command.outputs),
+            "sent": sent,
             "exit_code": exit_code,
             "made": [each._asdict() for each in outputs],
             "inputs": list(self._inputs(action, tools)),
@@ -131,6 +134,7 @@ class RecordedAction:
         pool: equal for actions that could share a worker process on the server that recorded them.
         worker: what served it.
         action: what was asked.
+        sent: when, in seconds since the epoch.
     """
 
     mnemonic: str
@@ -139,10 +143,11 @@ class RecordedAction:
     pool: str
     worker: SuiteWorker
     action: SuiteAction
+    sent: float = 0.0
 
 
 def load(folder: Path) -> tuple[RecordedAction, ...]:
-    """The actions of a recording, in their order; an action that was recorded twice is there once.
+    """The actions of a recording, in the order of their requests, each of them once.
 
     Raises:
         ConfigError: for a folder that is no recording, or lacks something; it names the line.
@@ -164,7 +169,8 @@ def load(folder: Path) -> tuple[RecordedAction, ...]:
             raise ConfigError(f"{path}:{number}: {error.filename}: {error.strerror}") from None
     if not found:
         raise ConfigError(f"{path}: the recording holds no action that ran on a worker")
-    return tuple(found.values())
+    # A worker takes its next request before the last one's line is written.
+    return tuple(sorted(found.values(), key=lambda each: each.sent))
 
 
 def suites(recorded: Iterable[RecordedAction]) -> list[Suite]:
@@ -223,6 +229,7 @@ class _Reader:
             pool=fields["pool"],
             worker=worker,
             action=action,
+            sent=float(fields["sent"]),
         )
 
     def _name(self, fields: Mapping[str, Any]) -> str:

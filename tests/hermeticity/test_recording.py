@@ -58,7 +58,7 @@ def record(folder: Path, store: BlobStore, *actions: Action) -> None:
     """What a server does for each action that a worker answered."""
     index, resolver = InputIndex(lambda _path: False), Resolver(Config())
     with contextlib.closing(recording.Recorder(folder)) as recorder:
-        for action in actions:
+        for number, action in enumerate(actions):
             encoded = encode(action, SHA256)
             for data in encoded.blobs.values():
                 store.put(data)
@@ -75,6 +75,7 @@ def record(folder: Path, store: BlobStore, *actions: Action) -> None:
                 Route(mode="worker", reason="it fits", key=key, flagfiles=(flagfile,)),
                 mnemonic="Compile",
                 target=f"//src:{action.outputs[0].rpartition('/')[2]}",
+                sent=float(number),
                 exit_code=0,
                 outputs=[FileRecord("out", "0/0")],
             )
@@ -99,6 +100,14 @@ def test_an_action_recorded_twice_is_there_once(tmp_path: Path, store: BlobStore
     record(tmp_path / "r", store, compilation("a"))
     record(tmp_path / "r", store, compilation("a"), compilation("b"))
     assert len(recording.load(tmp_path / "r")) == 2
+
+
+def test_actions_come_in_the_order_of_their_requests(tmp_path: Path, store: BlobStore) -> None:
+    record(tmp_path / "r", store, *(compilation(each) for each in "abc"))
+    file = tmp_path / "r" / "actions.jsonl"
+    file.write_text("".join(reversed(file.read_text().splitlines(keepends=True))))
+    found = recording.load(tmp_path / "r")
+    assert [each.target for each in found] == ["//src:a.txt", "//src:b.txt", "//src:c.txt"]
 
 
 def test_each_worker_has_a_suite_of_its_own(tmp_path: Path, store: BlobStore) -> None:

@@ -28,14 +28,14 @@ _CHECK_TIMEOUT = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A build, its recording and the worker actions in it, in their order."""
+    """A build, its recording and the worker actions in it."""
 
     result: BuildResult
     folder: Path
 
     @property
     def targets(self) -> list[str]:
-        """What was built, in the order of completion."""
+        """What was built and recorded."""
         lines = (self.folder / "actions.jsonl").read_text().splitlines()
         return [json.loads(line)["target"] for line in lines]
 
