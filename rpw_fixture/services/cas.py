@@ -67,6 +67,8 @@ class CasService(Service):
         for entry in entries:
             digest = entry.digest
             try:
+                if digest.size_bytes > self._max_blob_bytes:
+                    self._check_size(store.function.validate(digest))
                 if entry.compressor:
                     self._put_compressed(store, entry)
                 else:

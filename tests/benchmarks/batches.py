@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
@@ -12,7 +13,7 @@ from .blobs import random_blobs, read_requests, update_requests
 from .figures import Effort, Figure
 from .pair import Pair, pair
 from .sampling import interleaved, median
-from .wire import BATCH_READ, BATCH_UPDATE
+from .wire import BATCH_READ, BATCH_UPDATE, Wire
 
 _BLOBS = 2000
 
@@ -22,7 +23,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
     rounds = effort.pick(smoke=1, quick=5, full=25)
     count = effort.pick(smoke=10, quick=_BLOBS, full=_BLOBS)
     warm_up = 1
-    with pair() as servers:
+    with pair(with_peers=True) as servers:
         fresh = [random_blobs(count, PIECE) for _ in range(rounds + warm_up)]
         yield _update(servers, [update_requests(blobs) for blobs in fresh], rounds, count)
         yield _read(servers, list(fresh[-1]), rounds, count)
@@ -31,15 +32,16 @@ def figures(effort: Effort) -> Iterator[Figure]:
 def _update(servers: Pair, requests: list[list[bytes]], rounds: int, count: int) -> Figure:
     answers: list[bytes] = []
 
-    def ours(number: int) -> None:
-        answers.extend(servers.ours.unary(BATCH_UPDATE, each) for each in requests[number])
+    def update(wire: Wire, number: int) -> None:
+        answers.extend(wire.unary(BATCH_UPDATE, each) for each in requests[number])
 
     def bare(number: int) -> None:
         for each in requests[number]:
             servers.bare.unary("/bare/HashPieces", each)
 
     servers.bare.configure([80 * count // len(requests[0])])
-    taken, floor = interleaved(rounds, ours, bare, warm_up=len(requests) - rounds)
+    updates = [partial(update, wire) for wire in (servers.ours, *servers.peers.values())]
+    floor, taken, *others = interleaved(rounds, bare, *updates, warm_up=len(requests) - rounds)
     for answer in answers:
         entries = re.BatchUpdateBlobsResponse.FromString(answer).responses
         assert not any(each.status.code for each in entries)
@@ -49,6 +51,7 @@ def _update(servers: Pair, requests: list[list[bytes]], rounds: int, count: int)
         floor=median(floor),
         floor_name="bare grpcio moving the same bytes, and hashlib",
         target=1.5,
+        peers=dict(zip(servers.peers, map(median, others), strict=True)),
         samples=rounds,
     )
 
@@ -62,20 +65,22 @@ def _read(servers: Pair, digests: list[Digest], rounds: int, count: int) -> Figu
     servers.bare.configure([max(map(len, answers))])
     sizes = [len(each) for each in answers]
 
-    def ours(_number: int) -> None:
+    def read(wire: Wire, _number: int) -> None:
         for each in requests:
-            hash_pieces(servers.ours.unary(BATCH_READ, each))
+            hash_pieces(wire.unary(BATCH_READ, each))
 
     def bare(_number: int) -> None:
         for each, size in zip(requests, sizes, strict=True):
             hash_pieces(servers.bare.unary("/bare/Unary", each)[:size])
 
-    taken, floor = interleaved(rounds, ours, bare, warm_up=1)
+    reads = [partial(read, wire) for wire in (servers.ours, *servers.peers.values())]
+    floor, taken, *others = interleaved(rounds, bare, *reads, warm_up=1)
     return Figure(
         name=f"batch read, {count} blobs of 4 KiB",
         ours=median(taken),
         floor=median(floor),
         floor_name="bare grpcio moving the same bytes, and hashlib, in the client for both",
         target=1.5,
+        peers=dict(zip(servers.peers, map(median, others), strict=True)),
         samples=rounds,
     )

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import bytestream
@@ -27,8 +28,8 @@ def figures(effort: Effort) -> Iterator[Figure]:
     """Large ones written and read, then small ones."""
     rounds = effort.pick(smoke=1, quick=3, full=7)
     size = effort.pick(smoke=2, quick=256, full=256)
-    with pair() as servers:
-        before = servers.server.resident_mib
+    with pair(with_peers=True) as servers:
+        before, before_floor = servers.server.resident_mib, servers.floor.resident_mib
         written, last = _write_large(servers, rounds, size)
         yield from written
         yield _read_large(servers, rounds, size, last)
@@ -36,7 +37,10 @@ def figures(effort: Effort) -> Iterator[Figure]:
             name=f"memory growth, {rounds + 1} writes and {rounds + 1} reads of {size} MiB",
             ours=servers.server.resident_mib - before,
             unit="MiB",
+            floor=servers.floor.resident_mib - before_floor,
+            floor_name="growth of the bare server (informative)",
             target=32,
+            is_floor_informative=True,
         )
     with pair() as servers:
         small = effort.pick(smoke=4, quick=500, full=500)
@@ -58,12 +62,15 @@ def _write_large(servers: Pair, rounds: int, size: int) -> tuple[list[Figure], D
         digest = SHA256.of(data)
         requests = write_requests(digest, data, upload=str(uuid.uuid4()), size=MESSAGE)
 
-    _, ours, bare, kept = interleaved(
+    def write(wire: Wire, _number: int) -> None:
+        answers.append((digest.size, wire.collect(WRITE, requests)))
+
+    _, bare, kept, ours, *others = interleaved(
         rounds,
         renew,
-        lambda _: answers.append((digest.size, servers.ours.collect(WRITE, requests))),
         lambda _: servers.bare.collect("/bare/Collect", requests),
         lambda _: servers.bare.collect("/bare/Store", requests),
+        *(partial(write, wire) for wire in (servers.ours, *servers.peers.values())),
         warm_up=1,
     )
     for expected, answer in answers:
@@ -74,6 +81,7 @@ def _write_large(servers: Pair, rounds: int, size: int) -> tuple[list[Figure], D
         floor=median(bare),
         floor_name=_FLOOR,
         target=1.2,
+        peers=dict(zip(servers.peers, map(median, others), strict=True)),
         samples=rounds,
     )
     beside = replace(
@@ -88,15 +96,15 @@ def _read_large(servers: Pair, rounds: int, size: int, digest: Digest) -> Figure
     assert sum(sizes) >= digest.size
     servers.bare.configure(sizes)
 
-    def read(messages: Iterator[bytes]) -> None:
+    def read(wire: Wire, path: str, _number: int) -> None:
         hashed = hashlib.sha256()
-        for each in messages:
+        for each in wire.open(path, request):
             hashed.update(each)
 
-    ours, bare = interleaved(
+    bare, ours, *others = interleaved(
         rounds,
-        lambda _: read(servers.ours.open(READ, request)),
-        lambda _: read(servers.bare.open("/bare/Stream", request)),
+        partial(read, servers.bare, "/bare/Stream"),
+        *(partial(read, wire, READ) for wire in (servers.ours, *servers.peers.values())),
         warm_up=1,
     )
     return Figure(
@@ -105,6 +113,7 @@ def _read_large(servers: Pair, rounds: int, size: int, digest: Digest) -> Figure
         floor=median(bare),
         floor_name=f"{_FLOOR}, in the client for both",
         target=1.2,
+        peers=dict(zip(servers.peers, map(median, others), strict=True)),
         samples=rounds,
     )
 

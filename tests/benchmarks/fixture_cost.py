@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 from rpw_fixture import Action, Server
 
 from .figures import Effort, Figure, UnavailableError
-from .processes import ROOT
+from .processes import ENVIRONMENT, ROOT
 from .sampling import interleaved, median
 
 _PLUGIN = "rpw_fixture.pytest_plugin"
@@ -89,7 +88,7 @@ def _unused(folder: Path, rounds: int) -> Figure:
     )
     return Figure(
         name="plugin loaded but unused, on top of one empty test",
-        ours=median(loaded) - median(absent),
+        ours=median([with_it - without for with_it, without in zip(loaded, absent, strict=True)]),
         floor=median(absent),
         floor_name="pytest without it (informative)",
         target=20,
@@ -101,7 +100,7 @@ def _unused(folder: Path, rounds: int) -> Figure:
 def _pytest(folder: Path, *arguments: str) -> None:
     """A pytest of its own, without the plugins that happen to be installed."""
     environment = {
-        **os.environ,
+        **ENVIRONMENT,
         "PYTHONPATH": str(ROOT),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTEST_ADDOPTS": "",

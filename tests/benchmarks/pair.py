@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rpw_fixture import Client
 
+from .peers import peers
 from .processes import BARE, OURS, ServerProcess
 from .wire import EXECUTE, Wire, connected
 from .workload import Ready
@@ -20,13 +21,16 @@ class Pair:
     Attributes:
         client: of ours, for what is not measured.
         ours, bare: clients for what is.
-        server: our process.
+        server, floor: the processes.
+        peers: clients of other servers, by name.
     """
 
     client: Client
     ours: Wire
     bare: Wire
     server: ServerProcess
+    floor: ServerProcess
+    peers: Mapping[str, Wire]
 
     def execute(self, action: Ready) -> list[bytes]:
         """Has our server run an action."""
@@ -42,11 +46,12 @@ class Pair:
 
 
 @contextlib.contextmanager
-def pair(*arguments: str) -> Iterator[Pair]:
+def pair(*arguments: str, with_peers: bool = False) -> Iterator[Pair]:
     """Starts both.
 
     Args:
         arguments: flags of our server.
+        with_peers: start those that are installed too.
     """
     with (
         ServerProcess(OURS, *arguments) as server,
@@ -54,5 +59,11 @@ def pair(*arguments: str) -> Iterator[Pair]:
         Client(server.endpoint) as client,
         connected(server.target) as ours,
         connected(bare.target) as other,
+        peers() if with_peers else _no_peers() as others,
     ):
-        yield Pair(client=client, ours=ours, bare=other, server=server)
+        yield Pair(client=client, ours=ours, bare=other, server=server, floor=bare, peers=others)
+
+
+@contextlib.contextmanager
+def _no_peers() -> Iterator[Mapping[str, Wire]]:
+    yield {}

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 OURS = (sys.executable, "-m", "rpw_fixture", "serve", "--listen", "127.0.0.1:0")
 BARE = (sys.executable, "-m", "tests.benchmarks.bare_server")
 #: An installed package has its bytecode, so a start that compiles is no start to measure.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
 }
 _READY = "RPW_READY "
@@ -48,7 +48,7 @@ class ServerProcess:
         self._process = subprocess.Popen(
             [*command, *arguments],
             cwd=ROOT,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
