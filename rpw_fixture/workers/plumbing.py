@@ -83,7 +83,6 @@ class Plumbing:
         self._number = number
         self._pipes = pipes
         self._is_stdin_open = True
-        self._is_stderr_open = True
         self._exit: Exit | None = None
         self._reading = select.poll()
         self._writing = select.poll()
@@ -103,7 +102,6 @@ class Plumbing:
         poller = self._writing if to_write and self._is_stdin_open else self._reading
         ready = poller.poll(max(0.0, timeout) * 1000)
         if any(fd == self._pipes.stderr for fd, _ in ready) and not self.stderr.drain():
-            self._is_stderr_open = False
             for each in (self._reading, self._writing):
                 each.unregister(self._pipes.stderr)
         return bool(ready)
