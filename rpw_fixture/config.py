@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.fault_specs import Fault
+from rpw_fixture.faults.specs import Fault
 
 #: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
 ENVIRONMENT_PREFIX = "RPW_FIXTURE_"

@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import SkipTest
 
-from rpw_fixture import assertions
 from rpw_fixture.action import Action
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import EventLog
-from rpw_fixture.records import ActionRecord, Actions, Workers, actions_in, execution_in, workers_in
-from rpw_fixture.subjects import Subject, subject_of, unmarked_inputs
+from rpw_fixture.observing import assertions
+from rpw_fixture.observing.records import (
+    ActionRecord,
+    Actions,
+    Workers,
+    actions_in,
+    execution_in,
+    workers_in,
+)
+from rpw_fixture.observing.subjects import Subject, subject_of, unmarked_inputs
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome, Client
-    from rpw_fixture.faults import Faults
+    from rpw_fixture.faults.armed import Faults
     from rpw_fixture.services.counters import Counters
 
 #: How many actions `assert_hermetic` knows without being told.

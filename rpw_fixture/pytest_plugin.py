@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import pytest
 
-from rpw_fixture import __version__, pytest_report, pytest_settings
+from rpw_fixture import __version__
 from rpw_fixture.bazel import BazelWorkspace
 from rpw_fixture.config import Config
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.pytest_servers import SessionServers, make_server
+from rpw_fixture.plugin import options, reporting
+from rpw_fixture.plugin.servers import SessionServers, make_server
 
 if TYPE_CHECKING:
     from rpw_fixture.endpoint import Endpoint
@@ -26,7 +27,7 @@ E = TypeVar("E", bound="Endpoint")
 _SERVERS = pytest.StashKey[SessionServers]()
 _USED = pytest.StashKey["list[Endpoint]"]()
 _WORKSPACE = pytest.StashKey[BazelWorkspace]()
-_SECTIONS = pytest.StashKey["list[pytest_report.Section]"]()
+_SECTIONS = pytest.StashKey["list[reporting.Section]"]()
 
 
 class MakeServer(Protocol):
@@ -48,25 +49,25 @@ def close_servers(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds our options."""
-    pytest_settings.add_options(parser)
+    options.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Registers the markers and refuses settings that can't be used."""
-    config.addinivalue_line("markers", pytest_settings.MARKER_LINE)
-    config.addinivalue_line("markers", pytest_settings.CHECK_MARKER_LINE)
-    pytest_settings.config_of(config)
-    servers = SessionServers(*pytest_settings.endpoint_of(config))
+    config.addinivalue_line("markers", options.MARKER_LINE)
+    config.addinivalue_line("markers", options.CHECK_MARKER_LINE)
+    options.config_of(config)
+    servers = SessionServers(*options.endpoint_of(config))
     config.stash[_SERVERS] = servers
     config.add_cleanup(servers.close)
     if not _is_xdist_worker(config):  # they have nobody to tell
-        config.pluginmanager.register(pytest_report.Summary(), "rpw_fixture_summary")
+        config.pluginmanager.register(reporting.Summary(), "rpw_fixture_summary")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """One line, when something was set or ``-v`` asks for more."""
     endpoint = config.stash[_SERVERS].endpoint
-    settings = pytest_settings.settings_of(config)
+    settings = options.settings_of(config)
     if not (endpoint or settings or config.get_verbosity() > 0):
         return None
     told = [f"endpoint={endpoint}"] if endpoint else []
@@ -85,13 +86,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Refuses markers that can't be used."""
     if not _is_xdist_worker(config):
-        pytest_settings.check_markers(items, pytest_settings.config_of(config))
+        options.check_markers(items, options.config_of(config))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuses markers where xdist would lose an error of the collection."""
     if _is_xdist_worker(item.config):
-        pytest_settings.check_markers([item], pytest_settings.config_of(item.config))
+        options.check_markers([item], options.config_of(item.config))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -117,21 +118,21 @@ def pytest_runtest_makereport(
         used = item.stash.get(_USED, [])
         # What was put aside is those of a server that is reset or stopped by now.
         put_aside = item.stash.get(_SECTIONS, None)
-        report.sections += put_aside or pytest_report.sections_of(used)
-        report.sections += pytest_report.bazel_sections(item.stash.get(_WORKSPACE, None))
-        setattr(report, pytest_report.FAILURES, pytest_report.failures_of(used))
+        report.sections += put_aside or reporting.sections_of(used)
+        report.sections += reporting.bazel_sections(item.stash.get(_WORKSPACE, None))
+        setattr(report, reporting.FAILURES, reporting.failures_of(used))
     return report
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Explains why two outcomes or outputs are not equal."""
-    return pytest_report.compared(op, left, right)
+    return reporting.compared(op, left, right)
 
 
 @pytest.fixture(scope="session")
 def rpw_config(pytestconfig: pytest.Config) -> Config:
     """The settings of servers: override it for a package, module or class."""
-    return pytest_settings.config_of(pytestconfig)
+    return options.config_of(pytestconfig)
 
 
 @pytest.fixture
@@ -141,14 +142,14 @@ def rpw_server(
     """A server with persistent workers in its initial state."""
     found = tmp_path_factory.getbasetemp() / "rpw-reproducers"
     servers = request.config.stash[_SERVERS]
-    settings = pytest_settings.marked_settings(request.node)
+    settings = options.marked_settings(request.node)
     if servers.endpoint:
         _skip_if_set(settings)
         with _used(request.node, servers.cluster()) as cluster:
             cluster.reproducers = found / _file_name(request.node)
             yield cluster
         return
-    config = pytest_settings.configured(rpw_config, settings, request.node.nodeid)
+    config = options.configured(rpw_config, settings, request.node.nodeid)
     with servers.lend(config) as server, _used(request.node, server):
         server.reproducers = found / _file_name(request.node)
         yield server
@@ -160,8 +161,8 @@ def rpw_every_personality(request: pytest.FixtureRequest, rpw_config: Config) ->
     servers = request.config.stash[_SERVERS]
     if servers.endpoint:
         pytest.skip("needs servers of all personalities, and --rpw-endpoint is one of its own")
-    settings = {**pytest_settings.marked_settings(request.node), "personality": request.param}
-    config = pytest_settings.configured(rpw_config, settings, request.node.nodeid)
+    settings = {**options.marked_settings(request.node), "personality": request.param}
+    config = options.configured(rpw_config, settings, request.node.nodeid)
     with servers.lend(config) as server, _used(request.node, server):
         yield server
 
@@ -170,7 +171,7 @@ def rpw_every_personality(request: pytest.FixtureRequest, rpw_config: Config) ->
 def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[MakeServer]:
     """Makes servers, with settings of their own, that are stopped when the test ends."""
     servers = request.config.stash[_SERVERS]
-    marked = pytest_settings.marked_settings(request.node)
+    marked = options.marked_settings(request.node)
 
     with ExitStack() as stack:
 
@@ -180,7 +181,7 @@ def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Itera
                 cluster = stack.enter_context(_used(request.node, servers.cluster()))
                 return cast("Server", cluster)  # all that tests do with a Server, it can do
             if config is None:
-                config = pytest_settings.configured(rpw_config, marked, request.node.nodeid)
+                config = options.configured(rpw_config, marked, request.node.nodeid)
             server = make_server(config.replace(**settings))
             stack.callback(server.stop)
             return stack.enter_context(_used(request.node, server))
@@ -209,7 +210,7 @@ def _used(item: pytest.Item, server: E) -> Iterator[E]:
         yield server
         server.check()
     except BaseException:
-        item.stash[_SECTIONS] = pytest_report.sections_of(used)
+        item.stash[_SECTIONS] = reporting.sections_of(used)
         raise
     finally:
         used.remove(server)

@@ -24,9 +24,8 @@ from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
-from rpw_fixture.faults import Faults
+from rpw_fixture.faults.armed import Faults
 from rpw_fixture.hermeticity.recording import Recorder
-from rpw_fixture.listening import Activity, Listener
 from rpw_fixture.processes.client import Spawner
 from rpw_fixture.services._base import Service, handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
@@ -37,6 +36,7 @@ from rpw_fixture.services.counters import Counters
 from rpw_fixture.services.execution import ExecutionService
 from rpw_fixture.services.faults import FaultInjector
 from rpw_fixture.services.health import HealthService
+from rpw_fixture.services.listening import Activity, Listener
 from rpw_fixture.services.operations import OperationsService
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas

@@ -39,7 +39,7 @@ from rpw_fixture.execution.launching import Launch, Launcher
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route
-from rpw_fixture.faults import Slot
+from rpw_fixture.faults.armed import Slot
 from rpw_fixture.processes.client import StartError
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.trees import FileEntry

@@ -29,7 +29,7 @@ from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, route
 from rpw_fixture.execution.scheduler import Job
-from rpw_fixture.faults import Slot
+from rpw_fixture.faults.armed import Slot
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities

@@ -22,7 +22,7 @@ from rpw_fixture.events import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.records import ActionRecord
+from rpw_fixture.observing.records import ActionRecord
 from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences
 
 REASON = "persistentWorkerKey, 2 tool input(s) and a flagfile are there"

@@ -1,7 +1,7 @@
 """Faults that can be armed in a server, so that a test sees how a client or a build copes.
 
 Here lives which faults are armed, and for which calls they strike. What a fault is, and how it is
-written, stands in fault_specs.py. How one is brought into a call is told in services/faults.py, into
+written, stands in specs.py. How one is brought into a call is told in services/faults.py, into
 a worker in workers/killing.py. Nothing here imports gRPC.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import Code
-from rpw_fixture.fault_specs import EVERY_METHOD, METHODS, WORKER, Effect, Fault, code_named
+from rpw_fixture.faults.specs import EVERY_METHOD, METHODS, WORKER, Effect, Fault, code_named
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.digests import Digest

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from unittest import SkipTest
 
-from rpw_fixture import evidence
 from rpw_fixture.events import EventLog, InternalError, KeyComponents
-from rpw_fixture.records import ActionRecord, Actions, WorkerRecord, Workers
+from rpw_fixture.observing import evidence
+from rpw_fixture.observing.records import ActionRecord, Actions, WorkerRecord, Workers
 from rpw_fixture.wire import globs
 from rpw_fixture.workers.key import ToolInputs, differences
 

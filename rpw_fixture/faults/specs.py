@@ -1,4 +1,4 @@
-"""What a fault is, and how it is written. Which ones are armed is the business of faults.py.
+"""What a fault is, and how it is written. Which ones are armed is the business of armed.py.
 
 A fault is written ``TARGET[:EFFECT][:OPTION=VALUE]…``:
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Union
 
-from rpw_fixture import evidence
 from rpw_fixture.action import Action
-from rpw_fixture.records import ActionRecord, Actions
+from rpw_fixture.observing import evidence
+from rpw_fixture.observing.records import ActionRecord, Actions
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome

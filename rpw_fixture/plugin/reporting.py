@@ -28,7 +28,7 @@ Section = tuple[str, str]
 
 def sections_of(servers: Sequence[Endpoint]) -> list[Section]:
     """Report sections that tell what happened on a test's servers; none when nothing did."""
-    from rpw_fixture import evidence  # noqa: PLC0415 - needed after failures only
+    from rpw_fixture.observing import evidence  # noqa: PLC0415 - needed after failures only
 
     sections: list[Section] = []
     for number, server in enumerate(servers, 1):

@@ -1,0 +1,1 @@
+"""Faults a test can arm: how one is written, and which ones strike."""

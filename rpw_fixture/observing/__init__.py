@@ -1,0 +1,1 @@
+"""What happened, told from the log of events: records, evidence in words, and assertions."""
