@@ -1,4 +1,4 @@
-"""Which folders changed since we last looked, told by the kernel instead of by looking (inotify).
+"""What changed in which folders since we last looked, told by the kernel instead of by looking (inotify).
 
 A worker with thousands of inputs changes a few files per request. Asking for the state of each costs
 microseconds a file; being told costs nothing. Where inotify is not to be had, or has lost count,
@@ -23,6 +23,7 @@ _MASK = (
     | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 )  # fmt: skip
 _EVENT = struct.Struct("iIII")
+_LONGEST_EVENT = _EVENT.size + 256
 _BUFFER = 1 << 16
 
 
@@ -37,7 +38,7 @@ class ChangeSet:
     def __init__(self) -> None:
         self.is_blind = False
         self.has_missed = False
-        self._changed: set[int] = set()
+        self._changed: dict[int, set[bytes]] = {}
         self._gone: set[int] = set()
 
     @property
@@ -45,9 +46,9 @@ class ChangeSet:
         """Changes may have been missed: look everywhere."""
         return self.is_blind or self.has_missed
 
-    def note(self, watch: int) -> None:
-        """Adds a changed folder."""
-        self._changed.add(watch)
+    def note(self, watch: int, name: bytes) -> None:
+        """Adds what changed in a folder; without a name it is the folder itself."""
+        self._changed.setdefault(watch, set()).add(name)
 
     def lose(self, watch: int) -> None:
         """A folder is there no more, and its watch stands for none, whatever took its place."""
@@ -58,9 +59,9 @@ class ChangeSet:
         gone, self._gone = self._gone, set()
         return gone
 
-    def take(self) -> set[int]:
-        """The watches of changed folders, which are forgotten."""
-        changed, self._changed = self._changed, set()
+    def take(self) -> dict[int, set[bytes]]:
+        """Names that changed by the watch of their folder, which are forgotten."""
+        changed, self._changed = self._changed, {}
         return changed
 
 
@@ -106,6 +107,8 @@ class FolderWatcher:
                 except BlockingIOError:
                     return
                 self._sort(data)
+                if len(data) <= _BUFFER - _LONGEST_EVENT:
+                    return  # there was room for one more
 
     def close(self) -> None:
         """Watches nothing any more."""
@@ -128,7 +131,9 @@ class FolderWatcher:
         offset = 0
         while offset < len(data):
             watch, mask, _cookie, length = _EVENT.unpack_from(data, offset)
-            offset += _EVENT.size + length
+            offset += _EVENT.size
+            name = data[offset : offset + length].rstrip(b"\0")
+            offset += length
             if mask & _OVERFLOW:
                 for changes in self._sets.values():
                     changes.has_missed = True
@@ -137,4 +142,4 @@ class FolderWatcher:
                 if gone is not None:
                     gone.lose(watch)
             elif watch in self._sets:
-                self._sets[watch].note(watch)
+                self._sets[watch].note(watch, name)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from rpw_fixture.errors import failed_precondition
 from rpw_fixture.events import FileRecord
 from rpw_fixture.execution.command import CommandSpec
-from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.blobs import OPEN_OUTPUT, BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.varints import varint
@@ -47,7 +47,7 @@ def collect(
     """Puts the declared outputs that exist into the store.
 
     Args:
-        root: the action's folder on disk.
+        root: the action's folder on disk, its path without symlinks.
         command: declares the outputs.
         store: takes their content.
         absolute_symlinks: False refuses links with absolute targets.
@@ -69,12 +69,11 @@ def collect(
 
 class _Collector:
     def __init__(self, root: str, command: CommandSpec, store: BlobStore) -> None:
-        self._root = os.path.realpath(root)
+        self._root = root
         self._base = os.path.join(self._root, command.working_directory)
         self._command = command
         self._store = store
         self._outputs = Outputs()
-        self._safe: dict[str, bool] = {}
 
     def run(self) -> Outputs:
         command = self._command
@@ -96,8 +95,10 @@ class _Collector:
             if error.errno in _ABSENT:
                 return
             raise
-        if not self._is_inside(os.path.dirname(full) if path else full):
-            raise failed_precondition(f"output {path!r} lies behind a link out of the input root")
+        if stat.S_ISREG(found.st_mode) and declared != "folder":
+            self._add_file(path, full, found)
+            return
+        self._require_inside(path, _real_path(os.path.dirname(full) if path else full))
         if stat.S_ISLNK(found.st_mode):
             self._add_symlink(path, full, found, declared)
             return
@@ -107,23 +108,21 @@ class _Collector:
             raise failed_precondition(
                 f"output {path!r} was declared as a {declared}, but is a {actual}"
             )
-        if is_folder:
-            self._add_folder(path, full)
-        elif stat.S_ISREG(found.st_mode):
-            self._add_file(path, full, found)
-        else:
+        if not is_folder:
             raise failed_precondition(f"output {path!r} is neither a file nor a folder nor a link")
+        self._add_folder(path, full)
 
-    def _is_inside(self, folder: str) -> bool:
-        known = self._safe.get(folder)
-        if known is None:
-            real = _real_path(folder)
-            known = real == self._root or real.startswith(self._root + os.sep)
-            self._safe[folder] = known
-        return known
+    def _require_inside(self, path: str, real: str) -> None:
+        if real != self._root and not real.startswith(self._root + os.sep):
+            raise failed_precondition(f"output {path!r} lies behind a link out of the input root")
 
     def _add_file(self, path: str, full: str, found: os.stat_result) -> None:
-        digest = self._store.put_file(full)
+        fd = os.open(full, OPEN_OUTPUT)
+        try:
+            self._require_inside(path, _path_of(fd) or os.path.realpath(full))
+            digest = self._store.put_file(fd, found.st_size)
+        finally:
+            os.close(fd)
         self._outputs.files.append(FileRecord(path, str(digest)))
         self._outputs.result.output_files.add(
             path=path,
@@ -170,11 +169,17 @@ def _real_path(folder: str) -> str:
     except OSError:
         return os.path.realpath(folder)
     try:
-        return os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return os.path.realpath(folder)
+        return _path_of(fd) or os.path.realpath(folder)
     finally:
         os.close(fd)
+
+
+def _path_of(fd: int) -> str:
+    """What an open file is called, if the kernel tells."""
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return ""
 
 
 class _TreeBuilder:
@@ -220,7 +225,7 @@ class _TreeBuilder:
 
     def _add_file(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
         found = entry.stat(follow_symlinks=False)
-        digest = self._store.put_file(entry.path)
+        digest = self._store.put_file(entry.path, found.st_size)
         self._outputs.files.append(FileRecord(prefix + entry.name, str(digest)))
         message.files.add(
             name=entry.name,

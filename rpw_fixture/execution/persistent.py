@@ -49,7 +49,6 @@ from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.killing import MortalConversation
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.memory import peak_bytes
 from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import (
     Expansion,
@@ -201,7 +200,7 @@ class PersistentRunner:
             if place.changed:
                 self._tell_changed(worker, task, place)
             request = self._request(worker, task, place)
-            position = worker.stderr.position
+            position = worker.stderr.total
             timeline.reach("execution_start")
             sent = time.time()
             response = self._call(worker, request, task)
@@ -222,7 +221,7 @@ class PersistentRunner:
             request_id=response.request_id,
             sent=sent,
             worker_stderr=noise if is_noise_logged else b"",
-            max_rss_bytes=peak_bytes(worker.process.pid),
+            max_rss_bytes=worker.peak_bytes,
         )
 
     def _request(self, worker: Worker, task: _Task, place: Place) -> Request:

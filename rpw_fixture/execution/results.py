@@ -6,19 +6,23 @@ import time
 from dataclasses import dataclass
 
 from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import wkt
 
-#: The points in time of ExecutedActionMetadata, in the order in which they must be.
-_STAMPS = (
-    "queued",
-    "worker_start",
-    "input_fetch_start",
-    "input_fetch_completed",
-    "execution_start",
-    "execution_completed",
-    "output_upload_start",
-    "output_upload_completed",
-    "worker_completed",
-)
+#: The points in time of ExecutedActionMetadata, in the order in which they must be, and its fields.
+_STAMPS = {
+    point: f"{point}_timestamp"
+    for point in (
+        "queued",
+        "worker_start",
+        "input_fetch_start",
+        "input_fetch_completed",
+        "execution_start",
+        "execution_completed",
+        "output_upload_start",
+        "output_upload_completed",
+        "worker_completed",
+    )
+}
 
 
 class Timeline:
@@ -41,19 +45,24 @@ class Timeline:
 
     def write_reached(self, metadata: re.ExecutedActionMetadata) -> None:
         """Fills in the timestamps of the points reached so far, from whatever thread."""
-        for point in _STAMPS:
+        for point, name in _STAMPS.items():
             stamp = self._stamps.get(point)
             if stamp is not None:
-                getattr(metadata, f"{point}_timestamp").FromNanoseconds(stamp)
+                _write(getattr(metadata, name), stamp)
 
     def write_to(self, metadata: re.ExecutedActionMetadata) -> None:
         """Fills in all timestamps; points that were skipped take the time of the one before."""
         last = self._stamps["queued"]
-        for point in _STAMPS:
+        for point, name in _STAMPS.items():
             last = max(last, self._stamps.get(point, last))
-            getattr(metadata, f"{point}_timestamp").FromNanoseconds(last)
+            _write(getattr(metadata, name), last)
         if self._run_to:
-            metadata.virtual_execution_duration.FromNanoseconds(self._run_to - self._run_from)
+            _write(metadata.virtual_execution_duration, self._run_to - self._run_from)
+
+
+def _write(target: wkt.Timestamp | wkt.Duration, nanoseconds: int) -> None:
+    # What FromNanoseconds does, without its checks of a range that no clock leaves.
+    target.seconds, target.nanos = divmod(nanoseconds, 10**9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

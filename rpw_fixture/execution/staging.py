@@ -11,7 +11,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import invalid_argument
@@ -143,7 +144,8 @@ class StagedRoot:
             if suspects is None:
                 sweep.clean(fd, self._placed, "")
             else:
-                sweep.clean_only(fd, suspects)
+                for placed, names in suspects:
+                    sweep.clean_only(fd, placed, names)
         except BaseException:
             if self._watches is not None:
                 self._watches.distrust()  # not all suspects were looked at
@@ -166,15 +168,24 @@ class _Watches:
         placed.inode = os.fstat(fd).st_ino
         self._folders[placed.watch] = placed
 
-    def suspects(self, root: _Placed) -> list[_Placed] | None:
-        """The folders that changed, those on top first; None when that is not known."""
+    def suspects(self, root: _Placed) -> list[tuple[_Placed, set[bytes]]] | None:
+        """The folders that changed, those on top first, and which names in them.
+
+        None when that is not known. A folder that changed itself has a name that is empty.
+        """
         self._watcher.read()
         self._forget_gone()
         changed = self._changes.take()
         if self._changes.is_unknown or root.watch < 0:
             return None
-        found = [self._folders[watch] for watch in changed if watch in self._folders]
-        return sorted(found, key=lambda placed: len(placed.path or ()))
+        found = [
+            (self._folders[watch], names)
+            for watch, names in changed.items()
+            if watch in self._folders
+        ]
+        if len(found) > 1:
+            found.sort(key=lambda each: len(each[0].path or ()))
+        return found
 
     def distrust(self) -> None:
         """Has everything compared the next time."""
@@ -214,66 +225,79 @@ class _Sweep:
         self._function = store.function
         self.changed: list[str] = []
 
-    def clean_only(self, root: int, suspects: Iterable[_Placed]) -> None:
-        """Does that for some folders below the one open as ``root``, not for the folders in them."""
-        for placed in suspects:
-            names = placed.path
-            if names is None:
-                continue  # it went when the folder above it was cleaned
-            with contextlib.ExitStack() as stack:
-                fd = root
-                for name in names:
-                    fd = stack.enter_context(opened(name, fd))
-                before = len(self.changed)
-                self.clean(fd, placed, "".join(f"{name}/" for name in names), is_deep=False)
-            if len(self.changed) > before:
-                above = placed.above
-                while above is not None:
-                    above.digest, above = None, above.above
+    def clean_only(self, root: int, placed: _Placed, names: Collection[bytes]) -> None:
+        """Does that for some names in a folder below the one open as ``root``, not for folders in it.
+
+        An empty name stands for the folder itself, and then all of its names are looked at.
+        """
+        path = placed.path
+        if path is None:
+            return  # it went when the folder above it was cleaned
+        before = len(self.changed)
+        prefix = "".join(f"{name}/" for name in path)
+        with contextlib.ExitStack() as stack:
+            fd = root
+            for name in path:
+                fd = stack.enter_context(opened(name, fd))
+            # A write through a hard link from elsewhere is told nowhere, so where one thing changed,
+            # all inputs are looked at.
+            if b"" in names or placed.files or placed.symlinks:
+                self.clean(fd, placed, prefix, is_deep=False)
+            else:
+                self._clear(fd, placed, prefix, map(os.fsdecode, names), is_deep=False)
+        if len(self.changed) > before:
+            above = placed.above
+            while above is not None:
+                above.digest, above = None, above.above
 
     def clean(self, fd: int, placed: _Placed, prefix: str, *, is_deep: bool = True) -> None:
         """Does that for the folder open as ``fd``; forgets what is not as it was placed."""
         make_accessible(fd, 0o755)
         if is_deep and self._watches is not None:
             self._watches.add(fd, placed)
+        names = {*os.listdir(fd), *placed.files, *placed.symlinks, *placed.folders}
+        self._clear(fd, placed, prefix, names, is_deep=is_deep)
+
+    def _clear(
+        self, fd: int, placed: _Placed, prefix: str, names: Iterable[str], *, is_deep: bool
+    ) -> None:
         before = len(self.changed)
-        seen: set[str] = set()
-        with os.scandir(fd) as entries:
-            found = list(entries)
-        for entry in found:
-            with contextlib.suppress(FileNotFoundError):  # gone meanwhile: changed, if it was ours
-                if self._keep(fd, entry, placed, prefix, is_deep=is_deep):
-                    seen.add(entry.name)
-                else:
-                    remove_at(fd, entry.name)
-        for name in {*placed.files, *placed.symlinks, *placed.folders} - seen:
-            placed.forget(name)
-            self.changed.append(prefix + name)
+        for name in names:
+            is_ours = name in placed.files or name in placed.symlinks or name in placed.folders
+            if is_ours and self._is_as_placed(fd, name, placed, prefix, is_deep=is_deep):
+                continue
+            remove_at(fd, name)
+            if is_ours:
+                placed.forget(name)
+                self.changed.append(prefix + name)
         if len(self.changed) > before:
             placed.digest = None
 
-    def _keep(
-        self, fd: int, entry: os.DirEntry[str], placed: _Placed, prefix: str, *, is_deep: bool
+    def _is_as_placed(
+        self, fd: int, name: str, placed: _Placed, prefix: str, *, is_deep: bool
     ) -> bool:
-        name = entry.name
-        if name in placed.files:
-            return self._is_intact(fd, entry, placed)
-        if name in placed.symlinks:
-            target = placed.symlinks[name].target
-            return entry.is_symlink() and os.readlink(name, dir_fd=fd) == target
-        if name not in placed.folders or not entry.is_dir(follow_symlinks=False):
-            return False
-        if not is_deep:
-            # Another folder in its place, perhaps of the same inode, was not watched, so what it
-            # holds is not known.
+        try:
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if name in placed.files:
+                return self._is_intact(fd, name, found, placed)
+            if name in placed.symlinks:
+                target = placed.symlinks[name].target
+                return stat.S_ISLNK(found.st_mode) and os.readlink(name, dir_fd=fd) == target
+            if not stat.S_ISDIR(found.st_mode):
+                return False
             known = placed.folders[name]
-            return known.watch >= 0 and entry.inode() == known.inode
-        with opened(name, fd) as child:
-            self.clean(child, placed.folders[name], f"{prefix}{name}/")
+            if not is_deep:
+                # Another folder in its place, perhaps of the same inode, was not watched, so what
+                # it holds is not known.
+                return known.watch >= 0 and found.st_ino == known.inode
+            with opened(name, fd) as child:
+                self.clean(child, known, f"{prefix}{name}/")
+        except FileNotFoundError:  # gone, or gone meanwhile
+            return False
         return True
 
-    def _is_intact(self, fd: int, entry: os.DirEntry[str], placed: _Placed) -> bool:
-        file, found = placed.files[entry.name], entry.stat(follow_symlinks=False)
+    def _is_intact(self, fd: int, name: str, found: os.stat_result, placed: _Placed) -> bool:
+        file = placed.files[name]
         if (
             not stat.S_ISREG(found.st_mode)
             or found.st_size != file.digest.size
@@ -281,12 +305,12 @@ class _Sweep:
             or stat.S_IMODE(found.st_mode) != _mode(file)
         ):
             return False
-        if found.st_ctime_ns != placed.stamps[entry.name]:
+        if found.st_ctime_ns != placed.stamps[name]:
             # Somebody was here: a link was made to it perhaps, or it was written and its time of
             # modification put back.
-            if self._hash(fd, entry.name) != file.digest.hash:
+            if self._hash(fd, name) != file.digest.hash:
                 return False
-            placed.stamps[entry.name] = found.st_ctime_ns
+            placed.stamps[name] = found.st_ctime_ns
         return True
 
     def _hash(self, fd: int, name: str) -> str:
@@ -314,15 +338,13 @@ class _Placing:
         self._is_shared = is_shared
         self._watches = watches
 
-    def apply(self, fd: int, placed: _Placed, folder: Folder | None, parents: Parents) -> None:
-        """Brings the folder open as ``fd`` to ``folder``, None for an empty one, and ``parents``."""
-        digest = folder.digest if folder is not None else None
-        if digest is not None and placed.digest == digest and placed.parents == parents:
+    def apply(self, fd: int, placed: _Placed, wanted: Folder, parents: Parents) -> None:
+        """Brings the folder open as ``fd`` to ``wanted`` and ``parents``."""
+        if placed.digest == wanted.digest and placed.parents == parents:
             return
         placed.digest = None
         if self._watches is not None and placed.watch < 0:
             self._watches.add(fd, placed)
-        wanted = folder if folder is not None else _NOTHING
         folders = _folders(wanted, parents)
         self._take_away(fd, placed, wanted, folders)
         self._place_leaves(fd, placed, wanted)
@@ -330,28 +352,28 @@ class _Placing:
             if name not in placed.folders:
                 self._make_folder(fd, name)
                 placed.folders[name] = _Placed(above=placed, name=name)
-            child, below = wanted.folders.get(name), parents.get(name, _NO_PARENTS)
+            child, below = wanted.folders.get(name, _NOTHING), parents.get(name, _NO_PARENTS)
             known = placed.folders[name]
-            if child is None or known.digest != child.digest or known.parents != below:
+            if known.digest != child.digest or known.parents != below:
                 with opened(name, fd) as child_fd:
                     self.apply(child_fd, known, child, below)
         if not self._is_shared:
-            placed.digest, placed.parents = digest, parents
+            placed.digest, placed.parents = wanted.digest, parents
 
-    def _take_away(self, fd: int, placed: _Placed, wanted: Folder, folders: set[str]) -> None:
+    def _take_away(
+        self, fd: int, placed: _Placed, wanted: Folder, folders: AbstractSet[str]
+    ) -> None:
         """Removes what the new tree does not have, or has with other content or as another kind."""
-        stay = {
-            *(name for name, file in placed.files.items() if _same(file, wanted.files.get(name))),
-            *(name for name, link in placed.symlinks.items() if link == wanted.symlinks.get(name)),
-            *(placed.folders.keys() & folders),
-        }
-        known = {*placed.files, *placed.symlinks, *placed.folders}
+        gone = {name for name, file in placed.files.items() if not _same(file, wanted, name)}
+        gone.update(
+            name for name, link in placed.symlinks.items() if link != wanted.symlinks.get(name)
+        )
+        gone.update(placed.folders.keys() - folders)
         if self._is_shared:
             # What a worker left where a file belongs goes too; a folder there is used.
             leaves = wanted.files.keys() | wanted.symlinks.keys()
-            gone = (leaves - stay) | ((known & folders) - stay)
-        else:
-            gone = known - stay
+            staying = (placed.files.keys() | placed.symlinks.keys() | placed.folders.keys()) - gone
+            gone = (leaves - staying) | (gone & folders)
         for name in gone:
             remove_at(fd, name)
             placed.forget(name)
@@ -377,7 +399,7 @@ class _Placing:
                 os.mkdir(name, 0o755, dir_fd=fd)
 
 
-def _folders(wanted: Folder, parents: Parents) -> set[str]:
+def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
     """Which names must be folders.
 
     Raises:
@@ -403,19 +425,25 @@ def _remove_output(fd: int, placed: _Placed, path: str) -> None:
 
 def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
     try:
-        store.materialise(file.digest, name, mode=_mode(file), dir_fd=fd)
-        os.utime(name, ns=(_mtime(file), _mtime(file)), dir_fd=fd, follow_symlinks=False)
-        return os.stat(name, dir_fd=fd, follow_symlinks=False).st_ctime_ns
+        placed = store.materialise(
+            file.digest, name, mode=_mode(file), mtime_ns=_mtime(file), dir_fd=fd
+        )
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=fd)
         raise
+    return placed.st_ctime_ns
 
 
-def _same(old: FileEntry, new: FileEntry | None) -> bool:
+def _same(old: FileEntry, wanted: Folder, name: str) -> bool:
+    new = wanted.files.get(name)
     if new is None:
         return False
-    return (old.digest, _mode(old), _mtime(old)) == (new.digest, _mode(new), _mtime(new))
+    return old == new or (old.digest, _mode(old), _mtime(old)) == (
+        new.digest,
+        _mode(new),
+        _mtime(new),
+    )
 
 
 def _mtime(file: FileEntry) -> int:
@@ -428,5 +456,6 @@ def _mode(file: FileEntry) -> int:
     return 0o555 if file.is_executable else 0o444
 
 
-_NOTHING = Folder(Digest("", 0), {}, {}, {})
+#: An empty folder; its digest is like no other.
+_NOTHING = Folder(Digest("nothing", 0), {}, {}, {})
 _NO_PARENTS = Parents()

@@ -227,7 +227,8 @@ class TrialRunner:
             _plant(os.path.join(place.root, path), content)
         before = survey.look(place.root)
         request_id = number if self._worker.multiplex else 0
-        mark = talk.stderr.position
+        talk.stderr.drain()
+        mark = talk.stderr.total
         began = time.monotonic()
         talk.send(self._work_request(found, step.listing, request_id), is_extended=step.is_extended)
         if step.is_cancelled:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from rpw_fixture.errors import BlobMissingError, RequestError, invalid_argument
 from rpw_fixture.storage.files import (
     CHUNK_BYTES,
+    CREATE,
     copy_all,
-    create_file,
+    finish_file,
     read_from,
     remove,
     write_all,
@@ -32,7 +33,8 @@ _HEX_DIGITS = b"0123456789abcdef"
 _READ = os.O_RDONLY | os.O_CLOEXEC
 # An output may be swapped for a symlink or a fifo while it is collected; neither may be followed
 # nor waited for.
-_READ_OUTPUT = _READ | os.O_NOFOLLOW | os.O_NONBLOCK
+#: Opens a file that an action made, whatever it turns out to be.
+OPEN_OUTPUT = _READ | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class BlobStore:
@@ -202,12 +204,22 @@ class BlobStore:
             os.close(source)
 
     def materialise(
-        self, digest: Digest, path: str, *, mode: int = 0o444, dir_fd: int | None = None
-    ) -> None:
+        self,
+        digest: Digest,
+        path: str,
+        *,
+        mode: int = 0o444,
+        mtime_ns: int | None = None,
+        dir_fd: int | None = None,
+    ) -> os.stat_result:
         """Writes the blob to a new file with exactly the permission bits ``mode``.
 
         Args:
             path: where, relative to ``dir_fd`` when that is given.
+            mtime_ns: its time of modification, nanoseconds since the epoch; None for now.
+
+        Returns:
+            The file's state.
 
         Raises:
             BlobMissingError: when it is not there.
@@ -216,12 +228,13 @@ class BlobStore:
         """
         source = self._open(digest)
         try:
-            target = create_file(path, mode, dir_fd)
+            target = os.open(path, CREATE, mode, dir_fd=dir_fd)
             try:
                 if isinstance(source, bytes):
                     write_all(target, source)
                 else:
                     copy_all(source, target, digest.size)
+                return finish_file(target, mode, mtime_ns)
             finally:
                 os.close(target)
         finally:
@@ -267,19 +280,23 @@ class BlobStore:
         """Takes in the blob ``digest`` piece by piece; it appears when that is committed."""
         return BlobWriter(self, digest)
 
-    def put_file(self, source: str | int) -> Digest:
+    def put_file(self, source: str | int, size: int | None = None) -> Digest:
         """Keeps a copy of a file, read once; the digest of what was read.
 
         Args:
             source: its path (no symlink), or a descriptor open for reading, at the start.
+            size: how many bytes it has probably, if that is known.
 
         Raises:
             OSError: when it can't be read.
             RequestError: RESOURCE_EXHAUSTED when it can't fit.
         """
-        fd = os.open(source, _READ_OUTPUT) if isinstance(source, str) else source
+        fd = os.open(source, OPEN_OUTPUT) if isinstance(source, str) else source
         try:
-            first = os.read(fd, self.spill_threshold)
+            most = self.spill_threshold if size is None else min(size + 1, self.spill_threshold)
+            first = os.read(fd, most)
+            if len(first) < most and len(first) == size:
+                return self.put(first)
             if len(first) < self.spill_threshold:
                 # Regular files are read short only at their end, which one more read confirms.
                 rest = os.read(fd, CHUNK_BYTES)

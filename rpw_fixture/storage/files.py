@@ -9,6 +9,7 @@ import contextlib
 import errno
 import itertools
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from rpw_fixture.errors import resource_exhausted
 #: highest throughput of gRPC in Python, and is far below the 4 MiB that most clients receive.
 CHUNK_BYTES = 1 << 20
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_CREATE = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Opens a new file for writing; FileExistsError when something has its name, a dangling link included.
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CAN_COPY_RANGE = hasattr(os, "copy_file_range")
 
 
@@ -42,7 +44,7 @@ class TemporaryFiles:
         """
         path = f"{self._prefix}{next(self._serial)}"
         with full_disk_named(path):
-            return os.open(path, os.O_WRONLY | _CREATE, 0o600), path
+            return os.open(path, CREATE, 0o600), path
 
     def write(self, data: bytes) -> str:
         """A new file that holds ``data``; its path.
@@ -111,19 +113,19 @@ def read_from(fd: int, offset: int, limit: int, chunk: int = CHUNK_BYTES) -> Ite
         yield piece
 
 
-def create_file(path: str, mode: int, dir_fd: int | None = None) -> int:
-    """A new file with exactly these permission bits, whatever the umask; its descriptor.
+def finish_file(fd: int, mode: int, mtime_ns: int | None) -> os.stat_result:
+    """Gives an open new file exactly these permission bits, whatever the umask took of them.
 
-    Raises:
-        OSError: FileExistsError when something has that name, a dangling symlink included.
+    Returns:
+        Its state then.
     """
-    fd = os.open(path, os.O_WRONLY | _CREATE, mode, dir_fd=dir_fd)
-    try:
+    if mtime_ns is not None:
+        os.utime(fd, ns=(mtime_ns, mtime_ns))
+    found = os.fstat(fd)
+    if stat.S_IMODE(found.st_mode) != mode:
         os.fchmod(fd, mode)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+        found = os.fstat(fd)
+    return found
 
 
 def copy_all(source: int, target: int, size: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from rpw_fixture.errors import ConfigError, invalid_argument
 
 if TYPE_CHECKING:
-    from rpw_fixture.wire.protos import remote_execution as re
+    from rpw_fixture.wire.protos import remote_execution
 
-_HEX = frozenset("0123456789abcdef")
+_IS_HEX = re.compile("[0-9a-f]+").fullmatch
 
 
 class Hasher(Protocol):
@@ -75,7 +76,7 @@ class DigestFunction:
         hasher.update(data)
         return Digest(hasher.hexdigest(), len(data))
 
-    def validate(self, message: re.Digest, *, what: str = "digest") -> Digest:
+    def validate(self, message: remote_execution.Digest, *, what: str = "digest") -> Digest:
         """A client's digest message as a value.
 
         Raises:
@@ -84,9 +85,13 @@ class DigestFunction:
         """
         return self.checked(message.hash, message.size_bytes, what=what)
 
+    def is_valid(self, digest: Digest) -> bool:
+        """Whether the hash is lowercase hex of this function's length, and the size not negative."""
+        return self._is_hash(digest.hash) and digest.size >= 0
+
     def checked(self, hash_: str, size: int, *, what: str = "digest") -> Digest:
         """Like `validate`, of a hash and a size that came apart (as in resource names)."""
-        if len(hash_) != self.hex_length or not _HEX.issuperset(hash_):
+        if not self._is_hash(hash_):
             shown = hash_ if len(hash_) <= 160 else hash_[:160] + "…"
             raise invalid_argument(
                 f"{what} {shown!r} is no {self.name} hash: expected {self.hex_length} lowercase hex digits"
@@ -94,6 +99,9 @@ class DigestFunction:
         if size < 0:
             raise invalid_argument(f"{what} {hash_}/{size} has a negative size")
         return Digest(hash_, size)
+
+    def _is_hash(self, hash_: str) -> bool:
+        return len(hash_) == self.hex_length and _IS_HEX(hash_) is not None
 
     def subject(self, digest: Digest) -> str:
         """How a missing blob is named in a MISSING violation: ``blobs/[function/]hash/size``."""

@@ -6,8 +6,10 @@ value serves every action whose input root contains it.
 
 from __future__ import annotations
 
+import re as regex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -19,13 +21,14 @@ from rpw_fixture.wire.protos import remote_execution as re
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
+#: Most names need no closer look: 63 characters are never more than 252 bytes.
+_IS_PLAIN_NAME = regex.compile(r"(?!\.{1,2}\Z)[^/\0]{1,63}").fullmatch
 #: Latest time of change that ext4 can hold, seconds since the epoch (in 2446).
 _LATEST = 15_032_385_535
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """A file of an input tree.
+class FileEntry(NamedTuple):
+    """A file of an input tree; a tuple, because there are thousands and each is made anew.
 
     Attributes:
         is_marked: it carries the tool-input mark.
@@ -120,15 +123,7 @@ def decode_folder(
     except DecodeError as error:
         raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
     _check_names(digest, message)
-    files = {
-        node.name: FileEntry(
-            function.validate(node.digest, what=f"file {node.name!r}"),
-            node.is_executable,
-            _is_marked(node),
-            *_attributes(node),
-        )
-        for node in message.files
-    }
+    files = {node.name: _file_entry(node, function) for node in message.files}
     symlinks = {
         node.name: SymlinkEntry(_checked_target(node), _is_marked(node))
         for node in message.symlinks
@@ -160,19 +155,33 @@ def check_name(name: str, where: str) -> None:
 
 
 def _check_names(digest: Digest, message: re.Directory) -> None:
-    seen: set[str] = set()
-    for nodes in (message.files, message.directories, message.symlinks):
-        for node in nodes:
-            check_name(node.name, f"Directory {digest}")
-            if node.name in seen:
-                raise invalid_argument(f"name {node.name!r} stands twice in Directory {digest}")
-            seen.add(node.name)
+    names = [
+        node.name
+        for nodes in (message.files, message.directories, message.symlinks)
+        for node in nodes
+    ]
+    for name in names:
+        if not _IS_PLAIN_NAME(name):
+            check_name(name, f"Directory {digest}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise invalid_argument(f"name {twice!r} stands twice in Directory {digest}")
 
 
 def _checked_target(node: re.SymlinkNode) -> str:
     if not node.target or "\0" in node.target:
         raise invalid_argument(f"symlink {node.name!r} has the impossible target {node.target!r}")
     return node.target
+
+
+def _file_entry(node: re.FileNode, function: DigestFunction) -> FileEntry:
+    claimed = node.digest
+    digest = Digest(claimed.hash, claimed.size_bytes)
+    if not function.is_valid(digest):
+        function.validate(claimed, what=f"file {node.name!r}")
+    if not node.HasField("node_properties"):
+        return FileEntry(digest, node.is_executable, is_marked=False)
+    return FileEntry(digest, node.is_executable, _is_marked(node), *_attributes(node))
 
 
 def _is_marked(node: re.FileNode | re.SymlinkNode) -> bool:
@@ -183,8 +192,6 @@ def _is_marked(node: re.FileNode | re.SymlinkNode) -> bool:
 
 def _attributes(node: re.FileNode) -> tuple[int | None, int | None]:
     """The time of change and the permission bits that a file's properties ask for."""
-    if not node.HasField("node_properties"):
-        return None, None
     given, mtime, mode = node.node_properties, None, None
     if given.HasField("mtime"):
         if not 0 <= given.mtime.seconds <= _LATEST or not 0 <= given.mtime.nanos < 10**9:

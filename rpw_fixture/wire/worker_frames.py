@@ -157,10 +157,9 @@ class ProtoEncoding:
         pieces: list[bytes] = []
         for path, digest in inputs:
             name = path.encode()
-            body = b"".join(
-                (b"\x0a", varint(len(name)), name, b"\x12", varint(len(digest)), digest)
-            )
-            pieces += (b"\x12", varint(len(body)), body)
+            head, middle = b"\x0a" + varint(len(name)), b"\x12" + varint(len(digest))
+            length = len(head) + len(name) + len(middle) + len(digest)
+            pieces += (b"\x12" + varint(length), head, name, middle, digest)
         return b"".join(pieces)
 
     def join_inputs(self, pieces: Iterable[bytes]) -> bytes:

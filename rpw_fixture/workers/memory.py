@@ -3,21 +3,6 @@
 from __future__ import annotations
 
 
-def peak_bytes(pid: int) -> int:
-    """The largest resident set a process ever had; 0 when it is gone, or where Linux is not.
-
-    Descendants do not count: this is asked after every request, and takes some ten microseconds.
-    """
-    try:
-        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - as fast as can be
-            for line in file:
-                if line.startswith(b"VmHWM:"):
-                    return int(line.split()[1]) << 10
-    except OSError:
-        pass
-    return 0
-
-
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process and its descendants, 0 when it is gone.
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import termios
 import time
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rpw_fixture.errors import Code
@@ -24,7 +25,9 @@ from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.stderr import StderrTail
 
-_READ = 1 << 18
+#: What a pipe of the usual size can hold.
+_READ = 1 << 16
+_MOST_STATUS = 8192
 #: How long a worker that closed its pipes, or was killed, may take to be gone, seconds.
 _EXIT_PATIENCE = 3.0
 #: A fatal signal makes SIGKILL pending in every thread, whatever signal it was.
@@ -83,6 +86,7 @@ class Plumbing:
         self._number = number
         self._pipes = pipes
         self._is_stdin_open = True
+        self._status = _open_status(process.pid)
         self._exit: Exit | None = None
         self._reading = select.poll()
         self._writing = select.poll()
@@ -91,20 +95,20 @@ class Plumbing:
                 poller.register(fd, _IN)
         self._writing.register(pipes.stdin, _OUT)
 
-    def wait(self, timeout: float, *, to_write: bool = False) -> bool:
+    def wait(self, timeout: float, *, to_write: bool = False) -> AbstractSet[int]:
         """Waits until stdout has something, the process has ended or, on demand, stdin takes more.
 
         What comes on stderr meanwhile is read and kept.
 
         Returns:
-            False when ``timeout`` seconds passed and nothing happened at all.
+            The descriptors of which there is news; none when ``timeout`` seconds passed without.
         """
         poller = self._writing if to_write and self._is_stdin_open else self._reading
-        ready = poller.poll(max(0.0, timeout) * 1000)
-        if any(fd == self._pipes.stderr for fd, _ in ready) and not self.stderr.drain():
+        ready = {fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)}
+        if self._pipes.stderr in ready and not self.stderr.drain():
             for each in (self._reading, self._writing):
                 each.unregister(self._pipes.stderr)
-        return bool(ready)
+        return ready
 
     def wait_to_write(self, timeout: float) -> None:
         """Waits until stdin takes more, or is closed, or ``timeout`` seconds passed."""
@@ -157,17 +161,36 @@ class Plumbing:
         return self.process.poll() is not None
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether the process lives and has said nothing that was not read yet."""
+        return not self._reading.poll(0)
+
+    @property
     def is_dying(self) -> bool:
         """Whether the process was killed, though it may not know yet (Linux).
 
         Until it is scheduled again it still takes what is written to its stdin.
         """
+        return bool(int(self._status_field(b"SigPnd:") or b"0", 16) & _KILLED)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The largest resident set the process ever had; 0 when it is gone, or not on Linux.
+
+        Descendants do not count: this is asked after every request.
+        """
+        return int(self._status_field(b"VmHWM:") or b"0") << 10
+
+    def _status_field(self, name: bytes) -> bytes:
+        """A field of /proc/PID/status; none when the process is gone, or there is no such file."""
+        if self._status < 0:
+            return b""
         try:
-            with open(f"/proc/{self.process.pid}/status", "rb") as file:  # noqa: PTH123 - hot path
-                pending = file.read().partition(b"\nSigPnd:")[2].split(maxsplit=1)[0]
-        except (OSError, IndexError):  # gone, or no such thing here: `has_ended` tells
-            return False
-        return bool(int(pending, 16) & _KILLED)
+            told = os.pread(self._status, _MOST_STATUS, 0)
+        except OSError:
+            return b""
+        found = told.partition(b"\n" + name)[2].split(maxsplit=1)
+        return found[0] if found else b""
 
     @property
     def exit_status(self) -> int | None:
@@ -202,6 +225,8 @@ class Plumbing:
         self.stderr.drain()
         self.process.close()
         self.close_stdin()
+        if self._status >= 0:
+            os.close(self._status)
         os.close(self._pipes.stdout)
         os.close(self._pipes.stderr)
 
@@ -259,3 +284,11 @@ class Plumbing:
             was_unread=was_unread,
             code=code,
         )
+
+
+def _open_status(pid: int) -> int:
+    """A process's status in the way of Linux, to be read again and again; -1 where there is none."""
+    try:
+        return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1

@@ -76,6 +76,8 @@ class Singleplex:
 
     def find_fault(self) -> Fault | None:
         """What makes an idle worker unusable: it has ended, or said something unasked; else None."""
+        if self._plumbing.is_quiet:
+            return None
         self._plumbing.stderr.drain()
         if self._plumbing.has_ended:
             return Fault(reason=Retirement.CRASHED_IDLE)
@@ -100,8 +102,9 @@ class Singleplex:
             with self._lock:
                 self._unsent = plumbing.write(self._unsent)
             until = min(deadline, plumbing.start_deadline)
-            plumbing.wait(until - time.monotonic(), to_write=bool(self._unsent))
-            has_ended = plumbing.has_ended  # asked before its last words are looked for
+            news = plumbing.wait(until - time.monotonic(), to_write=bool(self._unsent))
+            # Asked before its last words are looked for.
+            has_ended = plumbing.process.status_fd in news and plumbing.has_ended
             data = plumbing.read()
             if data:
                 with self._lock:

@@ -14,6 +14,9 @@ class StderrTail:
     Args:
         fd: the pipe's end to read from, non-blocking.
         limit: how many bytes are kept.
+
+    Attributes:
+        total: how many bytes were read so far.
     """
 
     def __init__(self, fd: int, limit: int = 1 << 16) -> None:
@@ -21,7 +24,7 @@ class StderrTail:
         self._limit = limit
         self._lock = threading.Lock()
         self._kept = b""
-        self._total = 0
+        self.total = 0
 
     def drain(self, most: int = 1 << 20) -> bool:
         """Reads what is there, up to ``most`` bytes; False once the stream has ended."""
@@ -34,21 +37,15 @@ class StderrTail:
                 if not data:
                     return False
                 self._kept = (self._kept + data)[-self._limit :]
-                self._total += len(data)
+                self.total += len(data)
                 most -= len(data)
         return True
 
-    @property
-    def position(self) -> int:
-        """How many bytes have come so far; `since` tells what came after."""
-        self.drain()
-        return self._total
-
     def since(self, position: int) -> bytes:
-        """What came after ``position``, as far as it is kept."""
+        """What came when `total` was ``position`` and after, as far as it is kept."""
         self.drain()
         with self._lock:
-            fresh = self._total - position
+            fresh = self.total - position
             return self._kept[-fresh:] if fresh else b""
 
     @property

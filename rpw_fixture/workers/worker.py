@@ -85,6 +85,11 @@ class Worker:
         return self._plumbing.stderr
 
     @property
+    def peak_bytes(self) -> int:
+        """The largest resident set its process ever had; 0 where that is not known."""
+        return self._plumbing.peak_bytes
+
+    @property
     def state(self) -> State:
         """Where it stands in its life."""
         return self._state
