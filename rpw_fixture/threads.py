@@ -7,9 +7,9 @@ next piece of work itself, so under steady load it starts thread after thread up
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from queue import Empty, SimpleQueue
 from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
@@ -27,10 +27,12 @@ class ThreadPool(Executor):
     def __init__(self, most: int, name: str) -> None:
         self._most = most
         self._name = name
-        self._changed = threading.Condition()
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._lock = threading.Lock()
+        #: What is to be done; None ends the thread that gets it.
+        self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
+        #: Threads without work, less the work without a thread.
+        self._spare = 0
         self._is_closed = False
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
@@ -46,43 +48,55 @@ class ThreadPool(Executor):
                 else:
                     future.set_result(result)
 
-        with self._changed:
+        self.start(work)
+        return future
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Has ``work``, which must not raise, done by some thread; nobody is told of its end.
+
+        Raises:
+            RuntimeError: after `shutdown`.
+        """
+        with self._lock:
             if self._is_closed:
                 raise RuntimeError("the pool was shut down")
-            self._waiting.append(work)
-            # A thread that was woken counts as idle until it runs, as its work counts as waiting.
-            if self._idle >= len(self._waiting):
-                self._changed.notify()
-            elif len(self._threads) < self._most:
-                self._start()
-        return future
+            self._spare -= 1
+            if self._spare < 0 and len(self._threads) < self._most:
+                self._spare += 1
+                self._grow()
+        self._waiting.put(work)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """See `concurrent.futures.Executor.shutdown`; what waits is done first, unless dropped."""
-        with self._changed:
-            self._is_closed = True
-            if cancel_futures:
-                self._waiting.clear()  # their futures are never asked again
-            self._changed.notify_all()
+        with self._lock:
+            is_first, self._is_closed = not self._is_closed, True
+        if cancel_futures:
+            self._drop_waiting()
+        for _ in self._threads if is_first else ():
+            self._waiting.put(None)
         if wait:
             for thread in self._threads:
                 thread.join()
 
-    def _start(self) -> None:
+    def _drop_waiting(self) -> None:
+        """Forgets what nobody does yet; the futures of it are never asked again."""
+        dropped: list[Callable[[], None] | None] = []
+        try:
+            while True:
+                dropped.append(self._waiting.get_nowait())
+        except Empty:
+            for _ in range(dropped.count(None)):
+                self._waiting.put(None)
+
+    def _grow(self) -> None:
         name = f"{self._name}-{len(self._threads)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._waiting:
-                    if self._is_closed:
-                        return
-                    self._idle += 1
-                    self._changed.wait()
-                    self._idle -= 1
-                work = self._waiting.popleft()
+        while (work := self._waiting.get()) is not None:
             work()
             del work  # what it holds must not live until the next call comes
+            with self._lock:
+                self._spare += 1
