@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rpw_fixture.connection import Connection, headers, properties
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rpw_fixture.hermeticity.findings import Report
 
 _FINDINGS = 1
+_HEADER, _PROPERTY = "--remote-header", "--platform-property"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)"
     )
-    add(
-        "--target",
-        metavar="ENDPOINT",
-        help="let this REAPI server run the actions, and check what results alone tell",
-    )
+    _add_target(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder there for each finding")
     add(
         "--cache-poisoning",
@@ -50,6 +48,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="count action-cache entries that a recorded build's own order of actions made wrong",
     )
     add("--explain", metavar="CODE", help="say what a code means, and how to mend it")
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    """The options that `connection_of` reads, named as Bazel's are."""
+    add = parser.add_argument_group("an existing server instead of this machine").add_argument
+    add(
+        "--target",
+        metavar="ENDPOINT",
+        help="let this REAPI server run the actions, and check what results alone tell: "
+        "grpc://HOST:PORT, grpcs://HOST:PORT or unix:PATH",
+    )
+    add("--tls-certificate", metavar="FILE", help="trust these certificates, PEM, with grpcs://")
+    add("--tls-client-certificate", metavar="FILE", help="show this certificate, PEM")
+    add("--tls-client-key", metavar="FILE", help="private key of --tls-client-certificate")
+    add(
+        _HEADER,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="send this with every call, as an API key (repeatable)",
+    )
+    add("--remote-instance-name", metavar="NAME", help="instance that every call names")
+    add(
+        _PROPERTY,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="give every action this platform property, such as container-image (repeatable)",
+    )
+
+
+def connection_of(options: argparse.Namespace) -> Connection | None:
+    """The server that ``--target`` and the options beside it name; None for this machine.
+
+    Raises:
+        ConfigError: for an option that can't be read, or that is of no use without ``--target``.
+    """
+    files = {
+        "--tls-certificate": options.tls_certificate,
+        "--tls-client-certificate": options.tls_client_certificate,
+        "--tls-client-key": options.tls_client_key,
+    }
+    if options.target is None:
+        texts = {"--remote-instance-name": options.remote_instance_name}
+        several = {_HEADER: options.remote_header, _PROPERTY: options.platform_property}
+        for name, value in {**files, **texts, **several}.items():
+            if value:
+                raise ConfigError(f"{name} is of no use without --target")
+        return None
+    return Connection(
+        endpoint=options.target,
+        instance_name=options.remote_instance_name or "",
+        headers=headers(options.remote_header, _HEADER),
+        tls_ca=options.tls_certificate,
+        tls_cert=options.tls_client_certificate,
+        tls_key=options.tls_client_key,
+        platform=properties(options.platform_property, _PROPERTY),
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -101,7 +157,7 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
         baseline=given.baseline,
         progress=progress,
         cache_poisoning=given.cache_poisoning,
-        target=given.target,
+        target=connection_of(given),
     )
 
 

@@ -44,7 +44,7 @@ class Bench:
     @property
     def is_remote(self) -> bool:
         """Whether trials run on an endpoint, where only results are seen."""
-        return self.harness.sightings is not None
+        return self.harness.remote is not None
 
     def skip(self, code: str, reason: str) -> None:
         """Notes that a check could not run."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rpw_fixture.connection import Connection
 from rpw_fixture.hermeticity import baseline, poisoning, reproducers
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.checks import (
@@ -53,7 +54,7 @@ class Options:
         baseline: file of accepted findings.
         progress: is told worker starts and requests so far.
         cache_poisoning: count wrong action-cache entries; only of recordings.
-        target: an REAPI endpoint to drive instead of local processes.
+        target: an REAPI server to drive instead of local processes.
     """
 
     selected: frozenset[str] = _ALL
@@ -64,7 +65,7 @@ class Options:
     baseline: Path | None = None
     progress: Callable[[int, int], None] | None = None
     cache_poisoning: bool = False
-    target: str | None = None
+    target: Connection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +189,8 @@ def _run_remote(bench: Bench, options: Options) -> list[Finding]:
     for code, reason in target.skipped():
         bench.skip(code, reason)
     findings = _run(bench, options.selected & target.JUDGED)
-    if bench.harness.sightings is not None:
-        target.tell(bench, bench.harness.sightings)
+    if bench.harness.remote is not None:
+        target.tell(bench, bench.harness.remote)
     return findings
 
 

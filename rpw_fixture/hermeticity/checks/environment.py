@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
@@ -35,22 +35,29 @@ def find(bench: Bench) -> Iterator[Finding]:
     if not bench.usable:
         return
     pairs = list(_pairs(bench))
-    untried = []
+    untried: dict[str, str] = {}
     for usual, varied in pairs:
         try:
             # A root that was used before has an order of its own, so only cold runs tell.
             suspects = bench.usable if varied.is_reversed else _suspects(bench, usual, varied)
+            found = [each for one in suspects for each in _confirmed(bench, one, usual, varied)]
         except UnavailableError as error:
-            untried.append(f"{varied.factor} ({error})")
+            untried[varied.factor] = str(error)
             continue
-        for action in suspects:
-            yield from _confirmed(bench, action, usual, varied)
+        yield from found
+    bench.notes["RPW209"] = _means([varied.factor for _, varied in pairs], untried)
+
+
+def _means(factors: Sequence[str], untried: Mapping[str, str]) -> str:
+    """Which factors were varied, and why others were not, with one reason for many of them."""
+    told = [each for each in dict.fromkeys(factors) if each not in untried]
+    reasons: dict[str, list[str]] = {}
+    for factor, reason in untried.items():
+        reasons.setdefault(reason, []).append(factor)
     if not glob.glob(_FAKETIME):
-        untried.append("clock (libfaketime is not installed; RPW201 runs at different seconds)")
-    told = ", ".join(dict.fromkeys(varied.factor for _, varied in pairs))
-    bench.notes["RPW209"] = f"varied: {told}" + (
-        f"; not varied: {'; '.join(untried)}" if untried else ""
-    )
+        reasons["libfaketime is not installed; RPW201 runs at different seconds"] = ["clock"]
+    rest = "; ".join(f"{', '.join(each)} ({reason})" for reason, each in reasons.items())
+    return f"varied: {', '.join(told)}" + (f"; not varied: {rest}" if rest else "")
 
 
 def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
