@@ -12,6 +12,8 @@ from rpw_fixture.hermeticity.trials import Outcome, Result, Step, Trial, differi
 
 #: More actions than this, and a check picks some by the seed.
 MANY = 12
+#: Fewer actions than this are never picked for the sake of time.
+_FEWEST = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Bench:
         skipped: codes that could not run, with the reason.
         notes: codes with what else is to be said.
         usable: actions that a fresh worker answers.
+        start_seconds: what a fresh worker takes until its first response, the median of all actions.
         has_orphans: processes pile up below the worker, so that everything else grows as well.
         unmarked: inputs that are read at start-up, and so are no fault of other checks.
     """
@@ -34,6 +37,7 @@ class Bench:
     harness: Harness
     seed: int = 0
     usable: tuple[SuiteAction, ...] = ()
+    start_seconds: float = 0.0
     unstable: dict[SuiteAction, frozenset[str]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
@@ -87,6 +91,13 @@ class Bench:
         if total <= count:
             return self.usable
         return tuple(self.usable[(index * total) // count] for index in range(count))
+
+    def affordable(self, seconds: float, most: int = MANY) -> tuple[SuiteAction, ...]:
+        """Up to ``most`` usable actions: so many that their cold starts take about ``seconds``."""
+        if not self.start_seconds:
+            return self.some(most)
+        count = int(seconds * self.harness.jobs / self.start_seconds)
+        return self.some(max(_FEWEST, min(most, count)))
 
     @property
     def good(self) -> tuple[SuiteAction, ...]:

@@ -171,6 +171,14 @@ class Harness:
                     each.cancel()
                 raise
 
+    def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
+        """Lays actions out without running them.
+
+        Raises:
+            ConfigError: for one that can't be laid out.
+        """
+        self._runner.check_layouts(tuple(actions))
+
     def _build(self, target: Connection | None) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = workspace.create()

@@ -61,6 +61,9 @@ def tell(bench: Bench, runner: RemoteRunner) -> None:
         _tell_seen(bench, seen)
     elif bench.usable:
         _tell_probed(bench, runner.probe())
+    if "RPW209" in bench.notes:
+        told = bench.notes["RPW209"].partition(";")[0]
+        bench.notes["RPW209"] = f"on --target: {told}; everything else is the server's"
     if "RPW203" in bench.notes:
         bench.notes["RPW203"] += "; inputs read at start-up only (RPW401) count here as well"
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
@@ -28,6 +29,8 @@ _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 #: 2019-10-20, a Sunday long ago.
 _LONG_AGO = "2019-10-20 11:12:13"
 _OLD_MTIME = 1_234_567_890
+#: Cold runs of one factor may take about so long, seconds.
+_SECONDS = 5.0
 
 
 def find(bench: Bench) -> Iterator[Finding]:
@@ -35,40 +38,69 @@ def find(bench: Bench) -> Iterator[Finding]:
     if not bench.usable:
         return
     pairs = list(_pairs(bench))
-    untried: dict[str, str] = {}
-    for usual, varied in pairs:
+    untried = []
+    for usual, varied in _uncleared(bench, pairs):
         try:
             # A root that was used before has an order of its own, so only cold runs tell.
-            suspects = bench.usable if varied.is_reversed else _suspects(bench, usual, varied)
-            found = [each for one in suspects for each in _confirmed(bench, one, usual, varied)]
+            suspects = (
+                bench.affordable(_SECONDS)
+                if varied.is_reversed
+                else _suspects(bench, usual, varied)
+            )
         except UnavailableError as error:
-            untried[varied.factor] = str(error)
+            untried.append(f"{varied.factor} ({error})")
             continue
-        yield from found
-    bench.notes["RPW209"] = _means([varied.factor for _, varied in pairs], untried)
-
-
-def _means(factors: Sequence[str], untried: Mapping[str, str]) -> str:
-    """Which factors were varied, and why others were not, with one reason for many of them."""
-    told = [each for each in dict.fromkeys(factors) if each not in untried]
-    reasons: dict[str, list[str]] = {}
-    for factor, reason in untried.items():
-        reasons.setdefault(reason, []).append(factor)
+        for action in suspects:
+            yield from _confirmed(bench, action, usual, varied)
     if not glob.glob(_FAKETIME):
-        reasons["libfaketime is not installed; RPW201 runs at different seconds"] = ["clock"]
-    rest = "; ".join(f"{', '.join(each)} ({reason})" for reason, each in reasons.items())
-    return f"varied: {', '.join(told)}" + (f"; not varied: {rest}" if rest else "")
+        untried.append("clock (libfaketime is not installed; RPW201 runs at different seconds)")
+    told = ", ".join(dict.fromkeys(varied.factor for _, varied in pairs))
+    bench.notes["RPW209"] = f"varied: {told}" + (
+        f"; not varied: {'; '.join(untried)}" if untried else ""
+    )
+
+
+def _uncleared(
+    bench: Bench, pairs: Sequence[tuple[Variation, Variation]]
+) -> Sequence[tuple[Variation, Variation]]:
+    """Those left to try when all plain factors, varied at once, change nothing."""
+    plain = [varied for usual, varied in pairs if usual is BASE and not varied.is_reversed]
+    try:
+        if _suspects(bench, BASE, _joined(plain)):
+            return pairs
+    except UnavailableError:
+        return pairs
+    return [pair for pair in pairs if pair[1] not in plain]
+
+
+def _joined(variations: Sequence[Variation]) -> Variation:
+    joined = Variation(factor="many factors")
+    usual = {each.name: getattr(BASE, each.name) for each in dataclasses.fields(BASE)}
+    for varied in variations:
+        changes = {name: getattr(varied, name) for name in usual.keys() - {"factor"}}
+        changes = {name: value for name, value in changes.items() if value != usual[name]}
+        for name in changes.keys() & {"environment", "steps"}:
+            changes[name] = getattr(joined, name) + changes[name]
+        joined = dataclasses.replace(joined, **changes)
+    return joined
 
 
 def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
     """Surroundings to compare; a factor that the action sets itself is its own affair."""
     own = {name for name, _ in bench.suite.worker.environment}
     for varied in _variations():
-        if varied.factor not in own and not own & {name for name, _ in varied.environment}:
+        is_own = varied.factor in own or own & {name for name, _ in varied.environment}
+        if not is_own and not (bench.is_remote and _needs_machine(varied)):
             yield BASE, varied
     if "PYTHONHASHSEED" not in own:
         for seed in SEEDS[1:]:
             yield SEEDS[0], seed
+
+
+def _needs_machine(varied: Variation) -> bool:
+    """Whether more is varied than a client can vary: variables that need no library."""
+    names = {name for name, _ in varied.environment}
+    return not names or "LD_PRELOAD" in names
 
 
 def _variations() -> Iterator[Variation]:
