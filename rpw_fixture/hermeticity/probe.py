@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rpw_fixture.action import Action
 from rpw_fixture.inputs import File
 
-#: Requests of one probe; few, as each may wait for a machine.
+#: Requests with one key; few, as each may wait for a machine.
 REQUESTS = 4
 _SCRIPT_PATH = "rpw-probe/probe.sh"
 _SAID = re.compile(r"rpw-probe: (?:request (\d)|one-shot)")
@@ -62,11 +62,13 @@ class Probed:
     Attributes:
         kept: requests that met a worker which had served the one before.
         one_shots: requests that met no worker.
+        is_shared: another worker key led to the same worker, as on servers that go by tool inputs.
         problem: why nothing can be told; empty when something can.
     """
 
     kept: int = 0
     one_shots: int = 0
+    is_shared: bool = False
     problem: str = ""
 
 
@@ -95,8 +97,9 @@ def action(*, protocol: str, has_tool_inputs: bool) -> Action:
 
 
 def judge(texts: list[str]) -> Probed:
-    """What the responses to the probe's requests, in their order, tell."""
+    """What the responses to the probe's requests tell: those with one key, then one with another."""
     counts = [int(said[1] or 0) for said in map(_SAID.search, texts) if said is not None]
     if len(counts) < len(texts):
         return Probed(problem="a probe of ours was not answered as it does")
-    return Probed(kept=sum(each > 1 for each in counts), one_shots=counts.count(0))
+    *own, other = counts
+    return Probed(kept=sum(each > 1 for each in own), one_shots=own.count(0), is_shared=other > 1)

@@ -36,6 +36,8 @@ from rpw_fixture.storage.blobs import BlobStore
 
 #: Property that keeps groups of clients apart: part of the worker key of most servers.
 _SILO = "cache-silo-key"
+#: A tool input with the key as content, where the key by itself leads to no worker of its own.
+_SALT = "rpw-check.key"
 #: So long an action may wait for a machine before the endpoint is given up, seconds.
 _QUEUE = 120.0
 
@@ -91,6 +93,7 @@ class RemoteRunner:
         platform: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.sightings = Sightings()
+        self.probed = probe.Probed()
         self._worker = worker
         self._client = client
         self._store = store
@@ -98,7 +101,7 @@ class RemoteRunner:
         self._serial = itertools.count(1)
 
     def require_endpoint(self) -> Self:
-        """Makes sure that somebody answers who executes actions.
+        """Makes sure that somebody answers who executes actions, and finds out what workers it keeps.
 
         Raises:
             EnvironmentLacksError: when not.
@@ -110,6 +113,7 @@ class RemoteRunner:
             raise EnvironmentLacksError(f"--target: {error}{_hint(error)}") from None
         if not capabilities.execution_capabilities.exec_enabled:
             raise EnvironmentLacksError(f"--target: {self._client.endpoint} executes no actions")
+        self.probed = self._probe()
         return self
 
     def run(self, trial: Trial, folder: Path) -> Result:
@@ -132,6 +136,8 @@ class RemoteRunner:
             action = self._action(step.action, trial.variation)
             if trial.way is not Way.ONE_SHOT:
                 action = _keyed(action, key)
+                if self.probed.is_shared and action.tool_inputs:
+                    action = action.with_tool_input(_SALT, key)
             told = self._execute(action, step.action.title)
             outcomes.append(self._outcome(step, told))
             workers.append(told.worker)
@@ -141,17 +147,14 @@ class RemoteRunner:
             raise UnavailableError("the endpoint gives no fresh worker for a new worker key")
         return Result(outcomes=tuple(outcomes))
 
-    def probe(self) -> probe.Probed:
-        """Asks a worker of our own how many requests it has served, some times with one key."""
-        key, texts = self._new_key(), []
+    def _probe(self) -> probe.Probed:
+        """Asks workers of our own how many requests they have served: with one key, then another."""
         wanted = probe.action(
             protocol=self._worker.protocol, has_tool_inputs=bool(self._worker.tool_inputs)
         ).with_platform(**self._platform)
-        for _ in range(probe.REQUESTS):
-            try:
-                told = self._execute(_keyed(wanted, key), "a probe")
-            except EnvironmentLacksError as error:
-                return probe.Probed(problem=str(error).removeprefix("--target: "))
+        texts = []
+        for key in (*[self._new_key()] * probe.REQUESTS, self._new_key()):
+            told = self._execute(_keyed(wanted, key), "a probe")
             if told.status != "OK":
                 first_line = told.message.partition("\n")[0]
                 return probe.Probed(problem=f"a probe ends with {told.status}: {first_line}")

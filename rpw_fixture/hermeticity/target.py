@@ -60,7 +60,7 @@ def tell(bench: Bench, runner: RemoteRunner) -> None:
     if seen.starts:
         _tell_seen(bench, seen)
     elif bench.usable:
-        _tell_probed(bench, runner.probe())
+        _tell_probed(bench, runner.probed)
     if "RPW209" in bench.notes:
         told = bench.notes["RPW209"].partition(";")[0]
         bench.notes["RPW209"] = f"on --target: {told}; everything else is the server's"
