@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rpw_fixture.cli.interrupting import interruptible
 from rpw_fixture.connection import Connection, headers, properties
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baseline", type=Path, metavar="FILE", help="accept the findings in FILE")
     add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
     add("--jobs", type=_positive, metavar="N", help="runs at once (default: one per processor)")
-    add("--max-seconds", type=float, metavar="S", help="stop after S seconds")
+    add("--max-seconds", type=_seconds, metavar="S", help="stop after S seconds")
     add(
         "--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)"
     )
@@ -117,7 +119,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.suite is None:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
-    report = _check(options)
+    for name in ("output", "write_baseline", "reproducers"):
+        _require_room(name, getattr(options, name))
+    with interruptible():
+        report = _check(options)
     if options.write_baseline is not None:
         from rpw_fixture.hermeticity import baseline  # noqa: PLC0415 - only what is needed
 
@@ -163,13 +168,43 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
 
 def _print(report: Report, options: argparse.Namespace) -> None:
     text = _render(report, options)
-    if options.output is None:
-        sys.stdout.write(text)
-        return
     try:
-        options.output.write_text(text, encoding="utf-8")
+        if options.output is not None:
+            options.output.write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()  # whoever read has enough; what was found is told by the exit code
     except OSError as error:
-        raise EnvironmentLacksError(f"--output {options.output}: {error.strerror}") from None
+        where = "stdout" if options.output is None else f"--output {options.output}"
+        if options.output is None:
+            _silence()
+        raise EnvironmentLacksError(f"{where}: {error.strerror}") from None
+
+
+def _silence() -> None:
+    """What stdout still holds goes nowhere, or Python would fail at its end."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+def _require_room(option: str, path: Path | None) -> None:
+    """Refuses before the run what can't be written after it."""
+    if path is None:
+        return
+    is_folder = option == "reproducers"
+    told = f"--{option.replace('_', '-')} {path}"
+    here = path if is_folder else path.parent
+    while is_folder and not here.exists():
+        here = here.parent
+    if path.is_dir() and not is_folder:
+        raise EnvironmentLacksError(f"{told}: Is a directory")
+    if not here.is_dir():
+        reason = "Not a directory" if here.exists() else "No such file or directory"
+        raise EnvironmentLacksError(f"{told}: {reason}")
+    if not os.access(path if path.exists() else here, os.W_OK):
+        raise EnvironmentLacksError(f"{told}: Permission denied")
 
 
 def _render(report: Report, options: argparse.Namespace) -> str:
@@ -204,7 +239,16 @@ def _processors() -> int:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
     return number

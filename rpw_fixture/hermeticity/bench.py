@@ -28,6 +28,7 @@ class Bench:
         skipped: codes that could not run, with the reason.
         notes: codes with what else is to be said.
         usable: actions that a fresh worker answers.
+        failures: of the others.
         start_seconds: what a fresh worker takes until its first response, the median of all actions.
         has_orphans: processes pile up below the worker, so that everything else grows as well.
         unmarked: inputs that are read at start-up, and so are no fault of other checks.
@@ -37,6 +38,7 @@ class Bench:
     harness: Harness
     seed: int = 0
     usable: tuple[SuiteAction, ...] = ()
+    failures: tuple[Outcome, ...] = ()
     start_seconds: float = 0.0
     unstable: dict[SuiteAction, frozenset[str]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)

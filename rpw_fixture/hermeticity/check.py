@@ -6,13 +6,15 @@ and what is read at start-up before stale inputs are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rpw_fixture.connection import Connection
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity import baseline, poisoning, reproducers
 from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.blame import code_of_rule
 from rpw_fixture.hermeticity.checks import (
     access,
     cold_runs,
@@ -180,7 +182,26 @@ def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
         except OutOfTimeError as error:
             _skip(bench, wanted[place:], str(error))
             break
+    _require_told(bench, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+def _require_told(bench: Bench, findings: Collection[Finding], selected: frozenset[str]) -> None:
+    """Refuses to call a worker clean that answers nothing, only because that code was not asked for.
+
+    Raises:
+        ConfigError: with how a fresh worker fails.
+    """
+    if bench.usable or findings or not selected or not bench.failures:
+        return
+    outcome = bench.failures[0]
+    detail = outcome.detail.partition("\n")[0]
+    said = outcome.stderr.strip().rpartition("\n")[2]
+    raise ConfigError(
+        f"no action works on a fresh worker: {outcome.step.action.name}: "
+        f"{code_of_rule(outcome.failure)} {outcome.failure}: {detail}"
+        + (f"; its stderr ends with: {said}" if said else "")
+    )
 
 
 def _run_remote(bench: Bench, options: Options) -> list[Finding]:

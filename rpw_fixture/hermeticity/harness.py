@@ -84,6 +84,7 @@ class Harness:
         self._progress = progress
         self._lock = threading.Lock()
         self._undo = contextlib.ExitStack()
+        self._stop: Callable[[], None] = self._undo.close
         self._serial = itertools.count()
         self._memo: dict[Trial, Result] = {}
         self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
@@ -166,9 +167,11 @@ class Harness:
             waiting = [pool.submit(self.run, each) for each in trials]
             try:
                 return [each.result() for each in waiting]
-            except BaseException:
+            except BaseException as error:
                 for each in waiting:
                     each.cancel()
+                if isinstance(error, KeyboardInterrupt):
+                    self._stop()  # nobody wants to wait for what runs
                 raise
 
     def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
@@ -201,6 +204,7 @@ class Harness:
 
     def _local(self, undo: contextlib.ExitStack) -> _Runner:
         spawner = undo.enter_context(Spawner())
+        self._stop = spawner.close
         return TrialRunner(self.suite.worker, spawner, self._store)
 
     def _remote(self, target: Connection, undo: contextlib.ExitStack) -> _Runner:
@@ -209,6 +213,7 @@ class Harness:
         )
 
         client = undo.enter_context(target.connect())
+        self._stop = client.close
         runner = RemoteRunner(self.suite.worker, client, self._store, target.platform)
         self.remote = runner.require_endpoint()
         return runner

@@ -47,7 +47,7 @@ def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
     try:
         _write(finding, suite, target)
     except OSError as error:
-        raise EnvironmentLacksError(f"--reproducers {folder}: {error}") from None
+        raise EnvironmentLacksError(f"--reproducers {folder}: {error.strerror}") from None
     return replace(finding, reproducer=str(target))
 
 

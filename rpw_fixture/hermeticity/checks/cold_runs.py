@@ -48,6 +48,7 @@ def find(bench: Bench) -> Iterator[Finding]:
     began = time.monotonic()
     first = bench.cold_all(bench.suite.actions)
     bench.usable = tuple(each.step.action for each in first if not each.failure)
+    bench.failures = tuple(each for each in first if each.failure)
     bench.start_seconds = statistics.median(each.seconds for each in first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
@@ -177,10 +178,29 @@ def _require_expected(bench: Bench) -> None:
     """
     for action in bench.usable:
         outcome = bench.cold(action)
-        if outcome.is_as_expected or action in bench.unstable:
+        if action in bench.unstable:
+            continue
+        if outcome.is_as_expected:
+            _require_outputs(outcome)
             continue
         said = outcome.response.strip() or outcome.stderr.strip() or "nothing"
         raise ConfigError(
             f"action {action.name!r} ends with exit code {outcome.exit_code} in a fresh worker, but "
             f"exit_code = {action.exit_code} is expected; it says: {said[-500:]}"
         )
+
+
+def _require_outputs(outcome: Outcome) -> None:
+    """Refuses an action that makes nothing of what it declares: there would be nothing to compare.
+
+    Raises:
+        ConfigError: naming the action, what it declares and what it left instead.
+    """
+    action = outcome.step.action
+    if outcome.outputs or not action.outputs or action.exit_code != 0:
+        return
+    others = f"; it left {', '.join(outcome.strays[:3])}" if outcome.strays else ""
+    raise ConfigError(
+        f"action {action.name!r} makes none of its outputs in a fresh worker: "
+        f"{', '.join(action.outputs[:3])}{others}"
+    )
