@@ -43,7 +43,7 @@ def find(bench: Bench) -> Iterator[Finding]:
         try:
             # A root that was used before has an order of its own, so only cold runs tell.
             suspects = (
-                bench.affordable(_SECONDS)
+                bench.affordable(_SECONDS, len(bench.usable))
                 if varied.is_reversed
                 else _suspects(bench, usual, varied)
             )
