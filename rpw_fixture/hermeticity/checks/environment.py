@@ -31,6 +31,8 @@ _LONG_AGO = "2019-10-20 11:12:13"
 _OLD_MTIME = 1_234_567_890
 #: Cold runs of one factor may take about so long, seconds.
 _SECONDS = 5.0
+#: The same where a library in between slows a runtime down; a JVM starts many times slower.
+_SLOWED_SECONDS = 0.5
 
 
 def find(bench: Bench) -> Iterator[Finding]:
@@ -64,7 +66,11 @@ def _uncleared(
     bench: Bench, pairs: Sequence[tuple[Variation, Variation]]
 ) -> Sequence[tuple[Variation, Variation]]:
     """Those left to try when all plain factors, varied at once, change nothing."""
-    plain = [varied for usual, varied in pairs if usual is BASE and not varied.is_reversed]
+    plain = [
+        varied
+        for usual, varied in pairs
+        if usual is BASE and not varied.is_reversed and not _has_library(varied)
+    ]
     try:
         if _suspects(bench, BASE, _joined(plain)):
             return pairs
@@ -100,7 +106,11 @@ def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
 def _needs_machine(varied: Variation) -> bool:
     """Whether more is varied than a client can vary: variables that need no library."""
     names = {name for name, _ in varied.environment}
-    return not names or "LD_PRELOAD" in names
+    return not names or _has_library(varied)
+
+
+def _has_library(varied: Variation) -> bool:
+    return any(name == "LD_PRELOAD" for name, _ in varied.environment)
 
 
 def _variations() -> Iterator[Variation]:
@@ -128,7 +138,9 @@ def _variations() -> Iterator[Variation]:
 
 def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
     """Actions whose result, in one history of all, follows the factor."""
-    history = steps(*bench.usable)
+    is_slow = _has_library(varied)
+    actions = bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
+    history = steps(*actions)
     results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
     found = []
     for one, other in zip(results[0].outcomes, results[1].outcomes, strict=False):
