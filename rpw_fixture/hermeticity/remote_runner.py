@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import posixpath
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -138,8 +139,10 @@ class RemoteRunner:
                 action = _keyed(action, key)
                 if self.probed.is_shared and action.tool_inputs:
                     action = action.with_tool_input(_SALT, key)
+            began = time.monotonic()
             told = self._execute(action, step.action.title)
-            outcomes.append(self._outcome(step, told))
+            seconds = time.monotonic() - began
+            outcomes.append(replace(self._outcome(step, told), seconds=seconds))
             workers.append(told.worker)
             if outcomes[-1].failure and trial.way is not Way.ONE_SHOT:
                 break

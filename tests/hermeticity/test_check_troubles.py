@@ -88,8 +88,8 @@ def test_what_cannot_be_written_is_told_before_the_run(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--max-seconds", "0"), "'0' is no number of seconds above 0"),
-        (("--max-seconds", "nan"), "'nan' is no number of seconds above 0"),
+        (("--max-seconds", "-1"), "'-1' is no number of seconds"),
+        (("--max-seconds", "nan"), "'nan' is no number of seconds"),
         (("--jobs", "x"), "'x' is no whole number from 1 on"),
     ],
 )
