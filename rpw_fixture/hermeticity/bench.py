@@ -26,6 +26,7 @@ class Bench:
         skipped: codes that could not run, with the reason.
         notes: codes with what else is to be said.
         usable: actions that a fresh worker answers.
+        loses_requests: a multiplex worker does not see all requests that come in one write.
         has_orphans: processes pile up below the worker, so that everything else grows as well.
         unmarked: inputs that are read at start-up, and so are no fault of other checks.
     """
@@ -39,6 +40,7 @@ class Bench:
     notes: dict[str, str] = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
     has_orphans: bool = False
+    loses_requests: bool = False
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 
     @property

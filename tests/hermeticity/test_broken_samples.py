@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from rpw_fixture.hermeticity.checks import environment
+
 from . import samples
 from .samples import PROTOCOL, codes, run, stage
 
 CANCELLATION, MULTIPLEX = "cancellation = true", "multiplex = true"
+JSON = "--worker_protocol=json"
 LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
 
 
@@ -17,7 +20,11 @@ LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
     [
         ("RPW101", "noisy.py", (), ""),
         ("RPW102", "hanging.py", (), "timeout = 0.5"),
+        ("RPW102", "one_read.py", ("--lenient",), "timeout = 1"),
+        ("RPW102", "drops_rest.py", (), f"{MULTIPLEX}\ntimeout = 1"),
         ("RPW103", "crashing.py", (), ""),
+        ("RPW103", "one_read.py", (), ""),
+        ("RPW103", "one_read.py", (JSON,), 'protocol = "json"'),
         ("RPW104", "wrong_answers.py", ("--wrong=request-id",), ""),
         ("RPW105", "wrong_answers.py", ("--wrong=two-responses",), ""),
         ("RPW105", "wrong_answers.py", ("--wrong=early-response",), ""),
@@ -25,8 +32,11 @@ LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
         ("RPW105", "wrong_answers.py", ("--wrong=was-cancelled",), ""),
         ("RPW106", "ignores_eof.py", (), ""),
         ("RPW107", "strict_fields.py", (), ""),
+        ("RPW107", "strict_fields.py", (JSON,), 'protocol = "json"'),
         ("RPW108", "no_one_shot.py", (), ""),
         ("RPW110", "answers_twice.py", (), CANCELLATION),
+        ("RPW110", "abandons_work.py", (), f"{MULTIPLEX}\n{CANCELLATION}\ntimeout = 1"),
+        ("RPW110", "answers_late_cancels.py", (), f"{MULTIPLEX}\n{CANCELLATION}"),
         ("RPW111", "mixed_up.py", (), MULTIPLEX),
         ("RPW112", "orphans.py", (), ""),
         ("RPW201", "random_header.py", (), ""),
@@ -35,6 +45,7 @@ LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
         ("RPW205", "two_ways.py", (), ""),
         ("RPW206", "edits_input.py", (), ""),
         ("RPW208", "writes_elsewhere.py", (), ""),
+        ("RPW209", "decodes_digests.py", (), ""),
         ("RPW210", "path_in_output.py", (), ""),
         ("RPW211", "keeps_output.py", (), ""),
         ("RPW213", "shared_options.py", (), MULTIPLEX),
@@ -76,6 +87,41 @@ def test_a_factor_of_the_environment_is_named(tmp_path: Path, factor: str, name:
     )
     report = run(suite, "RPW209")
     assert {each.summary.rpartition(": ")[2] for each in report.findings} == {name}
+
+
+@pytest.mark.parametrize(
+    ("factor", "name"), [("clock", "clock"), ("hostname", "hostname"), ("cpu-count", "CPU count")]
+)
+def test_a_factor_that_not_every_machine_can_vary_is_named(
+    tmp_path: Path, factor: str, name: str
+) -> None:
+    arguments = "environment.py", f"--factor={factor}"
+    report = run(stage(tmp_path / "suite", *arguments, headers=["alpha"]), "RPW209")
+    untried = report.checks[0].reason.partition("; not varied: ")[2]
+    if f"{name} (" in untried:
+        if name == "clock" and os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1":
+            pytest.fail(f"{untried}; RPW_FIXTURE_REQUIRE_INTEROP=1 demands it", pytrace=False)
+        pytest.skip(untried)
+    assert {each.summary.rpartition(": ")[2] for each in report.findings} == {name}
+
+
+def test_a_factor_that_cannot_be_varied_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "_FAKETIME", "/no/such/library")
+    report = run(stage(tmp_path / "suite", "good.py", headers=["alpha"]), "RPW209")
+    assert "not varied: clock (libfaketime is not installed" in report.checks[0].reason
+
+
+def test_a_faked_clock_leaves_nothing_behind(tmp_path: Path) -> None:
+    before = set(Path("/dev/shm").glob("*faketime*"))
+    run(stage(tmp_path / "suite", "ignores_eof.py", headers=["alpha"]), "RPW209")
+    left = {
+        each
+        for each in set(Path("/dev/shm").glob("*faketime*")) - before
+        if not Path("/proc", each.name.rpartition("_")[2]).exists()
+    }
+    assert not left
 
 
 def test_a_factor_that_the_action_sets_itself_is_left_alone(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.bench import Bench
@@ -25,8 +27,12 @@ from rpw_fixture.hermeticity.trials import (
 )
 
 _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
-#: 2019-10-20, a Sunday long ago.
-_LONG_AGO = "2019-10-20 11:12:13"
+#: A Sunday long ago, from which time goes on. What waits must not notice, nor what compares files.
+_LONG_AGO = (
+    ("FAKETIME", "@2019-10-20 11:12:13"),
+    ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+    ("NO_FAKE_STAT", "1"),
+)
 _OLD_MTIME = 1_234_567_890
 
 
@@ -35,22 +41,44 @@ def find(bench: Bench) -> Iterator[Finding]:
     if not bench.usable:
         return
     pairs = list(_pairs(bench))
-    untried = []
-    for usual, varied in pairs:
-        try:
-            # A root that was used before has an order of its own, so only cold runs tell.
-            suspects = bench.usable if varied.is_reversed else _suspects(bench, usual, varied)
-        except UnavailableError as error:
-            untried.append(f"{varied.factor} ({error})")
-            continue
-        for action in suspects:
-            yield from _confirmed(bench, action, usual, varied)
+    untried: list[str] = []
+    try:
+        for usual, varied in pairs:
+            yield from _compared(bench, usual, varied, untried)
+    finally:
+        _sweep(bench)
     if not glob.glob(_FAKETIME):
         untried.append("clock (libfaketime is not installed; RPW201 runs at different seconds)")
+    if sys.platform == "linux" and len(os.sched_getaffinity(0)) < 2:
+        untried.append("CPU count (there is only one processor)")
     told = ", ".join(dict.fromkeys(varied.factor for _, varied in pairs))
     bench.notes["RPW209"] = f"varied: {told}" + (
         f"; not varied: {'; '.join(untried)}" if untried else ""
     )
+
+
+def _compared(
+    bench: Bench, usual: Variation, varied: Variation, untried: list[str]
+) -> Iterator[Finding]:
+    """Findings under one factor; where it can't be varied, ``untried`` gets it with the reason."""
+    try:
+        # A root that was used before has an order of its own, so only cold runs tell.
+        suspects = bench.usable if varied.is_reversed else _suspects(bench, usual, varied)
+    except UnavailableError as error:
+        untried.append(f"{varied.factor} ({error})")
+        return
+    for action in suspects:
+        yield from _confirmed(bench, action, usual, varied)
+
+
+def _sweep(bench: Bench) -> None:
+    """Removes what libfaketime shares among processes and leaves behind when they are killed."""
+    since = time.time() - bench.harness.seconds - 1
+    for path in glob.glob("/dev/shm/*faketime_s*_*"):  # noqa: S108 - a fixed name of that library
+        pid = path.rpartition("_")[2]
+        with contextlib.suppress(OSError):
+            if not os.path.exists(f"/proc/{pid}") and os.stat(path).st_mtime >= since:
+                os.unlink(path)
 
 
 def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
@@ -82,9 +110,7 @@ def _variations() -> Iterator[Variation]:
         if len(os.sched_getaffinity(0)) > 1:
             yield Variation(factor="CPU count", steps=(("use_processors", 1),))
     for library in sorted(glob.glob(_FAKETIME))[:1]:
-        yield Variation(
-            factor="clock", environment=(("LD_PRELOAD", library), ("FAKETIME", _LONG_AGO))
-        )
+        yield Variation(factor="clock", environment=(("LD_PRELOAD", library), *_LONG_AGO))
 
 
 def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
