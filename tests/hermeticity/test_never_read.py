@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -47,6 +48,20 @@ def test_info_is_shown_though_a_baseline_was_written_and_exit_code_stays_zero(
     assert main([*arguments, "--baseline", str(known), "--reproducers", str(folder)]) == 0
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert (finding["severity"], finding["reproducer"]) == ("info", None)
+
+
+def test_info_is_told_in_text_and_junit_without_a_remedy_or_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], shared=["src/unused.txt"])
+    assert main(["check", str(suite), "--select", "RPW207"]) == 0
+    text = capsys.readouterr().out
+    assert "info: alpha declares inputs that it never reads: src/unused.txt" in text
+    assert "mend it" not in text
+    assert main(["check", str(suite), "--select", "RPW207", "--format", "junit"]) == 0
+    (case,) = ET.fromstring(capsys.readouterr().out.encode()).iter("testcase")
+    assert case.find("failure") is None
+    assert "src/unused.txt" in (case.findtext("system-out") or "")
 
 
 def test_opened_files_are_told_by_path_and_others_are_not(tmp_path: Path) -> None:
