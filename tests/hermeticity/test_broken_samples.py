@@ -120,6 +120,19 @@ def test_a_factor_that_cannot_be_varied_is_told_with_the_reason(
     assert "not varied: clock (libfaketime is not installed" in report.checks[0].reason
 
 
+@pytest.mark.parametrize(
+    "waiting", ["time.sleep(0.01)", "__import__('threading').Event().wait(0.01)"]
+)
+def test_a_worker_that_waits_is_not_blamed_for_what_a_faked_clock_does_to_it(
+    tmp_path: Path, waiting: str
+) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"])
+    worker = suite.parent / "tools" / "good.py"
+    begin = "    options = Options(request.expanded_arguments())\n"
+    worker.write_text(worker.read_text().replace(begin, f"    {waiting}\n{begin}"))
+    assert run(suite, "RPW209").findings == ()
+
+
 def test_a_faked_clock_leaves_nothing_behind(tmp_path: Path) -> None:
     before = set(Path("/dev/shm").glob("*faketime*"))
     run(stage(tmp_path / "suite", "ignores_eof.py", headers=["alpha"]), "RPW209")
