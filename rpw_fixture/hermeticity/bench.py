@@ -30,6 +30,7 @@ class Bench:
         usable: actions that a fresh worker answers.
         failures: of the others.
         start_seconds: what a fresh worker takes until its first response, the median of all actions.
+        loses_requests: a multiplex worker does not see all requests that come in one write.
         has_orphans: processes pile up below the worker, so that everything else grows as well.
         unmarked: inputs that are read at start-up, and so are no fault of other checks.
     """
@@ -45,6 +46,7 @@ class Bench:
     notes: dict[str, str] = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
     has_orphans: bool = False
+    loses_requests: bool = False
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 
     @property

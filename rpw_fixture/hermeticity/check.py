@@ -17,12 +17,16 @@ from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.blame import code_of_rule
 from rpw_fixture.hermeticity.checks import (
     access,
+    cancellation,
     cold_runs,
     concurrency,
+    deliveries,
     environment,
     keys,
     leaks,
     lifecycle,
+    listings,
+    never_read,
     one_shot,
     onlooker,
     resources,
@@ -84,15 +88,18 @@ CHECKS = (
     Check(("RPW206", "RPW208"), onlooker.find),
     Check(("RPW106", "RPW112"), lifecycle.find),
     Check(("RPW107",), unknown_fields.find),
+    Check(_PROTOCOL, deliveries.find),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
     Check(("RPW209",), environment.find),
+    Check(("RPW209",), listings.find),
     Check(("RPW401",), stale_inputs.find_unmarked),
     Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), leaks.find),
     Check(("RPW203",), stale_inputs.find_stale),
     Check(("RPW204",), stale_inputs.find_phantoms),
     Check(("RPW211",), stale_outputs.find),
     Check(("RPW207", "RPW208"), access.find),
-    Check(("RPW110",), concurrency.find_cancel_bugs),
+    Check(("RPW207",), never_read.find),
+    Check(("RPW110",), cancellation.find),
     Check(("RPW111", "RPW213"), concurrency.find_mixups),
     Check(("RPW301", "RPW302", "RPW303", "RPW304"), resources.find),
 )
@@ -222,7 +229,11 @@ def _skip(bench: Bench, checks: Sequence[Check], reason: str) -> None:
 
 def _report(bench: Bench, findings: list[Finding], options: Options) -> Report:
     accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
-    kept = tuple(each for each in findings if baseline.identity(each) not in accepted)
+    kept = tuple(
+        each
+        for each in findings
+        if each.severity is Severity.INFO or baseline.identity(each) not in accepted
+    )
     return Report(
         actions=len(bench.suite.actions),
         checks=states(options.selected, kept, bench.skipped, bench.notes),
