@@ -251,7 +251,9 @@ class Endpoint:
 
         Args:
             actions: worker actions that succeed; those that `run` ran so far when none is given.
-            select, ignore: codes, separated by commas; prefixes such as ``RPW2`` are allowed.
+            select: codes, separated by commas; prefixes such as ``RPW2`` are allowed, and ``RPW`` is
+                all. When not given, all but RPW207, RPW208, RPW209 and RPW3, which take longest.
+            ignore: codes to leave out, written likewise.
             seed: decides what is tried where not everything can be.
             max_seconds: for each worker; None for no limit.
             reproducers: folder for the smallest reproducer of each finding; in pytest a temporary

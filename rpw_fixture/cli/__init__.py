@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rpw_fixture import __version__
+from rpw_fixture.cli.interrupting import Interrupted
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 #: Subcommands and what they are for. Each is a module here with `add_arguments` and `run`.
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(name, error, WRONG_USE)
     except EnvironmentLacksError as error:
         return _complain(name, error, ENVIRONMENT_LACKS)
+    except Interrupted as error:
+        return _complain(name, error, error.exit_code)
     return code
 
 
@@ -85,6 +88,6 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(name: str, error: Exception, code: int) -> int:
+def _complain(name: str, error: BaseException, code: int) -> int:
     print(f"rpw-fixture {name}: {error}", file=sys.stderr)
     return code

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rpw_fixture.cli.interrupting import interruptible
+from rpw_fixture.connection import Connection, headers, properties
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from rpw_fixture.hermeticity.findings import Report
 
 _FINDINGS = 1
+_HEADER, _PROPERTY = "--remote-header", "--platform-property"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,15 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baseline", type=Path, metavar="FILE", help="accept the findings in FILE")
     add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
     add("--jobs", type=_positive, metavar="N", help="runs at once (default: one per processor)")
-    add("--max-seconds", type=float, metavar="S", help="stop after S seconds")
+    add("--max-seconds", type=_seconds, metavar="S", help="stop after S seconds")
     add(
         "--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)"
     )
-    add(
-        "--target",
-        metavar="ENDPOINT",
-        help="let this REAPI server run the actions, and check what results alone tell",
-    )
+    _add_target(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder there for each finding")
     add(
         "--cache-poisoning",
@@ -50,6 +50,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="count action-cache entries that a recorded build's own order of actions made wrong",
     )
     add("--explain", metavar="CODE", help="say what a code means, and how to mend it")
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    """The options that `connection_of` reads, named as Bazel's are."""
+    add = parser.add_argument_group("an existing server instead of this machine").add_argument
+    add(
+        "--target",
+        metavar="ENDPOINT",
+        help="let this REAPI server run the actions, and check what results alone tell: "
+        "grpc://HOST:PORT, grpcs://HOST:PORT or unix:PATH",
+    )
+    add("--tls-certificate", metavar="FILE", help="trust these certificates, PEM, with grpcs://")
+    add("--tls-client-certificate", metavar="FILE", help="show this certificate, PEM")
+    add("--tls-client-key", metavar="FILE", help="private key of --tls-client-certificate")
+    add(
+        _HEADER,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="send this with every call, as an API key (repeatable)",
+    )
+    add("--remote-instance-name", metavar="NAME", help="instance that every call names")
+    add(
+        _PROPERTY,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="give every action this platform property, such as container-image (repeatable)",
+    )
+
+
+def connection_of(options: argparse.Namespace) -> Connection | None:
+    """The server that ``--target`` and the options beside it name; None for this machine.
+
+    Raises:
+        ConfigError: for an option that can't be read, or that is of no use without ``--target``.
+    """
+    files = {
+        "--tls-certificate": options.tls_certificate,
+        "--tls-client-certificate": options.tls_client_certificate,
+        "--tls-client-key": options.tls_client_key,
+    }
+    if options.target is None:
+        texts = {"--remote-instance-name": options.remote_instance_name}
+        several = {_HEADER: options.remote_header, _PROPERTY: options.platform_property}
+        for name, value in {**files, **texts, **several}.items():
+            if value:
+                raise ConfigError(f"{name} is of no use without --target")
+        return None
+    return Connection(
+        endpoint=options.target,
+        instance_name=options.remote_instance_name or "",
+        headers=headers(options.remote_header, _HEADER),
+        tls_ca=options.tls_certificate,
+        tls_cert=options.tls_client_certificate,
+        tls_key=options.tls_client_key,
+        platform=properties(options.platform_property, _PROPERTY),
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,7 +119,10 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.suite is None:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
-    report = _check(options)
+    for name in ("output", "write_baseline", "reproducers"):
+        _require_room(name, getattr(options, name))
+    with interruptible():
+        report = _check(options)
     if options.write_baseline is not None:
         from rpw_fixture.hermeticity import baseline  # noqa: PLC0415 - only what is needed
 
@@ -101,19 +162,49 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
         baseline=given.baseline,
         progress=progress,
         cache_poisoning=given.cache_poisoning,
-        target=given.target,
+        target=connection_of(given),
     )
 
 
 def _print(report: Report, options: argparse.Namespace) -> None:
     text = _render(report, options)
-    if options.output is None:
-        sys.stdout.write(text)
-        return
     try:
-        options.output.write_text(text, encoding="utf-8")
+        if options.output is not None:
+            options.output.write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()  # whoever read has enough; what was found is told by the exit code
     except OSError as error:
-        raise EnvironmentLacksError(f"--output {options.output}: {error.strerror}") from None
+        where = "stdout" if options.output is None else f"--output {options.output}"
+        if options.output is None:
+            _silence()
+        raise EnvironmentLacksError(f"{where}: {error.strerror}") from None
+
+
+def _silence() -> None:
+    """What stdout still holds goes nowhere, or Python would fail at its end."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+def _require_room(option: str, path: Path | None) -> None:
+    """Refuses before the run what can't be written after it."""
+    if path is None:
+        return
+    is_folder = option == "reproducers"
+    told = f"--{option.replace('_', '-')} {path}"
+    here = path if is_folder else path.parent
+    while is_folder and not here.exists():
+        here = here.parent
+    if path.is_dir() and not is_folder:
+        raise EnvironmentLacksError(f"{told}: Is a directory")
+    if not here.is_dir():
+        reason = "Not a directory" if here.exists() else "No such file or directory"
+        raise EnvironmentLacksError(f"{told}: {reason}")
+    if not os.access(path if path.exists() else here, os.W_OK):
+        raise EnvironmentLacksError(f"{told}: Permission denied")
 
 
 def _render(report: Report, options: argparse.Namespace) -> str:
@@ -148,7 +239,16 @@ def _processors() -> int:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return number

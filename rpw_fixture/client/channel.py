@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 
+from rpw_fixture.client import tls
 from rpw_fixture.errors import Code, ConfigError, RequestError
 from rpw_fixture.wire.protos import Method, methods, rpc
 
@@ -49,13 +50,10 @@ class Channel:
         scheme, target = _parse(endpoint)
         options = _options(target)
         if scheme == "grpcs":
-            credentials = grpc.ssl_channel_credentials(
-                root_certificates=_read(tls_ca),
-                certificate_chain=_read(tls_cert),
-                private_key=_read(tls_key),
-            )
+            credentials = tls.credentials(ca=tls_ca, cert=tls_cert, key=tls_key)
             self._channel = grpc.secure_channel(target, credentials, options)
         else:
+            tls.refuse_files(endpoint, tls_ca, tls_cert, tls_key)
             self._channel = grpc.insecure_channel(target, options)
         self._callables: dict[str, Callable[..., Any]] = {}
 
@@ -167,10 +165,3 @@ def _is_local(target: str) -> bool:
         return target.startswith("unix:") or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _read(path: str | Path | None) -> bytes | None:
-    try:
-        return None if path is None else Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None

@@ -365,7 +365,6 @@ def _choose(wanted: str, offered: Iterable[int]) -> DigestFunction:
         return FUNCTIONS[wanted]
     known = [each for each in FUNCTIONS.values() if each.number in numbers or not numbers]
     if not known:
-        raise EnvironmentLacksError(
-            f"the server's digest functions {numbers} can't be computed here"
-        )
+        names = ", ".join(re.DigestFunction.Value.Name(each) for each in numbers)
+        raise EnvironmentLacksError(f"none of the server's digest functions is known here: {names}")
     return known[0]

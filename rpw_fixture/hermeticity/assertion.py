@@ -13,6 +13,10 @@ from rpw_fixture.hermeticity.codes import CODES, expand
 from rpw_fixture.hermeticity.findings import merged
 from rpw_fixture.report import findings_text
 
+#: What a test suite can afford each time. Left out is what takes many requests or cold starts: growth,
+#: and what is told by a tracer or by other surroundings.
+EVERYDAY = frozenset(CODES) - expand("RPW207,RPW208,RPW209,RPW3")
+
 
 def assert_hermetic(
     actions: Iterable[Action],
@@ -27,7 +31,9 @@ def assert_hermetic(
 
     Args:
         actions: worker actions that succeed; each worker is checked with its own.
-        select, ignore: codes, separated by commas; prefixes such as ``RPW2`` are allowed.
+        select: codes, separated by commas; prefixes such as ``RPW2`` are allowed, and ``RPW`` is all.
+            When not given, `EVERYDAY`: all but RPW207, RPW208, RPW209 and RPW3.
+        ignore: codes to leave out, written likewise.
         seed: decides what is tried where not everything can be.
         max_seconds: for each worker; checks that time does not suffice for count as skipped.
         reproducers: folder for the smallest reproducer of each finding.
@@ -42,7 +48,7 @@ def assert_hermetic(
         raise ConfigError(
             "no action to check: none with a worker_key has succeeded so far, and none was given"
         )
-    selected = expand(select) if select is not None else frozenset(CODES)
+    selected = expand(select) if select is not None else EVERYDAY
     options = Options(
         selected=selected - (expand(ignore) if ignore is not None else frozenset()),
         seed=seed,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding
 
 _SCHEMA = 1
@@ -42,7 +43,7 @@ def read(path: Path) -> frozenset[Identity]:
 
 
 def write(path: Path, findings: Iterable[Finding]) -> None:
-    """Writes a file that accepts these findings.
+    """Writes a file that accepts these findings; info needs no accepting, as it fails nothing.
 
     Raises:
         EnvironmentLacksError: when it can't be written.
@@ -56,6 +57,7 @@ def write(path: Path, findings: Iterable[Finding]) -> None:
             "summary": each.summary,
         }
         for each in findings
+        if each.severity is not Severity.INFO
     ]
     text = json.dumps({"schema": _SCHEMA, "accepted": entries}, indent=2, ensure_ascii=False)
     try:

@@ -12,6 +12,8 @@ from rpw_fixture.hermeticity.trials import Outcome, Result, Step, Trial, differi
 
 #: More actions than this, and a check picks some by the seed.
 MANY = 12
+#: Fewer actions than this are never picked for the sake of time.
+_FEWEST = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +28,9 @@ class Bench:
         skipped: codes that could not run, with the reason.
         notes: codes with what else is to be said.
         usable: actions that a fresh worker answers.
+        failures: of the others.
+        start_seconds: what a fresh worker takes until its first response, the median of all actions.
+        loses_requests: a multiplex worker does not see all requests that come in one write.
         has_orphans: processes pile up below the worker, so that everything else grows as well.
         unmarked: inputs that are read at start-up, and so are no fault of other checks.
     """
@@ -34,17 +39,20 @@ class Bench:
     harness: Harness
     seed: int = 0
     usable: tuple[SuiteAction, ...] = ()
+    failures: tuple[Outcome, ...] = ()
+    start_seconds: float = 0.0
     unstable: dict[SuiteAction, frozenset[str]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
     has_orphans: bool = False
+    loses_requests: bool = False
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 
     @property
     def is_remote(self) -> bool:
         """Whether trials run on an endpoint, where only results are seen."""
-        return self.harness.sightings is not None
+        return self.harness.remote is not None
 
     def skip(self, code: str, reason: str) -> None:
         """Notes that a check could not run."""
@@ -87,6 +95,13 @@ class Bench:
         if total <= count:
             return self.usable
         return tuple(self.usable[(index * total) // count] for index in range(count))
+
+    def affordable(self, seconds: float, most: int = MANY) -> tuple[SuiteAction, ...]:
+        """Up to ``most`` usable actions: so many that their cold starts take about ``seconds``."""
+        if not self.start_seconds:
+            return self.some(most)
+        count = int(seconds * self.harness.jobs / self.start_seconds)
+        return self.some(max(_FEWEST, min(most, count)))
 
     @property
     def good(self) -> tuple[SuiteAction, ...]:

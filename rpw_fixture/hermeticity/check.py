@@ -6,20 +6,27 @@ and what is read at start-up before stale inputs are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rpw_fixture.connection import Connection
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity import baseline, poisoning, reproducers
 from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.blame import code_of_rule
 from rpw_fixture.hermeticity.checks import (
     access,
+    cancellation,
     cold_runs,
     concurrency,
+    deliveries,
     environment,
     keys,
     leaks,
     lifecycle,
+    listings,
+    never_read,
     one_shot,
     onlooker,
     resources,
@@ -53,7 +60,7 @@ class Options:
         baseline: file of accepted findings.
         progress: is told worker starts and requests so far.
         cache_poisoning: count wrong action-cache entries; only of recordings.
-        target: an REAPI endpoint to drive instead of local processes.
+        target: an REAPI server to drive instead of local processes.
     """
 
     selected: frozenset[str] = _ALL
@@ -64,7 +71,7 @@ class Options:
     baseline: Path | None = None
     progress: Callable[[int, int], None] | None = None
     cache_poisoning: bool = False
-    target: str | None = None
+    target: Connection | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +88,18 @@ CHECKS = (
     Check(("RPW206", "RPW208"), onlooker.find),
     Check(("RPW106", "RPW112"), lifecycle.find),
     Check(("RPW107",), unknown_fields.find),
+    Check(_PROTOCOL, deliveries.find),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
     Check(("RPW209",), environment.find),
+    Check(("RPW209",), listings.find),
     Check(("RPW401",), stale_inputs.find_unmarked),
     Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), leaks.find),
     Check(("RPW203",), stale_inputs.find_stale),
     Check(("RPW204",), stale_inputs.find_phantoms),
     Check(("RPW211",), stale_outputs.find),
     Check(("RPW207", "RPW208"), access.find),
-    Check(("RPW110",), concurrency.find_cancel_bugs),
+    Check(("RPW207",), never_read.find),
+    Check(("RPW110",), cancellation.find),
     Check(("RPW111", "RPW213"), concurrency.find_mixups),
     Check(("RPW301", "RPW302", "RPW303", "RPW304"), resources.find),
 )
@@ -179,7 +189,26 @@ def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
         except OutOfTimeError as error:
             _skip(bench, wanted[place:], str(error))
             break
+    _require_told(bench, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+def _require_told(bench: Bench, findings: Collection[Finding], selected: frozenset[str]) -> None:
+    """Refuses to call a worker clean that answers nothing, only because that code was not asked for.
+
+    Raises:
+        ConfigError: with how a fresh worker fails.
+    """
+    if bench.usable or findings or not selected or not bench.failures:
+        return
+    outcome = bench.failures[0]
+    detail = outcome.detail.partition("\n")[0]
+    said = outcome.stderr.strip().rpartition("\n")[2]
+    raise ConfigError(
+        f"no action works on a fresh worker: {outcome.step.action.name}: "
+        f"{code_of_rule(outcome.failure)} {outcome.failure}: {detail}"
+        + (f"; its stderr ends with: {said}" if said else "")
+    )
 
 
 def _run_remote(bench: Bench, options: Options) -> list[Finding]:
@@ -188,8 +217,8 @@ def _run_remote(bench: Bench, options: Options) -> list[Finding]:
     for code, reason in target.skipped():
         bench.skip(code, reason)
     findings = _run(bench, options.selected & target.JUDGED)
-    if bench.harness.sightings is not None:
-        target.tell(bench, bench.harness.sightings)
+    if bench.harness.remote is not None:
+        target.tell(bench, bench.harness.remote)
     return findings
 
 
@@ -200,7 +229,11 @@ def _skip(bench: Bench, checks: Sequence[Check], reason: str) -> None:
 
 def _report(bench: Bench, findings: list[Finding], options: Options) -> Report:
     accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
-    kept = tuple(each for each in findings if baseline.identity(each) not in accepted)
+    kept = tuple(
+        each
+        for each in findings
+        if each.severity is Severity.INFO or baseline.identity(each) not in accepted
+    )
     return Report(
         actions=len(bench.suite.actions),
         checks=states(options.selected, kept, bench.skipped, bench.notes),

@@ -25,13 +25,20 @@ class Code:
         meaning: when it is found.
         example: a real bug it would have caught, with the place where that is told.
         remedy: what to do.
+        note: what is tried and what is not, where that takes more words.
     """
 
     name: str
     meaning: str
     example: str
     remedy: str
+    note: str = ""
 
+
+_PIECES = (
+    "Requests also come in two pieces and byte by byte, and with multiplex two in one write: a pipe "
+    "keeps no boundaries, so one read may yield part of a request or more than one."
+)
 
 CODES: dict[str, Code] = {
     "RPW101": Code(
@@ -47,12 +54,14 @@ CODES: dict[str, Code] = {
         "A request was not answered within its timeout.",
         "Bazel waits for ever for a worker that does not answer (bazel#10288).",
         "Answer every request, failed ones too; look for a lock or a read that waits for more input.",
+        _PIECES,
     ),
     "RPW103": Code(
         "crash",
         "The worker process ended during a request.",
         "Scala workers that died before the response lost their diagnostics (rules_scala#1839).",
         "Catch what the tool raises, System.exit included, and send it as a response.",
+        _PIECES,
     ),
     "RPW104": Code(
         "wrong-request-id",
@@ -67,6 +76,7 @@ CODES: dict[str, Code] = {
         "Workers that flush parts of a response, or log between, are told as 'unparseable "
         "WorkResponse' (bazel#5767).",
         "Write each response once, whole, in one write, and flush.",
+        _PIECES,
     ),
     "RPW106": Code(
         "ignores-eof",
@@ -152,6 +162,8 @@ CODES: dict[str, Code] = {
         "Something was read that is neither an input, a tool input nor the system.",
         "Results then follow the machine and not the action (bazel#17729 tells the sandbox's limits).",
         "Declare the file as an input, or pass its content as an argument.",
+        "As info, inputs are named that the action declares and never opens, as far as one cold and "
+        "one one-shot run show.",
     ),
     "RPW208": Code(
         "undeclared-write",
@@ -164,6 +176,12 @@ CODES: dict[str, Code] = {
         "The result follows a factor of the environment; the finding names it.",
         "Scala's compiler cache was turned off because results followed the machine.",
         "Fix the factor inside the tool: explicit encodings, UTC, sorted listings.",
+        "Listed inputs are one of the factors: servers list all inputs or none, with digests as hex "
+        "text, raw bytes or Digest messages, so a digest is good for nothing but telling whether it "
+        "is the one of last time. Results must be the same with any of these lists, and with digests "
+        "that are others in each request though no content is: that may cost a cache miss. Trouble "
+        "with no list or with empty digests is a warning. One digest for two contents is never "
+        "tried: no server sends that.",
     ),
     "RPW210": Code(
         "path-dependence",
@@ -262,7 +280,8 @@ def explain(code: str) -> str:
     entry = CODES.get(code.upper())
     if entry is None:
         raise ConfigError(f"{code!r} is no check code; known are {', '.join(CODES)}")
+    note = f"{entry.note}\n\n" if entry.note else ""
     return (
-        f"{code.upper()} {entry.name}\n\n{entry.meaning}\n\n"
+        f"{code.upper()} {entry.name}\n\n{entry.meaning}\n\n{note}"
         f"Seen before: {entry.example}\n\nMend it: {entry.remedy}\n"
     )

@@ -1,7 +1,8 @@
 """Talking to one worker process under check: any mix of requests, and a close look at its end.
 
 `workers.worker.Worker` serves actions and gives up at the first fault; this drives requests that
-overlap, are cancelled or carry odd bytes, and tells what a worker says when nobody asked.
+overlap, are cancelled, come in pieces or carry odd bytes, and tells what a worker says when nobody
+asked.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import NamedTuple
 
 import psutil
 
-from rpw_fixture.hermeticity.trials import Ending
+from rpw_fixture.hermeticity.delivery import pieces
+from rpw_fixture.hermeticity.trials import Delivery, Ending
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.client import Process
 from rpw_fixture.wire.varints import varint
@@ -32,6 +34,8 @@ _MAX_FRAME = 64 << 20
 _PATIENCE = 3.0
 #: A worker whose processes used no CPU time for this long, seconds, has come to rest.
 _REST, _REST_LIMIT = 0.08, 3.0
+#: Between two looks at whether the worker has read what was written, seconds.
+_LOOK = 0.00005
 #: Field 1000, length-delimited, with one byte of content.
 _UNKNOWN_FIELD = varint(1000 << 3 | 2) + b"\x01x"
 
@@ -43,6 +47,13 @@ class Failure(NamedTuple):
 
     rule: str
     detail: str
+
+
+class _Piece(NamedTuple):
+    """What is written once everything before it was read; ``is_rest``: of a request begun already."""
+
+    data: bytes
+    is_rest: bool
 
 
 class Conversation:
@@ -60,6 +71,7 @@ class Conversation:
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
+        self._later: deque[_Piece] = deque()
         self._inbox: deque[Response] = deque()
 
     @property
@@ -67,19 +79,52 @@ class Conversation:
         """What the worker writes to stderr."""
         return self._plumbing.stderr
 
-    def send(self, request: Request, *, is_extended: bool = False) -> None:
-        """Has a request written by the next `receive`; ``is_extended`` adds an unknown field."""
+    def send(
+        self,
+        request: Request,
+        *,
+        is_extended: bool = False,
+        delivery: Delivery = Delivery.WHOLE,
+    ) -> None:
+        """Has a request written by the next `receive`.
+
+        Args:
+            request: what to send.
+            is_extended: adds an unknown field.
+            delivery: pieces go out one by one, each when the worker has read the one before. Where the
+                system does not tell what was read (all but Linux) they may join on the way.
+        """
         data = self._connection.send(request)
-        self._queue(_extended(data, self._encoding) if is_extended else data)
+        data = _extended(data, self._encoding) if is_extended else data
+        if delivery is Delivery.WHOLE:
+            self._queue(data)
+            return
+        for number, piece in enumerate(pieces(data, delivery)):
+            self._later.append(_Piece(piece, is_rest=number > 0))
 
     def cancel(self, request_id: int) -> None:
-        """Has a cancel request written by the next `receive`."""
-        self._queue(self._connection.cancel(request_id))
+        """Has a cancel request written by the next `receive`, for an answered request too."""
+        data = self._connection.cancel(request_id)
+        self._queue(data or self._encoding.encode(Request(request_id=request_id, cancel=True)))
+
+    def hand_over(self, deadline: float) -> None:
+        """Writes everything and returns when the worker has read it, has ended, or at ``deadline``."""
+        while time.monotonic() < deadline and not self._plumbing.has_ended:
+            self._unsent = self._plumbing.write(self._unsent)
+            if not self._unsent and self._plumbing.consumed >= self._plumbing.written:
+                return
+            self._plumbing.wait(0)  # keeps stderr from filling up meanwhile
+            time.sleep(_LOOK)
+
+    def listen(self, seconds: float) -> Failure | None:
+        """What comes on stdout within so many seconds though no answer is due."""
+        self._plumbing.wait(seconds)
+        return self.find_surplus()
 
     def receive(self, deadline: float) -> Response | Failure:
         """Waits for the next response to whichever request, until ``deadline`` (monotonic)."""
         try:
-            return self._receive(deadline)
+            return self._deliver(deadline) or self._receive(deadline)
         except FrameError as error:
             return Failure(str(error.rule), error.detail)
 
@@ -142,6 +187,20 @@ class Conversation:
 
     def _queue(self, data: bytes) -> None:
         self._unsent = memoryview(bytes(self._unsent) + data)
+
+    def _deliver(self, deadline: float) -> Failure | None:
+        """Writes pieces one by one; a failure when an answer comes before its request is whole."""
+        while self._later:
+            self.hand_over(deadline)
+            if self._plumbing.has_ended or time.monotonic() >= deadline:
+                self._later.clear()
+                return None
+            piece = self._later.popleft()
+            if piece.is_rest and (data := self._available()[0]):
+                stray = self._stray(data)
+                return Failure(stray.rule, f"before the whole request was sent: {stray.detail}")
+            self._queue(piece.data)
+        return None
 
     def _receive(self, deadline: float) -> Response | Failure:
         while not self._inbox:

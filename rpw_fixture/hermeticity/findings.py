@@ -48,8 +48,9 @@ class Finding:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two findings of different runs the same."""
-        return self.code, self.victim, self.polluters, self.outputs
+        """What makes two findings of one run the same."""
+        is_advice = self.severity is Severity.INFO
+        return self.code, is_advice, self.victim, self.polluters, self.outputs
 
     def as_dict(self) -> dict[str, object]:
         """As it stands in JSON reports."""

@@ -28,7 +28,8 @@ from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:
-    from rpw_fixture.hermeticity.remote_runner import Sightings
+    from rpw_fixture.connection import Connection
+    from rpw_fixture.hermeticity.remote_runner import RemoteRunner
 
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
@@ -54,10 +55,10 @@ class Harness:
         jobs: trials run at once.
         max_seconds: for everything together; None for no limit.
         progress: is told worker starts and requests so far.
-        target: an REAPI endpoint that runs them; None for local processes.
+        target: an REAPI server that runs them; None for local processes.
 
     Attributes:
-        sightings: what that endpoint told of its workers; None for local processes.
+        remote: runs trials on that server; None for local processes.
 
     Raises:
         ConfigError: for an action or an endpoint that can't be used.
@@ -71,18 +72,19 @@ class Harness:
         jobs: int = 2,
         max_seconds: float | None = None,
         progress: Callable[[int, int], None] | None = None,
-        target: str | None = None,
+        target: Connection | None = None,
     ) -> None:
         self.suite = suite
         self.jobs = max(1, jobs)
         self.worker_starts = 0
         self.requests = 0
-        self.sightings: Sightings | None = None
+        self.remote: RemoteRunner | None = None
         self._began = time.monotonic()
         self._limit = max_seconds
         self._progress = progress
         self._lock = threading.Lock()
         self._undo = contextlib.ExitStack()
+        self._stop: Callable[[], None] = self._undo.close
         self._serial = itertools.count()
         self._memo: dict[Trial, Result] = {}
         self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
@@ -165,12 +167,22 @@ class Harness:
             waiting = [pool.submit(self.run, each) for each in trials]
             try:
                 return [each.result() for each in waiting]
-            except BaseException:
+            except BaseException as error:
                 for each in waiting:
                     each.cancel()
+                if isinstance(error, KeyboardInterrupt):
+                    self._stop()  # nobody wants to wait for what runs
                 raise
 
-    def _build(self, target: str | None) -> None:
+    def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
+        """Lays actions out without running them.
+
+        Raises:
+            ConfigError: for one that can't be laid out.
+        """
+        self._runner.check_layouts(tuple(actions))
+
+    def _build(self, target: Connection | None) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = workspace.create()
             undo.callback(staging.remove, str(self._folder))
@@ -192,15 +204,18 @@ class Harness:
 
     def _local(self, undo: contextlib.ExitStack) -> _Runner:
         spawner = undo.enter_context(Spawner())
+        self._stop = spawner.close
         return TrialRunner(self.suite.worker, spawner, self._store)
 
-    def _remote(self, target: str, undo: contextlib.ExitStack) -> _Runner:
-        from rpw_fixture.client import Client  # noqa: PLC0415 - local checks need no grpc
-        from rpw_fixture.hermeticity.remote_runner import RemoteRunner  # noqa: PLC0415
+    def _remote(self, target: Connection, undo: contextlib.ExitStack) -> _Runner:
+        from rpw_fixture.hermeticity.remote_runner import (  # noqa: PLC0415 - local checks need no grpc
+            RemoteRunner,
+        )
 
-        client = undo.enter_context(Client(target))
-        runner = RemoteRunner(self.suite.worker, client, self._store).require_endpoint()
-        self.sightings = runner.sightings
+        client = undo.enter_context(target.connect())
+        self._stop = client.close
+        runner = RemoteRunner(self.suite.worker, client, self._store, target.platform)
+        self.remote = runner.require_endpoint()
         return runner
 
     def _known(self, trial: Trial) -> Result | None:

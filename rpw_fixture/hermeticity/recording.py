@@ -75,7 +75,8 @@ class Recorder:
         if key is None:
             return
         tools = {each.path for each in key.tool_inputs.files}
-        arguments = flagfiles.expand(route.flagfiles, lambda path: _flagfile(action, path))
+        read: list[str] = []
+        arguments = flagfiles.expand(route.flagfiles, lambda path: _flagfile(action, path, read))
         line = {
             "action": str(action.digest),
             "mnemonic": mnemonic,
@@ -89,6 +90,7 @@ class Recorder:
             "working_directory": key.working_directory,
             "timeout": action.timeout,
             "arguments": list(arguments),
+            "flagfiles": read,
             "outputs": list(action.command.outputs),
             "sent": sent,
             "exit_code": exit_code,
@@ -241,11 +243,13 @@ class _Reader:
         return name if count == 1 else f"{name} #{count}"
 
     def _entries(self, fields: Mapping[str, Any], *, is_tool: bool) -> Mapping[str, Entry]:
+        # What stood in the flagfiles is among the arguments, and goes into a flagfile of our own.
+        folded = frozenset(fields.get("flagfiles", ()))
         return MappingProxyType(
             {
                 each["path"]: self._entry(each)
                 for each in fields["inputs"]
-                if each["tool"] is is_tool
+                if each["tool"] is is_tool and each["path"] not in folded
             }
         )
 
@@ -273,11 +277,13 @@ def _blob_path(folder: Path, digest: str) -> Path:
     return folder / _BLOBS / hash_[:2] / f"{hash_}-{size}"
 
 
-def _flagfile(action: ResolvedAction, path: str) -> bytes:
+def _flagfile(action: ResolvedAction, path: str, read: list[str]) -> bytes:
+    """The content of a flagfile, whose path is added to ``read``."""
     full = os.path.normpath(os.path.join(action.command.working_directory, path))
     entry = action.root.find(full)
     if not isinstance(entry, FileEntry):
         raise invalid_argument(f"flagfile {path!r} is no declared input of the action")
+    read.append(full)
     return action.store.get(entry.digest)
 
 

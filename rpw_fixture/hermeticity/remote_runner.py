@@ -10,13 +10,17 @@ from __future__ import annotations
 import itertools
 import posixpath
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from rpw_fixture.action import Action
 from rpw_fixture.client import ActionOutcome, Client
-from rpw_fixture.errors import EnvironmentLacksError, RequestError
+from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
+from rpw_fixture.hermeticity import probe
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trial_runner import UnavailableError
 from rpw_fixture.hermeticity.trials import (
@@ -33,6 +37,8 @@ from rpw_fixture.storage.blobs import BlobStore
 
 #: Property that keeps groups of clients apart: part of the worker key of most servers.
 _SILO = "cache-silo-key"
+#: A tool input with the key as content, where the key by itself leads to no worker of its own.
+_SALT = "rpw-check.key"
 #: So long an action may wait for a machine before the endpoint is given up, seconds.
 _QUEUE = 120.0
 
@@ -77,29 +83,38 @@ class RemoteRunner:
         worker: what is under test.
         client: of the endpoint; its owner closes it.
         store: takes the content of outputs, so that differences can be shown.
+        platform: platform properties of every action.
     """
 
-    def __init__(self, worker: SuiteWorker, client: Client, store: BlobStore) -> None:
+    def __init__(
+        self,
+        worker: SuiteWorker,
+        client: Client,
+        store: BlobStore,
+        platform: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.sightings = Sightings()
+        self.probed = probe.Probed()
         self._worker = worker
         self._client = client
         self._store = store
+        self._platform = platform
         self._serial = itertools.count(1)
 
     def require_endpoint(self) -> Self:
-        """Makes sure that somebody answers who executes actions.
+        """Makes sure that somebody answers who executes actions, and finds out what workers it keeps.
 
         Raises:
             EnvironmentLacksError: when not.
         """
         try:
             capabilities = self._client.capabilities()
-        except RequestError as error:
-            raise EnvironmentLacksError(f"--target: {error}") from None
-        except EnvironmentLacksError as error:
-            raise EnvironmentLacksError(f"--target: {error}") from None
+            _ = self._client.digest_function  # refuses one that can't be computed here
+        except (RequestError, EnvironmentLacksError) as error:
+            raise EnvironmentLacksError(f"--target: {error}{_hint(error)}") from None
         if not capabilities.execution_capabilities.exec_enabled:
             raise EnvironmentLacksError(f"--target: {self._client.endpoint} executes no actions")
+        self.probed = self._probe()
         return self
 
     def run(self, trial: Trial, folder: Path) -> Result:
@@ -115,21 +130,42 @@ class RemoteRunner:
         """
         del folder
         _refuse_hands_on(trial)
-        key = f"rpw-check-{self._client.invocation}-{next(self._serial)}"
+        key = self._new_key()
         outcomes: list[Outcome] = []
         workers: list[int | None] = []
         for step in trial.history:
             action = self._action(step.action, trial.variation)
             if trial.way is not Way.ONE_SHOT:
-                action = action.with_worker_key(key).with_platform(**{_SILO: key})
+                action = _keyed(action, key)
+                if self.probed.is_shared and action.tool_inputs:
+                    action = action.with_tool_input(_SALT, key)
+            began = time.monotonic()
             told = self._execute(action, step.action.title)
-            outcomes.append(self._outcome(step, told))
+            seconds = time.monotonic() - began
+            outcomes.append(replace(self._outcome(step, told), seconds=seconds))
             workers.append(told.worker)
             if outcomes[-1].failure and trial.way is not Way.ONE_SHOT:
                 break
         if trial.way is not Way.ONE_SHOT and not self.sightings.add(workers):
             raise UnavailableError("the endpoint gives no fresh worker for a new worker key")
         return Result(outcomes=tuple(outcomes))
+
+    def _probe(self) -> probe.Probed:
+        """Asks workers of our own how many requests they have served: with one key, then another."""
+        wanted = probe.action(
+            protocol=self._worker.protocol, has_tool_inputs=bool(self._worker.tool_inputs)
+        ).with_platform(**self._platform)
+        texts = []
+        for key in (*[self._new_key()] * probe.REQUESTS, self._new_key()):
+            told = self._execute(_keyed(wanted, key), "a probe")
+            if told.status != "OK":
+                first_line = told.message.partition("\n")[0]
+                return probe.Probed(problem=f"a probe ends with {told.status}: {first_line}")
+            texts.append((told.stdout + told.stderr).decode(errors="replace"))
+        return probe.judge(texts)
+
+    def _new_key(self) -> str:
+        return f"rpw-check-{self._client.invocation}-{next(self._serial)}"
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Builds all actions once.
@@ -154,6 +190,7 @@ class RemoteRunner:
             },
             outputs=given.outputs,
             environment={**dict(worker.environment), **dict(variation.environment)},
+            platform=self._platform,
             protocol=None if worker.protocol == "proto" else worker.protocol,
             working_directory=worker.working_directory,
             timeout=worker.timeout,
@@ -167,7 +204,9 @@ class RemoteRunner:
         try:
             return self._client.run(action, skip_cache_lookup=True, check=False, timeout=patience)
         except RequestError as error:
-            raise EnvironmentLacksError(f"--target: {title} can't be run: {error}") from None
+            raise EnvironmentLacksError(
+                f"--target: {title} can't be run: {error}{_hint(error)}"
+            ) from None
 
     def _outcome(self, step: Step, told: ActionOutcome) -> Outcome:
         try:
@@ -204,6 +243,21 @@ class RemoteRunner:
 
     def _join(self, path: str) -> str:
         return posixpath.normpath(posixpath.join(self._worker.working_directory, path))
+
+
+def _keyed(action: Action, key: str) -> Action:
+    """The action with a worker key of its own, and a silo for servers that look there."""
+    return action.with_worker_key(key).with_platform(**{_SILO: key})
+
+
+def _hint(error: Exception) -> str:
+    """Which option may be missing."""
+    code = error.code if isinstance(error, RequestError) else None
+    if code in {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED}:
+        return "; give credentials with --remote-header or --tls-client-certificate"
+    if code in {Code.NOT_FOUND, Code.INVALID_ARGUMENT}:
+        return "; is --remote-instance-name right?"
+    return ""
 
 
 def _refuse_hands_on(trial: Trial) -> None:

@@ -23,8 +23,10 @@ _WORKER_KEYS = (
     "cancellation",
     "timeout",
     "env",
+    "root",
+    "working_directory",
 )
-_ACTION_KEYS = ("name", "arguments", "inputs", "outputs", "exit_code")
+_ACTION_KEYS = ("name", "arguments", "inputs", "outputs", "exit_code", "root")
 #: A name becomes the flagfile ``NAME.params``.
 _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
 
@@ -91,6 +93,7 @@ class _Reader:
             cancellation=where.flag("cancellation"),
             timeout=timeout,
             environment=where.variables("env"),
+            working_directory=where.folder("working_directory"),
         )
 
     def _action(self, table: dict[str, Any], number: int) -> SuiteAction:
@@ -120,8 +123,8 @@ class _Reader:
             exit_code=exit_code,
         )
 
-    def files(self, patterns: tuple[str, ...]) -> Mapping[str, Entry]:
-        found = read_folder(self._folder, [each.removeprefix("./") for each in patterns])
+    def files(self, patterns: tuple[str, ...], root: str) -> Mapping[str, Entry]:
+        found = read_folder(self._folder / root, [each.removeprefix("./") for each in patterns])
         return MappingProxyType(dict(sorted(found.items())))
 
     def _refuse_twins(self, names: list[str]) -> None:
@@ -216,10 +219,17 @@ class _Table:
                 raise self.error(key, f"{name} is {value!r}, but must be a text")
         return tuple(sorted(given.items()))
 
-    def files(self, key: str) -> Mapping[str, Entry]:
-        patterns = self.texts(key)
+    def folder(self, key: str) -> str:
         try:
-            return self._reader.files(patterns)
+            return checked_path(self.text(key, ""), key, or_root=True)
+        except ConfigError as error:
+            raise self.error(key, str(error)) from None
+
+    def files(self, key: str) -> Mapping[str, Entry]:
+        """What globs match below ``root``, a folder that stands for the input root."""
+        patterns, root = self.texts(key), self.folder("root")
+        try:
+            return self._reader.files(patterns, root)
         except ConfigError as error:
             raise self.error(key, str(error)) from None
         except OSError as error:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.codes import CODES
-from rpw_fixture.hermeticity.remote_runner import Sightings
+from rpw_fixture.hermeticity.probe import REQUESTS, Probed
+from rpw_fixture.hermeticity.remote_runner import RemoteRunner, Sightings
 
 #: Codes whose evidence are results alone.
 JUDGED = frozenset(
@@ -21,6 +22,7 @@ JUDGED = frozenset(
         "RPW203",
         "RPW204",
         "RPW205",
+        "RPW209",
         "RPW212",
     )
 )
@@ -28,7 +30,7 @@ JUDGED = frozenset(
 _NEED_KEPT = ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212")
 #: Codes that compare with a worker, kept or not.
 _NEED_WORKER = ("RPW205",)
-_SURROUNDINGS = frozenset(("RPW209", "RPW210", "RPW211", "RPW401"))
+_SURROUNDINGS = frozenset(("RPW210", "RPW211", "RPW401"))
 _REQUESTS = frozenset(("RPW107", "RPW110", "RPW111", "RPW213"))
 _RECORDED = frozenset(("RPW402", "RPW403"))
 
@@ -45,31 +47,62 @@ def skipped() -> Iterator[tuple[str, str]]:
         yield code, f"needs {need}: not with --target"
 
 
-def tell(bench: Bench, seen: Sightings) -> None:
+def tell(bench: Bench, runner: RemoteRunner) -> None:
     """Notes by which means was judged; skips what was not really tried.
 
-    A check that found nothing on an endpoint that kept no worker, or does not say, has not passed.
+    A check that found nothing on an endpoint that kept no worker has not passed. One that does not
+    say who ran a request is asked with a worker of our own.
     """
     bench.notes.setdefault(
         "RPW201", "on --target: what depends on the input root's path (RPW210) counts here as well"
     )
-    if not seen.starts:
-        reason = (
-            "nothing was found, but the endpoint named no persistent worker for any action: "
-            "they may have run one-shot, or it does not tell"
-        )
-        for code in (*_NEED_KEPT, *_NEED_WORKER):
-            bench.skip(code, reason)
-    elif not seen.kept:
-        for code in _NEED_KEPT:
-            bench.skip(code, "nothing was found, but no worker there served two requests in a row")
-    else:
-        for code in _NEED_KEPT:
-            bench.notes.setdefault(code, _means(seen))
+    seen = runner.sightings
+    if seen.starts:
+        _tell_seen(bench, seen)
+    elif bench.usable:
+        _tell_probed(bench, runner.probed)
+    if "RPW209" in bench.notes:
+        told = bench.notes["RPW209"].partition(";")[0]
+        bench.notes["RPW209"] = f"on --target: {told}; everything else is the server's"
+    if "RPW203" in bench.notes:
         bench.notes["RPW203"] += "; inputs read at start-up only (RPW401) count here as well"
+
+
+def _tell_seen(bench: Bench, seen: Sightings) -> None:
+    for code in _NEED_KEPT:
+        if seen.kept:
+            bench.notes.setdefault(code, _means(seen))
+        else:
+            bench.skip(code, "nothing was found, but no worker there served two requests in a row")
 
 
 def _means(seen: Sightings) -> str:
     told = f"on --target: {seen.kept} requests met a warm worker"
     lost = seen.moved + seen.unknown
     return f"{told}, {lost} another worker than before or an unknown one" if lost else told
+
+
+def _tell_probed(bench: Bench, probed: Probed) -> None:
+    for code in (*_NEED_KEPT, *_NEED_WORKER):
+        if problem := _problem(code, probed):
+            bench.skip(code, f"nothing was found, but {problem}")
+        elif code in _NEED_KEPT:
+            bench.notes.setdefault(
+                code,
+                f"on --target: it does not name the worker of a request; {probed.kept} of "
+                f"{REQUESTS - 1} later requests of a probe met the worker of the first",
+            )
+
+
+def _problem(code: str, probed: Probed) -> str:
+    """Why finding nothing says nothing; empty when it does."""
+    if probed.problem:
+        return f"the endpoint names no persistent worker, and {probed.problem}"
+    if probed.one_shots:
+        return (
+            "the endpoint keeps no persistent worker: it ran "
+            f"{probed.one_shots} of {REQUESTS} requests of a probe with a worker key one-shot"
+        )
+    if not probed.kept and code in _NEED_KEPT:
+        return "the endpoint started a worker anew for each request of a probe with one worker key"
+    return ""

@@ -7,13 +7,12 @@ what the server would do, some hundred times as often.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-import psutil
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.errors import ConfigError
@@ -22,57 +21,40 @@ from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import Launch, Local
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.hermeticity import layout, survey
-from rpw_fixture.hermeticity.conversation import Conversation, Failure, family
+from rpw_fixture.hermeticity.conversation import Conversation, Failure
+from rpw_fixture.hermeticity.place import Place, children, plant, sample, setup
+from rpw_fixture.hermeticity.read_watch import ReadWatch
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import (
+    Cancel,
     Listing,
     Outcome,
     Result,
-    Sample,
     Step,
     Trial,
     Variation,
     Way,
 )
-from rpw_fixture.processes.client import Process, Setup, SetupStep, Spawner, StartError
+from rpw_fixture.processes.client import Process, Spawner, StartError
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.worker_frames import Request, Response, encoding
+from rpw_fixture.workers.personalities.rules import InputList
 from rpw_fixture.workers.plumbing import Pipes, make_pipes
 
-_SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
 _MAX_OUTPUT = 1 << 20
-_UMASK = 0o022
-#: Left alone for so long, seconds, a worker that wrote after its response has done it.
-_LATE_WRITES = 0.15
+#: Left alone for so long, seconds, a worker that wrote or answered once too often has done it.
+_LATE = 0.15
+#: What servers are known to list.
+_SERVED = {
+    Listing.HONEST: InputList.HEX,
+    Listing.RAW: InputList.RAW,
+    Listing.MESSAGE: InputList.MESSAGE,
+    Listing.NONE: InputList.NONE,
+}
 
 
 class UnavailableError(Exception):
     """This machine can't vary that factor; the text says why."""
-
-
-@dataclass(slots=True, kw_only=True)
-class _Place:
-    """Where one trial runs."""
-
-    folder: Path
-    variation: Variation
-    staged: staging.StagedRoot
-
-    @property
-    def root(self) -> str:
-        return self.staged.path
-
-    @property
-    def home(self) -> str:
-        return str(self.folder / self.variation.home)
-
-    @property
-    def temporary(self) -> str:
-        return str(self.folder / self.variation.temporary)
-
-    @property
-    def trace(self) -> str:
-        return str(self.folder / "trace")
 
 
 class TrialRunner:
@@ -106,15 +88,17 @@ class TrialRunner:
         """
         place = self._prepare(trial.variation, folder)
         if trial.way is Way.ONE_SHOT:
-            return Result(outcomes=tuple(self._run_once(each, place) for each in trial.history))
+            runs = (self._run_once(each, place, trial) for each in trial.history)
+            return Result(outcomes=tuple(runs))
         first = trial.started_with or trial.history[0].action
         if trial.way is Way.OVERLAPPING:
             return self._overlap(trial, place)
         self._stage(first, place)
-        with self._started(place) as talk:
+        with self._watched(trial, first, place) as watch, self._started(place) as talk:
             if trial.started_with is not None:
                 talk.rest()
             outcomes = list(self._converse(trial, place, talk))
+            outcomes[-1] = _with_opened(outcomes[-1], watch)
             is_alive = not outcomes[-1].failure
             ending = talk.finish(trial.eof_patience if is_alive else 0.0)
         if ending.rule and is_alive:
@@ -133,12 +117,12 @@ class TrialRunner:
 
     # --- places ---
 
-    def _prepare(self, variation: Variation, folder: Path) -> _Place:
+    def _prepare(self, variation: Variation, folder: Path) -> Place:
         staging.remove(str(folder))
         root = folder / variation.root
         for each in (root, folder / variation.home, folder / variation.temporary):
             each.mkdir(parents=True)
-        return _Place(folder=folder, variation=variation, staged=staging.StagedRoot(str(root)))
+        return Place(folder=folder, variation=variation, staged=staging.StagedRoot(str(root)))
 
     def _layout(self, action: SuiteAction, *, is_reversed: bool = False) -> layout.Layout:
         key = (action, is_reversed)
@@ -148,7 +132,7 @@ class TrialRunner:
             self._layouts[key] = known
         return known
 
-    def _stage(self, action: SuiteAction, place: _Place) -> layout.Layout:
+    def _stage(self, action: SuiteAction, place: Place) -> layout.Layout:
         found = self._layout(action, is_reversed=place.variation.is_reversed)
         place.staged.stage(found.root, found.parents, self._store)
         mtime = place.variation.input_mtime
@@ -157,7 +141,7 @@ class TrialRunner:
                 os.utime(os.path.join(place.root, path), (mtime, mtime), follow_symlinks=False)
         return found
 
-    def _environment(self, place: _Place) -> dict[str, str]:
+    def _environment(self, place: Place) -> dict[str, str]:
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": place.home,
@@ -166,10 +150,25 @@ class TrialRunner:
             **dict(place.variation.environment),
         }
 
+    @contextlib.contextmanager
+    def _watched(
+        self, trial: Trial, action: SuiteAction, place: Place
+    ) -> Iterator[ReadWatch | None]:
+        if not trial.is_watched:
+            yield None
+            return
+        paths = [path for path, _ in self._layout(action).root.walk()]
+        try:
+            watch = ReadWatch(place.root, paths)
+        except OSError as error:
+            raise UnavailableError(f"reads can't be watched: {error}") from None
+        with watch:
+            yield watch
+
     # --- processes ---
 
     @contextlib.contextmanager
-    def _started(self, place: _Place) -> Iterator[Conversation]:
+    def _started(self, place: Place) -> Iterator[Conversation]:
         ours, theirs = make_pipes()
         try:
             process = self._spawn(place, theirs)
@@ -184,7 +183,7 @@ class TrialRunner:
         finally:
             talk.close()
 
-    def _spawn(self, place: _Place, pipes: Pipes) -> Process:
+    def _spawn(self, place: Place, pipes: Pipes) -> Process:
         argv = [*place.variation.prefix, *self._worker.command, PERSISTENT_FLAG]
         argv = [each.replace("{trace}", place.trace) for each in argv]
         environment = self._environment(place)
@@ -198,7 +197,7 @@ class TrialRunner:
                 stdin=pipes.stdin,
                 stdout=pipes.stdout,
                 stderr=pipes.stderr,
-                setup=_setup(place),
+                setup=setup(place),
             )
         except StartError as error:
             if error.stage.startswith("setup step"):
@@ -209,84 +208,112 @@ class TrialRunner:
 
     # --- requests ---
 
-    def _converse(self, trial: Trial, place: _Place, talk: Conversation) -> Iterator[Outcome]:
+    def _converse(self, trial: Trial, place: Place, talk: Conversation) -> Iterator[Outcome]:
         for number, step in enumerate(trial.history, start=1):
             if number > 1 and (fault := talk.find_surplus()) is not None:
                 yield Outcome(step=step, exit_code=None, failure=fault.rule, detail=fault.detail)
                 return
             outcome = self._request(step, number, place, talk)
             if trial.is_measured:
-                outcome = replace(outcome, sample=_sample(talk.process.pid, place))
+                outcome = replace(outcome, sample=sample(talk.process.pid, place))
             yield outcome
             if outcome.failure:
                 return
 
-    def _request(self, step: Step, number: int, place: _Place, talk: Conversation) -> Outcome:
+    def _request(self, step: Step, number: int, place: Place, talk: Conversation) -> Outcome:
         found = self._stage(step.action, place)
         for path, content in step.planted:
-            _plant(os.path.join(place.root, path), content)
+            plant(os.path.join(place.root, path), content)
         before = survey.look(place.root)
         request_id = number if self._worker.multiplex else 0
         talk.stderr.drain()
         mark = talk.stderr.total
         began = time.monotonic()
-        talk.send(self._work_request(found, step.listing, request_id), is_extended=step.is_extended)
-        if step.is_cancelled:
-            talk.cancel(request_id)
+        talk.send(
+            self._work_request(found, step.listing, request_id, number),
+            is_extended=step.is_extended,
+            delivery=step.delivery,
+        )
+        self._cancel(step, request_id, talk)
         answer = talk.receive(began + self._worker.timeout)
         seconds = time.monotonic() - began
         seen = self._look(place, before, found)
-        late = ""
-        if step.is_cancelled and isinstance(answer, Response) and answer.was_cancelled:
-            late = self._await_late_writes(place)
-        told = _told(answer)
+        late = self._find_late(step, answer, place, talk)
         return replace(
-            told,
+            _told(answer),
             step=step,
             outputs=seen.outputs,
             changed_inputs=seen.changed_inputs,
             strays=seen.strays,
-            children=_children(talk.process.pid),
+            children=children(talk.process.pid),
             stderr=talk.stderr.since(mark).decode(errors="replace"),
             late=late,
             seconds=seconds,
         )
 
     def _work_request(
-        self, found: layout.Layout, listing: Listing, request_id: int, sandbox: str = ""
+        self,
+        found: layout.Layout,
+        listing: Listing,
+        request_id: int,
+        number: int,
+        sandbox: str = "",
     ) -> Request:
-        if listing is Listing.NONE:
-            inputs = b""
-        elif listing is Listing.WRONG:
-            inputs = self._encoding.encode_inputs(
-                (path, entry.digest.hash[::-1].encode()) for path, entry in found.root.walk()
-            )
-        else:
-            inputs = self._index.encoded_inputs(found.root, self._encoding)
         return Request(
             arguments=found.arguments,
-            inputs=inputs,
+            inputs=self._inputs(found, listing, number),
             request_id=request_id,
             sandbox_dir=sandbox,
         )
 
+    def _inputs(self, found: layout.Layout, listing: Listing, number: int) -> bytes:
+        """What the request of that number in its history lists."""
+        served = _SERVED.get(listing)
+        if served is not None:
+            return self._index.encoded_inputs(found.root, self._encoding, served)
+        return self._encoding.encode_inputs(
+            (path, _made_up(entry.digest.hash, listing, number))
+            for path, entry in found.root.walk()
+        )
+
     def _look(
-        self, place: _Place, before: dict[str, survey.Seen], found: layout.Layout
+        self, place: Place, before: dict[str, survey.Seen], found: layout.Layout
     ) -> survey.Survey:
         return survey.compare(
             place.root, before, inputs=found.root, outputs=found.outputs, store=self._store
         )
 
-    def _await_late_writes(self, place: _Place) -> str:
+    def _cancel(self, step: Step, request_id: int, talk: Conversation) -> None:
+        if step.cancel is Cancel.AT_WORK:
+            talk.hand_over(time.monotonic() + self._worker.timeout)
+            time.sleep(step.delay)
+        if step.cancel in {Cancel.AT_ONCE, Cancel.AT_WORK}:
+            talk.cancel(request_id)
+
+    def _find_late(
+        self, step: Step, answer: Response | Failure, place: Place, talk: Conversation
+    ) -> str:
+        """What a worker does after its answer to a cancelled request that it must not."""
+        if isinstance(answer, Failure):
+            return ""
+        if step.cancel is Cancel.AFTERWARDS:
+            talk.cancel(answer.request_id)
+            talk.hand_over(time.monotonic() + self._worker.timeout)
+            fault = talk.listen(_LATE)
+            return f"it answered again: {fault.detail}" if fault is not None else ""
+        return self._await_late_writes(place) if answer.was_cancelled else ""
+
+    def _await_late_writes(self, place: Place) -> str:
         before = survey.look(place.root)
-        time.sleep(_LATE_WRITES)
+        time.sleep(_LATE)
         after = survey.look(place.root)
-        changed = [path for path, seen in after.items() if before.get(path) != seen]
+        # Deepest first: a folder changes because of what is in it.
+        changed = [path for path, seen in reversed(after.items()) if before.get(path) != seen]
         return f"{changed[0]} was written after the response" if changed else ""
 
     # --- overlapping and one-shot ---
 
-    def _overlap(self, trial: Trial, place: _Place) -> Result:
+    def _overlap(self, trial: Trial, place: Place) -> Result:
         layouts = [self._layout(step.action) for step in trial.history]
         roots = self._stage_all(layouts, place)
         outcomes: dict[int, Outcome] = {}
@@ -296,7 +323,8 @@ class TrialRunner:
                 sandbox = (
                     os.path.relpath(roots[number - 1], place.root) if self._worker.sandbox else ""
                 )
-                talk.send(self._work_request(found, step.listing, number, sandbox))
+                request = self._work_request(found, step.listing, number, number, sandbox)
+                talk.send(request, delivery=step.delivery)
             deadline = time.monotonic() + self._worker.timeout
             failure: Failure | None = None
             answers: dict[int, Response] = {}
@@ -319,7 +347,7 @@ class TrialRunner:
             ending = talk.finish(trial.eof_patience)
         return Result(outcomes=tuple(outcomes[each] for each in sorted(outcomes)), ending=ending)
 
-    def _stage_all(self, layouts: list[layout.Layout], place: _Place) -> list[str]:
+    def _stage_all(self, layouts: list[layout.Layout], place: Place) -> list[str]:
         if not self._worker.sandbox:
             merged = layout.merged(layouts)
             place.staged.stage(merged.root, merged.parents, self._store)
@@ -333,7 +361,7 @@ class TrialRunner:
             roots.append(root)
         return roots
 
-    def _run_once(self, step: Step, place: _Place) -> Outcome:
+    def _run_once(self, step: Step, place: Place, trial: Trial) -> Outcome:
         found = self._stage(step.action, place)
         before = survey.look(place.root)
         command = Launch(
@@ -342,13 +370,15 @@ class TrialRunner:
             root=place.root,
             working_directory=self._worker.working_directory,
         )
-        result = one_shot.run(
-            command,
-            launcher=Local(self._spawner),
-            deadline=time.monotonic() + self._worker.timeout,
-            token=CancelToken(),
-            max_output_bytes=_MAX_OUTPUT,
-        )
+        with self._watched(trial, step.action, place) as watch:
+            result = one_shot.run(
+                command,
+                launcher=Local(self._spawner),
+                deadline=time.monotonic() + self._worker.timeout,
+                token=CancelToken(),
+                max_output_bytes=_MAX_OUTPUT,
+            )
+            opened = watch.opened() if watch is not None else frozenset()
         seen = self._look(place, before, found)
         return Outcome(
             step=step,
@@ -359,32 +389,15 @@ class TrialRunner:
             detail="no end within the timeout" if result.timed_out else "",
             changed_inputs=seen.changed_inputs,
             strays=seen.strays,
+            opened=opened,
         )
 
 
-def usable_steps() -> str:
-    """Path of the file whose functions `Variation.steps` names."""
-    return _SURROUNDINGS
-
-
-def _setup(place: _Place) -> Setup:
-    variation = place.variation
-    steps = []
-    for function, argument in variation.steps:
-        steps.append(
-            SetupStep(file=_SURROUNDINGS, function=function, argument=_filled(argument, place))
-        )
-    umask = _UMASK if variation.umask is None else variation.umask
-    return Setup(umask=umask, steps=tuple(steps))
-
-
-def _filled(argument: object, place: _Place) -> object:
-    """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
-    if isinstance(argument, str):
-        return argument.replace("{run}", str(place.folder))
-    if isinstance(argument, tuple):
-        return tuple(_filled(each, place) for each in argument)
-    return argument
+def _made_up(known: str, listing: Listing, number: int) -> bytes:
+    """Digest bytes that no server sends for a content known by its hash."""
+    if listing is Listing.EMPTY:
+        return b""
+    return hashlib.sha256(f"{known} {number}".encode()).hexdigest().encode()
 
 
 def _told(answer: Response | Failure) -> Outcome:
@@ -398,32 +411,5 @@ def _told(answer: Response | Failure) -> Outcome:
     )
 
 
-def _plant(path: str, content: bytes) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    Path(path).write_bytes(content)
-
-
-def _children(pid: int) -> tuple[str, ...]:
-    """Living processes below a worker, each as its id and name."""
-    told = []
-    for each in family(pid)[1:]:
-        with contextlib.suppress(psutil.Error):
-            if each.status() != psutil.STATUS_ZOMBIE:
-                told.append(f"{each.pid} {each.name()}")
-    return tuple(told)
-
-
-def _sample(pid: int, place: _Place) -> Sample | None:
-    processes = family(pid)
-    try:
-        return Sample(
-            memory=sum(each.memory_info().rss for each in processes),
-            descriptors=sum(each.num_fds() for each in processes),
-            threads=sum(each.num_threads() for each in processes),
-            files=survey.count_files(place.home) + survey.count_files(place.temporary),
-            programs=frozenset(each.name() for each in processes),
-        )
-    except psutil.Error:
-        return None
+def _with_opened(outcome: Outcome, watch: ReadWatch | None) -> Outcome:
+    return outcome if watch is None else replace(outcome, opened=watch.opened())

@@ -21,9 +21,31 @@ NO_RESULT = "no result"
 class Listing(Enum):
     """Which inputs a WorkRequest lists; servers differ in that."""
 
-    HONEST = "all inputs with their digests"
+    HONEST = "all inputs with their digests in hex"
+    RAW = "all inputs with raw digest bytes"
+    MESSAGE = "all inputs with serialized Digest messages"
+    CHANGING = "all inputs with digests that are others in each request"
     NONE = "no inputs"
-    WRONG = "all inputs with wrong digests"
+    EMPTY = "all inputs without digests"
+
+
+class Delivery(Enum):
+    """In which pieces a request comes; pipes part and join what is written as they like."""
+
+    WHOLE = "in one piece, joined with what else is to be sent"
+    ALONE = "in a write of its own"
+    SPLIT_BODY = "in two pieces"
+    SPLIT_LENGTH = "in two pieces, the first of them a single byte"
+    DRIBBLED = "byte by byte"
+
+
+class Cancel(Enum):
+    """When a cancel request follows a request."""
+
+    NEVER = "not"
+    AT_ONCE = "at once"
+    AT_WORK = "while it was worked on"
+    AFTERWARDS = "after it was answered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +57,18 @@ class Step:
         listing: what the request lists.
         planted: content to put at paths below the input root before the request is sent.
         is_extended: the request carries a field that no worker knows.
-        is_cancelled: a cancel request follows at once.
+        cancel: when a cancel request follows.
+        delay: seconds from the worker's reading of the request to a cancel request `AT_WORK`.
+        delivery: in which pieces the request comes.
     """
 
     action: SuiteAction
     listing: Listing = Listing.HONEST
     planted: tuple[tuple[str, bytes], ...] = ()
     is_extended: bool = False
-    is_cancelled: bool = False
+    cancel: Cancel = Cancel.NEVER
+    delay: float = 0.0
+    delivery: Delivery = Delivery.WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +122,7 @@ class Trial:
             the first of the history; the worker comes to rest before they are replaced.
         run: tells repeated runs of one history apart.
         is_measured: resources are sampled after each request.
+        is_watched: files of the input root are watched for being opened.
         eof_patience: seconds the worker gets to end by itself after its stdin was closed.
     """
 
@@ -105,6 +132,7 @@ class Trial:
     started_with: SuiteAction | None = None
     run: int = 0
     is_measured: bool = False
+    is_watched: bool = False
     eof_patience: float = 0.25
 
 
@@ -137,6 +165,7 @@ class Outcome:
         children: processes below the worker after the response.
         late: what happened after the response that must not: bytes on stdout, writes.
         sample: resources, of measured trials.
+        opened: files of the input root that were opened since the trial began, of watched trials.
         seconds: from sending to the response.
     """
 
@@ -152,6 +181,7 @@ class Outcome:
     children: tuple[str, ...] = ()
     late: str = ""
     sample: Sample | None = None
+    opened: frozenset[str] = frozenset()
     seconds: float = 0.0
 
     @property

@@ -55,6 +55,8 @@ def _add_case(suite: ET.Element, state: CheckState, findings: list[Finding]) -> 
     if state.status is Status.FAILED:
         failure = ET.SubElement(case, "failure", message=_clean(findings[0].summary))
         failure.text = _clean("\n\n".join(_full(each) for each in findings))
+    elif findings:
+        ET.SubElement(case, "system-out").text = _clean("\n\n".join(map(_full, findings)))
 
 
 def _name(code: str) -> str:

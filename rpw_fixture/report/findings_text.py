@@ -21,7 +21,10 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
         for finding in report.findings:
             if finding.code == code:
                 lines += _finding(finding, paint)
-        lines.append(paint(f"  mend it: {CODES[code].remedy}", _DIM))
+        if any(
+            each.code == code and each.severity is not Severity.INFO for each in report.findings
+        ):
+            lines.append(paint(f"  mend it: {CODES[code].remedy}", _DIM))
         lines.append("")
     skipped = [each for each in report.checks if each.status is Status.SKIPPED]
     if skipped:

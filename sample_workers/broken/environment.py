@@ -20,6 +20,7 @@ import rpw_worker
 from rpw_worker import WorkRequest, WorkResponse
 
 FACTORS = {
+    "clock": lambda: str(time.gmtime().tm_year),
     "TZ": lambda: time.strftime("%Z"),
     "locale": lambda: os.environ.get("LANG", "C"),
     "umask": lambda: str(os.umask(0o022)),

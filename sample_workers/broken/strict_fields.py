@@ -11,11 +11,14 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import json
+
 import good
 import rpw_worker
 from rpw_worker import WorkRequest
 
 KNOWN = range(1, 7)
+KNOWN_NAMES = {"arguments", "inputs", "requestId", "cancel", "verbosity", "sandboxDir"}
 
 
 class StrictCodec(rpw_worker.ProtoCodec):
@@ -26,7 +29,16 @@ class StrictCodec(rpw_worker.ProtoCodec):
         return super().decode(payload)
 
 
+class StrictJsonCodec(rpw_worker.JsonCodec):
+    def decode(self, text: bytes) -> WorkRequest:
+        unknown = json.loads(text).keys() - KNOWN_NAMES
+        if unknown:
+            raise ValueError(f"unknown field {unknown.pop()!r}")
+        return super().decode(text)
+
+
 rpw_worker.ProtoCodec = StrictCodec
+rpw_worker.JsonCodec = StrictJsonCodec
 
 
 if __name__ == "__main__":

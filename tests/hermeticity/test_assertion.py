@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture import Action, ConfigError
+from rpw_fixture.hermeticity import assertion, codes
+from rpw_fixture.hermeticity.check import Options
+from rpw_fixture.hermeticity.codes import CODES
+from rpw_fixture.hermeticity.findings import Report
 from rpw_fixture.server import Server
 
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
@@ -101,3 +105,23 @@ def test_nothing_to_check_is_wrong_use(rpw_server: Server) -> None:
 def test_an_unknown_code_is_wrong_use(rpw_server: Server) -> None:
     with pytest.raises(ConfigError, match="RPW999"):
         rpw_server.assert_hermetic(compile_action("good.py", "a"), select="RPW999")
+
+
+def test_the_everyday_checks_leave_out_what_takes_long(
+    rpw_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[frozenset[str]] = []
+    monkeypatch.setattr(assertion, "check", lambda _suite, options: _note(seen, options))
+    action = compile_action("good.py", "a")
+    rpw_server.assert_hermetic(action)
+    rpw_server.assert_hermetic(action, select="RPW")
+    rpw_server.assert_hermetic(action, ignore="RPW1")
+    everyday, everything, some = seen
+    assert everything == frozenset(CODES)
+    assert everything - everyday == codes.expand("RPW207,RPW208,RPW209,RPW3")
+    assert everyday - some == codes.expand("RPW1")
+
+
+def _note(seen: list[frozenset[str]], options: Options) -> Report:
+    seen.append(options.selected)
+    return Report(actions=1, checks=(), findings=())

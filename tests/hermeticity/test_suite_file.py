@@ -49,10 +49,27 @@ def test_a_suite_is_read_with_its_inputs(folder: Path) -> None:
     assert (suite.worker.timeout, suite.worker.protocol, action.exit_code) == (10.0, "proto", 0)
 
 
+def test_roots_stand_for_the_input_root_and_the_worker_has_a_working_directory(
+    folder: Path,
+) -> None:
+    text = GOOD.replace("[worker]\n", '[worker]\nroot = "tools"\nworking_directory = "pkg/"\n')
+    text = text.replace('"tools/**"', '"**"').replace('"src/*.txt"', '"*.txt"')
+    (folder / "suite.toml").write_text(text.replace('"hello"', '"hello"\nroot = "./src"', 1))
+    suite = load(folder / "suite.toml")
+    assert suite.worker.working_directory == "pkg"
+    assert list(suite.worker.tool_inputs) == ["worker.py"]
+    assert list(suite.actions[0].inputs) == ["hello.txt"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
         ("env =", "environment =", ":4: worker.environment: unknown key"),
+        (
+            "[worker]",
+            "[worker]\nroot = '../x'",
+            ":2: worker.root: root '../x' must be a path inside",
+        ),
         ("outputs =", "output =", ":10: action[0].output: unknown key"),
         ("[worker]", "[tool]", ":1: tool: unknown key"),
         ('["python3", "tools/worker.py"]', '"python3"', ":2: worker.command: is 'python3', but"),

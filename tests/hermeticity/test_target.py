@@ -10,6 +10,7 @@ import pytest
 
 from rpw_fixture import Server
 from rpw_fixture.cli import main
+from rpw_fixture.connection import Connection
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import CheckState, Report
 from rpw_fixture.hermeticity.harness import Harness
@@ -43,7 +44,7 @@ def stage_for_cluster(
 
 
 def run_there(suite: Path, server: Server) -> Report:
-    return check(load(suite), Options(jobs=2, target=server.endpoint))
+    return check(load(suite), Options(jobs=2, target=Connection(endpoint=server.endpoint)))
 
 
 def states(report: Report) -> dict[str, CheckState]:
@@ -137,7 +138,10 @@ def test_where_no_worker_is_kept_nothing_has_passed_that_needs_one(
     assert report.findings == ()
     told = states(report)
     assert {told[each].status for each in ("RPW202", "RPW203", "RPW109", "RPW205")} == {"skipped"}
-    assert "named no persistent worker" in told["RPW202"].reason
+    assert told["RPW202"].reason == (
+        "nothing was found, but the endpoint keeps no persistent worker: "
+        "it ran 4 of 4 requests of a probe with a worker key one-shot"
+    )
     assert told["RPW201"].status == "passed"
 
 
@@ -157,7 +161,7 @@ def test_a_trial_that_needs_a_hand_on_the_process_is_refused(
     suite = load(stage_for_cluster(tmp_path / "suite", "good.py"))
     step = Step(action=suite.actions[0], listing=Listing.NONE)
     with (
-        Harness(suite, target=cluster.endpoint) as harness,
+        Harness(suite, target=Connection(endpoint=cluster.endpoint)) as harness,
         pytest.raises(UnavailableError, match="not with --target"),
     ):
         harness.run(Trial(history=(step,)))

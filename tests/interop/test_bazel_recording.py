@@ -74,6 +74,8 @@ def test_a_recorded_build_with_good_workers_is_clean(clean: Recorded) -> None:
     assert status == 0
     assert report["actions"] == ACTIONS
     assert {each["status"] for each in report["checks"]} == {"passed"}
+    # Cold starts are what takes time, of compilers above all.
+    assert report["worker_starts"] < 6 * ACTIONS
 
 
 def test_a_leaky_tool_in_a_recorded_build_is_found_and_shrunk(

@@ -86,22 +86,21 @@ def _restricted(
     bench: Bench, action: SuiteAction, readable: tuple[str, ...], seen: Accesses
 ) -> Iterator[Finding]:
     plain = bench.cold(action)
-    writable = ("{run}", *_DEVICES, "/proc")
+    reads, writes = ("{run}", *readable, *_DEVICES), ("{run}", *_DEVICES, "/proc")
     ways = {
-        "RPW207": Variation(
-            factor="only inputs and the system can be read",
-            steps=(("restrict", (("{run}", *readable, *_DEVICES), None)),),
-        ),
-        "RPW208": Variation(
-            factor="only the run's folder can be written",
-            steps=(("restrict", (None, writable)),),
-        ),
+        "": ("only inputs and the system can be used", (reads, writes)),
+        "RPW207": ("only inputs and the system can be read", (reads, None)),
+        "RPW208": ("only the run's folder can be written", (None, writes)),
     }
-    for code, varied in ways.items():
+    for code, (factor, rules) in ways.items():
+        varied = Variation(factor=factor, steps=(("restrict", rules),))
         outcome = bench.run(cold(action, variation=varied)).outcomes[0]
         aspects = bench.differing(plain, outcome)
         # A refusal that is only mentioned in the response has been coped with.
-        if not aspects or aspects == [RESPONSE]:
+        is_clean = not aspects or aspects == [RESPONSE]
+        if is_clean and not code:
+            return  # whoever bears both bears each
+        if is_clean or not code:
             continue
         labels = ("unrestricted", varied.factor)
         evidence = bench.explain(plain, outcome, aspects, labels)

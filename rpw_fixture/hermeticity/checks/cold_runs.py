@@ -1,11 +1,13 @@
 """RPW101–105 in fresh workers, RPW210 and RPW201: what has to be known before anything is compared.
 
-First each action is run in a fresh worker, then in another folder, then twice more at another second.
+First each action is run in a fresh worker, then in another folder, then twice more at another second,
+or once where starts are slow.
 What differs among fresh workers is no leak, and is left out of all later comparisons.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -37,8 +39,8 @@ SEEDS = tuple(
 )
 #: A clock that shows seconds shows another one by then.
 _A_SECOND = 1.1
-#: With more actions than this, one repetition has to do.
-_MANY = 24
+#: Where repeating all actions takes longer, seconds, one repetition has to do.
+_AFFORDABLE = 3.0
 
 
 def find(bench: Bench) -> Iterator[Finding]:
@@ -46,6 +48,8 @@ def find(bench: Bench) -> Iterator[Finding]:
     began = time.monotonic()
     first = bench.cold_all(bench.suite.actions)
     bench.usable = tuple(each.step.action for each in first if not each.failure)
+    bench.failures = tuple(each for each in first if each.failure)
+    bench.start_seconds = statistics.median(each.seconds for each in first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
             yield protocol_finding(outcome)
@@ -109,7 +113,8 @@ def _path_finding(bench: Bench, action: SuiteAction, aspects: list[str]) -> Find
 
 
 def _nondeterministic(bench: Bench) -> Iterator[Finding]:
-    runs = (1,) if len(bench.usable) > _MANY else (1, 2)
+    seconds = bench.start_seconds * len(bench.usable) / bench.harness.jobs
+    runs = (1,) if seconds > _AFFORDABLE else (1, 2)
     bench.run_all([cold(each, run=run) for run in runs for each in bench.usable])
     for action in bench.usable:
         outcomes = [bench.run(cold(action, run=run)).outcomes[0] for run in (0, *runs)]
@@ -173,10 +178,29 @@ def _require_expected(bench: Bench) -> None:
     """
     for action in bench.usable:
         outcome = bench.cold(action)
-        if outcome.is_as_expected or action in bench.unstable:
+        if action in bench.unstable:
+            continue
+        if outcome.is_as_expected:
+            _require_outputs(outcome)
             continue
         said = outcome.response.strip() or outcome.stderr.strip() or "nothing"
         raise ConfigError(
             f"action {action.name!r} ends with exit code {outcome.exit_code} in a fresh worker, but "
             f"exit_code = {action.exit_code} is expected; it says: {said[-500:]}"
         )
+
+
+def _require_outputs(outcome: Outcome) -> None:
+    """Refuses an action that makes nothing of what it declares: there would be nothing to compare.
+
+    Raises:
+        ConfigError: naming the action, what it declares and what it left instead.
+    """
+    action = outcome.step.action
+    if outcome.outputs or not action.outputs or action.exit_code != 0:
+        return
+    others = f"; it left {', '.join(outcome.strays[:3])}" if outcome.strays else ""
+    raise ConfigError(
+        f"action {action.name!r} makes none of its outputs in a fresh worker: "
+        f"{', '.join(action.outputs[:3])}{others}"
+    )

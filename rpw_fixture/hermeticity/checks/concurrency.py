@@ -1,4 +1,4 @@
-"""RPW110, RPW111 and RPW213: cancelled requests, and requests that overlap."""
+"""RPW111 and RPW213: requests that overlap."""
 
 from __future__ import annotations
 
@@ -14,41 +14,13 @@ _ROUNDS = 4
 _MOST_AT_ONCE = 8
 
 
-def find_cancel_bugs(bench: Bench) -> Iterator[Finding]:
-    """RPW110: cancels requests at once, and asks for something else afterwards."""
-    if not bench.suite.worker.cancellation:
-        bench.skip("RPW110", "the suite does not say cancellation = true")
-        return
-    for action in bench.good:
-        history = (Step(action=action, is_cancelled=True), Step(action=action))
-        result = bench.run(Trial(history=history))
-        outcomes = result.outcomes
-        first = outcomes[0]
-        problem = first.failure or first.late
-        if not problem and len(outcomes) > 1:
-            aspects = bench.differing(bench.cold(action), outcomes[1])
-            problem = outcomes[1].failure or ("another result afterwards" if aspects else "")
-        if problem:
-            yield Finding(
-                code="RPW110",
-                victim=action.name,
-                summary=f"{action.name}, cancelled: {problem}",
-                evidence=first.detail or first.late or outcomes[-1].detail,
-                history=history,
-            )
-            return
-
-
 def find_mixups(bench: Bench) -> Iterator[Finding]:
     """RPW111 and RPW213: sends requests at once and compares each answer with a fresh worker's."""
-    if not bench.suite.worker.multiplex:
+    group = compatible(bench)
+    obstacle = _obstacle(bench, group)
+    if obstacle:
         for code in ("RPW111", "RPW213"):
-            bench.skip(code, "the suite does not say multiplex = true")
-        return
-    group = _compatible(bench)
-    if len(group) < 2:
-        for code in ("RPW111", "RPW213"):
-            bench.skip(code, "no two actions can share an input root; try sandbox = true")
+            bench.skip(code, obstacle)
         return
     told: set[str] = set()
     for history in _rounds(group):
@@ -60,12 +32,21 @@ def find_mixups(bench: Bench) -> Iterator[Finding]:
                     yield finding
 
 
+def _obstacle(bench: Bench, group: Sequence[SuiteAction]) -> str:
+    """Why nothing can be told of overlapping requests; empty when something can."""
+    if not bench.suite.worker.multiplex:
+        return "the suite does not say multiplex = true"
+    if bench.loses_requests:
+        return "the worker loses requests that come in one write"
+    return "" if len(group) > 1 else "no two actions can share an input root; try sandbox = true"
+
+
 def _rounds(group: Sequence[SuiteAction]) -> list[tuple[Step, ...]]:
     rows = orders.pair_covering(group)[:_ROUNDS]
     return [steps(*row) for row in rows]
 
 
-def _compatible(bench: Bench) -> list[SuiteAction]:
+def compatible(bench: Bench) -> list[SuiteAction]:
     """Actions that can lie in one input root, as many as are found in their order."""
     if bench.suite.worker.sandbox:
         return list(bench.usable[:_MOST_AT_ONCE])

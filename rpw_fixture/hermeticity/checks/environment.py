@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import glob
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.bench import Bench
@@ -24,10 +27,16 @@ from rpw_fixture.hermeticity.trials import (
     steps,
 )
 
+_CLOCK = "clock"
 _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
-#: 2019-10-20, a Sunday long ago.
-_LONG_AGO = "2019-10-20 11:12:13"
+#: Two times long ago, from which time goes on: they have no part in common. Compared with each other,
+#: because libfaketime itself is noticed (0.9.10 breaks sleeping until a time of the monotonic clock).
+_LONG_AGO = ("@2019-10-20 11:12:13", "@2008-02-29 23:45:56")
 _OLD_MTIME = 1_234_567_890
+#: Cold runs of one factor may take about so long, seconds.
+_SECONDS = 5.0
+#: The same where a library in between slows a runtime down; a JVM starts many times slower.
+_SLOWED_SECONDS = 0.5
 
 
 def find(bench: Bench) -> Iterator[Finding]:
@@ -35,33 +44,111 @@ def find(bench: Bench) -> Iterator[Finding]:
     if not bench.usable:
         return
     pairs = list(_pairs(bench))
-    untried = []
-    for usual, varied in pairs:
-        try:
-            # A root that was used before has an order of its own, so only cold runs tell.
-            suspects = bench.usable if varied.is_reversed else _suspects(bench, usual, varied)
-        except UnavailableError as error:
-            untried.append(f"{varied.factor} ({error})")
-            continue
-        for action in suspects:
-            yield from _confirmed(bench, action, usual, varied)
+    untried: dict[str, str] = {}
     if not glob.glob(_FAKETIME):
-        untried.append("clock (libfaketime is not installed; RPW201 runs at different seconds)")
-    told = ", ".join(dict.fromkeys(varied.factor for _, varied in pairs))
-    bench.notes["RPW209"] = f"varied: {told}" + (
-        f"; not varied: {'; '.join(untried)}" if untried else ""
+        untried[_CLOCK] = "libfaketime is not installed; RPW201 runs at different seconds"
+    if sys.platform == "linux" and len(os.sched_getaffinity(0)) < 2:
+        untried["CPU count"] = "there is only one processor"
+    try:
+        for usual, varied in _uncleared(bench, pairs):
+            yield from _compared(bench, usual, varied, untried)
+    finally:
+        _sweep(bench)
+    factors = dict.fromkeys(varied.factor for _, varied in pairs)
+    bench.notes["RPW209"] = f"varied: {', '.join(each for each in factors if each not in untried)}"
+    if untried:
+        told = "; ".join(f"{factor} ({reason})" for factor, reason in untried.items())
+        bench.notes["RPW209"] += f"; not varied: {told}"
+
+
+def _compared(
+    bench: Bench, usual: Variation, varied: Variation, untried: dict[str, str]
+) -> Iterator[Finding]:
+    """Findings under one factor; where it can't be varied, ``untried`` gets it with the reason."""
+    try:
+        # A root that was used before has an order of its own, so only cold runs tell.
+        few = bench.affordable(_SECONDS, len(bench.usable))
+        suspects = few if varied.is_reversed else _suspects(bench, usual, varied)
+    except UnavailableError as error:
+        untried[varied.factor] = str(error)
+        return
+    if usual.factor == _CLOCK and not _works(bench, usual):
+        untried[_CLOCK] = "the worker fails under libfaketime, whatever the time"
+        return
+    for action in suspects:
+        yield from _confirmed(bench, action, usual, varied)
+
+
+def _works(bench: Bench, variation: Variation) -> bool:
+    history = steps(*bench.usable)
+    outcomes = bench.run(Trial(history=history, variation=variation)).outcomes
+    return len(outcomes) == len(history) and all(
+        each.is_as_expected or each.step.action in bench.unstable for each in outcomes
     )
+
+
+def _uncleared(
+    bench: Bench, pairs: Sequence[tuple[Variation, Variation]]
+) -> Sequence[tuple[Variation, Variation]]:
+    """Those left to try when all plain factors, varied at once, change nothing."""
+    plain = [
+        varied
+        for usual, varied in pairs
+        if usual is BASE and not varied.is_reversed and not _has_library(varied)
+    ]
+    try:
+        if _suspects(bench, BASE, _joined(plain)):
+            return pairs
+    except UnavailableError:
+        return pairs
+    return [pair for pair in pairs if pair[1] not in plain]
+
+
+def _joined(variations: Sequence[Variation]) -> Variation:
+    joined = Variation(factor="many factors")
+    usual = {each.name: getattr(BASE, each.name) for each in dataclasses.fields(BASE)}
+    for varied in variations:
+        changes = {name: getattr(varied, name) for name in usual.keys() - {"factor"}}
+        changes = {name: value for name, value in changes.items() if value != usual[name]}
+        for name in changes.keys() & {"environment", "steps"}:
+            changes[name] = getattr(joined, name) + changes[name]
+        joined = dataclasses.replace(joined, **changes)
+    return joined
+
+
+def _sweep(bench: Bench) -> None:
+    """Removes what libfaketime shares among processes and leaves behind when they are killed."""
+    since = time.time() - bench.harness.seconds - 1
+    for path in glob.glob("/dev/shm/*faketime_s*_*"):  # noqa: S108 - a fixed name of that library
+        pid = path.rpartition("_")[2]
+        with contextlib.suppress(OSError):
+            if not os.path.exists(f"/proc/{pid}") and os.stat(path).st_mtime >= since:
+                os.unlink(path)
 
 
 def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
     """Surroundings to compare; a factor that the action sets itself is its own affair."""
     own = {name for name, _ in bench.suite.worker.environment}
     for varied in _variations():
-        if varied.factor not in own and not own & {name for name, _ in varied.environment}:
+        is_own = varied.factor in own or own & {name for name, _ in varied.environment}
+        if not is_own and not (bench.is_remote and _needs_machine(varied)):
             yield BASE, varied
+    for library in sorted(glob.glob(_FAKETIME))[:1]:
+        if not own & {"LD_PRELOAD", "FAKETIME"}:
+            yield _clock(library, _LONG_AGO[0]), _clock(library, _LONG_AGO[1])
     if "PYTHONHASHSEED" not in own:
         for seed in SEEDS[1:]:
             yield SEEDS[0], seed
+
+
+def _needs_machine(varied: Variation) -> bool:
+    """Whether more is varied than a client can vary: variables that need no library."""
+    names = {name for name, _ in varied.environment}
+    return not names or _has_library(varied)
+
+
+def _has_library(varied: Variation) -> bool:
+    return any(name == "LD_PRELOAD" for name, _ in varied.environment)
 
 
 def _variations() -> Iterator[Variation]:
@@ -81,15 +168,26 @@ def _variations() -> Iterator[Variation]:
         yield Variation(factor="hostname", steps=(("rename_host", "rpw-elsewhere"),))
         if len(os.sched_getaffinity(0)) > 1:
             yield Variation(factor="CPU count", steps=(("use_processors", 1),))
-    for library in sorted(glob.glob(_FAKETIME))[:1]:
-        yield Variation(
-            factor="clock", environment=(("LD_PRELOAD", library), ("FAKETIME", _LONG_AGO))
-        )
+
+
+def _clock(library: str, time_told: str) -> Variation:
+    """Another time of day for who asks; what waits must not notice, nor what compares files."""
+    return Variation(
+        factor=_CLOCK,
+        environment=(
+            ("FAKETIME", time_told),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("LD_PRELOAD", library),
+            ("NO_FAKE_STAT", "1"),
+        ),
+    )
 
 
 def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
     """Actions whose result, in one history of all, follows the factor."""
-    history = steps(*bench.usable)
+    is_slow = _has_library(varied)
+    actions = bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
+    history = steps(*actions)
     results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
     found = []
     for one, other in zip(results[0].outcomes, results[1].outcomes, strict=False):
@@ -100,7 +198,7 @@ def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[Sui
 
 def _aspects(bench: Bench, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
     # With the seed fixed, what is unstable for its sake can be told about.
-    return bench.differing(one, other) if usual is BASE else differing(one, other)
+    return differing(one, other) if usual in SEEDS else bench.differing(one, other)
 
 
 def _confirmed(

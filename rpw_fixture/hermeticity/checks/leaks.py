@@ -16,6 +16,8 @@ from rpw_fixture.hermeticity.trials import Step, Trial, steps
 
 #: Squares grow with the square of the number of actions: of more than this, some are taken.
 _SQUARE = 16
+#: A square has as many cold starts as actions; they may take about so long, seconds.
+_SQUARE_SECONDS = 8.0
 _RANDOM_HISTORIES = 4
 _MOST_FAILING = 4
 
@@ -40,7 +42,8 @@ def histories(bench: Bench) -> list[tuple[Step, ...]]:
     recorded = steps(*bench.usable)
     failing = _failing(bench)
     plans = [recorded + recorded]
-    plans += [steps(*row) for row in orders.pair_covering(bench.some(_SQUARE))]
+    square = bench.affordable(_SQUARE_SECONDS, _SQUARE)
+    plans += [steps(*row) for row in orders.pair_covering(square)]
     plans += _after_failures(bench, failing)
     length = min(60, 3 * len(recorded) + len(failing))
     plans += orders.at_random(

@@ -9,10 +9,13 @@ from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome, Trial, Way, steps
 
+#: Plain runs may take about so long, seconds.
+_SECONDS = 5.0
+
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Runs the actions as plain commands and compares with fresh workers."""
-    actions = bench.some() or bench.suite.actions[:1]
+    actions = bench.affordable(_SECONDS) or bench.suite.actions[:1]
     trials = [Trial(history=steps(each), way=Way.ONE_SHOT) for each in actions]
     outcomes = [each.outcomes[0] for each in bench.run_all(trials)]
     good = [each for each in outcomes if each.step.action.exit_code == 0]

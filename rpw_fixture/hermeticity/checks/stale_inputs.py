@@ -7,15 +7,17 @@ size: a cache that goes by path, time and size is caught without any trick.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.checks.screening import Pair, ask, has_noticed
 from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Listing, Outcome, Step, Trial, steps
-from rpw_fixture.inputs import File
+from rpw_fixture.inputs import Entry, File
 
 _MOST_INPUTS = 3
 _MOST_ACTIONS = 8
@@ -33,8 +35,9 @@ class _Case:
 
 def find_unmarked(bench: Bench) -> Iterator[Finding]:
     """RPW401: has inputs replaced between a worker's start and its first request."""
+    suspects = _readers(bench)
     seen: set[str] = set()
-    for case in _changed_cases(bench):
+    for case in _visible(bench, [each for each in _inputs(bench) if each[0] in suspects]):
         if case.path in seen:
             continue
         seen.add(case.path)
@@ -58,10 +61,13 @@ def find_unmarked(bench: Bench) -> Iterator[Finding]:
 
 def find_stale(bench: Bench) -> Iterator[Finding]:
     """RPW203: old content, then new content at the same path."""
-    for case in _changed_cases(bench):
-        if case.path in bench.unmarked:
-            continue
-        for listing in _listings(bench):
+    inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
+    unsettled = {listing: _unnoticed(bench, inputs, listing) for listing in _listings(bench)}
+    suspects = [each for each in inputs if any(each in some for some in unsettled.values())]
+    for case in _visible(bench, suspects):
+        for listing, some in unsettled.items():
+            if (case.action, case.path) not in some:
+                continue
             finding = _stale(bench, case, listing)
             if finding is not None:
                 yield finding
@@ -70,10 +76,14 @@ def find_stale(bench: Bench) -> Iterator[Finding]:
 
 def find_phantoms(bench: Bench) -> Iterator[Finding]:
     """RPW204: an input there, then gone."""
-    for action, path in _inputs(bench):
-        if path in bench.unmarked:
-            continue
-        without = action.without_input(path)
+    inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
+    pairs = {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
+    answers = ask(bench, list(pairs.values()))
+    for action, path in inputs:
+        pair = pairs[action, path]
+        if pair in answers and answers[pair].changed.exit_code != action.exit_code:
+            continue  # the input was missed
+        without = pair.changed
         cold = bench.cold(without)
         if not cold.failure and cold.exit_code == action.exit_code:
             continue
@@ -91,6 +101,57 @@ def find_phantoms(bench: Bench) -> Iterator[Finding]:
             evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after a run with it")),
             history=steps(action, without),
         )
+
+
+def _readers(bench: Bench) -> set[SuiteAction]:
+    """Actions that go otherwise on workers which found every input changed when they started."""
+    inputs = list(_inputs(bench))
+    actions = list(dict.fromkeys(action for action, _ in inputs))
+    found: set[SuiteAction] = set()
+    try:
+        starts = [_all_changed(inputs, number) for number in range(_MOST_TRIES) if inputs]
+        bench.harness.check_layouts(starts)
+    except ConfigError:  # inputs of different actions can't lie side by side
+        return set(actions)
+    history = steps(*actions)
+    trials = [Trial(history=history, started_with=each) for each in dict.fromkeys(starts)]
+    for result in bench.run_all(trials):
+        answered = {each.step.action: each for each in result.outcomes}
+        for action in actions:
+            warm = answered.get(action)
+            if warm is None or bench.differing(bench.cold(action), warm):
+                found.add(action)
+    return found
+
+
+def _all_changed(inputs: Sequence[tuple[SuiteAction, str]], number: int) -> SuiteAction:
+    """The inputs of all actions, those given with their variant of that number."""
+    entries: dict[str, Entry] = {}
+    for action, _ in inputs:
+        entries = {**action.inputs, **entries}
+    for _, path in inputs:
+        entry = entries[path]
+        if isinstance(entry, File) and (others := variants(entry.content)):
+            entries[path] = File(others[number % len(others)], entry.is_executable)
+    return inputs[0][0].changed(f"inputs changed, {number}", inputs=entries)
+
+
+def _unnoticed(
+    bench: Bench, inputs: Sequence[tuple[SuiteAction, str]], listing: Listing
+) -> set[tuple[SuiteAction, str]]:
+    """Inputs of which no change was noticed by a warm worker that is otherwise as a fresh one."""
+    left = dict.fromkeys(inputs)
+    for number in range(_MOST_TRIES):
+        pairs = {
+            each: Pair(each[0], each[0].with_content(each[1], others[number]))
+            for each in left
+            if number < len(others := variants(_content(*each)))
+        }
+        answers = ask(bench, list(pairs.values()), listing)
+        for each, pair in pairs.items():
+            if pair in answers and has_noticed(bench, answers[pair]):
+                del left[each]
+    return set(left)
 
 
 def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
@@ -141,19 +202,23 @@ def _inputs(bench: Bench) -> Iterator[tuple[SuiteAction, str]]:
             yield action, path
 
 
-def _changed_cases(bench: Bench) -> Iterator[_Case]:
+def _visible(bench: Bench, inputs: Iterable[tuple[SuiteAction, str]]) -> Iterator[_Case]:
     """Inputs with a change that a fresh worker's result shows."""
-    for action, path in _inputs(bench):
-        entry = action.inputs[path]
-        if not isinstance(entry, File):
-            continue
+    for action, path in inputs:
         cold = bench.cold(action)
-        for content in variants(entry.content)[:_MOST_TRIES]:
+        if not bench.differing(cold, bench.cold(action.without_input(path))):
+            continue  # whoever does as well without it does not read it
+        for content in variants(_content(action, path))[:_MOST_TRIES]:
             other = action.with_content(path, content)
             changed = bench.cold(other)
             if not changed.failure and bench.differing(cold, changed):
                 yield _Case(action=action, path=path, other=other)
                 break
+
+
+def _content(action: SuiteAction, path: str) -> bytes:
+    entry = action.inputs[path]
+    return entry.content if isinstance(entry, File) else b""
 
 
 def variants(content: bytes) -> list[bytes]:

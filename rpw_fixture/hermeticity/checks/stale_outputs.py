@@ -14,14 +14,26 @@ _POISON = b"left here before the request was sent\n"
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Plants old outputs and compares with runs that find a clean folder."""
-    planned = [(each, _planted(bench, bench.cold(each))) for each in bench.good]
-    trials = [Trial(history=(step,)) for _, step in planned if step is not None]
+    planned = [_planted(bench, bench.cold(each)) for each in bench.good]
+    planted = [each for each in planned if each is not None]
+    trials = [Trial(history=(step,)) for step in _suspects(bench, planted)]
     for result in bench.run_all(trials):
         outcome = result.outcomes[0]
         cold = bench.cold(outcome.step.action)
         aspects = [each for each in bench.differing(cold, outcome) if each != RESPONSE]
         if aspects:
             yield _finding(bench, cold, outcome, aspects)
+
+
+def _suspects(bench: Bench, planted: list[Step]) -> list[Step]:
+    """Those that a worker which serves them all does not answer as a fresh one the plain action."""
+    if not planted:
+        return []
+    outcomes = bench.run(Trial(history=tuple(planted))).outcomes
+    clean = {
+        each.step for each in outcomes if not bench.differing(bench.cold(each.step.action), each)
+    }
+    return [each for each in planted if each not in clean]
 
 
 def _planted(bench: Bench, cold: Outcome) -> Step | None:

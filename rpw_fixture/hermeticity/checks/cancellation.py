@@ -1,0 +1,64 @@
+"""RPW110: requests that are cancelled at once, while they are worked on, and when it is too late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.findings import Finding
+from rpw_fixture.hermeticity.subject import SuiteAction
+from rpw_fixture.hermeticity.trials import Cancel, Step, Trial
+
+#: Parts of an action's usual time after which it is cancelled.
+_PARTS = (0.25, 0.5, 0.9)
+_MOST_ACTIONS = 4
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Cancels requests, and asks for something else afterwards; the first bug is enough."""
+    if not bench.suite.worker.cancellation:
+        bench.skip("RPW110", "the suite does not say cancellation = true")
+        return
+    slowest_first = sorted(bench.good, key=lambda each: -_warm_seconds(bench, each))
+    for action in slowest_first[:_MOST_ACTIONS]:
+        for step in _cancelled(bench, action):
+            finding = _judged(bench, step)
+            if finding is not None:
+                yield finding
+                return
+
+
+def _cancelled(bench: Bench, action: SuiteAction) -> Iterator[Step]:
+    yield Step(action=action, cancel=Cancel.AT_ONCE)
+    seconds = _warm_seconds(bench, action)
+    for part in _PARTS:
+        yield Step(action=action, cancel=Cancel.AT_WORK, delay=round(part * seconds, 4))
+    yield Step(action=action, cancel=Cancel.AFTERWARDS)
+
+
+def _warm_seconds(bench: Bench, action: SuiteAction) -> float:
+    """How long a worker takes that has started already."""
+    return bench.run(Trial(history=(Step(action=action),) * 2)).outcomes[-1].seconds
+
+
+def _judged(bench: Bench, step: Step) -> Finding | None:
+    # Started and warm by then, so that the delay counts from the work and not from the start.
+    plain = Step(action=step.action)
+    history = (plain, step, plain)
+    outcomes = bench.run(Trial(history=history)).outcomes
+    if len(outcomes) < 2:
+        return None  # it fails without any cancelling
+    cancelled, last = outcomes[1], outcomes[-1]
+    problem = cancelled.failure or cancelled.late
+    if not problem and len(outcomes) > 2:
+        aspects = bench.differing(bench.run(Trial(history=(plain,) * 3)).outcomes[-1], last)
+        problem = last.failure or ("another result afterwards" if aspects else "")
+    if not problem:
+        return None
+    return Finding(
+        code="RPW110",
+        victim=step.action.name,
+        summary=f"{step.action.name}, cancelled {step.cancel.value}: {problem}",
+        evidence=cancelled.detail or cancelled.late or last.detail,
+        history=history,
+    )

@@ -1,0 +1,111 @@
+"""Where one trial runs: its folders, how its worker's process is set up, and what lives there.
+
+Staging and talking are `trial_runner`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from rpw_fixture.execution import staging
+from rpw_fixture.hermeticity import survey
+from rpw_fixture.hermeticity.conversation import family
+from rpw_fixture.hermeticity.trials import Sample, Variation
+from rpw_fixture.processes.client import Setup, SetupStep
+
+_SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
+_UMASK = 0o022
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """The folders of one trial.
+
+    Attributes:
+        folder: holds everything.
+        variation: says what lies where in it.
+        staged: the input root.
+    """
+
+    folder: Path
+    variation: Variation
+    staged: staging.StagedRoot
+
+    @property
+    def root(self) -> str:
+        """Path of the input root."""
+        return self.staged.path
+
+    @property
+    def home(self) -> str:
+        """The worker's HOME."""
+        return str(self.folder / self.variation.home)
+
+    @property
+    def temporary(self) -> str:
+        """The worker's TMPDIR."""
+        return str(self.folder / self.variation.temporary)
+
+    @property
+    def trace(self) -> str:
+        """Where a tracer writes to."""
+        return str(self.folder / "trace")
+
+
+def setup(place: Place) -> Setup:
+    """How the worker's process is set up between fork and exec."""
+    variation = place.variation
+    steps = []
+    for function, argument in variation.steps:
+        steps.append(
+            SetupStep(file=_SURROUNDINGS, function=function, argument=_filled(argument, place))
+        )
+    umask = _UMASK if variation.umask is None else variation.umask
+    return Setup(umask=umask, steps=tuple(steps))
+
+
+def plant(path: str, content: bytes) -> None:
+    """Puts a file somewhere, instead of whatever is there."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    Path(path).write_bytes(content)
+
+
+def children(pid: int) -> tuple[str, ...]:
+    """Living processes below a worker, each as its id and name."""
+    told = []
+    for each in family(pid)[1:]:
+        with contextlib.suppress(psutil.Error):
+            if each.status() != psutil.STATUS_ZOMBIE:
+                told.append(f"{each.pid} {each.name()}")
+    return tuple(told)
+
+
+def sample(pid: int, place: Place) -> Sample | None:
+    """What a worker and those below it hold; None when it is gone."""
+    processes = family(pid)
+    try:
+        return Sample(
+            memory=sum(each.memory_info().rss for each in processes),
+            descriptors=sum(each.num_fds() for each in processes),
+            threads=sum(each.num_threads() for each in processes),
+            files=survey.count_files(place.home) + survey.count_files(place.temporary),
+            programs=frozenset(each.name() for each in processes),
+        )
+    except psutil.Error:
+        return None
+
+
+def _filled(argument: object, place: Place) -> object:
+    """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
+    if isinstance(argument, str):
+        return argument.replace("{run}", str(place.folder))
+    if isinstance(argument, tuple):
+        return tuple(_filled(each, place) for each in argument)
+    return argument
