@@ -27,11 +27,12 @@ def compile_files(request: WorkRequest) -> WorkResponse:
     header = good.Options(request.expanded_arguments()).header
     shared.append(header)
     time.sleep(0.05)
-    with lock:
-        request.arguments += ["--header", "+".join(shared)]
-        response = good.compile_files(request)
-    shared.remove(header)
-    return response
+    try:
+        with lock:
+            request.arguments += ["--header", "+".join(shared)]
+            return good.compile_files(request)
+    finally:
+        shared.remove(header)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ _FEWEST = 30
 #: A slow worker gets fewer requests, so that this takes about so many seconds.
 _SECONDS = 8.0
 _MIB = 1 << 20
+#: What a thread that waits may take, bytes: touched parts of its stacks, and its arena.
+_MEMORY_OF_THREAD = 128 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,13 @@ def find(bench: Bench) -> Iterator[Finding]:
         for each in LIMITS.values():
             bench.skip(each.code, "the worker did not survive, or could not be looked at")
         return
+    if _is_of_threads(samples):
+        bench.skip(
+            "RPW301", "memory grows with the threads that are left (RPW303); mend that first"
+        )
     for name, usual in LIMITS.items():
+        if usual.code in bench.skipped:
+            continue
         limit = _limit(usual, samples[-1])
         bench.notes[limit.code] = (
             f"{len(samples)} samples after {_WARM_UP} requests; found above {limit.slope:g} each"
@@ -93,6 +101,14 @@ def _affordable(bench: Bench, action: SuiteAction) -> int:
     outcomes = bench.run(Trial(history=steps(action, action, action))).outcomes
     seconds = max(0.001, min(each.seconds for each in outcomes))
     return min(_WARM_UP + _MEASURED, int(_SECONDS / seconds))
+
+
+def _is_of_threads(samples: Sequence[Sample]) -> bool:
+    """Whether there are ever more threads, and no more memory than these take."""
+    memory, threads = ([_value(each, name) for each in samples] for name in ("memory", "threads"))
+    return is_growing(threads, LIMITS["threads"]) and (
+        theil_sen(memory) < _MEMORY_OF_THREAD * theil_sen(threads)
+    )
 
 
 def _limit(usual: Limit, sample: Sample) -> Limit:
