@@ -22,20 +22,7 @@ from rpw_fixture.events import (
 from rpw_fixture.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
 
-from .support import Running, compile_action, probe_action, run_all, seen, until, wait_for
-
-
-def held(folder: Path, name: str, **others: object) -> Action:
-    """An action that touches a file when it begins and ends when another one is there."""
-    flags = ("--started", str(folder / name), "--wait-for", str(folder / "gate"))
-    return probe_action(*flags, salt=name.encode(), **others)
-
-
-def begun(server: Server, folder: Path, name: str, **others: object) -> Running:
-    running = Running(server, held(folder, name, **others))
-    until((folder / name).exists)
-    return running
-
+from .support import Running, begun, compile_action, probe_action, run_all, seen, until, wait_for
 
 # --- sharing ---
 
