@@ -83,6 +83,10 @@ def read(channel, name=""):
     return call(bytestream.ReadRequest(resource_name=name).SerializeToString())
 
 
+def read_all(channel, name=""):
+    return list(read(channel, name))
+
+
 def upload(channel, *pieces):
     call = channel.stream_unary(f"/{NAME}/Write", None, bytestream.WriteResponse.FromString)
     return call(iter(pieces))

@@ -13,7 +13,17 @@ from rpw_fixture.services._base import REQUEST_METADATA_KEY, Service, rpc
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import rpc as google_rpc
 
-from .echo import NAME, Echo, cancelled_read, cancelled_upload, query, read, served, upload
+from .echo import (
+    NAME,
+    Echo,
+    cancelled_read,
+    cancelled_upload,
+    query,
+    read,
+    read_all,
+    served,
+    upload,
+)
 
 
 @pytest.fixture
@@ -28,7 +38,7 @@ def test_a_method_answers_with_a_message_or_its_bytes(echo):
     assert [response.data for response in read(echo)] == [b"one", b"two"]
 
 
-@pytest.mark.parametrize("call", [query, lambda *args: list(read(*args))])
+@pytest.mark.parametrize("call", [query, read_all])
 def test_a_request_error_is_its_status(echo, call):
     with pytest.raises(grpc.RpcError) as caught:
         call(echo, "missing")
@@ -53,7 +63,7 @@ def test_missing_blobs_travel_as_details_that_fit_the_trailers(echo):
     assert 10 < len(failure.violations) < 1000
 
 
-@pytest.mark.parametrize("call", [query, lambda *args: list(read(*args))])
+@pytest.mark.parametrize("call", [query, read_all])
 def test_a_bug_is_internal_and_recorded_but_nothing_is_logged(call, caplog):
     with served(Echo()) as (channel, log), caplog.at_level(logging.DEBUG, "grpc"):
         with pytest.raises(grpc.RpcError) as caught:

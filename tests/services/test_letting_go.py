@@ -12,10 +12,8 @@ import pytest
 
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.services.faults import FaultInjector
-from rpw_fixture.storage.cas import Cas
-from rpw_fixture.wire.digests import DigestFunctions
 
-from .echo import Echo, cancelled_read, cancelled_upload, query, read, served, upload
+from .echo import Echo, cancelled_read, cancelled_upload, query, read_all, served, upload
 
 
 class Watch:
@@ -47,7 +45,7 @@ def watch():
 
 
 @pytest.mark.parametrize("name", ["", "missing", "blobs", "bug"])
-@pytest.mark.parametrize("call", [query, lambda *args: list(read(*args))], ids=["unary", "stream"])
+@pytest.mark.parametrize("call", [query, read_all])
 def test_a_call_is_let_go_however_it_ends(watch, call, name):
     with served(Echo(), watch.interceptor) as (channel, _log), suppress(grpc.RpcError):
         call(channel, name)
@@ -63,24 +61,12 @@ def test_a_call_whose_client_went_away_is_let_go(watch, leave):
 
 
 @pytest.mark.parametrize("spec", ["*:ABORTED", "Read:ABORTED:after=1", "Write:ABORTED:after=1"])
-def test_a_call_struck_by_a_fault_is_let_go(watch, tmp_path, spec):
-    cas = Cas(
-        DigestFunctions(["SHA256"]),
-        folder=tmp_path,
-        memory_bytes=0,
-        spill_threshold=0,
-        max_bytes=0,
-        durable=False,
-    )
+def test_a_call_struck_by_a_fault_is_let_go(watch, cas, spec):
     faults = Faults([spec], evict=len)
     injector = FaultInjector(faults, cas)
     with served(Echo(), watch.interceptor, injector.interceptor) as (channel, _log):
-        for call in (
-            query,
-            lambda *args: list(read(*args)),
-            lambda *args: upload(*args, b"a", b"b"),
-        ):
+        for call, *pieces in ((query,), (read_all,), (upload, b"a", b"b")):
             with suppress(grpc.RpcError):
-                call(channel)
+                call(channel, *pieces)
     assert sum(armed.hits for armed in faults.armed)
     assert watch.wait()

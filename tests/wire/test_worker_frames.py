@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker_frames import (
     Decoder,
     FrameError,
-    Request,
     Response,
     Rule,
     encoding,
@@ -380,99 +378,3 @@ def test_a_large_json_output_full_of_braces_and_escapes_is_parsed_once() -> None
 def test_surplus_is_told_as_text_or_as_an_unexpected_response() -> None:
     assert surplus(b"bye\n").rule is Rule.STDOUT_TEXT
     assert surplus(as_proto(Response(exit_code=1))).rule is Rule.UNEXPECTED_RESPONSE
-
-
-# --- requests ---
-
-
-ARGUMENTS = st.lists(TEXT, max_size=4).map(tuple)
-INPUTS = st.lists(st.tuples(TEXT, st.binary(max_size=70)), max_size=4)
-
-
-@relaxed
-@given(ARGUMENTS, st.lists(INPUTS, max_size=3), INT32, st.booleans(), INT32, TEXT)
-def test_proto_requests_read_as_protobuf_reads_them(
-    arguments: tuple[str, ...],
-    groups: list[list[tuple[str, bytes]]],
-    request_id: int,
-    cancel: bool,
-    verbosity: int,
-    sandbox_dir: str,
-) -> None:
-    wire = encoding("proto")
-    data = wire.encode(
-        Request(
-            arguments=arguments,
-            inputs=wire.join_inputs(map(wire.encode_inputs, groups)),
-            request_id=request_id,
-            cancel=cancel,
-            verbosity=verbosity,
-            sandbox_dir=sandbox_dir,
-        )
-    )
-    expected = worker.WorkRequest(
-        arguments=arguments,
-        request_id=request_id,
-        cancel=cancel,
-        verbosity=verbosity,
-        sandbox_dir=sandbox_dir,
-    )
-    for path, digest in (each for group in groups for each in group):
-        expected.inputs.add(path=path, digest=digest)
-    payload = next(data[n:] for n in range(1, 6) if data[:n] == varint(len(data) - n))
-
-    assert worker.WorkRequest.FromString(payload) == expected
-
-
-@relaxed
-@given(ARGUMENTS, st.lists(INPUTS, max_size=3), INT32, st.booleans(), INT32, TEXT)
-def test_json_requests_are_one_line_with_base64_digests_and_without_defaults(
-    arguments: tuple[str, ...],
-    groups: list[list[tuple[str, bytes]]],
-    request_id: int,
-    cancel: bool,
-    verbosity: int,
-    sandbox_dir: str,
-) -> None:
-    wire = encoding("json")
-    data = wire.encode(
-        Request(
-            arguments=arguments,
-            inputs=wire.join_inputs(map(wire.encode_inputs, groups)),
-            request_id=request_id,
-            cancel=cancel,
-            verbosity=verbosity,
-            sandbox_dir=sandbox_dir,
-        )
-    )
-    optional = {
-        "requestId": request_id,
-        "cancel": cancel,
-        "verbosity": verbosity,
-        "sandboxDir": sandbox_dir,
-    }
-
-    assert data.count(b"\n") == 1
-    assert data.endswith(b"\n")
-    assert json.loads(data) == {
-        "arguments": list(arguments),
-        "inputs": [
-            {"path": path, "digest": base64.b64encode(digest).decode()}
-            for group in groups
-            for path, digest in group
-        ],
-        **{name: value for name, value in optional.items() if value},
-    }
-
-
-@relaxed
-@given(st.integers(0, 2**63 - 1))
-def test_a_varint_has_seven_bits_a_byte_lowest_first(number: int) -> None:
-    value, shift = 0, 0
-    for byte in (data := varint(number)):
-        value |= (byte & 0x7F) << shift
-        shift += 7
-
-    assert value == number
-    assert all(byte & 0x80 for byte in data[:-1])
-    assert not data[-1] & 0x80
