@@ -177,7 +177,6 @@ def test_a_message_of_another_kind_is_refused_or_runs_nothing(server: Server) ->
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 1 << 32), part=st.sampled_from(["action", "command", "folder"]))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpw_fixture.wire.protos import worker
@@ -21,7 +21,6 @@ from rpw_fixture.wire.worker_frames import (
 )
 
 LIMIT = 1 << 20
-relaxed = settings(deadline=None)  # machines stall
 INT32 = st.integers(-(2**31), 2**31 - 1)
 TEXT = st.text(max_size=40)
 RESPONSES = st.builds(
@@ -96,7 +95,6 @@ def refused(protocol: str, data: bytes, limit: int = LIMIT) -> FrameError:
 # --- any chunking ---
 
 
-@relaxed
 @given(st.lists(RESPONSES, max_size=5), st.lists(st.integers(0, 10_000), max_size=8))
 def test_proto_responses_are_the_same_in_pieces_of_any_size(
     responses: list[Response], cuts: list[int]
@@ -106,7 +104,6 @@ def test_proto_responses_are_the_same_in_pieces_of_any_size(
     assert fed("proto", pieces(data, cuts)) == (responses, None)
 
 
-@relaxed
 @given(
     st.lists(st.tuples(RESPONSES, UNKNOWN, BLANKS, st.booleans()), max_size=5),
     st.lists(st.integers(0, 10_000), max_size=8),
@@ -142,7 +139,6 @@ def test_json_may_be_cut_after_any_byte(text: str) -> None:
 
 
 @PROTOCOLS
-@relaxed
 @given(data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 100), max_size=5))
 def test_any_bytes_end_in_responses_or_a_frame_error_wherever_they_are_cut(
     protocol: str, data: bytes, cuts: list[int]
@@ -155,7 +151,6 @@ def test_any_bytes_end_in_responses_or_a_frame_error_wherever_they_are_cut(
     assert (rule is None) == (rule_in_pieces is None)
 
 
-@relaxed
 @given(st.text(alphabet='{}[]":,\\ \n\u00e9ab1tn-.', max_size=40))
 @example('{"exitCode": 1e999, "output": "\\ud800"}')
 def test_text_like_json_raises_nothing_but_frame_errors(text: str) -> None:
@@ -181,7 +176,6 @@ def test_json_beyond_what_python_parses_is_malformed(text: str) -> None:
 PRINTED = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=300)
 
 
-@relaxed
 @given(PRINTED, st.lists(st.integers(0, 1_000), max_size=5))
 @example("A " + "x" * 63, [])  # the space is the tag of was_cancelled
 @example("\n 123456789", [])
@@ -202,7 +196,6 @@ def test_text_is_never_a_response_but_text_on_stdout_to_a_proto_server(
     assert error.rule is Rule.STDOUT_TEXT
 
 
-@relaxed
 @given(PRINTED.filter(lambda text: text.strip(" ") and not text.strip(" ").startswith("{")))
 def test_text_is_text_on_stdout_to_a_json_server(text: str) -> None:
     assert refused("json", text.encode()).rule is Rule.STDOUT_TEXT

@@ -6,14 +6,13 @@ import base64
 import json
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker_frames import Request, encoding
 
-relaxed = settings(deadline=None)  # machines stall
 INT32 = st.integers(-(2**31), 2**31 - 1)
 TEXT = st.text(max_size=40)
 
@@ -58,7 +57,6 @@ REQUESTS = st.builds(
 )
 
 
-@relaxed
 @given(REQUESTS)
 def test_proto_requests_read_as_protobuf_reads_them(asked: Asked) -> None:
     data = asked.encoded("proto")
@@ -76,7 +74,6 @@ def test_proto_requests_read_as_protobuf_reads_them(asked: Asked) -> None:
     assert worker.WorkRequest.FromString(payload) == expected
 
 
-@relaxed
 @given(REQUESTS)
 def test_json_requests_are_one_line_with_base64_digests_and_without_defaults(asked: Asked) -> None:
     data = asked.encoded("json")
@@ -99,7 +96,6 @@ def test_json_requests_are_one_line_with_base64_digests_and_without_defaults(ask
     }
 
 
-@relaxed
 @given(st.integers(0, 2**63 - 1))
 def test_a_varint_has_seven_bits_a_byte_lowest_first(number: int) -> None:
     value, shift = 0, 0

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpw_fixture import Server
@@ -74,7 +74,7 @@ def test_two_actions_share_a_key_exactly_when_they_differ_in_no_component() -> N
     base = with_all_tools(probe_action(tool_inputs={}, inputs={"src/x": b"x"}))
     base = base.with_arguments("/bin/false")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=40)
     @given(
         differing=st.lists(st.sampled_from(sorted(DIFFERENCES)), unique=True, max_size=3),
         indifferent=st.lists(st.sampled_from(sorted(INDIFFERENT)), unique=True, max_size=4),
