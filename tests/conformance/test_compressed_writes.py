@@ -1,4 +1,4 @@
-"""Uploads of compressed content over ByteStream."""
+"""ByteStream.Write of compressed content: points 71 to 74."""
 
 from __future__ import annotations
 

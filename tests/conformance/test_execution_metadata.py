@@ -1,4 +1,4 @@
-"""What comes with a result: its streams, what is inlined, who may cache it, and its metadata."""
+"""What comes with a result, streams, inlined content, metadata, and what is cached: points 159 to 168."""
 
 from __future__ import annotations
 

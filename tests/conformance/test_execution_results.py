@@ -1,4 +1,4 @@
-"""What the result of an action holds: points 144 to 168."""
+"""What the result of an action holds: points 144 to 161."""
 
 from __future__ import annotations
 

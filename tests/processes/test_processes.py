@@ -1,7 +1,4 @@
-"""Starting and killing processes through the spawner.
-
-A tree counts as gone when its output pipe is at end of file: every member holds the write end.
-"""
+"""Starting processes through the spawner: what they get, what is told of them, and how many at once."""
 
 from __future__ import annotations
 
