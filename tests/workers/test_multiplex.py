@@ -28,6 +28,7 @@ from .support import (
     probe_action,
     run_all,
     seen,
+    until,
 )
 
 BOTH = pytest.mark.parametrize("platform", [MULTIPLEX, SANDBOX], ids=["shared", "sandboxed"])
@@ -286,6 +287,7 @@ def test_a_multiplex_worker_that_died_between_requests_costs_no_action(
         assert outcome.worker == expected
         subprocess.run(["kill", "-9", str(seen(outcome)["pid"])], check=True)
     server.run(probe_action(platform=MULTIPLEX, **MUX))
+    until(lambda: len(server.events.of(WorkerRetired)) == 3)
     assert {each.reason for each in server.events.of(WorkerRetired)} == {"ended between requests"}
 
 
