@@ -1,4 +1,7 @@
-"""Enables the plugin also where the package is not installed, and looks for leaks after every test."""
+"""Enables the plugin also where the package is not installed, and looks for leaks after every test.
+
+What property tests share stands here too.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from typing import Self
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 if importlib.util.find_spec("rpw_fixture") is None:
     sys.path.insert(0, str(Path(__file__).parent))
@@ -24,6 +28,12 @@ pytest_plugins = ["pytester"]
 PLUGIN = "rpw_fixture.pytest_plugin"
 #: How long what a test has ended may take to be gone, seconds.
 _PATIENCE = 5.0
+
+# Machines stall: how long an example took tells nothing of the code.
+settings.register_profile(
+    "rpw_fixture", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("rpw_fixture")
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -297,7 +297,8 @@ class _Execution:
             try:
                 response = self._follow(self._stream())
             except RequestError as error:
-                self._judge(error, is_last=attempt == _ATTEMPTS - 1)
+                if not self._may_recover(error, is_last=attempt == _ATTEMPTS - 1):
+                    raise
                 time.sleep(pause)
                 pause *= 2
                 continue
@@ -331,15 +332,14 @@ class _Execution:
                 return _response_of(update)
         return None
 
-    def _judge(self, error: RequestError, *, is_last: bool) -> None:
-        """Returns when trying again may help, else raises."""
+    def _may_recover(self, error: RequestError, *, is_last: bool) -> bool:
+        """Whether to try again."""
         if error.code is Code.NOT_FOUND and self.operation and not is_last:
             self.operation = ""  # forgotten, as after a restart: execute it anew
-            return
+            return True
         if error.code is Code.DEADLINE_EXCEEDED and self.operation:
             self._client.cancel(self.operation)
-        if is_last or error.code not in _BROKEN:
-            raise error
+        return not is_last and error.code in _BROKEN
 
     def _upload_again(self, missing: tuple[str, ...]) -> bool:
         """Uploads what the server misses of ours; False when it misses nothing."""

@@ -47,7 +47,8 @@ else:
     import process_tree
 
 _PATIENCE = 10.0  # seconds for SIGKILL to work; only a process stuck in the kernel takes that long
-_TEARDOWN_PATIENCE = 8.0  # of these, how long a teardown may take
+_TEARDOWN_PATIENCE = 8.0  # of these, when a teardown must be over
+_DEATH_PATIENCE = 2.0  # of these, how long a teardown waits for its process to be dead
 _RESCAN_MS = 20
 _INT = 4  # sizeof(int) wherever Python runs
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -73,7 +74,7 @@ class Tree:
         self.tag = tag
         self.leader = leader
         self.status = status
-        self.teardown = teardown  # (executable, argv, environment), or None
+        self.teardown = teardown  # (executable, argv, environment); None once started, or never had
         self.dismantler = 0  # pid of the teardown while it runs
         self.outcome: tuple[int, float, float, int] | None = None  # set once the leader is reaped
         self.doomed: set[int] = set()  # stopped and sent SIGKILL, not reaped yet
@@ -203,12 +204,11 @@ class Spawner:
         if tree.tag not in self._sweeping:
             self._sweeping[tree.tag] = tree
             tree.deadline = time.monotonic() + _PATIENCE
-            if tree.teardown is not None:
-                self._dismantle(tree)
+            if tree.teardown is not None and tree.outcome is None:
+                process_tree.send(tree.leader, signal.SIGKILL)
 
     def _dismantle(self, tree: Tree) -> None:
-        if tree.outcome is None:  # or it would go on to build what is taken apart meanwhile
-            process_tree.send(tree.leader, signal.SIGKILL)
+        command, tree.teardown = tree.teardown, None
         # If it can't be started, the tree is killed all the same, and that is all we can do.
         with (
             contextlib.suppress(process_start.StartFailure, OSError),
@@ -216,13 +216,19 @@ class Spawner:
         ):
             process_tree.mark_self(tree.tag)
             standard = [null.fileno()] * 3
-            tree.dismantler = process_start.start(tree.teardown, b"/", standard, None)
+            tree.dismantler = process_start.start(command, b"/", standard, None)
 
     def _advance(self, tree: Tree) -> None:
         now = time.monotonic()
         if tree.doomed and now < tree.rescan_at:
             return
-        if tree.dismantler and now < tree.deadline - _PATIENCE + _TEARDOWN_PATIENCE:
+        waited = now - (tree.deadline - _PATIENCE)
+        if tree.teardown is not None:
+            # A process that is not dead yet may go on to build what is taken apart meanwhile.
+            if tree.outcome is None and waited < _DEATH_PATIENCE:
+                return
+            self._dismantle(tree)
+        if tree.dismantler and waited < _TEARDOWN_PATIENCE:
             return
         tree.dismantler = 0  # one that takes too long belongs to what is killed
         roots = self._roots(tree)

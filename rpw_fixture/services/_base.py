@@ -181,7 +181,10 @@ class _Endpoint:
 
     def _fail(self, error: Exception, context: grpc.ServicerContext) -> NoReturn:
         if isinstance(error, grpc.RpcError):
-            raise error  # the client went away; gRPC knows its own error again
+            # The client went away. gRPC keeps its error with the call and the error's frames keep
+            # the call: the connection would stay open until the garbage collector comes by.
+            error.__traceback__ = None
+            context.abort(grpc.StatusCode.CANCELLED, "the client went away")
         if not isinstance(error, RequestError):
             detail = "".join(traceback.format_exception(error))
             self._events.append(InternalError(where=self._method.path, detail=detail))

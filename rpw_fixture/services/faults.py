@@ -98,18 +98,15 @@ def _delayed(handler: Handler, seconds: float) -> Handler:
 
 
 def _failing(method: Method, handler: Handler, fault: Fault) -> Handler:
-    code = fault.code or Code.UNAVAILABLE
-    error = RequestError(code, fault.message or f"fault armed: {fault}")
-
     def fail(_request: Any, _call: Call) -> Any:
-        raise error
+        raise _error(fault)
 
     def fail_within_requests(requests: Iterator[Any], call: Call) -> Any:
-        return handler(_broken(requests, fault.after, error), call)
+        return handler(_broken(requests, fault), call)
 
     def fail_within_responses(request: Any, call: Call) -> Any:
         yield from _cut(handler(request, call), fault.after)
-        raise error
+        raise _error(fault)
 
     if not fault.after:
         return fail
@@ -120,9 +117,14 @@ def _half_closing(_method: Method, handler: Handler, fault: Fault) -> Handler:
     return lambda request, call: _cut(handler(request, call), fault.after)
 
 
-def _broken(messages: Iterator[Any], count: int, error: RequestError) -> Iterator[Any]:
-    yield from islice(messages, count)
-    raise error
+def _broken(messages: Iterator[Any], fault: Fault) -> Iterator[Any]:
+    yield from islice(messages, fault.after)
+    raise _error(fault)
+
+
+def _error(fault: Fault) -> RequestError:
+    """Anew each time: one that was kept would keep the call, and its connection, in its frames."""
+    return RequestError(fault.code or Code.UNAVAILABLE, fault.message or f"fault armed: {fault}")
 
 
 def _cut(responses: Iterator[Any], count: int) -> Iterator[Any]:

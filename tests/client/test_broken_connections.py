@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +32,11 @@ def names(calls: list[tuple[str, Any]]) -> list[str]:
 def execute_and_break(_request: object) -> Iterator[longrunning.Operation]:
     yield under_way("op")
     raise BrokenError(UNAVAILABLE)
+
+
+def refuse(_request: object) -> Iterator[longrunning.Operation]:
+    raise BrokenError(grpc.StatusCode.PERMISSION_DENIED)
+    yield
 
 
 def test_a_stream_that_breaks_is_taken_up_again_by_waiting() -> None:
@@ -89,10 +96,6 @@ def test_a_connection_that_never_holds_is_given_up() -> None:
 
 
 def test_a_refused_request_is_not_tried_again() -> None:
-    def refuse(_request: object) -> Iterator[longrunning.Operation]:
-        raise BrokenError(grpc.StatusCode.PERMISSION_DENIED)
-        yield
-
     with (
         fake_server(Execute=refuse) as (endpoint, calls),
         Client(endpoint) as client,
@@ -102,6 +105,19 @@ def test_a_refused_request_is_not_tried_again() -> None:
     assert failure.value.code is Code.PERMISSION_DENIED
     assert str(failure.value) == f"{endpoint} Execute: PERMISSION_DENIED: as the test wants it"
     assert names(calls) == ["Execute"]
+
+
+def test_an_error_that_was_handled_is_let_go_at_once_and_its_call_with_it() -> None:
+    gc.disable()
+    try:
+        with fake_server(Execute=refuse) as (endpoint, _calls), Client(endpoint) as client:
+            try:
+                client.run(ACTION)
+            except RequestError as error:
+                held = weakref.ref(error)
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def missing_blob() -> re.ExecuteResponse:

@@ -21,9 +21,7 @@ from rpw_fixture.wire.protos import methods
 
 pytest.importorskip("buildgrid.common.protos")
 
-from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
-    remote_execution_pb2 as re,
-)
+from buildgrid.common.protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as re
 from buildgrid.common.protos.build.bazel.remote.execution.v2 import (
     remote_execution_pb2_grpc as re_grpc,
 )
@@ -38,6 +36,7 @@ __all__ = [
     "read_name",
     "refused",
     "sha256",
+    "slices",
     "upload_name",
     "writes",
 ]
@@ -116,6 +115,10 @@ def writes(
             finish_write=finish and position == len(pieces) - 1,
         )
         offset += len(piece)
+
+
+def slices(data, size):
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def upload_name(data: bytes, *, kind: str = "blobs", instance: str = "") -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from rpw_fixture.config import Config
+from rpw_fixture.execution.changes import FolderWatcher
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import Folder, decode_folder
+
+from .finished_work import Work
+from .staged import Root
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,3 +138,22 @@ def store(cas: Cas) -> BlobStore:
 def inputs(store: BlobStore) -> Inputs:
     """Puts trees into the store."""
     return Inputs(store)
+
+
+@pytest.fixture(scope="module")
+def watcher() -> Iterator[FolderWatcher]:
+    """One for all roots, as a server has it; closing one takes the kernel many milliseconds."""
+    made = FolderWatcher()
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["compared", "watched"])
+def root(request: pytest.FixtureRequest, tmp_path: Path, inputs, watcher: FolderWatcher) -> Root:
+    """A root that looks everywhere for changes, and one that is told of them."""
+    return Root(tmp_path, inputs, watcher if request.param == "watched" else None)
+
+
+@pytest.fixture
+def work(tmp_path: Path, store: BlobStore) -> Work:
+    return Work(tmp_path, store)

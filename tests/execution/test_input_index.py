@@ -21,9 +21,7 @@ NODES = st.recursive(
     max_leaves=8,
 )
 TREES = st.dictionaries(NAMES, NODES, max_size=3)
-with_store = settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
-)
+with_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 def unmarked(_path: str) -> bool:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -21,12 +19,12 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import EventLog, IsolationDegraded
 from rpw_fixture.execution import isolation, landlock, namespaces
-from rpw_fixture.execution.launching import Launch, Launcher, Local
-from rpw_fixture.processes.client import Exit, Process, SetupStep, Spawner
+from rpw_fixture.execution.launching import Launcher, Local
+from rpw_fixture.processes.client import SetupStep, Spawner
+
+from .isolated import PYTHON, Place, Running, run
 
 KINDS = ("landlock", "namespaces")
-PYTHON = (sys.executable, "-I", "-S", "-c")
-DEADLINE = 30.0
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
 
 # Tries one thing after the other, and prints what came of each as JSON.
@@ -89,71 +87,6 @@ os.read(ready, 1)
 if sys.argv[1] == "stay":
     while True: signal.pause()
 """
-
-
-@dataclass
-class Place:
-    """A staged input root with a neighbour, and what runs in it."""
-
-    folder: Path
-    root: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.root = self.folder / "own" / "root"
-        self.root.mkdir(parents=True)
-        source = self.root / "input.txt"
-        source.write_text("declared")
-        source.chmod(0o444)
-        (self.folder / "neighbour").mkdir()
-        (self.folder / "neighbour" / "secret.txt").write_text("undeclared")
-
-    def launch(self, *argv: str, private: str = "private", **others: Any) -> Launch:
-        settings = {"environment": {"LANG": "C.UTF-8"}, **others}
-        return Launch(
-            argv=argv, root=str(self.root), private=str(self.folder / "own" / private), **settings
-        )
-
-
-class Running:
-    """A launched process with its output."""
-
-    def __init__(self, launcher: Launcher, command: Launch) -> None:
-        self.output, writing = os.pipe()
-        null = os.open(os.devnull, os.O_RDWR)
-        try:
-            self.process: Process = launcher.launch(
-                command, stdin=null, stdout=writing, stderr=writing
-            )
-        except BaseException:
-            os.close(self.output)
-            raise
-        finally:
-            os.close(writing)
-            os.close(null)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.close()
-        os.close(self.output)
-
-    def read(self) -> bytes:
-        assert select.select([self.output], [], [], DEADLINE)[0], "no output in time"
-        return os.read(self.output, 1 << 16)
-
-    def read_all(self) -> bytes:
-        return b"".join(iter(self.read, b""))
-
-    def ended(self) -> Exit:
-        ended = self.process.wait(DEADLINE)
-        assert ended is not None, "still running"
-        return ended
-
-
-def run(launcher: Launcher, command: Launch) -> tuple[str, Exit]:
-    with Running(launcher, command) as running:
-        return running.read_all().decode(), running.ended()
 
 
 def attempt(launcher: Launcher, place: Place, *what: tuple[Any, ...], **others: Any) -> list[Any]:

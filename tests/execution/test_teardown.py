@@ -93,6 +93,21 @@ def test_a_teardown_finds_the_process_dead_and_its_children_alive(note: Path) ->
     assert alive == [child]
 
 
+def test_a_teardown_waits_for_a_process_that_takes_long_to_die(note: Path) -> None:
+    large = f"import time; memory = b'x' * (256 << 20); open('{note}.up', 'w'); time.sleep(1000)"
+    state = "read -r pid; read -r _ _ state _ < /proc/$pid/stat; echo $state"
+    look = ["/bin/sh", "-c", f"{{ {state}; }} < {note}.pid > {note}"]
+    with (
+        Spawner() as spawner,
+        start(spawner, f'exec {sys.executable} -I -S -c "{large}"', 2, look) as process,
+    ):
+        Path(f"{note}.pid").write_text(f"{process.pid}\n")
+        wait_until(Path(f"{note}.up").exists)
+        process.kill_tree()
+        assert process.wait(DEADLINE) is not None
+    assert note.read_text().strip() in {"", "Z"}  # gone, or a zombie
+
+
 def test_closing_the_spawner_takes_everything_apart(note: Path) -> None:
     with Spawner() as spawner:
         processes = [start(spawner, "sleep 100", 2, noting(note)) for _ in range(5)]

@@ -44,6 +44,10 @@ def test_a_worker_killed_between_requests_is_replaced_and_nothing_fails(
     first, second, third = (rpw_server.run(compiled(name)) for name in "abc")
     assert first.outputs["out/a"]
     assert [each.worker for each in (first, second, third)] == [1, 2, 2]
+    # Beside the actions: nobody waits for the end of a worker that nobody has.
+    assert rpw_server.events.wait_for(
+        lambda events: any(isinstance(each, WorkerRetired) for each in events)
+    )
     ((_, reason, status),) = retirements(rpw_server)
     assert (reason, status) == ("ended between requests", -signal.SIGKILL)
     rpw_server.assert_worker_restarted(first, second)

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from interop.requirements import require_bazel
+from .requirements import require_bazel
 
 ROOT = Path(__file__).parents[2]
 #: Came with Bazel 6, and Debian's is older (bazel#16362).

@@ -43,7 +43,6 @@ def effort(short: int, long: int) -> settings:
     """How many inputs to try."""
     return settings(
         max_examples=long if LONG else short,
-        deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )

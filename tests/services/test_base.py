@@ -2,89 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
 
-from rpw_fixture.errors import BlobMissingError, not_found
-from rpw_fixture.events import EventLog, InternalError
-from rpw_fixture.services._base import REQUEST_METADATA_KEY, Service, handler_of, rpc
-from rpw_fixture.wire.protos import bytestream, methods
+from rpw_fixture.errors import not_found
+from rpw_fixture.events import InternalError
+from rpw_fixture.services._base import REQUEST_METADATA_KEY, Service, rpc
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import rpc as google_rpc
 
-NAME = "google.bytestream.ByteStream"
-
-
-class Echo(Service):
-    """Answers by what the resource name says, over all shapes of calls that ByteStream has."""
-
-    name = NAME
-
-    def __init__(self):
-        self.seen = []
-        self.ended = threading.Event()
-
-    def answer(self, name, call):
-        self.seen.append(call.request_metadata.action_mnemonic)
-        match name:
-            case "missing":
-                raise not_found("nothing of that name")
-            case "blobs":
-                raise BlobMissingError([f"blobs/{number}" for number in range(1000)])
-            case "bug":
-                raise ZeroDivisionError("a bug of ours")
-
-    @rpc("QueryWriteStatus")
-    def query(self, request, call):
-        self.answer(request.resource_name, call)
-        return bytestream.QueryWriteStatusResponse(committed_size=7)
-
-    @rpc("Read")
-    def read(self, request, call):
-        yield bytestream.ReadResponse(data=b"one")
-        self.answer(request.resource_name, call)
-        yield bytestream.ReadResponse(data=b"two").SerializeToString()
-
-    @rpc("Write", decode=len)
-    def write(self, requests, call):
-        try:
-            return bytestream.WriteResponse(committed_size=sum(requests))
-        finally:
-            self.ended.set()
-
-
-@contextlib.contextmanager
-def served(service, *interceptors):
-    """A channel to a server of one service, and its log."""
-    log, pool = EventLog(), ThreadPoolExecutor(4)
-    server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers([handler_of(service, events=log, interceptors=interceptors)])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel, log
-    finally:
-        server.stop(0).wait()
-        pool.shutdown()
-
-
-def query(channel, name="", metadata=()):
-    method = methods(NAME)["QueryWriteStatus"]
-    call = channel.unary_unary(method.path, None, method.response_class.FromString)
-    request = bytestream.QueryWriteStatusRequest(resource_name=name)
-    return call(request.SerializeToString(), metadata=metadata)
-
-
-def read(channel, name=""):
-    method = methods(NAME)["Read"]
-    call = channel.unary_stream(method.path, None, method.response_class.FromString)
-    return call(bytestream.ReadRequest(resource_name=name).SerializeToString())
+from .echo import (
+    NAME,
+    Echo,
+    cancelled_read,
+    cancelled_upload,
+    query,
+    read,
+    read_all,
+    served,
+    upload,
+)
 
 
 @pytest.fixture
@@ -99,7 +38,7 @@ def test_a_method_answers_with_a_message_or_its_bytes(echo):
     assert [response.data for response in read(echo)] == [b"one", b"two"]
 
 
-@pytest.mark.parametrize("call", [query, lambda *args: list(read(*args))])
+@pytest.mark.parametrize("call", [query, read_all])
 def test_a_request_error_is_its_status(echo, call):
     with pytest.raises(grpc.RpcError) as caught:
         call(echo, "missing")
@@ -124,7 +63,7 @@ def test_missing_blobs_travel_as_details_that_fit_the_trailers(echo):
     assert 10 < len(failure.violations) < 1000
 
 
-@pytest.mark.parametrize("call", [query, lambda *args: list(read(*args))])
+@pytest.mark.parametrize("call", [query, read_all])
 def test_a_bug_is_internal_and_recorded_but_nothing_is_logged(call, caplog):
     with served(Echo()) as (channel, log), caplog.at_level(logging.DEBUG, "grpc"):
         with pytest.raises(grpc.RpcError) as caught:
@@ -141,28 +80,15 @@ def test_a_bug_is_internal_and_recorded_but_nothing_is_logged(call, caplog):
 
 
 def test_requests_may_be_decoded_by_a_function_of_the_method(echo):
-    call = echo.stream_unary(f"/{NAME}/Write", None, bytestream.WriteResponse.FromString)
-    assert call(iter([b"abc", b"de"])).committed_size == 5
+    assert upload(echo, b"abc", b"de").committed_size == 5
 
 
 def test_a_client_that_goes_away_is_no_bug():
     service = Echo()
     with served(service) as (channel, log):
-        begun, release = threading.Event(), threading.Event()
-
-        def messages():
-            yield b"abc"
-            begun.set()
-            release.wait()
-
-        call = channel.stream_unary(f"/{NAME}/Write", None, None).future(messages())
-        begun.wait()
-        call.cancel()
-        release.set()
+        cancelled_upload(channel)
         assert service.ended.wait(10)
-        stream = read(channel)
-        next(stream)
-        stream.cancel()
+        cancelled_read(channel)
         assert query(channel).committed_size == 7
     assert log.of(InternalError) == []
 

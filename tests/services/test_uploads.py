@@ -6,23 +6,14 @@ import pytest
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.services.uploads import Uploads
-from rpw_fixture.storage.cas import Cas
-from rpw_fixture.wire.digests import SHA256, DigestFunctions
+from rpw_fixture.wire.digests import SHA256
 
 DATA = b"some content"
 
 
 @pytest.fixture
-def writers(tmp_path):
+def writers(tmp_path, cas):
     """Makes writers of one blob, and lists those made."""
-    cas = Cas(
-        DigestFunctions(["SHA256"]),
-        folder=tmp_path,
-        memory_bytes=1000,
-        spill_threshold=1,
-        max_bytes=1000,
-        durable=False,
-    )
     made = []
 
     def make():

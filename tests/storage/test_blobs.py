@@ -5,33 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
 
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, RpwError
-from rpw_fixture.storage.cas import Cas
-from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest, DigestFunctions
+from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as re
 
-SPILL = 1000
-SIZES = [0, 1, SPILL - 1, SPILL, SPILL + 1, 5000]
-
-
-def make_cas(folder, *, names=("SHA256", "SHA1"), **settings):
-    values = {"memory_bytes": 1 << 20, "spill_threshold": SPILL, "max_bytes": 1 << 30, **settings}
-    return Cas(DigestFunctions(names), folder=folder, durable=False, **values)
+from .support import SIZES, files_below, make_cas, write_whole
 
 
 @pytest.fixture
@@ -42,16 +25,6 @@ def cas(tmp_path):
 @pytest.fixture
 def store(cas):
     return cas.store(SHA256)
-
-
-def files_below(folder):
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def write_whole(store, digest, data):
-    with store.writer(digest) as writer:
-        writer.write(data)
-        writer.commit()
 
 
 # --- in and out ---
@@ -354,103 +327,3 @@ def test_a_full_disk_is_named_and_nothing_torn_is_left(cas, store, tmp_path, mon
             assert caught.value.code is Code.RESOURCE_EXHAUSTED
     assert files_below(tmp_path) == [source]
     assert cas.used == 0
-
-
-# --- threads ---
-
-
-def test_many_threads_put_read_and_evict_without_a_torn_blob(tmp_path):
-    cas = make_cas(tmp_path, memory_bytes=20_000, max_bytes=60_000)
-    store = cas.store(SHA256)
-    blobs = [bytes([number]) * (137 * number % 3000 + 1) for number in range(60)]
-    start = threading.Barrier(8)
-
-    def work(offset):
-        start.wait()
-        for step in range(300):
-            blob = blobs[(offset * 7 + step * 13) % len(blobs)]
-            digest = store.put(blob)
-            found = store.get_or_none(digest)
-            assert found is None or found == blob
-            with store.pin([digest]) as pins:
-                assert pins.absent or store.get(digest) == blob
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, range(8)))
-    present = store.digests()
-    assert cas.used == sum(digest.size for digest in present)
-    assert all(SHA256.of(store.get(digest)) == digest for digest in present)
-    assert len(files_below(tmp_path)) <= len(present)
-
-
-# --- everything together ---
-
-
-class StoreMachine(RuleBasedStateMachine):
-    """A store next to a dict, through any order of calls."""
-
-    folders = None
-    written = Bundle("written")
-
-    def __init__(self):
-        super().__init__()
-        self.folder = self.folders.mktemp("machine")
-        self.cas = make_cas(self.folder, memory_bytes=3000)
-        self.store = self.cas.store(SHA256)
-        self.model = {self.store.empty: b""}
-        self.writers = []
-
-    blobs = st.binary(max_size=5).flatmap(lambda data: st.integers(0, 700).map(lambda n: data * n))
-
-    @rule(data=blobs)
-    def put(self, data):
-        self.model[self.store.put(data)] = data
-
-    @rule(target=written, data=blobs)
-    def begin(self, data):
-        self.writers.append(self.store.writer(SHA256.of(data)))
-        return self.writers[-1], data
-
-    @rule(begun=consumes(written), pieces=st.integers(1, 5), spoil=st.booleans())
-    def finish(self, begun, pieces, spoil):
-        writer, data = begun
-        content = data[:-1] if spoil else data
-        step = len(content) // pieces + 1
-        for start in range(0, len(content), step):
-            writer.write(content[start : start + step])
-        try:
-            writer.commit()
-        except RequestError:
-            assert content != data
-        else:
-            self.model[SHA256.of(data)] = data
-
-    @rule(begun=consumes(written))
-    def abort(self, begun):
-        begun[0].abort()
-
-    @rule(limit=st.integers(0, 4000))
-    def evict(self, limit):
-        self.cas.evict(lambda _function, digest: digest.size > limit)
-        self.model = {d: data for d, data in self.model.items() if not d.size or d.size <= limit}
-
-    @invariant()
-    def all_is_there_and_nothing_else(self):
-        assert set(self.store.digests()) == set(self.model)
-        assert self.cas.used == sum(map(len, self.model.values()))
-        assert self.cas.memory_used <= 3000
-        for digest, data in self.model.items():
-            assert self.store.get(digest) == data
-
-    def teardown(self):
-        for writer in self.writers:
-            writer.abort()
-        self.cas.clear()
-        assert files_below(self.folder) == []
-
-
-def test_a_store_is_a_dict_through_any_order_of_calls(tmp_path_factory):
-    class Machine(StoreMachine):
-        folders = tmp_path_factory
-
-    run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=20))

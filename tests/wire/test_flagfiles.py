@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, RequestError
@@ -79,7 +79,6 @@ def test_flagfiles_may_stand_anywhere_and_both_orders_are_kept() -> None:
     assert parts.flagfiles == ("@a", "-flagfile=b", "@@c", "--flagfile=d")
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet="@-=flagie/x\n ", max_size=12)))
 def test_splitting_loses_and_invents_nothing(arguments: list[str]) -> None:
     parts = split(arguments)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import fnmatch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.wire.globs import matcher
@@ -62,7 +62,6 @@ def test_one_of_many_globs_is_enough_and_none_match_nothing() -> None:
     assert not matcher([])("")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab*?.", max_size=8), st.text(alphabet="ab.", max_size=8))
 def test_within_one_name_globs_agree_with_the_shells(glob: str, name: str) -> None:
     assert matcher([glob.replace("**", "*")])(name) == fnmatch.fnmatchcase(

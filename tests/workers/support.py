@@ -24,6 +24,8 @@ PATIENCE = 60.0
 MULTIPLEX = MappingProxyType({"persistentWorkerMultiplex": "1"})
 SANDBOX = MappingProxyType({**MULTIPLEX, "persistentWorkerSandbox": "1"})
 CANCELLATION = MappingProxyType({"persistentWorkerCancellation": "1"})
+#: How the probe and the sample are told to serve requests that overlap.
+MUX = MappingProxyType({"startup": ("--multiplex",)})
 E = TypeVar("E", bound=Event)
 
 
@@ -64,6 +66,12 @@ def probe_action(*arguments: str, **others: Any) -> Action:
     """An action of the probe, which writes what it sees to ``out/seen``."""
     given: dict[str, Any] = {"outputs": ["out/seen"], "do_not_cache": True, **others}
     return action("probe.py", "--out", given["outputs"][0], *arguments, **given)
+
+
+def held(folder: Path, name: str, **others: Any) -> Action:
+    """An action that touches the file ``name`` when it begins, and ends when ``gate`` is there."""
+    flags = ("--started", str(folder / name), "--wait-for", str(folder / "gate"))
+    return probe_action(*flags, salt=name.encode(), **others)
 
 
 def seen(outcome: ActionOutcome) -> dict[str, Any]:
@@ -136,6 +144,13 @@ def run_all(server: Endpoint, actions: Iterable[Action]) -> list[ActionOutcome]:
     """Executes all at the same time."""
     running = [Running(server, each) for each in actions]
     return [each.result() for each in running]
+
+
+def begun(server: Endpoint, folder: Path, name: str, **others: Any) -> Running:
+    """Runs an action that is `held`; it has begun."""
+    running = Running(server, held(folder, name, **others))
+    until((folder / name).exists)
+    return running
 
 
 def until(is_it: Callable[[], bool]) -> None:

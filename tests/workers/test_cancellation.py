@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -25,6 +27,8 @@ from .support import (
     MULTIPLEX,
     SANDBOX,
     Running,
+    begun,
+    held,
     probe_action,
     run_all,
     seen,
@@ -35,29 +39,20 @@ from .support import (
 CANCELLABLE = {**SANDBOX, **CANCELLATION}
 
 
-def probe(*arguments: str, how: str = "obey", platform: dict[str, str] = CANCELLABLE) -> Action:
-    return probe_action(
-        *arguments, platform=platform, startup=["--multiplex", f"--on-cancel={how}"]
-    )
+def asking(how: str = "obey", platform: Mapping[str, str] = CANCELLABLE) -> dict[str, Any]:
+    """Of the probe: what it may be asked, and ``how`` it takes a cancel."""
+    return {"platform": platform, "startup": ["--multiplex", f"--on-cancel={how}"]}
 
 
-def held(folder: Path, name: str = "x", **others: object) -> Action:
-    """An action that touches a file when it begins and ends when another one is there."""
-    started, gate = str(folder / name), str(folder / "gate")
-    return probe("--started", started, "--wait-for", gate, **others).replace(salt=name.encode())
-
-
-def begun(server: object, action: Action, folder: Path, name: str = "x") -> Running:
-    running = Running(server, action)  # type: ignore[arg-type]
-    until((folder / name).exists)
-    return running
+def probe(**how: Any) -> Action:
+    return probe_action(**asking(**how))
 
 
 def test_a_cancelled_operation_sends_a_cancel_and_the_worker_lives_on(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=30.0)
-    running = begun(server, held(tmp_path), tmp_path)
+    running = begun(server, tmp_path, "x", **asking())
     running.cancel()
 
     assert running.result().status == "CANCELLED"
@@ -73,20 +68,20 @@ def test_a_cancelled_singleplex_request_is_answered_and_the_worker_lives_on(
     # A multiplex loop reads on while it works, which is what it takes to hear of a cancel; to the
     # server it is a singleplex worker, with request_id 0.
     server = make_rpw_server(cancel_grace=30.0)
-    running = begun(server, held(tmp_path, platform=dict(CANCELLATION)), tmp_path)
+    running = begun(server, tmp_path, "x", **asking(platform=CANCELLATION))
     running.cancel()
 
     assert running.result().status == "CANCELLED"
     told = wait_for(server, RequestCancelled)
     assert (told.worker, told.request_id) == (1, 0)
-    assert server.run(probe(platform=dict(CANCELLATION))).worker == 1
+    assert server.run(probe(platform=CANCELLATION)).worker == 1
 
 
 def test_a_worker_that_takes_no_cancel_is_killed_when_it_serves_one_at_a_time(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=30.0)
-    running = begun(server, held(tmp_path, platform={}), tmp_path)
+    running = begun(server, tmp_path, "x", **asking(platform={}))
     running.cancel()
 
     assert running.result().status == "CANCELLED"
@@ -99,7 +94,7 @@ def test_a_normal_answer_after_the_cancel_is_dropped(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=30.0)
-    running = begun(server, held(tmp_path, how="answer"), tmp_path)
+    running = begun(server, tmp_path, "x", **asking(how="answer"))
     running.cancel()
 
     assert running.result().status == "CANCELLED"
@@ -113,8 +108,8 @@ def test_a_second_answer_after_the_cancel_is_a_violation(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=30.0)
-    running = begun(server, held(tmp_path, how="twice"), tmp_path)
-    bystander = begun(server, held(tmp_path, "y", how="twice"), tmp_path, "y")
+    running = begun(server, tmp_path, "x", **asking(how="twice"))
+    bystander = begun(server, tmp_path, "y", **asking(how="twice"))
     running.cancel()
 
     outcome = bystander.result()
@@ -129,7 +124,7 @@ def test_a_timeout_asks_the_worker_to_give_up_before_it_kills_it(
     make_rpw_server: MakeServer, tmp_path: Path, how: str
 ) -> None:
     server = make_rpw_server(cancel_grace=0.2 if how == "ignore" else 30.0)
-    late = server.run(held(tmp_path, how=how).replace(timeout=0.5), check=False)
+    late = server.run(held(tmp_path, "x", timeout=0.5, **asking(how)), check=False)
 
     assert late.status == "DEADLINE_EXCEEDED"
     assert server.run(probe(how=how)).worker == (2 if how == "ignore" else 1)
@@ -140,8 +135,8 @@ def test_a_worker_that_ignores_the_cancel_is_killed_after_the_grace_period(
 ) -> None:
     server = make_rpw_server(cancel_grace=0.2)
     pid = seen(server.run(probe(how="ignore")))["pid"]
-    running = begun(server, held(tmp_path, how="ignore"), tmp_path)
-    bystander = begun(server, held(tmp_path, "y", how="ignore"), tmp_path, "y")
+    running = begun(server, tmp_path, "x", **asking(how="ignore"))
+    bystander = begun(server, tmp_path, "y", **asking(how="ignore"))
     running.cancel()
 
     outcome = bystander.result()
@@ -157,8 +152,8 @@ def test_without_cancel_messages_a_cancelled_request_ends_with_its_answer(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=0.05)
-    running = begun(server, held(tmp_path, platform=dict(SANDBOX)), tmp_path)
-    bystander = begun(server, held(tmp_path, "y", platform=dict(SANDBOX)), tmp_path, "y")
+    running = begun(server, tmp_path, "x", **asking(platform=SANDBOX))
+    bystander = begun(server, tmp_path, "y", **asking(platform=SANDBOX))
     running.cancel()
     assert running.result().status == "CANCELLED"
 
@@ -172,16 +167,13 @@ def test_without_cancel_messages_a_worker_that_nobody_wants_anything_of_is_kille
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=0.1)
-    running = [
-        begun(server, held(tmp_path, name, platform=dict(SANDBOX)), tmp_path, name)
-        for name in ("x", "y")
-    ]
+    running = [begun(server, tmp_path, name, **asking(platform=SANDBOX)) for name in ("x", "y")]
     for each in running:
         each.cancel()
 
     assert [each.result().status for each in running] == ["CANCELLED"] * 2
     assert wait_for(server, WorkerRetired).reason == "cancelled"
-    assert server.run(probe(platform=dict(SANDBOX))).worker == 2
+    assert server.run(probe(platform=SANDBOX)).worker == 2
 
 
 @pytest.mark.parametrize("how", ["obey", "answer", "ignore"])
@@ -191,7 +183,7 @@ def test_every_slot_comes_back_after_cancels(
     server = make_rpw_server(jobs=8, max_multiplex=4, cancel_grace=0.2 if how == "ignore" else 30.0)
     for turn in range(3):
         names = [f"{turn}-{n}" for n in range(4)]
-        running = [begun(server, held(tmp_path, n, how=how), tmp_path, n) for n in names]
+        running = [begun(server, tmp_path, n, **asking(how=how)) for n in names]
         for each in running:
             each.cancel()
         assert {each.result().status for each in running} == {"CANCELLED"}
@@ -204,7 +196,7 @@ def test_a_cancel_while_waiting_for_a_worker_takes_nobodys_place(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(max_workers=1, jobs=4)
-    first = begun(server, held(tmp_path, platform={}), tmp_path)
+    first = begun(server, tmp_path, "x", **asking(platform={}))
     second = Running(server, probe(platform={}))
     second.operation  # noqa: B018 - waits until it has a name
     second.cancel()
@@ -220,7 +212,7 @@ def test_stopping_the_server_ends_a_worker_that_never_answers(
 ) -> None:
     server = make_rpw_server(cancel_grace=0.1)
     with server.connect() as client:
-        running = Running(server, held(tmp_path, platform=dict(MULTIPLEX)), client)
+        running = Running(server, held(tmp_path, "x", **asking(platform=MULTIPLEX)), client)
         until((tmp_path / "x").exists)
         server.stop(grace=0)
         with contextlib.suppress(RequestError):  # the connection may be closed before the answer
@@ -233,12 +225,12 @@ def test_a_reset_takes_no_longer_than_cancelling_does(
     make_rpw_server: MakeServer, tmp_path: Path, platform: dict[str, str]
 ) -> None:
     server = make_rpw_server(cancel_grace=0.2)
-    running = begun(server, held(tmp_path, platform=dict(platform)), tmp_path)
+    running = begun(server, tmp_path, "x", **asking(platform=platform))
     began = time.monotonic()
     server.reset()
 
     # Far below the time after which a reset gives up waiting for workers.
     assert time.monotonic() - began < 8
     assert running.result().status == "CANCELLED"
-    fresh = seen(server.run(probe(platform=dict(platform))))
+    fresh = seen(server.run(probe(platform=platform)))
     assert fresh["served"] == 1

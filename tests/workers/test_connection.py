@@ -391,4 +391,4 @@ class AnyConversation(RuleBasedStateMachine):
 
 
 test_any_conversation = AnyConversation.TestCase
-test_any_conversation.settings = settings(deadline=None, max_examples=60)
+test_any_conversation.settings = settings(max_examples=60)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpw_fixture.events import FileRecord
@@ -52,7 +52,6 @@ def told_of(*tools: ToolInput) -> list[str]:
 # --- equality ---
 
 
-@settings(deadline=None)
 @given(KEYS, KEYS)
 @example(BASE, dataclasses.replace(BASE))
 @example(
@@ -74,7 +73,6 @@ def test_two_keys_are_equal_just_when_all_their_components_are(
     assert (distance(one.components, other.components) == 0) == is_equal
 
 
-@settings(deadline=None)
 @given(KEYS, KEYS, st.sampled_from(sorted(COUNTED)))
 def test_one_changed_component_is_one_difference_and_told_by_its_name(
     key: WorkerKey, source: WorkerKey, field: str
@@ -96,7 +94,6 @@ def test_one_changed_component_is_one_difference_and_told_by_its_name(
 
 
 @given(TOOLS, TOOLS)
-@settings(deadline=None)
 def test_tool_inputs_are_equal_just_when_their_files_are(
     one: ToolInputs, other: ToolInputs
 ) -> None:
@@ -106,7 +103,6 @@ def test_tool_inputs_are_equal_just_when_their_files_are(
         assert hash(one) == hash(other)
 
 
-@settings(deadline=None)
 @given(KEYS, KEYS)
 def test_a_component_that_does_not_count_may_differ(one: WorkerKey, other: WorkerKey) -> None:
     parts = frozenset({"environment"})

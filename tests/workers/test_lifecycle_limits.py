@@ -139,6 +139,7 @@ def test_a_worker_that_died_between_requests_costs_no_action(make_rpw_server: Ma
         assert outcome.worker == expected
         os.kill(seen(outcome)["pid"], signal.SIGKILL)
     assert server.run(probe_action()).ok
+    until(lambda: len(server.events.of(WorkerRetired)) == 5)
     assert {each.reason for each in server.events.of(WorkerRetired)} == {"ended between requests"}
 
 

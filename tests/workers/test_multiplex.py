@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.action import Action
 from rpw_fixture.events import (
     ActionRetried,
     ProtocolViolation,
@@ -20,9 +19,11 @@ from rpw_fixture.pytest_plugin import MakeServer
 
 from .support import (
     MULTIPLEX,
+    MUX,
     SANDBOX,
     Running,
     action,
+    begun,
     compile_action,
     probe_action,
     run_all,
@@ -31,20 +32,6 @@ from .support import (
 )
 
 BOTH = pytest.mark.parametrize("platform", [MULTIPLEX, SANDBOX], ids=["shared", "sandboxed"])
-MUX = {"startup": ["--multiplex"]}
-
-
-def held(folder: Path, name: str) -> Action:
-    """An action that touches a file when it begins and never ends."""
-    return probe_action(
-        "--started",
-        str(folder / name),
-        "--wait-for",
-        str(folder / "never"),
-        salt=name.encode(),
-        platform=SANDBOX,
-        **MUX,
-    )
 
 
 @BOTH
@@ -264,9 +251,7 @@ def test_a_violation_fails_every_open_request_with_its_cause(
     make_rpw_server: MakeServer, tmp_path: Path, misdeed: str, rule: str
 ) -> None:
     server = make_rpw_server(jobs=8)
-    waiting = [Running(server, held(tmp_path, f"{n}")) for n in range(3)]
-    for n in range(3):
-        until((tmp_path / f"{n}").exists)
+    waiting = [begun(server, tmp_path, f"{n}", platform=SANDBOX, **MUX) for n in range(3)]
     guilty = server.run(probe_action(*misdeed.split(), platform=SANDBOX, **MUX), check=False)
 
     for outcome in [guilty, *(each.result() for each in waiting)]:
@@ -281,9 +266,7 @@ def test_a_crash_fails_every_request_that_the_worker_has_read(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(jobs=8)
-    waiting = [Running(server, held(tmp_path, f"{n}")) for n in range(3)]
-    for n in range(3):
-        until((tmp_path / f"{n}").exists)
+    waiting = [begun(server, tmp_path, f"{n}", platform=SANDBOX, **MUX) for n in range(3)]
     pid = seen(server.run(probe_action(platform=SANDBOX, **MUX)))["pid"]
     subprocess.run(["kill", "-9", str(pid)], check=True)
 
@@ -304,6 +287,7 @@ def test_a_multiplex_worker_that_died_between_requests_costs_no_action(
         assert outcome.worker == expected
         subprocess.run(["kill", "-9", str(seen(outcome)["pid"])], check=True)
     server.run(probe_action(platform=MULTIPLEX, **MUX))
+    until(lambda: len(server.events.of(WorkerRetired)) == 3)
     assert {each.reason for each in server.events.of(WorkerRetired)} == {"ended between requests"}
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpw_fixture import Server
@@ -22,20 +22,7 @@ from rpw_fixture.events import (
 from rpw_fixture.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
 
-from .support import Running, compile_action, probe_action, run_all, seen, until, wait_for
-
-
-def held(folder: Path, name: str, **others: object) -> Action:
-    """An action that touches a file when it begins and ends when another one is there."""
-    flags = ("--started", str(folder / name), "--wait-for", str(folder / "gate"))
-    return probe_action(*flags, salt=name.encode(), **others)
-
-
-def begun(server: Server, folder: Path, name: str, **others: object) -> Running:
-    running = Running(server, held(folder, name, **others))
-    until((folder / name).exists)
-    return running
-
+from .support import Running, begun, compile_action, probe_action, run_all, seen, until, wait_for
 
 # --- sharing ---
 
@@ -87,7 +74,7 @@ def test_two_actions_share_a_key_exactly_when_they_differ_in_no_component() -> N
     base = with_all_tools(probe_action(tool_inputs={}, inputs={"src/x": b"x"}))
     base = base.with_arguments("/bin/false")
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=40)
     @given(
         differing=st.lists(st.sampled_from(sorted(DIFFERENCES)), unique=True, max_size=3),
         indifferent=st.lists(st.sampled_from(sorted(INDIFFERENT)), unique=True, max_size=4),

@@ -1,0 +1,1 @@
+"""The way of an action: resolved, staged, run, collected, answered."""

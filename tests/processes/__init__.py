@@ -1,0 +1,1 @@
+"""Starting, killing and finding processes."""

@@ -1,0 +1,1 @@
+"""What all services share, and what they keep between calls."""
