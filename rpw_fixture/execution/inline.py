@@ -1,4 +1,4 @@
-"""Content that a client would like to have inside an ExecuteResponse, beside its digest.
+"""Content that a client would like to have inside a result, beside its digest.
 
 The hints are a client's own, so they are honoured as each client's message is made: equal actions of
 several clients share one run, and neither the cache nor a finished operation holds content twice.
@@ -14,12 +14,12 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.protos import remote_execution as re
 
 #: A response is not filled beyond this; gRPC clients refuse messages over 4 MiB by default.
-_ROOM = 3 << 20
+ROOM = 3 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inline:
-    """What is wanted (ExecuteRequest.inline_*).
+    """What is wanted (ExecuteRequest.inline_*, GetActionResultRequest.inline_*).
 
     Attributes:
         stdout, stderr: whether.
@@ -30,8 +30,11 @@ class Inline:
     stderr: bool = False
     files: frozenset[str] = frozenset()
 
+    def __bool__(self) -> bool:
+        return bool(self.stdout or self.stderr or self.files)
+
     @classmethod
-    def of(cls, request: re.ExecuteRequest) -> Self:
+    def of(cls, request: re.ExecuteRequest | re.GetActionResultRequest) -> Self:
         """The hints of a request."""
         return cls(
             stdout=request.inline_stdout,
@@ -40,16 +43,21 @@ class Inline:
         )
 
     def added_to(self, response: re.ExecuteResponse, store: BlobStore) -> re.ExecuteResponse:
-        """A copy of ``response`` that holds what is wanted as far as there is room.
+        """A copy of ``response`` whose result is filled, or itself when nothing is wanted."""
+        if not self:
+            return response
+        filled = re.ExecuteResponse()
+        filled.CopyFrom(response)
+        self.fill(filled.result, store, ROOM - response.ByteSize())
+        return filled
+
+    def fill(self, result: re.ActionResult, store: BlobStore, room: int) -> None:
+        """Puts what is wanted into ``result``, up to ``room`` bytes.
 
         Digests stay set. What has been evicted by now is left out: all of this is optional
         (remote_execution.proto, ExecuteRequest.inline_stdout).
         """
-        if not (self.stdout or self.stderr or self.files):
-            return response
-        filled = re.ExecuteResponse()
-        filled.CopyFrom(response)
-        result, contents = filled.result, _Contents(store, _ROOM - response.ByteSize())
+        contents = _Contents(store, room)
         if self.stdout and not result.stdout_raw:
             result.stdout_raw = contents.of(result.stdout_digest)
         if self.stderr and not result.stderr_raw:
@@ -57,7 +65,6 @@ class Inline:
         for file in result.output_files:
             if file.path in self.files and not file.contents:
                 file.contents = contents.of(file.digest)
-        return filled
 
 
 class _Contents:

@@ -6,8 +6,9 @@ wants inline is put in.
 
 from __future__ import annotations
 
-from rpw_fixture.errors import RequestError, invalid_argument, not_found
+from rpw_fixture.errors import invalid_argument, not_found
 from rpw_fixture.execution import canonical
+from rpw_fixture.execution.inline import ROOM, Inline
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
@@ -15,8 +16,6 @@ from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
 
-#: Most bytes put inline into one response, so that it stays below the 4 MiB that clients receive.
-_INLINE_BYTES = 1 << 20
 #: Who made a result whose uploader does not say; Buck2 rejects results without metadata.
 _UNKNOWN_WORKER = "uploaded"
 
@@ -42,11 +41,12 @@ class ActionCacheService(Service):
         encoded = self._results.get(request.instance_name, function, action)
         if encoded is None:
             raise not_found(f"no result of action {action} whose blobs are all in the CAS")
-        if request.inline_stdout or request.inline_stderr or request.inline_output_files:
-            result = re.ActionResult.FromString(encoded)
-            inline(result, request, self._cas.store(function))
-            return result.SerializeToString()
-        return encoded
+        wanted = Inline.of(request)
+        if not wanted:
+            return encoded
+        result = re.ActionResult.FromString(encoded)
+        wanted.fill(result, self._cas.store(function), ROOM - len(encoded))
+        return result.SerializeToString()
 
     @rpc("UpdateActionResult")
     def update_action_result(self, request: re.UpdateActionResultRequest, _call: Call) -> bytes:
@@ -67,26 +67,6 @@ class ActionCacheService(Service):
     def _action(self, number: int, message: re.Digest) -> tuple[DigestFunction, Digest]:
         function = self._cas.functions.of_request(number, message.hash)
         return function, function.validate(message, what="action_digest")
-
-
-def inline(result: re.ActionResult, wanted: re.GetActionResultRequest, store: BlobStore) -> None:
-    """Puts content beside its digest where the client wants that, as far as a response has room.
-
-    Args:
-        wanted: says what; a path in inline_output_files must be equal to that of the output.
-    """
-    room = _INLINE_BYTES
-    if wanted.inline_stdout and not result.stdout_raw:
-        result.stdout_raw = _content(store, result.stdout_digest, room)
-        room -= len(result.stdout_raw)
-    if wanted.inline_stderr and not result.stderr_raw:
-        result.stderr_raw = _content(store, result.stderr_digest, room)
-        room -= len(result.stderr_raw)
-    paths = frozenset(wanted.inline_output_files)
-    for file in result.output_files:
-        if file.path in paths and not file.contents:
-            file.contents = _content(store, file.digest, room)
-            room -= len(file.contents)
 
 
 def check_result(result: re.ActionResult, function: DigestFunction) -> None:
@@ -139,12 +119,3 @@ def _check_digest(message: re.Digest, function: DigestFunction, what: str) -> No
     if not message.hash:
         raise invalid_argument(f"{what} is missing")
     function.validate(message, what=what)
-
-
-def _content(store: BlobStore, message: re.Digest, room: int) -> bytes:
-    if not 0 < message.size_bytes <= room:
-        return b""
-    try:
-        return store.get_or_none(store.function.validate(message)) or b""
-    except RequestError:  # kept by a server without the check; the client will ask for the blob
-        return b""
