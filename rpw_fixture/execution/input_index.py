@@ -18,6 +18,8 @@ from rpw_fixture.workers.key import ToolInput, ToolInputs
 from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
+#: What is remembered: files and folders, and bytes.
+_MOST_TOOLS, _MOST_ENCODED = 100_000, 24 << 20
 
 
 class InputIndex:
@@ -29,8 +31,8 @@ class InputIndex:
 
     def __init__(self, is_tool: Callable[[str], bool]) -> None:
         self._is_tool = is_tool
-        self._tools: Memo[tuple[str, str], ToolInputs] = Memo(100_000)
-        self._encoded: Memo[tuple[str, str, str, str], bytes] = Memo(100_000)
+        self._tools: Memo[tuple[str, str], ToolInputs] = Memo(_MOST_TOOLS, _files)
+        self._encoded: Memo[tuple[str, str, str, str], bytes] = Memo(_MOST_ENCODED, len)
 
     def clear(self) -> None:
         """Forgets everything worked out so far."""
@@ -93,6 +95,10 @@ class InputIndex:
             for name, child in folder.folders.items()
         )
         return self._encoded.put(key, encoding.join_inputs((own, *below)))
+
+
+def _files(tools: ToolInputs) -> int:
+    return 1 + len(tools.files)
 
 
 def _message(digest: Digest) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -9,16 +11,20 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """Values by key; the oldest go when there are more than ``limit``.
+    """Values by key; the oldest go when they weigh more than ``limit`` together.
 
-    Single operations on a dict are atomic, and a value lost to a race is merely worked out again, so
-    this takes no lock.
+    Args:
+        limit: the most that is kept.
+        weigh: what a value counts for; by default each counts for one.
     """
 
-    __slots__ = ("_limit", "_values")
+    __slots__ = ("_limit", "_lock", "_values", "_weigh", "_weight")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, weigh: Callable[[V], int] | None = None) -> None:
         self._limit = limit
+        self._weigh = weigh or (lambda _: 1)
+        self._weight = 0
+        self._lock = threading.Lock()
         self._values: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
@@ -26,13 +32,24 @@ class Memo(Generic[K, V]):
         return self._values.get(key)
 
     def put(self, key: K, value: V) -> V:
-        """Keeps and returns ``value``."""
-        if len(self._values) >= self._limit:
-            for oldest in list(self._values)[: self._limit // 4 + 1]:
-                self._values.pop(oldest, None)
-        self._values[key] = value
-        return value
+        """Keeps ``value``, unless there is one already; the one that is kept."""
+        with self._lock:
+            known = self._values.setdefault(key, value)
+            if known is value:
+                self._weight += self._weigh(value)
+                if self._weight > self._limit:
+                    self._forget_oldest()
+        return known
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._values.clear()
+        with self._lock:
+            self._values.clear()
+            self._weight = 0
+
+    def _forget_oldest(self) -> None:
+        # A quarter at a time, so that this is rare.
+        for key in list(self._values):
+            if self._weight <= self._limit * 3 // 4:
+                break
+            self._weight -= self._weigh(self._values.pop(key))

@@ -26,6 +26,10 @@ from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import Folder, decode_folder
 
+#: What is remembered: arguments and variables of commands, files and folders of input trees. Each
+#: takes a few hundred bytes.
+_MOST_WORDS, _MOST_ENTRIES = 50_000, 100_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedAction:
@@ -65,8 +69,8 @@ class Resolver:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._commands: Memo[tuple[str, Digest], CommandSpec] = Memo(20_000)
-        self._folders: Memo[tuple[str, Digest], Folder] = Memo(100_000)
+        self._commands: Memo[tuple[str, Digest], CommandSpec] = Memo(_MOST_WORDS, _words)
+        self._folders: Memo[tuple[str, Digest], Folder] = Memo(_MOST_ENTRIES, _entries)
 
     def clear(self) -> None:
         """Forgets all decoded content."""
@@ -215,6 +219,14 @@ class _Descent:
     holes: int = 0
     holed: dict[Digest, Folder] = field(default_factory=dict)
     incomplete: set[Digest] = field(default_factory=set)
+
+
+def _words(command: CommandSpec) -> int:
+    return 10 + len(command.arguments) + len(command.environment)
+
+
+def _entries(folder: Folder) -> int:
+    return 1 + len(folder.files) + len(folder.folders) + len(folder.symlinks)
 
 
 def _is_complete(folder: Folder, descent: _Descent) -> bool:

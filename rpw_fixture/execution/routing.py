@@ -14,7 +14,7 @@ from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.flagfiles import SplitCommandLine
-from rpw_fixture.workers.key import ToolInputs, WorkerKey
+from rpw_fixture.workers.key import ToolInputs, WorkerKey, shared
 from rpw_fixture.workers.personalities.rules import (
     Containers,
     Environment,
@@ -150,7 +150,7 @@ class _Plan:
         if "multiplex" in abilities and not rules.multiplex_key_has_tools.value:
             parts -= {"tool input"}
         is_local = rules.containers.value is Containers.IGNORED
-        return WorkerKey(
+        key = WorkerKey(
             client_key=properties.get(KEY_PROPERTY, ""),
             instance_name=action.instance_name,
             digest_function=action.function.name,
@@ -166,6 +166,7 @@ class _Plan:
             mnemonic=mnemonic,
             parts=frozenset(parts),
         )
+        return shared(key)
 
     def _trigger(self) -> Trigger | None:
         for each in self._rules.triggers.value:

@@ -6,6 +6,7 @@ it (remote_execution.proto, Digest and DigestFunction).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import re
@@ -38,7 +39,13 @@ class Digest(NamedTuple):
     size: int
 
     def __str__(self) -> str:
-        return f"{self.hash}/{self.size}"
+        return _written(self)
+
+
+@functools.lru_cache(maxsize=4096)
+def _written(digest: Digest) -> str:
+    # An action's digest stands in each of its records: one string is enough for all of them.
+    return f"{digest.hash}/{digest.size}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from rpw_fixture.events import FileRecord, KeyComponents
@@ -147,6 +147,12 @@ class WorkerKey:
                 hasher.update(len(part).to_bytes(8, "big"))
                 hasher.update(part)
         return hasher.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def shared(key: WorkerKey) -> WorkerKey:
+    """One value for all equal keys, so that what follows from it is worked out, and kept, once."""
+    return key
 
 
 def differences(old: KeyComponents, new: KeyComponents) -> list[str]:

@@ -161,7 +161,7 @@ def test_content_is_inlined_if_asked_for_beside_its_digest(client, result):
 
 @pytest.mark.point(93)
 def test_no_more_is_inlined_than_a_message_holds(client):
-    large, small = b"a" * (600 << 10), b"b" * 100
+    large, small = b"a" * (2 << 20), b"b" * 100
     digest, other = client.upload(large, small)
     files = [re.OutputFile(path=path, digest=digest) for path in ("one", "two")]
     files.append(re.OutputFile(path="three", digest=other))
