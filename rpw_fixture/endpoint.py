@@ -12,26 +12,18 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import SkipTest
 
+from rpw_fixture import observing
 from rpw_fixture.action import Action
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import EventLog
-from rpw_fixture.observing import assertions
-from rpw_fixture.observing.records import (
-    ActionRecord,
-    Actions,
-    Workers,
-    actions_in,
-    execution_in,
-    workers_in,
-)
-from rpw_fixture.observing.subjects import Subject, subject_of, unmarked_inputs
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome, Client
     from rpw_fixture.faults.armed import Faults
+    from rpw_fixture.observing.records import ActionRecord, Actions, Workers
+    from rpw_fixture.observing.subjects import Subject
     from rpw_fixture.services.counters import Counters
 
 #: How many actions `assert_hermetic` knows without being told.
@@ -124,12 +116,12 @@ class Endpoint:
     @property
     def actions(self) -> Actions:
         """All executions of actions so far, in the order in which they were routed."""
-        return actions_in(self.events)
+        return observing.records.actions_in(self.events)
 
     @property
     def workers(self) -> Workers:
         """All worker processes so far, in the order in which they were started."""
-        return workers_in(self.events)
+        return observing.records.workers_in(self.events)
 
     @property
     def faults(self) -> Faults:
@@ -138,7 +130,7 @@ class Endpoint:
         Raises:
             unittest.SkipTest: when the server is not one of ours.
         """
-        raise SkipTest(f"no fault can be armed in {self._endpoint}, which is not ours")
+        raise _skipped(f"no fault can be armed in {self._endpoint}, which is not ours")
 
     @property
     def counters(self) -> Counters:
@@ -147,7 +139,7 @@ class Endpoint:
         Raises:
             unittest.SkipTest: when the server is not one of ours.
         """
-        raise SkipTest(f"nobody counts the calls of {self._endpoint}, which is not ours")
+        raise _skipped(f"nobody counts the calls of {self._endpoint}, which is not ours")
 
     def mark(self) -> int:
         """This point in time, for ``actions.since(mark)`` and ``workers.since(mark)``."""
@@ -190,7 +182,7 @@ class Endpoint:
             AssertionError: with what kept the worker from being reused.
         """
         __tracebackhide__ = True
-        assertions.worker_reused(self._records(actions), self.workers)
+        observing.assertions.worker_reused(self._records(actions), self.workers)
 
     def assert_worker_restarted(
         self, before: Subject, after: Subject, *, because: str | None = None
@@ -206,8 +198,8 @@ class Endpoint:
             AssertionError: with the keys of both.
         """
         __tracebackhide__ = True
-        unmarked = unmarked_inputs(after, because) if because is not None else []
-        assertions.worker_restarted(
+        unmarked = observing.subjects.unmarked_inputs(after, because) if because is not None else []
+        observing.assertions.worker_restarted(
             self._record(before), self._record(after), because, self.workers, unmarked
         )
 
@@ -221,7 +213,7 @@ class Endpoint:
             AssertionError: with what is missing and what is there beyond.
         """
         __tracebackhide__ = True
-        assertions.tool_inputs(self._record(action), paths, self.actions)
+        observing.assertions.tool_inputs(self._record(action), paths, self.actions)
 
     def assert_one_shot(self, action: Subject, *, because: str | None = None) -> None:
         """``action`` ran as a process of its own, not on a worker.
@@ -233,7 +225,7 @@ class Endpoint:
             AssertionError: with how it ran, and why.
         """
         __tracebackhide__ = True
-        assertions.one_shot(self._record(action), because)
+        observing.assertions.one_shot(self._record(action), because)
 
     def assert_hermetic(
         self,
@@ -282,7 +274,7 @@ class Endpoint:
             AssertionError: with every error of the server's own code, which are its bugs.
         """
         __tracebackhide__ = True
-        assertions.no_internal_error(self.events)
+        observing.assertions.no_internal_error(self.events)
 
     def _live_stderr(self) -> dict[int, str]:
         """What workers that are still alive wrote, where somebody reads it."""
@@ -298,7 +290,7 @@ class Endpoint:
         __tracebackhide__ = True
         from rpw_fixture.client import ActionFailedError  # noqa: PLC0415 - loads grpc
 
-        record = execution_in(self.events.snapshot(), outcome.operation)
+        record = observing.records.execution_in(self.events.snapshot(), outcome.operation)
         if record is not None and record.worker is not None:
             outcome = dataclasses.replace(outcome, worker=record.worker, reused=record.reused)
         if check and outcome.status != "OK":
@@ -313,14 +305,14 @@ class Endpoint:
             if isinstance(subject, Actions):
                 found += subject
             else:
-                found.append(subject_of(subject, known, self._digest))
+                found.append(observing.subjects.subject_of(subject, known, self._digest))
         return found
 
     def _record(self, subject: Subject) -> ActionRecord:
         __tracebackhide__ = True
         if isinstance(subject, Actions):
             return subject.only()
-        return subject_of(subject, self.actions, self._digest)
+        return observing.subjects.subject_of(subject, self.actions, self._digest)
 
     def _digest(self, action: Action) -> str:
         return self.client.digest_of(action)
@@ -332,3 +324,10 @@ class Endpoint:
             token = Path(config.auth_token_file).read_text(encoding="utf-8").strip()
             headers["authorization"] = f"Bearer {token}"
         return {"headers": headers, "tls_ca": config.tls_cert}
+
+
+def _skipped(reason: str) -> Exception:
+    """What ends a test that can't be made here, in pytest and in unittest."""
+    import unittest  # noqa: PLC0415 - takes long to load
+
+    return unittest.SkipTest(reason)

@@ -25,7 +25,6 @@ from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.faults.armed import Faults
-from rpw_fixture.hermeticity.recording import Recorder
 from rpw_fixture.processes.client import Spawner
 from rpw_fixture.services._base import Service, handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
@@ -300,6 +299,8 @@ def _recorder(config: Config, undo: contextlib.ExitStack) -> OnServed | None:
     """What writes a recording of all worker actions, if one is wanted."""
     if config.record is None:
         return None
+    from rpw_fixture.hermeticity.recording import Recorder  # noqa: PLC0415 - few servers record
+
     recorder = Recorder(Path(config.record))
     undo.callback(recorder.close)
 

@@ -16,8 +16,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping
 
-import psutil
-
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events import ContainerStarted, EventLog
@@ -125,6 +123,8 @@ class Containers:
 
 def server_identity() -> str:
     """What names this process among all that use one container engine: machine, id, start time."""
+    import psutil  # noqa: PLC0415 - only servers with containers need it
+
     own = psutil.Process()
     return f"{_machine()}-{own.pid}-{int(own.create_time())}"
 
@@ -135,6 +135,8 @@ def is_abandoned(server: str) -> bool:
     parts = rest.split("-")
     if machine != _machine() or len(parts) != 3 or not all(each.isdigit() for each in parts):
         return False
+    import psutil  # noqa: PLC0415 - as above
+
     try:
         began = psutil.Process(int(parts[0])).create_time()
     except psutil.NoSuchProcess:

@@ -1,1 +1,21 @@
-"""What happened, told from the log of events: records, evidence in words, and assertions."""
+"""What happened, told from the log of events: records, evidence in words, and assertions.
+
+A server that is only served needs none of this, so the modules are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rpw_fixture.observing import assertions, evidence, records, subjects
+
+__all__ = ["assertions", "evidence", "records", "subjects"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")

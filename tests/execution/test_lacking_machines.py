@@ -190,6 +190,8 @@ def test_a_spawner_that_is_killed_is_replaced_and_the_action_told(tmp_path: Path
         while not (tmp_path / "spawner").exists() or not (tmp_path / "spawner").read_text():
             assert thread.is_alive()
             time.sleep(0.01)
+        # Once this one was answered, so was the start of the other; before, it would be tried again.
+        server.run(Action(arguments=["/bin/true"]))
         os.kill(int((tmp_path / "spawner").read_text()), signal.SIGKILL)
         thread.join(20)
         assert outcomes[0].status == "UNAVAILABLE"

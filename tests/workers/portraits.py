@@ -19,7 +19,7 @@ from rpw_fixture.client import ActionOutcome
 from rpw_fixture.events import ActionRouted, WorkerStarted
 from rpw_fixture.inputs import File
 from rpw_fixture.server import Server
-from rpw_fixture.workers.personalities import PERSONALITIES, names
+from rpw_fixture.workers.personalities import everyone, names
 
 from .support import probe_action, tools_of
 
@@ -30,9 +30,7 @@ EVERY = pytest.mark.parametrize("name", names())
 
 def by_rule(rule: str) -> list[object]:
     """Each personality's name with its value of a rule."""
-    return [
-        pytest.param(each.name, getattr(each, rule).value, id=each.name) for each in PERSONALITIES
-    ]
+    return [pytest.param(each.name, getattr(each, rule).value, id=each.name) for each in everyone()]
 
 
 def probe(*arguments: str, startup: Sequence[str] = (), **others: object) -> Action:

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import difflib
+import importlib
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.workers.personalities.bazel_local import BAZEL_LOCAL
-from rpw_fixture.workers.personalities.buildbarn import BUILDBARN, BUILDBARN_255, BUILDBARN_ADR13
-from rpw_fixture.workers.personalities.buildbuddy import BUILDBUDDY
-from rpw_fixture.workers.personalities.buildfarm import BUILDFARM
-from rpw_fixture.workers.personalities.engflow import ENGFLOW
-from rpw_fixture.workers.personalities.nativelink import NATIVELINK
-from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import Personality
 
-__all__ = ["PERSONALITIES", "Personality", "find", "names"]
+__all__ = ["Personality", "everyone", "find", "names"]
 
-#: All there are, `reference` first.
-PERSONALITIES = (
-    REFERENCE,
-    BAZEL_LOCAL,
-    ENGFLOW,
-    BUILDBUDDY,
-    BUILDFARM,
-    BUILDBARN,
-    BUILDBARN_255,
-    BUILDBARN_ADR13,
-    NATIVELINK,
-)
+#: The module of each and what it is called there, `reference` first. A server follows one, so only
+#: that one is loaded.
+_HOMES = {
+    "reference": ("reference", "REFERENCE"),
+    "bazel-local": ("bazel_local", "BAZEL_LOCAL"),
+    "engflow": ("engflow", "ENGFLOW"),
+    "buildbuddy": ("buildbuddy", "BUILDBUDDY"),
+    "buildfarm": ("buildfarm", "BUILDFARM"),
+    "buildbarn": ("buildbarn", "BUILDBARN"),
+    "buildbarn-255": ("buildbarn", "BUILDBARN_255"),
+    "buildbarn-adr13": ("buildbarn", "BUILDBARN_ADR13"),
+    "nativelink": ("nativelink", "NATIVELINK"),
+}
 
 
 def names() -> tuple[str, ...]:
     """The names of all personalities, ``reference`` first."""
-    return tuple(each.name for each in PERSONALITIES)
+    return tuple(_HOMES)
+
+
+def everyone() -> tuple[Personality, ...]:
+    """All there are, ``reference`` first."""
+    return tuple(map(find, _HOMES))
 
 
 def find(name: str) -> Personality:
@@ -41,9 +40,16 @@ def find(name: str) -> Personality:
     Raises:
         ConfigError: when there is none, with the one that may be meant.
     """
-    for each in PERSONALITIES:
-        if each.name == name:
-            return each
+    if name not in _HOMES:
+        raise _unknown(name)
+    module, constant = _HOMES[name]
+    found: Personality = getattr(importlib.import_module(f"{__name__}.{module}"), constant)
+    return found
+
+
+def _unknown(name: str) -> ConfigError:
+    import difflib  # noqa: PLC0415 - needed after a mistake only
+
     close = difflib.get_close_matches(name, names(), 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ConfigError(f"unknown personality {name!r}; {hint}known are {', '.join(names())}")
+    return ConfigError(f"unknown personality {name!r}; {hint}known are {', '.join(names())}")
