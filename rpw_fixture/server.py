@@ -15,10 +15,11 @@ from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events import EventLog, JsonLines
-from rpw_fixture.execution import isolation, staging, workspace
+from rpw_fixture.execution import isolation, workspace
 from rpw_fixture.execution.command import NODE_PROPERTIES
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.outputs import Outputs
+from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.routing import Route
@@ -176,7 +177,7 @@ class _Parts:
                 undo.callback(log.remove_sink, sink)
                 log.add_sink(sink)
             folder = workspace.create()
-            undo.callback(staging.remove, str(folder))
+            undo.callback(remove, str(folder))
             try:
                 self._build(config, functions, log, folder, undo)
             except OSError as error:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from rpw_fixture.errors import failed_precondition
 from rpw_fixture.events import FileRecord
 from rpw_fixture.execution.command import CommandSpec
-from rpw_fixture.storage.blobs import OPEN_OUTPUT, BlobStore
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.intake import OPEN_OUTPUT, keep_file
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.varints import varint
@@ -120,7 +121,7 @@ class _Collector:
         fd = os.open(full, OPEN_OUTPUT)
         try:
             self._require_inside(path, _path_of(fd) or os.path.realpath(full))
-            digest = self._store.put_file(fd, found.st_size)
+            digest = keep_file(self._store, fd, found.st_size)
         finally:
             os.close(fd)
         self._outputs.files.append(FileRecord(path, str(digest)))
@@ -225,7 +226,7 @@ class _TreeBuilder:
 
     def _add_file(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
         found = entry.stat(follow_symlinks=False)
-        digest = self._store.put_file(entry.path, found.st_size)
+        digest = keep_file(self._store, entry.path, found.st_size)
         self._outputs.files.append(FileRecord(prefix + entry.name, str(digest)))
         message.files.add(
             name=entry.name,

@@ -24,7 +24,6 @@ from rpw_fixture.events import (
     RequestSent,
     ResponseReceived,
 )
-from rpw_fixture.execution import staging
 from rpw_fixture.execution.changes import FolderWatcher
 from rpw_fixture.execution.exec_roots import (
     ExecRoot,
@@ -36,6 +35,8 @@ from rpw_fixture.execution.exec_roots import (
 )
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.placed import Parents
+from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route
@@ -322,7 +323,7 @@ class PersistentRunner:
             root.first(task.action, task.parents)
             worker = self._spawn(number, key, str(folder))
         except BaseException:
-            staging.remove(str(folder))
+            remove(str(folder))
             raise
         self._roots[number] = root
         return worker
@@ -387,7 +388,7 @@ class PersistentRunner:
 
     def _clean_up(self, worker: Worker) -> None:
         self._roots.pop(worker.number, None)
-        staging.remove(worker.folder)
+        remove(worker.folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -397,7 +398,7 @@ class _Task:
     action: ResolvedAction
     key: WorkerKey
     arguments: tuple[str, ...]
-    parents: staging.Parents
+    parents: Parents
     operation: str
     timeline: Timeline
     token: CancelToken

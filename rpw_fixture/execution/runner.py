@@ -25,6 +25,7 @@ from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
+from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, route
@@ -185,7 +186,7 @@ class ActionRunner:
         root.mkdir()
         private = f"{root}.private"
         for folder in (str(root), private):
-            course.afterwards.callback(staging.remove, folder)
+            course.afterwards.callback(remove, folder)
         course.timeline.reach("input_fetch_start")
         staging.StagedRoot(str(root)).stage(action.root, output_parents(action), action.store)
         course.timeline.reach("input_fetch_completed")

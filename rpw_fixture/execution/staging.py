@@ -11,82 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
 
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.execution.changes import ChangeSet, FolderWatcher
-from rpw_fixture.execution.removal import make_accessible, opened, remove, remove_at
+from rpw_fixture.execution.placed import Parents, Placed, mode_of, mtime_of
+from rpw_fixture.execution.removal import opened, remove_at
+from rpw_fixture.execution.sweeping import Sweep
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.storage.files import CHUNK_BYTES
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
-
-__all__ = ["INPUT_MTIME_NS", "Parents", "StagedRoot", "remove"]
-
-#: Modification time of inputs that have none of their own, 2000-01-01 UTC: equal inputs look equal,
-#: and a write shows.
-INPUT_MTIME_NS = 946_684_800 * 10**9
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class Parents(dict[str, "Parents"]):
-    """Folders that must exist besides the input tree, as nested names."""
-
-    @classmethod
-    def of(cls, folders: Iterable[str]) -> Parents:
-        """The folders on the way to and at each of ``folders``, paths relative to the root."""
-        root = cls()
-        for path in folders:
-            here = root
-            for name in path.split("/") if path else ():
-                here = here.setdefault(name, cls())
-        return root
-
-
-@dataclass(slots=True, eq=False)
-class _Placed:
-    """What was put into one folder on disk.
-
-    Attributes:
-        files, symlinks, folders: by name.
-        stamps: inode change times of the files, nanoseconds; nobody can set those.
-        digest: of the folder that this is, exactly, besides ``parents``.
-        parents: folders that stand here for outputs.
-        above: the folder that holds this one as ``name``; None for the root.
-        watch: stands for this folder in a `FolderWatcher`; -1 when it is not watched.
-        inode: of the folder that is watched.
-    """
-
-    files: dict[str, FileEntry] = field(default_factory=dict)
-    symlinks: dict[str, SymlinkEntry] = field(default_factory=dict)
-    folders: dict[str, _Placed] = field(default_factory=dict)
-    stamps: dict[str, int] = field(default_factory=dict)
-    digest: Digest | None = None
-    parents: Parents = field(default_factory=Parents)
-    above: _Placed | None = None
-    name: str = ""
-    watch: int = -1
-    inode: int = 0
-
-    @property
-    def path(self) -> list[str] | None:
-        """The names that lead here from the root; None once this is no longer there."""
-        names: list[str] = []
-        here = self
-        while here.above is not None:
-            if here.above.folders.get(here.name) is not here:
-                return None
-            names.append(here.name)
-            here = here.above
-        return names[::-1]
-
-    def forget(self, name: str) -> None:
-        """Nothing of that name is here any more."""
-        self.digest = None
-        for group in (self.files, self.symlinks, self.folders):
-            group.pop(name, None)
+from rpw_fixture.wire.trees import FileEntry, Folder
 
 
 class StagedRoot:
@@ -99,7 +34,7 @@ class StagedRoot:
 
     def __init__(self, path: str, watcher: FolderWatcher | None = None) -> None:
         self.path = path
-        self._placed = _Placed()
+        self._placed = Placed()
         self._watches = _Watches(watcher) if watcher is not None else None
 
     def stage(self, root: Folder, parents: Parents, store: BlobStore) -> list[str]:
@@ -113,7 +48,7 @@ class StagedRoot:
             BlobMissingError: when a file's blob has gone in the meantime.
             OSError: such as a full disk, or the folder itself is gone.
         """
-        sweep = _Sweep(store, self._watches)
+        sweep = Sweep(store, self._watches.add if self._watches is not None else None)
         with opened(self.path) as fd:
             self._clean(fd, sweep)
             placing = _Placing(store, is_shared=False, watches=self._watches)
@@ -138,7 +73,7 @@ class StagedRoot:
             placing = _Placing(store, is_shared=True, watches=self._watches)
             placing.apply(fd, self._placed, root, parents)
 
-    def _clean(self, fd: int, sweep: _Sweep) -> None:
+    def _clean(self, fd: int, sweep: Sweep) -> None:
         suspects = self._watches.suspects(self._placed) if self._watches is not None else None
         try:
             if suspects is None:
@@ -158,9 +93,9 @@ class _Watches:
     def __init__(self, watcher: FolderWatcher) -> None:
         self._watcher = watcher
         self._changes = ChangeSet()
-        self._folders: dict[int, _Placed] = {}
+        self._folders: dict[int, Placed] = {}
 
-    def add(self, fd: int, placed: _Placed) -> None:
+    def add(self, fd: int, placed: Placed) -> None:
         """Has the folder open as ``fd`` watched from now on; it may be already."""
         if self._changes.is_blind:
             return
@@ -168,7 +103,7 @@ class _Watches:
         placed.inode = os.fstat(fd).st_ino
         self._folders[placed.watch] = placed
 
-    def suspects(self, root: _Placed) -> list[tuple[_Placed, set[bytes]]] | None:
+    def suspects(self, root: Placed) -> list[tuple[Placed, set[bytes]]] | None:
         """The folders that changed, those on top first, and which names in them.
 
         None when that is not known. A folder that changed itself has a name that is empty.
@@ -209,121 +144,6 @@ class _Watches:
         return is_missed
 
 
-class _Sweep:
-    """Compares a folder with what was placed in it, and removes everything else.
-
-    Args:
-        store: computes digests.
-        watches: gets every folder that is compared because nobody knows whether it changed.
-
-    Attributes:
-        changed: paths of what was placed and is not as it was.
-    """
-
-    def __init__(self, store: BlobStore, watches: _Watches | None) -> None:
-        self._watches = watches
-        self._function = store.function
-        self.changed: list[str] = []
-
-    def clean_only(self, root: int, placed: _Placed, names: Collection[bytes]) -> None:
-        """Does that for some names in a folder below the one open as ``root``, not for folders in it.
-
-        An empty name stands for the folder itself, and then all of its names are looked at.
-        """
-        path = placed.path
-        if path is None:
-            return  # it went when the folder above it was cleaned
-        before = len(self.changed)
-        prefix = "".join(f"{name}/" for name in path)
-        with contextlib.ExitStack() as stack:
-            fd = root
-            for name in path:
-                fd = stack.enter_context(opened(name, fd))
-            # A write through a hard link from elsewhere is told nowhere, so where one thing changed,
-            # all inputs are looked at.
-            if b"" in names or placed.files or placed.symlinks:
-                self.clean(fd, placed, prefix, is_deep=False)
-            else:
-                self._clear(fd, placed, prefix, map(os.fsdecode, names), is_deep=False)
-        if len(self.changed) > before:
-            above = placed.above
-            while above is not None:
-                above.digest, above = None, above.above
-
-    def clean(self, fd: int, placed: _Placed, prefix: str, *, is_deep: bool = True) -> None:
-        """Does that for the folder open as ``fd``; forgets what is not as it was placed."""
-        make_accessible(fd, 0o755)
-        if is_deep and self._watches is not None:
-            self._watches.add(fd, placed)
-        names = {*os.listdir(fd), *placed.files, *placed.symlinks, *placed.folders}
-        self._clear(fd, placed, prefix, names, is_deep=is_deep)
-
-    def _clear(
-        self, fd: int, placed: _Placed, prefix: str, names: Iterable[str], *, is_deep: bool
-    ) -> None:
-        before = len(self.changed)
-        for name in names:
-            is_ours = name in placed.files or name in placed.symlinks or name in placed.folders
-            if is_ours and self._is_as_placed(fd, name, placed, prefix, is_deep=is_deep):
-                continue
-            remove_at(fd, name)
-            if is_ours:
-                placed.forget(name)
-                self.changed.append(prefix + name)
-        if len(self.changed) > before:
-            placed.digest = None
-
-    def _is_as_placed(
-        self, fd: int, name: str, placed: _Placed, prefix: str, *, is_deep: bool
-    ) -> bool:
-        try:
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            if name in placed.files:
-                return self._is_intact(fd, name, found, placed)
-            if name in placed.symlinks:
-                target = placed.symlinks[name].target
-                return stat.S_ISLNK(found.st_mode) and os.readlink(name, dir_fd=fd) == target
-            if not stat.S_ISDIR(found.st_mode):
-                return False
-            known = placed.folders[name]
-            if not is_deep:
-                # Another folder in its place, perhaps of the same inode, was not watched, so what
-                # it holds is not known.
-                return known.watch >= 0 and found.st_ino == known.inode
-            with opened(name, fd) as child:
-                self.clean(child, known, f"{prefix}{name}/")
-        except FileNotFoundError:  # gone, or gone meanwhile
-            return False
-        return True
-
-    def _is_intact(self, fd: int, name: str, found: os.stat_result, placed: _Placed) -> bool:
-        file = placed.files[name]
-        if (
-            not stat.S_ISREG(found.st_mode)
-            or found.st_size != file.digest.size
-            or found.st_mtime_ns != _mtime(file)
-            or stat.S_IMODE(found.st_mode) != _mode(file)
-        ):
-            return False
-        if found.st_ctime_ns != placed.stamps[name]:
-            # Somebody was here: a link was made to it perhaps, or it was written and its time of
-            # modification put back.
-            if self._hash(fd, name) != file.digest.hash:
-                return False
-            placed.stamps[name] = found.st_ctime_ns
-        return True
-
-    def _hash(self, fd: int, name: str) -> str:
-        hasher = self._function.new()
-        file = os.open(name, _OPEN_FILE, dir_fd=fd)
-        try:
-            while data := os.read(file, CHUNK_BYTES):
-                hasher.update(data)
-        finally:
-            os.close(file)
-        return hasher.hexdigest()
-
-
 class _Placing:
     """Applies the difference between what was placed and what is wanted.
 
@@ -338,7 +158,7 @@ class _Placing:
         self._is_shared = is_shared
         self._watches = watches
 
-    def apply(self, fd: int, placed: _Placed, wanted: Folder, parents: Parents) -> None:
+    def apply(self, fd: int, placed: Placed, wanted: Folder, parents: Parents) -> None:
         """Brings the folder open as ``fd`` to ``wanted`` and ``parents``."""
         if placed.digest == wanted.digest and placed.parents == parents:
             return
@@ -351,7 +171,7 @@ class _Placing:
         for name in folders:
             if name not in placed.folders:
                 self._make_folder(fd, name)
-                placed.folders[name] = _Placed(above=placed, name=name)
+                placed.folders[name] = Placed(above=placed, name=name)
             child, below = wanted.folders.get(name, _NOTHING), parents.get(name, _NO_PARENTS)
             known = placed.folders[name]
             if known.digest != child.digest or known.parents != below:
@@ -361,7 +181,7 @@ class _Placing:
             placed.digest, placed.parents = wanted.digest, parents
 
     def _take_away(
-        self, fd: int, placed: _Placed, wanted: Folder, folders: AbstractSet[str]
+        self, fd: int, placed: Placed, wanted: Folder, folders: AbstractSet[str]
     ) -> None:
         """Removes what the new tree does not have, or has with other content or as another kind."""
         gone = {name for name, file in placed.files.items() if not _same(file, wanted, name)}
@@ -378,7 +198,7 @@ class _Placing:
             remove_at(fd, name)
             placed.forget(name)
 
-    def _place_leaves(self, fd: int, placed: _Placed, wanted: Folder) -> None:
+    def _place_leaves(self, fd: int, placed: Placed, wanted: Folder) -> None:
         for name, file in wanted.files.items():
             if name not in placed.files:
                 placed.stamps[name] = _place_file(fd, name, file, self._store)
@@ -411,7 +231,7 @@ def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
     return wanted.folders.keys() | (parents.keys() - wanted.symlinks.keys())
 
 
-def _remove_output(fd: int, placed: _Placed, path: str) -> None:
+def _remove_output(fd: int, placed: Placed, path: str) -> None:
     """Deletes what is at ``path``, going through folders only; nothing there is fine."""
     name, _, rest = path.partition("/")
     placed.digest = None
@@ -420,13 +240,13 @@ def _remove_output(fd: int, placed: _Placed, path: str) -> None:
         remove_at(fd, name)
         return
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), opened(name, fd) as child:
-        _remove_output(child, placed.folders.get(name) or _Placed(), rest)
+        _remove_output(child, placed.folders.get(name) or Placed(), rest)
 
 
 def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
     try:
         placed = store.materialise(
-            file.digest, name, mode=_mode(file), mtime_ns=_mtime(file), dir_fd=fd
+            file.digest, name, mode=mode_of(file), mtime_ns=mtime_of(file), dir_fd=fd
         )
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -439,21 +259,11 @@ def _same(old: FileEntry, wanted: Folder, name: str) -> bool:
     new = wanted.files.get(name)
     if new is None:
         return False
-    return old == new or (old.digest, _mode(old), _mtime(old)) == (
+    return old == new or (old.digest, mode_of(old), mtime_of(old)) == (
         new.digest,
-        _mode(new),
-        _mtime(new),
+        mode_of(new),
+        mtime_of(new),
     )
-
-
-def _mtime(file: FileEntry) -> int:
-    return INPUT_MTIME_NS if file.mtime_ns is None else file.mtime_ns
-
-
-def _mode(file: FileEntry) -> int:
-    if file.unix_mode is not None:
-        return file.unix_mode
-    return 0o555 if file.is_executable else 0o444
 
 
 #: An empty folder; its digest is like no other.

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from rpw_fixture.execution import staging, workspace
+from rpw_fixture.execution import workspace
+from rpw_fixture.execution.removal import remove
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
 from rpw_fixture.hermeticity.trial_runner import TrialRunner
 from rpw_fixture.hermeticity.trials import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
@@ -185,7 +186,7 @@ class Harness:
     def _build(self, target: Connection | None) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = workspace.create()
-            undo.callback(staging.remove, str(self._folder))
+            undo.callback(remove, str(self._folder))
             cas = Cas(
                 DigestFunctions(["SHA256"]),
                 folder=self._folder / "cas",

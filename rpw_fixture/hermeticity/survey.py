@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.intake import keep_file
 from rpw_fixture.wire.trees import FileEntry, Folder
 
 _BYTECODE = "__pycache__"
@@ -132,7 +133,7 @@ def _told(path: str, seen: Seen, store: BlobStore) -> str:
     if not stat.S_ISREG(seen.mode):
         return "neither a file nor a folder nor a link"
     try:
-        digest = store.put_file(path)
+        digest = keep_file(store, path)
     except OSError as error:
         return f"unreadable: {error.strerror}"
     return f"{digest}{' executable' if seen.mode & stat.S_IXUSR else ''}"
@@ -141,4 +142,4 @@ def _told(path: str, seen: Seen, store: BlobStore) -> str:
 def _holds(root: str, path: str, seen: Seen, entry: FileEntry, store: BlobStore) -> bool:
     if not stat.S_ISREG(seen.mode) or seen.size != entry.digest.size:
         return False
-    return store.put_file(os.path.join(root, path)) == entry.digest
+    return keep_file(store, os.path.join(root, path)) == entry.digest

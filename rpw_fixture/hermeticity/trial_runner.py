@@ -19,6 +19,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution import executable, one_shot, staging
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import Launch, Local
+from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.hermeticity import layout, survey
 from rpw_fixture.hermeticity.conversation import Conversation, Failure
@@ -118,7 +119,7 @@ class TrialRunner:
     # --- places ---
 
     def _prepare(self, variation: Variation, folder: Path) -> Place:
-        staging.remove(str(folder))
+        remove(str(folder))
         root = folder / variation.root
         for each in (root, folder / variation.home, folder / variation.temporary):
             each.mkdir(parents=True)

@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 _HEX_DIGITS = b"0123456789abcdef"
 _READ = os.O_RDONLY | os.O_CLOEXEC
-# An output may be swapped for a symlink or a fifo while it is collected; neither may be followed
-# nor waited for.
-#: Opens a file that an action made, whatever it turns out to be.
-OPEN_OUTPUT = _READ | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class BlobStore:
@@ -270,43 +266,21 @@ class BlobStore:
         Raises:
             RequestError: as `put`, and INVALID_ARGUMENT when the digest is malformed.
         """
-        actual = self.function.of(data)
-        if actual.hash != message.hash or actual.size != message.size_bytes:
+        hash_, size = self.function.new(data).hexdigest(), len(data)
+        if hash_ != message.hash or size != message.size_bytes:
             self.put(data, self.function.validate(message))
-        elif self._find(actual) is None:
-            self.add_data(actual, data)
+            return
+        blob = self._blobs.get(hash_)
+        if blob is not None:
+            blob.touched = self._shelf.tick()
+        elif size < self.spill_threshold and self._publish is None:
+            self._shelf.add(Blob(hash_, size, self._blobs, data=data, path=None))
+        else:
+            self.add_data(Digest(hash_, size), data)
 
     def writer(self, digest: Digest) -> BlobWriter:
         """Takes in the blob ``digest`` piece by piece; it appears when that is committed."""
         return BlobWriter(self, digest)
-
-    def put_file(self, source: str | int, size: int | None = None) -> Digest:
-        """Keeps a copy of a file, read once; the digest of what was read.
-
-        Args:
-            source: its path (no symlink), or a descriptor open for reading, at the start.
-            size: how many bytes it has probably, if that is known.
-
-        Raises:
-            OSError: when it can't be read.
-            RequestError: RESOURCE_EXHAUSTED when it can't fit.
-        """
-        fd = os.open(source, OPEN_OUTPUT) if isinstance(source, str) else source
-        try:
-            most = self.spill_threshold if size is None else min(size + 1, self.spill_threshold)
-            first = os.read(fd, most)
-            if len(first) < most and len(first) == size:
-                return self.put(first)
-            if len(first) < self.spill_threshold:
-                # Regular files are read short only at their end, which one more read confirms.
-                rest = os.read(fd, CHUNK_BYTES)
-                if not rest:
-                    return self.put(first)
-                first += rest
-            return self._copy_in(fd, first)
-        finally:
-            if isinstance(source, str):
-                os.close(fd)
 
     def add_verified(self, digest: Digest, *, data: bytes | None, path: str | None) -> None:
         """Keeps content known to be what ``digest`` names; takes over the file at ``path``.
@@ -415,25 +389,6 @@ class BlobStore:
 
     def _add_empty(self) -> None:
         self._shelf.add(Blob(self.empty.hash, 0, self._blobs, data=b"", path=None))
-
-    def _copy_in(self, source: int, first: bytes) -> Digest:
-        hasher, size = self.function.new(), 0
-        target, path = self.new_file()
-        try:
-            piece = first
-            while piece:
-                hasher.update(piece)
-                write_all(target, piece)
-                size += len(piece)
-                piece = os.read(source, CHUNK_BYTES)
-        except BaseException:
-            remove(path)
-            raise
-        finally:
-            os.close(target)
-        digest = Digest(hasher.hexdigest(), size)
-        self.add_verified(digest, data=None, path=path)
-        return digest
 
     def _validate_all(self, messages: list[re.Digest], hashes: list[str]) -> None:
         """Like validating one by one, but for 10,000 in a millisecond when all are fine."""

@@ -10,7 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -30,6 +30,13 @@ class Hasher(Protocol):
 
     def hexdigest(self) -> str:
         """Lowercase hex of the content so far."""
+
+
+class NewHasher(Protocol):
+    """Such as `hashlib.sha256`."""
+
+    def __call__(self, data: bytes | memoryview = ..., /) -> Hasher:
+        """A hasher that has taken in ``data``."""
 
 
 class Digest(NamedTuple):
@@ -56,7 +63,7 @@ class DigestFunction:
         name: as in the protocol, such as ``SHA256``.
         number: its enum value.
         hex_length: how many hex digits a hash of it has.
-        new: makes a fresh hasher.
+        new: makes a fresh hasher, which has taken in what is given.
         is_named: clients name it in requests and resource names, because its length alone is
             ambiguous (remote_execution.proto, ExecuteRequest.digest_function).
     """
@@ -64,7 +71,7 @@ class DigestFunction:
     name: str
     number: int
     hex_length: int
-    new: Callable[[], Hasher]
+    new: NewHasher
     is_named: bool = False
 
     @property
@@ -79,9 +86,7 @@ class DigestFunction:
 
     def of(self, data: bytes | memoryview) -> Digest:
         """The digest of ``data``."""
-        hasher = self.new()
-        hasher.update(data)
-        return Digest(hasher.hexdigest(), len(data))
+        return Digest(self.new(data).hexdigest(), len(data))
 
     def validate(self, message: remote_execution.Digest, *, what: str = "digest") -> Digest:
         """A client's digest message as a value.
@@ -115,10 +120,10 @@ class DigestFunction:
         return f"blobs/{self.segment}{digest.hash}/{digest.size}"
 
 
-def _blake3() -> Hasher:
+def _blake3(data: bytes | memoryview = b"", /) -> Hasher:
     from blake3 import blake3  # noqa: PLC0415 - optional extra, loaded only when it is used
 
-    hasher: Hasher = blake3()
+    hasher: Hasher = blake3(data)
     return hasher
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rpw_fixture.execution.changes import FolderWatcher
-from rpw_fixture.execution.staging import Parents, StagedRoot
+from rpw_fixture.execution.placed import Parents
+from rpw_fixture.execution.staging import StagedRoot
 from rpw_fixture.wire.trees import Folder
 
 NOBODY = Parents()

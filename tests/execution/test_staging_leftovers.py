@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution.staging import remove
+from rpw_fixture.execution.removal import remove
 
 from .staged import LEFTOVERS, TREE, Root
 

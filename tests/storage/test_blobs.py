@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, RpwError
+from rpw_fixture.storage.intake import keep_file
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as re
 
@@ -64,9 +65,9 @@ def test_a_file_is_kept_by_what_was_read_of_it(store, tmp_path, size, by_descrip
     path.write_bytes(data)
     if by_descriptor:
         with path.open("rb") as file:
-            digest = store.put_file(file.fileno())
+            digest = keep_file(store, file.fileno())
     else:
-        digest = store.put_file(str(path))
+        digest = keep_file(store, str(path))
     assert digest == SHA256.of(data)
     path.write_bytes(b"changed")
     assert store.get(digest) == data
@@ -75,9 +76,9 @@ def test_a_file_is_kept_by_what_was_read_of_it(store, tmp_path, size, by_descrip
 def test_neither_links_nor_pipes_are_read_as_files(store, tmp_path):
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(OSError, match="symbolic"):
-        store.put_file(str(tmp_path / "link"))
+        keep_file(store, str(tmp_path / "link"))
     os.mkfifo(tmp_path / "fifo")
-    assert store.put_file(str(tmp_path / "fifo")) == store.empty
+    assert keep_file(store, str(tmp_path / "fifo")) == store.empty
 
 
 @pytest.mark.parametrize("size", [5, 5000])
@@ -320,7 +321,7 @@ def test_a_full_disk_is_named_and_nothing_torn_is_left(cas, store, tmp_path, mon
         for call in (
             lambda: store.put(data),
             lambda: writer.write(data),
-            lambda: store.put_file(str(source)),
+            lambda: keep_file(store, str(source)),
         ):
             with pytest.raises(RequestError, match=f"no space .* {tmp_path}") as caught:
                 call()

@@ -1,0 +1,62 @@
+"""Taking the files that an action made into a store."""
+
+from __future__ import annotations
+
+import os
+
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.files import CHUNK_BYTES, remove, write_all
+from rpw_fixture.wire.digests import Digest
+
+#: Opens such a file. It may be swapped for a symlink or a fifo while it is collected; neither may be
+#: followed nor waited for.
+OPEN_OUTPUT = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+def keep_file(store: BlobStore, source: str | int, size: int | None = None) -> Digest:
+    """Keeps a copy of a file, read once; the digest of what was read.
+
+    Args:
+        source: its path (no symlink), or a descriptor open for reading, at the start.
+        size: how many bytes it has probably, if that is known.
+
+    Raises:
+        OSError: when it can't be read.
+        RequestError: RESOURCE_EXHAUSTED when it can't fit.
+    """
+    fd = os.open(source, OPEN_OUTPUT) if isinstance(source, str) else source
+    try:
+        most = store.spill_threshold if size is None else min(size + 1, store.spill_threshold)
+        first = os.read(fd, most)
+        if len(first) < most and len(first) == size:
+            return store.put(first)
+        if len(first) < store.spill_threshold:
+            # Regular files are read short only at their end, which one more read confirms.
+            rest = os.read(fd, CHUNK_BYTES)
+            if not rest:
+                return store.put(first)
+            first += rest
+        return _copy_in(store, fd, first)
+    finally:
+        if isinstance(source, str):
+            os.close(fd)
+
+
+def _copy_in(store: BlobStore, source: int, first: bytes) -> Digest:
+    hasher, size = store.function.new(), 0
+    target, path = store.new_file()
+    try:
+        piece = first
+        while piece:
+            hasher.update(piece)
+            write_all(target, piece)
+            size += len(piece)
+            piece = os.read(source, CHUNK_BYTES)
+    except BaseException:
+        remove(path)
+        raise
+    finally:
+        os.close(target)
+    digest = Digest(hasher.hexdigest(), size)
+    store.add_verified(digest, data=None, path=path)
+    return digest
