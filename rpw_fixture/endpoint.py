@@ -302,7 +302,7 @@ class Endpoint:
         known = self.actions
         found: list[ActionRecord] = []
         for subject in subjects:
-            if isinstance(subject, Actions):
+            if isinstance(subject, observing.records.Actions):
                 found += subject
             else:
                 found.append(observing.subjects.subject_of(subject, known, self._digest))
@@ -310,7 +310,7 @@ class Endpoint:
 
     def _record(self, subject: Subject) -> ActionRecord:
         __tracebackhide__ = True
-        if isinstance(subject, Actions):
+        if isinstance(subject, observing.records.Actions):
             return subject.only()
         return observing.subjects.subject_of(subject, self.actions, self._digest)
 
