@@ -261,14 +261,7 @@ class Config:
         for name in ("max_workers_per_key", "max_workers", "max_multiplex", "threads"):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
         _require(1 <= self.max_tree_depth <= 200, "max_tree_depth", "must be from 1 to 200")
-        for each in dataclasses.fields(self):
-            allowed = each.metadata["choices"]
-            value = getattr(self, each.name)
-            _require(
-                not allowed or value in allowed,
-                each.name,
-                f"is {value!r}, not one of {', '.join(allowed)}",
-            )
+        self._check_choices()
         _require(
             (self.tls_cert is None) == (self.tls_key is None),
             "tls_cert",
@@ -279,6 +272,26 @@ class Config:
             "tls_client_ca",
             "needs --tls-cert",
         )
+        self._freeze_lists()
+        for limit in self.limits:
+            name, _, value = limit.partition("=")
+            _require(bool(name) and value.isdecimal(), "limit", f"{limit!r}: write NAME=N")
+        for spec in self.faults:
+            Fault.parse(spec)
+        object.__setattr__(self, "jobs", self.jobs or default_jobs())
+
+    def _check_choices(self) -> None:
+        for each in dataclasses.fields(self):
+            allowed = each.metadata["choices"]
+            value = getattr(self, each.name)
+            _require(
+                not allowed or value in allowed,
+                each.name,
+                f"is {value!r}, not one of {', '.join(allowed)}",
+            )
+
+    def _freeze_lists(self) -> None:
+        """Makes tuples of lists, and of a single text where several may be given."""
         for name in (
             "tool_inputs",
             "digest_functions",
@@ -291,12 +304,6 @@ class Config:
             value = getattr(self, name)
             several = (value,) if isinstance(value, str) else tuple(value)
             object.__setattr__(self, name, several)
-        for limit in self.limits:
-            name, _, value = limit.partition("=")
-            _require(bool(name) and value.isdecimal(), "limit", f"{limit!r}: write NAME=N")
-        for spec in self.faults:
-            Fault.parse(spec)
-        object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
     def replace(self, **changes: Any) -> Config:
         """A copy with other values.

@@ -207,6 +207,17 @@ class _Parts:
         self._cache = ActionCache(root / "ac" if root is not None else None)
         undo.callback(self._cache.close)
         results = CompleteResults(self._cache, self._cas, is_checked=config.check_action_cache)
+        self._build_execution(config, log, folder, results, undo)
+        self._build_services(config, functions, results)
+
+    def _build_execution(
+        self,
+        config: Config,
+        log: EventLog,
+        folder: Path,
+        results: CompleteResults,
+        undo: contextlib.ExitStack,
+    ) -> None:
         self._resolver = Resolver(config)
         self._index = InputIndex(globs.matcher(config.tool_inputs))
         self._spawner = Spawner()
@@ -229,6 +240,10 @@ class _Parts:
         self._scheduler = Scheduler(
             self._runner.run, jobs=config.jobs, grace=config.operation_grace
         )
+
+    def _build_services(
+        self, config: Config, functions: DigestFunctions, results: CompleteResults
+    ) -> None:
         self._bytestream = ByteStreamService(config, self._cas)
         self._services: list[Service] = [
             CapabilitiesService(config, functions, node_properties=NODE_PROPERTIES),

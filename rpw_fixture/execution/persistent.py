@@ -149,21 +149,8 @@ class PersistentRunner:
         timeline.reach("input_fetch_start")
         deadline = time.monotonic() + action.timeout
         for retries in itertools.count():
-            worker, is_reused = self._acquire(task, deadline)
-            try:
-                result = self._serve(worker, task, is_reused=is_reused)
-            except WorkerFailure as failure:
-                self._discard(worker, failure, task, is_reused=is_reused)
-                token.check()
-                reason = self._reason_to_retry(failure, retries, is_reused=is_reused)
-                if reason is None:
-                    raise
-                self._tell_retry(worker, task, reason)
-            except BaseException:
-                self.pool.release(worker)
-                raise
-            else:
-                self.pool.release(worker)
+            result = self._attempt(task, deadline, retries)
+            if result is not None:
                 return result
         raise AssertionError("not reached")
 
@@ -180,6 +167,25 @@ class PersistentRunner:
         return tuple(
             flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, base, path))
         )
+
+    def _attempt(self, task: _Task, deadline: float, retries: int) -> RunResult | None:
+        """Has one worker serve the task; None when it failed and another one should."""
+        worker, is_reused = self._acquire(task, deadline)
+        try:
+            result = self._serve(worker, task, is_reused=is_reused)
+        except WorkerFailure as failure:
+            self._discard(worker, failure, task, is_reused=is_reused)
+            task.token.check()
+            reason = self._reason_to_retry(failure, retries, is_reused=is_reused)
+            if reason is None:
+                raise
+            self._tell_retry(worker, task, reason)
+            return None
+        except BaseException:
+            self.pool.release(worker)
+            raise
+        self.pool.release(worker)
+        return result
 
     def _acquire(self, task: _Task, deadline: float) -> tuple[Worker, bool]:
         client = Client(

@@ -9,11 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rpw_fixture.events import (
     ActionCompleted,
+    ActionRetried,
     ActionRouted,
+    ContainerStarted,
     Event,
+    InputsChanged,
     InternalError,
+    IsolationDegraded,
     KeyComponents,
     ProtocolViolation,
+    RequestCancelled,
     RequestSent,
     ResponseReceived,
     WorkerNotReused,
@@ -191,34 +196,52 @@ def _timeline(events: Sequence[Event], name: Callable[[str], str]) -> Iterator[s
 def _sentence(event: Event, name: Callable[[str], str]) -> str:
     match event:
         case ActionRouted():
-            return f"{name(event.operation)}: {event.mode}, {event.reason}".removesuffix(", ")
+            told = f"{name(event.operation)}: {event.mode}, {event.reason}".removesuffix(", ")
         case WorkerNotReused():
             why = "; ".join(event.differences)
-            return f"{name(event.operation)}: worker {event.closest_worker} does not fit: {why}"
+            told = f"{name(event.operation)}: worker {event.closest_worker} does not fit: {why}"
         case RequestSent():
-            return f"worker {event.worker} gets request {event.request_id}: {name(event.operation)}"
+            told = f"worker {event.worker} gets request {event.request_id}: {name(event.operation)}"
+        case RequestCancelled():
+            whose = f"request {event.request_id}: {name(event.operation)}"
+            told = f"worker {event.worker} gave up {whose} ({event.reason})"
+        case InputsChanged():
+            paths = ", ".join(event.paths)
+            told = f"worker {event.worker} had changed inputs, put back for the next: {paths}"
+        case ActionRetried():
+            return (
+                f"{name(event.operation)}: tried again after worker {event.worker}: {event.reason}"
+            )
         case ActionCompleted():
             code = "" if event.exit_code is None else f", exit code {event.exit_code}"
             what = f"{event.status}{code}, {_count(len(event.outputs), 'output')}"
-            return f"{name(event.operation)}: {what}, {event.seconds:.3f} s"
+            told = f"{name(event.operation)}: {what}, {event.seconds:.3f} s"
         case InternalError():
-            return f"INTERNAL ERROR in {event.where}: {event.detail.rstrip().splitlines()[-1]}"
-    return _worker_sentence(event)
+            told = f"INTERNAL ERROR in {event.where}: {event.detail.rstrip().splitlines()[-1]}"
+        case _:
+            told = _worker_sentence(event)
+    return told
 
 
 def _worker_sentence(event: Event) -> str:
     match event:
         case WorkerStarted():
-            return f"worker {event.worker} started, process {event.pid}"
+            told = f"worker {event.worker} started, process {event.pid}"
         case ResponseReceived():
             answer = f"exit code {event.exit_code} after {event.seconds:.3f} s"
-            return f"worker {event.worker} answers: {answer}"
+            told = f"worker {event.worker} answers: {answer}"
         case WorkerRetired():
             status = "" if event.exit_status is None else f" ({_exit_status(event.exit_status)})"
-            return f"worker {event.worker} retired: {event.reason}{status}"
+            told = f"worker {event.worker} retired: {event.reason}{status}"
         case ProtocolViolation():
-            return f"worker {event.worker} violates the protocol: {event.rule}: {event.detail}"
-    return event.event
+            told = f"worker {event.worker} violates the protocol: {event.rule}: {event.detail}"
+        case ContainerStarted():
+            told = f"container {event.container} of {event.image} started for {event.purpose}"
+        case IsolationDegraded():
+            told = f"isolation {event.got} instead of {event.wanted}: {event.reason}"
+        case _:
+            told = event.event
+    return told
 
 
 def _exit_status(status: int) -> str:
