@@ -290,7 +290,7 @@ class EventLog(Sequence[Event]):
         clock: seconds since the epoch.
     """
 
-    def __init__(self, *, limit: int = 200_000, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, limit: int = 100_000, clock: Callable[[], float] = time.time) -> None:
         self._records: deque[Event] = deque(maxlen=limit)
         self._changed = threading.Condition()
         self._next = 1

@@ -19,7 +19,7 @@ from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
 #: What is remembered: files and folders, and bytes.
-_MOST_TOOLS, _MOST_ENCODED = 100_000, 24 << 20
+_MOST_TOOLS, _MOST_ENCODED = 50_000, 16 << 20
 
 
 class InputIndex:

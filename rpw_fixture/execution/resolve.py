@@ -28,7 +28,7 @@ from rpw_fixture.wire.trees import Folder, decode_folder
 
 #: What is remembered: arguments and variables of commands, files and folders of input trees. Each
 #: takes a few hundred bytes.
-_MOST_WORDS, _MOST_ENTRIES = 50_000, 100_000
+_MOST_WORDS, _MOST_ENTRIES = 50_000, 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
