@@ -220,7 +220,7 @@ class _Parts:
     ) -> None:
         self._resolver = Resolver(config)
         self._index = InputIndex(globs.matcher(config.tool_inputs))
-        self._spawner = Spawner()
+        self._spawner = Spawner(str(folder))
         undo.callback(self._spawner.close)
         launcher = undo.enter_context(isolation.launching(config, log, self._spawner))
         work = folder / "work"

@@ -124,6 +124,11 @@ def wait_until(condition: object, what: str) -> None:
         time.sleep(0.01)
 
 
+def folders_in(folder: Path) -> list[Path]:
+    """Where servers keep their actions and workers."""
+    return list(folder.glob("rpw_fixture-*"))
+
+
 def survivors(family: list[psutil.Process]) -> list[psutil.Process]:
     """Those that are alive still when the time is up."""
     _, alive = psutil.wait_procs(family, timeout=PATIENCE)
@@ -143,8 +148,10 @@ def test_a_killed_server_leaves_no_worker_and_no_grandchild_alive(
         thread.join(20)
     family = serving.family()
     assert len({process.pid for process in family}) >= 4  # the spawner is one of them
+    assert folders_in(serving.folder)
     serving.process.kill()
     assert survivors(family) == []
+    assert folders_in(serving.folder) == []
     thread.join(30)
     assert not thread.is_alive()
 

@@ -101,9 +101,14 @@ class Spawner:
 
     Nothing runs until the first `spawn` (or `start`). Thread-safe. A spawner program that was
     killed by somebody else is replaced at the next spawn.
+
+    Args:
+        scratch: an absolute path of a folder to be removed should this process die before `close`;
+            nothing else removes it then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: str = "") -> None:
+        self._scratch = scratch
         self._lock = threading.Lock()
         self._link: Link | None = None
         self._closed = False
@@ -216,7 +221,7 @@ class Spawner:
                     stage="spawner",
                 )
             if self._link is None:
-                self._link = Link()
+                self._link = Link(self._scratch)
             return self._link
 
     def _drop(self, link: Link) -> None:

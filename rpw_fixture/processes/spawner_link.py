@@ -60,16 +60,20 @@ class Started:
 
 
 class Link:
-    """One running spawner program and the socket to it."""
+    """One running spawner program and the socket to it.
 
-    def __init__(self) -> None:
+    Args:
+        scratch: a folder that the program removes if this process dies before it closes the link.
+    """
+
+    def __init__(self, scratch: str = "") -> None:
         ours, theirs = socket.socketpair()
         self._socket = ours
         self._lock = threading.Lock()
         self._tag_base = process_tree.new_tag_base()
         self._starts = 0
         try:
-            self._program = _run_program(theirs)
+            self._program = _run_program(theirs, scratch)
         except OSError as error:
             ours.close()
             message = f"cannot start the spawner with {sys.executable}: {error.strerror}"
@@ -209,10 +213,10 @@ class StatusReader:
         return record
 
 
-def _run_program(control: socket.socket) -> subprocess.Popen[bytes]:
+def _run_program(control: socket.socket, scratch: str) -> subprocess.Popen[bytes]:
     # Own session: Ctrl-C at the terminal is for the server, which then closes us in order.
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", _PROGRAM, str(control.fileno())],
+        [sys.executable, "-I", "-S", _PROGRAM, str(control.fileno()), scratch],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=(control.fileno(),),
