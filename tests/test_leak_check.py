@@ -9,6 +9,7 @@ import pytest
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 #: What a test has at hand to leave behind; all of it ends with the session that is tried.
 PREAMBLE = """
+import atexit
 import os
 import socket
 import subprocess
@@ -26,6 +27,13 @@ def thread(seconds):
 
 def folder():
     HELD.append(tempfile.TemporaryDirectory(prefix=f"rpw-{os.getpid()}-"))
+
+@atexit.register  # in whatever order the tests run
+def let_go():
+    while HELD:
+        held = HELD.pop()
+        getattr(held, "kill", getattr(held, "cleanup", getattr(held, "close", None)))()
+        getattr(held, "wait", int)()
 """
 
 
@@ -64,10 +72,7 @@ def test_leaving():
     {leaving}
 
 def test_after():
-    while HELD:
-        held = HELD.pop()
-        getattr(held, "kill", getattr(held, "cleanup", getattr(held, "close", None)))()
-        getattr(held, "wait", int)()
+    let_go()
 """,
         patience=0.1,
     )

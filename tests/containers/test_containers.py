@@ -18,9 +18,10 @@ from rpw_fixture import Action, Server
 from rpw_fixture.client import Client
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.events import ActionRouted, ContainerStarted, EventLog
-from rpw_fixture.execution import container_runtime, containers
+from rpw_fixture.execution import container_runtime, containers, workspace
 from rpw_fixture.execution.containers import Containers
 from rpw_fixture.execution.launching import Launch
+from rpw_fixture.execution.removal import remove
 from rpw_fixture.processes.client import Spawner
 
 from .engines import IMAGE, PATIENCE, Engine
@@ -294,3 +295,5 @@ class Serving:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        for folder in Path(workspace.base()).glob(f"rpw_fixture-{self.process.pid}-*"):
+            remove(str(folder))  # the spawner does it, unless it was killed as well

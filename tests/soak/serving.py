@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rpw_fixture.execution import workspace
+from rpw_fixture.execution.removal import remove
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as re
 
@@ -53,9 +55,11 @@ class ServeProcess:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL, at whatever moment this is."""
+        """SIGKILL, at whatever moment this is; what its folder held goes too."""
         self._process.kill()
         self._process.wait()
+        for folder in Path(workspace.base()).glob(f"rpw_fixture-{self._process.pid}-*"):
+            remove(str(folder))
         assert self._process.stdout is not None
         self._process.stdout.close()
 
