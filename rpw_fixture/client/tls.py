@@ -1,4 +1,4 @@
-"""TLS of a channel: files read and looked into, before gRPC fails with them in words of its own."""
+"""TLS of a channel: which files it needs, and when it needs none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 
+from rpw_fixture import pem
 from rpw_fixture.errors import ConfigError
 
 
@@ -21,11 +22,13 @@ def credentials(
     Raises:
         ConfigError: naming the file that can't be read, or holds something else.
     """
-    read = [_read(each) for each in (ca, cert, key)]
+    read = [None if each is None else pem.read(each, str(each)) for each in (ca, cert, key)]
     if (cert is None) != (key is None):
         raise ConfigError("a client's TLS certificate and its key go together; one is missing")
-    if ca is not None or cert is not None:
-        _check(ca, cert, key)
+    if ca is not None:
+        pem.require_authorities(ca, str(ca))
+    if cert is not None:
+        pem.require_chain(cert, key, f"{cert}, {key}")
     return grpc.ssl_channel_credentials(
         root_certificates=read[0], certificate_chain=read[1], private_key=read[2]
     )
@@ -42,29 +45,3 @@ def refuse_files(endpoint: str, *files: str | Path | None) -> None:
         raise ConfigError(
             f"{given[0]} is of no use without TLS: write grpcs://… instead of {endpoint}"
         )
-
-
-def _check(ca: str | Path | None, cert: str | Path | None, key: str | Path | None) -> None:
-    import ssl  # noqa: PLC0415 - takes long to load, and few clients need it
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if ca is not None:
-            context.load_verify_locations(ca)
-    except ssl.SSLError as error:
-        raise ConfigError(f"{ca}: no certificate in PEM ({error.reason or error})") from None
-    try:
-        if cert is not None:
-            context.load_cert_chain(cert, key, password=b"")  # else OpenSSL asks at the terminal
-    except ssl.SSLError as error:
-        raise ConfigError(
-            f"{cert}, {key}: no certificate chain and its private key in PEM, "
-            f"or the key is encrypted ({error.reason or error})"
-        ) from None
-
-
-def _read(path: str | Path | None) -> bytes | None:
-    try:
-        return None if path is None else Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import grpc
 
+from rpw_fixture import pem
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
 from rpw_fixture.services._base import Call, Handler
@@ -199,39 +200,15 @@ def _credentials(config: Config) -> grpc.ServerCredentials | None:
     if config.tls_cert is None:
         return None
     pair = (_read(config.tls_key, "--tls-key"), _read(config.tls_cert, "--tls-cert"))
-    _check_pems(config)
+    keyed = f"--tls-cert {config.tls_cert}, --tls-key {config.tls_key}"
+    pem.require_chain(config.tls_cert, config.tls_key, keyed)
+    if config.tls_client_ca is not None:
+        pem.require_authorities(config.tls_client_ca, f"--tls-client-ca {config.tls_client_ca}")
     client_ca = _read(config.tls_client_ca, "--tls-client-ca") or None
     return grpc.ssl_server_credentials(
         [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
     )
 
 
-def _check_pems(config: Config) -> None:
-    """Looks into the files, of which gRPC would only say that it can't listen."""
-    import ssl  # noqa: PLC0415 - takes long to load, and few servers need it
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    cert, key = config.tls_cert or "", config.tls_key
-    try:
-        context.load_cert_chain(cert, key, password=b"")  # else OpenSSL asks at the terminal
-    except ssl.SSLError as error:
-        raise ConfigError(
-            f"--tls-cert {cert}, --tls-key {key}: no certificate chain and its private key in PEM, "
-            f"or the key is encrypted ({error.reason or error})"
-        ) from None
-    try:
-        if config.tls_client_ca is not None:
-            context.load_verify_locations(config.tls_client_ca)
-    except ssl.SSLError as error:
-        raise ConfigError(
-            f"--tls-client-ca {config.tls_client_ca}: no certificate in PEM ({error.reason or error})"
-        ) from None
-
-
 def _read(path: str | None, flag: str) -> bytes:
-    if path is None:
-        return b""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{flag} {path}: {error.strerror}") from None
+    return b"" if path is None else pem.read(path, f"{flag} {path}")

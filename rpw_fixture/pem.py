@@ -1,0 +1,57 @@
+"""Files of certificates and keys, looked into before gRPC fails with them in words of its own.
+
+What is at fault is named by ``what``: a path, or a flag and its path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpw_fixture.errors import ConfigError
+
+
+def read(path: str | Path, what: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        ConfigError: when it can't be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{what}: {error.strerror}") from None
+
+
+def require_chain(cert: str | Path, key: str | Path | None, what: str) -> None:
+    """Nothing, when there is a certificate chain with its private key.
+
+    Args:
+        cert, key: readable files; the key may stand beside the certificates.
+
+    Raises:
+        ConfigError: when there is not.
+    """
+    import ssl  # noqa: PLC0415 - takes long to load, and few servers and clients need it
+
+    try:
+        # Without a password OpenSSL would ask at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=b"")
+    except ssl.SSLError as error:
+        raise ConfigError(
+            f"{what}: no certificate chain and its private key in PEM, "
+            f"or the key is encrypted ({error.reason or error})"
+        ) from None
+
+
+def require_authorities(path: str | Path, what: str) -> None:
+    """Nothing, when a readable file holds certificates to trust.
+
+    Raises:
+        ConfigError: when it does not.
+    """
+    import ssl  # noqa: PLC0415 - as above
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(path)
+    except ssl.SSLError as error:
+        raise ConfigError(f"{what}: no certificate in PEM ({error.reason or error})") from None
