@@ -18,9 +18,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from rpw_fixture.closing import Closing
 from rpw_fixture.errors import EnvironmentLacksError, RpwError
 
 #: The first Bazel that marks tool inputs (bazel#16362).
@@ -77,7 +76,7 @@ def find_bazel(environ: Mapping[str, str] = os.environ) -> str:
     )
 
 
-class BazelWorkspace:
+class BazelWorkspace(Closing):
     """A workspace folder, and a Bazel server with an output root of its own.
 
     Args:
@@ -219,17 +218,6 @@ class BazelWorkspace:
         """Ends the Bazel server and removes everything."""
         self.shutdown()
         _remove(self._folder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _checked(
         self, command: str, targets: Sequence[str], flags: Sequence[str], *, check: bool

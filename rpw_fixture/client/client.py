@@ -6,8 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Self
+from types import MappingProxyType
 
 from rpw_fixture import __version__
 from rpw_fixture.action import Action
@@ -22,6 +21,7 @@ from rpw_fixture.client.encoding import EncodedAction, encode
 from rpw_fixture.client.outcome import ActionFailedError, ActionOutcome
 from rpw_fixture.client.results import outcome_of
 from rpw_fixture.client.transfer import Transfer
+from rpw_fixture.closing import Closing
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
 from rpw_fixture.wire.digests import FUNCTIONS, Digest, DigestFunction
 from rpw_fixture.wire.protos import longrunning
@@ -34,7 +34,7 @@ _FIRST_PAUSE = 0.05
 _BROKEN = {Code.UNAVAILABLE, Code.UNKNOWN, Code.INTERNAL, Code.ABORTED}
 
 
-class Client:
+class Client(Closing):
     """Speaks REAPI to one endpoint; may be used from several threads.
 
     Args:
@@ -213,17 +213,6 @@ class Client:
     def close(self) -> None:
         """Closes the connection; calls under way fail."""
         self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _encode(self, action: Action) -> EncodedAction:
         return encode(action, self.digest_function, is_legacy=self.is_legacy)

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
+from rpw_fixture.closing import Closing
 from rpw_fixture.execution import workspace
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
@@ -48,7 +48,7 @@ class _Runner(Protocol):
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
 
 
-class Harness:
+class Harness(Closing):
     """Runs trials of one suite, on this machine or on an endpoint.
 
     Args:
@@ -91,17 +91,6 @@ class Harness:
         self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._build(target)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends every process and removes every file."""

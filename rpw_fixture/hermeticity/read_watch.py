@@ -13,14 +13,15 @@ import posixpath
 import struct
 import sys
 from collections.abc import Iterable
-from typing import Self
+
+from rpw_fixture.closing import Closing
 
 _IN_OPEN, _IN_ISDIR, _IN_Q_OVERFLOW = 0x20, 0x4000_0000, 0x4000
 _EVENT = struct.Struct("iIII")
 _READ = 1 << 16
 
 
-class ReadWatch:
+class ReadWatch(Closing):
     """Watches files below a folder until it is closed.
 
     Args:
@@ -47,12 +48,6 @@ class ReadWatch:
         except OSError:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends watching."""

@@ -17,9 +17,9 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from rpw_fixture.closing import Closing
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner_link import Link, Started, StartError, SurvivorsError
 
@@ -96,7 +96,7 @@ class Exit:
             return f"killed by signal {-self.status}"
 
 
-class Spawner:
+class Spawner(Closing):
     """Starts processes, and makes sure that none outlives it.
 
     Nothing runs until the first `spawn` (or `start`). Thread-safe. A spawner program that was
@@ -201,17 +201,6 @@ class Spawner:
         if link is not None:
             link.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _current_link(self) -> Link:
         with self._lock:
             if self._closed:
@@ -231,7 +220,7 @@ class Spawner:
         link.bury()
 
 
-class Process:
+class Process(Closing):
     """A started process. Use `close` (or ``with``) when done with it.
 
     The methods may be called from several threads.
@@ -281,17 +270,6 @@ class Process:
             if self._exit is None and self._reader.descriptor >= 0:
                 self.kill_tree()  # also wakes a thread that waits
             self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._reader.descriptor >= 0:
