@@ -7,24 +7,19 @@ the answer is "unknown", and the caller looks for itself.
 
 from __future__ import annotations
 
-import os
-import struct
-import sys
+import contextlib
 import threading
-from typing import Any
+
+from rpw_fixture.execution.inotify import IGNORED, QUEUE_OVERFLOW, Inotify, Record
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF, _ONLYDIR = 0x400, 0x800, 0x1000000
-_OVERFLOW, _IGNORED = 0x4000, 0x8000
 # Writes through a memory map are told only when the file is closed, hence _CLOSE_WRITE.
 _MASK = (
     _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
     | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 )  # fmt: skip
-_EVENT = struct.Struct("iIII")
-_LONGEST_EVENT = _EVENT.size + 256
-_BUFFER = 1 << 16
 
 
 class ChangeSet:
@@ -74,8 +69,7 @@ class FolderWatcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sets: dict[int, ChangeSet] = {}
-        self._fd = -1
-        self._libc: Any = None
+        self._inotify: Inotify | None = None
         self._is_open = False
 
     def watch(self, folder: int, changes: ChangeSet) -> int:
@@ -89,9 +83,10 @@ class FolderWatcher:
         with self._lock:
             if not self._is_open:
                 self._open()
-            number = (
-                int(self._libc.inotify_add_watch(self._fd, path, _MASK)) if self._fd >= 0 else -1
-            )
+            try:
+                number = self._inotify.add(path, _MASK) if self._inotify is not None else -1
+            except OSError:
+                number = -1
             if number >= 0:
                 self._sets[number] = changes
             else:
@@ -101,45 +96,30 @@ class FolderWatcher:
     def read(self) -> None:
         """Notes all changes up to now in their sets."""
         with self._lock:
-            while self._fd >= 0:
-                try:
-                    data = os.read(self._fd, _BUFFER)
-                except BlockingIOError:
-                    return
-                self._sort(data)
-                if len(data) <= _BUFFER - _LONGEST_EVENT:
-                    return  # there was room for one more
+            if self._inotify is not None:
+                for record in self._inotify.read():
+                    self._sort(record)
 
     def close(self) -> None:
         """Watches nothing any more."""
         with self._lock:
-            if self._fd >= 0:
-                os.close(self._fd)
-            self._fd = -1
+            if self._inotify is not None:
+                self._inotify.close()
+            self._inotify = None
 
     def _open(self) -> None:
         """Starts watching at the first folder: servers without workers need none of this."""
         self._is_open = True
-        if sys.platform != "linux":
-            return
-        import ctypes  # noqa: PLC0415 - costs milliseconds
+        with contextlib.suppress(OSError):  # all folders are blind spots then
+            self._inotify = Inotify()
 
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-
-    def _sort(self, data: bytes) -> None:
-        offset = 0
-        while offset < len(data):
-            watch, mask, _cookie, length = _EVENT.unpack_from(data, offset)
-            offset += _EVENT.size
-            name = data[offset : offset + length].rstrip(b"\0")
-            offset += length
-            if mask & _OVERFLOW:
-                for changes in self._sets.values():
-                    changes.has_missed = True
-            elif mask & _IGNORED:
-                gone = self._sets.pop(watch, None)
-                if gone is not None:
-                    gone.lose(watch)
-            elif watch in self._sets:
-                self._sets[watch].note(watch, name)
+    def _sort(self, record: Record) -> None:
+        if record.mask & QUEUE_OVERFLOW:
+            for changes in self._sets.values():
+                changes.has_missed = True
+        elif record.mask & IGNORED:
+            gone = self._sets.pop(record.watch, None)
+            if gone is not None:
+                gone.lose(record.watch)
+        elif record.watch in self._sets:
+            self._sets[record.watch].note(record.watch, record.name)
