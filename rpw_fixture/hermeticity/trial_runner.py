@@ -301,7 +301,7 @@ class TrialRunner:
             talk.cancel(answer.request_id)
             talk.hand_over(time.monotonic() + self._worker.timeout)
             fault = talk.listen(_LATE)
-            return f"it answered again: {fault.detail}" if fault is not None else ""
+            return f"it answered twice: {fault.detail}" if fault is not None else ""
         return self._await_late_writes(place) if answer.was_cancelled else ""
 
     def _await_late_writes(self, place: Place) -> str:

@@ -19,7 +19,9 @@ def test_an_answer_to_a_cancel_that_came_too_late_is_found(tmp_path: Path) -> No
     suite = stage(tmp_path / "suite", "answers_late_cancels.py", worker=BOTH, headers=["alpha"])
     slow_down(suite)
     (finding,) = run(suite, "RPW110").findings
-    assert finding.summary.startswith("alpha, cancelled after it was answered: it answered again")
+    # Which of the cancels came too late first is up to how busy the machine is.
+    assert finding.summary.startswith("alpha, cancelled ")
+    assert ": it answered twice" in finding.summary
 
 
 def test_what_is_written_after_the_answer_to_a_cancel_is_found(tmp_path: Path) -> None:
