@@ -11,6 +11,7 @@ from typing import Any, Self, cast
 
 import grpc
 
+from rpw_fixture import processors
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
@@ -281,7 +282,7 @@ class _Parts:
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
         self.address = listener.bind(self._grpc)
-        self._grpc.start()
+        processors.call_together(self._grpc.start)
 
     @property
     def idle_seconds(self) -> float:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rpw_fixture import processors
 from rpw_fixture.errors import RpwError
 from rpw_fixture.processes import process_tree
 
@@ -73,7 +74,8 @@ class Link:
         self._tag_base = process_tree.new_tag_base()
         self._starts = 0
         try:
-            self._program = _run_program(theirs, scratch)
+            with processors.anywhere():
+                self._program = _run_program(theirs, scratch)
         except OSError as error:
             ours.close()
             message = f"cannot start the spawner with {sys.executable}: {error.strerror}"
