@@ -20,11 +20,11 @@ from rpw_fixture.execution.command import (
     platform_properties,
     property_map,
 )
-from rpw_fixture.execution.memo import Memo
+from rpw_fixture.memo import Memo
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
-from rpw_fixture.wire.trees import Folder, decode_folder
+from rpw_fixture.wire.trees import Folder, FolderDecoder
 
 #: What is remembered: arguments and variables of commands, files and folders of input trees. Each
 #: takes a few hundred bytes.
@@ -71,9 +71,11 @@ class Resolver:
         self._config = config
         self._commands: Memo[tuple[str, Digest], CommandSpec] = Memo(_MOST_WORDS, _words)
         self._folders: Memo[tuple[str, Digest], Folder] = Memo(_MOST_ENTRIES, _entries)
+        self._decoders: dict[str, FolderDecoder] = {}
 
     def clear(self) -> None:
         """Forgets all decoded content."""
+        self._decoders.clear()
         self._commands.clear()
         self._folders.clear()
 
@@ -187,7 +189,7 @@ class Resolver:
             canonical.require_directory(str(digest), data)
         holes = descent.holes
         child = partial(self._folder, depth=depth + 1, descent=descent)
-        folder = decode_folder(digest, data, store.function, child)
+        folder = self._decoder(store.function).decode(digest, data, child)
         if not self._config.absolute_symlinks:
             _refuse_absolute_symlinks(folder)
         # A folder with a hole must not be kept: the hole may be filled before the next try.
@@ -195,6 +197,10 @@ class Resolver:
             descent.holed[digest] = folder
             return folder
         return self._folders.put(key, folder)
+
+    def _decoder(self, function: DigestFunction) -> FolderDecoder:
+        known = self._decoders.get(function.name)
+        return known or self._decoders.setdefault(function.name, FolderDecoder(function))
 
     def _refuse_depth(self, depth: int) -> None:
         if depth > self._config.max_tree_depth:

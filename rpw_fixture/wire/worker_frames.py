@@ -154,12 +154,11 @@ class ProtoEncoding:
 
     def encode_inputs(self, inputs: Iterable[tuple[str, bytes]]) -> bytes:
         """See `Encoding.encode_inputs`."""
-        pieces: list[bytes] = []
+        pieces = []
         for path, digest in inputs:
             name = path.encode()
-            head, middle = b"\x0a" + varint(len(name)), b"\x12" + varint(len(digest))
-            length = len(head) + len(name) + len(middle) + len(digest)
-            pieces += (b"\x12" + varint(length), head, name, middle, digest)
+            each = b"\x0a%b%b\x12%b%b" % (varint(len(name)), name, varint(len(digest)), digest)
+            pieces.append(b"\x12%b%b" % (varint(len(each)), each))
         return b"".join(pieces)
 
     def join_inputs(self, pieces: Iterable[bytes]) -> bytes:

@@ -15,7 +15,7 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions
 from rpw_fixture.wire.protos import remote_execution as re
-from rpw_fixture.wire.trees import Folder, decode_folder
+from rpw_fixture.wire.trees import Folder, FolderDecoder
 
 from .finished_work import Work
 from .staged import Root
@@ -83,7 +83,7 @@ class Inputs:
 
     def load(self, digest: Digest) -> Folder:
         """What the store has under a digest, decoded afresh."""
-        return decode_folder(digest, self.store.get(digest), self.store.function, self.load)
+        return FolderDecoder(self.store.function).decode(digest, self.store.get(digest), self.load)
 
     def action(
         self,

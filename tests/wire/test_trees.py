@@ -8,7 +8,7 @@ import pytest
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as re
-from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry, check_name, decode_folder
+from rpw_fixture.wire.trees import FileEntry, Folder, FolderDecoder, SymlinkEntry, check_name
 
 CONTENT = SHA256.of(b"content")
 
@@ -25,7 +25,7 @@ def decode(
     message: re.Directory | bytes, child: Callable[[Digest], Folder | None] = nobody
 ) -> Folder:
     data = message if isinstance(message, bytes) else message.SerializeToString()
-    return decode_folder(SHA256.of(data), data, SHA256, child)
+    return FolderDecoder(SHA256).decode(SHA256.of(data), data, child)
 
 
 def refused(message: re.Directory | bytes) -> str:
