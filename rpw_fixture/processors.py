@@ -54,6 +54,12 @@ def anywhere() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+def give_way() -> None:
+    """Lets threads run that wait for the processor, before work that nobody waits for."""
+    if sys.platform == "linux":
+        os.sched_yield()
+
+
 def _hold() -> None:
     if sys.platform != "linux":
         return

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rpw_fixture import processors
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.events import ActionCompleted, ActionRouted, EventLog, FileRecord, InternalError
@@ -135,6 +136,7 @@ class ActionRunner:
                 self._keep(job, response)
             self._record(job, course, response)
             job.execution.finish(response)
+            processors.give_way()  # the client is told before what the action left is removed
 
     def _run(self, job: Job, course: _Course) -> re.ExecuteResponse:
         if not job.skip_cache_lookup and not job.action.do_not_cache:

@@ -97,10 +97,6 @@ class DigestFunction:
         """
         return self.checked(message.hash, message.size_bytes, what=what)
 
-    def is_valid(self, digest: Digest) -> bool:
-        """Whether the hash is lowercase hex of this function's length, and the size not negative."""
-        return self._is_hash(digest.hash) and digest.size >= 0
-
     def checked(self, hash_: str, size: int, *, what: str = "digest") -> Digest:
         """Like `validate`, of a hash and a size that came apart (as in resource names)."""
         if not self._is_hash(hash_):

@@ -133,7 +133,8 @@ class FolderDecoder:
         """
         nodes, rest = _cut(data)
         try:
-            files = [self._file(node, digest) for node in nodes]
+            known = self._known.get
+            files = [known(node) or self._note(node, digest) for node in nodes]
             message = re.Directory.FromString(rest)
         except DecodeError as error:
             raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
@@ -154,12 +155,9 @@ class FolderDecoder:
         """Forgets all files."""
         self._known.clear()
 
-    def _file(self, node: bytes, folder: Digest) -> tuple[str, FileEntry]:
-        known = self._known.get(node)
-        if known is None:
-            made = _file(re.FileNode.FromString(node), folder, self._function)
-            known = self._known.put(node, made)
-        return known
+    def _note(self, node: bytes, folder: Digest) -> tuple[str, FileEntry]:
+        made = _file(re.FileNode.FromString(node), folder, self._function)
+        return self._known.put(node, made)
 
 
 def check_name(name: str, where: str) -> None:

@@ -25,6 +25,8 @@ from rpw_fixture.wire.varints import varint
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
 _KNOWN_TAGS = frozenset((0x08, 0x12, 0x18, 0x20))
 _MAX_VARINT_BYTES = 5
+#: An Input in a WorkRequest whose lengths all take one byte, and what path and digest add up to then.
+_SHORT_INPUT, _SHORT = b"\x12%c\x0a%c%b\x12%c%b", 0x80 - 4
 _CANCELLED_TAG = 0x20
 _SHOWN = 200
 #: So many printable characters before anything else are no accident of a binary frame.
@@ -157,7 +159,11 @@ class ProtoEncoding:
         pieces = []
         for path, digest in inputs:
             name = path.encode()
-            each = b"\x0a%b%b\x12%b%b" % (varint(len(name)), name, varint(len(digest)), digest)
+            size, length = len(name), len(digest)
+            if size + length < _SHORT:
+                pieces.append(_SHORT_INPUT % (size + length + 4, size, name, length, digest))
+                continue
+            each = b"\x0a%b%b\x12%b%b" % (varint(size), name, varint(length), digest)
             pieces.append(b"\x12%b%b" % (varint(len(each)), each))
         return b"".join(pieces)
 

@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import SHA256, Digest
@@ -251,3 +254,49 @@ def test_counts_of_a_tree_that_shares_its_folders_are_exact_however_large() -> N
 
     assert folder.file_count == 2**150
     assert folder.depth == 151
+
+
+# --- how it is decoded ---
+
+
+@pytest.mark.parametrize("length", [1, 10, 20, 62, 100, 127, 128, 200, 255])
+def test_a_file_is_the_same_whether_it_was_seen_before_or_not(length: int) -> None:
+    message = with_entry("files", "n" * length, "other")
+    message.files[0].node_properties.properties.add(name="x", value="v" * (20 * length))
+    decoder = FolderDecoder(SHA256)
+    first, second = (decoder.decode(CONTENT, message.SerializeToString(), nobody) for _ in range(2))
+    assert first.files == second.files == decode(message).files
+    assert first.files["other"] is second.files["other"]
+    assert list(first.files) == ["n" * length, "other"]
+
+
+def test_files_behind_folders_and_unknown_fields_count_too() -> None:
+    tail = with_entry("files", "late").SerializeToString()
+    folder = with_entry("directories", "sub").SerializeToString()
+    data = with_entry("files", "early").SerializeToString() + folder + b"\xf8\x01\x05" + tail
+    found = decode(data, lambda _digest: Folder(CONTENT, {}, {}, {}))
+    assert list(found.files) == ["early", "late"]
+    assert list(found.folders) == ["sub"]
+
+
+def test_a_name_that_stands_twice_is_found_wherever_it_stands() -> None:
+    folder = with_entry("directories", "x").SerializeToString()
+    file = with_entry("files", "x").SerializeToString()
+    assert "stands twice" in refused(file + folder)
+    assert "stands twice" in refused(file + with_entry("files", "y").SerializeToString() + file)
+    assert "stands twice" in refused(file + with_entry("symlinks", "x").SerializeToString())
+
+
+@given(st.binary(max_size=60), st.integers(0, 200))
+def test_damaged_folders_are_judged_as_protobuf_judges_them(junk: bytes, cut: int) -> None:
+    data = (with_entry("files", "a", "b").SerializeToString() + junk)[:cut]
+    try:
+        expected = re.Directory.FromString(data)
+    except DecodeError:
+        assert "is no Directory" in refused(data)
+        return
+    try:
+        found = decode(data, lambda _digest: None)
+    except RequestError:
+        return  # it decodes, but holds a name that none can have, say
+    assert list(found.files) == [each.name for each in expected.files]

@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,14 @@ REQUESTS = st.builds(
     verbosity=INT32,
     sandbox_dir=TEXT,
 )
+
+
+@pytest.mark.parametrize("length", [*range(56, 70), *range(120, 134), *range(16_300, 16_390)])
+def test_inputs_of_all_lengths_read_as_they_were_meant(length: int) -> None:
+    given = ("p" * length, b"d" * 64)
+    encoded = encoding("proto").encode_inputs([given, given])
+    read = worker.WorkRequest.FromString(encoded).inputs
+    assert [(each.path, each.digest) for each in read] == [given, given]
 
 
 @given(REQUESTS)
