@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpw_fixture import observing
-from rpw_fixture.action import Action
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events import EventLog
 
 if TYPE_CHECKING:
+    from rpw_fixture.action import Action
     from rpw_fixture.client import ActionOutcome, Client
     from rpw_fixture.faults.armed import Faults
     from rpw_fixture.observing.records import ActionRecord, Actions, Workers

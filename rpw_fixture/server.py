@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import grpc
 
@@ -16,18 +16,10 @@ from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events import EventLog, JsonLines
-from rpw_fixture.execution import isolation, workspace
-from rpw_fixture.execution.command import NODE_PROPERTIES
-from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.outputs import Outputs
+from rpw_fixture.execution import workspace
 from rpw_fixture.execution.removal import remove
-from rpw_fixture.execution.resolve import ResolvedAction, Resolver
-from rpw_fixture.execution.results import RunResult
-from rpw_fixture.execution.routing import Route
-from rpw_fixture.execution.runner import ActionRunner, OnServed
-from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.faults.armed import Faults
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.late import Late
 from rpw_fixture.services._base import Service, handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService
@@ -43,13 +35,11 @@ from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.threads import ThreadPool
-from rpw_fixture.wire import globs
 from rpw_fixture.wire.digests import Digest, DigestFunctions
 from rpw_fixture.workers import personalities
-from rpw_fixture.workers.lifecycle import Retirement
 
-#: How long killed workers may take to be gone, seconds.
-_PATIENCE = 10.0
+if TYPE_CHECKING:
+    from rpw_fixture.execution.engine import Engine
 
 
 class Server(Endpoint):
@@ -69,7 +59,7 @@ class Server(Endpoint):
         config = (config or Config()).replace(**settings)
         super().__init__(config, EventLog())
         self._functions = DigestFunctions(config.digest_functions)
-        personalities.find(config.personality)
+        personalities.require(config.personality)
         self._listener = Listener.of(config)
         self._lock = threading.Lock()
         self._parts: _Parts | None = None
@@ -106,6 +96,11 @@ class Server(Endpoint):
         if parts is not None:
             self.close_client()
             parts.stop(self.config.shutdown_grace if grace is None else grace)
+
+    def prepare(self) -> None:
+        """Loads what the first action needs and the first calls do without; else that action does."""
+        if self._parts is not None:
+            self._parts.prepare()
 
     def reset(self) -> None:
         """Forgets everything: workers, blobs, results, operations, events, faults, counters.
@@ -208,51 +203,38 @@ class _Parts:
         self._cache = ActionCache(root / "ac" if root is not None else None)
         undo.callback(self._cache.close)
         results = CompleteResults(self._cache, self._cas, is_checked=config.check_action_cache)
-        self._build_execution(config, log, folder, results, undo)
-        self._build_services(config, functions, results)
-
-    def _build_execution(
-        self,
-        config: Config,
-        log: EventLog,
-        folder: Path,
-        results: CompleteResults,
-        undo: contextlib.ExitStack,
-    ) -> None:
-        self._resolver = Resolver(config)
-        self._index = InputIndex(globs.matcher(config.tool_inputs))
-        self._spawner = Spawner(str(folder))
-        undo.callback(self._spawner.close)
-        launcher = undo.enter_context(isolation.launching(config, log, self._spawner))
         work = folder / "work"
         work.mkdir()
-        self._runner = ActionRunner(
-            config=config,
-            log=log,
-            resolver=self._resolver,
-            index=self._index,
-            launcher=launcher,
-            folder=work,
-            results=results,
-            worker_faults=self._faults.workers,
-            on_served=_recorder(config, undo),
-        )
-        undo.callback(self._runner.persistent.close)
-        self._scheduler = Scheduler(
-            self._runner.run, jobs=config.jobs, grace=config.operation_grace
-        )
+
+        def build() -> Engine:
+            # Not at the top: it is a third of all there is to load, and the first calls do without.
+            from rpw_fixture.execution.engine import Engine  # noqa: PLC0415
+
+            return Engine(
+                config=config,
+                log=log,
+                folder=folder,
+                work=work,
+                results=results,
+                worker_faults=self._faults.workers,
+            )
+
+        self._engine = undo.enter_context(Late(build))
+        if _may_fail(config):
+            self._engine.get()
+        self._build_services(config, functions, results)
 
     def _build_services(
         self, config: Config, functions: DigestFunctions, results: CompleteResults
     ) -> None:
         self._bytestream = ByteStreamService(config, self._cas)
         self._services: list[Service] = [
-            CapabilitiesService(config, functions, node_properties=NODE_PROPERTIES),
+            CapabilitiesService(config, functions),
             CasService(config, self._cas),
             self._bytestream,
             ActionCacheService(self._cas, results, strict=config.strict),
-            ExecutionService(self._cas, self._resolver, self._scheduler),
-            OperationsService(self._scheduler),
+            ExecutionService(self._cas, self._engine.get),
+            OperationsService(self._engine.get),
         ]
         self._health = HealthService(service.name for service in self._services)
         self._services.append(self._health)
@@ -291,47 +273,37 @@ class _Parts:
     def evict(self, predicate: Callable[[Digest], bool]) -> int:
         return self._cas.evict(lambda _function, digest: predicate(digest))
 
+    def prepare(self) -> None:
+        self._engine.get()
+
     def live_stderr(self) -> dict[int, str]:
-        alive = self._runner.persistent.pool.alive
-        return {worker.number: worker.stderr.text for worker in alive}
+        engine = self._engine.known
+        return engine.live_stderr() if engine is not None else {}
 
     def reset(self) -> None:
-        self._scheduler.clear()
+        engine = self._engine.known
+        if engine is not None:
+            engine.reset()
         self._bytestream.clear()
         self._cache.clear()
         self._cas.clear()
-        self._resolver.clear()
-        self._index.clear()
-        self._runner.persistent.pool.empty(Retirement.RESET, _PATIENCE)
 
     def stop(self, grace: float) -> None:
         self._health.stop_serving()
         stopped = self._grpc.stop(grace)
-        self._scheduler.close(grace)
+        engine = self._engine.known
+        if engine is not None:
+            engine.stop(grace)
         stopped.wait()
         self._undo.close()
 
 
-def _recorder(config: Config, undo: contextlib.ExitStack) -> OnServed | None:
-    """What writes a recording of all worker actions, if one is wanted."""
-    if config.record is None:
-        return None
-    from rpw_fixture.hermeticity.recording import Recorder  # noqa: PLC0415 - few servers record
-
-    recorder = Recorder(Path(config.record))
-    undo.callback(recorder.close)
-
-    def record(
-        job: Job, action: ResolvedAction, chosen: Route, result: RunResult, outputs: Outputs
-    ) -> None:
-        recorder.add(
-            action,
-            chosen,
-            mnemonic=job.metadata.action_mnemonic,
-            target=job.metadata.target_id,
-            sent=result.sent,
-            exit_code=result.exit_code,
-            outputs=outputs.files,
-        )
-
-    return record
+def _may_fail(config: Config) -> bool:
+    """Whether building an engine may find fault with the settings, which is to be told at once."""
+    return bool(
+        config.isolation != "none"
+        or config.allow_docker
+        or config.limits
+        or config.tool_inputs
+        or config.record is not None
+    )

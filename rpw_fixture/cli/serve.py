@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         if config.port_file is not None:
             _write_port(config.port_file, server.address)
         print(f"RPW_READY {json.dumps(ready)}", flush=True)
+        server.prepare()
         gc.freeze()
         gc.set_threshold(_COLLECT_AFTER)
         while not stop.wait(_IDLE_CHECK if config.idle_timeout else None):

@@ -11,10 +11,8 @@ from google.protobuf.message import DecodeError
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
-from rpw_fixture.wire.trees import MAX_NAME_BYTES
+from rpw_fixture.wire.trees import MAX_NAME_BYTES, NODE_PROPERTIES
 
-#: What outputs can be asked for: fields of NodeProperties. Marks such as bazel_tool_input can't.
-NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Deepest working directory, and deepest output below it; nothing that people write comes near.
 _MAX_DEPTH = 100
 #: Longest such path, bytes. Linux takes 4096 with that of the folder in which the action runs.
@@ -32,7 +30,7 @@ class CommandSpec:
         working_directory: relative to the input root, normalised, "" for the root itself.
         output_paths: what to collect, whatever it turns out to be; None for clients before API 2.1,
             which say ``output_files`` and ``output_directories`` instead.
-        output_node_properties: names asked for on outputs, out of `NODE_PROPERTIES`.
+        output_node_properties: names asked for on outputs, out of `trees.NODE_PROPERTIES`.
         directory_format: in which form output directories are wanted.
     """
 

@@ -265,7 +265,7 @@ def _sorted_entries(path: str) -> Iterator[os.DirEntry[str]]:
 
 
 def _properties(found: os.stat_result, wanted: Collection[str]) -> re.NodeProperties | None:
-    """What is asked for of `command.NODE_PROPERTIES`; None when nothing is."""
+    """What is asked for of `trees.NODE_PROPERTIES`; None when nothing is."""
     if not wanted:
         return None
     properties = re.NodeProperties()

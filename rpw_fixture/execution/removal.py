@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
 from collections.abc import Iterator
 
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -81,7 +80,7 @@ def _remove_folder(fd: int, name: str) -> None:
 def _empty(top: int) -> None:
     # Folders are moved up here before they are emptied: then no depth, which a process can make far
     # greater than a path may be long, needs more stack or descriptors.
-    prefix, moved = f".rpw-{uuid.uuid4().hex}-", 0
+    prefix, moved = f".rpw-{os.urandom(16).hex()}-", 0
     pending = _unlink_files(top)
     while pending:
         current = pending.pop()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Scheduler:
         self._grace = grace
         self._threads = ThreadPool(jobs, "rpw-job")
         self._lock = threading.Lock()
-        self._prefix = uuid.uuid4().hex[:12]
+        self._prefix = os.urandom(6).hex()
         self._numbers = itertools.count(1)
         self._operations: OrderedDict[str, tuple[Operation, Execution]] = OrderedDict()
         self._mergeable: dict[tuple[str, str, Digest], Execution] = {}

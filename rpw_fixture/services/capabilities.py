@@ -5,8 +5,6 @@ Every limit announced here is kept elsewhere; this is the only place that tells 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.services._base import Call, Service, rpc
@@ -15,6 +13,7 @@ from rpw_fixture.wire.compression import available
 from rpw_fixture.wire.digests import DigestFunctions
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import semver
+from rpw_fixture.wire.trees import NODE_PROPERTIES
 
 #: Most bytes of blobs in one batch. Clients fill a batch exactly up to it, and their gRPC receives
 #: 4 MiB a message by default. Digests and lengths take some 80 bytes a blob, so messages of 3 MiB
@@ -29,18 +28,13 @@ _PRIORITIES = re.PriorityCapabilities.PriorityRange(
 class CapabilitiesService(Service):
     """build.bazel.remote.execution.v2.Capabilities.
 
-    Args:
-        node_properties: the node properties that outputs may ask for.
-
     Raises:
         ConfigError: when ``config.high_api_version`` is no version.
     """
 
     name = "build.bazel.remote.execution.v2.Capabilities"
 
-    def __init__(
-        self, config: Config, functions: DigestFunctions, *, node_properties: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, config: Config, functions: DigestFunctions) -> None:
         numbers = [function.number for function in functions.offered]
         self._response = re.ServerCapabilities(
             cache_capabilities=_cache(config, numbers),
@@ -50,7 +44,7 @@ class CapabilitiesService(Service):
                 digest_functions=numbers,
                 exec_enabled=True,
                 execution_priority_capabilities=_priorities(),
-                supported_node_properties=sorted(node_properties),
+                supported_node_properties=sorted(NODE_PROPERTIES),
             ),
             low_api_version=semver.SemVer(major=2, minor=0),
             high_api_version=_version(config.high_api_version),

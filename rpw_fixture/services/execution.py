@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from rpw_fixture.execution.operation import Operation
-from rpw_fixture.execution.resolve import Resolver
-from rpw_fixture.execution.scheduler import Scheduler
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re
+
+if TYPE_CHECKING:
+    from rpw_fixture.execution.engine import Engine
+    from rpw_fixture.execution.operation import Operation
 
 
 class ExecutionService(Service):
@@ -19,16 +21,14 @@ class ExecutionService(Service):
 
     Args:
         cas: holds the actions.
-        resolver: decodes them.
-        scheduler: has them executed.
+        engine: gives what executes them.
     """
 
     name = "build.bazel.remote.execution.v2.Execution"
 
-    def __init__(self, cas: Cas, resolver: Resolver, scheduler: Scheduler) -> None:
+    def __init__(self, cas: Cas, engine: Callable[[], Engine]) -> None:
         self._cas = cas
-        self._resolver = resolver
-        self._scheduler = scheduler
+        self._engine = engine
 
     @rpc("Execute")
     def execute(self, request: re.ExecuteRequest, call: Call) -> Iterator[longrunning.Operation]:
@@ -41,13 +41,7 @@ class ExecutionService(Service):
         function = self._cas.functions.of_request(request.digest_function, digest.hash)
         store = self._cas.store(function)
         checked = function.validate(digest, what="action_digest")
-        operation = self._scheduler.submit(
-            digest=checked,
-            action=self._resolver.decode_action(checked, store),
-            store=store,
-            request=request,
-            metadata=call.request_metadata,
-        )
+        operation = self._engine().execute(checked, store, request, call.request_metadata)
         return _updates(operation, call)
 
     @rpc("WaitExecution")
@@ -58,7 +52,7 @@ class ExecutionService(Service):
 
         A client that went away does not cancel its action, so it can come back here.
         """
-        return _updates(self._scheduler.find(request.name), call)
+        return _updates(self._engine().find(request.name), call)
 
 
 def _updates(operation: Operation, call: Call) -> Iterator[longrunning.Operation]:

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from rpw_fixture.execution.scheduler import Scheduler
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.wire.protos import longrunning, wkt
+
+if TYPE_CHECKING:
+    from rpw_fixture.execution.engine import Engine
 
 
 class OperationsService(Service):
     """The operations that Execute made; its other methods are UNIMPLEMENTED, as REAPI allows.
 
     Args:
-        scheduler: knows them.
+        engine: gives what knows them.
     """
 
     name = "google.longrunning.Operations"
 
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
+    def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
 
     @rpc("GetOperation")
     def get_operation(
         self, request: longrunning.GetOperationRequest, _call: Call
     ) -> longrunning.Operation:
         """The operation as it stands; NOT_FOUND for one that is unknown or long over."""
-        return self._scheduler.find(request.name).message()
+        return self._engine().find(request.name).message()
 
     @rpc("CancelOperation")
     def cancel_operation(
         self, request: longrunning.CancelOperationRequest, _call: Call
     ) -> wkt.Empty:
         """Ends the operation with CANCELLED, and what it runs unless somebody else waits for it."""
-        self._scheduler.cancel(request.name)
+        self._engine().cancel(request.name)
         return wkt.Empty()

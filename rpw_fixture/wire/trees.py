@@ -20,6 +20,8 @@ from rpw_fixture.wire.protos import remote_execution as re
 
 #: The node property that marks a tool's files (bazel#16362); its value may be empty.
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
+#: What outputs can be asked for: fields of NodeProperties. Marks such as the one above can't.
+NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
 #: Most names need no closer look: 63 characters are never more than 252 bytes.

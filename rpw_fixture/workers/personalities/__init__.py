@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.workers.personalities.rules import Personality
 
-__all__ = ["Personality", "everyone", "find", "names"]
+if TYPE_CHECKING:
+    from rpw_fixture.workers.personalities.rules import Personality
 
 #: The module of each and what it is called there, `reference` first. A server follows one, so only
 #: that one is loaded.
@@ -40,16 +41,22 @@ def find(name: str) -> Personality:
     Raises:
         ConfigError: when there is none, with the one that may be meant.
     """
-    if name not in _HOMES:
-        raise _unknown(name)
+    require(name)
     module, constant = _HOMES[name]
     found: Personality = getattr(importlib.import_module(f"{__name__}.{module}"), constant)
     return found
 
 
-def _unknown(name: str) -> ConfigError:
+def require(name: str) -> None:
+    """Nothing, when there is a personality of that name.
+
+    Raises:
+        ConfigError: when there is none, with the one that may be meant.
+    """
+    if name in _HOMES:
+        return
     import difflib  # noqa: PLC0415 - needed after a mistake only
 
     close = difflib.get_close_matches(name, names(), 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return ConfigError(f"unknown personality {name!r}; {hint}known are {', '.join(names())}")
+    raise ConfigError(f"unknown personality {name!r}; {hint}known are {', '.join(names())}")

@@ -1,0 +1,57 @@
+"""Something that is built when it is first asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from rpw_fixture.closing import Closing
+from rpw_fixture.errors import Code, RequestError
+
+T = TypeVar("T", bound=Closing)
+
+
+class Late(Closing, Generic[T]):
+    """A value of a server, built once, by whichever thread needs it first.
+
+    Args:
+        build: makes the value; after it has failed it is called again the next time.
+    """
+
+    __slots__ = ("_build", "_is_closed", "_lock", "_value")
+
+    def __init__(self, build: Callable[[], T]) -> None:
+        self._build = build
+        self._lock = threading.Lock()
+        self._value: T | None = None
+        self._is_closed = False
+
+    @property
+    def known(self) -> T | None:
+        """The value, if it was built."""
+        return self._value
+
+    def get(self) -> T:
+        """The value.
+
+        Raises:
+            RequestError: UNAVAILABLE once it is closed; whatever ``build`` raises.
+        """
+        value = self._value
+        if value is not None:
+            return value
+        with self._lock:
+            if self._is_closed:
+                raise RequestError(Code.UNAVAILABLE, "the server is stopping")
+            if self._value is None:
+                self._value = self._build()
+            return self._value
+
+    def close(self) -> None:
+        """Closes the value if there is one, and builds none any more."""
+        with self._lock:
+            self._is_closed = True
+            value = self._value
+        if value is not None:
+            value.close()
