@@ -10,34 +10,67 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rpw_fixture.closing import Closing
+
 #: Where in /proc/thread-self/stat, counted from behind the name, the processor stands (proc(5)).
 _PROCESSOR = 36
+#: An abstract socket of this name says that a server stays on a processor. It ends with its process.
+_CLAIM = "\0rpw_fixture/processor/{}"
 
 
-def call_together(function: Callable[[], None]) -> None:
-    """Calls ``function``; the threads it starts, and those they start, stay on one processor.
+class Processor(Closing):
+    """One processor for the threads of one server.
 
-    It is one where the kernel has room now. The caller itself stays free.
+    No other server has it. When all are taken, threads run wherever the kernel likes: two servers on
+    one processor would be worse off than that.
     """
-    failure: list[BaseException] = []
 
-    def call() -> None:
-        _hold()
-        try:
-            function()
-        except BaseException as error:  # noqa: BLE001 - raised again by the caller
-            failure.append(error)
+    def __init__(self) -> None:
+        self._claim: socket.socket | None = None
 
-    thread = threading.Thread(target=call, name="rpw-start")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
+    def hold(self, function: Callable[[], None]) -> None:
+        """Calls ``function``; the threads it starts, and those they start, stay on the processor.
+
+        It is one where the kernel has room now, if possible. The caller itself stays free.
+        """
+        failure: list[BaseException] = []
+
+        def call() -> None:
+            self._move_in()
+            try:
+                function()
+            except BaseException as error:  # noqa: BLE001 - raised again by the caller
+                failure.append(error)
+
+        thread = threading.Thread(target=call, name="rpw-start")
+        thread.start()
+        thread.join()
+        if failure:
+            raise failure[0]
+
+    def close(self) -> None:
+        """Leaves the processor to others."""
+        if self._claim is not None:
+            self._claim.close()
+
+    def _move_in(self) -> None:
+        """Has the calling thread stay on a processor that is free."""
+        if sys.platform != "linux":
+            return
+        with contextlib.suppress(OSError):  # a sandbox without /proc; it is as well, but slower
+            fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
+            here = int(fields[_PROCESSOR])
+            for each in sorted(os.sched_getaffinity(0), key=lambda number: number != here):
+                self._claim = _claimed(each)
+                if self._claim is not None:
+                    os.sched_setaffinity(0, {each})
+                    return
 
 
 @contextlib.contextmanager
@@ -60,9 +93,12 @@ def give_way() -> None:
         os.sched_yield()
 
 
-def _hold() -> None:
-    if sys.platform != "linux":
-        return
-    with contextlib.suppress(OSError):  # a sandbox without /proc; it is as well, but slower
-        fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
-        os.sched_setaffinity(0, {int(fields[_PROCESSOR])})
+def _claimed(processor: int) -> socket.socket | None:
+    """The claim to a processor; None when another server has it."""
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(_CLAIM.format(processor))
+    except OSError:
+        claim.close()
+        return None
+    return claim

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import grpc
 
-from rpw_fixture import processors
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
@@ -20,6 +19,7 @@ from rpw_fixture.execution import workspace
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.late import Late
+from rpw_fixture.processors import Processor
 from rpw_fixture.services._base import Service, handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService
@@ -264,7 +264,7 @@ class _Parts:
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
         self.address = listener.bind(self._grpc)
-        processors.call_together(self._grpc.start)
+        undo.enter_context(Processor()).hold(self._grpc.start)
 
     @property
     def idle_seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -9,6 +10,7 @@ import threading
 import pytest
 
 from rpw_fixture import Action, Server, processors
+from rpw_fixture.processors import Processor
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="threads can be held on Linux only"),
@@ -19,32 +21,38 @@ pytestmark = [
 ]
 
 
-def test_threads_started_together_share_a_processor_and_the_caller_is_free() -> None:
+@pytest.fixture(autouse=True)
+def _own_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims count for the whole machine, where other tests have servers too."""
+    monkeypatch.setattr(processors, "_CLAIM", f"\0rpw_fixture/test-{os.getpid()}/{{}}")
+
+
+def test_threads_share_a_processor_and_the_caller_is_free() -> None:
     before = os.sched_getaffinity(0)
-    seen: list[set[int]] = []
-
-    def note() -> None:
-        seen.append(os.sched_getaffinity(0))
-
-    def start() -> None:
-        for _ in range(2):
-            thread = threading.Thread(target=note)
-            thread.start()
-            thread.join()
-
-    processors.call_together(start)
-    first, second = seen
+    with Processor() as processor:
+        first, second = affinities(processor)
     assert first == second
     assert len(first) == 1
     assert first < before == os.sched_getaffinity(0)
+
+
+def test_each_has_its_own_and_who_comes_late_is_free() -> None:
+    everywhere = os.sched_getaffinity(0)
+    with contextlib.ExitStack() as stack:
+        held = [affinities(stack.enter_context(Processor()))[0] for _ in range(len(everywhere) + 1)]
+        one, *_, late = held
+    numbers = [number for each in held if len(each) == 1 for number in each]
+    assert len(set(numbers)) == len(numbers)
+    assert one < everywhere
+    assert late == everywhere
 
 
 def test_what_goes_wrong_meanwhile_is_raised() -> None:
     def fail() -> None:
         raise LookupError("nothing here")
 
-    with pytest.raises(LookupError, match="nothing here"):
-        processors.call_together(fail)
+    with Processor() as processor, pytest.raises(LookupError, match="nothing here"):
+        processor.hold(fail)
 
 
 def test_a_server_s_threads_stay_together_and_its_processes_run_anywhere() -> None:
@@ -61,3 +69,17 @@ def test_a_server_s_threads_stay_together_and_its_processes_run_anywhere() -> No
     assert len(held) == 1
     assert len(held.pop()) == 1
     assert os.sched_getaffinity(0) == everywhere
+
+
+def affinities(processor: Processor) -> list[set[int]]:
+    """Where two threads may run that were started one after the other."""
+    seen: list[set[int]] = []
+
+    def start() -> None:
+        for _ in range(2):
+            thread = threading.Thread(target=lambda: seen.append(os.sched_getaffinity(0)))
+            thread.start()
+            thread.join()
+
+    processor.hold(start)
+    return seen
