@@ -20,9 +20,6 @@ from rpw_fixture.errors import EnvironmentLacksError
 #: How often it is looked whether the server was idle for long enough, seconds.
 _IDLE_CHECK = 0.2
 _SECOND_SIGNAL = 130
-#: New objects after which the collector looks for cycles. Actions leave none, and at Python's own 700
-#: it takes a twentieth of their time.
-_COLLECT_AFTER = 20_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +48,7 @@ def run(options: argparse.Namespace) -> int:
             _write_port(config.port_file, server.address)
         print(f"RPW_READY {json.dumps(ready)}", flush=True)
         server.prepare()
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER)
+        gc.freeze()  # what is loaded now stays, so the collector need not look at it again
         while not stop.wait(_IDLE_CHECK if config.idle_timeout else None):
             if server.idle_seconds >= config.idle_timeout:
                 break
