@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture import Action, Server
+from tests.server_process import ROOT
 
 from .figures import Effort, Figure, UnavailableError
-from .processes import ENVIRONMENT, ROOT
+from .processes import ENVIRONMENT
 from .sampling import interleaved, median
 
 _PLUGIN = "rpw_fixture.pytest_plugin"

@@ -57,8 +57,8 @@ def pair(*arguments: str, with_peers: bool = False) -> Iterator[Pair]:
         ServerProcess(OURS, *arguments) as server,
         ServerProcess(BARE) as bare,
         Client(server.endpoint) as client,
-        connected(server.target) as ours,
-        connected(bare.target) as other,
+        connected(server.address) as ours,
+        connected(bare.address) as other,
         peers() if with_peers else _no_peers() as others,
     ):
         yield Pair(client=client, ours=ours, bare=other, server=server, floor=bare, peers=others)

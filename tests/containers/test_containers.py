@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import psutil
 import pytest
@@ -18,11 +16,11 @@ from rpw_fixture import Action, Server
 from rpw_fixture.client import Client
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.events import ActionRouted, ContainerStarted, EventLog
-from rpw_fixture.execution import container_runtime, containers, workspace
+from rpw_fixture.execution import container_runtime, containers
 from rpw_fixture.execution.containers import Containers
 from rpw_fixture.execution.launching import Launch
-from rpw_fixture.execution.removal import remove
 from rpw_fixture.processes.client import Spawner
+from tests.server_process import ServerProcess
 
 from .engines import IMAGE, PATIENCE, Engine
 
@@ -215,8 +213,7 @@ def test_nothing_is_left_when_the_server_is_killed(engine: Engine) -> None:
     with Serving(engine) as serving:
         serving.client.run(request("one"))
         assert len(engine.containers()) == 1
-        serving.process.kill()
-        serving.process.wait()
+        serving.kill()
         wait_until(lambda: not engine.containers())
 
 
@@ -225,10 +222,9 @@ def test_a_worker_in_a_container_ends_even_when_the_spawner_is_killed_as_well(
 ) -> None:
     with Serving(engine) as serving:
         serving.client.run(request("one"))
-        (spawner,) = psutil.Process(serving.process.pid).children()
+        (spawner,) = psutil.Process(serving.pid).children()
         spawner.suspend()  # it sees nothing of what follows
-        serving.process.kill()
-        serving.process.wait()
+        serving.kill()
         spawner.kill()
         wait_until(lambda: not engine.containers())
 
@@ -270,30 +266,19 @@ def test_a_runtime_that_is_not_there_is_named() -> None:
         server.start()
 
 
-class Serving:
-    """``python -m rpw_fixture serve`` in a process of its own, and a client of it."""
+class Serving(ServerProcess):
+    """A server that runs containers, and a client of it."""
 
     def __init__(self, engine: Engine) -> None:
-        arguments = [
-            "--listen=127.0.0.1:0",
+        super().__init__(
             "--allow-docker",
             f"--container-runtime={engine.program}",
             *(f"--container-global-argument={each}" for each in engine.global_arguments),
             *(f"--container-argument={each}" for each in engine.run_arguments),
-        ]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "rpw_fixture", *arguments], stdout=subprocess.PIPE
         )
-        line = self.process.stdout.readline()
-        self.client = Client(json.loads(line.removeprefix(b"RPW_READY "))["endpoint"])
+        self.client = Client(self.endpoint)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Ends both."""
         self.client.close()
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
-        for folder in Path(workspace.base()).glob(f"rpw_fixture-{self.process.pid}-*"):
-            remove(str(folder))  # the spawner does it, unless it was killed as well
+        super().close()

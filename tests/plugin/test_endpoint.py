@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from .conftest import ROOT
+from tests.server_process import ServerProcess
 
 Suite = Callable[[str], None]
 
@@ -18,20 +14,9 @@ Suite = Callable[[str], None]
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """A server of ours in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rpw_fixture", "--listen", "127.0.0.1:0"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        ready = process.stdout.readline().removeprefix("RPW_READY ")
-        try:
-            yield json.loads(ready)["endpoint"]
-        finally:
-            process.terminate()
-    assert process.returncode == 0
+    with ServerProcess() as server:
+        yield server.endpoint
+        assert server.stop() == 0
 
 
 def test_what_results_tell_is_judged_and_the_rest_is_skipped(
