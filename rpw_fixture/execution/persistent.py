@@ -38,7 +38,7 @@ from rpw_fixture.execution.launching import Launch, Launcher
 from rpw_fixture.execution.placed import Parents
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction
-from rpw_fixture.execution.results import RunResult, Timeline
+from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.processes.client import StartError
@@ -116,6 +116,7 @@ class PersistentRunner:
         operation: str,
         timeline: Timeline,
         token: CancelToken,
+        on_worker: OnWorker,
         collect: Callable[[str], None],
     ) -> RunResult:
         """Sends the action to a worker that fits.
@@ -126,6 +127,7 @@ class PersistentRunner:
             operation: names the execution in events.
             timeline: gets the points in time.
             token: ends the waiting, and the worker.
+            on_worker: told which worker serves the action, for each one that is tried.
             collect: called with the input root's path after the response, before the worker is
                 given to anybody else.
 
@@ -144,6 +146,7 @@ class PersistentRunner:
             operation=operation,
             timeline=timeline,
             token=token,
+            on_worker=on_worker,
             collect=collect,
         )
         timeline.reach("input_fetch_start")
@@ -171,6 +174,7 @@ class PersistentRunner:
     def _attempt(self, task: _Task, deadline: float, retries: int) -> RunResult | None:
         """Has one worker serve the task; None when it failed and another one should."""
         worker, is_reused = self._acquire(task, deadline)
+        task.on_worker(worker.number, is_reused=is_reused)
         try:
             result = self._serve(worker, task, is_reused=is_reused)
         except WorkerFailure as failure:
@@ -408,6 +412,7 @@ class _Task:
     operation: str
     timeline: Timeline
     token: CancelToken
+    on_worker: OnWorker
     collect: Callable[[str], None]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import wkt
@@ -63,6 +64,13 @@ class Timeline:
 def _write(target: wkt.Timestamp | wkt.Duration, nanoseconds: int) -> None:
     # What FromNanoseconds does, without its checks of a range that no clock leaves.
     target.seconds, target.nanos = divmod(nanoseconds, 10**9)
+
+
+class OnWorker(Protocol):
+    """Told which worker serves an action, before the action is sent to it."""
+
+    def __call__(self, worker: int, *, is_reused: bool) -> None:
+        """Takes its number, and whether it has served before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,10 +55,16 @@ class _Course:
     timeline: Timeline
     began: float = field(default_factory=time.monotonic)
     mode: str = "one-shot"
+    worker: int | None = None
+    is_reused: bool = False
     is_cacheable: bool = False
     result: RunResult | None = None
     outputs: Outputs = field(default_factory=Outputs)
     afterwards: ExitStack = field(default_factory=ExitStack)
+
+    def give_to(self, worker: int, *, is_reused: bool) -> None:
+        """Notes which worker serves the action, whatever will come of it."""
+        self.worker, self.is_reused = worker, is_reused
 
 
 #: Told of every action that ran on a worker: the job, the action, its route, and what came of it.
@@ -171,6 +177,7 @@ class ActionRunner:
                 operation=job.operation,
                 timeline=course.timeline,
                 token=job.execution.token,
+                on_worker=course.give_to,
                 collect=lambda root: self._collect(root, action, course),
             )
         except PoolFullError as error:
@@ -265,8 +272,8 @@ class ActionRunner:
                 action=str(job.digest),
                 operation=job.operation,
                 mode=course.mode,
-                worker=result.worker if result is not None else None,
-                reused=result.is_reused if result is not None else False,
+                worker=course.worker,
+                reused=course.is_reused,
                 exit_code=_exit_code(result, response),
                 cached=response.cached_result,
                 seconds=time.monotonic() - course.began,

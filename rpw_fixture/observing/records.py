@@ -243,17 +243,10 @@ class Workers(Records[WorkerRecord]):
 def actions_in(events: Iterable[Event]) -> Actions:
     """The executions that ``events`` tell of."""
     told: dict[str, _Told] = {}
-    seen: set[int] = set()
-    warm: set[str] = set()
     for event in events:
-        if isinstance(event, RequestSent):
-            if event.worker in seen:
-                warm.add(event.operation)
-            seen.add(event.worker)
         if isinstance(event, _OF_ACTIONS):
             told.setdefault(event.operation, _Told()).add(event)
-    # A worker's failure leaves `action_completed` without one, so the requests tell who was warm.
-    found = (_action(name, each, is_warm=name in warm) for name, each in told.items() if name)
+    found = (_action(name, each) for name, each in told.items() if name)
     return Actions(sorted(found, key=lambda each: each.seq), "actions")
 
 
@@ -274,17 +267,7 @@ def execution_in(events: Sequence[Event], operation: str) -> ActionRecord | None
     told = _Told()
     for event in reversed(own):
         told.add(event)
-    completed, sent = told.last(ActionCompleted), told.last(RequestSent)
-    is_told = completed is not None and completed.worker is not None
-    is_warm = sent is not None and not is_told and _is_warm(events, sent)
-    return _action(operation, told, is_warm=is_warm)
-
-
-def _is_warm(events: Sequence[Event], sent: RequestSent) -> bool:
-    """Whether the worker had been sent a request before this one."""
-    requests = (event for event in events if isinstance(event, RequestSent))
-    first = next((each for each in requests if each.worker == sent.worker), sent)
-    return first.seq < sent.seq
+    return _action(operation, told)
 
 
 def workers_in(events: Iterable[Event]) -> Workers:
@@ -316,7 +299,7 @@ class _Told:
         return self._events[0]
 
 
-def _action(operation: str, told: _Told, *, is_warm: bool) -> ActionRecord:
+def _action(operation: str, told: _Told) -> ActionRecord:
     routed, completed = told.last(ActionRouted), told.last(ActionCompleted)
     sent, refused = told.last(RequestSent), told.last(WorkerNotReused)
     values: dict[str, Any] = {"seq": told.first.seq, "time": told.first.time}
@@ -324,17 +307,15 @@ def _action(operation: str, told: _Told, *, is_warm: bool) -> ActionRecord:
         for name in ("mnemonic", "target", "invocation", "mode", "reason", "key", "key_components"):
             values[name] = getattr(routed, name)
     if completed is not None:
-        for name in ("mode", "exit_code", "cached", "seconds", "outputs", "status"):
+        for name in ("mode", "worker", "reused", "exit_code", "cached", "seconds", "outputs"):
             values[name] = getattr(completed, name)
-        values.update(message=completed.message, is_complete=True, worker=completed.worker)
-        is_warm = is_warm or completed.reused
-    if sent is not None:
+        values.update(status=completed.status, message=completed.message, is_complete=True)
+    elif sent is not None:
         values["worker"] = sent.worker
     named = routed or completed or sent or refused
     return ActionRecord(
         action=named.action if named is not None else "",
         operation=operation,
-        reused=is_warm,
         differences=refused.differences if refused is not None else (),
         violations=told.all(ProtocolViolation),
         **values,

@@ -152,7 +152,8 @@ def test_a_worker_that_crashed_can_not_be_reused(story: Story) -> None:
     story.sent(failed, 1)
     story.violated(1, "text on stdout", "b'debug: parsing\\n'", failed)
     story.retired(1, "protocol violation: text on stdout", exit_status=-9, stderr_tail="loaded\n")
-    story.completed(failed, status="FAILED_PRECONDITION", message="persistent worker 1: text …\n…")
+    message = "persistent worker 1: text …\n…"
+    story.completed(failed, worker=1, reused=True, status="FAILED_PRECONDITION", message=message)
     story.on_worker("c", 2)
     told = failure_of(story.endpoint.assert_worker_reused, story.endpoint.actions)
     assert told == text("""

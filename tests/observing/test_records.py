@@ -46,7 +46,8 @@ def test_an_action_that_its_worker_failed_keeps_the_worker(story: Story) -> None
     record = story.routed("b")
     story.sent(record, 1)
     story.violated(1, "text on stdout", "b'hi'", record)
-    record = story.completed(record, exit_code=None, status="FAILED_PRECONDITION", message="bad")
+    failure = {"exit_code": None, "status": "FAILED_PRECONDITION", "message": "bad"}
+    record = story.completed(record, worker=1, reused=True, **failure)
     assert (record.worker, record.reused) == (1, True)
     assert [each.rule for each in record.violations] == ["text on stdout"]
 

@@ -251,3 +251,5 @@ def test_a_failed_request_is_completed_in_the_records(server: Server, tmp_path: 
     assert completed.status == "FAILED_PRECONDITION"
     assert "exit status 3" in completed.message
     assert completed.exit_code is None
+    (started,) = server.events.of(WorkerStarted)
+    assert (completed.worker, completed.reused) == (started.worker, False)
