@@ -79,12 +79,18 @@ def anywhere() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, os.sched_getaffinity(os.getpid()))
+    before, free = os.sched_getaffinity(0), os.sched_getaffinity(os.getpid())
+    if before == free:
+        yield
+        return
+    # Which processors there are can change meanwhile; then the kernel has moved the thread itself.
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, free)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, before)
 
 
 def give_way() -> None:
