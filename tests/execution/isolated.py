@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import select
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rpw_fixture.execution.launching import Launch, Launcher
-from rpw_fixture.processes.client import Exit, Process
+from rpw_fixture.processes.client import Exit
+from tests.watched_process import WatchedProcess
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
-DEADLINE = 30.0
 
 
 @dataclass
@@ -39,41 +37,15 @@ class Place:
         )
 
 
-class Running:
-    """A launched process with its output."""
+class Running(WatchedProcess):
+    """What a launcher starts."""
 
     def __init__(self, launcher: Launcher, command: Launch) -> None:
-        self.output, writing = os.pipe()
-        null = os.open(os.devnull, os.O_RDWR)
-        try:
-            self.process: Process = launcher.launch(
-                command, stdin=null, stdout=writing, stderr=writing
+        super().__init__(
+            lambda stdin, output: launcher.launch(
+                command, stdin=stdin, stdout=output, stderr=output
             )
-        except BaseException:
-            os.close(self.output)
-            raise
-        finally:
-            os.close(writing)
-            os.close(null)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.close()
-        os.close(self.output)
-
-    def read(self) -> bytes:
-        assert select.select([self.output], [], [], DEADLINE)[0], "no output in time"
-        return os.read(self.output, 1 << 16)
-
-    def read_all(self) -> bytes:
-        return b"".join(iter(self.read, b""))
-
-    def ended(self) -> Exit:
-        ended = self.process.wait(DEADLINE)
-        assert ended is not None, "still running"
-        return ended
+        )
 
 
 def run(launcher: Launcher, command: Launch) -> tuple[str, Exit]:

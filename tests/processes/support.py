@@ -1,23 +1,20 @@
 """Processes with their output at hand, and programs for them that are hard to get rid of.
 
-A tree counts as gone when its output pipe is at end of file: every member holds the write end.
+Every member of a tree holds the write end of its output pipe.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import select
 import sys
 from pathlib import Path
-from typing import Any, Self
-
-import pytest
+from typing import Any
 
 from rpw_fixture.processes.client import Exit, Process, Spawner
+from tests.watched_process import WatchedProcess, readable
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]
-DEADLINE = 30.0  # seconds; only ever reached by a failure
 
 # A daemon by the book: its own session, its parent gone, every signal but SIGKILL ignored.
 DAEMON = """
@@ -60,62 +57,17 @@ os.close(go)
 """
 
 
-class Running:
-    """A process with its output pipe, and its input at end of file."""
+class Running(WatchedProcess):
+    """What a spawner starts."""
 
     def __init__(self, spawner: Spawner, argv: list[str], **options: Any) -> None:
-        self.output, writing = os.pipe()
-        silence = os.open(os.devnull, os.O_RDONLY)
         defaults: dict[str, Any] = {"env": {}, "cwd": "/", "executable": argv[0]}
-        try:
-            self.process: Process = spawner.spawn(
-                argv=argv,
-                stdin=silence,
-                stdout=writing,
-                **{"stderr": writing, **defaults, **options},
-            )
-        except BaseException:
-            os.close(self.output)
-            raise
-        finally:
-            os.close(writing)
-            os.close(silence)
 
-    def __enter__(self) -> Self:
-        return self
+        def start(stdin: int, output: int) -> Process:
+            given = {"stderr": output, **defaults, **options}
+            return spawner.spawn(argv=argv, stdin=stdin, stdout=output, **given)
 
-    def __exit__(self, *_: object) -> None:
-        self.process.close()
-        os.close(self.output)
-
-    def read(self, size: int = 65536) -> bytes:
-        assert readable(self.output), "no output in time"
-        return os.read(self.output, size)
-
-    def read_until(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count and (more := self.read()):
-            data += more
-        return data
-
-    def read_all(self) -> bytes:
-        return b"".join(iter(self.read, b""))
-
-    def ended(self) -> Exit:
-        ended = self.process.wait(DEADLINE)
-        assert ended is not None, "still running"
-        return ended
-
-    def assert_tree_gone(self) -> None:
-        """Everything was gone when the exit was reported: end of file without waiting."""
-        while select.select([self.output], [], [], 0)[0]:
-            if not os.read(self.output, 65536):
-                return
-        pytest.fail("a descendant still holds the output pipe")
-
-
-def readable(descriptor: int, seconds: float = DEADLINE) -> bool:
-    return bool(select.select([descriptor], [], [], seconds)[0])
+        super().__init__(start)
 
 
 def await_end(pid: int) -> None:

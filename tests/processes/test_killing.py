@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.processes.client import Spawner, StartError
+from tests.watched_process import readable
 
-from .support import BOMB, DAEMON, PYTHON, Running, readable, run
+from .support import BOMB, DAEMON, PYTHON, Running, run
 
 
 def test_a_background_child_ends_with_its_leader(spawner: Spawner) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.processes.client import Exit, Setup, SetupStep, Spawner, StartError
+from tests.watched_process import DEADLINE, readable
 
-from .support import DEADLINE, PYTHON, Running, open_descriptors, readable, run
+from .support import PYTHON, Running, open_descriptors, run
 
 
 def test_nothing_runs_before_the_first_spawn() -> None:
