@@ -100,8 +100,14 @@ def test_a_namespace_holds_exactly_the_names_of_its_stub(name):
     tree = ast.parse(DESCRIPTOR_SET.with_name(f"{name}.pyi").read_text("utf-8"))
     typed = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     typed |= {node.target.id for node in tree.body if isinstance(node, ast.AnnAssign)}
-    actual = {found for found in vars(getattr(protos, name)) if not found.startswith("__")}
-    assert {found for found in typed if not found.startswith("_")} == actual
+    namespace = getattr(protos, name)
+    assert {found for found in typed if not found.startswith("_")} == set(dir(namespace))
+    assert all(getattr(namespace, found) is not None for found in dir(namespace))
+
+
+def test_a_namespace_has_no_other_names():
+    with pytest.raises(AttributeError, match=r"wire\.protos\.worker' has no attribute 'Nonsense'"):
+        _ = protos.worker.Nonsense
 
 
 # ---------------------------------------------------------------- the protocols themselves

@@ -126,22 +126,45 @@ def _same_packed_message(packed: Message, other: object) -> bool:
     return packed.SerializeToString() == other.SerializeToString()
 
 
-def _contents(file: FileDescriptor) -> dict[str, object]:
-    contents: dict[str, object] = {
-        name: _class_with_nested(descriptor)
-        for name, descriptor in file.message_types_by_name.items()
-    }
-    for name, enum in file.enum_types_by_name.items():
-        contents[name] = EnumTypeWrapper(enum)
-        contents |= {value.name: value.number for value in enum.values}
-    return contents
+class _Namespace(ModuleType):
+    """The messages, enums and values of some files by their simple names, made when first used.
+
+    There are some three hundred, of which a server uses a third, and making a class takes its time.
+    """
+
+    def __init__(self, name: str, files: tuple[str, ...]) -> None:
+        super().__init__(f"{__package__}.{name}", f"Messages and enums of {', '.join(files)}.")
+        self._files = [_POOL.FindFileByName(file) for file in files]
+
+    def __getattr__(self, name: str) -> object:
+        for file in self._files:
+            found = _content(file, name)
+            if found is not None:
+                return vars(self).setdefault(name, found)
+        raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name)
+
+    def __dir__(self) -> list[str]:
+        enums = [enum for file in self._files for enum in file.enum_types_by_name.values()]
+        return [
+            *(name for file in self._files for name in file.message_types_by_name),
+            *(enum.name for enum in enums),
+            *(name for enum in enums for name in enum.values_by_name),
+        ]
 
 
-def _namespace(name: str, files: tuple[str, ...]) -> ModuleType:
-    namespace = ModuleType(f"{__package__}.{name}", f"Messages and enums of {', '.join(files)}.")
-    for file in files:
-        vars(namespace).update(_contents(_POOL.FindFileByName(file)))
-    return namespace
+def _content(file: FileDescriptor, name: str) -> object:
+    """The message class, enum or number of that name; None when the file has none."""
+    message = file.message_types_by_name.get(name)
+    if message is not None:
+        return _class_with_nested(message)
+    enum = file.enum_types_by_name.get(name)
+    if enum is not None:
+        return EnumTypeWrapper(enum)
+    for enum in file.enum_types_by_name.values():
+        if name in enum.values_by_name:
+            number: int = enum.values_by_name[name].number
+            return number
+    return None
 
 
 _POOL: Final = _load(DESCRIPTOR_SET.read_bytes())
@@ -151,4 +174,4 @@ if api_implementation.Type() == "python":
     _ANY = message_class("google.protobuf.Any")
     setattr(_ANY, "__eq__", _same_packed_message)  # noqa: B010 - mypy refuses a plain assignment
 
-globals().update({name: _namespace(name, files) for name, files in NAMESPACES.items()})
+globals().update({name: _Namespace(name, files) for name, files in NAMESPACES.items()})
