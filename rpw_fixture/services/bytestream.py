@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from rpw_fixture import heap
 from rpw_fixture.config import Config
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument, not_found
 from rpw_fixture.services._base import Call, Service, rpc
@@ -70,6 +71,8 @@ class ByteStreamService(Service):
                 yield encode_read_response(piece)
         except BlobMissingError:  # evicted just now
             raise _absent(digest) from None
+        finally:
+            _clear_up_after(digest)
 
     @rpc("Write", decode=parse_write_request)
     def write(self, requests: Iterator[WriteRequest], call: Call) -> bytestream.WriteResponse:
@@ -86,9 +89,12 @@ class ByteStreamService(Service):
         if store.contains(name.digest):
             return self._present(name, call)
         messages = chain((first,), requests)
-        if name.compressor:
-            return self._write_compressed(messages, store, name, first.resource_name, call)
-        return self._write_plain(messages, store, name, first)
+        try:
+            if name.compressor:
+                return self._write_compressed(messages, store, name, first.resource_name, call)
+            return self._write_plain(messages, store, name, first)
+        finally:
+            _clear_up_after(name.digest)
 
     @rpc("QueryWriteStatus")
     def query_write_status(
@@ -215,6 +221,11 @@ class _Received:
             self.size += len(data)
             self.is_finished = message.finish_write
             yield data
+
+
+def _clear_up_after(digest: Digest) -> None:
+    if digest.size >= heap.LARGE_STREAM_BYTES:
+        heap.give_back()
 
 
 def _absent(digest: Digest) -> RequestError:
