@@ -20,6 +20,7 @@ _MASK = (
     _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
     | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 )  # fmt: skip
+_SPECIAL = QUEUE_OVERFLOW | IGNORED
 
 
 class ChangeSet:
@@ -43,7 +44,11 @@ class ChangeSet:
 
     def note(self, watch: int, name: bytes) -> None:
         """Adds what changed in a folder; without a name it is the folder itself."""
-        self._changed.setdefault(watch, set()).add(name)
+        names = self._changed.get(watch)
+        if names is None:
+            self._changed[watch] = {name}
+        else:
+            names.add(name)
 
     def lose(self, watch: int) -> None:
         """A folder is there no more, and its watch stands for none, whatever took its place."""
@@ -98,7 +103,11 @@ class FolderWatcher:
         with self._lock:
             if self._inotify is not None:
                 for record in self._inotify.read():
-                    self._sort(record)
+                    changes = self._sets.get(record.watch)
+                    if changes is None or record.mask & _SPECIAL:
+                        self._note_special(record)
+                    else:
+                        changes.note(record.watch, record.name)
 
     def close(self) -> None:
         """Watches nothing any more."""
@@ -113,7 +122,8 @@ class FolderWatcher:
         with contextlib.suppress(OSError):  # all folders are blind spots then
             self._inotify = Inotify()
 
-    def _sort(self, record: Record) -> None:
+    def _note_special(self, record: Record) -> None:
+        """What a record means that is not about a name in a folder that is watched."""
         if record.mask & QUEUE_OVERFLOW:
             for changes in self._sets.values():
                 changes.has_missed = True
@@ -121,5 +131,3 @@ class FolderWatcher:
             gone = self._sets.pop(record.watch, None)
             if gone is not None:
                 gone.lose(record.watch)
-        elif record.watch in self._sets:
-            self._sets[record.watch].note(record.watch, record.name)

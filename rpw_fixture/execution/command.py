@@ -24,6 +24,7 @@ class CommandSpec:
     """What a Command asks for (remote_execution.proto, Command).
 
     Attributes:
+        digest: of the Command message.
         arguments: the command line; the first names the program.
         environment: variables by name, sorted.
         platform: the Command's platform properties; an Action's own come before them.
@@ -34,6 +35,7 @@ class CommandSpec:
         directory_format: in which form output directories are wanted.
     """
 
+    digest: Digest
     arguments: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     platform: tuple[tuple[str, str], ...]
@@ -74,6 +76,7 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
             )
     paths = tuple(message.output_paths)
     return CommandSpec(
+        digest=digest,
         arguments=tuple(message.arguments),
         environment=_environment(message),
         platform=platform_properties(message.platform),

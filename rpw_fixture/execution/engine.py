@@ -122,6 +122,7 @@ class Engine(Closing):
         self._scheduler.clear()
         self._resolver.clear()
         self._index.clear()
+        self._runner.clear()
         self._runner.persistent.pool.empty(Retirement.RESET, _PATIENCE)
 
     def stop(self, grace: float) -> None:

@@ -11,8 +11,9 @@ import itertools
 import os
 import posixpath
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -233,8 +234,7 @@ class SandboxedRoot:
 
 def output_paths(action: ResolvedAction) -> list[str]:
     """All declared outputs, relative to the input root."""
-    base = action.command.working_directory
-    return [posixpath.normpath(posixpath.join(base, path)) for path in action.command.outputs]
+    return _inside(action.command.working_directory, action.command.outputs)
 
 
 def output_parents(action: ResolvedAction) -> Parents:
@@ -243,8 +243,18 @@ def output_parents(action: ResolvedAction) -> Parents:
     They are the working directory and the parents of every output, not the outputs themselves
     (remote_execution.proto, Command.output_paths).
     """
-    folders = [action.command.working_directory, *map(os.path.dirname, output_paths(action))]
-    return Parents.of(each for each in folders if each)
+    return _parents(action.command.working_directory, action.command.outputs)
+
+
+def _inside(base: str, paths: Iterable[str]) -> list[str]:
+    return [posixpath.normpath(posixpath.join(base, path)) for path in paths]
+
+
+@lru_cache(maxsize=1024)
+def _parents(base: str, outputs: tuple[str, ...]) -> Parents:
+    return Parents.of(
+        each for each in (base, *map(os.path.dirname, _inside(base, outputs))) if each
+    )
 
 
 def only(folder: Folder, paths: frozenset[str], prefix: str = "") -> Folder:

@@ -56,16 +56,17 @@ class Inotify(Closing):
         """
         return self._checked(self._libc.inotify_add_watch(self._fd, path, mask))
 
-    def read(self) -> Iterator[Record]:
+    def read(self) -> list[Record]:
         """What happened up to now."""
+        records: list[Record] = []
         while True:
             try:
                 data = os.read(self._fd, _BUFFER)
             except BlockingIOError:
-                return
-            yield from _records(data)
+                return records
+            records += _records(data)
             if len(data) <= _BUFFER - _LONGEST:
-                return  # there was room for one more
+                return records  # there was room for one more
 
     def _checked(self, value: int) -> int:
         if value < 0:

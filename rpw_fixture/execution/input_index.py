@@ -1,7 +1,8 @@
 """What of an input root are tool inputs, and how its files are listed in a WorkRequest.
 
 Both are worked out folder by folder and kept by the folder's digest and place, so that an action that
-changes one file pays for that file's folder and its parents only.
+changes one file pays for that file's folder and its parents only. Of a folder that changed, most files
+did not: how each is listed is kept too.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from collections.abc import Callable, Iterable
 from rpw_fixture.memo import Memo
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
-from rpw_fixture.wire.trees import Folder
+from rpw_fixture.wire.trees import FileEntry, Folder
 from rpw_fixture.wire.worker_frames import Encoding
 from rpw_fixture.workers.key import ToolInput, ToolInputs
 from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
 #: What is remembered: files and folders, and bytes.
-_MOST_TOOLS, _MOST_ENCODED = 50_000, 16 << 20
+_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 50_000, 16 << 20, 4 << 20
 
 
 class InputIndex:
@@ -32,12 +33,14 @@ class InputIndex:
     def __init__(self, is_tool: Callable[[str], bool]) -> None:
         self._is_tool = is_tool
         self._tools: Memo[tuple[str, str], ToolInputs] = Memo(_MOST_TOOLS, _files)
-        self._encoded: Memo[tuple[str, str, str, str], bytes] = Memo(_MOST_ENCODED, len)
+        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, len)
+        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, len)
 
     def clear(self) -> None:
         """Forgets everything worked out so far."""
         self._tools.clear()
         self._encoded.clear()
+        self._pieces.clear()
 
     def tool_inputs(self, root: Folder) -> ToolInputs:
         """The marked files and symlinks of an input root, and those the globs mark."""
@@ -55,7 +58,7 @@ class InputIndex:
         """
         if listing is InputList.NONE:
             return b""
-        return self._encoded_below(root, "", (encoding, listing))
+        return self._encoded_below(root, "", _Form(encoding, listing))
 
     def _tools_below(self, folder: Folder, prefix: str) -> ToolInputs:
         key = (folder.digest.hash, prefix)
@@ -78,23 +81,36 @@ class InputIndex:
             if link.is_marked or self._is_tool(prefix + name):
                 yield ToolInput(prefix + name, f"-> {link.target}", is_executable=False)
 
-    def _encoded_below(
-        self, folder: Folder, prefix: str, form: tuple[Encoding, InputList]
-    ) -> bytes:
-        encoding, listing = form
-        key = (folder.digest.hash, prefix, encoding.name, listing)
+    def _encoded_below(self, folder: Folder, prefix: str, form: _Form) -> bytes:
+        key = (folder.digest.hash, prefix, form.name)
         known = self._encoded.get(key)
         if known is not None:
             return known
-        own = encoding.encode_inputs(
-            (prefix + name, _DIGEST_BYTES[listing](entry.digest))
-            for name, entry in folder.files.items()
-        )
-        below = (
+        pieces = [self._piece(prefix, name, each, form) for name, each in folder.files.items()]
+        pieces += [
             self._encoded_below(child, f"{prefix}{name}/", form)
             for name, child in folder.folders.items()
-        )
-        return self._encoded.put(key, encoding.join_inputs((own, *below)))
+        ]
+        return self._encoded.put(key, form.encoding.join_inputs(pieces))
+
+    def _piece(self, prefix: str, name: str, entry: FileEntry, form: _Form) -> bytes:
+        key = (prefix, name, entry.digest, form.name)
+        known = self._pieces.get(key)
+        if known is not None:
+            return known
+        digest = _DIGEST_BYTES[form.listing](entry.digest)
+        return self._pieces.put(key, form.encoding.encode_inputs([(prefix + name, digest)]))
+
+
+class _Form:
+    """How inputs are listed, with a name that stands for it."""
+
+    __slots__ = ("encoding", "listing", "name")
+
+    def __init__(self, encoding: Encoding, listing: InputList) -> None:
+        self.encoding = encoding
+        self.listing = listing
+        self.name = f"{encoding.name} {listing.value}"
 
 
 def _files(tools: ToolInputs) -> int:

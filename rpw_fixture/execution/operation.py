@@ -14,6 +14,7 @@ from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import Timeline
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.packing import packed
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re
 
@@ -98,14 +99,14 @@ class Operation:
             action_digest=message_of(wanted.digest),
             digest_function=wanted.store.function.number,
         )
-        message = longrunning.Operation(name=self.name)
         if response is not None:
-            message.done = True
-            message.response.Pack(wanted.inline.added_to(response, wanted.store))
-        elif timeline is not None:
+            told = packed(wanted.inline.added_to(response, wanted.store))
+            return longrunning.Operation(
+                name=self.name, done=True, metadata=packed(metadata), response=told
+            )
+        if timeline is not None:
             timeline.write_reached(metadata.partial_execution_metadata)
-        message.metadata.Pack(metadata)
-        return message
+        return longrunning.Operation(name=self.name, metadata=packed(metadata))
 
     def updates(self, is_wanted: threading.Event | None = None) -> Iterator[longrunning.Operation]:
         """The operation now, when its stage lasts, every few seconds, and when it is done.

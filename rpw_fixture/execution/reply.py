@@ -10,6 +10,7 @@ from rpw_fixture.execution.outputs import Outputs, message_of
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.packing import packed
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import wkt
 from rpw_fixture.wire.statuses import status_of
@@ -103,9 +104,7 @@ def _facts(mode: str, result: RunResult) -> wkt.Any:
             "reused": result.is_reused,
             "request_id": result.request_id,
         }
-    packed = wkt.Any()
-    packed.Pack(wkt.StringValue(value=json.dumps({"rpw_fixture": facts})))
-    return packed
+    return packed(wkt.StringValue(value=json.dumps({"rpw_fixture": facts})))
 
 
 def _add_log(response: re.ExecuteResponse, name: str, text: bytes, store: BlobStore) -> None:

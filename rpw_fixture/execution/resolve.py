@@ -42,7 +42,7 @@ class ResolvedAction:
         command: what to run.
         properties: platform properties, the Action's if it has any, else the Command's
             (remote_execution.proto, Action.platform, since 2.2).
-        has_own_properties: they are the Action's.
+        own_properties: the Action's, as pairs.
         root: the input root.
         timeout: seconds the command may run.
         do_not_cache: the result must not be cached.
@@ -54,7 +54,7 @@ class ResolvedAction:
     store: BlobStore
     command: CommandSpec
     properties: Mapping[str, str]
-    has_own_properties: bool
+    own_properties: tuple[tuple[str, str], ...]
     root: Folder
     timeout: float
     do_not_cache: bool
@@ -122,7 +122,7 @@ class Resolver:
             store=store,
             command=command,
             properties=property_map(own or command.platform),
-            has_own_properties=bool(own),
+            own_properties=own,
             root=root,
             timeout=timeout,
             do_not_cache=action.do_not_cache,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rpw_fixture.config import Config
@@ -12,6 +12,7 @@ from rpw_fixture.errors import failed_precondition, invalid_argument
 from rpw_fixture.execution.container_command import container_properties
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.resolve import ResolvedAction
+from rpw_fixture.memo import Memo
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.flagfiles import SplitCommandLine
 from rpw_fixture.workers.key import ToolInputs, WorkerKey, shared
@@ -25,6 +26,8 @@ from rpw_fixture.workers.personalities.rules import (
     Trigger,
 )
 
+#: Decisions that are remembered; each takes a few hundred bytes.
+_MOST_ROUTES = 4_096
 #: Without it a tool runs one-shot.
 PERSISTENT_FLAG = "--persistent_worker"
 KEY_PROPERTY = "persistentWorkerKey"
@@ -53,6 +56,47 @@ class Route:
     reason: str
     key: WorkerKey | None = None
     flagfiles: tuple[str, ...] = ()
+
+
+class Router:
+    """Decides by the rules of a personality, and remembers what it decided.
+
+    Nothing of an action counts but its command, its properties, who asks, and the tool inputs, and
+    these hardly differ between the actions of a build.
+
+    Args:
+        config: what is allowed here.
+        index: knows the tool inputs.
+        rules: the personality's.
+    """
+
+    def __init__(self, config: Config, index: InputIndex, rules: Personality) -> None:
+        self._config = config
+        self._index = index
+        self._rules = rules
+        self._known: Memo[tuple[Hashable, ...], Route] = Memo(_MOST_ROUTES)
+
+    def route(self, action: ResolvedAction, mnemonic: str = "") -> Route:
+        """See the function `route`."""
+        # Every trigger is a property, so an action without any needs no look at its inputs.
+        tools = self._index.tool_inputs(action.root) if action.properties else None
+        same = (
+            action.command.digest,
+            action.own_properties,
+            action.instance_name,
+            action.function.name,
+            mnemonic,
+            tools,
+        )
+        known = self._known.get(same)
+        if known is not None:
+            return known
+        found = route(action, self._config, self._index, self._rules, mnemonic)
+        return self._known.put(same, found)
+
+    def clear(self) -> None:
+        """Forgets all decisions."""
+        self._known.clear()
 
 
 def route(
@@ -103,7 +147,7 @@ class _Plan:
         self._config = config
         self._rules = rules
         self._properties: Mapping[str, str] = action.properties
-        if rules.properties.value is PropertySource.ACTION_ONLY and not action.has_own_properties:
+        if rules.properties.value is PropertySource.ACTION_ONLY and not action.own_properties:
             self._properties = {}
         self._index = index
         self.trigger = self._trigger()

@@ -29,7 +29,7 @@ from rpw_fixture.execution.persistent import PersistentRunner
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
-from rpw_fixture.execution.routing import Route, route
+from rpw_fixture.execution.routing import Route, Router
 from rpw_fixture.execution.scheduler import Job
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.storage.completeness import CompleteResults
@@ -101,22 +101,26 @@ class ActionRunner:
         self._config = config
         self._log = log
         self._resolver = resolver
-        self._index = index
         self._launcher = launcher
         self._folder = folder
         self._results = results
         self._on_served = on_served
         self._numbers = itertools.count(1)
-        self._rules = personalities.find(config.personality)
+        rules = personalities.find(config.personality)
+        self._router = Router(config, index, rules)
         self.persistent = PersistentRunner(
             config=config,
-            rules=self._rules,
+            rules=rules,
             log=log,
             index=index,
             launcher=launcher,
             folder=folder,
             faults=worker_faults,
         )
+
+    def clear(self) -> None:
+        """Forgets how actions were routed."""
+        self._router.clear()
 
     def run(self, job: Job) -> None:
         """Executes a job and gives its execution the response; raises nothing."""
@@ -153,8 +157,7 @@ class ActionRunner:
                 self._tell_route(job, Route(mode="cache", reason="the action cache has a result"))
                 return reply.cached(known)
         action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
-        mnemonic = job.metadata.action_mnemonic
-        chosen = route(action, self._config, self._index, self._rules, mnemonic)
+        chosen = self._router.route(action, job.metadata.action_mnemonic)
         course.mode = chosen.mode
         self._tell_route(job, chosen)
         job.execution.token.check()

@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from rpw_fixture.errors import Code, RequestError, not_found
 from rpw_fixture.execution.inline import Inline
@@ -106,7 +107,7 @@ class Scheduler:
                     operation=operation.name,
                     execution=execution,
                 )
-                self._threads.submit(self._work, job, merge_key)
+                self._threads.start(partial(self._work, job, merge_key))
                 if can_merge:
                     self._mergeable[merge_key] = execution
             self._operations[operation.name] = (operation, execution)

@@ -184,7 +184,11 @@ class _Placing:
         self, fd: int, placed: Placed, wanted: Folder, folders: AbstractSet[str]
     ) -> None:
         """Removes what the new tree does not have, or has with other content or as another kind."""
-        gone = {name for name, file in placed.files.items() if not _same(file, wanted, name)}
+        gone = {
+            name
+            for name, file in placed.files.items()
+            if wanted.files.get(name) is not file and not _same(file, wanted, name)
+        }
         gone.update(
             name for name, link in placed.symlinks.items() if link != wanted.symlinks.get(name)
         )

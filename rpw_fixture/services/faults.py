@@ -18,6 +18,7 @@ from rpw_fixture.services._base import Call, Handler
 from rpw_fixture.services.blob_traffic import named, value
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.packing import packed
 from rpw_fixture.wire.protos import Method, longrunning
 from rpw_fixture.wire.protos import remote_execution as re
 
@@ -138,9 +139,7 @@ def _unfinished(operation: longrunning.Operation) -> longrunning.Operation:
     metadata = re.ExecuteOperationMetadata()
     operation.metadata.Unpack(metadata)
     metadata.stage = _EXECUTING
-    earlier = longrunning.Operation(name=operation.name)
-    earlier.metadata.Pack(metadata)
-    return earlier
+    return longrunning.Operation(name=operation.name, metadata=packed(metadata))
 
 
 def _afterwards(method: Method, handler: Handler, act: Callable[[Any, Any], object]) -> Handler:

@@ -6,9 +6,8 @@ How a status reaches the client (trailing metadata, or inside an ExecuteResponse
 from __future__ import annotations
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.wire.protos import rpc, wkt
-
-_TYPE_PREFIX = "type.googleapis.com/"
+from rpw_fixture.wire.packing import packed
+from rpw_fixture.wire.protos import rpc
 
 
 def status_of(error: RequestError, *, most_violations: int | None = None) -> rpc.Status:
@@ -30,10 +29,3 @@ def status_of(error: RequestError, *, most_violations: int | None = None) -> rpc
         )
         status.details.append(packed(failure))
     return status
-
-
-def packed(message: rpc.PreconditionFailure) -> wkt.Any:
-    """A message inside an Any."""
-    return wkt.Any(
-        type_url=_TYPE_PREFIX + message.DESCRIPTOR.full_name, value=message.SerializeToString()
-    )

@@ -28,10 +28,11 @@ MAX_NAME_BYTES = 255
 _IS_PLAIN_NAME = regex.compile(r"(?!\.{1,2}\Z)[^/\0]{1,63}").fullmatch
 #: Latest time of change that ext4 can hold, seconds since the epoch (in 2446).
 _LATEST = 15_032_385_535
-#: Tag of Directory.files, and the length from which a FileNode's own takes three bytes.
-_FILE, _LONGEST_NODE = 0x0A, 1 << 14
-#: Files that are remembered by a decoder; each takes half a KiB.
-_MOST_FILES = 20_000
+#: Tags of Directory.files and directories, and the length from which a node's own takes three bytes.
+_FILE, _FOLDER, _LONGEST_NODE = 0x0A, 0x12, 1 << 14
+_NO_MORE = re.Directory()
+#: Files, and folders' names and digests, that are remembered by a decoder; each takes half a KiB.
+_MOST_FILES, _MOST_FOLDERS = 20_000, 5_000
 
 
 class FileEntry(NamedTuple):
@@ -109,14 +110,16 @@ class Folder:
 class FolderDecoder:
     """Makes folders out of Directory messages whose digests are of one function.
 
-    A folder that changed is mostly what it was before, and so are its encoded files. What a file is
-    gets remembered by its encoded FileNode: cutting a folder into those costs a tenth of decoding
-    them, and equal files of all folders are one entry. All methods may be called from any thread.
+    A folder that changed is mostly what it was before, and so are its encoded nodes. What a file is
+    gets remembered by its encoded FileNode, and likewise what a folder in it is: cutting a folder
+    into nodes costs a tenth of decoding them, and equal files of all folders are one entry. All
+    methods may be called from any thread.
     """
 
     def __init__(self, function: DigestFunction) -> None:
         self._function = function
-        self._known: Memo[bytes, tuple[str, FileEntry]] = Memo(_MOST_FILES)
+        self._files: Memo[bytes, tuple[str, FileEntry]] = Memo(_MOST_FILES)
+        self._folders: Memo[bytes, tuple[str, Digest]] = Memo(_MOST_FOLDERS)
 
     def decode(
         self, digest: Digest, data: bytes, child: Callable[[Digest], Folder | None]
@@ -133,33 +136,42 @@ class FolderDecoder:
                 long, ``.``, ``..`` or holds a slash or NUL, one name used twice, or an impossible
                 time of change (remote_execution.proto, Directory).
         """
-        nodes, rest = _cut(data)
+        file_nodes, end = _cut(data, 0, _FILE)
+        folder_nodes, end = _cut(data, end, _FOLDER)
+        known_file, known_folder = self._files.get, self._folders.get
         try:
-            known = self._known.get
-            files = [known(node) or self._note(node, digest) for node in nodes]
-            message = re.Directory.FromString(rest)
+            files = [known_file(node) or self._note_file(node, digest) for node in file_nodes]
+            folders = [
+                known_folder(node) or self._note_folder(node, digest) for node in folder_nodes
+            ]
+            rest = re.Directory.FromString(data[end:]) if end < len(data) else _NO_MORE
         except DecodeError as error:
             raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
-        files += [_file(node, digest, self._function) for node in message.files]
-        _check_names(digest, files, message)
-        symlinks = {
-            node.name: SymlinkEntry(_checked_target(node), _is_marked(node))
-            for node in message.symlinks
-        }
-        folders = {
-            node.name: child(self._function.validate(node.digest, what=f"folder {node.name!r}"))
-            for node in message.directories
-        }
-        present = {name: folder for name, folder in folders.items() if folder is not None}
+        files += [_file(node, digest, self._function) for node in rest.files]
+        folders += [_folder(node, digest, self._function) for node in rest.directories]
+        symlinks = {node.name: _symlink(node, digest) for node in rest.symlinks}
+        names = [name for name, _ in files]
+        names += [name for name, _ in folders]
+        names += [node.name for node in rest.symlinks]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise invalid_argument(f"name {twice!r} stands twice in Directory {digest}")
+        found = [(name, child(each)) for name, each in folders]
+        present = {name: folder for name, folder in found if folder is not None}
         return Folder(digest, dict(files), present, symlinks)
 
     def clear(self) -> None:
-        """Forgets all files."""
-        self._known.clear()
+        """Forgets all nodes."""
+        self._files.clear()
+        self._folders.clear()
 
-    def _note(self, node: bytes, folder: Digest) -> tuple[str, FileEntry]:
+    def _note_file(self, node: bytes, folder: Digest) -> tuple[str, FileEntry]:
         made = _file(re.FileNode.FromString(node), folder, self._function)
-        return self._known.put(node, made)
+        return self._files.put(node, made)
+
+    def _note_folder(self, node: bytes, folder: Digest) -> tuple[str, Digest]:
+        made = _folder(re.DirectoryNode.FromString(node), folder, self._function)
+        return self._folders.put(node, made)
 
 
 def check_name(name: str, where: str) -> None:
@@ -180,14 +192,14 @@ def check_name(name: str, where: str) -> None:
         raise invalid_argument(f"name {shown!r} in {where} {problem}")
 
 
-def _cut(data: bytes) -> tuple[list[bytes], bytes]:
-    """The encoded FileNodes at the front of an encoded Directory, and the rest of it.
+def _cut(data: bytes, start: int, tag: int) -> tuple[list[bytes], int]:
+    """The encoded nodes of one kind that follow each other from ``start`` on, and where they end.
 
-    The front is where canonical messages have them. What looks unusual is left to protobuf.
+    So canonical messages have them. What looks unusual is left to protobuf.
     """
     nodes = []
-    start, end = 0, len(data)
-    while start + 2 < end and data[start] == _FILE:
+    end = len(data)
+    while start + 2 < end and data[start] == tag:
         length, begin = data[start + 1], start + 2
         if length >= 0x80:
             length, begin = length & 0x7F | data[begin] << 7, begin + 1
@@ -195,18 +207,7 @@ def _cut(data: bytes) -> tuple[list[bytes], bytes]:
             break
         start = begin + length
         nodes.append(data[begin:start])
-    return nodes, data[start:]
-
-
-def _check_names(digest: Digest, files: list[tuple[str, FileEntry]], message: re.Directory) -> None:
-    names = [name for name, _ in files]
-    others = [node.name for nodes in (message.directories, message.symlinks) for node in nodes]
-    for name in others:
-        _check_plainly(name, digest)
-    names += others
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise invalid_argument(f"name {twice!r} stands twice in Directory {digest}")
+    return nodes, start
 
 
 def _check_plainly(name: str, folder: Digest) -> None:
@@ -214,10 +215,16 @@ def _check_plainly(name: str, folder: Digest) -> None:
         check_name(name, f"Directory {folder}")
 
 
-def _checked_target(node: re.SymlinkNode) -> str:
+def _symlink(node: re.SymlinkNode, folder: Digest) -> SymlinkEntry:
+    _check_plainly(node.name, folder)
     if not node.target or "\0" in node.target:
         raise invalid_argument(f"symlink {node.name!r} has the impossible target {node.target!r}")
-    return node.target
+    return SymlinkEntry(node.target, _is_marked(node))
+
+
+def _folder(node: re.DirectoryNode, folder: Digest, function: DigestFunction) -> tuple[str, Digest]:
+    _check_plainly(node.name, folder)
+    return node.name, function.validate(node.digest, what=f"folder {node.name!r}")
 
 
 def _file(node: re.FileNode, folder: Digest, function: DigestFunction) -> tuple[str, FileEntry]:
