@@ -146,7 +146,6 @@ class ActionRunner:
                 self._keep(job, response)
             self._record(job, course, response)
             job.execution.finish(response)
-            processors.give_way()  # the client is told before what the action left is removed
 
     def _run(self, job: Job, course: _Course) -> re.ExecuteResponse:
         if not job.skip_cache_lookup and not job.action.do_not_cache:
@@ -199,6 +198,7 @@ class ActionRunner:
         private = f"{root}.private"
         for folder in (str(root), private):
             course.afterwards.callback(remove, folder)
+        course.afterwards.callback(processors.give_way)  # the client is told before that
         course.timeline.reach("input_fetch_start")
         staging.StagedRoot(str(root)).stage(action.root, output_parents(action), action.store)
         course.timeline.reach("input_fetch_completed")
