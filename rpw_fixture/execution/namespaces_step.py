@@ -120,6 +120,7 @@ def _be_outer(init: int, report: int) -> NoReturn:
 
 def _be_init(program: int, telling: int) -> NoReturn:
     """Reaps whoever is orphaned until the program ends; then the kernel kills the rest."""
+    os.setpgid(0, 0)  # or what is sent to the group comes here twice, directly and passed on
     _pass_on_sigterm(lambda: os.killpg(program, signal.SIGTERM))
     _close_all_but(telling)
     while True:
