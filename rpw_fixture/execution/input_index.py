@@ -20,7 +20,7 @@ from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
 #: What is remembered: files and folders, and bytes.
-_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 50_000, 16 << 20, 4 << 20
+_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 50_000, 4 << 20, 4 << 20
 
 
 class InputIndex:
