@@ -44,7 +44,8 @@ from rpw_fixture.faults.armed import Slot
 from rpw_fixture.processes.client import StartError
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.trees import FileEntry
-from rpw_fixture.wire.worker_frames import Request, Response, encoding
+from rpw_fixture.wire.worker_encodings import encoding
+from rpw_fixture.wire.worker_messages import Request, Response
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey

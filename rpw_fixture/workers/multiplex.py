@@ -11,7 +11,7 @@ from functools import partial
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.wire.worker_frames import FrameError, Request, Response
+from rpw_fixture.wire.worker_messages import FrameError, Request, Response
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import Fault, WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement

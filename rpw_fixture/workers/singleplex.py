@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 
 from rpw_fixture.cancellation import CancelToken
-from rpw_fixture.wire.worker_frames import FrameError, Request, Response, surplus
+from rpw_fixture.wire.worker_messages import FrameError, Request, Response
+from rpw_fixture.wire.worker_noise import surplus
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.lifecycle import Retirement

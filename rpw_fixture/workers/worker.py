@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.processes.client import Process
-from rpw_fixture.wire.worker_frames import Request, Response
+from rpw_fixture.wire.worker_messages import Request, Response
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State, moved

@@ -1,0 +1,176 @@
+"""WorkRequests and WorkResponses as JSON objects, a request a line.
+
+The decoder is fed whatever arrived, in pieces of any size, and refuses at the first byte that can't
+belong to a response, because the rest may never come.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from rpw_fixture.wire.worker_messages import JSON_FIELDS, FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker_noise import not_a_response, shown
+
+#: Objects become lists of pairs, so that a field that stands twice is seen.
+_JSON = json.JSONDecoder(object_pairs_hook=list)
+_NO_RESPONSE = Response()
+_INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
+_BLANK = re.compile(rb"[ \t\r\n]*+")
+_FIRST_KEY = re.compile(rb'\{[ \t\r\n]*+(?:(["}])|\Z)')
+_STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_OUTSIDE_STRINGS = re.compile(rb'[^"{}]*')
+_DEPTH_CHANGES = {b'"': 0, b"{": 1, b"}": -1}
+
+
+class JsonEncoding:
+    """One JSON object a line, camelCase.
+
+    Args:
+        always: fields that are written at their default too; Bazel leaves them out (bazel#14293).
+    """
+
+    name = "json"
+
+    def __init__(self, always: frozenset[str] = frozenset()) -> None:
+        self._always = always
+
+    def encode(self, request: Request) -> bytes:
+        """See `Encoding.encode`."""
+        fields = {
+            "requestId": request.request_id,
+            "cancel": request.cancel,
+            "verbosity": request.verbosity,
+            "sandboxDir": request.sandbox_dir,
+        }
+        rest = {name: value for name, value in fields.items() if value or name in self._always}
+        head = b'{"arguments":' + _json(list(request.arguments)) + b',"inputs":[' + request.inputs
+        tail = b"," + _json(rest)[1:] if rest else b"}"
+        return head + b"]" + tail + b"\n"
+
+    def encode_inputs(self, inputs: Iterable[tuple[str, bytes]]) -> bytes:
+        """See `Encoding.encode_inputs`; digests are base64, as the JSON mapping of bytes says."""
+        return b",".join(
+            _json({"path": path, "digest": base64.b64encode(digest).decode()})
+            for path, digest in inputs
+        )
+
+    def join_inputs(self, pieces: Iterable[bytes]) -> bytes:
+        """See `Encoding.join_inputs`."""
+        return b",".join(piece for piece in pieces if piece)
+
+    def decoder(self, max_frame_bytes: int) -> JsonDecoder:
+        """See `Encoding.decoder`."""
+        return JsonDecoder(max_frame_bytes)
+
+
+class JsonDecoder:
+    """Decodes JSON WorkResponses; an object may span lines, as Bazel's own reader allows.
+
+    It looks for the end of an object as bytes arrive and parses it then, once.
+    """
+
+    __slots__ = ("_buffer", "_depth", "_is_in_string", "_limit", "_scanned")
+
+    def __init__(self, max_frame_bytes: int) -> None:
+        self._buffer = bytearray()
+        self._limit = max_frame_bytes
+        self._scanned = self._depth = 0
+        self._is_in_string = False
+
+    @property
+    def pending(self) -> bytes:
+        """See `Decoder.pending`."""
+        return bytes(self._buffer)
+
+    def feed(self, data: bytes) -> list[Response]:
+        """See `Decoder.feed`."""
+        self._buffer += data
+        responses: list[Response] = []
+        while (end := self._object_end()) is not None:
+            responses.append(_from_json(bytes(self._buffer[:end])))
+            del self._buffer[:end]
+            self._scanned = 0
+        return responses
+
+    def _object_end(self) -> int | None:
+        """Where the object at the head of the buffer ends; None when that isn't here yet."""
+        end = self._scan() if self._scanned or self._has_begun() else None
+        length = len(self._buffer) if end is None else end
+        if length > self._limit:
+            raise FrameError(
+                Rule.OVERSIZED, f"{length} bytes without an end, {self._limit} allowed"
+            )
+        return end
+
+    def _has_begun(self) -> bool:
+        """Drops blank space; whether an object, its first key or its end follows.
+
+        Raises:
+            FrameError: when something else does.
+        """
+        buffer = self._buffer
+        del buffer[: _skip(_BLANK, buffer, 0)]
+        begun = _FIRST_KEY.match(buffer)
+        if buffer and begun is None:
+            raise not_a_response(bytes(buffer), Rule.MALFORMED, "no JSON object")
+        return begun is not None and begun[1] is not None
+
+    def _scan(self) -> int | None:
+        """Goes on to the end of the object, skipping strings; None when that isn't here yet."""
+        buffer = self._buffer
+        while True:
+            pattern = _STRING if self._is_in_string else _OUTSIDE_STRINGS
+            self._scanned = _skip(pattern, buffer, self._scanned)
+            here = bytes(buffer[self._scanned : self._scanned + 1])
+            if here not in _DEPTH_CHANGES:  # the end of the buffer, or a backslash just before it
+                return None
+            self._scanned += 1
+            self._depth += _DEPTH_CHANGES[here]
+            if here == b'"':
+                self._is_in_string = not self._is_in_string
+            if not self._depth:
+                return self._scanned
+
+
+def _skip(pattern: re.Pattern[bytes], data: bytearray, start: int) -> int:
+    found = pattern.match(data, start)
+    return found.end() if found else start
+
+
+def _from_json(data: bytes) -> Response:
+    """The response of a JSON object; unknown fields are skipped, as the protocol asks of readers.
+
+    An object without a single known field is no response but, most likely, a line of a log.
+    """
+    try:
+        pairs = _JSON.decode(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise FrameError(Rule.MALFORMED, f"{error}: {shown(data)}") from None
+    known = [(key, value) for key, value in pairs if key in JSON_FIELDS]
+    if pairs and not known:
+        raise FrameError(Rule.STDOUT_TEXT, f"JSON, but no WorkResponse: {shown(data)}")
+    if len(dict(known)) < len(known):
+        raise FrameError(Rule.MALFORMED, f"a field stands twice: {shown(data)}")
+    given = {JSON_FIELDS[key]: _checked(key, value) for key, value in known if value is not None}
+    return Response(**given)
+
+
+def _checked(key: str, value: object) -> Any:
+    """The value of a JSON field, once it is known to be one that the message can hold."""
+    expected = type(getattr(_NO_RESPONSE, JSON_FIELDS[key]))
+    if type(value) is not expected:
+        told = shown(repr(value).encode(errors="replace"))
+        raise FrameError(Rule.MALFORMED, f"{key} is {told}, not of type {expected.__name__}")
+    if type(value) is int and not _INT32_MIN <= value <= _INT32_MAX:
+        raise FrameError(Rule.MALFORMED, f"{key} is {value}, which is no int32")
+    if isinstance(value, str):  # half of a surrogate pair is no character, and can't be stored
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
