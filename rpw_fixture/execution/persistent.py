@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import posixpath
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rpw_fixture.cancellation import CancelToken
@@ -24,47 +22,30 @@ from rpw_fixture.events import (
     RequestSent,
     ResponseReceived,
 )
-from rpw_fixture.execution.changes import FolderWatcher
-from rpw_fixture.execution.exec_roots import (
-    ExecRoot,
-    Place,
-    PrivateRoot,
-    SandboxedRoot,
-    SharedRoot,
-    output_parents,
-)
+from rpw_fixture.execution.exec_roots import Place, output_parents
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.launching import Launch, Launcher
 from rpw_fixture.execution.placed import Parents
-from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
-from rpw_fixture.faults.armed import Slot
-from rpw_fixture.processes.client import StartError
+from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.trees import FileEntry
 from rpw_fixture.wire.worker_encodings import encoding
 from rpw_fixture.wire.worker_messages import Request, Response
-from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
-from rpw_fixture.workers.killing import MortalConversation
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import (
     Expansion,
     FlagfileBase,
     InputList,
     Personality,
-    Roots,
     TextTo,
     WhenFull,
     WorkerStderr,
 )
-from rpw_fixture.workers.plumbing import Plumbing, make_pipes
 from rpw_fixture.workers.pool import Client, WorkerPool
-from rpw_fixture.workers.singleplex import Singleplex
 from rpw_fixture.workers.worker import Worker
 
 
@@ -76,9 +57,7 @@ class PersistentRunner:
         rules: the personality's.
         log: requests, responses and violations are told here.
         index: lists inputs.
-        launcher: starts worker processes.
-        folder: where workers get their folders.
-        faults: strike requests.
+        starter: starts workers; closed with this.
     """
 
     def __init__(
@@ -88,23 +67,17 @@ class PersistentRunner:
         rules: Personality,
         log: EventLog,
         index: InputIndex,
-        launcher: Launcher,
-        folder: Path,
-        faults: Slot,
+        starter: WorkerStarter,
     ) -> None:
-        self._faults = faults
         self._config = config
         self._rules = rules
         self._log = log
         self._index = index
-        self._launcher = launcher
-        self._folder = folder
-        self._roots: dict[int, ExecRoot] = {}
-        self._watcher = FolderWatcher()
+        self._starter = starter
         self.pool = WorkerPool(
             config,
             log,
-            self._clean_up,
+            starter.clean_up,
             when_full=WhenFull(config.when_full or rules.when_full.value),
             most_requests=config.worker_max_requests or rules.most_requests.value,
         )
@@ -161,7 +134,7 @@ class PersistentRunner:
     def close(self) -> None:
         """Ends all workers; none may be at work any more."""
         self.pool.close()
-        self._watcher.close()
+        self._starter.close()
 
     def _arguments(self, action: ResolvedAction, route: Route) -> tuple[str, ...]:
         if self._rules.expansion.value is Expansion.RAW:
@@ -200,12 +173,14 @@ class PersistentRunner:
             token=task.token,
         )
         return self.pool.acquire(
-            task.key, lambda number, key: self._start(number, key, task), client
+            task.key,
+            lambda number, key: self._starter.start(number, key, task.action, task.parents),
+            client,
         )
 
     def _serve(self, worker: Worker, task: _Task, *, is_reused: bool) -> RunResult:
         rules, timeline = self._rules, task.timeline
-        root = self._roots[worker.number]
+        root = self._starter.root_of(worker)
         with contextlib.ExitStack() as stack:
             place = _entered(stack, root.place(task.action, task.parents, task.token), worker)
             timeline.reach("input_fetch_completed")
@@ -324,82 +299,6 @@ class PersistentRunner:
                 paths=tuple(place.changed),
             )
         )
-
-    def _start(self, number: int, key: WorkerKey, task: _Task) -> Worker:
-        folder = self._folder / f"worker-{number}"
-        path = folder / "root"
-        path.mkdir(parents=True)
-        try:
-            root = self._exec_root(key, path)
-            root.first(task.action, task.parents)
-            worker = self._spawn(number, key, str(folder))
-        except BaseException:
-            remove(str(folder))
-            raise
-        self._roots[number] = root
-        return worker
-
-    def _spawn(self, number: int, key: WorkerKey, folder: str) -> Worker:
-        command = Launch(
-            argv=key.startup_arguments,
-            environment=dict(key.environment),
-            root=os.path.join(folder, "root"),
-            working_directory=key.working_directory,
-            private=os.path.join(folder, "private"),
-            container=key.container,
-            purpose=f"worker {number}",
-        )
-        pipes, theirs = make_pipes()
-        try:
-            process = self._launcher.launch(
-                command, stdin=theirs.stdin, stdout=theirs.stdout, stderr=theirs.stderr
-            )
-        except (FileNotFoundError, PermissionError, StartError) as error:
-            pipes.close()
-            raise WorkerFailure(
-                worker=number, rule=str(Retirement.START_FAILED), detail=str(error)
-            ) from None
-        finally:
-            theirs.close()
-        plumbing = Plumbing(number, process, pipes, self._config.worker_start_timeout)
-        speak = Multiplex if key.is_multiplex else Singleplex
-        conversation = speak(
-            plumbing,
-            self._connection(key),
-            takes_cancel="cancellation" in key.abilities,
-            cancel_grace=self._config.cancel_grace,
-        )
-        return Worker(
-            number=number,
-            key=key,
-            plumbing=plumbing,
-            conversation=MortalConversation(conversation, plumbing, self._faults),
-            slots=self._config.max_multiplex if key.is_multiplex else 1,
-            folder=folder,
-        )
-
-    def _connection(self, key: WorkerKey) -> Connection:
-        rules = self._rules
-        return Connection(
-            encoding(key.protocol, rules.json_always.value),
-            self._config.max_frame_bytes,
-            checks_request_id=key.is_multiplex or rules.checks_request_id.value,
-            checks_was_cancelled=rules.checks_was_cancelled.value,
-        )
-
-    def _exec_root(self, key: WorkerKey, path: Path) -> ExecRoot:
-        tools = frozenset(each.path for each in key.tool_inputs.files)
-        if not key.is_multiplex:
-            if self._rules.roots.value is Roots.SANDBOX_DIR:
-                return SandboxedRoot(path, self._watcher, tools, is_absolute=True)
-            return PrivateRoot(path, self._watcher, self._rules.leftovers.value)
-        if "sandbox" in key.abilities:
-            return SandboxedRoot(path, self._watcher, tools)
-        return SharedRoot(path, self._watcher)
-
-    def _clean_up(self, worker: Worker) -> None:
-        self._roots.pop(worker.number, None)
-        remove(worker.folder)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, Router
 from rpw_fixture.execution.scheduler import Job
+from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire.protos import remote_execution as re
@@ -113,9 +114,7 @@ class ActionRunner:
             rules=rules,
             log=log,
             index=index,
-            launcher=launcher,
-            folder=folder,
-            faults=worker_faults,
+            starter=WorkerStarter(config, rules, launcher, folder, worker_faults),
         )
 
     def clear(self) -> None:

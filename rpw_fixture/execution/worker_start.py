@@ -1,0 +1,150 @@
+"""Starting worker processes: their folder, their process and pipes, and the protocol spoken with them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rpw_fixture.closing import Closing
+from rpw_fixture.config import Config
+from rpw_fixture.execution.changes import FolderWatcher
+from rpw_fixture.execution.exec_roots import ExecRoot, PrivateRoot, SandboxedRoot, SharedRoot
+from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.placed import Parents
+from rpw_fixture.execution.removal import remove
+from rpw_fixture.execution.resolve import ResolvedAction
+from rpw_fixture.faults.armed import Slot
+from rpw_fixture.processes.client import StartError
+from rpw_fixture.wire.worker_encodings import encoding
+from rpw_fixture.workers.connection import Connection
+from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.killing import MortalConversation
+from rpw_fixture.workers.lifecycle import Retirement
+from rpw_fixture.workers.multiplex import Multiplex
+from rpw_fixture.workers.personalities.rules import Personality, Roots
+from rpw_fixture.workers.plumbing import Plumbing, make_pipes
+from rpw_fixture.workers.singleplex import Singleplex
+from rpw_fixture.workers.worker import Worker
+
+
+class WorkerStarter(Closing):
+    """Starts workers, each in a folder of its own, and removes that when it is gone.
+
+    Args:
+        config: limits.
+        rules: the personality's.
+        launcher: starts processes.
+        folder: where workers get their folders.
+        faults: strike requests.
+    """
+
+    def __init__(
+        self, config: Config, rules: Personality, launcher: Launcher, folder: Path, faults: Slot
+    ) -> None:
+        self._config = config
+        self._rules = rules
+        self._launcher = launcher
+        self._folder = folder
+        self._faults = faults
+        self._roots: dict[int, ExecRoot] = {}
+        self._watcher = FolderWatcher()
+
+    def close(self) -> None:
+        """Watches no folder any more; all workers must be gone."""
+        self._watcher.close()
+
+    def start(
+        self, number: int, key: WorkerKey, action: ResolvedAction, parents: Parents
+    ) -> Worker:
+        """Starts a worker in a folder that holds the inputs of its first action.
+
+        Args:
+            number: of the worker.
+            key: what it may serve.
+            action: the first one.
+            parents: folders of that one's outputs.
+
+        Raises:
+            WorkerFailure: the process could not be started.
+            RequestError, BlobMissingError, OSError: as `StagedRoot.stage`.
+        """
+        folder = self._folder / f"worker-{number}"
+        path = folder / "root"
+        path.mkdir(parents=True)
+        try:
+            root = self._exec_root(key, path)
+            root.first(action, parents)
+            worker = self._spawn(number, key, str(folder))
+        except BaseException:
+            remove(str(folder))
+            raise
+        self._roots[number] = root
+        return worker
+
+    def _spawn(self, number: int, key: WorkerKey, folder: str) -> Worker:
+        command = Launch(
+            argv=key.startup_arguments,
+            environment=dict(key.environment),
+            root=os.path.join(folder, "root"),
+            working_directory=key.working_directory,
+            private=os.path.join(folder, "private"),
+            container=key.container,
+            purpose=f"worker {number}",
+        )
+        pipes, theirs = make_pipes()
+        try:
+            process = self._launcher.launch(
+                command, stdin=theirs.stdin, stdout=theirs.stdout, stderr=theirs.stderr
+            )
+        except (FileNotFoundError, PermissionError, StartError) as error:
+            pipes.close()
+            raise WorkerFailure(
+                worker=number, rule=str(Retirement.START_FAILED), detail=str(error)
+            ) from None
+        finally:
+            theirs.close()
+        plumbing = Plumbing(number, process, pipes, self._config.worker_start_timeout)
+        speak = Multiplex if key.is_multiplex else Singleplex
+        conversation = speak(
+            plumbing,
+            self._connection(key),
+            takes_cancel="cancellation" in key.abilities,
+            cancel_grace=self._config.cancel_grace,
+        )
+        return Worker(
+            number=number,
+            key=key,
+            plumbing=plumbing,
+            conversation=MortalConversation(conversation, plumbing, self._faults),
+            slots=self._config.max_multiplex if key.is_multiplex else 1,
+            folder=folder,
+        )
+
+    def _connection(self, key: WorkerKey) -> Connection:
+        rules = self._rules
+        return Connection(
+            encoding(key.protocol, rules.json_always.value),
+            self._config.max_frame_bytes,
+            checks_request_id=key.is_multiplex or rules.checks_request_id.value,
+            checks_was_cancelled=rules.checks_was_cancelled.value,
+        )
+
+    def _exec_root(self, key: WorkerKey, path: Path) -> ExecRoot:
+        tools = frozenset(each.path for each in key.tool_inputs.files)
+        if not key.is_multiplex:
+            if self._rules.roots.value is Roots.SANDBOX_DIR:
+                return SandboxedRoot(path, self._watcher, tools, is_absolute=True)
+            return PrivateRoot(path, self._watcher, self._rules.leftovers.value)
+        if "sandbox" in key.abilities:
+            return SandboxedRoot(path, self._watcher, tools)
+        return SharedRoot(path, self._watcher)
+
+    def root_of(self, worker: Worker) -> ExecRoot:
+        """Where the worker's requests find their inputs."""
+        return self._roots[worker.number]
+
+    def clean_up(self, worker: Worker) -> None:
+        """Removes the folder of a worker that is gone."""
+        self._roots.pop(worker.number, None)
+        remove(worker.folder)
