@@ -84,11 +84,16 @@ def _threads() -> Iterator[str]:
 
 
 def _descriptors() -> Iterator[str]:
-    """Files, pipes and sockets; gRPC keeps event descriptors of its own as long as it is loaded."""
+    """Files, pipes and sockets.
+
+    Left out is what libraries keep as long as they are loaded: gRPC's event descriptors, and libffi's of
+    itself.
+    """
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            target = str(link.readlink())
-            if not target.startswith(("anon_inode:", "/proc/")):
+            target = link.readlink()
+            is_of_grpc = str(target).startswith(("anon_inode:", "/proc/"))
+            if not is_of_grpc and not target.name.startswith("libffi.so"):
                 yield f"descriptor of {target}"
 
 

@@ -91,10 +91,9 @@ def test_outputs_that_do_not_fit_into_the_store_are_resource_exhausted(small_dis
 def test_a_disk_that_is_full_of_events_stops_no_action(small_disk: Path) -> None:
     filler = small_disk / "filler"
     with unharmed(events=str(small_disk / "events.jsonl")) as server:
-        with filler.open("wb") as file, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(1 << 14))
-                file.flush()
         assert server.run(Action(arguments=["/bin/true"]), check=False).status in {
             "OK",
             "RESOURCE_EXHAUSTED",
