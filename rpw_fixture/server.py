@@ -14,7 +14,7 @@ import grpc
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-from rpw_fixture.events import EventLog, JsonLines
+from rpw_fixture.event_log import EventLog, JsonLines
 from rpw_fixture.execution import workspace
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.faults.armed import Faults

@@ -8,14 +8,13 @@ import pytest
 
 from rpw_fixture import events
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.event_log import EventLog, JsonLines
 from rpw_fixture.events import (
     ActionCompleted,
     ActionRouted,
     Event,
-    EventLog,
     FileRecord,
     InternalError,
-    JsonLines,
     ProtocolViolation,
     WorkerStarted,
 )

@@ -85,7 +85,8 @@ def test_a_server_is_ready_before_it_has_loaded_what_executes() -> None:
     code = (
         "import sys, rpw_fixture\n"
         "with rpw_fixture.Server() as server:\n"
-        "    assert 'rpw_fixture.execution.engine' not in sys.modules\n"
+        "    for late in ('execution.engine', 'execution.canonical', 'events'):\n"
+        "        assert f'rpw_fixture.{late}' not in sys.modules\n"
         "    server.prepare()\n"
         "    assert 'rpw_fixture.execution.engine' in sys.modules\n"
         "with rpw_fixture.Server(tool_inputs=('tools/**',)):\n"

@@ -18,7 +18,8 @@ from collections.abc import Mapping
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError
-from rpw_fixture.events import ContainerStarted, EventLog
+from rpw_fixture.event_log import EventLog
+from rpw_fixture.events import ContainerStarted
 from rpw_fixture.execution.container_command import run_arguments, spec_of
 from rpw_fixture.execution.container_runtime import ContainerRuntime
 from rpw_fixture.execution.launching import Launch

@@ -13,9 +13,9 @@ from typing import Any
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError, invalid_argument
+from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import (
     ActionRetried,
-    EventLog,
     InputsChanged,
     ProtocolViolation,
     RequestCancelled,

@@ -18,7 +18,8 @@ from pathlib import Path
 from rpw_fixture import processors
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
-from rpw_fixture.events import ActionCompleted, ActionRouted, EventLog, FileRecord, InternalError
+from rpw_fixture.event_log import EventLog
+from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord, InternalError
 from rpw_fixture.execution import one_shot, reply, staging
 from rpw_fixture.execution.container_command import container_properties
 from rpw_fixture.execution.exec_roots import output_parents

@@ -36,7 +36,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from rpw_fixture.errors import Code, RequestError, invalid_argument
-from rpw_fixture.events import EventLog, InternalError
+from rpw_fixture.event_log import EventLog
 from rpw_fixture.wire.protos import Method, methods
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.statuses import status_of
@@ -186,6 +186,8 @@ class _Endpoint:
             error.__traceback__ = None
             context.abort(grpc.StatusCode.CANCELLED, "the client went away")
         if not isinstance(error, RequestError):
+            from rpw_fixture.events import InternalError  # noqa: PLC0415 - see event_log.py
+
             detail = "".join(traceback.format_exception(error))
             self._events.append(InternalError(where=self._method.path, detail=detail))
             error = RequestError(Code.INTERNAL, f"internal error in {self._method.path}: {error!r}")

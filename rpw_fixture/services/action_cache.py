@@ -7,7 +7,6 @@ wants inline is put in.
 from __future__ import annotations
 
 from rpw_fixture.errors import invalid_argument, not_found
-from rpw_fixture.execution import canonical
 from rpw_fixture.execution.inline import ROOM, Inline
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.storage.blobs import BlobStore
@@ -93,6 +92,8 @@ def check_result(result: re.ActionResult, function: DigestFunction) -> None:
 
 
 def _require_canonical_trees(result: re.ActionResult, store: BlobStore) -> None:
+    from rpw_fixture.execution import canonical  # noqa: PLC0415 - only strict servers need it
+
     for directory in result.output_directories:
         if directory.HasField("tree_digest"):
             digest = store.function.validate(directory.tree_digest)

@@ -17,13 +17,8 @@ from dataclasses import dataclass, field
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.events import (
-    EventLog,
-    ProtocolViolation,
-    WorkerNotReused,
-    WorkerRetired,
-    WorkerStarted,
-)
+from rpw_fixture.event_log import EventLog
+from rpw_fixture.events import ProtocolViolation, WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.janitor import Janitor
 from rpw_fixture.workers.key import WorkerKey, differences, distance

@@ -11,7 +11,8 @@ from pathlib import Path
 import grpc
 
 from rpw_fixture.config import Config
-from rpw_fixture.events import EventLog, InternalError
+from rpw_fixture.event_log import EventLog
+from rpw_fixture.events import InternalError
 from rpw_fixture.services._base import handler_of
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService

@@ -9,10 +9,10 @@ from typing import Any
 
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import (
     ActionCompleted,
     ActionRouted,
-    EventLog,
     FileRecord,
     InternalError,
     ProtocolViolation,

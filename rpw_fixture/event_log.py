@@ -1,0 +1,127 @@
+"""The log of a server: what it observed, in order, the newest records of it.
+
+What can be observed is told in events.py. That is not loaded here: to make all those classes takes a
+tenth of a server's start, and before the first action there is nothing to record.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, overload
+
+from rpw_fixture.errors import EnvironmentLacksError
+
+if TYPE_CHECKING:
+    from rpw_fixture.events import Event
+
+E = TypeVar("E", bound="Event")
+
+
+class EventLog(Sequence["Event"]):
+    """An append-only log that keeps the newest ``limit`` records.
+
+    It behaves as a sequence of the records it still holds. All methods may be called from any thread.
+
+    Args:
+        limit: how many records are kept.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, *, limit: int = 100_000, clock: Callable[[], float] = time.time) -> None:
+        self._records: deque[Event] = deque(maxlen=limit)
+        self._changed = threading.Condition()
+        self._next = 1
+        self._clock = clock
+        self._sinks: tuple[Callable[[Event], None], ...] = ()
+        self._waiters = 0
+
+    def append(self, record: E) -> E:
+        """Stamps the record with its number and the time, keeps it, and tells the sinks."""
+        with self._changed:
+            object.__setattr__(record, "seq", self._next)
+            object.__setattr__(record, "time", self._clock())
+            self._next += 1
+            self._records.append(record)
+            for sink in self._sinks:
+                sink(record)
+            if self._waiters:
+                self._changed.notify_all()
+        return record
+
+    def add_sink(self, sink: Callable[[Event], None]) -> None:
+        """Has ``sink`` called with every later record, in order, under the log's lock."""
+        with self._changed:
+            self._sinks = (*self._sinks, sink)
+
+    def remove_sink(self, sink: Callable[[Event], None]) -> None:
+        """Has ``sink`` called no more."""
+        with self._changed:
+            self._sinks = tuple(each for each in self._sinks if each != sink)
+
+    def clear(self) -> None:
+        """Forgets all records; numbers go on."""
+        with self._changed:
+            self._records.clear()
+
+    def of(self, kind: type[E]) -> list[E]:
+        """The records of one kind, oldest first."""
+        return [record for record in self.snapshot() if isinstance(record, kind)]
+
+    def snapshot(self) -> list[Event]:
+        """The records held now, oldest first."""
+        with self._changed:
+            return list(self._records)
+
+    def wait_for(self, condition: Callable[[list[Event]], bool], timeout: float = 10.0) -> bool:
+        """Waits until ``condition`` holds of the records; False when ``timeout`` seconds passed."""
+        with self._changed:
+            self._waiters += 1
+            try:
+                return self._changed.wait_for(lambda: condition(list(self._records)), timeout)
+            finally:
+                self._waiters -= 1
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        return self.snapshot()[index]
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.snapshot())
+
+
+class JsonLines:
+    """A sink that writes each record as one line of JSON.
+
+    Args:
+        path: the file, appended to.
+
+    Raises:
+        EnvironmentLacksError: when the file can't be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._file = Path(path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for the log's life
+        except OSError as error:
+            raise EnvironmentLacksError(f"--events {path}: {error.strerror}") from None
+
+    def __call__(self, record: Event) -> None:
+        """Writes the record, unless closed."""
+        if self._file.closed:
+            return
+        self._file.write(json.dumps(record.as_dict(), separators=(",", ":")) + "\n")
+
+    def close(self) -> None:
+        """Closes the file; later records are not written."""
+        self._file.close()
