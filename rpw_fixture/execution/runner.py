@@ -126,26 +126,32 @@ class ActionRunner:
         """Executes a job and gives its execution the response; raises nothing."""
         course = _Course(timeline=job.execution.timeline)
         course.timeline.reach("worker_start")
-        with course.afterwards:
-            try:
-                response = self._run(job, course)
-            except RequestError as error:
-                response = reply.failed(error, course.result, course.outputs, job.store)
-            except OSError as error:
-                response = reply.failed(
-                    self._told(error, job), course.result, course.outputs, job.store
-                )
-            except Exception as error:  # noqa: BLE001 - a bug of ours must still answer the client
-                response = reply.failed(
-                    self._bug(error, job), course.result, course.outputs, job.store
-                )
-            course.timeline.reach("worker_completed")
-            if not response.cached_result:
-                reply.add_metadata(response, course.mode, course.result, course.timeline)
-            if course.is_cacheable:
-                self._keep(job, response)
-            self._record(job, course, response)
-            job.execution.finish(response)
+        try:
+            with course.afterwards:
+                self._finish(job, course, self._respond(job, course))
+        except Exception as error:  # noqa: BLE001 - what the action left can't be removed, or worse
+            self._bug(error, job)
+
+    def _respond(self, job: Job, course: _Course) -> re.ExecuteResponse:
+        """The response to a job, whatever becomes of it."""
+        try:
+            return self._run(job, course)
+        except RequestError as error:
+            failure = error
+        except OSError as error:
+            failure = self._told(error, job)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must still answer the client
+            failure = self._bug(error, job)
+        return reply.failed(failure, course.result, course.outputs, job.store)
+
+    def _finish(self, job: Job, course: _Course, response: re.ExecuteResponse) -> None:
+        course.timeline.reach("worker_completed")
+        if not response.cached_result:
+            reply.add_metadata(response, course.mode, course.result, course.timeline)
+        if course.is_cacheable:
+            self._keep(job, response)
+        self._record(job, course, response)
+        job.execution.finish(response)
 
     def _run(self, job: Job, course: _Course) -> re.ExecuteResponse:
         if not job.skip_cache_lookup and not job.action.do_not_cache:

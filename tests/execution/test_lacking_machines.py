@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -197,3 +198,18 @@ def test_a_spawner_that_is_killed_is_replaced_and_the_action_told(tmp_path: Path
         assert server.run(Action(arguments=["/bin/true"])).exit_code == 0
         assert server.run(worker_action("after")).exit_code == 0
         assert server.events.of(InternalError) == []
+
+
+def test_a_folder_that_can_not_be_removed_is_told_and_stops_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(errno.EBUSY, "busy", path)
+
+    with Server(jobs=1) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr("rpw_fixture.execution.runner.remove", refuse)
+            assert server.run(Action(arguments=["/bin/echo", "1"])).stdout == b"1\n"
+            assert server.events.wait_for(lambda events: isinstance(events[-1], InternalError))
+        assert "OSError: [Errno 16] busy" in server.events.of(InternalError)[0].detail
+        assert server.run(Action(arguments=["/bin/echo", "2"])).stdout == b"2\n"
