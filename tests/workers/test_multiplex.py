@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -268,7 +270,7 @@ def test_a_crash_fails_every_request_that_the_worker_has_read(
     server = make_rpw_server(jobs=8)
     waiting = [begun(server, tmp_path, f"{n}", platform=SANDBOX, **MUX) for n in range(3)]
     pid = seen(server.run(probe_action(platform=SANDBOX, **MUX)))["pid"]
-    subprocess.run(["kill", "-9", str(pid)], check=True)
+    os.kill(pid, signal.SIGKILL)
 
     for each in waiting:
         outcome = each.result()
@@ -285,7 +287,7 @@ def test_a_multiplex_worker_that_died_between_requests_costs_no_action(
     for expected in (1, 2, 3):
         outcome = server.run(probe_action(platform=MULTIPLEX, **MUX))
         assert outcome.worker == expected
-        subprocess.run(["kill", "-9", str(seen(outcome)["pid"])], check=True)
+        os.kill(seen(outcome)["pid"], signal.SIGKILL)
     server.run(probe_action(platform=MULTIPLEX, **MUX))
     until(lambda: len(server.events.of(WorkerRetired)) == 3)
     assert {each.reason for each in server.events.of(WorkerRetired)} == {"ended between requests"}
