@@ -48,12 +48,9 @@ def explain(
 
 def content(told: object, store: BlobStore) -> tuple[bytes, bool] | None:
     """The bytes and executable bit of an output told by `survey`; None for what is no file."""
-    if not isinstance(told, str) or told.startswith("-> ") or "/" not in told:
-        return None
-    digest, _, mode = told.partition(" ")
-    hash_, _, size = digest.partition("/")
-    data = store.get_or_none(Digest(hash_, int(size))) if size.isdigit() else None
-    return (data, mode == "executable") if data is not None else None
+    file = _file(told)
+    data = store.get_or_none(file[0]) if file is not None else None
+    return (data, file[1]) if file is not None and data is not None else None
 
 
 def of_bytes(
@@ -82,8 +79,20 @@ def _output(path: str, old: object, new: object, store: BlobStore, labels: tuple
 def _kind(told: object) -> str:
     if told is None:
         return "absent"
+    file = _file(told)
+    if file is not None:
+        return f"{'an executable file' if file[1] else 'a file'} of {file[0].size} bytes"
     text = str(told)
     return f"a link to {text[3:]}" if text.startswith("-> ") else text
+
+
+def _file(told: object) -> tuple[Digest, bool] | None:
+    """The digest and executable bit of an output told by `survey`; None for what is no file."""
+    if not isinstance(told, str) or told.startswith("-> "):
+        return None
+    digest, _, mode = told.partition(" ")
+    hash_, _, size = digest.partition("/")
+    return (Digest(hash_, int(size)), mode == "executable") if size.isdigit() else None
 
 
 def _shown(value: object) -> str:
@@ -162,7 +171,8 @@ def _archive(
     for name in dict.fromkeys([*before, *after]):
         old, new = before.get(name), after.get(name)
         if old is None or new is None:
-            told.append(f"{path}!{name}: only in the {labels[0] if new is None else labels[1]} one")
+            sizes = ["absent" if each is None else f"{len(each[1])} bytes" for each in (old, new)]
+            told.append(f"{path}!{name}: {sizes[0]} ({labels[0]}), {sizes[1]} ({labels[1]})")
         elif old[1] != new[1]:
             told.append(of_bytes(f"{path}!{name}", old[1], new[1], labels, depth + 1))
         elif old[0] != new[0]:

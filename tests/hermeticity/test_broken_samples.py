@@ -241,6 +241,33 @@ def test_growth_is_not_told_of_a_worker_whose_processes_pile_up(tmp_path: Path) 
     assert codes(report) == {"RPW112"}
 
 
+def test_growth_with_requests_that_fail_is_told(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], with_failure=True)
+    worker = suite.parent / "tools" / "good.py"
+    fail = "        raise ToolError(options.failure)\n"
+    leak = "        _leaked.append(open(__file__))\n"
+    text = worker.read_text().replace(fail, leak + fail)
+    worker.write_text(text.replace("_CACHE_ENTRIES = 256", "_CACHE_ENTRIES = 256\n_leaked = []"))
+    (finding,) = run(suite, "RPW301,RPW302,RPW303,RPW304").findings
+    assert finding.code == "RPW302"
+    assert finding.victim == "failing"
+    assert finding.summary.endswith("with every identical request that fails")
+
+
+def test_a_warm_worker_that_stops_answering_is_not_waited_for_in_every_check(
+    tmp_path: Path,
+) -> None:
+    suite = stage(tmp_path / "suite", "crashing.py", "--after=2", worker="timeout = 0.5")
+    worker = suite.parent / "tools" / "crashing.py"
+    text = worker.read_text()
+    assert text.count("os._exit(") == 1
+    worker.write_text(text.replace("os._exit(", "__import__('threading').Event().wait("))
+    report = run(suite)
+    assert codes(report) == {"RPW102"}
+    reasons = {each.code: each.reason for each in report.checks}
+    assert reasons["RPW209"] == reasons["RPW301"] == "a warm worker stops answering (RPW102)"
+
+
 def test_every_code_of_a_suite_has_a_broken_sample() -> None:
     shown = {
         code

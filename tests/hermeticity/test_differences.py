@@ -39,7 +39,7 @@ def test_binary_is_told_by_its_first_differing_byte() -> None:
 def test_an_archive_is_told_member_by_member() -> None:
     told = of_bytes("a.jar", zipped(a=b"1\n", b=b"2\n"), zipped(a=b"1\n", b=b"3\n", c=b""), LABELS)
     assert "a.jar!b:" in told
-    assert "a.jar!c: only in the warm one" in told
+    assert "a.jar!c: absent (cold), 0 bytes (warm)" in told
     assert "a.jar!a" not in told
 
 

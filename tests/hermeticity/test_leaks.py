@@ -78,6 +78,30 @@ def test_a_leak_is_not_called_stale(tmp_path: Path) -> None:
     assert run(stage(tmp_path / "suite", "leaky.py"), "RPW203").findings == ()
 
 
+def edit(suite: Path, old: str, new: str) -> None:
+    """Changes the well-behaved tool of a suite."""
+    worker = suite.parent / "tools" / "good.py"
+    text = worker.read_text()
+    assert text.count(old) == 1
+    worker.write_text(text.replace(old, new))
+
+
+def test_an_error_from_the_second_request_on_is_not_called_stale(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py")
+    edit(suite, "    return WorkResponse()\n", "    os.chdir('out')\n    return WorkResponse()\n")
+    report = run(suite, "RPW202,RPW203")
+    assert codes(report) == {"RPW202"}
+    assert "bytes (fresh worker), absent (after the polluters)" in report.findings[0].evidence
+
+
+def test_a_leak_is_not_blamed_on_overlapping_requests(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "multiplex.py", worker="multiplex = true")
+    edit(suite, "parts = [options.header] if options.header else []", "parts = seen")
+    edit(suite, "    parts += [tr", "    seen.append(options.header)\n    parts = parts + [tr")
+    edit(suite, "_CACHE_ENTRIES = 256\n", "_CACHE_ENTRIES = 256\nseen = []\n")
+    assert codes(run(suite, "RPW111,RPW202,RPW213")) == {"RPW202"}
+
+
 def test_actions_that_hide_a_leak_are_named(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "joint_leak.py", headers=["open", "fill", "one", "wipe"])
     worker = suite.parent / "tools" / "joint_leak.py"

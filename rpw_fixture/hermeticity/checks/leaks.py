@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from rpw_fixture.hermeticity import orders
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.blame import blame, suspicions
+from rpw_fixture.hermeticity.conversation import TIMEOUT
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.trials import Step, Trial, steps
 
@@ -24,8 +25,7 @@ _MOST_FAILING = 4
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Compares each result in each history with that of a fresh worker."""
-    first, *others = histories(bench)
-    outcomes = bench.run(Trial(history=first)).outcomes
+    outcomes = bench.run(_recorded(bench)).outcomes
     if outcomes[-1].failure:
         # Whoever does not keep the protocol for that long can't be told anything else about.
         findings = list(blame(bench, suspicions(bench, [outcomes])))
@@ -33,15 +33,24 @@ def find(bench: Bench) -> Iterator[Finding]:
         for code in ("RPW109", "RPW202", "RPW212"):
             bench.skip(code, f"the worker breaks the protocol when warm: {outcomes[-1].failure}")
         return
-    results = bench.run_all([Trial(history=each) for each in (first, *others)])
+    results = bench.run_all([Trial(history=each) for each in histories(bench)])
     yield from blame(bench, suspicions(bench, [each.outcomes for each in results]))
+
+
+def stalls(bench: Bench) -> bool:
+    """Whether a warm worker leaves a request of the recorded order unanswered."""
+    return bench.run(_recorded(bench)).outcomes[-1].failure == TIMEOUT
+
+
+def _recorded(bench: Bench) -> Trial:
+    return Trial(history=steps(*bench.usable) * 2)
 
 
 def histories(bench: Bench) -> list[tuple[Step, ...]]:
     """The histories tried, most likely ones first."""
     recorded = steps(*bench.usable)
     failing = _failing(bench)
-    plans = [recorded + recorded]
+    plans = [_recorded(bench).history]
     square = bench.affordable(_SQUARE_SECONDS, _SQUARE)
     plans += [steps(*row) for row in orders.pair_covering(square)]
     plans += _after_failures(bench, failing)

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Sample, Step, Trial, steps
@@ -49,36 +48,56 @@ LIMITS = {
 
 
 def find(bench: Bench) -> Iterator[Finding]:
-    """Sends one action again and again and looks at what the worker holds."""
+    """Sends one action again and again and looks at what the worker holds; then one that fails."""
     if bench.has_orphans:
-        for each in LIMITS.values():
-            bench.skip(each.code, "processes pile up below the worker (RPW112), and all they hold")
+        _skip(bench, "processes pile up below the worker (RPW112), and all they hold")
         return
     action = (bench.good or bench.usable)[0]
-    count = _affordable(bench, action)
-    if count < _WARM_UP + _FEWEST:
-        for each in LIMITS.values():
-            bench.skip(each.code, f"{action.name} is too slow for {_WARM_UP + _FEWEST} requests")
+    samples = _samples(bench, action)
+    if isinstance(samples, str):
+        _skip(bench, samples)
         return
-    history = steps(*[action] * count)
-    outcomes = bench.run(Trial(history=history, is_measured=True)).outcomes
-    samples = [each.sample for each in outcomes[_WARM_UP:] if each.sample is not None]
-    if len(samples) < _FEWEST:
-        for each in LIMITS.values():
-            bench.skip(each.code, "the worker did not survive, or could not be looked at")
-        return
-    if _is_of_threads(samples):
+    limits = _limits(samples)
+    if "memory" not in limits:
         bench.skip(
             "RPW301", "memory grows with the threads that are left (RPW303); mend that first"
         )
-    for name, usual in LIMITS.items():
-        if usual.code in bench.skipped:
-            continue
-        limit = _limit(usual, samples[-1])
+    for limit in limits.values():
         bench.notes[limit.code] = (
             f"{len(samples)} samples after {_WARM_UP} requests; found above {limit.slope:g} each"
         )
-        yield from _judge(action, limit, [_value(each, name) for each in samples], history)
+    findings = list(_judge(action, samples, "request"))
+    yield from findings
+    told = {each.code for each in findings}
+    yield from (each for each in _of_failures(bench, action) if each.code not in told)
+
+
+def _of_failures(bench: Bench, action: SuiteAction) -> Iterator[Finding]:
+    """What grows when requests fail: error paths forget to close what the usual ones close."""
+    own = next((each for each in bench.usable if each.exit_code != 0), None)
+    failing = own or bench.failing(action)
+    if failing is None or failing == action:
+        return
+    samples = _samples(bench, failing)
+    if not isinstance(samples, str):
+        yield from _judge(failing, samples, "request that fails")
+
+
+def _skip(bench: Bench, reason: str) -> None:
+    for each in LIMITS.values():
+        bench.skip(each.code, reason)
+
+
+def _samples(bench: Bench, action: SuiteAction) -> Sequence[Sample] | str:
+    """What the worker held after each request once it was warm, or why that can't be told."""
+    count = _affordable(bench, action)
+    if count < _WARM_UP + _FEWEST:
+        return f"{action.title} is too slow for {_WARM_UP + _FEWEST} requests"
+    outcomes = bench.run(Trial(history=_history(action, count), is_measured=True)).outcomes
+    samples = [each.sample for each in outcomes[_WARM_UP:] if each.sample is not None]
+    if len(samples) < _FEWEST:
+        return "the worker did not survive, or could not be looked at"
+    return samples
 
 
 def theil_sen(values: Sequence[float]) -> float:
@@ -98,7 +117,7 @@ def is_growing(values: Sequence[float], limit: Limit) -> bool:
 
 
 def _affordable(bench: Bench, action: SuiteAction) -> int:
-    outcomes = bench.run(Trial(history=steps(action, action, action))).outcomes
+    outcomes = bench.run(Trial(history=_history(action, 3))).outcomes
     seconds = max(0.001, min(each.seconds for each in outcomes))
     return min(_WARM_UP + _MEASURED, int(_SECONDS / seconds))
 
@@ -111,29 +130,36 @@ def _is_of_threads(samples: Sequence[Sample]) -> bool:
     )
 
 
-def _limit(usual: Limit, sample: Sample) -> Limit:
-    if usual is LIMITS["memory"] and sample.programs & _COLLECTED:
-        return replace(usual, slope=_COLLECTED_SLOPE)
-    return usual
+def _limits(samples: Sequence[Sample]) -> dict[str, Limit]:
+    """The limits that apply, by the attribute of samples; memory alone may have none."""
+    limits = dict(LIMITS)
+    if samples[-1].programs & _COLLECTED:
+        limits["memory"] = replace(limits["memory"], slope=_COLLECTED_SLOPE)
+    if _is_of_threads(samples):
+        del limits["memory"]
+    return limits
 
 
 def _value(sample: Sample, name: str) -> float:
     return float(getattr(sample, name))
 
 
-def _judge(
-    action: SuiteAction, limit: Limit, values: list[float], history: tuple[Step, ...]
-) -> Iterator[Finding]:
-    if not is_growing(values, limit):
-        return
-    slope = theil_sen(values)
-    told = f"{slope / 1024:.1f} KiB" if limit.code == "RPW301" else f"{slope:.2f}"
-    yield Finding(
-        code=limit.code,
-        severity=Severity.ERROR,
-        victim=action.name,
-        summary=f"{limit.what} grow by {told} with every identical request",
-        evidence=f"from {values[0]:.0f} to {values[-1]:.0f} over {len(values)} requests "
-        f"({action.name} each time)",
-        history=history,
-    )
+def _history(action: SuiteAction, count: int) -> tuple[Step, ...]:
+    return steps(*[action] * count)
+
+
+def _judge(action: SuiteAction, samples: Sequence[Sample], request: str) -> Iterator[Finding]:
+    for name, limit in _limits(samples).items():
+        values = [_value(each, name) for each in samples]
+        if not is_growing(values, limit):
+            continue
+        slope = theil_sen(values)
+        told = f"{slope / 1024:.1f} KiB" if limit.code == "RPW301" else f"{slope:.2f}"
+        yield Finding(
+            code=limit.code,
+            victim=action.name,
+            summary=f"{limit.what} grow by {told} with every identical {request}",
+            evidence=f"from {values[0]:.0f} to {values[-1]:.0f} over {len(values)} requests "
+            f"({action.title} each time)",
+            history=_history(action, _WARM_UP + len(samples)),
+        )

@@ -16,7 +16,7 @@ from rpw_fixture.hermeticity.checks.screening import Pair, ask, has_noticed
 from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import Listing, Outcome, Step, Trial, steps
+from rpw_fixture.hermeticity.trials import Listing, Step, Trial, steps
 from rpw_fixture.inputs import Entry, File
 
 _MOST_INPUTS = 3
@@ -161,7 +161,11 @@ def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
         return None
     warm = outcomes[-1]
     cold = bench.run(Trial(history=history[1:])).outcomes[0]
-    aspects = [each for each in bench.differing(cold, warm) if _is_old(bench, outcomes, each)]
+    first = outcomes[0].aspects
+    # Another wrong result than the old one, such as an error from the second request on, is a leak.
+    aspects = [
+        each for each in bench.differing(cold, warm) if warm.aspects.get(each) == first.get(each)
+    ]
     if not aspects or warm.failure:
         return None
     how = "" if listing is Listing.HONEST else " when the server lists no inputs, as some do"
@@ -180,13 +184,6 @@ def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
 def _listings(bench: Bench) -> tuple[Listing, ...]:
     # What an endpoint lists is its own decision.
     return (Listing.HONEST,) if bench.is_remote else (Listing.HONEST, Listing.NONE)
-
-
-def _is_old(bench: Bench, outcomes: Sequence[Outcome], aspect: str) -> bool:
-    """Whether an aspect is what the old content gives; a state leak gives something else."""
-    first, warm = outcomes[0], outcomes[-1]
-    again = bench.run(Trial(history=(first.step, first.step))).outcomes[-1]
-    return warm.aspects.get(aspect) in (first.aspects.get(aspect), again.aspects.get(aspect))
 
 
 def _inputs(bench: Bench) -> Iterator[tuple[SuiteAction, str]]:
