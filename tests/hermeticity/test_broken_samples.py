@@ -260,8 +260,8 @@ def test_a_warm_worker_that_stops_answering_is_not_waited_for_in_every_check(
     suite = stage(tmp_path / "suite", "crashing.py", "--after=2", worker="timeout = 0.5")
     worker = suite.parent / "tools" / "crashing.py"
     text = worker.read_text()
-    assert text.count("os._exit(") == 1
-    worker.write_text(text.replace("os._exit(", "__import__('threading').Event().wait("))
+    assert text.count("os._exit(status)") == 1
+    worker.write_text(text.replace("os._exit(status)", "__import__('threading').Event().wait()"))
     report = run(suite)
     assert codes(report) == {"RPW102"}
     reasons = {each.code: each.reason for each in report.checks}
