@@ -73,6 +73,8 @@ def test_a_good_worker_is_clean_and_the_means_are_told(tmp_path: Path, cluster: 
     passed = {code for code, each in states(report).items() if each.status == "passed"}
     assert passed == JUDGED
     assert "requests met a warm worker" in states(report)["RPW202"].reason
+    assert "TZ" in states(report)["RPW209"].reason
+    assert "clock" not in states(report)["RPW209"].reason.partition("not varied")[0]
     assert len(cluster.actions.persistent()) > len(cluster.actions.one_shot()) > 0
 
 

@@ -133,7 +133,8 @@ def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
         is_own = varied.factor in own or own & {name for name, _ in varied.environment}
         if not is_own and not (bench.is_remote and _needs_machine(varied)):
             yield BASE, varied
-    for library in sorted(glob.glob(_FAKETIME))[:1]:
+    # An endpoint's machine need not have the library, and would keep what it leaves behind.
+    for library in sorted(glob.glob(_FAKETIME))[:1] if not bench.is_remote else ():
         if not own & {"LD_PRELOAD", "FAKETIME"}:
             yield _clock(library, _LONG_AGO[0]), _clock(library, _LONG_AGO[1])
     if "PYTHONHASHSEED" not in own:
