@@ -7,6 +7,7 @@ tenth of a server's start, and before the first action there is nothing to recor
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rpw_fixture.events import Event
 
 E = TypeVar("E", bound="Event")
+_log = logging.getLogger(__name__)
 
 
 class EventLog(Sequence["Event"]):
@@ -103,6 +105,9 @@ class EventLog(Sequence["Event"]):
 class JsonLines:
     """A sink that writes each record as one line of JSON.
 
+    When a line can't be written (a full disk, nobody who reads the pipe), that is logged once and no
+    more is written: events are told about actions, and must not be what actions fail of.
+
     Args:
         path: the file, appended to.
 
@@ -111,8 +116,10 @@ class JsonLines:
     """
 
     def __init__(self, path: str) -> None:
+        self._path = path
         try:
-            self._file = Path(path).open("a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open for the log's life
+            # Unbuffered: what a failed write left in a buffer would fail again at the end.
+            self._file = Path(path).open("ab", buffering=0)  # noqa: SIM115 - open for the log's life
         except OSError as error:
             raise EnvironmentLacksError(f"--events {path}: {error.strerror}") from None
 
@@ -120,7 +127,16 @@ class JsonLines:
         """Writes the record, unless closed."""
         if self._file.closed:
             return
-        self._file.write(json.dumps(record.as_dict(), separators=(",", ":")) + "\n")
+        line = json.dumps(record.as_dict(), separators=(",", ":")) + "\n"
+        rest = memoryview(line.encode("ascii"))
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            _log.error(
+                "--events %s: %s; no event from %d on is written", self._path, error, record.seq
+            )
+            self._file.close()
 
     def close(self) -> None:
         """Closes the file; later records are not written."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture import events
+from rpw_fixture import Action, Server, events
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.event_log import EventLog, JsonLines
 from rpw_fixture.events import (
@@ -31,6 +31,11 @@ SCRIPTED = {
     "protocol_violation": "worker rule detail",
     "internal_error": "where detail",
 }
+
+
+#: Lets nothing be written, as a full disk does.
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 
 
 def problem(detail: str = "d") -> InternalError:
@@ -225,3 +230,25 @@ def test_what_comes_after_closing_is_not_written_and_breaks_nothing(tmp_path: Pa
 def test_a_file_that_can_not_be_opened_is_named_by_its_flag(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentLacksError, match=f"--events {tmp_path}: Is a directory"):
         JsonLines(str(tmp_path))
+
+
+@needs_full
+def test_a_full_disk_ends_the_lines_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    sink, log = JsonLines(str(FULL)), EventLog()
+    log.add_sink(sink)
+    log.append(problem())
+    log.append(problem())
+    sink.close()
+
+    assert len(log) == 2
+    (told,) = caplog.messages
+    assert "--events /dev/full" in told
+    assert "No space left on device" in told
+    assert "from 1 on" in told
+
+
+@needs_full
+def test_actions_do_not_fail_of_a_full_disk_for_events() -> None:
+    with Server(events=str(FULL)) as server:
+        outcome = server.run(Action(arguments=["/bin/true"]))
+        assert outcome.exit_code == 0

@@ -77,9 +77,10 @@ def _write_port(path: str, address: str) -> None:
     text = address.rpartition(":")[2]
     target = Path(path)
     try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, delete=False) as file:
-            file.write(f"{text}\n")
-        Path(file.name).chmod(0o644)
-        Path(file.name).replace(target)
+        with tempfile.TemporaryDirectory(prefix=".rpw-", dir=target.parent) as folder:
+            whole = Path(folder) / target.name
+            whole.write_text(f"{text}\n", encoding="utf-8")
+            whole.chmod(0o644)
+            whole.replace(target)
     except OSError as error:
         raise EnvironmentLacksError(f"--port-file {path}: {error.strerror}") from None
