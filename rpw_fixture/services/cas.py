@@ -17,19 +17,15 @@ from rpw_fixture.services.capabilities import BATCH_BYTES
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.layouts import ChunkLayouts
+from rpw_fixture.wire.batch_entries import read_entry, updated_entry
 from rpw_fixture.wire.compression import compressor_numbered
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import rpc as google_rpc
-from rpw_fixture.wire.varints import varint
 
 #: The longest message that clients receive with gRPC's default settings.
 _RECEIVABLE_BYTES = 4 << 20
 _FAST_CDC = re.ChunkingFunction.FAST_CDC_2020
-_OK = google_rpc.Status()
-# Tags in an encoded BatchReadBlobsResponse: an entry, and the fields in it.
-_ENTRY, _ENTRY_DIGEST, _ENTRY_DATA, _ENTRY_COMPRESSOR = b"\x0a", b"\x0a", b"\x12", b"\x20"
-_ENTRY_STATUS_OK = b"\x1a\x00"
 
 
 class CasService(Service):
@@ -55,28 +51,28 @@ class CasService(Service):
         return re.FindMissingBlobsResponse(missing_blob_digests=store.missing_messages(digests))
 
     @rpc("BatchUpdateBlobs")
-    def batch_update_blobs(
-        self, request: re.BatchUpdateBlobsRequest, _call: Call
-    ) -> re.BatchUpdateBlobsResponse:
+    def batch_update_blobs(self, request: re.BatchUpdateBlobsRequest, _call: Call) -> bytes:
         """Keeps blobs; each has a status of its own, in the order of the request."""
         entries = request.requests
         _check_batch(sum(entry.digest.size_bytes for entry in entries), request)
         store = self._store(request.digest_function, [entry.digest for entry in entries[:1]])
-        response = re.BatchUpdateBlobsResponse()
-        add = response.responses.add
-        for entry in entries:
-            digest = entry.digest
+        refused: dict[int, RequestError] = {}
+        plain: dict[int, tuple[bytes, re.Digest]] = {}
+        for position, entry in enumerate(entries):
             try:
-                if digest.size_bytes > self._max_blob_bytes:
-                    self._check_size(store.function.validate(digest))
                 if entry.compressor:
                     self._put_compressed(store, entry)
                 else:
-                    store.put_claimed(entry.data, digest)
-                add(digest=digest, status=_OK)
+                    plain[position] = self._plain(store, entry)
             except RequestError as error:
-                add(digest=digest, status=_status(error))
-        return response
+                refused[position] = error
+        refused |= store.put_claimed(plain)
+        return b"".join(
+            _refused_update(entry.digest, refused[position])
+            if position in refused
+            else updated_entry(entry.digest)
+            for position, entry in enumerate(entries)
+        )
 
     @rpc("BatchReadBlobs")
     def batch_read_blobs(self, request: re.BatchReadBlobsRequest, _call: Call) -> bytes:
@@ -90,9 +86,9 @@ class CasService(Service):
                 data = store.get_claimed(message)
                 if data is None:
                     raise not_found(f"blob {message.hash}/{message.size_bytes} is not in the CAS")
-                pieces += _read_entry(message, *_compressed(data, accepted))
+                pieces += read_entry(message, *_compressed(data, accepted))
             except RequestError as error:
-                pieces.append(_failed_entry(message, error))
+                pieces.append(_refused_read(message, error))
         encoded = b"".join(pieces)
         if len(encoded) > _RECEIVABLE_BYTES:
             raise invalid_argument(
@@ -154,6 +150,14 @@ class CasService(Service):
         some_hash = digests[0].hash if digests else ""
         return self._cas.store(self._cas.functions.of_request(number, some_hash))
 
+    def _plain(
+        self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request
+    ) -> tuple[bytes, re.Digest]:
+        digest = entry.digest
+        if digest.size_bytes > self._max_blob_bytes:
+            self._check_size(store.function.validate(digest))
+        return entry.data, digest
+
     def _put_compressed(self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request) -> None:
         digest = store.function.validate(entry.digest)
         self._check_size(digest)
@@ -194,21 +198,15 @@ def _compressed(data: bytes, accepted: Sequence[int]) -> tuple[bytes, int]:
     return data, 0
 
 
-def _read_entry(message: re.Digest, data: bytes, compressor: int) -> Iterator[bytes]:
-    """One blob of an encoded BatchReadBlobsResponse, in pieces.
-
-    Put together by hand: a message object copies the data twice, which costs more than all the rest.
-    """
-    digest = message.SerializeToString()
-    head = b"".join((_ENTRY_DIGEST, varint(len(digest)), digest, _ENTRY_DATA, varint(len(data))))
-    tail = _ENTRY_STATUS_OK + (_ENTRY_COMPRESSOR + varint(compressor) if compressor else b"")
-    yield from (_ENTRY, varint(len(head) + len(data) + len(tail)), head, data, tail)
+def _refused_update(digest: re.Digest, error: RequestError) -> bytes:
+    response = re.BatchUpdateBlobsResponse()
+    response.responses.add(digest=digest, status=_status(error))
+    return response.SerializeToString()
 
 
-def _failed_entry(message: re.Digest, error: RequestError) -> bytes:
-    """The same for a blob that can't be had: encoded messages behind one another are one."""
+def _refused_read(digest: re.Digest, error: RequestError) -> bytes:
     response = re.BatchReadBlobsResponse()
-    response.responses.add(digest=message, status=_status(error))
+    response.responses.add(digest=digest, status=_status(error))
     return response.SerializeToString()
 
 

@@ -8,7 +8,7 @@ a lock.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import BlobMissingError, RequestError, invalid_argument
@@ -258,25 +258,31 @@ class BlobStore:
             self.add_data(actual, data)
         return actual
 
-    def put_claimed(self, data: bytes, message: re.Digest) -> None:
-        """Like `put`, for a digest message as a client sent it.
+    def put_claimed(self, claims: Mapping[int, tuple[bytes, re.Digest]]) -> dict[int, RequestError]:
+        """Like `put` of many, for digest messages as a client sent them; what is refused, and why.
 
-        The hash of content needs no validation, so only a claim that is wrong gets one.
-
-        Raises:
-            RequestError: as `put`, and INVALID_ARGUMENT when the digest is malformed.
+        Clients send thousands at once. The hash of content needs no validation, so only a claim
+        that is wrong gets one; and what is small comes to the shelf together.
         """
-        hash_, size = self.function.new(data).hexdigest(), len(data)
-        if hash_ != message.hash or size != message.size_bytes:
-            self.put(data, self.function.validate(message))
-            return
-        blob = self._blobs.get(hash_)
-        if blob is not None:
-            blob.touched = self._shelf.tick()
-        elif size < self.spill_threshold and self._publish is None:
-            self._shelf.add(Blob(hash_, size, self._blobs, data=data, path=None))
-        else:
-            self.add_data(Digest(hash_, size), data)
+        refused: dict[int, RequestError] = {}
+        fresh: dict[int, Blob] = {}
+        blobs, new, now = self._blobs, self.function.new, self._shelf.tick()
+        limit = self.spill_threshold if self._publish is None else 0
+        for position, (data, message) in claims.items():
+            hash_, size = new(data).hexdigest(), len(data)
+            known = blobs.get(hash_)
+            try:
+                if hash_ != message.hash or size != message.size_bytes:
+                    raise mismatch(self.function.validate(message), f"{hash_}/{size}")
+                if known is not None:
+                    known.touched = now
+                elif size < limit:
+                    fresh[position] = Blob(hash_, size, blobs, data, None)
+                else:
+                    self.add_data(Digest(hash_, size), data)
+            except RequestError as error:
+                refused[position] = error
+        return refused | self._add_all(fresh)
 
     def writer(self, digest: Digest) -> BlobWriter:
         """Takes in the blob ``digest`` piece by piece; it appears when that is committed."""
@@ -295,7 +301,7 @@ class BlobStore:
         try:
             if path is not None and self._publish is not None:
                 path = self._publish(digest, path)
-            self._shelf.add(Blob(digest.hash, digest.size, self._blobs, data=data, path=path))
+            self._shelf.add(Blob(digest.hash, digest.size, self._blobs, data, path))
         except BaseException:
             if path is not None:
                 remove(path)
@@ -307,7 +313,7 @@ class BlobStore:
         Raises:
             RequestError: RESOURCE_EXHAUSTED when it can't fit.
         """
-        self._shelf.add(Blob(digest.hash, digest.size, self._blobs, data=None, path=path))
+        self._shelf.add(Blob(digest.hash, digest.size, self._blobs, None, path))
 
     def add_data(self, digest: Digest, data: bytes) -> None:
         """Keeps content known to be what ``digest`` names.
@@ -387,8 +393,24 @@ class BlobStore:
         """Drops an entry whose file someone else deleted."""
         self._shelf.drop(lambda each: each is blob)
 
+    def _add_all(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
+        try:
+            self._shelf.add(*fresh.values())
+        except RequestError:  # together they are too much: which of them are?
+            return self._add_each(fresh)
+        return {}
+
+    def _add_each(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
+        refused = {}
+        for position, blob in fresh.items():
+            try:
+                self._shelf.add(blob)
+            except RequestError as error:
+                refused[position] = error
+        return refused
+
     def _add_empty(self) -> None:
-        self._shelf.add(Blob(self.empty.hash, 0, self._blobs, data=b"", path=None))
+        self._shelf.add(Blob(self.empty.hash, 0, self._blobs, b"", None))
 
     def _validate_all(self, messages: list[re.Digest], hashes: list[str]) -> None:
         """Like validating one by one, but for 10,000 in a millisecond when all are fine."""

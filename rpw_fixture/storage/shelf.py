@@ -34,7 +34,7 @@ class Blob:
     __slots__ = ("data", "hash", "home", "path", "pins", "size", "touched")
 
     def __init__(
-        self, hash_: str, size: int, home: dict[str, Blob], *, data: bytes | None, path: str | None
+        self, hash_: str, size: int, home: dict[str, Blob], data: bytes | None, path: str | None
     ) -> None:
         self.hash = hash_
         self.size = size
@@ -75,25 +75,28 @@ class Shelf:
         self._homes.append(home)
         return home
 
-    def add(self, blob: Blob) -> Blob:
-        """Puts an entry on the shelf and makes room for it first; the entry that is there then.
+    def add(self, *blobs: Blob) -> None:
+        """Puts entries on the shelf, and makes room for all of them first.
 
-        That is another one when the same blob came in twice; the file of the second is removed.
+        When the same blob is there already, that one stays, and the file of this one is removed.
 
         Raises:
-            RequestError: RESOURCE_EXHAUSTED when it can't fit, or the disk is full.
+            RequestError: RESOURCE_EXHAUSTED when they can't fit, or the disk is full.
         """
-        memory = 0 if blob.data is None else blob.size
-        self._make_room(blob.size, memory)
+        memory = sum(blob.size for blob in blobs if blob.data is not None)
+        self._make_room(sum(blob.size for blob in blobs), memory)
+        late = []
         with self.lock:
-            present = blob.home.setdefault(blob.hash, blob)
-            present.touched = self.tick()
-            if present is blob:
-                self.used += blob.size
-                self.memory_used += memory
-        if present is not blob and blob.path is not None:
-            remove(blob.path)
-        return present
+            now = self.tick()
+            for blob in blobs:
+                present = blob.home.setdefault(blob.hash, blob)
+                present.touched = now
+                if present is blob:
+                    self.used += blob.size
+                    self.memory_used += 0 if blob.data is None else blob.size
+                else:
+                    late.append(blob)
+        _delete_files(late)
 
     def keep_in_memory(self, blob: Blob, data: bytes) -> None:
         """Has a blob on disk in memory too, from now on, if there is room."""
