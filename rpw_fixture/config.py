@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -278,6 +279,9 @@ class Config:
             _require(bool(name) and value.isdecimal(), "limit", f"{limit!r}: write NAME=N")
         for spec in self.faults:
             Fault.parse(spec)
+        version = self.high_api_version
+        is_version = re.fullmatch(r"[0-9]+(\.[0-9]+){1,2}", version) is not None
+        _require(is_version, "high_api_version", f"{version!r} is no version such as 2.12")
         object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
     def _check_choices(self) -> None:

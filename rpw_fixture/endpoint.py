@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from rpw_fixture.action import Action
     from rpw_fixture.client import ActionOutcome, Client
     from rpw_fixture.faults.armed import Faults
+    from rpw_fixture.observing.counters import Counters
     from rpw_fixture.observing.records import ActionRecord, Actions, Workers
     from rpw_fixture.observing.subjects import Subject
-    from rpw_fixture.services.counters import Counters
 
 #: How many actions `assert_hermetic` knows without being told.
 _REMEMBERED = 200

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -19,27 +20,18 @@ from rpw_fixture.execution import workspace
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.late import Late
+from rpw_fixture.observing.counters import Counters
 from rpw_fixture.processors import Processor
-from rpw_fixture.services._base import Service, handler_of
-from rpw_fixture.services.action_cache import ActionCacheService
-from rpw_fixture.services.bytestream import ByteStreamService
-from rpw_fixture.services.capabilities import CapabilitiesService
-from rpw_fixture.services.cas import CasService
-from rpw_fixture.services.counters import Counters
-from rpw_fixture.services.execution import ExecutionService
-from rpw_fixture.services.faults import FaultInjector
-from rpw_fixture.services.health import HealthService
 from rpw_fixture.services.listening import Activity, Listener
-from rpw_fixture.services.operations import OperationsService
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.threads import ThreadPool
 from rpw_fixture.wire.digests import Digest, DigestFunctions
 from rpw_fixture.workers import personalities
 
 if TYPE_CHECKING:
-    from rpw_fixture.execution.engine import Engine
+    from rpw_fixture.services._base import Interceptor
+    from rpw_fixture.services.front import Front
 
 
 class Server(Endpoint):
@@ -98,7 +90,7 @@ class Server(Endpoint):
             parts.stop(self.config.shutdown_grace if grace is None else grace)
 
     def prepare(self) -> None:
-        """Loads what the first action needs and the first calls do without; else that action does."""
+        """Loads what the first calls and actions need and listening does not; else they do."""
         if self._parts is not None:
             self._parts.prepare()
 
@@ -163,37 +155,40 @@ class _Parts:
         faults: Faults,
         counters: Counters,
     ) -> None:
+        self._config = config
+        self._functions = functions
+        self._log = log
         self._faults = faults
         self._counters = counters
-        self._undo = contextlib.ExitStack()
+        self._activity = Activity()
         with contextlib.ExitStack() as undo:
             if config.events is not None:
                 sink = JsonLines(config.events)
                 undo.callback(sink.close)
                 undo.callback(log.remove_sink, sink)
                 log.add_sink(sink)
-            folder = workspace.create()
-            undo.callback(remove, str(folder))
+            self._folder = workspace.create()
+            undo.callback(remove, str(self._folder))
+            around = (self._activity.interceptor, listener.guard)
+            self._front = Late(lambda: self._build_front(around))
             try:
-                self._build(config, functions, log, folder, undo)
+                self._keep(undo)
+                undo.enter_context(self._front)
+                if _may_fail(config):
+                    self.prepare()
             except OSError as error:
-                where = folder if config.root is None else f"--root {config.root}"
+                where = self._folder if config.root is None else f"--root {config.root}"
                 raise EnvironmentLacksError(f"{where}: {error}") from None
-            self._serve(config, listener, log, undo)
+            self._serve(listener, undo)
             self._undo = undo.pop_all()
 
-    def _build(
-        self,
-        config: Config,
-        functions: DigestFunctions,
-        log: EventLog,
-        folder: Path,
-        undo: contextlib.ExitStack,
-    ) -> None:
+    def _keep(self, undo: contextlib.ExitStack) -> None:
+        """Sets up what keeps blobs and results."""
+        config = self._config
         root = Path(config.root) if config.root is not None else None
         self._cas = Cas(
-            functions,
-            folder=(root or folder) / "cas",
+            self._functions,
+            folder=(root or self._folder) / "cas",
             memory_bytes=config.cas_memory_bytes,
             spill_threshold=config.cas_spill_threshold,
             max_bytes=config.cas_max_bytes,
@@ -202,64 +197,29 @@ class _Parts:
         undo.callback(self._cas.close)
         self._cache = ActionCache(root / "ac" if root is not None else None)
         undo.callback(self._cache.close)
-        results = CompleteResults(self._cache, self._cas, is_checked=config.check_action_cache)
-        work = folder / "work"
-        work.mkdir()
 
-        def build() -> Engine:
-            # Not at the top: it is a third of all there is to load, and the first calls do without.
-            from rpw_fixture.execution.engine import Engine  # noqa: PLC0415
+    def _build_front(self, around: Sequence[Interceptor]) -> Front:
+        # Not at the top: with protobuf it is half of all there is to load.
+        from rpw_fixture.services.front import Front, Ground  # noqa: PLC0415
 
-            return Engine(
-                config=config,
-                log=log,
-                folder=folder,
-                work=work,
-                results=results,
-                worker_faults=self._faults.workers,
-            )
-
-        self._engine = undo.enter_context(Late(build))
-        if _may_fail(config):
-            self._engine.get()
-        self._build_services(config, functions, results)
-
-    def _build_services(
-        self, config: Config, functions: DigestFunctions, results: CompleteResults
-    ) -> None:
-        self._bytestream = ByteStreamService(config, self._cas)
-        self._services: list[Service] = [
-            CapabilitiesService(config, functions),
-            CasService(config, self._cas),
-            self._bytestream,
-            ActionCacheService(self._cas, results, strict=config.strict),
-            ExecutionService(self._cas, self._engine.get),
-            OperationsService(self._engine.get),
-        ]
-        self._health = HealthService(service.name for service in self._services)
-        self._services.append(self._health)
-
-    def _serve(
-        self,
-        config: Config,
-        listener: Listener,
-        log: EventLog,
-        undo: contextlib.ExitStack,
-    ) -> None:
-        self._activity = Activity()
-        threads = ThreadPool(config.threads, "rpw-call")
-        undo.callback(threads.shutdown)
-        around = (
-            self._activity.interceptor,
-            listener.guard,
-            self._counters.interceptor(self._cas),
-            FaultInjector(self._faults, self._cas).interceptor,
+        ground = Ground(
+            config=self._config,
+            functions=self._functions,
+            log=self._log,
+            folder=self._folder,
+            cas=self._cas,
+            cache=self._cache,
+            faults=self._faults,
+            counters=self._counters,
         )
+        return Front(ground, around)
+
+    def _serve(self, listener: Listener, undo: contextlib.ExitStack) -> None:
+        threads = ThreadPool(self._config.threads, "rpw-call")
+        undo.callback(threads.shutdown)
         self._grpc = grpc.server(
             cast("Any", threads),  # gRPC only submits to it, whatever its stubs say
-            handlers=[
-                handler_of(service, events=log, interceptors=around) for service in self._services
-            ],
+            handlers=[_Gate(self._front, self._log)],
             options=listener.options,
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
@@ -274,28 +234,48 @@ class _Parts:
         return self._cas.evict(lambda _function, digest: predicate(digest))
 
     def prepare(self) -> None:
-        self._engine.get()
+        self._front.get().prepare()
 
     def live_stderr(self) -> dict[int, str]:
-        engine = self._engine.known
-        return engine.live_stderr() if engine is not None else {}
+        front = self._front.known
+        return front.live_stderr() if front is not None else {}
 
     def reset(self) -> None:
-        engine = self._engine.known
-        if engine is not None:
-            engine.reset()
-        self._bytestream.clear()
+        front = self._front.known
+        if front is not None:
+            front.reset()
         self._cache.clear()
         self._cas.clear()
 
     def stop(self, grace: float) -> None:
-        self._health.stop_serving()
+        front = self._front.known
+        if front is not None:
+            front.stop_serving()
         stopped = self._grpc.stop(grace)
-        engine = self._engine.known
-        if engine is not None:
-            engine.stop(grace)
+        if front is not None:
+            front.stop(grace)
         stopped.wait()
         self._undo.close()
+
+
+class _Gate(grpc.GenericRpcHandler):
+    """Where calls come in; the first one has the front built."""
+
+    def __init__(self, front: Late[Front], log: EventLog) -> None:
+        self._front = front
+        self._log = log
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        try:
+            return self._front.get().handler(handler_call_details)
+        except Exception as error:
+            from rpw_fixture.events import InternalError  # noqa: PLC0415 - see event_log.py
+
+            detail = "".join(traceback.format_exception(error))
+            self._log.append(InternalError(where=str(handler_call_details.method), detail=detail))
+            raise
 
 
 def _may_fail(config: Config) -> bool:

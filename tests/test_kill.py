@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ import pytest
 from rpw_fixture.action import Action
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.errors import RpwError
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_workers" / "python"
@@ -117,13 +117,6 @@ def worker_action(folder: Path, *lines: str) -> Action:
     )
 
 
-def wait_until(condition: object, what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():  # type: ignore[operator]  # any function without arguments
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
 def folders_in(folder: Path) -> list[Path]:
     """Where servers keep their actions and workers."""
     return list(folder.glob("rpw_fixture-*"))
@@ -140,7 +133,7 @@ def test_a_killed_server_leaves_no_worker_and_no_grandchild_alive(
     serving: Serving, lines: list[str]
 ) -> None:
     thread = serving.start(worker_action(serving.folder, *lines))
-    wait_until(
+    until(
         lambda: serving.pids_file.exists() and len(serving.pids_file.read_text().split()) == 3,
         "the worker noted its processes",
     )
@@ -159,8 +152,8 @@ def test_a_killed_server_leaves_no_worker_and_no_grandchild_alive(
 def test_a_killed_server_leaves_no_one_shot_action_alive(serving: Serving) -> None:
     script = f"sleep 73 & setsid sleep 74 & echo $$ $! >> {serving.pids_file}; wait"
     thread = serving.start(Action(arguments=["/bin/sh", "-c", script]))
-    wait_until(serving.pids_file.exists, "the action noted its processes")
-    wait_until(lambda: len(serving.pids_file.read_text().split()) == 2, "both of them")
+    until(serving.pids_file.exists, "the action noted its processes")
+    until(lambda: len(serving.pids_file.read_text().split()) == 2, "both of them")
     family = serving.family()
     serving.process.kill()
     assert survivors(family) == []
@@ -187,7 +180,7 @@ def test_a_running_action_ends_before_the_server_does(serving: Serving) -> None:
     started = serving.folder / "started"
     script = f"touch {started}; read _ < {gate}; echo done"
     thread = serving.start(Action(arguments=["/bin/sh", "-c", script]))
-    wait_until(started.exists, "the action runs")
+    until(started.exists, "the action runs")
     serving.process.send_signal(signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
         serving.process.wait(0.3)
@@ -203,7 +196,7 @@ def test_an_action_that_does_not_end_is_cancelled_after_the_grace_period(serving
     thread = serving.start(
         Action(arguments=["/bin/sh", "-c", f"echo $$ > {serving.pids_file}; sleep 75"])
     )
-    wait_until(lambda: serving.pids_file.exists() and serving.pids_file.read_text(), "it runs")
+    until(lambda: serving.pids_file.exists() and serving.pids_file.read_text(), "it runs")
     family = serving.family()
     serving.process.send_signal(signal.SIGTERM)
     assert serving.process.wait(30) == 0
@@ -215,7 +208,7 @@ def test_an_action_that_does_not_end_is_cancelled_after_the_grace_period(serving
 
 def test_a_second_signal_ends_the_server_at_once(serving: Serving) -> None:
     thread = serving.start(worker_action(serving.folder, "--hang"))
-    wait_until(
+    until(
         lambda: serving.pids_file.exists() and len(serving.pids_file.read_text().split()) == 3,
         "the worker noted its processes",
     )

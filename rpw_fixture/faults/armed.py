@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import Code
-from rpw_fixture.faults.specs import EVERY_METHOD, METHODS, WORKER, Effect, Fault, code_named
+from rpw_fixture.faults.specs import EVERY_METHOD, WORKER, Effect, Fault, code_named
+from rpw_fixture.wire.rpcs import SERVED
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.digests import Digest
@@ -97,7 +98,7 @@ class Faults:
         self._standing = tuple(Fault.parse(spec) for spec in specs)
         self._evict = evict
         self._lock = threading.Lock()
-        self._slots = {target: Slot() for target in (*METHODS, WORKER)}
+        self._slots = {target: Slot() for target in (*SERVED, WORKER)}
         self._armed: list[ArmedFault] = []
         self.clear()
 

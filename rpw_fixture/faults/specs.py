@@ -26,28 +26,10 @@ from enum import StrEnum
 from typing import Any
 
 from rpw_fixture.errors import Code, ConfigError
+from rpw_fixture.wire.rpcs import SERVED
 
 EVERY_METHOD = "*"
 WORKER = "worker"
-#: Which RPCs can be targets, and which of their sides stream: client and server.
-METHODS: Mapping[str, tuple[bool, bool]] = {
-    "Capabilities.GetCapabilities": (False, False),
-    "ActionCache.GetActionResult": (False, False),
-    "ActionCache.UpdateActionResult": (False, False),
-    "ContentAddressableStorage.FindMissingBlobs": (False, False),
-    "ContentAddressableStorage.BatchUpdateBlobs": (False, False),
-    "ContentAddressableStorage.BatchReadBlobs": (False, False),
-    "ContentAddressableStorage.GetTree": (False, True),
-    "ContentAddressableStorage.SplitBlob": (False, False),
-    "ContentAddressableStorage.SpliceBlob": (False, False),
-    "ByteStream.Read": (False, True),
-    "ByteStream.Write": (True, False),
-    "ByteStream.QueryWriteStatus": (False, False),
-    "Execution.Execute": (False, True),
-    "Execution.WaitExecution": (False, True),
-    "Operations.GetOperation": (False, False),
-    "Operations.CancelOperation": (False, False),
-}
 #: Those that name blobs, in the request or in the response.
 NAMING_BLOBS = frozenset(
     {
@@ -61,7 +43,7 @@ NAMING_BLOBS = frozenset(
         "Execution.WaitExecution",
     }
 )
-_BY_SIMPLE_NAME = {name.partition(".")[2]: name for name in METHODS}
+_BY_SIMPLE_NAME = {name.partition(".")[2]: name for name in SERVED}
 _OPTIONS: Mapping[str, Callable[[str], Any]] = {
     "first": int,
     "every": int,
@@ -174,7 +156,7 @@ class Fault:
         yield from self._problems_of_method()
 
     def _problems_of_method(self) -> Iterable[str]:
-        client_streams, server_streams = METHODS.get(self.target, (False, False))
+        client_streams, server_streams = SERVED.get(self.target, (False, False))
         if self.effect is Effect.HALF_CLOSE and not server_streams:
             yield "only an RPC that answers with a stream can be half-closed"
         if self.after and not (client_streams or server_streams):
@@ -190,7 +172,7 @@ def _target(text: str) -> str:
         return text
     name = text.removeprefix("/").replace("/", ".")
     short = ".".join(name.split(".")[-2:])
-    found = short if short in METHODS else _BY_SIMPLE_NAME.get(name)
+    found = short if short in SERVED else _BY_SIMPLE_NAME.get(name)
     if found is None:
         known = ", ".join(_BY_SIMPLE_NAME)
         raise ConfigError(f"fault {text!r}: no such target; use {known}, * or {WORKER}")

@@ -6,7 +6,6 @@ Every limit announced here is kept elsewhere; this is the only place that tells 
 from __future__ import annotations
 
 from rpw_fixture.config import Config
-from rpw_fixture.errors import ConfigError
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.wire.chunking import AVERAGE_BYTES, SEED
 from rpw_fixture.wire.compression import available
@@ -26,11 +25,7 @@ _PRIORITIES = re.PriorityCapabilities.PriorityRange(
 
 
 class CapabilitiesService(Service):
-    """build.bazel.remote.execution.v2.Capabilities.
-
-    Raises:
-        ConfigError: when ``config.high_api_version`` is no version.
-    """
+    """build.bazel.remote.execution.v2.Capabilities."""
 
     name = "build.bazel.remote.execution.v2.Capabilities"
 
@@ -80,8 +75,5 @@ def _priorities() -> re.PriorityCapabilities:
 
 
 def _version(text: str) -> semver.SemVer:
-    parts = text.split(".")
-    if not 2 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise ConfigError(f"high_api_version {text!r} is no version such as 2.12")
-    major, minor, patch = (*map(int, parts), 0)[:3]
+    major, minor, patch = (*map(int, text.split(".")), 0)[:3]
     return semver.SemVer(major=major, minor=minor, patch=patch)

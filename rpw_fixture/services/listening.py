@@ -9,15 +9,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
 from rpw_fixture import pem
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
-from rpw_fixture.services._base import Call, Handler
-from rpw_fixture.wire.protos import Method
+
+if TYPE_CHECKING:
+    from rpw_fixture.services._base import Call, Handler
+    from rpw_fixture.wire.protos import Method
 
 #: The longest path of a Unix socket, bytes.
 _MAX_SOCKET_PATH = 107

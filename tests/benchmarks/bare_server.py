@@ -42,6 +42,7 @@ class Bare:
         self._answers: tuple[bytes, ...] = ()
         self._files: list[IO[bytes]] = []
         self._known: set[tuple[str, int]] = set()
+        self._pieces: dict[str, bytes] = {}
 
     def configure(self, request: bytes, _context: object) -> bytes:
         """``{"sizes": [150, 900]}``: how long the messages of the answers to come are."""
@@ -82,6 +83,13 @@ class Bare:
         hash_pieces(request)
         return self._answer
 
+    def keep_pieces(self, request: bytes, _context: object) -> bytes:
+        """Hashes a batch, piece by piece, and keeps the pieces."""
+        for start in range(0, len(request), PIECE):
+            piece = request[start : start + PIECE]
+            self._pieces[hashlib.sha256(piece).hexdigest()] = piece
+        return self._answer
+
     def know(self, request: bytes, _context: object) -> bytes:
         """Remembers digests."""
         self._known |= {(each.hash, each.size_bytes) for each in _digests(request).blob_digests}
@@ -117,6 +125,7 @@ class _Handler(grpc.GenericRpcHandler):
             "Collect": (grpc.stream_unary_rpc_method_handler, bare.collect),
             "Store": (grpc.stream_unary_rpc_method_handler, bare.store),
             "HashPieces": (unary, bare.hash_pieces),
+            "KeepPieces": (unary, bare.keep_pieces),
             "Know": (unary, bare.know),
             "FindMissing": (unary, bare.find_missing),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from rpw_fixture import Server
@@ -10,6 +11,7 @@ from . import bare_server
 from .figures import Effort, Figure
 from .processes import BARE, OURS, ServerProcess
 from .sampling import interleaved, median
+from .wire import CAPABILITIES, connected
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
@@ -29,32 +31,67 @@ def figures(effort: Effort) -> Iterator[Figure]:
 
 
 def _processes(rounds: int) -> Iterator[Figure]:
-    taken: dict[tuple[str, ...], list[float]] = {OURS: [], BARE: []}
-    resident: dict[tuple[str, ...], list[float]] = {OURS: [], BARE: []}
+    starts = {OURS: _Starts(CAPABILITIES), BARE: _Starts("/bare/Unary")}
     for number in range(rounds + 1):
-        for command, times in taken.items():
-            with ServerProcess(command) as server:
-                if number:  # the first start may have to compile
-                    times.append(server.start_ms)
-                    resident[command].append(server.resident_mib)
+        for command, start in starts.items():
+            start.once(command, is_kept=number > 0)  # the first start may have to compile
+    ours, bare = starts[OURS], starts[BARE]
     yield Figure(
         name="`python -m rpw_fixture serve` to its ready line",
-        ours=median(taken[OURS]),
-        floor=median(taken[BARE]),
+        ours=median(ours.ready),
+        floor=median(bare.ready),
         floor_name="process start of a bare grpcio server",
         target=1.4,
         samples=rounds,
     )
     yield Figure(
+        name="`python -m rpw_fixture serve` to its first answer",
+        ours=median(ours.answered),
+        floor=median(bare.answered),
+        floor_name="the same of a bare grpcio server",
+        samples=rounds,
+    )
+    yield Figure(
         name="resident memory of `serve` when ready",
-        ours=median(resident[OURS]),
+        ours=median(ours.resident),
         unit="MiB",
-        floor=median(resident[BARE]),
+        floor=median(bare.resident),
         floor_name="a bare grpcio server (informative)",
         target=55,
         is_floor_informative=True,
         samples=rounds,
     )
+
+
+class _Starts:
+    """Starts of one kind of server.
+
+    Args:
+        path: a call it answers.
+
+    Attributes:
+        ready: milliseconds from the start of the process to its ready line.
+        answered: to the answer of the first call, which is made as soon as that line is read.
+        resident: MiB at the ready line.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.ready: list[float] = []
+        self.answered: list[float] = []
+        self.resident: list[float] = []
+
+    def once(self, command: tuple[str, ...], *, is_kept: bool) -> None:
+        with ServerProcess(command) as server:
+            resident = server.resident_mib
+            begin = time.perf_counter()
+            with connected(server.address) as wire:
+                wire.unary(self._path, b"")
+                answered = (time.perf_counter() - begin) * 1000
+        if is_kept:
+            self.ready.append(server.start_ms)
+            self.answered.append(server.start_ms + answered)
+            self.resident.append(resident)
 
 
 def _start_ours(_number: int) -> None:

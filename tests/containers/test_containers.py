@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from rpw_fixture.execution.containers import Containers
 from rpw_fixture.execution.launching import Launch
 from rpw_fixture.processes.client import Spawner
 from tests.server_process import ServerProcess
+from tests.waiting import until
 
 from .engines import IMAGE, PATIENCE, Engine
 
@@ -60,13 +60,6 @@ def request(name: str, *more: str, **others: Any) -> Action:
         protocol="json",
         **others,
     )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.02)
 
 
 def test_a_command_runs_in_the_image_and_its_outputs_are_ours(engine: Engine) -> None:
@@ -215,7 +208,7 @@ def test_nothing_is_left_when_the_server_is_killed(engine: Engine) -> None:
         serving.client.run(request("one"))
         assert len(engine.containers()) == 1
         serving.kill()
-        wait_until(lambda: not engine.containers())
+        until(lambda: not engine.containers())
 
 
 def test_a_worker_in_a_container_ends_even_when_the_spawner_is_killed_as_well(
@@ -227,7 +220,7 @@ def test_a_worker_in_a_container_ends_even_when_the_spawner_is_killed_as_well(
         spawner.suspend()  # it sees nothing of what follows
         serving.kill()
         spawner.kill()
-        wait_until(lambda: not engine.containers())
+        until(lambda: not engine.containers())
 
 
 def test_containers_of_a_dead_server_are_removed_by_the_next_one(engine: Engine) -> None:

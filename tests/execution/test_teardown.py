@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rpw_fixture.processes.client import Process, Spawner
+from tests.waiting import until
 
 DEADLINE = 30.0
 # Its child waits to be reaped while its grandchild says that it is there.
@@ -45,13 +44,6 @@ def start(
         )
     finally:
         os.close(null)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -87,7 +79,7 @@ def test_a_teardown_finds_the_process_dead_and_its_children_alive(note: Path) ->
     with Spawner() as spawner:
         script = f"sleep 1234 & echo $$,$! > {note}.part; mv {note}.part {note}.pids; wait"
         with start(spawner, script, 2, look) as process:
-            wait_until(Path(f"{note}.pids").exists)
+            until(Path(f"{note}.pids").exists)
             process.kill_tree()
             assert process.wait(DEADLINE) is not None
     _, child = Path(f"{note}.pids").read_text().strip().split(",")
@@ -104,7 +96,7 @@ def test_a_teardown_waits_for_a_process_that_takes_long_to_die(note: Path) -> No
         start(spawner, f'exec {sys.executable} -I -S -c "{large}"', 2, look) as process,
     ):
         Path(f"{note}.pid").write_text(f"{process.pid}\n")
-        wait_until(Path(f"{note}.up").exists)
+        until(Path(f"{note}.up").exists)
         process.kill_tree()
         assert process.wait(DEADLINE) is not None
     assert note.read_text().strip() in {"", "Z"}  # gone, or a zombie

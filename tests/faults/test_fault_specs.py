@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from rpw_fixture import Config, ConfigError
 from rpw_fixture.errors import Code
-from rpw_fixture.faults.specs import METHODS, NAMING_BLOBS, Effect, Fault
+from rpw_fixture.faults.specs import NAMING_BLOBS, Effect, Fault
+from rpw_fixture.wire.rpcs import SERVED
 
 from .support import RPCS
 
@@ -98,11 +99,11 @@ def test_a_fault_can_not_be_changed() -> None:
 
 
 def test_every_rpc_of_the_server_can_be_a_target() -> None:
-    served = {name.partition(".")[2]: streams for name, streams in METHODS.items()}
+    served = {name.partition(".")[2]: streams for name, streams in SERVED.items()}
     unimplemented = {"ListOperations", "DeleteOperation", "WaitOperation"}
     assert served == {
         name: (method.client_streaming, method.server_streaming)
         for name, method in RPCS.items()
         if name not in unimplemented
     }
-    assert METHODS.keys() > NAMING_BLOBS
+    assert SERVED.keys() > NAMING_BLOBS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -16,11 +15,10 @@ from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events import Event, RequestSent
+from tests.waiting import PATIENCE, until
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"
 TOOLS = Path(__file__).resolve().parent / "tools"
-#: Nothing is decided by how long things take; this only ends a test that hangs.
-PATIENCE = 60.0
 MULTIPLEX = MappingProxyType({"persistentWorkerMultiplex": "1"})
 SANDBOX = MappingProxyType({**MULTIPLEX, "persistentWorkerSandbox": "1"})
 CANCELLATION = MappingProxyType({"persistentWorkerCancellation": "1"})
@@ -151,14 +149,6 @@ def begun(server: Endpoint, folder: Path, name: str, **others: Any) -> Running:
     running = Running(server, held(folder, name, **others))
     until((folder / name).exists)
     return running
-
-
-def until(is_it: Callable[[], bool]) -> None:
-    """Waits for something that nobody tells."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_it():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def wait_for(server: Endpoint, kind: type[E], is_it: Callable[[E], bool] = lambda _: True) -> E:

@@ -13,6 +13,7 @@ import pytest
 
 from rpw_fixture.events import InputsChanged, ProtocolViolation
 from rpw_fixture.server import Server
+from tests.waiting import until
 
 from .hostile import action, assert_gone, assert_gone_of
 
@@ -196,10 +197,7 @@ def test_a_cancelled_request_kills_the_worker_with_all_it_started(
         )
     )
     thread.start()
-    deadline = time.monotonic() + 10
-    while not (tmp_path / "running").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until((tmp_path / "running").exists)
     server.client.cancel(names[0])
     thread.join(10)
     assert outcomes[0].status == "CANCELLED"

@@ -17,6 +17,7 @@ import pytest
 from rpw_fixture.action import Action
 from rpw_fixture.events import ActionCompleted, ProtocolViolation, WorkerRetired, WorkerStarted
 from rpw_fixture.server import Server
+from tests.waiting import until
 
 from .hostile import SAMPLES, TIMEOUT, action, assert_gone, assert_gone_of, status_of
 
@@ -235,10 +236,7 @@ def test_what_a_worker_does_between_requests_costs_no_action(
     mark = f"os.close(os.open({str(done)!r}, os.O_CREAT))"
     script = f"request(); answer(); time.sleep(0.05); {mark}; {misdeed}"
     first = server.run(action(tmp_path, script, "one"))
-    deadline = time.monotonic() + 10
-    while not done.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(done.exists)
     second = server.run(action(tmp_path, script, "two"))
     assert second.exit_code == 0
     assert second.worker != first.worker or "os._exit" not in misdeed

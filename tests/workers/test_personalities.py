@@ -21,9 +21,10 @@ from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers.personalities import find
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import Personality, Rule
+from tests.waiting import until
 
 from .portraits import CHANGES, EVERY, EVERYWHERE, TRIGGERED, by_rule, lame, portrait, probe, routes
-from .support import Running, run_all, seen, tools_of, until
+from .support import Running, run_all, seen, tools_of
 
 # --- the data ---
 

@@ -21,8 +21,9 @@ from rpw_fixture.events import (
 )
 from rpw_fixture.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
+from tests.waiting import until
 
-from .support import Running, begun, compile_action, probe_action, run_all, seen, until, wait_for
+from .support import Running, begun, compile_action, probe_action, run_all, seen, wait_for
 
 # --- sharing ---
 

@@ -1,24 +1,20 @@
 """Counts what clients ask for, so that tests can assert it: calls, bytes, blobs, who asked.
 
-Here live the counters and the interceptor that feeds them. What happens to actions and workers is
-told by events, not here. Everything counted is bounded: of invocations, targets and blobs the oldest
-are forgotten beyond a limit.
+What happens to actions and workers is told by events, not here; services/counting.py looks at the
+calls. Everything counted is bounded: of invocations, targets and blobs the oldest are forgotten
+beyond a limit.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from rpw_fixture.errors import ConfigError, RequestError
-from rpw_fixture.services._base import Call, Handler
-from rpw_fixture.services.blob_traffic import FINDS, READS, WRITES, named
-from rpw_fixture.storage.cas import Cas
-from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import Method
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.wire.rpcs import SERVED
 
 _MOST_INVOCATIONS = 1_000
 _MOST_TARGETS = 10_000
@@ -66,17 +62,6 @@ class DigestCount:
     duplicate_uploads: int = 0
 
 
-class _Served:
-    """A call that is being served, and what only its end tells."""
-
-    __slots__ = ("bytes_in", "bytes_out", "failure")
-
-    def __init__(self, bytes_in: int) -> None:
-        self.bytes_in = bytes_in
-        self.bytes_out = 0
-        self.failure = ""
-
-
 class Counters:
     """The counters of a server. All methods may be called from any thread.
 
@@ -89,9 +74,9 @@ class Counters:
     """
 
     def __init__(self, *, counts_digests: bool = False) -> None:
-        self._counts_digests = counts_digests
+        self.counts_digests = counts_digests
         self._lock = threading.Lock()
-        self._methods: dict[str, MethodCount] = {}
+        self._methods = {name.partition(".")[2]: MethodCount() for name in SERVED}
         self._open = 0
         self.reset()
 
@@ -141,7 +126,7 @@ class Counters:
         Raises:
             ConfigError: when the server does not count this.
         """
-        if not self._counts_digests:
+        if not self.counts_digests:
             raise ConfigError(
                 "blobs are not counted one by one, because that takes time; ask for it: "
                 "Server(count_digests=True), or @pytest.mark.rpw(count_digests=True)"
@@ -157,56 +142,9 @@ class Counters:
         """
         return sum(count.duplicate_uploads for count in self.digests.values())
 
-    def interceptor(self, cas: Cas) -> Callable[[Method, Handler], Handler]:
-        """What counts the calls of a server that keeps its blobs in ``cas``."""
-
-        def around(method: Method, handler: Handler) -> Handler:
-            service, _, name = method.path.removeprefix("/").partition("/")
-            if service.startswith("grpc."):
-                return handler
-            self._methods.setdefault(name, MethodCount())
-            if self._counts_digests and name in READS | WRITES | FINDS:
-                handler = self._counting_digests(name, handler, cas)
-            counting = self._stream if method.server_streaming else self._unary
-            return counting(name, handler)
-
-        return around
-
-    def _unary(self, name: str, handler: Handler) -> Handler:
-        def counted(request: Any, call: Call) -> bytes:
-            served = self._begin(name, call)
-            try:
-                encoded = _encoded(handler(_metered(request, served), call))
-                served.bytes_out = len(encoded)
-            except RequestError as error:
-                served.failure = error.code.name
-                raise
-            finally:
-                self._end(name, served)
-            return encoded
-
-        return counted
-
-    def _stream(self, name: str, handler: Handler) -> Handler:
-        def counted(request: Any, call: Call) -> Iterator[bytes]:
-            served = self._begin(name, call)
-            try:
-                for response in handler(request, call):
-                    encoded = _encoded(response)
-                    served.bytes_out += len(encoded)
-                    yield encoded
-            except RequestError as error:
-                served.failure = error.code.name
-                raise
-            finally:
-                self._end(name, served)
-
-        return counted
-
-    def _begin(self, name: str, call: Call) -> _Served:
-        metadata = call.request_metadata
-        invocation = metadata.tool_invocation_id[:_LONGEST_NAME]
-        target = metadata.target_id[:_LONGEST_NAME]
+    def begin(self, name: str, *, invocation: str, target: str) -> None:
+        """A call of the RPC ``name`` begins, for whom RequestMetadata says."""
+        invocation, target = invocation[:_LONGEST_NAME], target[:_LONGEST_NAME]
         with self._lock:
             count = self._methods[name]
             count.calls += 1
@@ -218,38 +156,22 @@ class Counters:
                 _entry(self._invocations, invocation, Counter, _MOST_INVOCATIONS)[name] += 1
             if target:
                 _entry(self._targets, target, Counter, _MOST_TARGETS)[name] += 1
-        return _Served(call.request_bytes)
 
-    def _end(self, name: str, served: _Served) -> None:
+    def end(self, name: str, *, bytes_in: int, bytes_out: int, failure: str) -> None:
+        """That call has ended, with the status ``failure`` unless that is empty."""
         with self._lock:
             count = self._methods[name]
             count.open -= 1
             self._open -= 1
-            count.bytes_in += served.bytes_in
-            count.bytes_out += served.bytes_out
-            if served.failure:
-                count.failures[served.failure] += 1
+            count.bytes_in += bytes_in
+            count.bytes_out += bytes_out
+            if failure:
+                count.failures[failure] += 1
 
-    def _counting_digests(self, name: str, handler: Handler, cas: Cas) -> Handler:
-        def counted(request: Any, call: Call) -> Any:
-            request, digests = named(name, request, cas.functions)
-            self._note(name, digests, cas)
-            return handler(request, call)
-
-        return counted
-
-    def _note(self, name: str, digests: Iterable[Digest], cas: Cas) -> None:
+    def note(self, digest: str, change: Callable[[DigestCount], None]) -> None:
+        """Something was asked of a blob, named as ``hash/size``."""
         with self._lock:
-            for digest in digests:
-                key = str(digest)[:_LONGEST_NAME]
-                count = _entry(self._digests, key, DigestCount, _MOST_DIGESTS)
-                if name in READS:
-                    count.reads += 1
-                elif name in FINDS:
-                    count.find_missing += 1
-                else:
-                    count.writes += 1
-                    count.duplicate_uploads += cas.contains(digest)
+            change(_entry(self._digests, digest[:_LONGEST_NAME], DigestCount, _MOST_DIGESTS))
 
     def _copied(
         self, table: Callable[[], Mapping[str, _V]], copy: Callable[[_V], _V]
@@ -266,22 +188,3 @@ def _entry(table: OrderedDict[str, _V], key: str, make: Callable[[], _V], most: 
         if len(table) > most:
             table.popitem(last=False)
     return entry
-
-
-def _encoded(response: Any) -> bytes:
-    """The response as bytes, so that its size is known and nobody encodes it twice."""
-    encoded: bytes = response if isinstance(response, bytes) else response.SerializeToString()
-    return encoded
-
-
-def _metered(request: Any, served: _Served) -> Any:
-    """The request, or the stream of them, whose content is counted as it comes."""
-    if not isinstance(request, Iterator):
-        return request
-
-    def metered() -> Iterator[Any]:
-        for message in request:
-            served.bytes_in += len(message.data)
-            yield message
-
-    return metered()

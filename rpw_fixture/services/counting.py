@@ -1,0 +1,132 @@
+"""Looks at calls for the counters: an interceptor does it, so that no service knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
+
+from rpw_fixture.errors import RequestError
+from rpw_fixture.observing.counters import Counters, DigestCount
+from rpw_fixture.services._base import Call, Handler
+from rpw_fixture.services.blob_traffic import FINDS, READS, WRITES, named
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.protos import Method
+
+
+class Counting:
+    """Feeds counters.
+
+    Args:
+        counters: to feed.
+        cas: where the server keeps its blobs; it knows which uploads bring what is there.
+    """
+
+    def __init__(self, counters: Counters, cas: Cas) -> None:
+        self._counters = counters
+        self._cas = cas
+
+    def interceptor(self, method: Method, handler: Handler) -> Handler:
+        """Counts each call but health checks, and what it moves."""
+        service, _, name = method.path.removeprefix("/").partition("/")
+        if service.startswith("grpc."):
+            return handler
+        if self._counters.counts_digests and name in READS | WRITES | FINDS:
+            handler = self._counting_digests(name, handler)
+        counting = self._stream if method.server_streaming else self._unary
+        return counting(name, handler)
+
+    def _unary(self, name: str, handler: Handler) -> Handler:
+        def counted(request: Any, call: Call) -> bytes:
+            with _Counted(self._counters, name, call) as served:
+                encoded = _encoded(handler(served.metered(request), call))
+                served.bytes_out = len(encoded)
+                return encoded
+
+        return counted
+
+    def _stream(self, name: str, handler: Handler) -> Handler:
+        def counted(request: Any, call: Call) -> Iterator[bytes]:
+            with _Counted(self._counters, name, call) as served:
+                for response in handler(request, call):
+                    encoded = _encoded(response)
+                    served.bytes_out += len(encoded)
+                    yield encoded
+
+        return counted
+
+    def _counting_digests(self, name: str, handler: Handler) -> Handler:
+        def counted(request: Any, call: Call) -> Any:
+            request, digests = named(name, request, self._cas.functions)
+            self._note(name, digests)
+            return handler(request, call)
+
+        return counted
+
+    def _note(self, name: str, digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            self._counters.note(str(digest), self._change(name, digest))
+
+    def _change(self, name: str, digest: Digest) -> Callable[[DigestCount], None]:
+        if name in READS:
+            return _read
+        if name in FINDS:
+            return _looked_for
+        return _uploaded_again if self._cas.contains(digest) else _uploaded
+
+
+class _Counted:
+    """A call while it is served, and what only its end tells."""
+
+    __slots__ = ("_counters", "_name", "bytes_in", "bytes_out")
+
+    def __init__(self, counters: Counters, name: str, call: Call) -> None:
+        self._counters = counters
+        self._name = name
+        self.bytes_in = call.request_bytes
+        self.bytes_out = 0
+        metadata = call.request_metadata
+        counters.begin(name, invocation=metadata.tool_invocation_id, target=metadata.target_id)
+
+    def metered(self, request: Any) -> Any:
+        """The request, or the stream of them, whose content is counted as it comes."""
+        return self._metered(request) if isinstance(request, Iterator) else request
+
+    def _metered(self, requests: Iterator[Any]) -> Iterator[Any]:
+        for message in requests:
+            self.bytes_in += len(message.data)
+            yield message
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._counters.end(
+            self._name,
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+            failure=error.code.name if isinstance(error, RequestError) else "",
+        )
+
+
+def _encoded(response: Any) -> bytes:
+    """The response as bytes, so that its size is known and nobody encodes it twice."""
+    encoded: bytes = response if isinstance(response, bytes) else response.SerializeToString()
+    return encoded
+
+
+def _read(count: DigestCount) -> None:
+    count.reads += 1
+
+
+def _looked_for(count: DigestCount) -> None:
+    count.find_missing += 1
+
+
+def _uploaded(count: DigestCount) -> None:
+    count.writes += 1
+
+
+def _uploaded_again(count: DigestCount) -> None:
+    count.writes += 1
+    count.duplicate_uploads += 1

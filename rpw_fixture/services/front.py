@@ -1,0 +1,148 @@
+"""All services of a server and the engine behind them: what the first call brings to life.
+
+A server listens before it has this, because protobuf and what needs it take longer to load than all
+the rest; and the engine comes later still, for the first call that has to do with actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from rpw_fixture.closing import Closing
+from rpw_fixture.config import Config
+from rpw_fixture.event_log import EventLog
+from rpw_fixture.faults.armed import Faults
+from rpw_fixture.late import Late
+from rpw_fixture.observing.counters import Counters
+from rpw_fixture.services._base import Interceptor, Service, handler_of
+from rpw_fixture.services.action_cache import ActionCacheService
+from rpw_fixture.services.bytestream import ByteStreamService
+from rpw_fixture.services.capabilities import CapabilitiesService
+from rpw_fixture.services.cas import CasService
+from rpw_fixture.services.counting import Counting
+from rpw_fixture.services.execution import ExecutionService
+from rpw_fixture.services.faults import FaultInjector
+from rpw_fixture.services.health import HealthService
+from rpw_fixture.services.operations import OperationsService
+from rpw_fixture.storage.action_cache import ActionCache
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.wire.digests import DigestFunctions
+
+if TYPE_CHECKING:
+    from rpw_fixture.execution.engine import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What a front stands on.
+
+    Attributes:
+        config: all settings.
+        functions: digest functions of the server.
+        log: of its events.
+        folder: of the server; the spawner removes it should this process be killed.
+        cas: its blobs.
+        cache: results of actions.
+        faults: what is armed.
+        counters: of calls.
+    """
+
+    config: Config
+    functions: DigestFunctions
+    log: EventLog
+    folder: Path
+    cas: Cas
+    cache: ActionCache
+    faults: Faults
+    counters: Counters
+
+
+class Front(Closing):
+    """Answers calls until it is closed.
+
+    Args:
+        ground: the parts of the server that were there before.
+        around: put around every handler, outside of counters and faults.
+    """
+
+    def __init__(self, ground: Ground, around: Sequence[Interceptor]) -> None:
+        config, cas = ground.config, ground.cas
+        self._ground = ground
+        self._results = CompleteResults(ground.cache, cas, is_checked=config.check_action_cache)
+        self._engine = Late(self._build_engine)
+        self._bytestream = ByteStreamService(config, cas)
+        services: list[Service] = [
+            CapabilitiesService(config, ground.functions),
+            CasService(config, cas),
+            self._bytestream,
+            ActionCacheService(cas, self._results, strict=config.strict),
+            ExecutionService(cas, self._engine.get),
+            OperationsService(self._engine.get),
+        ]
+        self._health = HealthService(service.name for service in services)
+        interceptors = (
+            *around,
+            Counting(ground.counters, cas).interceptor,
+            FaultInjector(ground.faults, cas).interceptor,
+        )
+        self._handlers = [
+            handler_of(service, events=ground.log, interceptors=interceptors)
+            for service in (*services, self._health)
+        ]
+
+    def handler(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """What serves a call; None when there is no such RPC."""
+        found = (each.service(details) for each in self._handlers)
+        return next((handler for handler in found if handler is not None), None)
+
+    def prepare(self) -> None:
+        """Builds the engine."""
+        self._engine.get()
+
+    def live_stderr(self) -> dict[int, str]:
+        """The end of what each running worker wrote to stderr, by its number."""
+        engine = self._engine.known
+        return engine.live_stderr() if engine is not None else {}
+
+    def reset(self) -> None:
+        """Forgets actions, workers and unfinished uploads."""
+        engine = self._engine.known
+        if engine is not None:
+            engine.reset()
+        self._bytestream.clear()
+
+    def stop_serving(self) -> None:
+        """Tells those who watch the server's health that it is about to stop."""
+        self._health.stop_serving()
+
+    def stop(self, grace: float) -> None:
+        """Lets running actions end, for ``grace`` seconds."""
+        engine = self._engine.known
+        if engine is not None:
+            engine.stop(grace)
+
+    def close(self) -> None:
+        """Ends every process that was started."""
+        self._engine.close()
+
+    def _build_engine(self) -> Engine:
+        # Not at the top: it is a third of all there is to load.
+        from rpw_fixture.execution.engine import Engine  # noqa: PLC0415
+
+        ground = self._ground
+        work = ground.folder / "work"
+        work.mkdir(exist_ok=True)
+        return Engine(
+            config=ground.config,
+            log=ground.log,
+            folder=ground.folder,
+            work=work,
+            results=self._results,
+            worker_faults=ground.faults.workers,
+        )

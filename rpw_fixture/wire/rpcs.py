@@ -1,0 +1,26 @@
+"""Which RPCs a server serves beside health checks, known without protobuf, which takes long to load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+#: Service and name of each, and which of its sides stream: client and server.
+SERVED: Final[Mapping[str, tuple[bool, bool]]] = {
+    "Capabilities.GetCapabilities": (False, False),
+    "ActionCache.GetActionResult": (False, False),
+    "ActionCache.UpdateActionResult": (False, False),
+    "ContentAddressableStorage.FindMissingBlobs": (False, False),
+    "ContentAddressableStorage.BatchUpdateBlobs": (False, False),
+    "ContentAddressableStorage.BatchReadBlobs": (False, False),
+    "ContentAddressableStorage.GetTree": (False, True),
+    "ContentAddressableStorage.SplitBlob": (False, False),
+    "ContentAddressableStorage.SpliceBlob": (False, False),
+    "ByteStream.Read": (False, True),
+    "ByteStream.Write": (True, False),
+    "ByteStream.QueryWriteStatus": (False, False),
+    "Execution.Execute": (False, True),
+    "Execution.WaitExecution": (False, True),
+    "Operations.GetOperation": (False, False),
+    "Operations.CancelOperation": (False, False),
+}
