@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import threading
 import uuid
-from types import TracebackType
 from typing import Any, Self
 
 from rpw_fixture.action import Action
@@ -64,12 +63,7 @@ class Cluster(Endpoint):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close_client()
 
     def stop(self) -> None:

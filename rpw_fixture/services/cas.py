@@ -48,7 +48,7 @@ class CasService(Service):
         """The digests that are not there; the others count as used now."""
         digests = request.blob_digests
         store = self._store(request.digest_function, digests)
-        return re.FindMissingBlobsResponse(missing_blob_digests=store.missing_messages(digests))
+        return re.FindMissingBlobsResponse(missing_blob_digests=store.claims.missing(digests))
 
     @rpc("BatchUpdateBlobs")
     def batch_update_blobs(self, request: re.BatchUpdateBlobsRequest, _call: Call) -> bytes:
@@ -66,7 +66,7 @@ class CasService(Service):
                     plain[position] = self._plain(store, entry)
             except RequestError as error:
                 refused[position] = error
-        refused |= store.put_claimed(plain)
+        refused |= store.claims.put(plain)
         return b"".join(
             _refused_update(entry.digest, refused[position])
             if position in refused
@@ -83,7 +83,7 @@ class CasService(Service):
         pieces: list[bytes] = []
         for message in request.digests:
             try:
-                data = store.get_claimed(message)
+                data = store.claims.get(message)
                 if data is None:
                     raise not_found(f"blob {message.hash}/{message.size_bytes} is not in the CAS")
                 pieces += read_entry(message, *_compressed(data, accepted))

@@ -100,7 +100,7 @@ class _Counted:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
         self._counters.end(
             self._name,
             bytes_in=self.bytes_in,

@@ -1,17 +1,17 @@
 """Blobs of one digest function: verified when they come in, whole when they go out.
 
-Budget, order of use and files belong to shelf.py; which functions a server has, and what survives a
-restart, to cas.py. All methods may be called from any thread; none hashes or touches the disk under
-a lock.
+Budget, order of use and files belong to shelf.py; digest messages as clients send them to claims.py;
+which functions a server has, and what survives a restart, to cas.py. All methods may be called from
+any thread; none hashes or touches the disk under a lock.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
 
-from rpw_fixture.errors import BlobMissingError, RequestError, invalid_argument
+from rpw_fixture.errors import BlobMissingError
+from rpw_fixture.storage.claims import Claims
 from rpw_fixture.storage.files import (
     CHUNK_BYTES,
     CREATE,
@@ -24,12 +24,8 @@ from rpw_fixture.storage.files import (
 from rpw_fixture.storage.pins import Pins
 from rpw_fixture.storage.shelf import Blob, Shelf
 from rpw_fixture.storage.writer import BlobWriter
-from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.wire.digests import Digest, DigestFunction, mismatch
 
-if TYPE_CHECKING:
-    from rpw_fixture.wire.protos import remote_execution as re
-
-_HEX_DIGITS = b"0123456789abcdef"
 _READ = os.O_RDONLY | os.O_CLOEXEC
 
 
@@ -42,6 +38,10 @@ class BlobStore:
         spill_threshold: blobs of this many bytes and more go to disk at once.
         publish: makes a finished temporary file outlive the process, under the path it returns;
             with it every blob gets a file.
+
+    Attributes:
+        file_threshold: blobs of this many bytes and more have a file from the start.
+        claims: the same blobs, for digests that a client claims.
     """
 
     def __init__(
@@ -55,9 +55,11 @@ class BlobStore:
         self.function = function
         self.empty = function.empty
         self.spill_threshold = spill_threshold
+        self.file_threshold = 0 if publish is not None else spill_threshold
         self._publish = publish
         self._shelf = shelf
         self._blobs = shelf.new_home()
+        self.claims = Claims(self, shelf, self._blobs)
         self._add_empty()
 
     # --- what is there ---
@@ -82,28 +84,6 @@ class BlobStore:
             else:
                 absent[digest] = None
         return list(absent)
-
-    def missing_messages(self, messages: Iterable[re.Digest]) -> list[re.Digest]:
-        """Like `missing`, for digest messages as clients sent them.
-
-        Clients ask for 10,000 at once, so one that is found is not validated: it was when it came.
-
-        Raises:
-            RequestError: INVALID_ARGUMENT when an absent digest is malformed.
-        """
-        find, now = self._blobs.get, self._shelf.tick()
-        absent, hashes = [], []
-        for message in messages:
-            hash_ = message.hash
-            blob = find(hash_)
-            if blob is not None and blob.size == message.size_bytes:
-                blob.touched = now
-            else:
-                absent.append(message)
-                hashes.append(hash_)
-        if absent:
-            self._validate_all(absent, hashes)
-        return absent
 
     def require(self, digests: Iterable[Digest]) -> None:
         """Nothing, when all are there.
@@ -157,22 +137,6 @@ class BlobStore:
         if blob.size < self.spill_threshold:
             self._shelf.keep_in_memory(blob, data)
         return data
-
-    def get_claimed(self, message: re.Digest) -> bytes | None:
-        """Like `get_or_none`, for a digest message as a client sent it.
-
-        One whose blob is in memory is not validated: it was when the blob came.
-
-        Raises:
-            RequestError: INVALID_ARGUMENT when an absent digest is malformed.
-        """
-        blob = self._blobs.get(message.hash)
-        if blob is not None and blob.size == message.size_bytes:
-            data = blob.data
-            if data is not None:
-                blob.touched = self._shelf.tick()
-                return data
-        return self.get_or_none(self.function.validate(message))
 
     def read(
         self, digest: Digest, offset: int = 0, limit: int = 0, chunk: int = CHUNK_BYTES
@@ -258,32 +222,6 @@ class BlobStore:
             self.add_data(actual, data)
         return actual
 
-    def put_claimed(self, claims: Mapping[int, tuple[bytes, re.Digest]]) -> dict[int, RequestError]:
-        """Like `put` of many, for digest messages as a client sent them; what is refused, and why.
-
-        Clients send thousands at once. The hash of content needs no validation, so only a claim
-        that is wrong gets one; and what is small comes to the shelf together.
-        """
-        refused: dict[int, RequestError] = {}
-        fresh: dict[int, Blob] = {}
-        blobs, new, now = self._blobs, self.function.new, self._shelf.tick()
-        limit = self.spill_threshold if self._publish is None else 0
-        for position, (data, message) in claims.items():
-            hash_, size = new(data).hexdigest(), len(data)
-            known = blobs.get(hash_)
-            try:
-                if hash_ != message.hash or size != message.size_bytes:
-                    raise mismatch(self.function.validate(message), f"{hash_}/{size}")
-                if known is not None:
-                    known.touched = now
-                elif size < limit:
-                    fresh[position] = Blob(hash_, size, blobs, data, None)
-                else:
-                    self.add_data(Digest(hash_, size), data)
-            except RequestError as error:
-                refused[position] = error
-        return refused | self._add_all(fresh)
-
     def writer(self, digest: Digest) -> BlobWriter:
         """Takes in the blob ``digest`` piece by piece; it appears when that is committed."""
         return BlobWriter(self, digest)
@@ -322,7 +260,7 @@ class BlobStore:
             RequestError: RESOURCE_EXHAUSTED when it can't fit.
         """
         is_large = len(data) >= self.spill_threshold
-        path = self._shelf.files.write(data) if is_large or self._publish else None
+        path = self._shelf.files.write(data) if len(data) >= self.file_threshold else None
         self.add_verified(digest, data=None if is_large else data, path=path)
 
     def evict(self, predicate: Callable[[Digest], bool]) -> int:
@@ -393,38 +331,8 @@ class BlobStore:
         """Drops an entry whose file someone else deleted."""
         self._shelf.drop(lambda each: each is blob)
 
-    def _add_all(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
-        try:
-            self._shelf.add(*fresh.values())
-        except RequestError:  # together they are too much: which of them are?
-            return self._add_each(fresh)
-        return {}
-
-    def _add_each(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
-        refused = {}
-        for position, blob in fresh.items():
-            try:
-                self._shelf.add(blob)
-            except RequestError as error:
-                refused[position] = error
-        return refused
-
     def _add_empty(self) -> None:
         self._shelf.add(Blob(self.empty.hash, 0, self._blobs, b"", None))
 
-    def _validate_all(self, messages: list[re.Digest], hashes: list[str]) -> None:
-        """Like validating one by one, but for 10,000 in a millisecond when all are fine."""
-        is_hex = not "".join(hashes).encode().translate(None, _HEX_DIGITS)
-        lengths = {len(each) for each in hashes}
-        smallest = min(message.size_bytes for message in messages)
-        if not is_hex or lengths != {self.function.hex_length} or smallest < 0:
-            for message in messages:
-                self.function.validate(message)
-
     def _missing(self, digest: Digest) -> BlobMissingError:
         return BlobMissingError([self.function.subject(digest)])
-
-
-def mismatch(digest: Digest, actual: str) -> RequestError:
-    """INVALID_ARGUMENT for content that is not what its digest says."""
-    return invalid_argument(f"digest {digest} does not match the content, which is {actual}")

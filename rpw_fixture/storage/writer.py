@@ -6,7 +6,6 @@ A writer belongs to one thread at a time. Only `commit` makes anything visible t
 from __future__ import annotations
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rpw_fixture.errors import RpwError, invalid_argument
@@ -106,10 +105,5 @@ class BlobWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.abort()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rpw_fixture.errors import ConfigError, invalid_argument
+from rpw_fixture.errors import ConfigError, RequestError, invalid_argument
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.protos import remote_execution
@@ -114,6 +114,11 @@ class DigestFunction:
     def subject(self, digest: Digest) -> str:
         """How a missing blob is named in a MISSING violation: ``blobs/[function/]hash/size``."""
         return f"blobs/{self.segment}{digest.hash}/{digest.size}"
+
+
+def mismatch(digest: Digest, actual: str) -> RequestError:
+    """INVALID_ARGUMENT for content that is not what its digest says."""
+    return invalid_argument(f"digest {digest} does not match the content, which is {actual}")
 
 
 def _blake3(data: bytes | memoryview = b"", /) -> Hasher:

@@ -240,7 +240,8 @@ def test_containers_of_a_dead_server_are_removed_by_the_next_one(engine: Engine)
     with Server(**engine.settings) as server:
         server.run(command(":"))
         left = engine.containers()
-    engine.call("rm", "--force", *left)
+    removed = engine.call("rm", "--force", *left)
+    assert removed.returncode == 0, removed.stderr
     assert sorted(left) == ["rpw_fixture-alive", "rpw_fixture-elsewhere"]
 
 

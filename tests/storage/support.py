@@ -9,9 +9,9 @@ SPILL = 1000
 SIZES = [0, 1, SPILL - 1, SPILL, SPILL + 1, 5000]
 
 
-def make_cas(folder, *, names=("SHA256", "SHA1"), **settings):
+def make_cas(folder, *, names=("SHA256", "SHA1"), durable=False, **settings):
     values = {"memory_bytes": 1 << 20, "spill_threshold": SPILL, "max_bytes": 1 << 30, **settings}
-    return Cas(DigestFunctions(names), folder=folder, durable=False, **values)
+    return Cas(DigestFunctions(names), folder=folder, durable=durable, **values)
 
 
 def files_below(folder):

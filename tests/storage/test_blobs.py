@@ -187,9 +187,9 @@ def test_absent_digests_of_a_message_are_validated(store, hash_, size):
         re.Digest(hash=here.hash, size_bytes=here.size),
         re.Digest(hash=SHA256.of(b"gone").hash, size_bytes=4),
     ]
-    assert store.missing_messages(messages) == messages[1:]
+    assert store.claims.missing(messages) == messages[1:]
     with pytest.raises(RequestError) as caught:
-        store.missing_messages([*messages, re.Digest(hash=hash_, size_bytes=size)])
+        store.claims.missing([*messages, re.Digest(hash=hash_, size_bytes=size)])
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
@@ -212,7 +212,7 @@ def test_use_is_counted_by_every_way_of_asking(store):
     ways = [
         lambda: store.contains(digest),
         lambda: store.missing([digest]),
-        lambda: store.missing_messages([re.Digest(hash=digest.hash, size_bytes=digest.size)]),
+        lambda: store.claims.missing([re.Digest(hash=digest.hash, size_bytes=digest.size)]),
         lambda: store.get(digest),
         lambda: list(store.read(digest)),
         lambda: store.put(b"content"),

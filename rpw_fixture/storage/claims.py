@@ -1,0 +1,123 @@
+"""Blobs by digest messages as clients send them, thousands in one call.
+
+What is known needs no look at its digest message: that was fine when the blob came. So only a claim that
+is wrong, or names what is absent, is validated, and told as precisely as any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rpw_fixture.errors import RequestError
+from rpw_fixture.storage.shelf import Blob, Shelf
+from rpw_fixture.wire.digests import Digest, mismatch
+
+if TYPE_CHECKING:
+    from rpw_fixture.storage.blobs import BlobStore
+    from rpw_fixture.wire.protos import remote_execution as re
+
+_HEX_DIGITS = b"0123456789abcdef"
+
+
+class Claims:
+    """What clients say of the blobs of a store.
+
+    Args:
+        store: keeps them.
+        shelf: of the store.
+        blobs: entries of the store by hash.
+    """
+
+    def __init__(self, store: BlobStore, shelf: Shelf, blobs: dict[str, Blob]) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._blobs = blobs
+
+    def missing(self, messages: Iterable[re.Digest]) -> list[re.Digest]:
+        """Those that are not there, in order; the others count as used.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT when an absent digest is malformed.
+        """
+        find, now = self._blobs.get, self._shelf.tick()
+        absent, hashes = [], []
+        for message in messages:
+            hash_ = message.hash
+            blob = find(hash_)
+            if blob is not None and blob.size == message.size_bytes:
+                blob.touched = now
+            else:
+                absent.append(message)
+                hashes.append(hash_)
+        if absent:
+            self._validate_all(absent, hashes)
+        return absent
+
+    def get(self, message: re.Digest) -> bytes | None:
+        """The whole content, or None when it is not there.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT when an absent digest is malformed.
+        """
+        blob = self._blobs.get(message.hash)
+        if blob is not None and blob.size == message.size_bytes:
+            data = blob.data
+            if data is not None:
+                blob.touched = self._shelf.tick()
+                return data
+        return self._store.get_or_none(self._store.function.validate(message))
+
+    def put(self, claims: Mapping[int, tuple[bytes, re.Digest]]) -> dict[int, RequestError]:
+        """Keeps content that is what its digest says; what is refused, and why.
+
+        What is small comes to the shelf together.
+
+        Args:
+            claims: content and digest by position.
+        """
+        store, blobs, now = self._store, self._blobs, self._shelf.tick()
+        new, limit = store.function.new, store.file_threshold
+        refused: dict[int, RequestError] = {}
+        fresh: dict[int, Blob] = {}
+        for position, (data, message) in claims.items():
+            hash_, size = new(data).hexdigest(), len(data)
+            known = blobs.get(hash_)
+            try:
+                if hash_ != message.hash or size != message.size_bytes:
+                    raise mismatch(store.function.validate(message), f"{hash_}/{size}")
+                if known is not None:
+                    known.touched = now
+                elif size < limit:
+                    fresh[position] = Blob(hash_, size, blobs, data, None)
+                else:
+                    store.add_data(Digest(hash_, size), data)
+            except RequestError as error:
+                refused[position] = error
+        return refused | self._add(fresh)
+
+    def _add(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
+        try:
+            self._shelf.add(*fresh.values())
+        except RequestError:  # together they are too much: which of them are?
+            return self._add_each(fresh)
+        return {}
+
+    def _add_each(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
+        refused = {}
+        for position, blob in fresh.items():
+            try:
+                self._shelf.add(blob)
+            except RequestError as error:
+                refused[position] = error
+        return refused
+
+    def _validate_all(self, messages: list[re.Digest], hashes: list[str]) -> None:
+        """Like validating one by one, but for 10,000 in a millisecond when all are fine."""
+        function = self._store.function
+        is_hex = not "".join(hashes).encode().translate(None, _HEX_DIGITS)
+        lengths = {len(each) for each in hashes}
+        smallest = min(message.size_bytes for message in messages)
+        if not is_hex or lengths != {function.hex_length} or smallest < 0:
+            for message in messages:
+                function.validate(message)

@@ -1,0 +1,89 @@
+"""What clients say of blobs, thousands in a call: each is judged by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.protos import remote_execution as re
+
+from .support import SIZES, files_below, make_cas
+
+
+def message(digest: Digest) -> re.Digest:
+    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+
+
+def claims_of(*blobs: bytes) -> dict[int, tuple[bytes, re.Digest]]:
+    return {number: (data, message(SHA256.of(data))) for number, data in enumerate(blobs)}
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_blobs_of_every_size_come_out_as_they_were_put(tmp_path, durable):
+    cas = make_cas(tmp_path, durable=durable)
+    store = cas.store(SHA256)
+    blobs = [bytes([number]) * size for number, size in enumerate(SIZES)]
+    assert store.claims.put(claims_of(*blobs)) == {}
+    for data in blobs:
+        assert store.claims.get(message(SHA256.of(data))) == data
+    cas.close()
+
+
+def test_the_same_blob_twice_in_one_call_is_kept_once(tmp_path):
+    cas = make_cas(tmp_path)
+    assert cas.store(SHA256).claims.put(claims_of(b"twin" * 9, b"twin" * 9)) == {}
+    assert (cas.used, cas.memory_used) == (36, 36)
+
+
+def test_a_wrong_claim_is_refused_and_the_others_are_kept(tmp_path):
+    store = make_cas(tmp_path).store(SHA256)
+    lie, malformed = SHA256.of(b"another"), re.Digest(hash="A" * 64, size_bytes=1)
+    refused = store.claims.put(
+        {
+            4: (b"one", message(SHA256.of(b"one"))),
+            7: (b"two", message(lie)),
+            9: (b"x", malformed),
+            11: (b"short", re.Digest(hash=SHA256.of(b"short").hash, size_bytes=4)),
+        }
+    )
+    assert {number: error.code for number, error in refused.items()} == dict.fromkeys(
+        (7, 9, 11), Code.INVALID_ARGUMENT
+    )
+    assert str(lie) in refused[7].message
+    assert "no SHA256 hash" in refused[9].message
+    assert store.contains(SHA256.of(b"one"))
+    assert not store.contains(lie)
+
+
+def test_of_blobs_that_do_not_fit_together_those_that_fit_are_kept(tmp_path):
+    cas = make_cas(tmp_path, max_bytes=1000)
+    store = cas.store(SHA256)
+    refused = store.claims.put(claims_of(b"a" * 400, b"b" * 400, b"c" * 1001, b"d" * 400))
+    assert {number: error.code for number, error in refused.items()} == {2: Code.RESOURCE_EXHAUSTED}
+    assert store.contains(SHA256.of(b"d" * 400))
+    assert cas.used <= 1000
+    assert files_below(tmp_path) == []
+
+
+def test_pinned_blobs_stay_when_a_batch_needs_their_room(tmp_path):
+    store = make_cas(tmp_path, max_bytes=1000).store(SHA256)
+    kept = store.put(b"k" * 300)
+    with store.pin([kept]):
+        store.claims.put(claims_of(b"a" * 300, b"b" * 300, b"c" * 300))
+        assert store.contains(kept)
+
+
+def test_what_is_put_again_counts_as_used(tmp_path):
+    store = make_cas(tmp_path).store(SHA256)
+    digest = store.put(b"content")
+    before = store.last_used(digest)
+    assert store.claims.put(claims_of(b"content")) == {}
+    assert store.last_used(digest) > before
+
+
+def test_reading_what_is_absent_tells_malformed_digests(tmp_path):
+    store = make_cas(tmp_path).store(SHA256)
+    assert store.claims.get(message(SHA256.of(b"gone"))) is None
+    with pytest.raises(RequestError, match="no SHA256 hash"):
+        store.claims.get(re.Digest(hash="xyz", size_bytes=3))
