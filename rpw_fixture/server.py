@@ -263,7 +263,7 @@ class _Gate(grpc.GenericRpcHandler):
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         try:
-            return self._front.get().handler(handler_call_details)
+            return self._front.get().handlers.service(handler_call_details)
         except Exception as error:
             from rpw_fixture.events import InternalError  # noqa: PLC0415 - see event_log.py
 

@@ -241,6 +241,7 @@ class TrialRunner:
         seconds = time.monotonic() - began
         seen = self._look(place, before, found)
         late = self._find_late(step, answer, place, talk)
+        talk.stderr.drain()
         return replace(
             _told(answer),
             step=step,

@@ -11,7 +11,7 @@ A service is a class with one method for each RPC:
         ) -> longrunning.Operation:
             ...
 
-    server.add_generic_rpc_handlers([handler_of(service, events=log) for service in services])
+    server.add_generic_rpc_handlers([Handlers(services, events=log)])
 
 - A method gets the decoded request, or for streams an iterator of them, and the `Call`. It returns
   the response, or an iterator of them. Which side streams is the protocol's to know.
@@ -29,7 +29,7 @@ A service is a class with one method for each RPC:
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import grpc
@@ -105,25 +105,39 @@ def rpc(name: str, *, decode: Callable[[bytes], Any] | None = None) -> Callable[
     return mark
 
 
-def handler_of(
-    service: Service, *, events: EventLog, interceptors: Sequence[Interceptor] = ()
-) -> grpc.GenericRpcHandler:
-    """A service as gRPC wants it.
+class Handlers(grpc.GenericRpcHandler):
+    """Services as gRPC wants them.
 
     Args:
+        services: whose RPCs are served.
         events: where internal errors are recorded.
         interceptors: put around every handler; the first one is the outermost.
     """
-    known = methods(service.name)
-    handlers = {}
-    for function in _rpcs_of(service):
-        name, decode = function.__rpc__
-        method = known[name]
-        handler: Handler = function
-        for interceptor in reversed(interceptors):
-            handler = interceptor(method, handler)
-        handlers[name] = _Endpoint(method, handler, decode, events).as_grpc()
-    return grpc.method_handlers_generic_handler(service.name, handlers)
+
+    def __init__(
+        self,
+        services: Iterable[Service],
+        *,
+        events: EventLog,
+        interceptors: Sequence[Interceptor] = (),
+    ) -> None:
+        self._by_path: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        for service in services:
+            known = methods(service.name)
+            for function in _rpcs_of(service):
+                name, decode = function.__rpc__
+                method = known[name]
+                handler: Handler = function
+                for interceptor in reversed(interceptors):
+                    handler = interceptor(method, handler)
+                endpoint = _Endpoint(method, handler, decode, events)
+                self._by_path[method.path] = endpoint.as_grpc()
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """What serves a call; None when there is no such RPC."""
+        return self._by_path.get(handler_call_details.method)
 
 
 class _Endpoint:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import grpc
+from typing import TYPE_CHECKING
 
 from rpw_fixture.closing import Closing
 from rpw_fixture.config import Config
@@ -19,7 +17,7 @@ from rpw_fixture.event_log import EventLog
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.late import Late
 from rpw_fixture.observing.counters import Counters
-from rpw_fixture.services._base import Interceptor, Service, handler_of
+from rpw_fixture.services._base import Handlers, Interceptor, Service
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService
 from rpw_fixture.services.capabilities import CapabilitiesService
@@ -69,6 +67,9 @@ class Front(Closing):
     Args:
         ground: the parts of the server that were there before.
         around: put around every handler, outside of counters and faults.
+
+    Attributes:
+        handlers: of all calls.
     """
 
     def __init__(self, ground: Ground, around: Sequence[Interceptor]) -> None:
@@ -91,15 +92,9 @@ class Front(Closing):
             Counting(ground.counters, cas).interceptor,
             FaultInjector(ground.faults, cas).interceptor,
         )
-        self._handlers = [
-            handler_of(service, events=ground.log, interceptors=interceptors)
-            for service in (*services, self._health)
-        ]
-
-    def handler(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """What serves a call; None when there is no such RPC."""
-        found = (each.service(details) for each in self._handlers)
-        return next((handler for handler in found if handler is not None), None)
+        self.handlers = Handlers(
+            (*services, self._health), events=ground.log, interceptors=interceptors
+        )
 
     def prepare(self) -> None:
         """Builds the engine."""

@@ -17,7 +17,7 @@ from rpw_fixture.wire.worker_noise import surplus
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.plumbing import Plumbing
+from rpw_fixture.workers.plumbing import READ_BYTES, Plumbing
 
 #: How long after its stdout a worker's process may be told to have ended, seconds.
 _EXIT_DELAY = 0.2
@@ -111,7 +111,8 @@ class Singleplex:
                 with self._lock:
                     responses = self._connection.receive(data)
                 if responses:
-                    self._refuse_surplus()
+                    if len(data) == READ_BYTES:  # else the pipe was empty then
+                        self._refuse_surplus()
                     return responses[0]
             elif data is not None or has_ended:
                 plumbing.wait_for_exit()  # half a frame is told together with how it ended

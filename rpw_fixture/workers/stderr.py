@@ -42,8 +42,7 @@ class StderrTail:
         return True
 
     def since(self, position: int) -> bytes:
-        """What came when `total` was ``position`` and after, as far as it is kept."""
-        self.drain()
+        """What was read when `total` was ``position`` and after, as far as it is kept."""
         with self._lock:
             fresh = self.total - position
             return self._kept[-fresh:] if fresh else b""

@@ -13,7 +13,7 @@ import grpc
 from rpw_fixture.config import Config
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import InternalError
-from rpw_fixture.services._base import handler_of
+from rpw_fixture.services._base import Handlers
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService
 from rpw_fixture.services.capabilities import CapabilitiesService
@@ -64,7 +64,7 @@ def serving(folder: Path, config: Config) -> Iterator[Served]:
     services.append(HealthService(service.name for service in services))
     pool = ThreadPoolExecutor(16)
     server = grpc.server(pool, options=_OPTIONS)
-    server.add_generic_rpc_handlers([handler_of(service, events=log) for service in services])
+    server.add_generic_rpc_handlers([Handlers(services, events=log)])
     target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:

@@ -10,7 +10,7 @@ import grpc
 
 from rpw_fixture.errors import BlobMissingError, not_found
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.services._base import Service, handler_of, rpc
+from rpw_fixture.services._base import Handlers, Service, rpc
 from rpw_fixture.wire.protos import bytestream, methods
 
 NAME = "google.bytestream.ByteStream"
@@ -59,7 +59,7 @@ def served(service, *interceptors):
     """A channel to a server of one service, and its log."""
     log, pool = EventLog(), ThreadPoolExecutor(4)
     server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers([handler_of(service, events=log, interceptors=interceptors)])
+    server.add_generic_rpc_handlers([Handlers([service], events=log, interceptors=interceptors)])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
