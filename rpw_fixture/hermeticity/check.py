@@ -39,7 +39,7 @@ from rpw_fixture.hermeticity.findings import Finding, Report, merged, states
 from rpw_fixture.hermeticity.harness import Harness, OutOfTimeError
 from rpw_fixture.hermeticity.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
-from rpw_fixture.hermeticity.trial_runner import UnavailableError
+from rpw_fixture.hermeticity.trials import UnavailableError
 
 _ALL = frozenset(CODES)
 _PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")

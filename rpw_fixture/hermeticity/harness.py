@@ -1,6 +1,6 @@
 """The oracle of all checks: `Harness.run(trial)`, memoised, parallel, bounded and counted.
 
-What a trial does is `trial_runner`'s business; here is decided where, when and whether at all.
+What a trial does is `running`'s business; here is decided where, when and whether at all.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Protocol
 from rpw_fixture.closing import Closing
 from rpw_fixture.execution import workspace
 from rpw_fixture.execution.removal import remove
+from rpw_fixture.hermeticity.running.local import LocalRunner
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
-from rpw_fixture.hermeticity.trial_runner import TrialRunner
 from rpw_fixture.hermeticity.trials import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
 from rpw_fixture.processes.client import Spawner
 from rpw_fixture.storage.blobs import BlobStore
@@ -30,7 +30,7 @@ from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:
     from rpw_fixture.connection import Connection
-    from rpw_fixture.hermeticity.remote_runner import RemoteRunner
+    from rpw_fixture.hermeticity.running.remote import RemoteRunner
 
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
@@ -42,7 +42,7 @@ class OutOfTimeError(Exception):
 
 
 class _Runner(Protocol):
-    """What runs one trial after the other: `TrialRunner`, or `RemoteRunner`."""
+    """What runs one trial after the other: `LocalRunner`, or `RemoteRunner`."""
 
     def run(self, trial: Trial, folder: Path) -> Result: ...
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
@@ -195,10 +195,10 @@ class Harness(Closing):
     def _local(self, undo: contextlib.ExitStack) -> _Runner:
         spawner = undo.enter_context(Spawner())
         self._stop = spawner.close
-        return TrialRunner(self.suite.worker, spawner, self._store)
+        return LocalRunner(self.suite.worker, spawner, self._store)
 
     def _remote(self, target: Connection, undo: contextlib.ExitStack) -> _Runner:
-        from rpw_fixture.hermeticity.remote_runner import (  # noqa: PLC0415 - local checks need no grpc
+        from rpw_fixture.hermeticity.running.remote import (  # noqa: PLC0415 - local checks need no grpc
             RemoteRunner,
         )
 

@@ -1,6 +1,6 @@
 """What can be judged on an existing endpoint, and how much a clean result is worth there.
 
-Only tables and words; `remote_runner` does the running.
+Only tables and words; `running.remote` does the running.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.codes import CODES
-from rpw_fixture.hermeticity.probe import REQUESTS, Probed
-from rpw_fixture.hermeticity.remote_runner import RemoteRunner, Sightings
+from rpw_fixture.hermeticity.running.probe import REQUESTS, Probed
+from rpw_fixture.hermeticity.running.remote import RemoteRunner, Sightings
 
 #: Codes whose evidence are results alone.
 JUDGED = frozenset(

@@ -1,7 +1,7 @@
 """What is tried and what comes out: steps, variations, trials and outcomes, all of them values.
 
 A trial is a history fed to one cold worker under one variation of its surroundings. Nothing here runs
-anything; `harness` does.
+anything; `running` does.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from rpw_fixture.hermeticity.subject import SuiteAction
 EXIT_CODE, RESPONSE = "exit code", "response text"
 #: The failure of a request to an endpoint that only says that there is no result.
 NO_RESULT = "no result"
+
+
+class UnavailableError(Exception):
+    """What a trial asks for can't be had on this machine or endpoint; the text says why."""
 
 
 class Listing(Enum):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpw_fixture.hermeticity.delivery import pieces
 from rpw_fixture.hermeticity.findings import Status
+from rpw_fixture.hermeticity.running.delivery import pieces
 from rpw_fixture.hermeticity.trials import Delivery
 
 from .samples import PROTOCOL, run, stage

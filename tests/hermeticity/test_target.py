@@ -16,8 +16,7 @@ from rpw_fixture.hermeticity.findings import CheckState, Report
 from rpw_fixture.hermeticity.harness import Harness
 from rpw_fixture.hermeticity.suite import load
 from rpw_fixture.hermeticity.target import JUDGED
-from rpw_fixture.hermeticity.trial_runner import UnavailableError
-from rpw_fixture.hermeticity.trials import Listing, Step, Trial
+from rpw_fixture.hermeticity.trials import Listing, Step, Trial, UnavailableError
 
 from .samples import codes, stage
 

@@ -15,13 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rpw_fixture.hermeticity import surroundings
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.harness import cold
+from rpw_fixture.hermeticity.running import surroundings
 from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trial_runner import UnavailableError
-from rpw_fixture.hermeticity.trials import BASE, RESPONSE, Variation, steps
+from rpw_fixture.hermeticity.trials import BASE, RESPONSE, UnavailableError, Variation, steps
 
 #: Folders of the system, which may be read everywhere.
 _SYSTEM = (

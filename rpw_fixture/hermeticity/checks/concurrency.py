@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity import layout, orders
+from rpw_fixture.hermeticity import orders
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.running import layout
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome, Step, Trial, Way, steps
 

@@ -16,12 +16,12 @@ from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.harness import cold
 from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trial_runner import UnavailableError
 from rpw_fixture.hermeticity.trials import (
     BASE,
     RESPONSE,
     Outcome,
     Trial,
+    UnavailableError,
     Variation,
     differing,
     steps,

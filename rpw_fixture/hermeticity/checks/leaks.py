@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from rpw_fixture.hermeticity import orders
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.blame import blame, suspicions
-from rpw_fixture.hermeticity.conversation import TIMEOUT
 from rpw_fixture.hermeticity.findings import Finding
+from rpw_fixture.hermeticity.running.conversation import TIMEOUT
 from rpw_fixture.hermeticity.trials import Step, Trial, steps
 
 #: Squares grow with the square of the number of actions: of more than this, some are taken.

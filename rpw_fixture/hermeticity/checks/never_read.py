@@ -11,8 +11,7 @@ from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trial_runner import UnavailableError
-from rpw_fixture.hermeticity.trials import Trial, Way, steps
+from rpw_fixture.hermeticity.trials import Trial, UnavailableError, Way, steps
 from rpw_fixture.inputs import File
 
 _MOST_ACTIONS = 8

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
-from rpw_fixture.hermeticity.delivery import pieces
+from rpw_fixture.hermeticity.running.delivery import pieces
 from rpw_fixture.hermeticity.trials import Delivery, Ending
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.client import Process

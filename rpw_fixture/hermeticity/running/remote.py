@@ -20,9 +20,8 @@ from typing import Self
 from rpw_fixture.action import Action
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
-from rpw_fixture.hermeticity import probe
+from rpw_fixture.hermeticity.running import probe
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trial_runner import UnavailableError
 from rpw_fixture.hermeticity.trials import (
     BASE,
     NO_RESULT,
@@ -30,6 +29,7 @@ from rpw_fixture.hermeticity.trials import (
     Result,
     Step,
     Trial,
+    UnavailableError,
     Variation,
     Way,
 )

@@ -1,6 +1,6 @@
 """Where one trial runs: its folders, how its worker's process is set up, and what lives there.
 
-Staging and talking are `trial_runner`'s.
+Staging is `ground`'s, talking `conversation`'s.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from rpw_fixture.execution import staging
-from rpw_fixture.hermeticity import survey
-from rpw_fixture.hermeticity.conversation import family
+from rpw_fixture.hermeticity.running import survey
+from rpw_fixture.hermeticity.running.conversation import family
 from rpw_fixture.hermeticity.trials import Sample, Variation
 from rpw_fixture.processes.client import Setup, SetupStep
 

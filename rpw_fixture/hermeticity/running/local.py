@@ -1,0 +1,54 @@
+"""Running one trial on this machine: a fresh folder, a cold worker, its requests, and a look after each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpw_fixture.hermeticity.running import in_turn, once, overlapping
+from rpw_fixture.hermeticity.running.ground import Ground
+from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials import Result, Trial, Way
+from rpw_fixture.processes.client import Spawner
+from rpw_fixture.storage.blobs import BlobStore
+
+_WAYS = {
+    Way.WORKER: in_turn.run,
+    Way.OVERLAPPING: overlapping.run,
+    Way.ONE_SHOT: once.run,
+}
+
+
+class LocalRunner:
+    """Runs trials of one worker. Thread-safe; each trial needs a folder that no other one uses.
+
+    Args:
+        worker: what is under test.
+        spawner: starts processes.
+        store: takes inputs and outputs.
+    """
+
+    def __init__(self, worker: SuiteWorker, spawner: Spawner, store: BlobStore) -> None:
+        self._ground = Ground(worker, spawner, store)
+
+    def run(self, trial: Trial, folder: Path) -> Result:
+        """Runs a trial.
+
+        Args:
+            trial: what to do.
+            folder: is emptied before; input root, HOME and TMPDIR lie in it.
+
+        Raises:
+            ConfigError: when the command can't be started.
+            UnavailableError: when the variation can't be had here.
+        """
+        place = self._ground.prepare(trial.variation, folder)
+        return _WAYS[trial.way](self._ground, trial, place)
+
+    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
+        """Lays all actions out once.
+
+        Raises:
+            ConfigError: for one that can't be.
+        """
+        for each in actions:
+            self._ground.laid_out(each)

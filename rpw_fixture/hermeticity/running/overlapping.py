@@ -1,0 +1,88 @@
+"""A history whose requests are all sent to one cold worker before any answer is awaited."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, replace
+
+from rpw_fixture.execution import staging
+from rpw_fixture.hermeticity.running import layout, survey
+from rpw_fixture.hermeticity.running.conversation import Conversation, Failure
+from rpw_fixture.hermeticity.running.ground import Ground, outcome_of
+from rpw_fixture.hermeticity.running.layout import Layout
+from rpw_fixture.hermeticity.running.place import Place
+from rpw_fixture.hermeticity.trials import Outcome, Result, Step, Trial
+from rpw_fixture.wire.worker_messages import Response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A step, the folder it works in, and how that looked before."""
+
+    step: Step
+    found: Layout
+    root: str
+    before: dict[str, survey.Seen]
+
+
+def run(ground: Ground, trial: Trial, place: Place) -> Result:
+    """Runs the trial.
+
+    Raises:
+        ConfigError, UnavailableError: as `Ground.started`.
+    """
+    layouts = [ground.laid_out(step.action) for step in trial.history]
+    roots = _stage_all(ground, layouts, place)
+    with ground.started(place) as talk:
+        asked = [
+            _Asked(step=step, found=found, root=root, before=survey.look(root))
+            for step, found, root in zip(trial.history, layouts, roots, strict=True)
+        ]
+        for number, each in enumerate(asked, 1):
+            sandbox = os.path.relpath(each.root, place.root) if ground.worker.sandbox else ""
+            request = ground.request(
+                each.found, each.step, number, request_id=number, sandbox=sandbox
+            )
+            talk.send(request, delivery=each.step.delivery)
+        answers, failure = _answers(talk, len(asked), time.monotonic() + ground.worker.timeout)
+        outcomes = tuple(
+            _outcome(ground, each, answers.get(number) or failure)
+            for number, each in enumerate(asked, 1)
+        )
+        ending = talk.finish(trial.eof_patience)
+    return Result(outcomes=outcomes, ending=ending)
+
+
+def _stage_all(ground: Ground, layouts: list[Layout], place: Place) -> list[str]:
+    """Puts all inputs into place; the input root of each request."""
+    if not ground.worker.sandbox:
+        merged = layout.merged(layouts)
+        place.staged.stage(merged.root, merged.parents, ground.store)
+        return [place.root] * len(layouts)
+    place.staged.stage(ground.tools.root, ground.tools.parents, ground.store)
+    roots = []
+    for number, found in enumerate(layouts, 1):
+        root = os.path.join(place.root, "__sandbox", str(number))
+        os.makedirs(root)
+        staging.StagedRoot(root).stage(found.root, found.parents, ground.store)
+        roots.append(root)
+    return roots
+
+
+def _answers(
+    talk: Conversation, count: int, deadline: float
+) -> tuple[dict[int, Response], Failure]:
+    """Responses by request id, and what became of the requests that have none."""
+    answers: dict[int, Response] = {}
+    while len(answers) < count:
+        answer = talk.receive(deadline)
+        if isinstance(answer, Failure):
+            return answers, answer
+        answers[answer.request_id] = answer
+    return answers, Failure("timeout", "no response")
+
+
+def _outcome(ground: Ground, asked: _Asked, answer: Response | Failure) -> Outcome:
+    seen = ground.look(asked.root, asked.before, asked.found)
+    return replace(outcome_of(asked.step, answer), outputs=seen.outputs)
