@@ -49,7 +49,7 @@ def _facts() -> dict[str, str]:
 
 def _isolation() -> dict[str, str]:
     """Which kinds of isolation and which container engines work here, and why the others don't."""
-    from rpw_fixture.execution import container_runtime, isolation  # noqa: PLC0415
+    from rpw_fixture.execution.launching import container_runtime, isolation  # noqa: PLC0415
     from rpw_fixture.processes.client import Spawner  # noqa: PLC0415
 
     with Spawner() as spawner:

@@ -8,8 +8,8 @@ from pathlib import Path
 from rpw_fixture.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.execution import isolation
 from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.execution.launching import isolation
 from rpw_fixture.execution.operation import Operation
 from rpw_fixture.execution.outputs import Outputs
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver

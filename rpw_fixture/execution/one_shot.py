@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError, failed_precondition, resource_exhausted
-from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.processes.client import Exit, Process, StartError
 

@@ -22,12 +22,12 @@ from rpw_fixture.events import (
     RequestSent,
     ResponseReceived,
 )
-from rpw_fixture.execution.exec_roots import Place, output_parents
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.placed import Parents
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
+from rpw_fixture.execution.staging.exec_roots import Place, output_parents
+from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.trees import FileEntry

@@ -20,11 +20,10 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord, InternalError
-from rpw_fixture.execution import one_shot, reply, staging
-from rpw_fixture.execution.container_command import container_properties
-from rpw_fixture.execution.exec_roots import output_parents
+from rpw_fixture.execution import one_shot, reply
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.launching.container_command import container_properties
+from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
 from rpw_fixture.execution.removal import remove
@@ -32,6 +31,8 @@ from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, Router
 from rpw_fixture.execution.scheduler import Job
+from rpw_fixture.execution.staging.exec_roots import output_parents
+from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.storage.completeness import CompleteResults
@@ -206,7 +207,7 @@ class ActionRunner:
             course.afterwards.callback(remove, folder)
         course.afterwards.callback(processors.give_way)  # the client is told before that
         course.timeline.reach("input_fetch_start")
-        staging.StagedRoot(str(root)).stage(action.root, output_parents(action), action.store)
+        StagedRoot(str(root)).stage(action.root, output_parents(action), action.store)
         course.timeline.reach("input_fetch_completed")
         course.timeline.reach("execution_start")
         command = Launch(

@@ -7,12 +7,17 @@ from pathlib import Path
 
 from rpw_fixture.closing import Closing
 from rpw_fixture.config import Config
-from rpw_fixture.execution.changes import FolderWatcher
-from rpw_fixture.execution.exec_roots import ExecRoot, PrivateRoot, SandboxedRoot, SharedRoot
-from rpw_fixture.execution.launching import Launch, Launcher
-from rpw_fixture.execution.placed import Parents
+from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction
+from rpw_fixture.execution.staging.changes import FolderWatcher
+from rpw_fixture.execution.staging.exec_roots import (
+    ExecRoot,
+    PrivateRoot,
+    SandboxedRoot,
+    SharedRoot,
+)
+from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.processes.client import StartError
 from rpw_fixture.wire.worker_encodings import encoding

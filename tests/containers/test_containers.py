@@ -16,9 +16,9 @@ from rpw_fixture.client import Client
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import ActionRouted, ContainerStarted
-from rpw_fixture.execution import container_runtime, containers
-from rpw_fixture.execution.containers import Containers
-from rpw_fixture.execution.launching import Launch
+from rpw_fixture.execution.launching import container_runtime, containers
+from rpw_fixture.execution.launching.containers import Containers
+from rpw_fixture.execution.launching.launch import Launch
 from rpw_fixture.processes.client import Spawner
 from tests.server_process import ServerProcess
 from tests.waiting import until

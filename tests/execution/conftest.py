@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.config import Config
-from rpw_fixture.execution.changes import FolderWatcher
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
+from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions

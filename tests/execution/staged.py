@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rpw_fixture.execution.changes import FolderWatcher
-from rpw_fixture.execution.placed import Parents
-from rpw_fixture.execution.staging import StagedRoot
+from rpw_fixture.execution.staging.changes import FolderWatcher
+from rpw_fixture.execution.staging.placed import Parents
+from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.wire.trees import Folder
 
 NOBODY = Parents()

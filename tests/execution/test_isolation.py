@@ -19,8 +19,8 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import IsolationDegraded
-from rpw_fixture.execution import isolation, landlock, namespaces
-from rpw_fixture.execution.launching import Launcher, Local
+from rpw_fixture.execution.launching import isolation, landlock, namespaces
+from rpw_fixture.execution.launching.launch import Launcher, Local
 from rpw_fixture.processes.client import SetupStep, Spawner
 
 from .isolated import PYTHON, Place, Running, run
@@ -51,8 +51,8 @@ SERVER = """
 import os, signal, sys
 from rpw_fixture.config import Config
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.execution import isolation
-from rpw_fixture.execution.launching import Launch
+from rpw_fixture.execution.launching import isolation
+from rpw_fixture.execution.launching.launch import Launch
 from rpw_fixture.processes.client import Spawner
 kind, folder, script = sys.argv[1:]
 reading, writing = os.pipe()

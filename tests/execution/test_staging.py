@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution.placed import INPUT_MTIME_NS, Parents
+from rpw_fixture.execution.staging.placed import INPUT_MTIME_NS, Parents
 
 from .staged import LEFTOVERS, TREE, Root
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.execution import executable, staging
 from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.execution.launching import executable
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
+from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import layout, survey
 from rpw_fixture.hermeticity.running.conversation import Conversation, Failure
 from rpw_fixture.hermeticity.running.place import Place, setup
@@ -70,7 +71,7 @@ class Ground:
         root = folder / variation.root
         for each in (root, folder / variation.home, folder / variation.temporary):
             each.mkdir(parents=True)
-        return Place(folder=folder, variation=variation, staged=staging.StagedRoot(str(root)))
+        return Place(folder=folder, variation=variation, staged=StagedRoot(str(root)))
 
     def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> layout.Layout:
         """The action's inputs as a tree, once for each action.

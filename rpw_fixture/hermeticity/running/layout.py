@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.execution.placed import Parents
+from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
 from rpw_fixture.inputs import Entry, File, Symlink
 from rpw_fixture.storage.blobs import BlobStore

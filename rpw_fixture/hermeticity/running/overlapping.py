@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 
-from rpw_fixture.execution import staging
+from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import layout, survey
 from rpw_fixture.hermeticity.running.conversation import Conversation, Failure
 from rpw_fixture.hermeticity.running.ground import Ground, outcome_of
@@ -65,7 +65,7 @@ def _stage_all(ground: Ground, layouts: list[Layout], place: Place) -> list[str]
     for number, found in enumerate(layouts, 1):
         root = os.path.join(place.root, "__sandbox", str(number))
         os.makedirs(root)
-        staging.StagedRoot(root).stage(found.root, found.parents, ground.store)
+        StagedRoot(root).stage(found.root, found.parents, ground.store)
         roots.append(root)
     return roots
 

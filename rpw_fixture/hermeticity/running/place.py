@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from rpw_fixture.execution import staging
+from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import survey
 from rpw_fixture.hermeticity.running.conversation import family
 from rpw_fixture.hermeticity.trials import Sample, Variation
@@ -34,7 +34,7 @@ class Place:
 
     folder: Path
     variation: Variation
-    staged: staging.StagedRoot
+    staged: StagedRoot
 
     @property
     def root(self) -> str:

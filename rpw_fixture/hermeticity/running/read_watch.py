@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Iterable
 
 from rpw_fixture.closing import Closing
-from rpw_fixture.execution.inotify import QUEUE_OVERFLOW, Inotify
+from rpw_fixture.execution.staging.inotify import QUEUE_OVERFLOW, Inotify
 
 _IN_OPEN, _IN_ISDIR = 0x20, 0x4000_0000
 

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from rpw_fixture.errors import invalid_argument
-from rpw_fixture.execution.changes import ChangeSet, FolderWatcher
-from rpw_fixture.execution.placed import Parents, Placed, mode_of, mtime_of
 from rpw_fixture.execution.removal import opened, remove_at
-from rpw_fixture.execution.sweeping import Sweep
+from rpw_fixture.execution.staging.changes import ChangeSet, FolderWatcher
+from rpw_fixture.execution.staging.placed import Parents, Placed, mode_of, mtime_of
+from rpw_fixture.execution.staging.sweeping import Sweep
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder

@@ -15,11 +15,11 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import IsolationDegraded
-from rpw_fixture.execution import landlock, namespaces
-from rpw_fixture.execution.containers import Containers
-from rpw_fixture.execution.landlock import Landlock
-from rpw_fixture.execution.launching import ByImage, Launcher, Local, PrivateHome
-from rpw_fixture.execution.namespaces import Namespaces
+from rpw_fixture.execution.launching import landlock, namespaces
+from rpw_fixture.execution.launching.containers import Containers
+from rpw_fixture.execution.launching.landlock import Landlock
+from rpw_fixture.execution.launching.launch import ByImage, Launcher, Local, PrivateHome
+from rpw_fixture.execution.launching.namespaces import Namespaces
 from rpw_fixture.processes.client import Spawner
 
 #: What takes the place of a kind of isolation that can't be had.

@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable
 
-from rpw_fixture.execution.placed import Placed, mode_of, mtime_of
 from rpw_fixture.execution.removal import make_accessible, opened, remove_at
+from rpw_fixture.execution.staging.placed import Placed, mode_of, mtime_of
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.files import CHUNK_BYTES
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from rpw_fixture.execution import access, landlock_step
-from rpw_fixture.execution.launching import Launch, Launcher
+from rpw_fixture.execution.launching import access, landlock_step
+from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.processes.client import Process, SetupStep
 
 _WHY = {

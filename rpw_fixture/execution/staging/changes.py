@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 
-from rpw_fixture.execution.inotify import IGNORED, QUEUE_OVERFLOW, Inotify, Record
+from rpw_fixture.execution.staging.inotify import IGNORED, QUEUE_OVERFLOW, Inotify, Record
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200

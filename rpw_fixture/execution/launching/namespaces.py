@@ -12,8 +12,8 @@ import tempfile
 from dataclasses import replace
 from types import MappingProxyType
 
-from rpw_fixture.execution import access, namespaces_step
-from rpw_fixture.execution.launching import Launch, Launcher, Local
+from rpw_fixture.execution.launching import access, namespaces_step
+from rpw_fixture.execution.launching.launch import Launch, Launcher, Local
 from rpw_fixture.processes.client import Process, SetupStep, Spawner, StartError
 
 #: Where a program expects to be able to write; emptied with each process.
