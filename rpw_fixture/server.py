@@ -15,8 +15,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.event_log import EventLog, JsonLines
-from rpw_fixture.execution import workspace
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.execution.workspace import Workspace
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.late import Late
 from rpw_fixture.observing.counters import Counters
@@ -161,8 +160,7 @@ class _Parts:
                 undo.callback(sink.close)
                 undo.callback(log.remove_sink, sink)
                 log.add_sink(sink)
-            self._folder = workspace.create()
-            undo.callback(remove, str(self._folder))
+            self._folder = undo.enter_context(Workspace()).path
             around = (self._activity.interceptor, listener.guard)
             self._front = Late(lambda: self._build_front(around))
             try:

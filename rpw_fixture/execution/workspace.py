@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-import re
 import tempfile
-import time
 from pathlib import Path
 
+from rpw_fixture.closing import Closing
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.execution.removal import remove
 
@@ -15,49 +16,72 @@ from rpw_fixture.execution.removal import remove
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, mode 0700
 #: Less room than this, bytes, and the RAM disk is left alone (containers give it 64 MiB).
 _ENOUGH_ROOM = 2 << 30
-#: With the number of the process, so that folders whose process was killed can be told.
-_PREFIX = "rpw_fixture-{}-"
-_OWNER = re.compile(r"rpw_fixture-(\d+)-")
-#: How old the folder of a killed server must be before another server removes it, seconds.
-_FRESH = 3600.0
+_PREFIX = "rpw_fixture-"
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def create() -> Path:
-    """A new empty folder for one server, accessible to this user only.
+class Workspace(Closing):
+    """A new empty folder, accessible to this user only.
+
+    It is locked until it is closed or this process is gone, however that ends; then the next workspace
+    that somebody makes removes it, so that a RAM disk does not fill up.
+
+    Attributes:
+        path: of the folder.
 
     Raises:
         EnvironmentLacksError: when none can be made.
     """
-    where = base()
-    try:
-        _sweep(where)
-        return Path(tempfile.mkdtemp(prefix=_PREFIX.format(os.getpid()), dir=where)).resolve()
-    except OSError as error:
-        raise EnvironmentLacksError(f"no folder for actions can be made: {error}") from None
+
+    def __init__(self) -> None:
+        where = base()
+        try:
+            _sweep(where)
+            self.path, self._fd = _made(where)
+        except OSError as error:
+            raise EnvironmentLacksError(f"no folder for actions can be made: {error}") from None
+
+    def close(self) -> None:
+        """Removes the folder with all that is in it."""
+        remove(str(self.path))
+        os.close(self._fd)
+
+
+def _made(where: str) -> tuple[Path, int]:
+    """A new folder, and the descriptor that has it locked."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=where)).resolve()
+        # Who sweeps just now may have been quicker with the lock.
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(path, _FOLDER)
+            if _lock(fd) and path.exists():
+                return path, fd
+            os.close(fd)
 
 
 def _sweep(where: str) -> None:
-    """Removes folders of servers that were killed, so that a RAM disk does not fill up.
-
-    A process of another container that shares the disk looks dead from here, so folders are left
-    alone for an hour.
-    """
-    if not Path("/proc/self").exists():
-        return  # there is no telling who lives
+    """Removes folders of this user that nobody has locked."""
     with os.scandir(where) as entries:
-        found = [(each.path, _OWNER.match(each.name)) for each in entries]
-    for path, owner in found:
-        if owner is not None and not Path(f"/proc/{owner[1]}").exists() and _is_ours(path):
-            remove(path)
+        found = [each.path for each in entries if each.name.startswith(_PREFIX)]
+    for path in found:
+        try:
+            fd = os.open(path, _FOLDER)
+        except OSError:
+            continue
+        try:
+            if os.fstat(fd).st_uid == os.getuid() and _lock(fd):
+                remove(path)
+        finally:
+            os.close(fd)
 
 
-def _is_ours(path: str) -> bool:
-    """Whether the folder is this user's and was not made just now."""
+def _lock(fd: int) -> bool:
+    """Locks a folder; False when somebody else has it locked."""
     try:
-        found = os.lstat(path)
-    except OSError:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    return found.st_uid == os.getuid() and time.time() - found.st_mtime > _FRESH
+    return True
 
 
 def base() -> str:

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rpw_fixture.closing import Closing
-from rpw_fixture.execution import workspace
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.execution.workspace import Workspace
 from rpw_fixture.hermeticity.running.local import LocalRunner
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
@@ -174,8 +173,7 @@ class Harness(Closing):
 
     def _build(self, target: Connection | None) -> None:
         with contextlib.ExitStack() as undo:
-            self._folder = workspace.create()
-            undo.callback(remove, str(self._folder))
+            self._folder = undo.enter_context(Workspace()).path
             cas = Cas(
                 DigestFunctions(["SHA256"]),
                 folder=self._folder / "cas",

@@ -34,7 +34,7 @@ Entry = tuple[str, str, str]
 
 def find_obstacle(spawner: Spawner) -> str:
     """Why processes can't have namespaces here, "" when they can: it is tried."""
-    with tempfile.TemporaryDirectory(prefix="rpw_fixture-probe-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rpw_probe-") as folder:
         root = os.path.join(folder, "root")
         os.mkdir(root)
         probe = Launch(
