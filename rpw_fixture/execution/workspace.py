@@ -54,7 +54,7 @@ def _made(where: str) -> tuple[Path, int]:
         # Who sweeps just now may have been quicker with the lock.
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(path, _FOLDER)
-            if _lock(fd) and path.exists():
+            if _lock(fd, otherwise=True) and path.exists():
                 return path, fd
             os.close(fd)
 
@@ -69,18 +69,24 @@ def _sweep(where: str) -> None:
         except OSError:
             continue
         try:
-            if os.fstat(fd).st_uid == os.getuid() and _lock(fd):
+            if os.fstat(fd).st_uid == os.getuid() and _lock(fd, otherwise=False):
                 remove(path)
         finally:
             os.close(fd)
 
 
-def _lock(fd: int) -> bool:
-    """Locks a folder; False when somebody else has it locked."""
+def _lock(fd: int, *, otherwise: bool) -> bool:
+    """Locks a folder; False when somebody else has it locked.
+
+    Args:
+        otherwise: the answer of a file system that locks no folders, such as NFS.
+    """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError:
+        return otherwise
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,22 @@ for number in range(200):
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(4)]
     assert [each.wait() for each in processes] == [0, 0, 0, 0]
     assert list(base.iterdir()) == []
+
+
+def test_where_folders_can_not_be_locked_all_are_left_alone(
+    other: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = folder_of(other)
+    other.kill()
+    other.wait()
+
+    def refuse(_fd: int, _operation: int) -> None:
+        raise OSError(errno.EBADF, "as NFS does")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with Workspace() as workspace:
+        assert workspace.path.exists()
+        assert left.exists()
 
 
 def test_where_none_can_be_made_that_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
