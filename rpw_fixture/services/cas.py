@@ -56,8 +56,12 @@ class CasService(Service):
         entries = request.requests
         _check_batch(sum(entry.digest.size_bytes for entry in entries), request)
         store = self._store(request.digest_function, [entry.digest for entry in entries[:1]])
-        refused: dict[int, RequestError] = {}
+        refused: dict[int, bytes] = {}
         plain: dict[int, tuple[bytes, re.Digest]] = {}
+
+        def refuse(position: int, error: RequestError) -> None:
+            refused[position] = _refused_update(entries[position].digest, error)
+
         for position, entry in enumerate(entries):
             try:
                 if entry.compressor:
@@ -65,12 +69,10 @@ class CasService(Service):
                 else:
                     plain[position] = self._plain(store, entry)
             except RequestError as error:
-                refused[position] = error
-        refused |= store.claims.put(plain)
+                refuse(position, error)
+        store.claims.put(plain, refuse)
         return b"".join(
-            _refused_update(entry.digest, refused[position])
-            if position in refused
-            else updated_entry(entry.digest)
+            refused.get(position) or updated_entry(entry.digest)
             for position, entry in enumerate(entries)
         )
 

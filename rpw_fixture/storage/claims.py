@@ -6,7 +6,7 @@ is wrong, or names what is absent, is validated, and told as precisely as any.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import RequestError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rpw_fixture.wire.protos import remote_execution as re
 
 _HEX_DIGITS = b"0123456789abcdef"
+#: Told the position of a claim and why it is refused. Must not keep the error: its frames hold the call.
+Refuse = Callable[[int, RequestError], None]
 
 
 class Claims:
@@ -68,17 +70,15 @@ class Claims:
                 return data
         return self._store.get_or_none(self._store.function.validate(message))
 
-    def put(self, claims: Mapping[int, tuple[bytes, re.Digest]]) -> dict[int, RequestError]:
-        """Keeps content that is what its digest says; what is refused, and why.
-
-        What is small comes to the shelf together.
+    def put(self, claims: Mapping[int, tuple[bytes, re.Digest]], refuse: Refuse) -> None:
+        """Keeps content that is what its digest says. What is small comes to the shelf together.
 
         Args:
             claims: content and digest by position.
+            refuse: called for those that are not kept.
         """
         store, blobs, now = self._store, self._blobs, self._shelf.tick()
         new, limit = store.function.new, store.file_threshold
-        refused: dict[int, RequestError] = {}
         fresh: dict[int, Blob] = {}
         for position, (data, message) in claims.items():
             hash_, size = new(data).hexdigest(), len(data)
@@ -93,24 +93,18 @@ class Claims:
                 else:
                     store.add_data(Digest(hash_, size), data)
             except RequestError as error:
-                refused[position] = error
-        return refused | self._add(fresh)
+                refuse(position, error)
+        self._add(fresh, refuse)
 
-    def _add(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
+    def _add(self, fresh: Mapping[int, Blob], refuse: Refuse) -> None:
         try:
             self._shelf.add(*fresh.values())
         except RequestError:  # together they are too much: which of them are?
-            return self._add_each(fresh)
-        return {}
-
-    def _add_each(self, fresh: Mapping[int, Blob]) -> dict[int, RequestError]:
-        refused = {}
-        for position, blob in fresh.items():
-            try:
-                self._shelf.add(blob)
-            except RequestError as error:
-                refused[position] = error
-        return refused
+            for position, blob in fresh.items():
+                try:
+                    self._shelf.add(blob)
+                except RequestError as error:
+                    refuse(position, error)
 
     def _validate_all(self, messages: list[re.Digest], hashes: list[str]) -> None:
         """Like validating one by one, but for 10,000 in a millisecond when all are fine."""

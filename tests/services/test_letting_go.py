@@ -10,8 +10,13 @@ from contextlib import suppress
 import grpc
 import pytest
 
+from rpw_fixture.config import Config
 from rpw_fixture.faults.armed import Faults
+from rpw_fixture.services.cas import CasService
 from rpw_fixture.services.faults import FaultInjector
+from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.protos import methods
+from rpw_fixture.wire.protos import remote_execution as re
 
 from .echo import Echo, cancelled_read, cancelled_upload, query, read_all, served, upload
 
@@ -69,4 +74,33 @@ def test_a_call_struck_by_a_fault_is_let_go(watch, cas, spec):
             with suppress(grpc.RpcError):
                 call(channel, *pieces)
     assert sum(armed.hits for armed in faults.armed)
+    assert watch.wait()
+
+
+LARGE = SHA256.of(bytes(1001))
+BATCH = {
+    "kept": re.BatchUpdateBlobsRequest.Request(
+        digest=re.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"one"
+    ),
+    "another content": re.BatchUpdateBlobsRequest.Request(
+        digest=re.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"two"
+    ),
+    "malformed digest": re.BatchUpdateBlobsRequest.Request(digest=re.Digest(hash="A" * 64)),
+    "unknown compressor": re.BatchUpdateBlobsRequest.Request(
+        digest=re.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"one", compressor=99
+    ),
+    "no room": re.BatchUpdateBlobsRequest.Request(
+        digest=re.Digest(hash=LARGE.hash, size_bytes=LARGE.size), data=bytes(1001)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BATCH)
+def test_a_batch_is_let_go_whatever_is_in_it(watch, cas, name):
+    method = methods(CasService.name)["BatchUpdateBlobs"]
+    request = re.BatchUpdateBlobsRequest(requests=[BATCH[name]]).SerializeToString()
+    with served(CasService(Config(), cas), watch.interceptor) as (channel, _log):
+        call = channel.unary_unary(method.path, None, method.response_class.FromString)
+        [answer] = call(request).responses
+    assert bool(answer.status.code) is (name != "kept")
     assert watch.wait()

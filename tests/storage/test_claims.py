@@ -19,12 +19,19 @@ def claims_of(*blobs: bytes) -> dict[int, tuple[bytes, re.Digest]]:
     return {number: (data, message(SHA256.of(data))) for number, data in enumerate(blobs)}
 
 
+def put(store, claims):
+    """Those that are refused, and why."""
+    refused = {}
+    store.claims.put(claims, refused.__setitem__)
+    return refused
+
+
 @pytest.mark.parametrize("durable", [False, True])
 def test_blobs_of_every_size_come_out_as_they_were_put(tmp_path, durable):
     cas = make_cas(tmp_path, durable=durable)
     store = cas.store(SHA256)
     blobs = [bytes([number]) * size for number, size in enumerate(SIZES)]
-    assert store.claims.put(claims_of(*blobs)) == {}
+    assert put(store, claims_of(*blobs)) == {}
     for data in blobs:
         assert store.claims.get(message(SHA256.of(data))) == data
     cas.close()
@@ -32,20 +39,21 @@ def test_blobs_of_every_size_come_out_as_they_were_put(tmp_path, durable):
 
 def test_the_same_blob_twice_in_one_call_is_kept_once(tmp_path):
     cas = make_cas(tmp_path)
-    assert cas.store(SHA256).claims.put(claims_of(b"twin" * 9, b"twin" * 9)) == {}
+    assert put(cas.store(SHA256), claims_of(b"twin" * 9, b"twin" * 9)) == {}
     assert (cas.used, cas.memory_used) == (36, 36)
 
 
 def test_a_wrong_claim_is_refused_and_the_others_are_kept(tmp_path):
     store = make_cas(tmp_path).store(SHA256)
     lie, malformed = SHA256.of(b"another"), re.Digest(hash="A" * 64, size_bytes=1)
-    refused = store.claims.put(
+    refused = put(
+        store,
         {
             4: (b"one", message(SHA256.of(b"one"))),
             7: (b"two", message(lie)),
             9: (b"x", malformed),
             11: (b"short", re.Digest(hash=SHA256.of(b"short").hash, size_bytes=4)),
-        }
+        },
     )
     assert {number: error.code for number, error in refused.items()} == dict.fromkeys(
         (7, 9, 11), Code.INVALID_ARGUMENT
@@ -59,7 +67,7 @@ def test_a_wrong_claim_is_refused_and_the_others_are_kept(tmp_path):
 def test_of_blobs_that_do_not_fit_together_those_that_fit_are_kept(tmp_path):
     cas = make_cas(tmp_path, max_bytes=1000)
     store = cas.store(SHA256)
-    refused = store.claims.put(claims_of(b"a" * 400, b"b" * 400, b"c" * 1001, b"d" * 400))
+    refused = put(store, claims_of(b"a" * 400, b"b" * 400, b"c" * 1001, b"d" * 400))
     assert {number: error.code for number, error in refused.items()} == {2: Code.RESOURCE_EXHAUSTED}
     assert store.contains(SHA256.of(b"d" * 400))
     assert cas.used <= 1000
@@ -70,7 +78,7 @@ def test_pinned_blobs_stay_when_a_batch_needs_their_room(tmp_path):
     store = make_cas(tmp_path, max_bytes=1000).store(SHA256)
     kept = store.put(b"k" * 300)
     with store.pin([kept]):
-        store.claims.put(claims_of(b"a" * 300, b"b" * 300, b"c" * 300))
+        put(store, claims_of(b"a" * 300, b"b" * 300, b"c" * 300))
         assert store.contains(kept)
 
 
@@ -78,7 +86,7 @@ def test_what_is_put_again_counts_as_used(tmp_path):
     store = make_cas(tmp_path).store(SHA256)
     digest = store.put(b"content")
     before = store.last_used(digest)
-    assert store.claims.put(claims_of(b"content")) == {}
+    assert put(store, claims_of(b"content")) == {}
     assert store.last_used(digest) > before
 
 
