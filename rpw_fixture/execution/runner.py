@@ -138,12 +138,11 @@ class ActionRunner:
         try:
             return self._run(job, course)
         except RequestError as error:
-            failure = error
+            return _failed(error, job, course)
         except OSError as error:
-            failure = self._told(error, job)
+            return _failed(self._told(error, job), job, course)
         except Exception as error:  # noqa: BLE001 - a bug of ours must still answer the client
-            failure = self._bug(error, job)
-        return reply.failed(failure, course.result, course.outputs, job.store)
+            return _failed(self._bug(error, job), job, course)
 
     def _finish(self, job: Job, course: _Course, response: re.ExecuteResponse) -> None:
         course.timeline.reach("worker_completed")
@@ -306,6 +305,10 @@ class ActionRunner:
         detail = "".join(traceback.format_exception(error))
         self._log.append(InternalError(where=f"execution of action {job.digest}", detail=detail))
         return RequestError(Code.INTERNAL, f"internal error while executing: {error!r}")
+
+
+def _failed(error: RequestError, job: Job, course: _Course) -> re.ExecuteResponse:
+    return reply.failed(error, course.result, course.outputs, job.store)
 
 
 def _exit_code(result: RunResult | None, response: re.ExecuteResponse) -> int | None:
