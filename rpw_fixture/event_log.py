@@ -10,6 +10,7 @@ import json
 import logging
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -54,6 +55,13 @@ class EventLog(Sequence["Event"]):
             if self._waiters:
                 self._changed.notify_all()
         return record
+
+    def append_bug(self, where: str, error: Exception) -> None:
+        """Records an `InternalError` with the traceback of an exception that nobody foresaw."""
+        from rpw_fixture.events import InternalError  # noqa: PLC0415 - see the top
+
+        detail = "".join(traceback.format_exception(error))
+        self.append(InternalError(where=where, detail=detail))
 
     def add_sink(self, sink: Callable[[Event], None]) -> None:
         """Has ``sink`` called with every later record, in order, under the log's lock."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -266,10 +265,7 @@ class _Gate(grpc.GenericRpcHandler):
             return self._failing(str(handler_call_details.method), error)
 
     def _failing(self, path: str, error: Exception) -> grpc.RpcMethodHandler[Any, Any]:
-        from rpw_fixture.events import InternalError  # noqa: PLC0415 - see event_log.py
-
-        detail = "".join(traceback.format_exception(error))
-        self._log.append(InternalError(where=path, detail=detail))
+        self._log.append_bug(path, error)
         message = f"internal error in {path}: {error!r}"
         return grpc.unary_unary_rpc_method_handler(
             lambda _request, context: context.abort(grpc.StatusCode.INTERNAL, message)

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import itertools
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from rpw_fixture import processors
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord, InternalError
+from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord
 from rpw_fixture.execution import one_shot, reply
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching.container_command import container_properties
@@ -302,8 +301,7 @@ class ActionRunner:
         return self._bug(error, job)
 
     def _bug(self, error: Exception, job: Job) -> RequestError:
-        detail = "".join(traceback.format_exception(error))
-        self._log.append(InternalError(where=f"execution of action {job.digest}", detail=detail))
+        self._log.append_bug(f"execution of action {job.digest}", error)
         return RequestError(Code.INTERNAL, f"internal error while executing: {error!r}")
 
 

@@ -28,7 +28,6 @@ A service is a class with one method for each RPC:
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -169,14 +168,14 @@ class _Endpoint:
 
     def _unary(self, raw: Any, context: grpc.ServicerContext) -> bytes:
         try:
-            return _encoded(self._handler(self._request(raw), self._call(raw, context)))
+            return encoded(self._handler(self._request(raw), self._call(raw, context)))
         except Exception as error:  # noqa: BLE001 - every error becomes a status here
             self._fail(error, context)
 
     def _stream(self, raw: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
         try:
             for response in self._handler(self._request(raw), self._call(raw, context)):
-                yield _encoded(response)
+                yield encoded(response)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(error, context)
 
@@ -200,10 +199,7 @@ class _Endpoint:
             error.__traceback__ = None
             context.abort(grpc.StatusCode.CANCELLED, "the client went away")
         if not isinstance(error, RequestError):
-            from rpw_fixture.events import InternalError  # noqa: PLC0415 - see event_log.py
-
-            detail = "".join(traceback.format_exception(error))
-            self._events.append(InternalError(where=self._method.path, detail=detail))
+            self._events.append_bug(self._method.path, error)
             error = RequestError(Code.INTERNAL, f"internal error in {self._method.path}: {error!r}")
         if error.missing:
             room = _DETAILS_BYTES // (len(error.missing[0]) + _VIOLATION_BYTES)
@@ -218,7 +214,8 @@ def _rpcs_of(service: Service) -> list[Any]:
     return [getattr(service, name) for name in names]
 
 
-def _encoded(response: Message | bytes) -> bytes:
+def encoded(response: Message | bytes) -> bytes:
+    """A response as it travels; for one that is encoded already that costs nothing."""
     return response if isinstance(response, bytes) else response.SerializeToString()
 
 

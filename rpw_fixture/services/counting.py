@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.observing.counters import Counters, DigestCount
-from rpw_fixture.services._base import Call, Handler
+from rpw_fixture.services._base import Call, Handler, encoded
 from rpw_fixture.services.blob_traffic import FINDS, READS, WRITES, named
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import Digest
@@ -39,9 +39,10 @@ class Counting:
     def _unary(self, name: str, handler: Handler) -> Handler:
         def counted(request: Any, call: Call) -> bytes:
             with _Counted(self._counters, name, call) as served:
-                encoded = _encoded(handler(served.metered(request), call))
-                served.bytes_out = len(encoded)
-                return encoded
+                # Here, so that its size is known and nobody encodes it twice.
+                response = encoded(handler(served.metered(request), call))
+                served.bytes_out = len(response)
+                return response
 
         return counted
 
@@ -49,9 +50,9 @@ class Counting:
         def counted(request: Any, call: Call) -> Iterator[bytes]:
             with _Counted(self._counters, name, call) as served:
                 for response in handler(request, call):
-                    encoded = _encoded(response)
-                    served.bytes_out += len(encoded)
-                    yield encoded
+                    data = encoded(response)
+                    served.bytes_out += len(data)
+                    yield data
 
         return counted
 
@@ -107,12 +108,6 @@ class _Counted:
             bytes_out=self.bytes_out,
             failure=error.code.name if isinstance(error, RequestError) else "",
         )
-
-
-def _encoded(response: Any) -> bytes:
-    """The response as bytes, so that its size is known and nobody encodes it twice."""
-    encoded: bytes = response if isinstance(response, bytes) else response.SerializeToString()
-    return encoded
 
 
 def _read(count: DigestCount) -> None:
