@@ -116,7 +116,7 @@ def inside(path: str, what: str, base: str = "") -> str:
     """
     shown = f"{what} {path if len(path) <= 200 else path[:200] + '…'!r}"
     if path.startswith("/"):
-        raise invalid_argument(f"{shown} is absolute; paths are relative to the input root")
+        raise invalid_argument(f"{shown} is absolute, and must be relative")
     if "\0" in path:
         raise invalid_argument(f"{shown} holds NUL, which no path can")
     normal = posixpath.normpath(posixpath.join(base, path))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rpw_fixture.action import Action
+from rpw_fixture.cli import main
 from rpw_fixture.pytest_plugin import MakeServer
 
-from .support import MULTIPLEX, SANDBOX, action
+from .support import MULTIPLEX, SANDBOX, action, tools_of
 from .test_scenarios_of_files import tools_for
 
 FOLDER = "a/b/c"
@@ -72,3 +75,31 @@ def test_the_whole_input_root_is_an_output_of_two_actions_in_turn(
     assert [each.outputs["../../../a/out"] for each in outcomes] == [b"1", b"2"]
     assert all(f"../../../{FOLDER}/tools/t.py" in each.outputs for each in outcomes)
     server.assert_worker_reused(*actions)
+
+
+def compiled(text: str) -> Action:
+    """An action of the sample compiler whose input, flagfile and output lie beside its folder."""
+    return Action(
+        arguments=(sys.executable, "tools/good.py"),
+        flagfile=("--in", "../in.txt", "--out", "../../out/x.txt"),
+        flagfile_path="../my.params",
+        working_directory=FOLDER,
+        tool_inputs={f"{FOLDER}/{path}": file for path, file in tools_of("good.py").items()},
+        inputs={"a/b/in.txt": text},
+        outputs=["../../out/x.txt"],
+        worker_key="key",
+        target=text,
+    )
+
+
+def test_such_actions_can_be_checked_and_recorded(
+    make_rpw_server: MakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = make_rpw_server(record=str(tmp_path / "recording"))
+    outcomes = [server.run(compiled(text)) for text in ("one", "two")]
+    selected = "RPW201,RPW202,RPW205,RPW208,RPW211"
+
+    assert [each.outputs["../../out/x.txt"][:3] for each in outcomes] == [b"ONE", b"TWO"]
+    server.assert_hermetic(select=selected)
+    assert main(["check", str(tmp_path / "recording"), "--select", selected]) == 0
+    assert "5 of 5 checks passed on 2 action(s)" in capsys.readouterr().out

@@ -72,5 +72,6 @@ NATIVELINK = dataclasses.replace(
             "here the tool lies in it"
         ),
         "a worker that can't be started makes the action one-shot",
+        "a JSON request leaves empty arguments and inputs out (protocol.rs); here they are []",
     ),
 )
