@@ -7,6 +7,7 @@ import errno
 import os
 import signal
 import socket
+import shutil
 import subprocess
 import sys
 import threading
@@ -30,6 +31,8 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     """A disk of one megabyte, where temporary folders are made."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
+    if shutil.which("mount") is None:
+        pytest.skip("mount is not on PATH (Debian: apt-get install mount)")
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
