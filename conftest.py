@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import stat
 import sys
 import tempfile
 import threading
@@ -28,6 +29,8 @@ pytest_plugins = ["pytester"]
 PLUGIN = "rpw_fixture.pytest_plugin"
 #: How long what a test has ended may take to be gone, seconds.
 _PATIENCE = 5.0
+#: Descriptors of this process as links to what they are called (Linux), and as numbers (everywhere).
+_LINKS, _NUMBERS = Path("/proc/self/fd"), Path("/dev/fd")
 
 # Machines stall: how long an example took tells nothing of the code.
 settings.register_profile(
@@ -89,12 +92,29 @@ def _descriptors() -> Iterator[str]:
     Left out is what libraries keep as long as they are loaded: gRPC's event descriptors, and libffi's of
     itself.
     """
-    for link in Path("/proc/self/fd").iterdir():
+    if not _LINKS.is_dir():
+        yield from _nameless_descriptors()
+        return
+    for link in _LINKS.iterdir():
         with suppress(OSError):
             target = link.readlink()
             is_of_grpc = str(target).startswith(("anon_inode:", "/proc/"))
             if not is_of_grpc and not target.name.startswith("libffi.so"):
                 yield f"descriptor of {target}"
+
+
+def _nameless_descriptors() -> Iterator[str]:
+    """Files, folders and sockets, where the kernel does not say what they are called (macOS).
+
+    Pipes are left out as well: gRPC keeps some where there are no event descriptors.
+    """
+    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFSOCK: "socket"}
+    for name in os.listdir(_NUMBERS):  # noqa: PTH208 - the listing's own descriptor is closed then
+        with suppress(OSError):
+            found = os.fstat(int(name))
+            kind = kinds.get(stat.S_IFMT(found.st_mode))
+            if kind is not None:
+                yield f"descriptor {name} of a {kind}, inode {found.st_ino}"
 
 
 def _folders() -> Iterator[str]:

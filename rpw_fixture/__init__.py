@@ -7,7 +7,12 @@ this package, or loading the pytest plugin, costs next to nothing.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
+
+if sys.platform == "win32":
+    # Here, because everything else fails later and with the name of some module that Windows lacks.
+    raise ImportError("rpw_fixture runs on Linux and macOS only; on Windows, use it inside WSL 2")
 
 if TYPE_CHECKING:
     from rpw_fixture.action import Action

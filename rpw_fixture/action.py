@@ -32,7 +32,8 @@ class Action:
 
     Content given as a `Path` is read when the action is made, so that later changes on disk change
     nothing; a path to a folder stands for everything in it. Paths are relative to the input root, except
-    for ``outputs`` and ``flagfile_path``, which are relative to the working directory.
+    for ``outputs`` and ``flagfile_path``, which are relative to the working directory and may leave it
+    with ``..`` as long as they stay inside the input root.
 
     Args:
         arguments: the command line; for a worker, what starts it.
@@ -92,18 +93,19 @@ class Action:
         mnemonic: str = "",
         target: str = "",
     ) -> None:
+        base = checked_path(working_directory, "working directory", or_root=True)
         given = {WORKER_KEY_PROPERTY: worker_key, PROTOCOL_PROPERTY: protocol}
         properties = {**platform, **{name: value for name, value in given.items() if value}}
         values: dict[str, object] = {
             "arguments": _texts(arguments, "arguments"),
             "flagfile": None if flagfile is None else _texts(flagfile, "flagfile"),
-            "flagfile_path": checked_path(flagfile_path, "flagfile"),
+            "flagfile_path": checked_path(flagfile_path, "flagfile", base=base),
             "inputs": _sorted(read_entries(_checked_keys(inputs, "input"))),
             "tool_inputs": _sorted(read_entries(_checked_keys(tool_inputs, "tool input"))),
-            "outputs": _checked_outputs(_texts(outputs, "outputs")),
+            "outputs": _checked_outputs(_texts(outputs, "outputs"), base),
             "environment": _sorted(environment),
             "platform": _sorted(properties),
-            "working_directory": checked_path(working_directory, "working directory", or_root=True),
+            "working_directory": base,
             "timeout": timeout,
             "do_not_cache": do_not_cache,
             "salt": salt,
@@ -284,18 +286,29 @@ class Action:
                     raise ConfigError(f"input {path!r} lies below {parent!r}, which is no folder")
 
 
-def checked_path(path: str, what: str, *, or_root: bool = False) -> str:
-    """``path`` in its shortest form.
+def checked_path(path: str, what: str, *, or_root: bool = False, base: str = "") -> str:
+    """Return ``path`` in its shortest form, relative to ``base``.
+
+    Args:
+        path: relative to ``base``.
+        what: names the path in messages.
+        or_root: ``path`` may be ``base`` itself.
+        base: the folder it starts in, relative to the input root; "" for the root itself.
 
     Raises:
         ConfigError: when it is absolute, leads out of the input root, or is the root and must not be.
     """
     normal = posixpath.normpath(path) if path else "."
-    if normal == ".." or normal.startswith(("/", "../")):
-        raise ConfigError(f"{what} {path!r} must be a path inside the input root")
+    if _leads_out(posixpath.normpath(posixpath.join(base, normal))):
+        start = f", also seen from {base!r}" if base else ""
+        raise ConfigError(f"{what} {path!r} must be a path inside the input root{start}")
     if normal == "." and not or_root:
         raise ConfigError(f"{what} {path!r} names no file")
     return "" if normal == "." else normal
+
+
+def _leads_out(normal: str) -> bool:
+    return normal == ".." or normal.startswith(("/", "../"))
 
 
 def _checked_keys(entries: Mapping[str, Content], what: str) -> dict[str, Content]:
@@ -308,8 +321,8 @@ def _checked_keys(entries: Mapping[str, Content], what: str) -> dict[str, Conten
     return checked
 
 
-def _checked_outputs(paths: tuple[str, ...]) -> tuple[str, ...]:
-    checked = (checked_path(each, "output") + "/" * each.endswith("/") for each in paths)
+def _checked_outputs(paths: tuple[str, ...], base: str) -> tuple[str, ...]:
+    checked = (checked_path(each, "output", base=base) + "/" * each.endswith("/") for each in paths)
     return tuple(sorted(dict.fromkeys(checked)))
 
 

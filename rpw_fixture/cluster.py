@@ -58,6 +58,7 @@ class Cluster(Endpoint):
     def reset(self) -> None:
         """Forgets what was observed, and has later actions differ from earlier ones."""
         self._salt = uuid.uuid4().bytes
+        self._succeeded.clear()
         self.events.clear()
 
     def __enter__(self) -> Self:

@@ -96,6 +96,14 @@ class Config:
     personality: str = _setting(
         "reference", "whose rules the workers follow", kind=str, metavar="NAME"
     )
+    known_properties: tuple[str, ...] = _setting(
+        (),
+        "refuse actions with platform properties other than NAME (repeatable), as clusters do on which "
+        "each must be declared; without it all are taken",
+        kind=str,
+        flag="known-property",
+        metavar="NAME",
+    )
     allow_local: bool = _setting(
         True, "run actions without a container image as local processes", kind=bool
     )
@@ -299,6 +307,7 @@ class Config:
         for name in (
             "tool_inputs",
             "digest_functions",
+            "known_properties",
             "container_arguments",
             "container_global_arguments",
             "isolation_readable",

@@ -34,6 +34,7 @@ class Connection:
         tls_cert, tls_key: files with the client's certificate and key, PEM.
         platform: platform properties that actions get unless they have them, such as
             ``container-image``.
+        may_silo: ``check`` may send ``cache-silo-key`` where nothing else leads to a fresh worker.
     """
 
     endpoint: str
@@ -43,6 +44,7 @@ class Connection:
     tls_cert: str | None = None
     tls_key: str | None = None
     platform: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    may_silo: bool = True
 
     @property
     def client_options(self) -> dict[str, Any]:

@@ -178,7 +178,8 @@ def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Itera
         def make(config: Config | None = None, **settings: Any) -> Server:
             if servers.endpoint:
                 _skip_if_set({**marked, **settings})
-                cluster = stack.enter_context(_used(request.node, servers.cluster()))
+                cluster = stack.enter_context(servers.make_cluster())
+                stack.enter_context(_used(request.node, cluster))
                 return cast("Server", cluster)  # all that tests do with a Server, it can do
             if config is None:
                 config = options.configured(rpw_config, marked, request.node.nodeid)

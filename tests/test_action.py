@@ -192,6 +192,27 @@ def test_what_can_not_work_is_refused(changes: dict[str, Any], problem: str) -> 
         an_action(**changes)
 
 
+def test_outputs_and_flagfile_may_lie_beside_the_working_directory() -> None:
+    action = an_action(
+        working_directory="a/b/c",
+        outputs=["../../out/", "./d/../x", ".."],
+        flagfile=["--x"],
+        flagfile_path="../../my.params",
+    )
+
+    assert action.outputs == ("..", "../../out/", "x")
+    assert action.command_line[-1] == "@../../my.params"
+    assert action.entries["a/my.params"] == File(b"--x\n")
+    assert list(decoded(action).command.output_paths) == ["..", "../../out", "x"]
+
+
+@pytest.mark.parametrize("name", ["outputs", "flagfile_path"])
+def test_what_leads_out_of_the_root_from_the_working_directory_is_refused(name: str) -> None:
+    path = "../../../x"
+    with pytest.raises(ConfigError, match=r"'\.\./\.\./\.\./x' .* from 'a/b'"):
+        an_action(working_directory="a/b", **{name: [path] if name == "outputs" else path})
+
+
 def test_messages_carry_what_the_action_says() -> None:
     action = an_action(
         environment={"B": "2", "A": "1"},

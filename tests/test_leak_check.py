@@ -43,8 +43,11 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
-    def run(tests: str, patience: float) -> pytest.RunResult:
-        pytester.makeconftest(f"{CONFTEST.read_text()}\n_PATIENCE = {patience}\n")
+    def run(tests: str, patience: float, *, has_proc: bool = True) -> pytest.RunResult:
+        changes = f"\n_PATIENCE = {patience}\n"
+        if not has_proc:
+            changes += "_LINKS = Path('/nonexistent/self/fd')\n"
+        pytester.makeconftest(CONFTEST.read_text() + changes)
         pytester.makepyfile(PREAMBLE + tests)
         return pytester.runpytest_subprocess("-p", "no:cacheprovider")
 
@@ -75,6 +78,37 @@ def test_after():
     let_go()
 """,
         patience=0.1,
+    )
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*ERROR at teardown of test_leaving*", "*the test left behind:*", f"*{told}"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("leaving", "told"),
+    [
+        ("HELD.append(socket.socket())", "descriptor * of a socket, inode *"),
+        ("HELD.append(open(__file__))", "descriptor * of a file, inode *"),
+        ("started(3600)", "process *: sleep 3600"),
+    ],
+    ids=["socket", "file", "process"],
+)
+def test_where_there_is_no_proc_it_is_an_error_too(run, leaving, told):
+    result = run(
+        f"""
+def test_before(rpw_server):
+    assert rpw_server.client.capabilities()
+
+def test_leaving():
+    {leaving}
+
+def test_after(rpw_server):
+    let_go()
+    assert rpw_server.client.capabilities()
+""",
+        patience=0.1,
+        has_proc=False,
     )
     result.assert_outcomes(passed=3, errors=1)
     result.stdout.fnmatch_lines(

@@ -79,6 +79,11 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="give every action this platform property, such as container-image (repeatable)",
     )
+    add(
+        "--no-cache-silo-key",
+        action="store_true",
+        help="never send the property cache-silo-key, not even where nothing else leads to a fresh worker",
+    )
 
 
 def connection_of(options: argparse.Namespace) -> Connection | None:
@@ -95,7 +100,8 @@ def connection_of(options: argparse.Namespace) -> Connection | None:
     if options.target is None:
         texts = {"--remote-instance-name": options.remote_instance_name}
         several = {_HEADER: options.remote_header, _PROPERTY: options.platform_property}
-        for name, value in {**files, **texts, **several}.items():
+        switches = {"--no-cache-silo-key": options.no_cache_silo_key}
+        for name, value in {**files, **texts, **several, **switches}.items():
             if value:
                 raise ConfigError(f"{name} is of no use without --target")
         return None
@@ -107,6 +113,7 @@ def connection_of(options: argparse.Namespace) -> Connection | None:
         tls_cert=options.tls_client_certificate,
         tls_key=options.tls_client_key,
         platform=properties(options.platform_property, _PROPERTY),
+        may_silo=not options.no_cache_silo_key,
     )
 
 

@@ -9,7 +9,7 @@ name that leads out of the input root, is refused elsewhere and in every mode.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -71,7 +71,8 @@ def command_problems(command: re.Command) -> Iterator[str]:
     ):
         yield from _order_problems(what, paths)
         for path in paths:
-            yield from _path_problems(what, path, may_be_empty=what != "output file")
+            may_be_empty = what != "output file"
+            yield from _path_problems(what, path, may_be_empty=may_be_empty, may_climb=True)
     yield from _clash_problems(command.output_files, command.output_directories)
     yield from _path_problems("working directory", command.working_directory, may_be_empty=True)
 
@@ -165,13 +166,19 @@ def _property_problems(where: str, properties: re.NodeProperties) -> Iterator[st
         yield f"of {where}, {problem}"
 
 
-def _path_problems(what: str, path: str, *, may_be_empty: bool) -> Iterator[str]:
+def _path_problems(
+    what: str, path: str, *, may_be_empty: bool, may_climb: bool = False
+) -> Iterator[str]:
+    """What keeps ``path`` from its shortest form; ``may_climb`` allows ``..`` at its start."""
     if path.startswith("/"):
         yield f"{what} {_shown(path)} is absolute"
     elif path.endswith("/"):
         yield f"{what} {_shown(path)} ends in a slash"
     elif path:
-        odd = next((name for name in path.split("/") if name in {"", ".", ".."}), None)
+        names: Iterable[str] = path.split("/")
+        if may_climb:
+            names = dropwhile(lambda name: name == "..", names)
+        odd = next((name for name in names if name in {"", ".", ".."}), None)
         if odd is not None:
             yield f"{what} {_shown(path)} has the part {odd!r}"
     elif not may_be_empty:

@@ -74,16 +74,17 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
                 f"Command {digest} wants the node property {name[:80]!r} of its outputs; "
                 f"known are {', '.join(NODE_PROPERTIES)}"
             )
+    folder = inside(message.working_directory, "working directory")
     paths = tuple(message.output_paths)
     return CommandSpec(
         digest=digest,
         arguments=tuple(message.arguments),
         environment=_environment(message),
         platform=platform_properties(message.platform),
-        working_directory=_working_directory(message.working_directory),
-        output_paths=_output_paths(paths) if paths else None,
-        output_files=_output_paths(message.output_files),
-        output_directories=_output_paths(message.output_directories),
+        working_directory=folder,
+        output_paths=_output_paths(paths, folder) if paths else None,
+        output_files=_output_paths(message.output_files, folder),
+        output_directories=_output_paths(message.output_directories, folder),
         output_node_properties=tuple(message.output_node_properties),
         directory_format=message.output_directory_format,
     )
@@ -99,24 +100,36 @@ def property_map(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
     return dict(pairs)
 
 
-def inside(path: str, what: str) -> str:
-    """``path`` without ``.`` parts, once it is clear that it stays inside the folder it starts in.
+def inside(path: str, what: str, base: str = "") -> str:
+    """Return ``path`` as seen from the input root, once it is clear that it stays inside.
+
+    ``..`` is taken by name, as clients compute it, and never through a symlink on disk.
+
+    Args:
+        path: relative to ``base``.
+        what: names the path in messages.
+        base: the folder it starts in, relative to the input root; "" for the root itself.
 
     Raises:
-        RequestError: INVALID_ARGUMENT for absolute paths, ``..`` that leads out, NUL, and names or
-            paths too long to exist.
+        RequestError: INVALID_ARGUMENT for absolute paths, ``..`` that leads out of the input root, NUL,
+            and names or paths too long to exist.
     """
-    normal = posixpath.normpath(path) if path else "."
-    if path.startswith("/") or normal == ".." or normal.startswith("../") or "\0" in path:
-        shown = path if len(path) <= 200 else path[:200] + "…"
-        raise invalid_argument(f"{what} {shown!r} leaves the input root")
+    shown = f"{what} {path if len(path) <= 200 else path[:200] + '…'!r}"
+    if path.startswith("/"):
+        raise invalid_argument(f"{shown} is absolute, and must be relative")
+    if "\0" in path:
+        raise invalid_argument(f"{shown} holds NUL, which no path can")
+    normal = posixpath.normpath(posixpath.join(base, path))
+    if normal == ".." or normal.startswith("../"):
+        start = f" from the working directory {base!r}" if base else ""
+        raise invalid_argument(f"{shown} leads out of the input root{start}")
     names = normal.split("/")
     if any(len(name.encode()) > MAX_NAME_BYTES for name in names):
-        raise invalid_argument(f"{what} {path[:80]!r}… has a name of over {MAX_NAME_BYTES} bytes")
+        raise invalid_argument(f"{shown} has a name of over {MAX_NAME_BYTES} bytes")
     if len(names) > _MAX_DEPTH:
-        raise invalid_argument(f"{what} {path[:80]!r}… is over {_MAX_DEPTH} folders deep")
+        raise invalid_argument(f"{shown} is over {_MAX_DEPTH} folders deep")
     if len(normal.encode()) > _MAX_PATH_BYTES:
-        raise invalid_argument(f"{what} {path[:80]!r}… is over {_MAX_PATH_BYTES} bytes long")
+        raise invalid_argument(f"{shown} is over {_MAX_PATH_BYTES} bytes long")
     return "" if normal == "." else normal
 
 
@@ -126,17 +139,11 @@ def _environment(message: re.Command) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(variables.items()))
 
 
-def _working_directory(path: str) -> str:
-    return inside(path, "working directory")
-
-
-def _output_paths(paths: Iterable[str]) -> tuple[str, ...]:
+def _output_paths(paths: Iterable[str], base: str) -> tuple[str, ...]:
     # A path listed twice would be answered twice, which crashes Bazel 4.
     unique = tuple(dict.fromkeys(paths))
     for each in unique:
-        inside(each, "output path")
-        if ".." in each.split("/"):
-            raise invalid_argument(f"output path {each!r} holds '..'")
+        inside(each, "output path", base)
     return unique
 
 

@@ -99,7 +99,8 @@ class _Collector:
         if stat.S_ISREG(found.st_mode) and declared != "folder":
             self._add_file(path, full, found)
             return
-        self._require_inside(path, _real_path(os.path.dirname(full) if path else full))
+        is_base = not path or full == self._root
+        self._require_inside(path, _real_path(full if is_base else os.path.dirname(full)))
         if stat.S_ISLNK(found.st_mode):
             self._add_symlink(path, full, found, declared)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rpw_fixture.config import Config
@@ -116,9 +116,11 @@ def route(
         mnemonic: as the client says.
 
     Raises:
-        RequestError: FAILED_PRECONDITION when neither way is allowed; INVALID_ARGUMENT for what the
-            personality refuses, such as a worker protocol that does not exist.
+        RequestError: FAILED_PRECONDITION when neither way is allowed, or for a platform property that is
+            not known here; INVALID_ARGUMENT for what the personality refuses, such as a worker protocol
+            that does not exist.
     """
+    _refuse_unknown(action.properties, config.known_properties)
     _refuse_forbidden(action.properties.get("container-image", ""), config)
     plan = _Plan(action, config, index, rules)
     for lack, reason in plan.lacks():
@@ -245,6 +247,16 @@ class _Plan:
         if is_emptied and _JAVABUILDER in self._action.command.arguments:
             return ()
         return self._action.command.environment
+
+
+def _refuse_unknown(properties: Iterable[str], known: tuple[str, ...]) -> None:
+    """Refuse a property that was not declared, as Buildbarn and BuildGrid do (bazel#29267)."""
+    unknown = sorted(set(properties).difference(known)) if known else []
+    if unknown:
+        raise failed_precondition(
+            f"unregistered platform property {unknown[0]!r}; known are {', '.join(known)}. "
+            "Have the client leave it out, or declare it with --known-property"
+        )
 
 
 def _refuse_forbidden(image: str, config: Config) -> None:

@@ -27,7 +27,7 @@ from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.killing import MortalConversation
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.multiplex import Multiplex
-from rpw_fixture.workers.personalities.rules import Personality, Roots
+from rpw_fixture.workers.personalities.rules import JsonEnd, Personality, Roots
 from rpw_fixture.workers.plumbing import Plumbing, make_pipes
 from rpw_fixture.workers.singleplex import Singleplex
 from rpw_fixture.workers.worker import Worker
@@ -129,7 +129,11 @@ class WorkerStarter(Closing):
     def _connection(self, key: WorkerKey) -> Connection:
         rules = self._rules
         return Connection(
-            encoding(key.protocol, rules.json_always.value),
+            encoding(
+                key.protocol,
+                rules.json_always.value,
+                json_by_line=rules.json_end.value is JsonEnd.LINE,
+            ),
             self._config.max_frame_bytes,
             checks_request_id=key.is_multiplex or rules.checks_request_id.value,
             checks_was_cancelled=rules.checks_was_cancelled.value,

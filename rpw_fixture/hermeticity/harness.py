@@ -202,7 +202,9 @@ class Harness(Closing):
 
         client = undo.enter_context(target.connect())
         self._stop = client.close
-        runner = RemoteRunner(self.suite.worker, client, self._store, target.platform)
+        runner = RemoteRunner(
+            self.suite.worker, client, self._store, target.platform, may_silo=target.may_silo
+        )
         self.remote = runner.require_endpoint()
         return runner
 

@@ -68,9 +68,11 @@ class _Reader:
             raise self._error("action", "at least one [[action]] table is needed")
         if not all(isinstance(each, dict) for each in actions):
             raise self._error("action", "must be tables, each written as [[action]]")
-        read = tuple(self._action(table, number) for number, table in enumerate(actions))
+        tool = self._worker(worker)
+        base = tool.working_directory
+        read = tuple(self._action(table, number, base) for number, table in enumerate(actions))
         self._refuse_twins([each.name for each in read])
-        return Suite(worker=self._worker(worker), actions=read)
+        return Suite(worker=tool, actions=read)
 
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
         where = _Table(self, table, "worker", 0)
@@ -96,7 +98,7 @@ class _Reader:
             working_directory=where.folder("working_directory"),
         )
 
-    def _action(self, table: dict[str, Any], number: int) -> SuiteAction:
+    def _action(self, table: dict[str, Any], number: int, base: str) -> SuiteAction:
         where = _Table(self, table, "action", number)
         where.refuse_unknown(_ACTION_KEYS)
         name = where.text("name", None)
@@ -105,7 +107,7 @@ class _Reader:
         outputs = where.texts("outputs")
         for each in outputs:
             try:
-                checked_path(each, "output")
+                checked_path(each, "output", base=base)
             except ConfigError as error:
                 raise where.error("outputs", str(error)) from None
         arguments = where.texts("arguments")

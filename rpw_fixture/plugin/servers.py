@@ -52,11 +52,18 @@ class SessionServers:
     def cluster(self) -> Cluster:
         """The existing server, told from all that was run on it before."""
         if self._cluster is None:
-            from rpw_fixture.cluster import Cluster  # noqa: PLC0415 - loads grpc
-
-            self._cluster = Cluster(self.endpoint, **self._options)
+            self._cluster = self.make_cluster()
         self._cluster.reset()
         return self._cluster
+
+    def make_cluster(self) -> Cluster:
+        """Return the existing server as another one, with a client and records of its own.
+
+        The caller stops it.
+        """
+        from rpw_fixture.cluster import Cluster  # noqa: PLC0415 - loads grpc
+
+        return Cluster(self.endpoint, **self._options)
 
     def workspace(self, flags: Sequence[str]) -> BazelWorkspace:
         """An empty workspace; its Bazel server is started once, because that takes seconds.

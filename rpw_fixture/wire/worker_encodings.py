@@ -7,11 +7,16 @@ from rpw_fixture.wire.worker_messages import Encoding
 from rpw_fixture.wire.worker_proto import ProtoEncoding
 
 
-def encoding(protocol: str, json_always: frozenset[str] = frozenset()) -> Encoding:
+def encoding(
+    protocol: str, json_always: frozenset[str] = frozenset(), *, json_by_line: bool = False
+) -> Encoding:
     """The encoding named by ``persistentWorkerProtocol``, ``proto`` or ``json``.
 
     Args:
         protocol: its name.
         json_always: see `JsonEncoding`.
+        json_by_line: see `JsonEncoding`.
     """
-    return JsonEncoding(json_always) if protocol == "json" else ProtoEncoding()
+    if protocol == "json":
+        return JsonEncoding(json_always, by_line=json_by_line)
+    return ProtoEncoding()

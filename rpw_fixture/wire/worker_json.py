@@ -12,7 +12,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from rpw_fixture.wire.worker_messages import JSON_FIELDS, FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker_messages import (
+    JSON_FIELDS,
+    Decoder,
+    FrameError,
+    Request,
+    Response,
+    Rule,
+)
 from rpw_fixture.wire.worker_noise import not_a_response, shown
 
 #: Objects become lists of pairs, so that a field that stands twice is seen.
@@ -31,12 +38,14 @@ class JsonEncoding:
 
     Args:
         always: fields that are written at their default too; Bazel leaves them out (bazel#14293).
+        by_line: a response ends at its newline, as NativeLink reads it, and not with its object.
     """
 
     name = "json"
 
-    def __init__(self, always: frozenset[str] = frozenset()) -> None:
+    def __init__(self, always: frozenset[str] = frozenset(), *, by_line: bool = False) -> None:
         self._always = always
+        self._by_line = by_line
 
     def encode(self, request: Request) -> bytes:
         """See `Encoding.encode`."""
@@ -62,9 +71,9 @@ class JsonEncoding:
         """See `Encoding.join_inputs`."""
         return b",".join(piece for piece in pieces if piece)
 
-    def decoder(self, max_frame_bytes: int) -> JsonDecoder:
+    def decoder(self, max_frame_bytes: int) -> Decoder:
         """See `Encoding.decoder`."""
-        return JsonDecoder(max_frame_bytes)
+        return (JsonLineDecoder if self._by_line else JsonDecoder)(max_frame_bytes)
 
 
 class JsonDecoder:
@@ -86,6 +95,11 @@ class JsonDecoder:
         """See `Decoder.pending`."""
         return bytes(self._buffer)
 
+    @property
+    def lacks(self) -> str:
+        """See `Decoder.lacks`."""
+        return ""
+
     def feed(self, data: bytes) -> list[Response]:
         """See `Decoder.feed`."""
         self._buffer += data
@@ -99,11 +113,7 @@ class JsonDecoder:
     def _object_end(self) -> int | None:
         """Where the object at the head of the buffer ends; None when that isn't here yet."""
         end = self._scan() if self._scanned or self._has_begun() else None
-        length = len(self._buffer) if end is None else end
-        if length > self._limit:
-            raise FrameError(
-                Rule.OVERSIZED, f"{length} bytes without an end, {self._limit} allowed"
-            )
+        _require_size(len(self._buffer) if end is None else end, self._limit)
         return end
 
     def _has_begun(self) -> bool:
@@ -134,6 +144,56 @@ class JsonDecoder:
                 self._is_in_string = not self._is_in_string
             if not self._depth:
                 return self._scanned
+
+
+class JsonLineDecoder:
+    """Decodes JSON WorkResponses one line each: without a newline a response is not complete.
+
+    An object that spans lines is refused, and empty lines are skipped (NativeLink, live_worker.rs).
+    """
+
+    __slots__ = ("_buffer", "_limit", "_scanned")
+
+    def __init__(self, max_frame_bytes: int) -> None:
+        self._buffer = bytearray()
+        self._limit = max_frame_bytes
+        self._scanned = 0
+
+    @property
+    def pending(self) -> bytes:
+        """See `Decoder.pending`."""
+        return bytes(self._buffer) if self._buffer.strip() else b""
+
+    @property
+    def lacks(self) -> str:
+        """See `Decoder.lacks`."""
+        return "a newline" if self._buffer.rstrip().endswith(b"}") else ""
+
+    def feed(self, data: bytes) -> list[Response]:
+        """See `Decoder.feed`."""
+        self._buffer += data
+        responses: list[Response] = []
+        while (end := self._buffer.find(b"\n", self._scanned)) >= 0:
+            line = bytes(self._buffer[:end])
+            del self._buffer[: end + 1]
+            self._scanned = 0
+            _require_size(len(line), self._limit)
+            if line:
+                responses.append(_from_line(line))
+        self._scanned = len(self._buffer)
+        _require_size(self._scanned, self._limit)
+        return responses
+
+
+def _require_size(length: int, limit: int) -> None:
+    if length > limit:
+        raise FrameError(Rule.OVERSIZED, f"{length} bytes without an end, {limit} allowed")
+
+
+def _from_line(line: bytes) -> Response:
+    if not line.lstrip().startswith(b"{"):
+        raise not_a_response(line, Rule.MALFORMED, "no JSON object")
+    return _from_json(line)
 
 
 def _skip(pattern: re.Pattern[bytes], data: bytearray, start: int) -> int:

@@ -83,6 +83,10 @@ class Decoder(Protocol):
     def pending(self) -> bytes:
         """What arrived of a response that is not complete yet."""
 
+    @property
+    def lacks(self) -> str:
+        """What alone keeps the pending bytes from being a response, in words; "" when unknown."""
+
 
 class Encoding(Protocol):
     """One encoding of the worker protocol."""

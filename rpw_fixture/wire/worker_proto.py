@@ -78,6 +78,11 @@ class ProtoDecoder:
         """See `Decoder.pending`."""
         return bytes(self._buffer)
 
+    @property
+    def lacks(self) -> str:
+        """See `Decoder.lacks`."""
+        return ""
+
     def feed(self, data: bytes) -> list[Response]:
         """See `Decoder.feed`."""
         buffer = self._buffer

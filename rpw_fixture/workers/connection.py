@@ -118,9 +118,10 @@ class Connection:
         """What there is of a response whose time is over, in words."""
         if not self._decoder.pending:
             return "no response within the action's timeout"
-        return (
-            f"no complete response within the action's timeout; {truncated(self._decoder.pending)}"
-        )
+        late = "no complete response within the action's timeout"
+        if self._decoder.lacks:
+            late += f": it lacks {self._decoder.lacks}, and this server reads up to there"
+        return f"{late}; {truncated(self._decoder.pending)}"
 
     def _closed(self, response: Response) -> Response:
         if not self._checks_request_id and len(self._open) == 1:

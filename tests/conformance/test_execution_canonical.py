@@ -200,7 +200,7 @@ def test_a_name_used_twice_is_refused_in_every_mode(make_executor, fields, is_st
 
 
 @pytest.mark.point(122)
-@pytest.mark.parametrize("path", ["../out", "/etc/x", "a/../../b", "a/../b", "a\0b", "n" * 300])
+@pytest.mark.parametrize("path", ["../out", "/etc/x", "a/../../b", "a\0b", "n" * 300])
 @pytest.mark.parametrize("field", ["output_paths", "output_files", "output_directories"])
 @pytest.mark.parametrize("is_strict", [False, True])
 def test_a_hostile_output_path_is_refused_in_every_mode(make_executor, path, field, is_strict):

@@ -326,6 +326,25 @@ def test_output_paths_are_relative_to_the_working_directory(executor):
     assert executor.files(response) == {"out.txt": b"here\n"}
 
 
+@pytest.mark.point(125)
+@pytest.mark.parametrize("is_strict", [False, True])
+def test_output_paths_may_leave_the_working_directory(make_executor, is_strict):
+    executor = make_executor(strict=is_strict)
+    command = executor.command(
+        SH,
+        "-c",
+        "mkdir ../../tree; echo 1 > ../../tree/one; echo 2 > ../../../made/two; ln -s one ../link",
+        files=["../../../made/two", "../link"],
+        folders=["../../tree"],
+        working_directory="a/b/c",
+    )
+    response = executor.run(executor.action(command, {"a/b/c/": None}))
+    assert executor.files(response) == {"../../../made/two": b"2\n"}
+    assert [folder.path for folder in response.result.output_directories] == ["../../tree"]
+    links = [*response.result.output_symlinks, *response.result.output_file_symlinks]
+    assert {link.path for link in links} == {"../link"}
+
+
 @pytest.mark.point(127)
 @pytest.mark.parametrize("target", ["/no/such/place", "/etc/hostname", "/"])
 def test_absolute_symlinks_are_placed_and_reported_verbatim(executor, target):

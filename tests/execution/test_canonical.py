@@ -104,6 +104,26 @@ def test_an_odd_path_is_told(path: str) -> None:
         assert repr(path) in problem
 
 
+@pytest.mark.parametrize("path", ["..", "../out", "../../out/x"])
+def test_a_path_that_starts_with_dot_dot_is_in_its_shortest_form(path: str) -> None:
+    for field in ("output_paths", "output_files", "output_directories"):
+        command = re.Command(working_directory="a/b", **{field: [path]})
+        assert list(canonical.command_problems(command)) == []
+
+
+@pytest.mark.parametrize("path", ["../a/../b", ".././b", "a/..", "../."])
+def test_dot_dot_after_a_name_is_told(path: str) -> None:
+    (problem,) = canonical.command_problems(
+        re.Command(working_directory="a/b", output_paths=[path])
+    )
+    assert repr(path) in problem
+
+
+def test_a_working_directory_never_starts_with_dot_dot() -> None:
+    (problem,) = canonical.command_problems(re.Command(working_directory="../a"))
+    assert "'..'" in problem
+
+
 def test_the_empty_path_is_a_folder_and_no_file() -> None:
     assert list(canonical.command_problems(re.Command(output_paths=[""]))) == []
     assert list(canonical.command_problems(re.Command(output_directories=[""]))) == []

@@ -125,8 +125,41 @@ def test_a_path_that_leaves_the_root_or_can_not_exist_is_refused(field: str, pat
     refused(command(**{field: value}))
 
 
-def test_an_output_never_goes_through_dot_dot_even_inside() -> None:
-    assert "holds '..'" in refused(command(working_directory="w", output_paths=["a/../b"]))
+@pytest.mark.parametrize("path", ["../../out", "../../..", "..", "a/../b", "../c/../../out"])
+@pytest.mark.parametrize("field", ["output_paths", "output_files", "output_directories"])
+def test_an_output_may_leave_the_working_directory_but_not_the_root(field: str, path: str) -> None:
+    spec = decode(command(working_directory="a/b/c", **{field: [path]}))
+
+    assert spec.outputs == (path,)
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"), [("../x", ""), ("../../../../out", "a/b/c"), ("a/../../../x", "w")]
+)
+@pytest.mark.parametrize("field", ["output_paths", "output_files", "output_directories"])
+def test_the_refusal_of_an_output_outside_says_where_it_starts(
+    field: str, path: str, folder: str
+) -> None:
+    told = refused(command(working_directory=folder, **{field: [path]}))
+
+    assert f"output path {path!r}" in told
+    assert "leads out of the input root" in told
+    assert (repr(folder) in told) == bool(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("/etc/passwd", "is absolute"), ("a\0b", "NUL"), ("x" * 256, "name of over 255 bytes")],
+)
+def test_a_refused_path_is_refused_for_what_it_is(path: str, reason: str) -> None:
+    assert reason in refused(command(output_paths=[path]))
+    assert reason in refused(command(working_directory=path))
+
+
+def test_a_deep_output_counts_from_the_root() -> None:
+    deep = "/".join("a" * 60)
+
+    assert "folders deep" in refused(command(working_directory=deep, output_paths=[deep]))
 
 
 @pytest.mark.parametrize(

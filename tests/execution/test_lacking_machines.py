@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -30,6 +31,8 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     """A disk of one megabyte, where temporary folders are made."""
     if os.geteuid() != 0:
         pytest.skip("only root can mount a small disk")
+    if shutil.which("mount") is None:
+        pytest.skip("mount is not on PATH (Debian: apt-get install mount)")
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(

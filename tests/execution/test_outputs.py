@@ -67,6 +67,42 @@ def test_paths_are_relative_to_the_working_directory(work: Work) -> None:
     assert work.store.get(SHA256.validate(file.digest)) == b"right"
 
 
+def test_a_path_may_leave_the_working_directory_and_is_echoed_as_declared(work: Work) -> None:
+    work.write("a/out/file", "inside", mode=0o755)
+    work.link("a/link", "out/file")
+    outputs = work.collect("../../out", "../../out/file", "../../link", working_directory="a/b/c")
+
+    (folder,) = outputs.result.output_directories
+    (file,) = outputs.result.output_files
+    (link,) = outputs.result.output_symlinks
+    assert (folder.path, file.path, link.path) == ("../../out", "../../out/file", "../../link")
+    assert {each.path for each in outputs.files} == {"../../out/file"}
+    assert work.tree("../../out", working_directory="a/b/c").root.files[0].name == "file"
+
+
+def test_node_properties_come_with_outputs_beside_the_working_directory(work: Work) -> None:
+    work.write("out/file", mode=0o755)
+    outputs = work.collect(
+        "../file", "../out", working_directory="w", output_node_properties=["unix_mode"]
+    )
+    tree = work.tree("../out", working_directory="w", output_node_properties=["unix_mode"])
+
+    assert not outputs.result.output_files
+    assert tree.root.files[0].node_properties.unix_mode.value == 0o755
+
+
+@pytest.mark.parametrize(
+    ("path", "folder"), [("", ""), (".", ""), ("..", "w"), ("../..", "w/x"), ("w/..", "")]
+)
+def test_the_whole_input_root_may_be_an_output(work: Work, path: str, folder: str) -> None:
+    work.write("w/x/file")
+    outputs = work.collect(path, working_directory=folder)
+
+    (found,) = outputs.result.output_directories
+    assert found.path == path
+    assert len(outputs.files) == 1
+
+
 def test_an_input_that_is_declared_as_an_output_is_collected(work: Work) -> None:
     work.write("src/in.txt", "as it is now")
 

@@ -96,6 +96,16 @@ def test_a_mistake_is_told_with_its_line_and_key(
     assert complaint(folder, GOOD.replace(old, new, 1)).startswith(expected)
 
 
+def test_outputs_may_lie_beside_the_working_directory(folder: Path) -> None:
+    text = GOOD.replace("[worker]", "[worker]\nworking_directory = 'a/b'", 1)
+    beside = text.replace('"out/hello.txt"', '"../../hello.txt"')
+    outside = text.replace('"out/hello.txt"', '"../../../hello.txt"')
+    (folder / "suite.toml").write_text(beside)
+
+    assert load(folder / "suite.toml").actions[0].outputs == ("../../hello.txt",)
+    assert complaint(folder, outside).startswith(":11: action[0].outputs: output '../../../hello.")
+
+
 def test_a_name_used_twice_is_told_where_it_is_used_again(folder: Path) -> None:
     again = GOOD + GOOD[GOOD.index("[[action]]") :]
     assert complaint(folder, again).startswith(":12: action[1].name: 'hello' is used twice")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sys
@@ -15,10 +16,14 @@ from rpw_fixture import Server
 from rpw_fixture.cli import main
 from rpw_fixture.client import results
 from rpw_fixture.connection import Connection
+from rpw_fixture.events import ActionRouted
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import CheckState
 from rpw_fixture.hermeticity.suite import load
 from rpw_fixture.wire.protos import remote_execution as re_protos
+from rpw_fixture.workers import personalities
+from rpw_fixture.workers.personalities.reference import REFERENCE
+from rpw_fixture.workers.personalities.rules import Rule
 from tests.client.fake_server import capabilities, fake_server
 
 from .test_target import stage_for_cluster
@@ -172,6 +177,68 @@ def test_a_property_that_sends_actions_elsewhere_is_seen(tmp_path: Path) -> None
         target = Connection(endpoint=server.endpoint, platform={"container-image": "docker://x"})
         with pytest.raises(Exception, match="container-image"):
             check(suite, Options(jobs=2, target=target))
+
+
+# --- cache-silo-key, which strict servers refuse ---
+
+KNOWN = ("persistentWorkerKey", "persistentWorkerProtocol")
+
+
+def sent_properties(server: Server) -> set[str]:
+    """Names of the platform properties of all actions that the server was sent."""
+    keys = [each.key_components for each in server.events if isinstance(each, ActionRouted)]
+    return {name for key in keys for name, value in key if value}
+
+
+@pytest.mark.parametrize("personality", ["reference", "buildbuddy", "buildfarm"])
+def test_a_strict_server_is_not_sent_a_silo(tmp_path: Path, personality: str) -> None:
+    suite = stage_for_cluster(tmp_path / "suite", "leaky.py")
+    suite.write_text(suite.read_text().replace('"python3"', json.dumps(sys.executable)))
+    with Server(personality=personality, known_properties=KNOWN) as server:
+        target = Connection(endpoint=server.endpoint)
+        selected = frozenset({"RPW202"})
+        report = check(load(suite), Options(jobs=2, target=target, selected=selected))
+    assert {each.code for each in report.findings} == {"RPW202"}
+
+
+def only_silos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default server tells workers apart by their silo, and neither by their key nor their tool."""
+    parts = REFERENCE.key.value - {"persistentWorkerKey", "tool input"}
+    rules = dataclasses.replace(REFERENCE, key=Rule(parts, "a test"))
+    monkeypatch.setattr(personalities, "find", lambda _name: rules)
+
+
+def test_a_server_that_goes_by_silos_gets_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_silos(monkeypatch)
+    suite = load(stage_for_cluster(tmp_path / "suite", "leaky.py"))
+    with Server() as server:
+        target = Connection(endpoint=server.endpoint)
+        report = check(suite, Options(jobs=2, target=target, selected=frozenset({"RPW202"})))
+        assert "cache-silo-key" in sent_properties(server)
+    assert {each.code for each in report.findings} == {"RPW202"}
+
+
+def test_the_silo_can_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only_silos(monkeypatch)
+    suite = str(stage_for_cluster(tmp_path / "suite", "good.py"))
+    with Server() as server:
+        options = ("--select", "RPW202", "--target", server.endpoint, "--no-cache-silo-key")
+        main(["check", suite, *options])
+        assert "cache-silo-key" not in sent_properties(server)
+    assert "no fresh worker for a new worker key" in capsys.readouterr().out
+
+
+def test_a_server_that_refuses_the_worker_key_itself_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = str(stage_for_cluster(tmp_path / "suite", "good.py"))
+    with Server(known_properties=("OSFamily",)) as server:
+        error = refused(capsys, 3, suite, "--target", server.endpoint)
+    assert "unregistered platform property 'persistentWorkerKey'" in error
 
 
 # --- servers that do not say who ran a request ---

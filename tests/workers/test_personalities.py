@@ -72,6 +72,38 @@ def test_a_worker_that_copes_with_everything_is_reused_everywhere(name: str) -> 
     assert seen(told.first)["pid"] == seen(told.last)["pid"]
 
 
+# --- strict clusters ---
+
+
+@EVERY
+def test_any_personality_can_refuse_properties_that_were_not_declared(
+    make_rpw_server: MakeServer, name: str
+) -> None:
+    """bazel#29267 and rules_img#452: persistentWorkerProtocol broke clusters that did not know it."""
+    known = ("persistentWorkerKey", "supports-workers")
+    server = make_rpw_server(personality=name, known_properties=known)
+    declared = probe(platform={"supports-workers": "1"})
+    accepted = server.run(declared)
+    refused = server.run(declared.with_platform(persistentWorkerProtocol="proto"), check=False)
+    one_shot = Action(arguments=("/bin/true",), platform={"Pool": "big", "OSFamily": "linux"})
+
+    assert accepted.worker is not None
+    assert refused.status == "FAILED_PRECONDITION"
+    assert "unregistered platform property 'persistentWorkerProtocol'" in refused.message
+    assert "known are persistentWorkerKey, supports-workers" in refused.message
+    assert "'OSFamily'" in server.run(one_shot, check=False).message
+
+
+def test_a_single_known_property_may_be_given_as_text(make_rpw_server: MakeServer) -> None:
+    server = make_rpw_server(known_properties="Pool")
+    action = Action(arguments=("/bin/true",), platform={"Pool": "big"})
+
+    assert server.config.known_properties == ("Pool",)
+    assert server.run(action).ok
+    assert not server.run(action.with_platform(Oops=""), check=False).ok
+    assert server.run(action.with_platform(Pool=None)).ok
+
+
 # --- what sends an action to a worker ---
 
 

@@ -125,6 +125,30 @@ def test_what_decides_on_json_and_which_fields_are_there_at_their_default(
     assert ("sandboxDir" in raw) == (name in {"buildbuddy", "nativelink"})
 
 
+@pytest.mark.parametrize(("name", "end"), by_rule("json_end"))
+def test_a_json_response_without_a_newline(
+    make_rpw_server: MakeServer, name: str, end: str
+) -> None:
+    """rules_swift's worker answers so."""
+    spoken = {"persistentWorkerProtocol": "json", "requires-worker-protocol": "json"}
+    tools = {
+        "tools/probe.py": "import sys\n"
+        "for line in sys.stdin:\n"
+        '    sys.stdout.write(\'{"exitCode":7,"requestId":0}\'); sys.stdout.flush()\n'
+    }
+    action = probe(platform={**EVERYWHERE, **spoken}, tool_inputs=tools, outputs=["x"], timeout=1.0)
+    outcome = make_rpw_server(personality=name).run(action, check=False)
+
+    if name in {"buildfarm", "buildbarn-255"}:  # they know proto only, or run it one-shot
+        assert outcome.exit_code != 7
+    elif end == "with the line":
+        assert outcome.status == "DEADLINE_EXCEEDED"
+        assert "it lacks a newline" in outcome.message
+    else:
+        assert (outcome.status, outcome.exit_code) == ("OK", 7)
+    assert (end == "with the line") == (name == "nativelink")
+
+
 @EVERY
 def test_a_protocol_that_does_not_exist(name: str) -> None:
     found = routes(name)["xml"]

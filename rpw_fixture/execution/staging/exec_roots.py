@@ -233,7 +233,7 @@ class SandboxedRoot:
 
 
 def output_paths(action: ResolvedAction) -> list[str]:
-    """All declared outputs, relative to the input root."""
+    """All declared outputs, relative to the input root; "" is the root itself."""
     return _inside(action.command.working_directory, action.command.outputs)
 
 
@@ -247,7 +247,8 @@ def output_parents(action: ResolvedAction) -> Parents:
 
 
 def _inside(base: str, paths: Iterable[str]) -> list[str]:
-    return [posixpath.normpath(posixpath.join(base, path)) for path in paths]
+    normal = (posixpath.normpath(posixpath.join(base, path)) for path in paths)
+    return ["" if path == "." else path for path in normal]
 
 
 @lru_cache(maxsize=1024)
@@ -282,6 +283,8 @@ def _disturb(one: ResolvedAction, other: ResolvedAction) -> bool:
 
 def _overlap(path: str, other: str) -> bool:
     """Whether one of two paths is, or lies in, the other."""
+    if not path or not other:  # the whole input root
+        return True
     return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 

@@ -63,12 +63,14 @@ class Probed:
         kept: requests that met a worker which had served the one before.
         one_shots: requests that met no worker.
         is_shared: another worker key led to the same worker, as on servers that go by tool inputs.
+        needs_silo: of all properties only ``cache-silo-key`` leads to another worker.
         problem: why nothing can be told; empty when something can.
     """
 
     kept: int = 0
     one_shots: int = 0
     is_shared: bool = False
+    needs_silo: bool = False
     problem: str = ""
 
 
@@ -103,3 +105,9 @@ def judge(texts: list[str]) -> Probed:
         return Probed(problem="a probe of ours was not answered as it does")
     *own, other = counts
     return Probed(kept=sum(each > 1 for each in own), one_shots=own.count(0), is_shared=other > 1)
+
+
+def is_first(text: str) -> bool:
+    """Return whether the response says that its worker served its first request."""
+    said = _SAID.search(text)
+    return said is not None and said[1] == "1"

@@ -84,6 +84,7 @@ class RemoteRunner:
         client: of the endpoint; its owner closes it.
         store: takes the content of outputs, so that differences can be shown.
         platform: platform properties of every action.
+        may_silo: send ``cache-silo-key`` where nothing else leads to a fresh worker.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class RemoteRunner:
         client: Client,
         store: BlobStore,
         platform: Mapping[str, str] = MappingProxyType({}),
+        *,
+        may_silo: bool = True,
     ) -> None:
         self.sightings = Sightings()
         self.probed = probe.Probed()
@@ -99,6 +102,7 @@ class RemoteRunner:
         self._client = client
         self._store = store
         self._platform = platform
+        self._may_silo = may_silo
         self._serial = itertools.count(1)
 
     def require_endpoint(self) -> Self:
@@ -136,7 +140,7 @@ class RemoteRunner:
         for step in trial.history:
             action = self._action(step.action, trial.variation)
             if trial.way is not Way.ONE_SHOT:
-                action = _keyed(action, key)
+                action = self._keyed(action, key)
                 if self.probed.is_shared and action.tool_inputs:
                     action = action.with_tool_input(_SALT, key)
             began = time.monotonic()
@@ -157,12 +161,26 @@ class RemoteRunner:
         ).with_platform(**self._platform)
         texts = []
         for key in (*[self._new_key()] * probe.REQUESTS, self._new_key()):
-            told = self._execute(_keyed(wanted, key), "a probe")
+            told = self._execute(wanted.with_worker_key(key), "a probe")
             if told.status != "OK":
                 first_line = told.message.partition("\n")[0]
                 return probe.Probed(problem=f"a probe ends with {told.status}: {first_line}")
-            texts.append((told.stdout + told.stderr).decode(errors="replace"))
-        return probe.judge(texts)
+            texts.append(_text(told))
+        probed = probe.judge(texts)
+        if probed.is_shared and self._may_silo and self._separates_silos(wanted):
+            return replace(probed, is_shared=False, needs_silo=True)
+        return probed
+
+    def _separates_silos(self, wanted: Action) -> bool:
+        """Whether a silo leads to a fresh worker where another key did not; strict servers refuse it."""
+        key = self._new_key()
+        told = self._execute(_in_silo(wanted.with_worker_key(key), key), "a probe")
+        return told.status == "OK" and probe.is_first(_text(told))
+
+    def _keyed(self, action: Action, key: str) -> Action:
+        """The action with a worker key of its own, and what else the endpoint needs for a fresh worker."""
+        action = action.with_worker_key(key)
+        return _in_silo(action, key) if self.probed.needs_silo else action
 
     def _new_key(self) -> str:
         return f"rpw-check-{self._client.invocation}-{next(self._serial)}"
@@ -213,7 +231,7 @@ class RemoteRunner:
             outcome = Outcome(
                 step=step,
                 exit_code=told.exit_code,
-                response=(told.stdout + told.stderr).decode(errors="replace"),
+                response=_text(told),
                 outputs=self._outputs(told),
             )
             if told.status == "OK":
@@ -245,9 +263,12 @@ class RemoteRunner:
         return posixpath.normpath(posixpath.join(self._worker.working_directory, path))
 
 
-def _keyed(action: Action, key: str) -> Action:
-    """The action with a worker key of its own, and a silo for servers that look there."""
-    return action.with_worker_key(key).with_platform(**{_SILO: key})
+def _in_silo(action: Action, key: str) -> Action:
+    return action.with_platform(**{_SILO: key})
+
+
+def _text(told: ActionOutcome) -> str:
+    return (told.stdout + told.stderr).decode(errors="replace")
 
 
 def _hint(error: Exception) -> str:

@@ -52,6 +52,7 @@ BUILDBUDDY = dataclasses.replace(
         frozenset({"arguments", "inputs", "requestId", "cancel", "verbosity", "sandboxDir"}),
         f"{_WORKER}: unset fields are written",
     ),
+    json_end=Rule(REFERENCE.json_end.value, f"{_WORKER}: a decoder of values, not of lines"),
     environment=Rule(REFERENCE.environment.value, _WORKER),
     roots=Rule(REFERENCE.roots.value, _RUNNER),
     leftovers=Rule(

@@ -49,6 +49,7 @@ BUILDFARM = dataclasses.replace(
     flagfile_base=unknown(REFERENCE.flagfile_base),
     inputs=Rule(InputList.HEX, _EXECUTOR),
     json_always=unknown(REFERENCE.json_always),
+    json_end=unknown(REFERENCE.json_end),
     environment=Rule(Environment.COMMAND_OR_EMPTY, f"{_EXECUTOR}; buildfarm#2066"),
     roots=Rule(REFERENCE.roots.value, f"{_COORDINATOR}: inputs are copied to the worker's folder"),
     leftovers=Rule(Leftovers.KEPT_AFTER_FAILURE, f"{_COORDINATOR}: cleaned on exit code 0 only"),

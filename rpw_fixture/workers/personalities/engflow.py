@@ -25,6 +25,7 @@ ENGFLOW = dataclasses.replace(
     flagfile_base=unknown(REFERENCE.flagfile_base),
     inputs=unknown(REFERENCE.inputs),
     json_always=unknown(REFERENCE.json_always),
+    json_end=unknown(REFERENCE.json_end),
     environment=unknown(REFERENCE.environment),
     roots=unknown(REFERENCE.roots),
     leftovers=unknown(REFERENCE.leftovers),

@@ -10,6 +10,7 @@ from rpw_fixture.workers.personalities.rules import (
     Environment,
     Expansion,
     InputList,
+    JsonEnd,
     Lack,
     Protocols,
     Roots,
@@ -52,6 +53,7 @@ NATIVELINK = dataclasses.replace(
     json_always=Rule(
         frozenset({"arguments", "inputs", "requestId", "cancel", "verbosity"}), _NATIVELINK
     ),
+    json_end=Rule(JsonEnd.LINE, f"{_LIVE}: a response without a newline is waited for"),
     environment=Rule(Environment.SERVER, f"{_LIVE}: the Command's is not passed on"),
     roots=Rule(Roots.SANDBOX_DIR, f"{_NATIVELINK}: a folder for each action, also for singleplex"),
     leftovers=Rule(REFERENCE.leftovers.value, f"{_NATIVELINK}: a folder for each action"),
@@ -70,5 +72,6 @@ NATIVELINK = dataclasses.replace(
             "here the tool lies in it"
         ),
         "a worker that can't be started makes the action one-shot",
+        "a JSON request leaves empty arguments and inputs out (protocol.rs); here they are []",
     ),
 )

@@ -122,6 +122,13 @@ class InputList(StrEnum):
     NONE = "none"
 
 
+class JsonEnd(StrEnum):
+    """Where a JSON WorkResponse ends."""
+
+    OBJECT = "with the object"
+    LINE = "with the line"
+
+
 class Environment(StrEnum):
     """The environment of a worker process."""
 
@@ -198,6 +205,7 @@ class Personality:
         flagfile_base: what a flagfile's path is relative to.
         inputs: what is listed, and the digest bytes.
         json_always: fields of a JSON request that are there even at their default.
+        json_end: where a JSON response ends, so that one without a newline is read or waited for.
         environment: of the process.
         roots: where a singleplex request finds its inputs.
         leftovers: what an earlier action leaves to the next.
@@ -229,6 +237,7 @@ class Personality:
     flagfile_base: Rule[FlagfileBase]
     inputs: Rule[InputList]
     json_always: Rule[frozenset[str]]
+    json_end: Rule[JsonEnd]
     environment: Rule[Environment]
     roots: Rule[Roots]
     leftovers: Rule[Leftovers]
