@@ -154,7 +154,7 @@ def test_after_a_stranger_killed_the_spawner_its_trees_are_killed_and_lost(
         os.kill(killed, signal.SIGKILL)
         ended = first.ended()
         assert ended.lost
-        assert "spawner died" in ended.description
+        assert "spawner or supervisor was killed" in ended.description
         for running in (first, second):
             assert running.read() == b""
         assert second.ended().lost

@@ -1,0 +1,307 @@
+"""The spawner's table of supervisors: which are idle, and which of them runs what.
+
+Runs inside the spawner. A supervisor that was killed or stopped takes only its own program with it: what
+was below it becomes a child of the spawner, which kills it, and the program is reported as lost.
+"""
+
+# pathlib would double the start-up time of the spawner.
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import select
+import signal
+import socket
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from rpw_fixture.processes import process_start, process_tree, spawner_messages, supervisor
+else:
+    import process_start
+    import process_tree
+    import spawner_messages
+    import supervisor
+
+_SEND_PATIENCE = 2.0  # seconds a supervisor may take to accept a request
+_KILL_PATIENCE = supervisor.PATIENCE + 2.0  # and to have killed its tree
+_CLOSE = marshal.dumps(("close", 0))  # to supervisors: what ends now is no loss
+_ATTEMPTS = 3  # supervisors that a request is offered to
+
+
+class Seat:
+    """One supervisor process, and the program it runs if it runs one."""
+
+    __slots__ = ("deadline", "link", "pid", "status", "tag", "teardown")
+
+    def __init__(self, pid: int, link: socket.socket) -> None:
+        self.pid = pid
+        self.link = link
+        self.tag: int | None = None  # None: idle
+        self.status = -1  # a copy of the program's status pipe, to report its loss
+        self.teardown: bytes = b""  # a request for another supervisor, should this one be killed
+        self.deadline = 0.0  # when its tree must be gone; 0 while nobody wants that
+
+    def vacate(self) -> None:
+        """Forget the program."""
+        os.close(self.status)
+        self.tag, self.status, self.teardown, self.deadline = None, -1, b"", 0.0
+
+
+class Pool:
+    """Supervisors, started as they are needed.
+
+    Args:
+        poll: gets and loses their sockets.
+        server: a pidfd of the server, or -1.
+        lifeline: a descriptor that every supervisor keeps open as long as it lives.
+        mark: what their processes are marked with.
+    """
+
+    def __init__(self, poll: select.poll, *, server: int, lifeline: int, mark: int) -> None:
+        self._poll = poll
+        self._server = server
+        self._lifeline = lifeline
+        self._mark = mark
+        self._idle: list[Seat] = []  # the last one is used first
+        self._by_tag: dict[int, Seat] = {}
+        self._by_pid: dict[int, Seat] = {}
+        self._by_link: dict[int, Seat] = {}
+        self._lost: list[Seat] = []  # killed; their processes are not all gone yet
+        self._strays_until = 0.0  # until when children that are no supervisors are hunted
+        self._hopeless: set[int] = set()  # of these, those that can't be killed
+
+    @property
+    def is_hunting(self) -> bool:
+        """Whether children that are no supervisors are being killed."""
+        return bool(self._strays_until)
+
+    @property
+    def deadline(self) -> float:
+        """When the next supervisor must be done, on the monotonic clock; 0 for none."""
+        return min((seat.deadline for seat in self._by_tag.values() if seat.deadline), default=0.0)
+
+    @property
+    def has_surplus(self) -> bool:
+        """Whether more supervisors are idle than the next program needs."""
+        return len(self._idle) > 1
+
+    def prepare(self) -> None:
+        """Have a supervisor ready for the next program, if the machine permits."""
+        if not self._idle:
+            try:
+                self._idle.append(self._new_seat())
+            except OSError:
+                return  # whoever needs one is told
+
+    def trim(self) -> None:
+        """Let all idle supervisors but one go."""
+        while len(self._idle) > 1:
+            self._close_link(self._idle.pop(0))
+
+    def start(self, tag: int, body: bytes, descriptors: list[int], teardown: bytes) -> None:
+        """Hand a "spawn" request to a supervisor; what fails is written to its status pipe."""
+        status = descriptors[0]
+        try:
+            is_given = any(
+                self._give(self._take_idle(), tag, body, descriptors, teardown)
+                for _ in range(_ATTEMPTS)
+            )
+            if not is_given:
+                spawner_messages.write_record(status, ("lost", 0))
+        except OSError as error:
+            failure = error.errno or 0, error.strerror or str(error), "spawner"
+            spawner_messages.write_record(status, ("failed", *failure))
+
+    def forward(self, tag: int, body: bytes, *, is_kill: bool) -> None:
+        """Pass on what concerns a program; nothing happens if it has ended."""
+        seat = self._by_tag.get(tag)
+        if seat is None:
+            return
+        if is_kill and not seat.deadline:
+            seat.deadline = time.monotonic() + _KILL_PATIENCE
+        if not spawner_messages.forward(seat.link, body, []):
+            process_tree.send(seat.pid, signal.SIGKILL)
+
+    def listen(self, descriptor: int) -> None:
+        """Read what a supervisor says; nothing happens for another descriptor."""
+        seat = self._by_link.get(descriptor)
+        if seat is None:
+            return
+        said = _read(seat.link)
+        if said is None:  # the event was that of an earlier socket with the same number
+            return
+        if not said:  # it is ending, or dead: the rest follows when it is reaped
+            self._poll.unregister(descriptor)
+            del self._by_link[descriptor]
+        elif seat.tag is not None:
+            del self._by_tag[seat.tag]
+            seat.vacate()
+            if said == supervisor.IDLE:
+                self._idle.append(seat)
+
+    def reap(self) -> bool:
+        """Collect children that have ended, kill supervisors that were stopped; False for no child."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return False
+            if pid == 0:
+                return True
+            seat = self._by_pid.get(pid)
+            if os.WIFSTOPPED(status):
+                if seat is not None:
+                    process_tree.send(pid, signal.SIGKILL)
+            elif seat is not None:
+                self._lose(seat)
+            else:
+                self._hopeless.discard(pid)
+                self._hunt()
+
+    def kill_overdue(self) -> None:
+        """Kill supervisors that do not get their tree killed."""
+        now = time.monotonic()
+        for seat in self._by_tag.values():
+            if seat.deadline and now > seat.deadline:
+                process_tree.send(seat.pid, signal.SIGKILL)
+
+    def kill_strays(self) -> None:
+        """Kill children that are no supervisors, until there are none; then report what was lost."""
+        if not self._strays_until:
+            return
+        strays = self._strays()
+        if strays and time.monotonic() < self._strays_until:
+            doomed: set[int] = set()
+            process_tree.freeze(self._strays, doomed)
+            for pid in doomed:
+                process_tree.send(pid, signal.SIGKILL)
+            return
+        self._hopeless |= strays
+        self._strays_until = 0.0
+        for seat in self._lost:
+            spawner_messages.write_record(seat.status, ("lost", len(strays)))
+            seat.vacate()
+        self._lost.clear()
+
+    def close(self) -> None:
+        """Have all supervisors kill their trees and end."""
+        for seat in self._by_pid.values():
+            spawner_messages.forward(seat.link, _CLOSE, [])
+            with contextlib.suppress(OSError):  # it is dead already
+                seat.link.shutdown(socket.SHUT_WR)
+            seat.deadline = time.monotonic() + _KILL_PATIENCE
+        self._idle.clear()
+
+    def _take_idle(self) -> Seat:
+        return self._idle.pop() if self._idle else self._new_seat()
+
+    def _give(
+        self, seat: Seat, tag: int, body: bytes, descriptors: list[int], teardown: bytes
+    ) -> bool:
+        """Try to have a supervisor start a program; if it does not take it, it is killed."""
+        status = os.dup(descriptors[0])
+        if not spawner_messages.forward(seat.link, body, descriptors):
+            os.close(status)
+            process_tree.send(seat.pid, signal.SIGKILL)
+            return False
+        seat.tag, seat.status, seat.teardown = tag, status, teardown
+        self._by_tag[tag] = seat
+        return True
+
+    def _new_seat(self) -> Seat:
+        ours, theirs = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        if pid == 0:
+            _be_supervisor(theirs, self._server, self._lifeline, self._mark)
+        theirs.close()
+        ours.settimeout(_SEND_PATIENCE)
+        seat = self._by_pid[pid] = self._by_link[ours.fileno()] = Seat(pid, ours)
+        self._poll.register(ours, select.POLLIN)
+        return seat
+
+    def _lose(self, seat: Seat) -> None:
+        """A supervisor is dead. If it had a program, its processes are our children by now."""
+        if seat.tag is not None and _read(seat.link):  # it was done, and we had not read that yet
+            del self._by_tag[seat.tag]
+            seat.vacate()
+        del self._by_pid[seat.pid]
+        self._close_link(seat)
+        if seat in self._idle:
+            self._idle.remove(seat)
+        self._hunt()
+        if seat.tag is None:
+            return
+        del self._by_tag[seat.tag]
+        self._lost.append(seat)
+        if seat.teardown:
+            with contextlib.suppress(OSError):
+                self._take_apart(seat)
+
+    def _take_apart(self, seat: Seat) -> None:
+        """Run the teardown of a lost program, by another supervisor; nothing waits for its end."""
+        null = os.open(os.devnull, os.O_RDWR)
+        self.start(-seat.pid, seat.teardown, [null] * 4, b"")
+        os.close(null)
+
+    def _close_link(self, seat: Seat) -> None:
+        if self._by_link.pop(seat.link.fileno(), None) is not None:
+            self._poll.unregister(seat.link)
+        seat.link.close()
+
+    def _hunt(self) -> None:
+        self._strays_until = time.monotonic() + supervisor.PATIENCE
+
+    def _strays(self) -> set[int]:
+        children = set(process_tree.children(os.getpid()))
+        return children - self._by_pid.keys() - self._hopeless
+
+
+def _read(link: socket.socket) -> bytes | None:
+    """Return what the supervisor said: None for nothing yet, no bytes at its end."""
+    try:
+        return link.recv(1, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:  # it died over unread requests
+        return b""
+
+
+def _be_supervisor(link: socket.socket, server: int, lifeline: int, mark: int) -> NoReturn:
+    """Go on as a supervisor, in the fork."""
+    try:
+        _close_all_but({0, 1, 2, link.fileno(), server, lifeline})
+        # A group of its own is orphaned when the spawner dies: the kernel then continues whoever is
+        # stopped in it.
+        os.setpgid(0, 0)
+        process_tree.become_subreaper()
+        process_tree.mark_self(mark)
+        process_start.lower_open_file_limit()
+        supervisor.Supervisor(link, server).run()
+    except BaseException:  # noqa: BLE001 - a fork must never return into the spawner's loop
+        import traceback  # noqa: PLC0415 - a bug of ours
+
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _close_all_but(kept: set[int]) -> None:
+    """Close what belongs to other supervisors, whose sockets would never end otherwise."""
+    end = 1 << 20 if sys.platform == "linux" else 1 << 16  # one system call, or one for each
+    previous = -1
+    for descriptor in sorted({*kept, end} - {-1}):
+        if (
+            descriptor > previous + 1
+        ):  # an empty range that begins at 0 means every descriptor to Python
+            os.closerange(previous + 1, descriptor)
+        previous = descriptor
