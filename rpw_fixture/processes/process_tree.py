@@ -184,8 +184,15 @@ def purge(mark: int, *, timeout: float) -> int:
         time.sleep(0.002)
 
 
+def wake(mark: int) -> None:
+    """Continue every process that bears ``mark`` and is stopped."""
+    for pid in _marked(mark):
+        if is_stopped(pid):
+            send(pid, signal.SIGCONT)
+
+
 def _marked(mark: int) -> list[int]:
-    return [pid for pid in _all_pids() if mark_of(pid) == mark and _is_alive(pid)]
+    return [pid for pid in _all_pids() if mark_of(pid) == mark and is_alive(pid)]
 
 
 def is_stopped(pid: int) -> bool:
@@ -193,7 +200,8 @@ def is_stopped(pid: int) -> bool:
     return _stat(pid)[:1] in ([b"T"], [b"t"])
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether ``pid`` can still do anything, zombies excluded (Linux)."""
     fields = _stat(pid)
     return bool(fields) and fields[0] not in {b"Z", b"X"}
 

@@ -29,6 +29,7 @@ from rpw_fixture.processes.spawner_watch import SpawnerWatch
 _PROGRAM = str(Path(__file__).with_name("spawner.py"))
 _CLOSE_TIMEOUT = 15.0  # seconds; the spawner itself gives up after 10
 _DEATH_PATIENCE = 0.5  # seconds from the end of a status pipe to that of the spawner's socket
+_WAKE_INTERVAL = 0.5  # seconds until supervisors are looked at that do not end
 _RECORD_LIMIT = 1 << 16
 
 
@@ -79,7 +80,7 @@ class Link:
             message = f"cannot start the spawner with {sys.executable}: {error.strerror}"
             raise StartError(error.errno or 0, message, stage="spawner") from error
         self.pid = self._program.pid
-        self._watch = SpawnerWatch(self.pid)
+        self._watch = SpawnerWatch(self.pid, self.bury)
         try:
             self._watch.start()
         except RuntimeError as error:  # a limit on threads
@@ -170,21 +171,33 @@ class Link:
 
     def bury(self) -> bool:
         """Make sure that the program is dead and nothing it started is left; False if some is."""
+        self._watch.stop()
         with self._lock:
-            if self._socket.fileno() < 0:
-                return True
-            farewell = _last_byte(self._socket)
-            self._socket.close()
-            self._watch.stop()
-            if not farewell:
-                self._program.kill()
-            self._program.wait()
-            # Its supervisors kill what they started; the mark finds it if they were killed as well.
-            is_over = farewell == b"." or _is_readable(self._lifeline, _CLOSE_TIMEOUT)
-            os.close(self._lifeline)
-            if farewell == b".":
-                return True
-            return not process_tree.purge(self._mark, timeout=_CLOSE_TIMEOUT if is_over else 1.0)
+            is_gone = self._socket.fileno() < 0 or self._bury()
+        self._watch.join()  # not before: it may be waiting for the lock, to do the same
+        return is_gone
+
+    def _bury(self) -> bool:
+        farewell = _last_byte(self._socket)
+        self._socket.close()
+        if not farewell:
+            self._program.kill()
+        self._program.wait()
+        # Its supervisors kill what they started; the mark finds it if they were killed as well.
+        is_over = farewell == b"." or self._await_supervisors()
+        os.close(self._lifeline)
+        if farewell == b".":
+            return True
+        return not process_tree.purge(self._mark, timeout=_CLOSE_TIMEOUT if is_over else 1.0)
+
+    def _await_supervisors(self) -> bool:
+        """Wait until all supervisors are gone; False if some are not in time."""
+        deadline = time.monotonic() + _CLOSE_TIMEOUT
+        while not _is_readable(self._lifeline, _WAKE_INTERVAL):
+            if time.monotonic() > deadline:
+                return False
+            process_tree.wake(self._mark)
+        return True
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
 """A thread of the server that looks whether the spawner still runs.
 
-A spawner that is killed is noticed at once, its socket ends. One that is stopped (SIGSTOP, a debugger)
-looks like one that has nothing to say, while no program starts, no timeout is kept and no end is reported.
-Such a one is killed: its supervisors then kill what it was responsible for, and the next start replaces it.
+A spawner that is stopped (SIGSTOP, a debugger) looks like one that has nothing to say, while no program
+starts, no timeout is kept and no end is reported. It is killed: its supervisors then kill what it was
+responsible for, and the next start replaces it. One that was killed is noticed by each thread that waits
+for one of its processes, and here as well, because nobody may be waiting.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from enum import Enum, auto
 
 from rpw_fixture.processes import process_tree
 
@@ -24,10 +27,12 @@ class SpawnerWatch:
 
     Args:
         pid: of the spawner. It must not be reaped before `stop`.
+        on_death: called in the thread when the spawner was killed; calls `stop`.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, on_death: Callable[[], object]) -> None:
         self._pid = pid
+        self._on_death = on_death
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rpw-spawner-watch", daemon=True)
 
@@ -40,30 +45,48 @@ class SpawnerWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; the first call does, and it may never have begun."""
+        """Look no more; does not wait."""
         self._is_over.set()
-        if self._thread.ident is not None:
+
+    def join(self) -> None:
+        """Wait for the end of the thread, if it ever began and is another one."""
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
     def _run(self) -> None:
         stopped = 0
         while not self._is_over.wait(_INTERVAL):
-            stopped = stopped + 1 if _is_stopped(self._pid) else 0
+            state = _state(self._pid)
+            if self._is_over.is_set():
+                return
+            if state is _State.DEAD:
+                self._on_death()
+            stopped = stopped + 1 if state is _State.STOPPED else 0
             if stopped >= _LOOKS:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGKILL)
 
 
-def _is_stopped(pid: int) -> bool:
+class _State(Enum):
+    RUNNING = auto()
+    STOPPED = auto()
+    DEAD = auto()
+
+
+def _state(pid: int) -> _State:
     if sys.platform != "linux":
-        return _is_reported_stopped(pid)
-    return process_tree.is_stopped(pid)
+        return _reported_state(pid)
+    if process_tree.is_stopped(pid):
+        return _State.STOPPED
+    return _State.RUNNING if process_tree.is_alive(pid) else _State.DEAD
 
 
-def _is_reported_stopped(pid: int) -> bool:
+def _reported_state(pid: int) -> _State:
     import psutil  # noqa: PLC0415 - slow to load, and not needed on Linux
 
     try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        status = psutil.Process(pid).status()
     except psutil.Error:
-        return False
+        return _State.DEAD
+    known = {psutil.STATUS_STOPPED: _State.STOPPED, psutil.STATUS_ZOMBIE: _State.DEAD}
+    return known.get(status, _State.RUNNING)
