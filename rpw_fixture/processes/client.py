@@ -180,11 +180,12 @@ class Spawner(Closing):
             started = link.spawn(request, standard)
             if started is not None:
                 return Process(link, started)
-            self._drop(link)
+            if link.is_dead():
+                self._drop(link)
         raise StartError(
             errno.ECHILD,
-            f"cannot start {os.fsdecode(request[0])}: the spawner died twice; look for what kills "
-            "processes on this machine (out of memory?)",
+            f"cannot start {os.fsdecode(request[0])}: the spawner or its supervisor was killed twice; "
+            "look for what kills processes on this machine (out of memory?)",
             stage="spawner",
         )
 

@@ -134,8 +134,10 @@ class Spawner:
         for descriptor in (self._control.fileno(), self._server):
             if descriptor >= 0:
                 self._poll.unregister(descriptor)
-        deadline = time.monotonic() + 2 * supervisor.PATIENCE
+        deadline = time.monotonic() + 3 * supervisor.PATIENCE
         while self._pool.reap() and time.monotonic() < deadline:
+            if self._pool.has_only_hopeless:
+                break
             self._pool.kill_overdue()
             self._pool.kill_strays()
             for descriptor, _ in self._poll.poll(supervisor.RESCAN_MS):

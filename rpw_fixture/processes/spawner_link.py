@@ -89,7 +89,7 @@ class Link:
             raise StartError(errno.EAGAIN, message, stage="spawner") from None
 
     def spawn(self, request: tuple[Any, ...], standard: Sequence[int]) -> Started | None:
-        """Start a process; None if the spawner died before it could tell.
+        """Start a process; None if the spawner or a supervisor died before it could tell.
 
         Args:
             request: the parts of a "spawn" message after the tag.
@@ -184,11 +184,13 @@ class Link:
             self._program.kill()
         self._program.wait()
         # Its supervisors kill what they started; the mark finds it if they were killed as well.
-        is_over = farewell == b"." or self._await_supervisors()
+        is_over = bool(farewell) or self._await_supervisors()
         os.close(self._lifeline)
         if farewell == b".":
             return True
-        return not process_tree.purge(self._mark, timeout=_CLOSE_TIMEOUT if is_over else 1.0)
+        # Where a supervisor or the spawner tried before, another long try is in vain.
+        is_first_try = is_over and not farewell
+        return not process_tree.purge(self._mark, timeout=_CLOSE_TIMEOUT if is_first_try else 1.0)
 
     def _await_supervisors(self) -> bool:
         """Wait until all supervisors are gone; False if some are not in time."""

@@ -30,6 +30,7 @@ else:
 _SEND_PATIENCE = 2.0  # seconds a supervisor may take to accept a request
 _KILL_PATIENCE = supervisor.PATIENCE + 2.0  # and to have killed its tree
 _CLOSE = marshal.dumps(("close", 0))  # to supervisors: what ends now is no loss
+_LAST_PATIENCE = 1.0  # for what supervisors could not kill, when everything ends
 _ATTEMPTS = 3  # supervisors that a request is offered to
 
 
@@ -73,6 +74,7 @@ class Pool:
         self._by_link: dict[int, Seat] = {}
         self._lost: list[Seat] = []  # killed; their processes are not all gone yet
         self._strays_until = 0.0  # until when children that are no supervisors are hunted
+        self._hunt_patience = supervisor.PATIENCE
         self._hopeless: set[int] = set()  # of these, those that can't be killed
 
     @property
@@ -89,6 +91,11 @@ class Pool:
     def has_surplus(self) -> bool:
         """Whether more supervisors are idle than the next program needs."""
         return len(self._idle) > 1
+
+    @property
+    def has_only_hopeless(self) -> bool:
+        """Whether nothing is left but children that can't be killed."""
+        return not self._by_pid and not self._strays_until and bool(self._hopeless)
 
     def prepare(self) -> None:
         """Have a supervisor ready for the next program, if the machine permits."""
@@ -196,6 +203,7 @@ class Pool:
                 seat.link.shutdown(socket.SHUT_WR)
             seat.deadline = time.monotonic() + _KILL_PATIENCE
         self._idle.clear()
+        self._hunt_patience = _LAST_PATIENCE
 
     def _take_idle(self) -> Seat:
         return self._idle.pop() if self._idle else self._new_seat()
@@ -259,7 +267,7 @@ class Pool:
         seat.link.close()
 
     def _hunt(self) -> None:
-        self._strays_until = time.monotonic() + supervisor.PATIENCE
+        self._strays_until = time.monotonic() + self._hunt_patience
 
     def _strays(self) -> set[int]:
         children = set(process_tree.children(os.getpid()))

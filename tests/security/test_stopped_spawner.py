@@ -124,7 +124,7 @@ def test_an_action_that_never_ran_is_unavailable(
             outcome = server.run(make(), check=False)
             assert outcome.status == "UNAVAILABLE"
             assert server.events.of(ActionRouted)[-1].mode == mode
-            assert "the spawner died twice" in outcome.message
+            assert "was killed twice" in outcome.message
         assert server.run(make()).ok
 
 

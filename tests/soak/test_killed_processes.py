@@ -135,7 +135,7 @@ def test_actions_while_workers_are_killed() -> None:
 
         run_all(server, range(IN_FLIGHT), worker_action)
         numbers = range(IN_FLIGHT, IN_FLIGHT + WORKER_ACTIONS)
-        with killing(worker, 0.05) as killed:
+        with killing(worker, 0.01) as killed:
             outcomes = run_all(server, numbers, worker_action)
         seen = judge(outcomes, worker_action, {"FAILED_PRECONDITION"})
         print(f"{len(killed)} workers killed, {dict(seen)}")
