@@ -147,7 +147,7 @@ def _prepare(setup: Any) -> list[tuple[str, Callable[[Any], object], Any]]:
             raise _failure(error, stage) from error
     if umask is not None:
         prepared.append(("umask", os.umask, umask))
-    for number, soft, hard in limits:
+    for number, soft, hard in [(resource.RLIMIT_NOFILE, *_OPEN_FILES), *limits]:
         prepared.append(("limits", _Limit(number), (soft, hard)))
     return prepared
 

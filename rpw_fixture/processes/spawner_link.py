@@ -112,11 +112,6 @@ class Link:
         reader.close()
         if record and record[0] == "failed":
             raise _start_error(request, *record[1:])
-        if record:
-            message = (
-                f"cannot start {os.fsdecode(request[0])}: its supervisor was killed; try again"
-            )
-            raise StartError(errno.ECHILD, message, stage="spawner")
         return None
 
     def _request_start(self, request: tuple[Any, ...], descriptors: Sequence[int]) -> int | None:
