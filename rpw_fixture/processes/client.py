@@ -1,7 +1,7 @@
 """Starting and killing processes, seen from the server: `Spawner`, `Process` and `Exit`.
 
 Every process of the server is started through here. The work is done by a child program
-(`spawner.py`, which also documents the messages), because a process that runs gRPC must not fork.
+(`spawner.py`; `spawner_messages` documents the messages), because a process that runs gRPC must not fork.
 Each process has a status pipe of its own, read by whichever thread asks: there is no reader thread
 and no table of processes. What a process is for (worker, one-shot action) is not known here.
 """
@@ -283,12 +283,12 @@ class Process(Closing):
         try:
             record = self._reader.read()
         except EOFError:
-            return self._lost()
+            return self._lost_exit()
         if record is None:
             return None
-        return self._lost(record[1]) if record[0] == "lost" else _exit_of(record)
+        return self._lost_exit(record[1]) if record[0] == "lost" else _exit_of(record)
 
-    def _lost(self, survivors: int = 0) -> Exit:
+    def _lost_exit(self, survivors: int = 0) -> Exit:
         if not process_tree.can_mark():
             process_tree.send_group(self.pid, signal.SIGKILL)
         if self._link.is_dead():

@@ -6,7 +6,7 @@ one thread, so it may do what a gRPC server must not: fork, and be the subreaper
 FD is a stream socket, on which requests come (`spawner_messages`). It starts no program itself: that is
 done by its forks, the supervisors (`supervisor`), one for each program that runs and one to spare.
 
-If the other end of a status pipe is closed, nobody wants that process any more and its tree is killed. If
+If the other end of a status pipe is closed, the server gave the process up, and its tree is killed. If
 the socket is closed or the server has died, everything is killed; the last byte sent on the socket is "."
 or, if some process survived, "!". LIFELINE is the write end of a pipe that is closed when the spawner and
 all supervisors are gone, so that the server can wait for that after it had to kill the spawner. All
@@ -79,13 +79,13 @@ class Spawner:
         """Serve until the server is gone; return how many processes could not be killed."""
         while self._serve():
             self._pool.kill_overdue()
-            self._pool.kill_strays()
+            self._pool.kill_orphans()
         return self._end()
 
     def _serve(self) -> bool:
         ready = self._poll.poll(0)
         if not ready:
-            self._pool.prepare()  # now, when nobody has to wait for it
+            self._pool.prepare()  # now, when no request has to wait for it
             timeout = self._timeout()
             ready = self._poll.poll(timeout)
             if not ready and timeout == _QUIET_MS:
@@ -93,7 +93,7 @@ class Spawner:
         return all(self._handle(descriptor) for descriptor, _ in ready)
 
     def _timeout(self) -> float | None:
-        if self._pool.is_hunting:
+        if self._pool.is_killing_orphans:
             return supervisor.RESCAN_MS
         if deadline := self._pool.deadline:
             return max(1.0, (deadline - time.monotonic()) * 1000)
@@ -136,21 +136,21 @@ class Spawner:
                 self._poll.unregister(descriptor)
         deadline = time.monotonic() + 3 * supervisor.PATIENCE
         while self._pool.reap() and time.monotonic() < deadline:
-            if self._pool.has_only_hopeless:
+            if self._pool.has_only_unkillable:
                 break
             self._pool.kill_overdue()
-            self._pool.kill_strays()
+            self._pool.kill_orphans()
             for descriptor, _ in self._poll.poll(supervisor.RESCAN_MS):
                 if descriptor == self._wakeup:
                     os.read(descriptor, 4096)
                 else:
                     self._pool.listen(descriptor)
-        self._pool.kill_strays()
+        self._pool.kill_orphans()
         return len(process_tree.children(os.getpid()))
 
 
 def _teardown_request(request: tuple[Any, ...]) -> bytes:
-    """Return what starts the teardown of a "spawn" request as a program of its own; empty for none."""
+    """Return what starts the teardown of a "spawn" request as a separate program; empty for none."""
     tag, environment, teardown = request[1], request[4], request[7]
     if teardown is None:
         return b""
@@ -201,7 +201,7 @@ def main(descriptor: int, lifeline: int, mark: int, scratch: str) -> None:
         survivors = Spawner(control, lifeline, mark).run()
         try:
             control.send(b"!" if survivors else b".")
-        except OSError:  # nobody waits for it: either the server is dead, or it gave us up
+        except OSError:  # the server is dead, or gave us up
             if scratch and _is_dying(server):
                 _remove(scratch)
 

@@ -34,7 +34,7 @@ _LAST_PATIENCE = 1.0  # for what supervisors could not kill, when everything end
 _ATTEMPTS = 3  # supervisors that a request is offered to
 
 
-class Seat:
+class Handle:
     """One supervisor process, and the program it runs if it runs one."""
 
     __slots__ = ("deadline", "link", "pid", "status", "tag", "teardown")
@@ -45,10 +45,10 @@ class Seat:
         self.tag: int | None = None  # None: idle
         self.status = -1  # a copy of the program's status pipe, to report its loss
         self.teardown: bytes = b""  # a request for another supervisor, should this one be killed
-        self.deadline = 0.0  # when its tree must be gone; 0 while nobody wants that
+        self.deadline = 0.0  # when its tree must be gone; 0 while it may run
 
-    def vacate(self) -> None:
-        """Forget the program."""
+    def clear_program(self) -> None:
+        """Close what belongs to the program, which has ended."""
         os.close(self.status)
         self.tag, self.status, self.teardown, self.deadline = None, -1, b"", 0.0
 
@@ -68,24 +68,25 @@ class Pool:
         self._server = server
         self._lifeline = lifeline
         self._mark = mark
-        self._idle: list[Seat] = []  # the last one is used first
-        self._by_tag: dict[int, Seat] = {}
-        self._by_pid: dict[int, Seat] = {}
-        self._by_link: dict[int, Seat] = {}
-        self._lost: list[Seat] = []  # killed; their processes are not all gone yet
-        self._strays_until = 0.0  # until when children that are no supervisors are hunted
-        self._hunt_patience = supervisor.PATIENCE
-        self._hopeless: set[int] = set()  # of these, those that can't be killed
+        self._idle: list[Handle] = []  # the last one is used first
+        self._by_tag: dict[int, Handle] = {}
+        self._by_pid: dict[int, Handle] = {}
+        self._by_link: dict[int, Handle] = {}
+        self._lost: list[Handle] = []  # killed; their processes are not all gone yet
+        self._orphans_until = 0.0  # until when children that are no supervisors are killed
+        self._orphan_patience = supervisor.PATIENCE
+        self._unkillable: set[int] = set()  # of these, those that can't be killed
 
     @property
-    def is_hunting(self) -> bool:
+    def is_killing_orphans(self) -> bool:
         """Whether children that are no supervisors are being killed."""
-        return bool(self._strays_until)
+        return bool(self._orphans_until)
 
     @property
     def deadline(self) -> float:
         """When the next supervisor must be done, on the monotonic clock; 0 for none."""
-        return min((seat.deadline for seat in self._by_tag.values() if seat.deadline), default=0.0)
+        deadlines = (handle.deadline for handle in self._by_tag.values())
+        return min(filter(None, deadlines), default=0.0)
 
     @property
     def has_surplus(self) -> bool:
@@ -93,17 +94,17 @@ class Pool:
         return len(self._idle) > 1
 
     @property
-    def has_only_hopeless(self) -> bool:
+    def has_only_unkillable(self) -> bool:
         """Whether nothing is left but children that can't be killed."""
-        return not self._by_pid and not self._strays_until and bool(self._hopeless)
+        return not self._by_pid and not self._orphans_until and bool(self._unkillable)
 
     def prepare(self) -> None:
         """Have a supervisor ready for the next program, if the machine permits."""
         if not self._idle:
             try:
-                self._idle.append(self._new_seat())
+                self._idle.append(self._new_supervisor())
             except OSError:
-                return  # whoever needs one is told
+                return  # a start that needs one fails then
 
     def trim(self) -> None:
         """Let all idle supervisors but one go."""
@@ -126,30 +127,30 @@ class Pool:
 
     def forward(self, tag: int, body: bytes, *, is_kill: bool) -> None:
         """Pass on what concerns a program; nothing happens if it has ended."""
-        seat = self._by_tag.get(tag)
-        if seat is None:
+        handle = self._by_tag.get(tag)
+        if handle is None:
             return
-        if is_kill and not seat.deadline:
-            seat.deadline = time.monotonic() + _KILL_PATIENCE
-        if not spawner_messages.forward(seat.link, body, []):
-            process_tree.send(seat.pid, signal.SIGKILL)
+        if is_kill and not handle.deadline:
+            handle.deadline = time.monotonic() + _KILL_PATIENCE
+        if not spawner_messages.forward(handle.link, body, []):
+            process_tree.send(handle.pid, signal.SIGKILL)
 
     def listen(self, descriptor: int) -> None:
         """Read what a supervisor says; nothing happens for another descriptor."""
-        seat = self._by_link.get(descriptor)
-        if seat is None:
+        handle = self._by_link.get(descriptor)
+        if handle is None:
             return
-        said = _read(seat.link)
+        said = _read(handle.link)
         if said is None:  # the event was that of an earlier socket with the same number
             return
         if not said:  # it is ending, or dead: the rest follows when it is reaped
             self._poll.unregister(descriptor)
             del self._by_link[descriptor]
-        elif seat.tag is not None:
-            del self._by_tag[seat.tag]
-            seat.vacate()
+        elif handle.tag is not None:
+            del self._by_tag[handle.tag]
+            handle.clear_program()
             if said == supervisor.IDLE:
-                self._idle.append(seat)
+                self._idle.append(handle)
 
     def reap(self) -> bool:
         """Collect children that have ended, kill supervisors that were stopped; False for no child."""
@@ -160,68 +161,72 @@ class Pool:
                 return False
             if pid == 0:
                 return True
-            seat = self._by_pid.get(pid)
+            handle = self._by_pid.get(pid)
             if os.WIFSTOPPED(status):
-                if seat is not None:
+                if handle is not None:
                     process_tree.send(pid, signal.SIGKILL)
-            elif seat is not None:
-                self._lose(seat)
+            elif handle is not None:
+                self._on_death(handle)
             else:
-                self._hopeless.discard(pid)
-                self._hunt()
+                self._unkillable.discard(pid)
+                self._look_for_orphans()
 
     def kill_overdue(self) -> None:
         """Kill supervisors that do not get their tree killed."""
         now = time.monotonic()
-        for seat in self._by_tag.values():
-            if seat.deadline and now > seat.deadline:
-                process_tree.send(seat.pid, signal.SIGKILL)
+        for handle in self._by_tag.values():
+            if handle.deadline and now > handle.deadline:
+                process_tree.send(handle.pid, signal.SIGKILL)
 
-    def kill_strays(self) -> None:
+    def kill_orphans(self) -> None:
         """Kill children that are no supervisors, until there are none; then report what was lost."""
-        if not self._strays_until:
+        if not self._orphans_until:
             return
-        strays = self._strays()
-        if strays and time.monotonic() < self._strays_until:
+        orphans = self._orphans()
+        if orphans and time.monotonic() < self._orphans_until:
             doomed: set[int] = set()
-            process_tree.freeze(self._strays, doomed)
+            process_tree.freeze(self._orphans, doomed)
             for pid in doomed:
                 process_tree.send(pid, signal.SIGKILL)
             return
-        self._hopeless |= strays
-        self._strays_until = 0.0
-        for seat in self._lost:
-            spawner_messages.write_record(seat.status, ("lost", len(strays)))
-            seat.vacate()
+        self._unkillable |= orphans
+        self._orphans_until = 0.0
+        for handle in self._lost:
+            spawner_messages.write_record(handle.status, ("lost", len(orphans)))
+            handle.clear_program()
         self._lost.clear()
 
     def close(self) -> None:
         """Have all supervisors kill their trees and end."""
-        for seat in self._by_pid.values():
-            spawner_messages.forward(seat.link, _CLOSE, [])
+        for handle in self._by_pid.values():
+            spawner_messages.forward(handle.link, _CLOSE, [])
             with contextlib.suppress(OSError):  # it is dead already
-                seat.link.shutdown(socket.SHUT_WR)
-            seat.deadline = time.monotonic() + _KILL_PATIENCE
+                handle.link.shutdown(socket.SHUT_WR)
+            handle.deadline = time.monotonic() + _KILL_PATIENCE
         self._idle.clear()
-        self._hunt_patience = _LAST_PATIENCE
+        self._orphan_patience = _LAST_PATIENCE
 
-    def _take_idle(self) -> Seat:
-        return self._idle.pop() if self._idle else self._new_seat()
+    def _take_idle(self) -> Handle:
+        return self._idle.pop() if self._idle else self._new_supervisor()
 
     def _give(
-        self, seat: Seat, tag: int, body: bytes, descriptors: list[int], teardown: bytes
+        self, handle: Handle, tag: int, body: bytes, descriptors: list[int], teardown: bytes
     ) -> bool:
         """Try to have a supervisor start a program; if it does not take it, it is killed."""
-        status = os.dup(descriptors[0])
-        if not spawner_messages.forward(seat.link, body, descriptors):
+        try:
+            status = os.dup(descriptors[0])
+        except OSError:
+            self._idle.append(handle)
+            raise
+        if not spawner_messages.forward(handle.link, body, descriptors):
             os.close(status)
-            process_tree.send(seat.pid, signal.SIGKILL)
+            process_tree.send(handle.pid, signal.SIGKILL)
             return False
-        seat.tag, seat.status, seat.teardown = tag, status, teardown
-        self._by_tag[tag] = seat
+        handle.tag, handle.status, handle.teardown = tag, status, teardown
+        self._by_tag[tag] = handle
         return True
 
-    def _new_seat(self) -> Seat:
+    def _new_supervisor(self) -> Handle:
         ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
@@ -233,45 +238,48 @@ class Pool:
             _be_supervisor(theirs, self._server, self._lifeline, self._mark)
         theirs.close()
         ours.settimeout(_SEND_PATIENCE)
-        seat = self._by_pid[pid] = self._by_link[ours.fileno()] = Seat(pid, ours)
+        handle = self._by_pid[pid] = self._by_link[ours.fileno()] = Handle(pid, ours)
         self._poll.register(ours, select.POLLIN)
-        return seat
+        return handle
 
-    def _lose(self, seat: Seat) -> None:
+    def _on_death(self, handle: Handle) -> None:
         """A supervisor is dead. If it had a program, its processes are our children by now."""
-        if seat.tag is not None and _read(seat.link):  # it was done, and we had not read that yet
-            del self._by_tag[seat.tag]
-            seat.vacate()
-        del self._by_pid[seat.pid]
-        self._close_link(seat)
-        if seat in self._idle:
-            self._idle.remove(seat)
-        self._hunt()
-        if seat.tag is None:
+        if handle.tag is not None and _read(
+            handle.link
+        ):  # it was done, and we had not read that yet
+            del self._by_tag[handle.tag]
+            handle.clear_program()
+        del self._by_pid[handle.pid]
+        self._close_link(handle)
+        if handle in self._idle:
+            self._idle.remove(handle)
+        self._look_for_orphans()
+        if handle.tag is None:
             return
-        del self._by_tag[seat.tag]
-        self._lost.append(seat)
-        if seat.teardown:
+        del self._by_tag[handle.tag]
+        self._lost.append(handle)
+        if handle.teardown:
             with contextlib.suppress(OSError):
-                self._take_apart(seat)
+                self._take_apart(handle)
 
-    def _take_apart(self, seat: Seat) -> None:
+    def _take_apart(self, handle: Handle) -> None:
         """Run the teardown of a lost program, by another supervisor; nothing waits for its end."""
         null = os.open(os.devnull, os.O_RDWR)
-        self.start(-seat.pid, seat.teardown, [null] * 4, b"")
+        self.start(-handle.pid, handle.teardown, [null] * 4, b"")
         os.close(null)
 
-    def _close_link(self, seat: Seat) -> None:
-        if self._by_link.pop(seat.link.fileno(), None) is not None:
-            self._poll.unregister(seat.link)
-        seat.link.close()
+    def _close_link(self, handle: Handle) -> None:
+        if self._by_link.pop(handle.link.fileno(), None) is not None:
+            self._poll.unregister(handle.link)
+        handle.link.close()
 
-    def _hunt(self) -> None:
-        self._strays_until = time.monotonic() + self._hunt_patience
+    def _look_for_orphans(self) -> None:
+        if not self._orphans_until:
+            self._orphans_until = time.monotonic() + self._orphan_patience
 
-    def _strays(self) -> set[int]:
+    def _orphans(self) -> set[int]:
         children = set(process_tree.children(os.getpid()))
-        return children - self._by_pid.keys() - self._hopeless
+        return children - self._by_pid.keys() - self._unkillable
 
 
 def _read(link: socket.socket) -> bytes | None:
@@ -288,7 +296,7 @@ def _be_supervisor(link: socket.socket, server: int, lifeline: int, mark: int) -
     """Go on as a supervisor, in the fork."""
     try:
         _close_all_but({0, 1, 2, link.fileno(), server, lifeline})
-        # A group of its own is orphaned when the spawner dies: the kernel then continues whoever is
+        # Its own group is orphaned when the spawner dies: the kernel then continues what is
         # stopped in it.
         os.setpgid(0, 0)
         process_tree.become_subreaper()
@@ -308,8 +316,7 @@ def _close_all_but(kept: set[int]) -> None:
     end = 1 << 20 if sys.platform == "linux" else 1 << 16  # one system call, or one for each
     previous = -1
     for descriptor in sorted({*kept, end} - {-1}):
-        if (
-            descriptor > previous + 1
-        ):  # an empty range that begins at 0 means every descriptor to Python
+        # Not an empty range: one that begins at 0 means every descriptor to Python.
+        if descriptor > previous + 1:
             os.closerange(previous + 1, descriptor)
         previous = descriptor

@@ -3,7 +3,7 @@
 A spawner that is stopped (SIGSTOP, a debugger) looks like one that has nothing to say, while no program
 starts, no timeout is kept and no end is reported. It is killed: its supervisors then kill what it was
 responsible for, and the next start replaces it. One that was killed is noticed by each thread that waits
-for one of its processes, and here as well, because nobody may be waiting.
+for one of its processes, and here as well, because no thread may be waiting.
 """
 
 from __future__ import annotations

@@ -209,7 +209,7 @@ class Supervisor:
         elif descriptor == self._server:
             process_tree.send(os.getppid(), signal.SIGCONT)  # a stopped spawner must see it as well
             self._end_all()
-        elif self._tree is not None:  # nobody reads its status pipe any more
+        elif self._tree is not None:  # the server closed its status pipe
             self._end(self._tree)
 
     def _obey(self) -> None:
@@ -248,7 +248,7 @@ class Supervisor:
                 self._status, 0
             )  # no events: only the error that the reader is gone
             spawner_messages.write_record(self._status, ("started", leader))
-        else:  # a step may have left a process of its own
+        else:  # a step may have left a process behind
             self._tree.outcome = (0, 0.0, 0.0, 0)
             self._tree.end()
 
