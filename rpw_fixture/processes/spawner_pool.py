@@ -164,7 +164,7 @@ class Pool:
             handle = self._by_pid.get(pid)
             if os.WIFSTOPPED(status):
                 if handle is not None:
-                    process_tree.send(pid, signal.SIGKILL)
+                    _kill_with_tree(pid)
             elif handle is not None:
                 self._on_death(handle)
             else:
@@ -176,7 +176,7 @@ class Pool:
         now = time.monotonic()
         for handle in self._by_tag.values():
             if handle.deadline and now > handle.deadline:
-                process_tree.send(handle.pid, signal.SIGKILL)
+                _kill_with_tree(handle.pid)
 
     def kill_orphans(self) -> None:
         """Kill children that are no supervisors, until there are none; then report what was lost."""
@@ -280,6 +280,14 @@ class Pool:
     def _orphans(self) -> set[int]:
         children = set(process_tree.children(os.getpid()))
         return children - self._by_pid.keys() - self._unkillable
+
+
+def _kill_with_tree(pid: int) -> None:
+    """Kill a supervisor that does not work, after what is below it: no orphan waits for us meanwhile."""
+    doomed: set[int] = set()
+    process_tree.freeze(lambda: process_tree.children(pid), doomed)
+    for each in (*doomed, pid):
+        process_tree.send(each, signal.SIGKILL)
 
 
 def _read(link: socket.socket) -> bytes | None:

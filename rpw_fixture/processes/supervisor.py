@@ -180,6 +180,7 @@ class Supervisor:
     def __init__(self, link: socket.socket, server: int) -> None:
         self._link = link
         self._server = server
+        self._spawner = os.getppid()
         self._wakeup = child_exits.wakeup_descriptor()
         self._poll = select.poll()
         for descriptor in (link.fileno(), self._wakeup, server):
@@ -207,7 +208,8 @@ class Supervisor:
         elif descriptor == self._link.fileno():
             self._obey()
         elif descriptor == self._server:
-            process_tree.send(os.getppid(), signal.SIGCONT)  # a stopped spawner must see it as well
+            if os.getppid() == self._spawner:  # a stopped one must see it as well
+                process_tree.send(self._spawner, signal.SIGCONT)
             self._end_all()
         elif self._tree is not None:  # the server closed its status pipe
             self._end(self._tree)

@@ -6,9 +6,11 @@ free only once it is gone.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import itertools
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -28,6 +30,7 @@ _HOLD = """
 import fcntl, os, signal, sys
 lock = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 fcntl.flock(lock, fcntl.LOCK_EX)
+os.write(lock, b"%d" % os.getpid())
 for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
     try:
         signal.signal(number, signal.SIG_IGN)
@@ -110,6 +113,13 @@ def survivors(folder: Path, patience: float) -> set[str]:
     while (left := alive(folder)) and time.monotonic() < deadline:
         time.sleep(0.01)
     return left
+
+
+def kill_survivors(folder: Path) -> None:
+    """Clean up after a test that failed."""
+    for name in alive(folder):
+        with contextlib.suppress(ProcessLookupError, ValueError):
+            os.kill(int((folder / name).read_text()), signal.SIGKILL)
 
 
 def _is_locked(path: Path) -> bool:

@@ -100,6 +100,7 @@ def held(tmp_path: Path) -> Iterator[Held]:
             server.kill()
             if held.thread is not None:
                 held.thread.join(60)
+            escapes.kill_survivors(folder)
 
 
 def one_shot(held: Held, **settings: float) -> None:
