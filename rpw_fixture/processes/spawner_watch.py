@@ -18,8 +18,8 @@ from enum import Enum, auto
 
 from rpw_fixture.processes import process_tree
 
-_INTERVAL = 1.0  # seconds between two looks
-_LOOKS = 2  # a process may be stopped for a moment for many reasons
+_INTERVAL = 0.5  # seconds between two looks
+_LOOKS = 5  # a tracer stops a process for a moment again and again
 
 
 class SpawnerWatch:
