@@ -17,6 +17,7 @@ import pytest
 
 from rpw_fixture import Action
 from rpw_fixture.client import ActionOutcome, Client
+from rpw_fixture.processes import process_tree
 from tests.server_process import ServerProcess
 
 from .serving import LONG
@@ -123,19 +124,22 @@ def test_actions_while_the_spawner_is_killed(make: Callable[[int], Action]) -> N
         assert judge(after, make, set()) == {"OK": 20}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are found through /proc")
 def test_actions_while_workers_are_killed() -> None:
     chosen = random.Random(_SEED)
     with ServerProcess() as server:
-        process = psutil.Process(server.pid)
+
+        def supervisors() -> list[int]:
+            spawners = process_tree.children(server.pid)
+            return [each for spawner in spawners for each in process_tree.children(spawner)]
 
         def worker() -> psutil.Process | None:
-            (spawner,) = process.children()
-            workers = [each for part in spawner.children() for each in part.children()]
-            return chosen.choice(workers) if workers else None
+            workers = [worker for each in supervisors() for worker in process_tree.children(each)]
+            return psutil.Process(chosen.choice(workers)) if workers else None
 
         run_all(server, range(IN_FLIGHT), worker_action)
         numbers = range(IN_FLIGHT, IN_FLIGHT + WORKER_ACTIONS)
-        with killing(worker, 0.01) as killed:
+        with killing(worker, 0.05) as killed:
             outcomes = run_all(server, numbers, worker_action)
         seen = judge(outcomes, worker_action, {"FAILED_PRECONDITION"})
         print(f"{len(killed)} workers killed, {dict(seen)}")
