@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from rpw_fixture.cancellation import CancelToken
-from rpw_fixture.errors import Code, RequestError, failed_precondition, resource_exhausted
+from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.launching.launch import Launch, Launcher
+from rpw_fixture.execution.launching.start_errors import status_of_failed_start
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.processes.client import Exit, Process, StartError
 
@@ -20,8 +21,6 @@ _IN = select.POLLIN | select.POLLHUP | select.POLLERR
 #: What a shell says of a program that is not there, or that may not be executed.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 _NOT_EXECUTABLE_ERRORS = {errno.EACCES, errno.ENOEXEC, errno.E2BIG}
-#: Reasons of this machine's, not the command's.
-_EXHAUSTED = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 
 
 class Capture:
@@ -81,8 +80,9 @@ def run(
         max_output_bytes: how much of stdout, and of stderr, is kept.
 
     Raises:
-        RequestError: CANCELLED; RESOURCE_EXHAUSTED when no process can be had; UNAVAILABLE when
-            the spawner was killed; FAILED_PRECONDITION when isolation, or an image, can't be had.
+        RequestError: CANCELLED; RESOURCE_EXHAUSTED when no process can be had; UNAVAILABLE when the
+            spawner, or the process's supervisor, was killed; FAILED_PRECONDITION when isolation, a limit
+            or an image can't be had.
     """
     with ExitStack() as stack:
         out = stack.enter_context(_captured(max_output_bytes))
@@ -92,16 +92,15 @@ def run(
         try:
             process = launcher.launch(command, stdin=null, stdout=out[1], stderr=err[1])
         except (FileNotFoundError, PermissionError, StartError) as error:
-            if error.errno in _EXHAUSTED:
-                raise resource_exhausted(f"the command did not start: {error}") from None
-            if isinstance(error, StartError) and error.stage.startswith("setup step"):
-                raise failed_precondition(f"the command could not be isolated: {error}") from None
+            code = status_of_failed_start(error)
+            if code is not Code.OK:
+                raise RequestError(code, f"the command did not start: {error}") from None
             return _not_started(error)
         stack.callback(process.close)
         with token.calling(process.kill_tree):
             ended, timed_out = _await_end(process, (out[0], err[0]), deadline)
     token.check()
-    if ended.lost:
+    if ended.lost and not timed_out:
         raise RequestError(Code.UNAVAILABLE, f"the command was {ended.description}; try again")
     return RunResult(
         exit_code=ended.status if ended.status >= 0 else 128 - ended.status,

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rpw_fixture.closing import Closing
 from rpw_fixture.config import Config
+from rpw_fixture.errors import Code
 from rpw_fixture.execution.launching.launch import Launch, Launcher
+from rpw_fixture.execution.launching.start_errors import status_of_failed_start
 from rpw_fixture.execution.removal import remove
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
@@ -104,8 +106,12 @@ class WorkerStarter(Closing):
             )
         except (FileNotFoundError, PermissionError, StartError) as error:
             pipes.close()
+            code = status_of_failed_start(error)
             raise WorkerFailure(
-                worker=number, rule=str(Retirement.START_FAILED), detail=str(error)
+                worker=number,
+                rule=str(Retirement.START_FAILED),
+                detail=str(error),
+                code=Code.FAILED_PRECONDITION if code is Code.OK else code,
             ) from None
         finally:
             theirs.close()

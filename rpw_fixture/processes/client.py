@@ -1,7 +1,7 @@
 """Starting and killing processes, seen from the server: `Spawner`, `Process` and `Exit`.
 
 Every process of the server is started through here. The work is done by a child program
-(`spawner.py`, which also documents the messages), because a process that runs gRPC must not fork.
+(`spawner.py`; `spawner_messages` documents the messages), because a process that runs gRPC must not fork.
 Each process has a status pipe of its own, read by whichever thread asks: there is no reader thread
 and no table of processes. What a process is for (worker, one-shot action) is not known here.
 """
@@ -72,7 +72,8 @@ class Exit:
             12 MB), which Linux counts until exec.
         leftovers_killed: descendants that were alive when the tree was swept.
         survivors: descendants that could not be killed; normally 0.
-        lost: the spawner died, so the tree was killed and the real status is unknown.
+        lost: the spawner, or what supervises this tree for it, was killed from outside, so the tree was
+            killed as well and the real status is unknown.
     """
 
     status: int
@@ -87,7 +88,7 @@ class Exit:
     def description(self) -> str:
         """Say it in words: ``exit status 3``, ``killed by SIGKILL``."""
         if self.lost:
-            return "killed because its spawner died, exit status unknown"
+            return "killed because its spawner or supervisor was killed, exit status unknown"
         if self.status >= 0:
             return f"exit status {self.status}"
         try:
@@ -179,11 +180,12 @@ class Spawner(Closing):
             started = link.spawn(request, standard)
             if started is not None:
                 return Process(link, started)
-            self._drop(link)
+            if link.is_dead():
+                self._drop(link)
         raise StartError(
             errno.ECHILD,
-            f"cannot start {os.fsdecode(request[0])}: the spawner died twice; look for what kills "
-            "processes on this machine (out of memory?)",
+            f"cannot start {os.fsdecode(request[0])}: the spawner or its supervisor was killed twice; "
+            "look for what kills processes on this machine (out of memory?)",
             stage="spawner",
         )
 
@@ -281,19 +283,23 @@ class Process(Closing):
         try:
             record = self._reader.read()
         except EOFError:
-            return self._mourn()
-        return _exit_of(record) if record else None
+            return self._lost_exit()
+        if record is None:
+            return None
+        return self._lost_exit(record[1]) if record[0] == "lost" else _exit_of(record)
 
-    def _mourn(self) -> Exit:
+    def _lost_exit(self, survivors: int = 0) -> Exit:
         if not process_tree.can_mark():
             process_tree.send_group(self.pid, signal.SIGKILL)
-        self._link.bury()
+        if self._link.is_dead():
+            self._link.bury()
         return Exit(
             status=-signal.SIGKILL,
             user_seconds=0.0,
             system_seconds=0.0,
             max_rss_bytes=0,
             leftovers_killed=0,
+            survivors=survivors,
             lost=True,
         )
 

@@ -1,7 +1,7 @@
-"""Starting one program, inside the spawner.
+"""Starting one program, inside a supervisor of the spawner.
 
 Two ways: posix_spawn, and a fork that applies set-up before exec. Having one thread only, the
-spawner can also change itself for a moment (working directory, limits) and let a child inherit it.
+supervisor can also change its working directory for a moment and let a child inherit it.
 Standard library only; never imported by the server.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import marshal
 import os
 import resource
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)  # the server's, and every child's
-_FIRST_LONG_LIVED = 32  # room for our own, and for the four of the request being served
 _SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
@@ -35,24 +33,16 @@ class StartFailure(Exception):  # noqa: N818 - never leaves this file; the serve
 
 
 def raise_open_file_limit() -> None:
-    """Make room in the spawner for one status pipe per process."""
+    """Make room in the spawner for a socket and a status pipe per process."""
     hard = _OPEN_FILES[1]
     with contextlib.suppress(OSError, ValueError):  # macOS refuses "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def move_up(descriptor: int) -> int:
-    """Give a long-lived descriptor a higher number, so that low ones stay free for `start`.
-
-    glibc refuses to pass on a descriptor at or above the open file limit (posix_spawn answers
-    EBADF), and a child gets the server's limit, not our raised one.
-    """
-    try:
-        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_LONG_LIVED)
-    except OSError as error:
-        raise _failure(error, "descriptors") from error
-    os.close(descriptor)
-    return moved
+def lower_open_file_limit() -> None:
+    """Go back to the server's limit, in a supervisor; its programs inherit it."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, _OPEN_FILES)
 
 
 def start(program: tuple[Any, ...], cwd: bytes, standard: list[int], setup: Any) -> int:
@@ -78,7 +68,6 @@ def start(program: tuple[Any, ...], cwd: bytes, standard: list[int], setup: Any)
 def _posix_spawn(program: tuple[Any, ...], standard: list[int]) -> int:
     """Start without forking this interpreter (vfork inside libc): about half a millisecond."""
     executable, argv, environment = program
-    resource.setrlimit(resource.RLIMIT_NOFILE, _OPEN_FILES)
     try:
         return os.posix_spawn(
             executable,
@@ -91,15 +80,21 @@ def _posix_spawn(program: tuple[Any, ...], standard: list[int]) -> int:
         )
     except (OSError, ValueError) as error:
         raise _failure(error, "executable") from error
-    finally:
-        raise_open_file_limit()
 
 
 def _fork_and_exec(program: tuple[Any, ...], standard: list[int], setup: Any) -> int:
     """Start with set-up between fork and exec; its errors come back as a failed start."""
     prepared = _prepare(setup)
-    reading, writing = os.pipe()
-    pid = os.fork()
+    try:
+        reading, writing = os.pipe()
+    except OSError as error:
+        raise _failure(error, "descriptors") from error
+    try:
+        pid = os.fork()
+    except OSError as error:  # a limit on processes
+        os.close(reading)
+        os.close(writing)
+        raise _failure(error, "fork") from error
     if pid == 0:
         _become(program, standard, prepared, writing)
     os.close(writing)

@@ -1,11 +1,13 @@
-"""Whole process trees: marking, finding, freezing and killing them.
+"""Whole process trees: finding, marking, freezing and killing them.
 
-Used by the spawner for the trees it owns, and by the server for those of a spawner that died.
-Here live only stateless functions over ``/proc`` and signals, on the standard library alone (the
-spawner runs without site-packages); nothing here starts a process or waits for one.
+Used by the spawner's supervisors for the trees they own, and by the server for those of a spawner and
+supervisors that were killed. Here live only stateless functions over ``/proc`` and signals, on the standard
+library alone (the spawner runs without site-packages); nothing here starts a process or waits for one.
 
-The mark (*tag*) is the soft limit ``RLIMIT_RTTIME``. Every descendant inherits it over fork, exec
-and setsid, anyone may read it, and at more than 30,000 years of CPU time it never takes effect.
+The mark is the soft limit ``RLIMIT_RTTIME``. Every descendant inherits it over fork, exec and setsid,
+anyone may read it, and at more than 30,000 years of CPU time it never takes effect. A process can change
+its own, so the mark is the last resort only: what belongs together is known from the process tree itself,
+of which a supervisor is the subreaper.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -21,16 +23,13 @@ TYPE_CHECKING = False  # typing takes longer to import than the rest of the spaw
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-TAG_SPAN = 1 << 28
-"""How many tags one spawner owns, counted from what `new_tag_base` returned."""
-
 _FREEZE_PASSES = 32
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
-def new_tag_base() -> int:
-    """Pick the first of `TAG_SPAN` tags that no other spawner on this machine uses."""
-    return (1 << 60) | int.from_bytes(os.urandom(4), "little") * TAG_SPAN
+def new_mark() -> int:
+    """Pick a mark that no other spawner on this machine uses."""
+    return (1 << 60) | int.from_bytes(os.urandom(7), "little")
 
 
 def become_subreaper() -> None:
@@ -46,20 +45,20 @@ def become_subreaper() -> None:
 
 
 def can_mark() -> bool:
-    """Tell whether tags can be set; without them trees are told apart by session only."""
+    """Tell whether marks can be set."""
     if sys.platform != "linux":
         return False
     return resource.getrlimit(resource.RLIMIT_RTTIME)[1] == resource.RLIM_INFINITY
 
 
-def mark_self(tag: int) -> None:
-    """Make the processes that this one starts from now on carry ``tag``, if `can_mark`."""
+def mark_self(mark: int) -> None:
+    """Make this process and those it starts from now on bear ``mark``, if `can_mark`."""
     if sys.platform == "linux" and can_mark():
-        resource.setrlimit(resource.RLIMIT_RTTIME, (tag, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_RTTIME, (mark, resource.RLIM_INFINITY))
 
 
-def tag_of(pid: int) -> int | None:
-    """Return the tag that ``pid`` carries, None for a process without one or a vanished one."""
+def mark_of(pid: int) -> int | None:
+    """Return the mark that ``pid`` bears, None for a process without one or a vanished one."""
     if sys.platform != "linux":
         return None
     try:
@@ -77,17 +76,6 @@ def _published_limit(pid: int) -> int:
             soft = line.split()[3]
             return int(soft) if soft.isdigit() else -1
     return -1
-
-
-def belongs(pid: int, *, tag: int, leader: int) -> bool:
-    """Tell whether ``pid`` descends from the process started as ``leader`` with ``tag``."""
-    found = tag_of(pid)
-    if found is not None:
-        return found == tag
-    try:
-        return os.getsid(pid) == leader
-    except OSError:
-        return False
 
 
 def children(pid: int) -> list[int]:
@@ -153,7 +141,8 @@ def _freeze_one(pid: int, groups: set[int]) -> bool:
         group = os.getpgid(pid)
     except OSError:
         return False
-    if group > 1 and group not in groups:  # 0: outside our pid namespace; the call would mean us
+    # 0: outside our pid namespace, the call would mean us
+    if group > 1 and group not in groups and group != os.getpgrp():
         groups.add(group)
         send_group(group, signal.SIGSTOP)
     return send(pid, signal.SIGSTOP)
@@ -177,8 +166,8 @@ def send_group(leader: int, number: int) -> bool:
     return True
 
 
-def purge(first_tag: int, *, timeout: float) -> int:
-    """Kill every process that carries one of the `TAG_SPAN` tags from ``first_tag`` on.
+def purge(mark: int, *, timeout: float) -> int:
+    """Kill every process that bears ``mark``.
 
     For processes that are not ours to reap: they count as gone when dead, zombies included.
     Returns the number still alive after ``timeout`` seconds, normally 0.
@@ -186,21 +175,33 @@ def purge(first_tag: int, *, timeout: float) -> int:
     deadline = time.monotonic() + timeout
     while True:
         frozen: set[int] = set()
-        freeze(lambda: _tagged(first_tag), frozen)
+        freeze(lambda: _marked(mark), frozen)
         for pid in frozen:
             send(pid, signal.SIGKILL)
-        alive = _tagged(first_tag)
+        alive = _marked(mark)
         if not alive or time.monotonic() > deadline:
             return len(alive)
         time.sleep(0.002)
 
 
-def _tagged(first_tag: int) -> list[int]:
-    end = first_tag + TAG_SPAN
-    return [pid for pid in _all_pids() if first_tag <= (tag_of(pid) or 0) < end and _is_alive(pid)]
+def wake(mark: int) -> None:
+    """Continue every process that bears ``mark`` and is stopped."""
+    for pid in _marked(mark):
+        if is_stopped(pid):
+            send(pid, signal.SIGCONT)
 
 
-def _is_alive(pid: int) -> bool:
+def _marked(mark: int) -> list[int]:
+    return [pid for pid in _all_pids() if mark_of(pid) == mark and is_alive(pid)]
+
+
+def is_stopped(pid: int) -> bool:
+    """Tell whether a signal or a debugger keeps ``pid`` from running (Linux; elsewhere never)."""
+    return _stat(pid)[:1] in ([b"T"], [b"t"])
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether ``pid`` can still do anything, zombies excluded (Linux)."""
     fields = _stat(pid)
     return bool(fields) and fields[0] not in {b"Z", b"X"}
 

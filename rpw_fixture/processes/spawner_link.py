@@ -1,7 +1,7 @@
 """The server's end of one running spawner program: its socket, its status pipes, its death.
 
 Below `processes`, which is what everybody else uses. Knows how messages travel, not what they are
-for; the messages themselves are documented in `spawner`.
+for; the messages themselves are documented in `spawner_messages`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ from typing import Any
 from rpw_fixture import processors
 from rpw_fixture.errors import RpwError
 from rpw_fixture.processes import process_tree
+from rpw_fixture.processes.spawner_watch import SpawnerWatch
 
 _PROGRAM = str(Path(__file__).with_name("spawner.py"))
 _CLOSE_TIMEOUT = 15.0  # seconds; the spawner itself gives up after 10
+_DEATH_PATIENCE = 0.5  # seconds from the end of a status pipe to that of the spawner's socket
+_WAKE_INTERVAL = 0.5  # seconds until supervisors are looked at that do not end
 _RECORD_LIMIT = 1 << 16
 
 
@@ -68,24 +71,25 @@ class Link:
     """
 
     def __init__(self, scratch: str = "") -> None:
-        ours, theirs = socket.socketpair()
-        self._socket = ours
         self._lock = threading.Lock()
-        self._tag_base = process_tree.new_tag_base()
+        self._mark = process_tree.new_mark()
         self._starts = 0
         try:
-            with processors.anywhere():
-                self._program = _run_program(theirs, scratch)
+            self._socket, self._lifeline, self._program = _start_program(self._mark, scratch)
         except OSError as error:
-            ours.close()
             message = f"cannot start the spawner with {sys.executable}: {error.strerror}"
             raise StartError(error.errno or 0, message, stage="spawner") from error
-        finally:
-            theirs.close()
         self.pid = self._program.pid
+        self._watch = SpawnerWatch(self.pid, self.bury)
+        try:
+            self._watch.start()
+        except RuntimeError as error:  # a limit on threads
+            self.bury()
+            message = f"cannot start the thread that watches the spawner: {error}"
+            raise StartError(errno.EAGAIN, message, stage="spawner") from None
 
     def spawn(self, request: tuple[Any, ...], standard: Sequence[int]) -> Started | None:
-        """Start a process; None if the spawner died before it could tell.
+        """Start a process; None if the spawner or a supervisor died before it could tell.
 
         Args:
             request: the parts of a "spawn" message after the tag.
@@ -106,7 +110,7 @@ class Link:
         if tag is not None and record and record[0] == "started":
             return Started(tag=tag, pid=record[1], reader=reader)
         reader.close()
-        if record:
+        if record and record[0] == "failed":
             raise _start_error(request, *record[1:])
         return None
 
@@ -114,7 +118,7 @@ class Link:
         try:
             with self._lock:
                 self._starts += 1
-                tag = self._tag_base + self._starts % process_tree.TAG_SPAN
+                tag = self._starts
                 sent = self._transmit(("spawn", tag, *request), descriptors)
         except OSError as error:
             message = f"cannot hand {os.fsdecode(request[0])} to the spawner: {error.strerror}"
@@ -122,6 +126,11 @@ class Link:
         finally:
             os.close(descriptors[0])
         return tag if sent else None
+
+    def is_dead(self) -> bool:
+        """Tell whether the program is gone, which the end of one of its status pipes suggests."""
+        descriptor = self._socket.fileno()
+        return descriptor < 0 or _is_readable(descriptor, _DEATH_PATIENCE)
 
     def send(self, message: tuple[Any, ...]) -> None:
         """Send a request without descriptors; lost if the spawner is, as then nothing runs."""
@@ -157,17 +166,35 @@ class Link:
 
     def bury(self) -> bool:
         """Make sure that the program is dead and nothing it started is left; False if some is."""
+        self._watch.stop()
         with self._lock:
-            if self._socket.fileno() < 0:
-                return True
-            farewell = _last_byte(self._socket)
-            self._socket.close()
-            if not farewell:
-                self._program.kill()
-            self._program.wait()
-            return farewell == b"." or not process_tree.purge(
-                self._tag_base, timeout=_CLOSE_TIMEOUT
-            )
+            is_gone = self._socket.fileno() < 0 or self._bury()
+        self._watch.join()  # not before: it may be waiting for the lock, to do the same
+        return is_gone
+
+    def _bury(self) -> bool:
+        farewell = _last_byte(self._socket)
+        self._socket.close()
+        if not farewell:
+            self._program.kill()
+        self._program.wait()
+        # Its supervisors kill what they started; the mark finds it if they were killed as well.
+        is_over = bool(farewell) or self._await_supervisors()
+        os.close(self._lifeline)
+        if farewell == b".":
+            return True
+        # Where a supervisor or the spawner tried before, another long try is in vain.
+        is_first_try = is_over and not farewell
+        return not process_tree.purge(self._mark, timeout=_CLOSE_TIMEOUT if is_first_try else 1.0)
+
+    def _await_supervisors(self) -> bool:
+        """Wait until all supervisors are gone; False if some are not in time."""
+        deadline = time.monotonic() + _CLOSE_TIMEOUT
+        while not _is_readable(self._lifeline, _WAKE_INTERVAL):
+            if time.monotonic() > deadline:
+                return False
+            process_tree.wake(self._mark)
+        return True
 
 
 @dataclass(slots=True)
@@ -215,15 +242,27 @@ class StatusReader:
         return record
 
 
-def _run_program(control: socket.socket, scratch: str) -> subprocess.Popen[bytes]:
-    # Own session: Ctrl-C at the terminal is for the server, which then closes us in order.
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", _PROGRAM, str(control.fileno()), scratch],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        pass_fds=(control.fileno(),),
-        start_new_session=True,
-    )
+def _start_program(mark: int, scratch: str) -> tuple[socket.socket, int, subprocess.Popen[bytes]]:
+    """Return our socket, the read end of the lifeline, and the program."""
+    with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
+        ours, control = socket.socketpair()
+        undo.callback(ours.close)
+        theirs.callback(control.close)
+        reading, lifeline = os.pipe()
+        undo.callback(os.close, reading)
+        theirs.callback(os.close, lifeline)
+        descriptors = control.fileno(), lifeline
+        # Own session: Ctrl-C at the terminal is for the server, which then closes us in order.
+        with processors.anywhere():
+            program = subprocess.Popen(
+                [sys.executable, "-I", "-S", _PROGRAM, *map(str, descriptors), str(mark), scratch],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )
+        undo.pop_all()
+        return ours, reading, program
 
 
 def _last_byte(control: socket.socket) -> bytes:
@@ -251,6 +290,13 @@ def _wait_readable(descriptor: int, deadline: float | None) -> bool:
     poller.register(descriptor, select.POLLIN)
     poller.poll(remaining)
     return True
+
+
+def _is_readable(descriptor: int, seconds: float) -> bool:
+    """Tell whether there is data, or the end, within some seconds."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(seconds * 1000))
 
 
 def _start_error(request: tuple[Any, ...], code: int, text: str, stage: str) -> StartError:

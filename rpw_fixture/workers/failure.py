@@ -21,7 +21,8 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
     """A persistent worker did not answer an action as the protocol demands.
 
     Its status is one that Bazel does not retry: FAILED_PRECONDITION without details, or
-    DEADLINE_EXCEEDED for a timeout.
+    DEADLINE_EXCEEDED for a timeout. It is another one when the machine is to blame: UNAVAILABLE when
+    the worker was killed together with what supervises it, RESOURCE_EXHAUSTED when none can be started.
 
     Args:
         worker: its number.
@@ -72,6 +73,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
             exit_status=self.exit_status,
             is_violation=self.is_violation,
             was_unread=was_unread,
+            code=self.code if self.code is Code.UNAVAILABLE else Code.FAILED_PRECONDITION,
         )
 
 

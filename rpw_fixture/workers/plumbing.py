@@ -270,6 +270,11 @@ class Plumbing:
         was_unread: bool = False,
         code: Code = Code.FAILED_PRECONDITION,
     ) -> WorkerFailure:
+        if (
+            self._exit is not None and self._exit.lost
+        ):  # not the worker's fault, whatever it looks like
+            is_violation = False
+            code = Code.UNAVAILABLE if code is Code.FAILED_PRECONDITION else code
         return WorkerFailure(
             worker=self._number,
             rule=rule,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from rpw_fixture.processes.client import Process, Spawner
@@ -128,6 +129,20 @@ os.kill(os.getpid(), signal.SIGKILL)
     ) as server:
         assert server.stdout is not None
         assert server.stdout.read() == b""
+    assert note.read_text() == "done\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a supervisor is no subreaper")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_killed_supervisor_has_its_process_taken_apart_as_well(note: Path, number: int) -> None:
+    with Spawner() as spawner, start(spawner, "sleep 100", 2, noting(note)) as process:
+        supervisor = psutil.Process(process.pid).ppid()
+        assert supervisor != spawner.pid
+        os.kill(supervisor, number)
+        ended = process.wait(DEADLINE)
+        assert ended is not None
+        assert ended.lost
+        until(note.exists)
     assert note.read_text() == "done\n"
 
 

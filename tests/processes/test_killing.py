@@ -8,14 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from rpw_fixture.processes.client import Spawner, StartError
+from rpw_fixture.processes import process_tree, spawner_link
+from rpw_fixture.processes.client import Spawner, StartError, SurvivorsError
 from tests.watched_process import readable
 
-from .support import BOMB, DAEMON, PYTHON, Running, run
+from .support import BOMB, DAEMON, PYTHON, Running, await_end, run
 
 
 def test_a_background_child_ends_with_its_leader(spawner: Spawner) -> None:
@@ -154,7 +156,7 @@ def test_after_a_stranger_killed_the_spawner_its_trees_are_killed_and_lost(
         os.kill(killed, signal.SIGKILL)
         ended = first.ended()
         assert ended.lost
-        assert "spawner died" in ended.description
+        assert "spawner or supervisor was killed" in ended.description
         for running in (first, second):
             assert running.read() == b""
         assert second.ended().lost
@@ -191,3 +193,63 @@ def test_a_forgotten_process_is_reported_and_killed(spawner: Spawner) -> None:
         forget(running)
     assert running.read() == b""
     os.close(running.output)
+
+
+# A spawner for which some processes are those of another user: no signal reaches them.
+POWERLESS = """
+import runpy, sys
+sys.path.append({folder!r})
+import process_tree
+
+def is_foreign(pid):
+    return b"of another user" in process_tree._read(f"/proc/{{pid}}/cmdline")
+
+send = process_tree.send
+process_tree.send = lambda pid, number: not is_foreign(pid) and send(pid, number)
+process_tree.send_group = lambda group, number: False
+runpy.run_path({program!r}, run_name="__main__")
+"""
+FOREIGN = """
+import os, signal, sys
+if os.fork() == 0:
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", sys.argv[1], "of another user"])
+os.read(0, 1)
+"""
+TELLING = "import os, signal; os.write(1, b'%d\\n' % os.getpid()); signal.pause()"
+
+
+@pytest.fixture
+def powerless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spawner]:
+    program = Path(spawner_link._PROGRAM)
+    script = tmp_path / "powerless.py"
+    script.write_text(POWERLESS.format(folder=str(program.parent), program=str(program)))
+    monkeypatch.setattr(spawner_link, "_PROGRAM", str(script))
+    with Spawner() as spawner:
+        yield spawner
+
+
+def test_what_can_not_be_killed_is_reported_and_delays_nobody(powerless: Spawner) -> None:
+    with Running(powerless, [*PYTHON, FOREIGN, TELLING]) as running:
+        foreign = int(running.read_until(2))
+        ended = running.process.wait(5)  # the spawner gives up after 10 seconds only
+        assert ended is not None
+        assert (ended.status, ended.leftovers_killed, ended.survivors) == (0, 0, 1)
+        assert run(powerless, ["/bin/echo", "fine"])[0] == b"fine\n"
+        os.kill(foreign, signal.SIGKILL)
+        await_end(foreign)
+        running.assert_tree_gone()
+
+
+def test_closing_says_what_can_not_be_killed(
+    powerless: Spawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Running(powerless, [*PYTHON, FOREIGN, TELLING]) as running:
+        foreign = int(running.read_until(2))
+        assert running.ended().survivors == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(process_tree, "send", lambda _pid, _number: False)
+            patch.setattr(process_tree, "send_group", lambda _pid, _number: False)
+            with pytest.raises(SurvivorsError, match="could not be killed"):
+                powerless.close()
+        os.kill(foreign, signal.SIGKILL)
+        await_end(foreign)

@@ -46,7 +46,7 @@ def child_of(parent: subprocess.Popen[bytes]) -> int:
     return int(os.read(parent.stdout.fileno(), 100))
 
 
-def tag(pid: int, value: int) -> None:
+def mark(pid: int, value: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_RTTIME, (value, resource.RLIM_INFINITY))
 
 
@@ -66,39 +66,27 @@ def test_children_are_found_on_a_kernel_without_the_children_file(
     assert process_tree.children(parent.pid) == [child]
 
 
-def test_a_process_that_is_gone_has_no_children_and_no_tag() -> None:
+def test_a_process_that_is_gone_has_no_children_and_no_mark() -> None:
     with subprocess.Popen(["/bin/true"]) as process:
         process.wait()
     assert process_tree.children(process.pid) == []
-    assert process_tree.tag_of(process.pid) is None
-    assert not process_tree.belongs(process.pid, tag=1, leader=process.pid)
+    assert process_tree.mark_of(process.pid) is None
     assert not process_tree.send(process.pid, signal.SIGKILL)
     assert not process_tree.send_group(process.pid, signal.SIGKILL)
 
 
-def test_a_tag_is_read_from_proc_where_the_system_call_is_refused(
+def test_a_mark_is_read_from_proc_where_the_system_call_is_refused(
     parent: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = process_tree.new_tag_base()
-    tag(parent.pid, base + 7)
+    own = process_tree.new_mark()
+    mark(parent.pid, own)
 
     def refuse(pid: int, number: int) -> tuple[int, int]:
         raise PermissionError
 
     monkeypatch.setattr(resource, "prlimit", refuse)
-    assert process_tree.tag_of(parent.pid) == base + 7
-    assert process_tree.tag_of(os.getpid()) is None
-
-
-def test_membership_follows_the_tag_and_without_one_the_session(
-    parent: subprocess.Popen[bytes],
-) -> None:
-    child, base = child_of(parent), process_tree.new_tag_base()
-    assert process_tree.belongs(child, tag=base, leader=parent.pid)
-    assert not process_tree.belongs(child, tag=base, leader=os.getpid())
-    tag(child, base)
-    assert process_tree.belongs(child, tag=base, leader=1)
-    assert not process_tree.belongs(child, tag=base + 1, leader=parent.pid)
+    assert process_tree.mark_of(parent.pid) == own
+    assert process_tree.mark_of(os.getpid()) is None
 
 
 def test_freezing_stops_the_roots_and_everything_below(parent: subprocess.Popen[bytes]) -> None:
@@ -110,12 +98,19 @@ def test_freezing_stops_the_roots_and_everything_below(parent: subprocess.Popen[
     assert os.WIFSTOPPED(status)
 
 
-def test_a_purge_kills_all_tags_of_one_spawner_and_no_others(
+def test_a_purge_kills_what_bears_the_mark_and_nothing_else(
     parent: subprocess.Popen[bytes],
 ) -> None:
-    child, base = child_of(parent), process_tree.new_tag_base()
-    tag(child, base + process_tree.TAG_SPAN - 1)
-    assert process_tree.purge(base - process_tree.TAG_SPAN, timeout=0) == 0
+    child, own = child_of(parent), process_tree.new_mark()
+    mark(child, own)
+    assert process_tree.purge(own + 1, timeout=0) == 0
     assert process_tree.children(parent.pid) == [child]
-    assert process_tree.purge(base, timeout=30) == 0
+    assert process_tree.purge(own, timeout=30) == 0
     assert parent.poll() is None
+
+
+def test_a_stopped_process_is_told_from_a_running_one(parent: subprocess.Popen[bytes]) -> None:
+    assert not process_tree.is_stopped(parent.pid)
+    parent.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, parent.pid, os.WSTOPPED | os.WNOWAIT)
+    assert process_tree.is_stopped(parent.pid)
