@@ -352,6 +352,7 @@ import os, sys
 from pathlib import Path
 from rpw_fixture.errors import RequestError
 from rpw_fixture.execution.command import decode_command
+from rpw_fixture.execution.beneath import OwnFolder
 from rpw_fixture.execution.outputs import collect
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
@@ -365,7 +366,8 @@ cas = Cas(DigestFunctions(["SHA256"]), folder=work / "cas", memory_bytes=1000,
           spill_threshold=1000, max_bytes=10000, durable=False)
 data = re.Command(arguments=["x"], output_paths=["out"]).SerializeToString()
 try:
-    collect(str(work), decode_command(SHA256.of(data), data), cas.store(SHA256))
+    root = OwnFolder(str(work.parent)).at(work.name)
+    collect(root, decode_command(SHA256.of(data), data), cas.store(SHA256))
 except RequestError as error:
     print(error.code.name, error.message)
 finally:

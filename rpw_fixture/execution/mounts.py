@@ -1,0 +1,66 @@
+"""Taking a mount away that an action left, without harm to what is mounted there (Linux).
+
+Only what is mounted beneath one of our folders is touched, by descriptor. Mounts that are shared with
+others are made private first: else the kernel would unmount the originals with their copies.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from rpw_fixture.execution.beneath import mount_of
+
+_MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x4000, 0x40000, 0x2
+#: So many mounts may lie one upon the other at one place.
+_MOST = 1000
+
+
+def unmount(parent: int, name: str) -> bool:
+    """Unmount all that is mounted on ``name`` in the folder open as ``parent``.
+
+    Returns:
+        Whether it was a mount point and is none any more.
+    """
+    if sys.platform != "linux":
+        return False
+    import ctypes  # noqa: PLC0415 - costs milliseconds, and is needed hardly ever
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    for count in range(_MOST):
+        if not _is_mount(parent, name):
+            return bool(count)
+        if not _unmount_one(libc, parent, name):
+            return False
+    return False
+
+
+def _is_mount(parent: int, name: str) -> bool:
+    """Return whether something is mounted on ``name``."""
+    try:
+        fd = _open(parent, name)
+    except OSError:
+        return False
+    try:
+        return mount_of(fd) != mount_of(parent)
+    finally:
+        os.close(fd)
+
+
+def _unmount_one(libc: Any, parent: int, name: str) -> bool:
+    fd = _open(parent, name)
+    try:
+        if mount_of(fd) == mount_of(parent):
+            return True  # somebody was quicker
+        path = f"/proc/self/fd/{fd}".encode()
+        if libc.mount(None, path, None, _MS_REC | _MS_PRIVATE, None):
+            return False
+        return not libc.umount2(path, _MNT_DETACH)
+    finally:
+        os.close(fd)
+
+
+def _open(parent: int, name: str) -> int:
+    """Open what is mounted at ``name``, only to name it to the kernel."""
+    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
