@@ -159,7 +159,10 @@ def _find_openat2() -> _Open:
     """Return `open_beneath` by openat2, or step by step where there is none or it is forbidden."""
     if sys.platform != "linux":
         return open_step_by_step
-    import ctypes  # noqa: PLC0415 - costs milliseconds, which servers without actions save
+    try:
+        import ctypes  # noqa: PLC0415 - costs milliseconds, which servers without actions save
+    except ImportError:  # a Python that was built without libffi
+        return open_step_by_step
 
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     syscall.restype = ctypes.c_long

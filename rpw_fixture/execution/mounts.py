@@ -7,14 +7,59 @@ others are made private first: else the kernel would unmount the originals with 
 from __future__ import annotations
 
 import os
+import select
 import sys
 from typing import Any
 
+from rpw_fixture.closing import Closing
 from rpw_fixture.execution.beneath import mount_of
 
 _MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x4000, 0x40000, 0x2
+_INFO = "/proc/self/mountinfo"
+#: Characters that the list of mounts shows as octal numbers.
+_ESCAPED = str.maketrans({each: f"\\{ord(each):03o}" for each in " \t\n\\"})
 #: So many mounts may lie one upon the other at one place.
 _MOST = 1000
+
+
+class MountWatch(Closing):
+    """Notices that something was mounted or unmounted anywhere, which inotify does not report.
+
+    Attributes:
+        changes: how often the mounts were found changed by `look`.
+    """
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self._poller = select.poll()
+        try:
+            self._fd = os.open(_INFO, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # not Linux
+            self._fd = -1
+        else:
+            self._poller.register(self._fd, select.POLLPRI)
+
+    def close(self) -> None:
+        """Watches nothing any more."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._poller.unregister(fd)
+            os.close(fd)
+
+    def look(self) -> None:
+        """Counts a change, if there was one since the last look."""
+        if self._poller.poll(0):
+            self.changes += 1
+
+
+def is_mounted_below(path: str) -> bool:
+    """Return whether something is mounted on a folder or below it."""
+    point = path.translate(_ESCAPED)
+    try:
+        with open(_INFO, encoding="utf-8", errors="surrogateescape") as lines:
+            return any(f"{line.split(' ', 5)[4]}/".startswith(f"{point}/") for line in lines)
+    except OSError:
+        return False
 
 
 def unmount(parent: int, name: str) -> bool:
@@ -25,8 +70,10 @@ def unmount(parent: int, name: str) -> bool:
     """
     if sys.platform != "linux":
         return False
-    import ctypes  # noqa: PLC0415 - costs milliseconds, and is needed hardly ever
-
+    try:
+        import ctypes  # noqa: PLC0415 - costs milliseconds, and is needed hardly ever
+    except ImportError:  # a Python that was built without libffi
+        return False
     libc = ctypes.CDLL(None, use_errno=True)
     for count in range(_MOST):
         if not _is_mount(parent, name):

@@ -18,6 +18,8 @@ from rpw_fixture.execution.beneath import FOLDER, open_beneath
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: So many symlinks are followed on the way to one output, as the kernel does it.
 _MOST_LINKS = 40
+#: Stands for the input root itself where a path is wanted.
+ROOT = "."
 #: Why there may be nothing at a path, or no way to it.
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
@@ -26,15 +28,17 @@ class OutputsChangedError(RequestError):
     """Outputs changed while they were collected: something of the action is still at work.
 
     Args:
-        path: of the output.
+        path: of the output; ROOT when it is the input root that was replaced.
     """
 
     def __init__(self, path: str) -> None:
-        super().__init__(
-            Code.FAILED_PRECONDITION,
+        text = (
             f"output {path!r} was removed or replaced while it was collected, after the action had "
-            "ended; an action must leave its outputs alone once it has answered",
+            "ended; an action must leave its outputs alone once it has answered"
         )
+        if path == ROOT:
+            text = "the action has put something else in the place of its input root"
+        super().__init__(Code.FAILED_PRECONDITION, text)
         self.path = path
 
 
@@ -69,8 +73,9 @@ def open_output(folder: int, name: str, flags: int, path: str) -> int:
 
 def mounted(path: str) -> RequestError:
     """Return the refusal of an output that lies on a mount."""
+    what = "the input root" if path == ROOT else f"output {path!r}"
     return failed_precondition(
-        f"output {path!r} lies on a file system that was mounted in the input root; "
+        f"{what} lies on a file system that the action mounted in the input root; "
         "outputs must be written to the input root itself"
     )
 

@@ -6,6 +6,7 @@ Fifos, sockets and devices inside folders are left out; as outputs themselves th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import posixpath
@@ -20,6 +21,7 @@ from rpw_fixture.execution.beneath import Beneath
 from rpw_fixture.execution.command import CommandSpec
 from rpw_fixture.execution.output_lookup import (
     ABSENT,
+    ROOT,
     OutputsChangedError,
     OutsideError,
     found_folder,
@@ -70,11 +72,18 @@ def collect(
             changes meanwhile.
         OSError: such as a full disk.
     """
-    try:
-        with root.opened() as fd:
-            outputs = _Collector(fd, root.path, command, store).run()
-    except PermissionError as error:
-        raise failed_precondition(f"output {error.filename!r} can't be read") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            fd = stack.enter_context(root.opened())
+        except FileNotFoundError:
+            return Outputs()
+        except NotADirectoryError:
+            raise OutputsChangedError(ROOT) from None
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            raise mounted(ROOT) from None
+        outputs = _Collector(fd, root.path, command, store).run()
     if not absolute_symlinks:
         _refuse_absolute(outputs.links)
     return outputs

@@ -25,7 +25,7 @@ from rpw_fixture.events import (
 )
 from rpw_fixture.execution.beneath import Beneath
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.output_lookup import OutputsChangedError
+from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
@@ -54,6 +54,7 @@ from rpw_fixture.workers.worker import Worker
 #: What a worker did to its folder, so that the inputs of its next request can't be placed.
 _GONE = "working directory gone"
 _DISTURBED = "working directory disturbed"
+_CHANGED = "outputs changed after the response"
 _LEFTOVERS = "left what can't be removed"
 #: How that shows.
 _IN_THE_WAY = frozenset(
@@ -374,14 +375,14 @@ def _collect(task: _Task, place: Place, worker: Worker) -> None:
     """Collects the outputs.
 
     Raises:
-        WorkerFailure: the worker removed or replaced some after it had answered.
+        WorkerFailure: the worker removed or replaced some after it had answered, or its input root.
     """
     try:
         task.collect(place.root)
     except OutputsChangedError as error:
         raise WorkerFailure(
             worker=worker.number,
-            rule="outputs changed after the response",
+            rule=_GONE if error.path == ROOT else _CHANGED,
             detail=error.message,
             stderr_tail=worker.stderr.text,
             is_violation=True,

@@ -11,6 +11,7 @@ import contextlib
 import os
 import threading
 
+from rpw_fixture.execution.mounts import MountWatch
 from rpw_fixture.execution.staging.inotify import IGNORED, QUEUE_OVERFLOW, Inotify, Record
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
@@ -83,6 +84,12 @@ class FolderWatcher:
         self._inotify: Inotify | None = None
         self._is_open = False
         self._most_files = 0
+        self._mounts: MountWatch | None = None
+
+    @property
+    def mount_changes(self) -> int:
+        """How often the mounts of this machine were found changed by `read`."""
+        return self._mounts.changes if self._mounts is not None else 0
 
     def watch(self, folder: int, changes: ChangeSet) -> int:
         """Has changes in an open folder noted in ``changes``.
@@ -125,6 +132,8 @@ class FolderWatcher:
     def read(self) -> None:
         """Notes all changes up to now in their sets."""
         with self._lock:
+            if self._mounts is not None:
+                self._mounts.look()
             if self._inotify is not None:
                 for record in self._inotify.read():
                     changes = self._sets.get(record.watch)
@@ -139,10 +148,14 @@ class FolderWatcher:
             if self._inotify is not None:
                 self._inotify.close()
             self._inotify = None
+            if self._mounts is not None:
+                self._mounts.close()
+            self._mounts = None
 
     def _open(self) -> None:
         """Starts watching at the first folder: servers without workers need none of this."""
         self._is_open = True
+        self._mounts = MountWatch()
         with contextlib.suppress(OSError):  # all folders are blind spots then
             self._inotify = Inotify()
             self._most_files = _limit() // 2

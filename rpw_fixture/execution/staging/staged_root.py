@@ -17,6 +17,7 @@ from collections.abc import Set as AbstractSet
 
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.execution.beneath import Beneath, opened
+from rpw_fixture.execution.mounts import is_mounted_below
 from rpw_fixture.execution.removal import Leftover, remove_at, report
 from rpw_fixture.execution.staging.changes import ChangeSet, FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents, Placed, mode_of, mtime_of
@@ -42,7 +43,7 @@ class StagedRoot:
         self.place = place
         self.has_leftovers = False
         self._placed = Placed()
-        self._watches = _Watches(watcher) if watcher is not None else None
+        self._watches = _Watches(watcher, place.path) if watcher is not None else None
 
     @property
     def path(self) -> str:
@@ -119,8 +120,10 @@ class StagedRoot:
 class _Watches:
     """Which of a root's folders changed since it was brought in order."""
 
-    def __init__(self, watcher: FolderWatcher) -> None:
+    def __init__(self, watcher: FolderWatcher, path: str) -> None:
         self._watcher = watcher
+        self._path = path
+        self._mount_changes = 0
         self._changes = ChangeSet()
         self._folders: dict[int, Placed] = {}
         self._files: dict[int, tuple[Placed, str]] = {}
@@ -153,7 +156,7 @@ class _Watches:
         self._watcher.read()
         self._forget_gone()
         changed = self._changes.take()
-        if self._changes.is_unknown or root.watch < 0:
+        if self._changes.is_unknown or root.watch < 0 or self._is_mounted_on():
             return None
         written = self._written(changed)
         found: dict[Placed, AbstractSet[bytes]] = {
@@ -169,6 +172,14 @@ class _Watches:
         if len(suspects) > 1:
             suspects.sort(key=lambda each: len(each.placed.path or ()))
         return suspects
+
+    def _is_mounted_on(self) -> bool:
+        """Whether something was mounted in the root, which is no change of any folder."""
+        changes = self._watcher.mount_changes
+        if changes == self._mount_changes:
+            return False
+        self._mount_changes = changes
+        return is_mounted_below(self._path)
 
     def _written(self, changed: Iterable[int]) -> dict[Placed, set[str]]:
         """The files that something was done to, by whatever name, by their folders."""
