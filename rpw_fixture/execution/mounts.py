@@ -23,14 +23,10 @@ _MOST = 1000
 
 
 class MountWatch(Closing):
-    """Notices that something was mounted or unmounted anywhere, which inotify does not report.
-
-    Attributes:
-        changes: how often the mounts were found changed by `look`.
-    """
+    """Notices that something was mounted or unmounted anywhere, which inotify does not report."""
 
     def __init__(self) -> None:
-        self.changes = 0
+        self._changes = 0
         self._poller = select.poll()
         try:
             self._fd = os.open(_INFO, os.O_RDONLY | os.O_CLOEXEC)
@@ -46,10 +42,11 @@ class MountWatch(Closing):
             self._poller.unregister(fd)
             os.close(fd)
 
-    def look(self) -> None:
-        """Counts a change, if there was one since the last look."""
+    def look(self) -> int:
+        """Return how often changes were seen, by this and all earlier looks."""
         if self._poller.poll(0):
-            self.changes += 1
+            self._changes += 1
+        return self._changes
 
 
 def is_mounted_below(path: str) -> bool:

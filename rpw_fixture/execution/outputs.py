@@ -6,7 +6,6 @@ Fifos, sockets and devices inside folders are left out; as outputs themselves th
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import posixpath
@@ -15,9 +14,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from rpw_fixture.closing import Closing
 from rpw_fixture.errors import RequestError, failed_precondition
 from rpw_fixture.events import FileRecord
-from rpw_fixture.execution.beneath import Beneath
+from rpw_fixture.execution.beneath import Beneath, open_beneath
 from rpw_fixture.execution.command import CommandSpec
 from rpw_fixture.execution.output_lookup import (
     ABSENT,
@@ -72,27 +72,17 @@ def collect(
             changes meanwhile.
         OSError: such as a full disk.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            fd = stack.enter_context(root.opened())
-        except FileNotFoundError:
-            return Outputs()
-        except NotADirectoryError:
-            raise OutputsChangedError(ROOT) from None
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            raise mounted(ROOT) from None
-        outputs = _Collector(fd, root.path, command, store).run()
+    with _Collector(root, command, store) as collector:
+        outputs = collector.run()
     if not absolute_symlinks:
         _refuse_absolute(outputs.links)
     return outputs
 
 
-class _Collector:
-    def __init__(self, root: int, root_path: str, command: CommandSpec, store: BlobStore) -> None:
+class _Collector(Closing):
+    def __init__(self, root: Beneath, command: CommandSpec, store: BlobStore) -> None:
         self._root = root
-        self._root_path = root_path
+        self._fd = -1
         self._command = command
         self._store = store
         self._outputs = Outputs()
@@ -108,16 +98,24 @@ class _Collector:
             self._collect(path, "folder")
         return self._outputs
 
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
     def _collect(self, path: str, declared: str) -> None:
         # Normalised, because lstat follows a link whose name ends in a slash.
         full = posixpath.normpath(posixpath.join(self._command.working_directory, path))
-        above, name = posixpath.split(full)
-        if ".." in {name, full.partition("/")[0]}:
+        if full == ".." or full.startswith("../"):
             raise _outside(path)
+        if declared != "folder" and self._is_plain_file(path, full):
+            return
+        above, name = posixpath.split(full)
         try:
-            with found_folder(self._root, self._root_path, above or ".") as folder:
+            with found_folder(self._opened_root(), self._root.path, above or ".") as folder:
                 if folder is not None:
                     self._collect_in(folder, name, _Wanted(path, full, declared))
+        except FileNotFoundError:  # the root itself is gone
+            return
         except OutsideError:
             raise _outside(path) from None
         except PermissionError:
@@ -126,6 +124,40 @@ class _Collector:
             if error.errno != errno.EXDEV:
                 raise
             raise mounted(path) from None
+
+    def _is_plain_file(self, path: str, full: str) -> bool:
+        """Collect an output at once if it is a file and no symlink leads to it, as nearly all are."""
+        try:
+            fd = open_beneath(self._root.own.fd, f"{self._root.name}/{full}", OPEN_OUTPUT)
+        except OSError:  # what it means is found out step by step
+            return False
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                return False
+            self._add_file(path, found, keep_file(self._store, fd, found.st_size))
+        finally:
+            os.close(fd)
+        return True
+
+    def _opened_root(self) -> int:
+        """The root's descriptor.
+
+        Raises:
+            RequestError: FAILED_PRECONDITION when it is a mount, or no folder.
+            OSError: FileNotFoundError when it is gone.
+        """
+        if self._fd < 0:
+            try:
+                with self._root.opened() as fd:
+                    self._fd = os.dup(fd)
+            except NotADirectoryError:
+                raise OutputsChangedError(ROOT) from None
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                raise mounted(ROOT) from None
+        return self._fd
 
     def _collect_in(self, folder: int, name: str, wanted: _Wanted) -> None:
         try:
@@ -136,7 +168,7 @@ class _Collector:
             raise
         path, declared = wanted.path, wanted.declared
         if stat.S_ISREG(found.st_mode) and declared != "folder":
-            self._add_file(folder, name, path)
+            self._add_file(path, *kept_file(self._store, folder, name, path))
         elif stat.S_ISLNK(found.st_mode):
             if path in {"", "."}:  # the working directory itself
                 raise OutsideError
@@ -144,8 +176,7 @@ class _Collector:
         else:
             self._add_folder(folder, name, wanted, found)
 
-    def _add_file(self, folder: int, name: str, path: str) -> None:
-        found, digest = kept_file(self._store, folder, name, path)
+    def _add_file(self, path: str, found: os.stat_result, digest: Digest) -> None:
         self._outputs.files.append(FileRecord(path, str(digest)))
         self._outputs.result.output_files.add(
             path=path,
@@ -165,7 +196,7 @@ class _Collector:
         self._outputs.links[path] = link.target
         if not declared:
             return
-        if kind_at(self._root, self._root_path, wanted.full) not in {"", declared}:
+        if kind_at(self._opened_root(), self._root.path, wanted.full) not in {"", declared}:
             raise failed_precondition(f"output {path!r} is a link that leads to no {declared}")
         # Clients before API 2.1 read only the list of the declared type.
         old = result.output_file_symlinks

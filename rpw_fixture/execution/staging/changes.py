@@ -12,7 +12,7 @@ import os
 import threading
 
 from rpw_fixture.execution.mounts import MountWatch
-from rpw_fixture.execution.staging.inotify import IGNORED, QUEUE_OVERFLOW, Inotify, Record
+from rpw_fixture.execution.staging.inotify import IGNORED, QUEUE_OVERFLOW, Inotify
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
@@ -86,10 +86,10 @@ class FolderWatcher:
         self._most_files = 0
         self._mounts: MountWatch | None = None
 
-    @property
     def mount_changes(self) -> int:
-        """How often the mounts of this machine were found changed by `read`."""
-        return self._mounts.changes if self._mounts is not None else 0
+        """How often the mounts of this machine were found changed."""
+        with self._lock:
+            return self._mounts.look() if self._mounts is not None else 0
 
     def watch(self, folder: int, changes: ChangeSet) -> int:
         """Has changes in an open folder noted in ``changes``.
@@ -132,15 +132,14 @@ class FolderWatcher:
     def read(self) -> None:
         """Notes all changes up to now in their sets."""
         with self._lock:
-            if self._mounts is not None:
-                self._mounts.look()
             if self._inotify is not None:
-                for record in self._inotify.read():
-                    changes = self._sets.get(record.watch)
-                    if changes is None or record.mask & _SPECIAL:
-                        self._note_special(record)
+                known = self._sets.get
+                for watch, mask, name in self._inotify.read():
+                    changes = known(watch)
+                    if changes is None or mask & _SPECIAL:
+                        self._note_special(watch, mask)
                     else:
-                        changes.note(record.watch, record.name)
+                        changes.note(watch, name)
 
     def close(self) -> None:
         """Watches nothing any more."""
@@ -160,15 +159,15 @@ class FolderWatcher:
             self._inotify = Inotify()
             self._most_files = _limit() // 2
 
-    def _note_special(self, record: Record) -> None:
+    def _note_special(self, watch: int, mask: int) -> None:
         """What a record means that is not about a name in a folder that is watched."""
-        if record.mask & QUEUE_OVERFLOW:
+        if mask & QUEUE_OVERFLOW:
             for changes in self._sets.values():
                 changes.has_missed = True
-        elif record.mask & IGNORED:
-            gone = self._sets.pop(record.watch, None)
+        elif mask & IGNORED:
+            gone = self._sets.pop(watch, None)
             if gone is not None:
-                gone.lose(record.watch)
+                gone.lose(watch)
 
 
 def _limit() -> int:

@@ -158,37 +158,29 @@ class _Watches:
         changed = self._changes.take()
         if self._changes.is_unknown or root.watch < 0 or self._is_mounted_on():
             return None
-        written = self._written(changed)
-        found: dict[Placed, AbstractSet[bytes]] = {
-            self._folders[watch]: names
-            for watch, names in changed.items()
-            if watch in self._folders
-        }
-        found |= dict.fromkeys(self._unwatched, _ITSELF)
-        suspects = [
-            Suspect(placed, found.get(placed, _ITSELF), written.get(placed, frozenset()))
-            for placed in {**found, **written}
-        ]
-        if len(suspects) > 1:
-            suspects.sort(key=lambda each: len(each.placed.path or ()))
-        return suspects
+        suspects = {placed: Suspect(placed, _ITSELF, set()) for placed in self._unwatched}
+        for watch, names in changed.items():
+            placed = self._folders.get(watch)
+            if placed is not None:
+                if placed not in suspects:
+                    suspects[placed] = Suspect(placed, names, set())
+            elif watch in self._files:
+                placed, name = self._files[watch]
+                known = suspects.get(placed)
+                written = {name} if known is None else known.written | {name}
+                suspects[placed] = Suspect(placed, _ITSELF, written)
+        found = list(suspects.values())
+        if len(found) > 1:
+            found.sort(key=lambda each: len(each.placed.path or ()))
+        return found
 
     def _is_mounted_on(self) -> bool:
         """Whether something was mounted in the root, which is no change of any folder."""
-        changes = self._watcher.mount_changes
+        changes = self._watcher.mount_changes()
         if changes == self._mount_changes:
             return False
         self._mount_changes = changes
         return is_mounted_below(self._path)
-
-    def _written(self, changed: Iterable[int]) -> dict[Placed, set[str]]:
-        """The files that something was done to, by whatever name, by their folders."""
-        written: dict[Placed, set[str]] = {}
-        for watch in changed:
-            file = self._files.get(watch)
-            if file is not None:
-                written.setdefault(file[0], set()).add(file[1])
-        return written
 
     def distrust(self) -> None:
         """Has everything compared the next time."""
@@ -202,7 +194,8 @@ class _Watches:
         self._watcher.read()
         # A folder that is ours and yet gone was taken away just now, and not by us.
         is_missed = self._forget_gone()
-        self._unwatched = {each for each in self._unwatched if each.path is not None}
+        if self._unwatched:
+            self._unwatched = {each for each in self._unwatched if each.path is not None}
         for watch in self._changes.take():
             if watch in self._files:
                 self._changes.note(watch, b"")
