@@ -268,14 +268,16 @@ class _Placing:
         self, fd: int, placed: Placed, wanted: Folder, folders: AbstractSet[str]
     ) -> None:
         """Removes what the new tree does not have, or has with other content or as another kind."""
+        find = wanted.files.get
         gone = {
             name
             for name, file in placed.files.items()
-            if wanted.files.get(name) is not file and not _same(file, wanted, name)
+            if (new := find(name)) != file and not _same(file, new)
         }
-        gone.update(
-            name for name, link in placed.symlinks.items() if link != wanted.symlinks.get(name)
-        )
+        if placed.symlinks:
+            gone.update(
+                name for name, link in placed.symlinks.items() if link != wanted.symlinks.get(name)
+            )
         gone.update(placed.folders.keys() - folders)
         if self._is_shared:
             # What a worker left where a file belongs goes too; a folder there is used.
@@ -333,11 +335,9 @@ def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
     return placed.st_ctime_ns
 
 
-def _same(old: FileEntry, wanted: Folder, name: str) -> bool:
-    new = wanted.files.get(name)
-    if new is None:
-        return False
-    return old == new or (old.digest, mode_of(old), mtime_of(old)) == (
+def _same(old: FileEntry, new: FileEntry | None) -> bool:
+    """Whether two entries look the same on disk."""
+    return new is not None and (old.digest, mode_of(old), mtime_of(old)) == (
         new.digest,
         mode_of(new),
         mtime_of(new),
