@@ -106,6 +106,19 @@ def discard(place: Beneath | str) -> None:
     report(leftovers, path)
 
 
+def make_new(place: Beneath) -> None:
+    """Make a new folder; whatever an earlier action put in its place is deleted.
+
+    Raises:
+        OSError: FileExistsError when that can't be deleted.
+    """
+    try:
+        place.make()
+    except FileExistsError:
+        discard(place)
+        place.make()
+
+
 class _Reported:
     """Which leftovers were logged: each is logged once."""
 

@@ -25,7 +25,7 @@ from rpw_fixture.execution.launching.container_command import container_properti
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
-from rpw_fixture.execution.removal import discard
+from rpw_fixture.execution.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, Router
@@ -199,7 +199,7 @@ class ActionRunner:
         self, job: Job, action: ResolvedAction, _chosen: Route, course: _Course
     ) -> RunResult:
         root = self._folder.at(f"action-{next(self._numbers)}")
-        root.make()
+        make_new(root)
         private = self._folder.at(f"{root.name}.private")
         for folder in (root, private):
             course.afterwards.callback(discard, folder)

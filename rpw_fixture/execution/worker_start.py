@@ -6,7 +6,7 @@ from rpw_fixture.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.execution.beneath import Beneath, OwnFolder
 from rpw_fixture.execution.launching.launch import Launch, Launcher
-from rpw_fixture.execution.removal import discard
+from rpw_fixture.execution.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.exec_roots import (
@@ -79,6 +79,7 @@ class WorkerStarter(Closing):
         """
         folder = self._folder.at(f"worker-{number}")
         path = folder.below("root")
+        make_new(folder)
         path.make()
         try:
             root = self._exec_root(key, path)

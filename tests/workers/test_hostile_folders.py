@@ -274,6 +274,29 @@ def test_a_folder_of_a_worker_that_became_a_link_is_not_followed(
     assert len(server.events.of(WorkerStarted)) == (1 if victim in {"src", "out"} else 2)
 
 
+def test_what_an_action_puts_in_the_place_of_folders_to_come_is_removed(
+    make_rpw_server: MakeServer, precious: Path
+) -> None:
+    server = make_rpw_server(jobs=1)
+    script = f"""
+        mkdir -p ../action-2/out; touch ../action-2/in.txt
+        ln -s {precious} ../action-3
+        touch ../action-4
+        ln -s {precious} ../worker-1
+        mkdir -p ../worker-2/root/src
+        """
+    assert server.run(once(script)).ok
+    for number in range(4):
+        checking = once(
+            f"test -f in.txt; test ! -e file; : {number}", inputs=INPUTS, outputs=["o/x"]
+        )
+        assert server.run(checking).ok
+    for number in range(2):
+        given = {"inputs": INPUTS, "worker_key": str(number)}
+        assert server.run(obeying("import os; assert not os.path.exists('file')", **given)).ok
+    no_bug(server)
+
+
 # --- outputs ---
 
 

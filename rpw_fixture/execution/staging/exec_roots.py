@@ -137,14 +137,15 @@ class SharedRoot:
         """
         with self._changed:
             self._await_turn(action, token)
-            changed: Sequence[str] = ()
+            place = Place(root=self._staged.place)
             if self._active:
                 self._staged.add(action.root, parents, output_paths(action), action.store)
             else:
-                changed = self._staged.stage(action.root, parents, action.store)
+                place.changed = self._staged.stage(action.root, parents, action.store)
+                place.has_leftovers = self._staged.has_leftovers
             self._active.append(action)
         try:
-            yield Place(root=self._staged.place, changed=changed)
+            yield place
         finally:
             with self._changed:
                 self._active.remove(action)
