@@ -341,7 +341,7 @@ def test_an_output_folder_that_is_swapped_for_a_link_gives_no_host_files(
         "turn = lambda: [libc.renameat2(-100, b'out/d', -100, b'out/l', 2) for _ in range(3000)]; "
         "threading.Thread(target=turn, daemon=True).start()"
     )
-    for number in range(150):
+    for number in range(60):
         outcome = server.run(
             obeying(swap, f"number = {number}", outputs=["out/d", "out/d/file"]), check=False
         )

@@ -67,12 +67,20 @@ class Ground:
         self._layouts: dict[tuple[SuiteAction, bool], layout.Layout] = {}
 
     def prepare(self, variation: Variation, folder: Beneath) -> Place:
-        """A place in ``folder``, which is emptied before."""
+        """A place in ``folder``, which is emptied before.
+
+        Raises:
+            UnavailableError: when its file system can't give the variation.
+        """
         discard(folder)
         root = folder.below(variation.root)
         for each in (root, folder.below(variation.home), folder.below(variation.temporary)):
             with contextlib.suppress(FileExistsError):  # an earlier worker's, undeletable
                 each.make()
+        if variation.is_reversed and not _lists_by_creation(folder):
+            raise UnavailableError(
+                "this file system lists files in an order of its own; put TMPDIR on a RAM disk"
+            )
         return Place(folder=folder, variation=variation, staged=StagedRoot(root))
 
     def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> layout.Layout:
@@ -215,6 +223,20 @@ def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
         exit_code=None if answer.was_cancelled else answer.exit_code,
         response=answer.output,
     )
+
+
+def _lists_by_creation(folder: Beneath) -> bool:
+    """Whether the order of a folder's list follows the order in which its files were made."""
+    lists = []
+    for number, names in enumerate(("ab", "ba")):
+        probe = folder.below(f"order-{number}")
+        probe.make()
+        with probe.opened() as fd:
+            for name in names:
+                os.mkdir(name, dir_fd=fd)
+            lists.append(os.listdir(fd))
+        discard(probe)
+    return lists[0] != lists[1]
 
 
 def _set_mtime(root: int, path: str, mtime: float) -> None:
