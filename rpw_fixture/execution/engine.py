@@ -8,6 +8,7 @@ from pathlib import Path
 from rpw_fixture.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.event_log import EventLog
+from rpw_fixture.execution.beneath import OwnFolder
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import isolation
 from rpw_fixture.execution.operation import Operation
@@ -66,7 +67,7 @@ class Engine(Closing):
                 resolver=self._resolver,
                 index=self._index,
                 launcher=launcher,
-                folder=work,
+                folder=undo.enter_context(OwnFolder(str(work))),
                 results=results,
                 worker_faults=worker_faults,
                 on_served=_recorder(config, undo),

@@ -8,13 +8,28 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from rpw_fixture.errors import failed_precondition
+from rpw_fixture.closing import Closing
+from rpw_fixture.errors import RequestError, failed_precondition
 from rpw_fixture.events import FileRecord
+from rpw_fixture.execution.beneath import Beneath, open_beneath
 from rpw_fixture.execution.command import CommandSpec
+from rpw_fixture.execution.output_lookup import (
+    ABSENT,
+    ROOT,
+    OutputsChangedError,
+    OutsideError,
+    found_folder,
+    kind_at,
+    mounted,
+    open_folder,
+    open_output,
+)
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.intake import OPEN_OUTPUT, keep_file
 from rpw_fixture.wire.digests import Digest
@@ -22,9 +37,6 @@ from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.varints import varint
 
 _MAX_DEPTH = 200
-_OPEN_PATH = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
-#: Why there may be nothing at a path, or no way to it.
-_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,35 +55,34 @@ class Outputs:
 
 
 def collect(
-    root: str, command: CommandSpec, store: BlobStore, *, absolute_symlinks: bool = True
+    root: Beneath, command: CommandSpec, store: BlobStore, *, absolute_symlinks: bool = True
 ) -> Outputs:
     """Puts the declared outputs that exist into the store.
 
     Args:
-        root: the action's folder on disk, its path without symlinks.
+        root: the action's folder on disk.
         command: declares the outputs.
         store: takes their content.
         absolute_symlinks: False refuses links with absolute targets.
 
     Raises:
         RequestError: FAILED_PRECONDITION for an output that is not of the declared type (clients
-            before API 2.1), is no file, folder or link that is allowed, lies outside the root,
-            can't be read or has a name that is no UTF-8.
+            before API 2.1), is no file, folder or link that is allowed, lies outside the root or on
+            a mount, can't be read or has a name that is no UTF-8; `OutputsChangedError` when it
+            changes meanwhile.
         OSError: such as a full disk.
     """
-    try:
-        outputs = _Collector(root, command, store).run()
-    except PermissionError as error:
-        raise failed_precondition(f"output {error.filename!r} can't be read") from None
+    with _Collector(root, command, store) as collector:
+        outputs = collector.run()
     if not absolute_symlinks:
         _refuse_absolute(outputs.links)
     return outputs
 
 
-class _Collector:
-    def __init__(self, root: str, command: CommandSpec, store: BlobStore) -> None:
+class _Collector(Closing):
+    def __init__(self, root: Beneath, command: CommandSpec, store: BlobStore) -> None:
         self._root = root
-        self._base = os.path.join(self._root, command.working_directory)
+        self._fd = -1
         self._command = command
         self._store = store
         self._outputs = Outputs()
@@ -87,44 +98,85 @@ class _Collector:
             self._collect(path, "folder")
         return self._outputs
 
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
     def _collect(self, path: str, declared: str) -> None:
         # Normalised, because lstat follows a link whose name ends in a slash.
-        full = os.path.normpath(os.path.join(self._base, path)) if path else self._base
+        full = posixpath.normpath(posixpath.join(self._command.working_directory, path))
+        if full == ".." or full.startswith("../"):
+            raise _outside(path)
+        if declared != "folder" and self._is_plain_file(path, full):
+            return
+        above, name = posixpath.split(full)
         try:
-            found = os.lstat(full)
+            with found_folder(self._opened_root(), self._root.path, above or ".") as folder:
+                if folder is not None:
+                    self._collect_in(folder, name, _Wanted(path, full, declared))
+        except FileNotFoundError:  # the root itself is gone
+            return
+        except OutsideError:
+            raise _outside(path) from None
+        except PermissionError:
+            raise failed_precondition(f"output {path!r} can't be read") from None
         except OSError as error:
-            if error.errno in _ABSENT:
-                return
-            raise
-        if stat.S_ISREG(found.st_mode) and declared != "folder":
-            self._add_file(path, full, found)
-            return
-        is_base = not path or full == self._root
-        self._require_inside(path, _real_path(full if is_base else os.path.dirname(full)))
-        if stat.S_ISLNK(found.st_mode):
-            self._add_symlink(path, full, found, declared)
-            return
-        is_folder = stat.S_ISDIR(found.st_mode)
-        if declared == ("file" if is_folder else "folder"):
-            actual = "folder" if is_folder else "file"
-            raise failed_precondition(
-                f"output {path!r} was declared as a {declared}, but is a {actual}"
-            )
-        if not is_folder:
-            raise failed_precondition(f"output {path!r} is neither a file nor a folder nor a link")
-        self._add_folder(path, full)
+            if error.errno != errno.EXDEV:
+                raise
+            raise mounted(path) from None
 
-    def _require_inside(self, path: str, real: str) -> None:
-        if real != self._root and not real.startswith(self._root + os.sep):
-            raise failed_precondition(f"output {path!r} lies behind a link out of the input root")
-
-    def _add_file(self, path: str, full: str, found: os.stat_result) -> None:
-        fd = os.open(full, OPEN_OUTPUT)
+    def _is_plain_file(self, path: str, full: str) -> bool:
+        """Collect an output at once if it is a file and no symlink leads to it, as nearly all are."""
         try:
-            self._require_inside(path, _path_of(fd) or os.path.realpath(full))
-            digest = keep_file(self._store, fd, found.st_size)
+            fd = open_beneath(self._root.own.fd, f"{self._root.name}/{full}", OPEN_OUTPUT)
+        except OSError:  # what it means is found out step by step
+            return False
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                return False
+            self._add_file(path, found, keep_file(self._store, fd, found.st_size))
         finally:
             os.close(fd)
+        return True
+
+    def _opened_root(self) -> int:
+        """The root's descriptor.
+
+        Raises:
+            RequestError: FAILED_PRECONDITION when it is a mount, or no folder.
+            OSError: FileNotFoundError when it is gone.
+        """
+        if self._fd < 0:
+            try:
+                with self._root.opened() as fd:
+                    self._fd = os.dup(fd)
+            except NotADirectoryError:
+                raise OutputsChangedError(ROOT) from None
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                raise mounted(ROOT) from None
+        return self._fd
+
+    def _collect_in(self, folder: int, name: str, wanted: _Wanted) -> None:
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in ABSENT:
+                return
+            raise
+        path, declared = wanted.path, wanted.declared
+        if stat.S_ISREG(found.st_mode) and declared != "folder":
+            self._add_file(path, *kept_file(self._store, folder, name, path))
+        elif stat.S_ISLNK(found.st_mode):
+            if path in {"", "."}:  # the working directory itself
+                raise OutsideError
+            self._add_symlink(folder, name, wanted, found)
+        else:
+            self._add_folder(folder, name, wanted, found)
+
+    def _add_file(self, path: str, found: os.stat_result, digest: Digest) -> None:
         self._outputs.files.append(FileRecord(path, str(digest)))
         self._outputs.result.output_files.add(
             path=path,
@@ -133,18 +185,18 @@ class _Collector:
             node_properties=_properties(found, self._command.output_node_properties),
         )
 
-    def _add_symlink(self, path: str, full: str, found: os.stat_result, declared: str) -> None:
-        result = self._outputs.result
+    def _add_symlink(self, folder: int, name: str, wanted: _Wanted, found: os.stat_result) -> None:
+        result, path, declared = self._outputs.result, wanted.path, wanted.declared
         link = re.OutputSymlink(
             path=path,
-            target=_utf8(os.readlink(full), f"the target of output {path!r}"),
+            target=_utf8(_target(folder, name, path), f"the target of output {path!r}"),
             node_properties=_properties(found, self._command.output_node_properties),
         )
         result.output_symlinks.append(link)
         self._outputs.links[path] = link.target
         if not declared:
             return
-        if os.path.exists(full) and os.path.isdir(full) != (declared == "folder"):
+        if kind_at(self._opened_root(), self._root.path, wanted.full) not in {"", declared}:
             raise failed_precondition(f"output {path!r} is a link that leads to no {declared}")
         # Clients before API 2.1 read only the list of the declared type.
         old = result.output_file_symlinks
@@ -152,9 +204,18 @@ class _Collector:
             old = result.output_directory_symlinks
         old.append(link)
 
-    def _add_folder(self, path: str, full: str) -> None:
+    def _add_folder(self, folder: int, name: str, wanted: _Wanted, found: os.stat_result) -> None:
+        path, declared = wanted.path, wanted.declared
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if declared == ("file" if is_folder else "folder"):
+            actual = "folder" if is_folder else "file"
+            raise failed_precondition(
+                f"output {path!r} was declared as a {declared}, but is a {actual}"
+            )
+        if not is_folder:
+            raise failed_precondition(f"output {path!r} is neither a file nor a folder nor a link")
         tree = _TreeBuilder(self._store, self._command.output_node_properties, self._outputs)
-        root = tree.add(full, f"{path.rstrip('/')}/" if path else "", 1)
+        root = tree.add(folder, name, path.rstrip("/"), 1)
         digest = self._store.put(tree.message())
         self._outputs.result.output_directories.add(
             path=path,
@@ -164,24 +225,51 @@ class _Collector:
         )
 
 
-def _real_path(folder: str) -> str:
-    """The folder's path without symlinks; where the kernel tells it, in a tenth of the time."""
+class _Wanted(NamedTuple):
+    """A declared output.
+
+    Attributes:
+        path: as declared.
+        full: normalised, relative to the root.
+        declared: "file" or "folder" for clients before API 2.1, else "".
+    """
+
+    path: str
+    full: str
+    declared: str
+
+
+def kept_file(store: BlobStore, folder: int, name: str, path: str) -> tuple[os.stat_result, Digest]:
+    """Keep a copy of a file in an open folder; its state, and the digest of what was read.
+
+    Args:
+        store: takes it.
+        folder: descriptor of the folder.
+        name: in that.
+        path: for messages.
+
+    Raises:
+        RequestError: as `open_output`; RESOURCE_EXHAUSTED when it can't fit.
+    """
+    fd = open_output(folder, name, OPEN_OUTPUT, path)
     try:
-        fd = os.open(folder, _OPEN_PATH)
-    except OSError:
-        return os.path.realpath(folder)
-    try:
-        return _path_of(fd) or os.path.realpath(folder)
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise OutputsChangedError(path)
+        return found, keep_file(store, fd, found.st_size)
     finally:
         os.close(fd)
 
 
-def _path_of(fd: int) -> str:
-    """What an open file is called, if the kernel tells."""
+def _outside(path: str) -> RequestError:
+    return failed_precondition(f"output {path!r} lies behind a link out of the input root")
+
+
+def _target(folder: int, name: str, path: str) -> str:
     try:
-        return os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return ""
+        return os.readlink(name, dir_fd=folder)
+    except OSError:  # it is none any more
+        raise OutputsChangedError(path) from None
 
 
 class _TreeBuilder:
@@ -197,25 +285,41 @@ class _TreeBuilder:
         self._outputs = outputs
         self._children_first: dict[Digest, bytes] = {}
 
-    def add(self, path: str, prefix: str, depth: int) -> Digest:
-        """Takes in the folder at ``path`` and all below; returns its Directory's digest."""
+    def add(self, parent: int, name: str, path: str, depth: int) -> Digest:
+        """Takes in the folder ``name`` in an open one and all below; returns its Directory's digest.
+
+        Args:
+            parent: descriptor of the folder that holds it.
+            name: in that.
+            path: as the output is called, without a slash at the end.
+            depth: how many folders deep it is.
+        """
+        prefix = f"{path}/" if path else ""
         if depth > _MAX_DEPTH:
             raise failed_precondition(f"output folder {prefix!r} is over {_MAX_DEPTH} folders deep")
-        message = re.Directory(node_properties=_properties(os.stat(path), self._wanted))
-        for entry in _sorted_entries(path):
-            name = _utf8(entry.name, f"a name in output folder {prefix!r}")
-            if entry.is_symlink():
-                self._add_symlink(message, entry, prefix)
-            elif entry.is_dir(follow_symlinks=False):
-                digest = self.add(entry.path, f"{prefix}{name}/", depth + 1)
-                message.directories.add(name=name, digest=message_of(digest))
-            elif entry.is_file(follow_symlinks=False):
-                self._add_file(message, entry, prefix)
+        fd = open_folder(parent, name, path)
+        try:
+            message = self._directory(fd, prefix, depth)
+        finally:
+            os.close(fd)
         data = message.SerializeToString(deterministic=True)
         digest = self._store.put(data)
         # A folder seen before keeps its place: what it contains stands before it already.
         self._children_first.setdefault(digest, data)
         return digest
+
+    def _directory(self, fd: int, prefix: str, depth: int) -> re.Directory:
+        message = re.Directory(node_properties=_properties(os.fstat(fd), self._wanted))
+        for entry in _sorted_entries(fd):
+            name = _utf8(entry.name, f"a name in output folder {prefix!r}")
+            if entry.is_symlink():
+                self._add_symlink(message, fd, entry, prefix)
+            elif entry.is_dir(follow_symlinks=False):
+                digest = self.add(fd, name, f"{prefix}{name}", depth + 1)
+                message.directories.add(name=name, digest=message_of(digest))
+            elif entry.is_file(follow_symlinks=False):
+                self._add_file(message, fd, name, prefix)
+        return message
 
     def message(self) -> bytes:
         """The bytes of the Tree."""
@@ -225,25 +329,35 @@ class _TreeBuilder:
             pieces += (b"\x12", varint(len(data)), data)
         return b"".join(pieces)
 
-    def _add_file(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
-        found = entry.stat(follow_symlinks=False)
-        digest = keep_file(self._store, entry.path, found.st_size)
-        self._outputs.files.append(FileRecord(prefix + entry.name, str(digest)))
+    def _add_file(self, message: re.Directory, fd: int, name: str, prefix: str) -> None:
+        found, digest = kept_file(self._store, fd, name, prefix + name)
+        self._outputs.files.append(FileRecord(prefix + name, str(digest)))
         message.files.add(
-            name=entry.name,
+            name=name,
             digest=message_of(digest),
             is_executable=bool(found.st_mode & stat.S_IXUSR),
             node_properties=_properties(found, self._wanted),
         )
 
-    def _add_symlink(self, message: re.Directory, entry: os.DirEntry[str], prefix: str) -> None:
-        target = _utf8(os.readlink(entry.path), f"the target of link {entry.name!r}")
-        self._outputs.links[prefix + entry.name] = target
+    def _add_symlink(
+        self, message: re.Directory, fd: int, entry: os.DirEntry[str], prefix: str
+    ) -> None:
+        path = prefix + entry.name
+        target = _utf8(_target(fd, entry.name, path), f"the target of link {entry.name!r}")
+        self._outputs.links[path] = target
         message.symlinks.add(
             name=entry.name,
             target=target,
-            node_properties=_properties(entry.stat(follow_symlinks=False), self._wanted),
+            node_properties=self._properties_of(entry, path),
         )
+
+    def _properties_of(self, entry: os.DirEntry[str], path: str) -> re.NodeProperties | None:
+        if not self._wanted:
+            return None
+        try:
+            return _properties(entry.stat(follow_symlinks=False), self._wanted)
+        except FileNotFoundError:
+            raise OutputsChangedError(path) from None
 
 
 def _refuse_absolute(links: Mapping[str, str]) -> None:
@@ -260,8 +374,8 @@ def message_of(digest: Digest) -> re.Digest:
     return re.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
-def _sorted_entries(path: str) -> Iterator[os.DirEntry[str]]:
-    with os.scandir(path) as entries:
+def _sorted_entries(folder: int) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
         yield from sorted(entries, key=lambda entry: entry.name)
 
 

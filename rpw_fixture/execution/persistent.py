@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import posixpath
 import time
@@ -22,7 +23,9 @@ from rpw_fixture.events import (
     RequestSent,
     ResponseReceived,
 )
+from rpw_fixture.execution.beneath import Beneath
 from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
@@ -47,6 +50,27 @@ from rpw_fixture.workers.personalities.rules import (
 )
 from rpw_fixture.workers.pool import Client, WorkerPool
 from rpw_fixture.workers.worker import Worker
+
+#: What a worker did to its folder, so that the inputs of its next request can't be placed.
+_GONE = "working directory gone"
+_DISTURBED = "working directory disturbed"
+_CHANGED = "outputs changed after the response"
+_LEFTOVERS = "left what can't be removed"
+#: How that shows.
+_IN_THE_WAY = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.ENOTEMPTY,
+        errno.EISDIR,
+        errno.ELOOP,
+        errno.EXDEV,
+        errno.EBUSY,
+        errno.EPERM,
+        errno.EACCES,
+    }
+)
 
 
 class PersistentRunner:
@@ -91,7 +115,7 @@ class PersistentRunner:
         timeline: Timeline,
         token: CancelToken,
         on_worker: OnWorker,
-        collect: Callable[[str], None],
+        collect: Callable[[Beneath], None],
     ) -> RunResult:
         """Sends the action to a worker that fits.
 
@@ -102,7 +126,7 @@ class PersistentRunner:
             timeline: gets the points in time.
             token: ends the waiting, and the worker.
             on_worker: told which worker serves the action, for each one that is tried.
-            collect: called with the input root's path after the response, before the worker is
+            collect: called with the input root after the response, before the worker is
                 given to anybody else.
 
         Raises:
@@ -183,6 +207,8 @@ class PersistentRunner:
         root = self._starter.root_of(worker)
         with contextlib.ExitStack() as stack:
             place = _entered(stack, root.place(task.action, task.parents, task.token), worker)
+            if place.has_leftovers and is_reused:
+                raise _staging_failure(worker, _LEFTOVERS, place.root.path)
             timeline.reach("input_fetch_completed")
             if place.changed:
                 self._tell_changed(worker, task, place)
@@ -194,7 +220,7 @@ class PersistentRunner:
             timeline.reach("execution_completed")
             place.has_failed = response.exit_code != 0
             if not place.has_failed or rules.outputs_after_failure.value:
-                task.collect(place.root)
+                _collect(task, place, worker)
         text, noise = response.output.encode(), worker.stderr.since(position)
         is_to_stdout = rules.response_text.value is TextTo.STDOUT
         is_noise_shown = rules.worker_stderr.value is WorkerStderr.ACTION
@@ -271,10 +297,10 @@ class PersistentRunner:
         """Why the action should be sent to another worker, if it should.
 
         A worker that ended before it read any of the request did so between requests, unless it is
-        a fresh one, which would end again.
+        a fresh one, which would end again. So did one that made its folder unusable.
         """
         if failure.was_unread and is_reused:
-            return Retirement.CRASHED_IDLE
+            return failure.rule if failure.is_violation else Retirement.CRASHED_IDLE
         can_retry = self._config.retry_crashed_worker and not retries
         if can_retry and failure.rule == Retirement.CRASH:
             return f"{failure.rule}: {failure.detail} (retry_crashed_worker)"
@@ -313,7 +339,7 @@ class _Task:
     timeline: Timeline
     token: CancelToken
     on_worker: OnWorker
-    collect: Callable[[str], None]
+    collect: Callable[[Beneath], None]
 
 
 def _entered(
@@ -322,15 +348,42 @@ def _entered(
     """The place of a request, until ``stack`` is left.
 
     Raises:
-        WorkerFailure: the worker took away its own working directory.
+        WorkerFailure: the worker took away its own working directory, or a folder in it.
     """
     try:
         return stack.enter_context(place)
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise _staging_failure(worker, _GONE if is_gone else _DISTURBED, str(error)) from None
+
+
+def _staging_failure(worker: Worker, rule: str, detail: str) -> WorkerFailure:
+    """Return the failure of a worker whose folder can't take the next request's inputs."""
+    return WorkerFailure(
+        worker=worker.number,
+        rule=rule,
+        detail=detail,
+        stderr_tail=worker.stderr.text,
+        is_violation=True,
+        was_unread=True,
+    )
+
+
+def _collect(task: _Task, place: Place, worker: Worker) -> None:
+    """Collects the outputs.
+
+    Raises:
+        WorkerFailure: the worker removed or replaced some after it had answered, or its input root.
+    """
+    try:
+        task.collect(place.root)
+    except OutputsChangedError as error:
         raise WorkerFailure(
             worker=worker.number,
-            rule="working directory gone",
-            detail=str(error),
+            rule=_GONE if error.path == ROOT else _CHANGED,
+            detail=error.message,
             stderr_tail=worker.stderr.text,
             is_violation=True,
         ) from None

@@ -1,126 +1,281 @@
 """Deleting whatever an action may leave behind, without ever being led elsewhere.
 
-Every step goes through folder descriptors and follows no symlink. No mode, depth or name that a
-process can make keeps a folder from being deleted, short of mounts and immutable files.
+Every step goes through folder descriptors, follows no symlink and enters no mount. No mode, depth or
+name that a process can make keeps a folder from being deleted. What can't be deleted (a mount that
+can't be unmounted, an immutable file, a file of another user) stays, with the folders above it, and is
+reported; everything else goes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import logging
 import os
+import shlex
+import threading
+from collections.abc import Iterable
+from typing import NamedTuple
 
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: How often a folder is emptied again because somebody still puts things into it.
+from rpw_fixture.execution.beneath import FOLDER, Beneath, opened, path_of, permit
+from rpw_fixture.execution.mounts import unmount
+
+#: How often a folder is emptied again because something still puts things into it.
 _PATIENCE = 20
+#: Folders deeper than this are moved up before they are emptied: a process can nest them deeper than
+#: our stack, our descriptors and any path reach.
+_DEEPEST = 24
 _NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
+_MOUNTED = frozenset({errno.EXDEV, errno.EBUSY})
+_REFUSED = frozenset({errno.EPERM, errno.EACCES, errno.EROFS}) | _MOUNTED
+#: An action that keeps mounting is not unmounted for ever.
+_MOST_UNMOUNTED = 500
+#: So many leftovers of one folder are reported one by one.
+_SHOWN = 10
+_log = logging.getLogger(__name__)
 
 
-def remove(path: str) -> None:
-    """Deletes a file or a whole folder, whatever its modes; nothing there is fine."""
+class Leftover(NamedTuple):
+    """Something that an action left and that stays, or a mount that was taken away.
+
+    Attributes:
+        path: absolute.
+        reason: why it is reported.
+        is_left: it is still there.
+        is_mount: something is, or was, mounted there.
+    """
+
+    path: str
+    reason: str
+    is_left: bool = True
+    is_mount: bool = False
+
+
+def remove(path: str) -> list[Leftover]:
+    """Delete a file or a whole folder, whatever its modes; nothing to do if there is none.
+
+    Args:
+        path: its folder must be one that no action can write.
+
+    Returns:
+        What can't be deleted, and what was unmounted.
+
+    Raises:
+        OSError: the disk is broken.
+    """
     parent, name = os.path.split(path)
-    with contextlib.suppress(FileNotFoundError), opened(parent) as fd:
-        remove_at(fd, name)
+    try:
+        fd = os.open(parent, FOLDER)
+    except FileNotFoundError:
+        return []
+    try:
+        return remove_at(fd, name)
+    finally:
+        os.close(fd)
 
 
-def remove_at(fd: int, name: str) -> None:
-    """Deletes ``name`` in the folder open as ``fd``, like `remove`."""
+def remove_at(fd: int, name: str) -> list[Leftover]:
+    """Delete ``name`` in the folder open as ``fd``, like `remove`."""
     try:
         os.unlink(name, dir_fd=fd)
     except FileNotFoundError:
+        pass
+    except OSError as error:
+        # A folder: Linux calls that IsADirectoryError, macOS PermissionError.
+        if not isinstance(error, IsADirectoryError) and error.errno not in _REFUSED:
+            raise
+        removal = _Removal()
+        removal.remove(fd, name)
+        return removal.leftovers
+    return []
+
+
+def discard(place: Beneath | str) -> None:
+    """Delete a file or folder that is not needed any more; log what can't be deleted, raise nothing."""
+    path = place if isinstance(place, str) else place.path
+    try:
+        if isinstance(place, str):
+            leftovers = remove(place)
+        else:
+            folder, name = place.split()
+            with folder.opened() as fd:
+                leftovers = remove_at(fd, name)
+    except FileNotFoundError:
         return
-    except (IsADirectoryError, PermissionError):  # Linux says the one, macOS the other
-        _remove_folder(fd, name)
+    except OSError as error:
+        leftovers = [Leftover(path, str(error))]
+    report(leftovers, path)
 
 
-class opened:  # noqa: N801 - used as the function that contextlib would make of it, at twice the cost
-    """A folder (no symlink to one) as a descriptor within the block.
+def make_new(place: Beneath) -> None:
+    """Make a new folder; whatever an earlier action put in its place is deleted.
 
     Raises:
-        OSError: FileNotFoundError or NotADirectoryError when there is none.
+        OSError: FileExistsError when that can't be deleted.
     """
-
-    __slots__ = ("_fd", "_name", "_parent")
-
-    def __init__(self, name: str, parent: int | None = None) -> None:
-        self._name = name
-        self._parent = parent
-
-    def __enter__(self) -> int:
-        self._fd = _open_folder(self._name, self._parent)
-        return self._fd
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
-
-
-def _open_folder(name: str, parent: int | None) -> int:
     try:
-        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
-    except PermissionError:
-        os.chmod(name, 0o700, dir_fd=parent)
-        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
-    except OSError as error:
-        if error.errno == errno.ELOOP:  # how some systems call a symlink here
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name) from None
-        raise
+        place.make()
+    except FileExistsError:
+        discard(place)
+        place.make()
+
+
+class _Reported:
+    """Which leftovers were logged: each is logged once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._paths: set[str] = set()
+
+    def new(self, leftovers: Iterable[Leftover]) -> list[Leftover]:
+        """Return those that were not logged yet; those that are gone may come again."""
+        with self._lock:
+            found = [each for each in leftovers if each.path not in self._paths]
+            self._paths.update(each.path for each in found if each.is_left)
+        return found
+
+
+_reported = _Reported()
+
+
+def report(leftovers: list[Leftover], folder: str) -> None:
+    """Log what could not be deleted in ``folder``, each once, and the command that deletes it."""
+    found = _reported.new(leftovers) if leftovers else []
+    left = [each for each in found if each.is_left]
+    for each in [each for each in found if not each.is_left][:_SHOWN]:
+        _log.warning("%s: %s", each.path, each.reason)
+    for each in left[:_SHOWN]:
+        _log.warning("%s can't be removed: %s; it is left there", each.path, each.reason)
+    if len(left) > _SHOWN:
+        _log.warning("%d more in %s can't be removed", len(left) - _SHOWN, folder)
+    if left:
+        _log.warning("to remove what is left of %s, run: %s", folder, _command(left, folder))
+
+
+def _command(left: list[Leftover], folder: str) -> str:
+    """Return the shell command that deletes what we could not."""
+    steps = [f"sudo umount -l {shlex.quote(each.path)}" for each in left if each.is_mount]
+    if any(not each.is_mount for each in left):
+        steps.append(f"sudo chattr -R -f -i -a {shlex.quote(folder)}")
+    return "; ".join([*steps, f"sudo rm -rf --one-file-system {shlex.quote(folder)}"])
 
 
 def make_accessible(fd: int, mode: int = 0o700) -> None:
-    """Gives us back a folder whose mode an action changed so that it can't be emptied."""
+    """Give us back a folder whose mode an action changed so that it can't be emptied."""
     if os.fstat(fd).st_mode & 0o700 != 0o700:
         os.fchmod(fd, mode)
 
 
-def _remove_folder(fd: int, name: str) -> None:
-    patience = _PATIENCE
-    while True:
-        with opened(name, fd) as folder:
-            _empty(folder)
-        try:
-            os.rmdir(name, dir_fd=fd)
-        except OSError as error:
-            if error.errno not in _NOT_EMPTY or not patience:
-                raise
+class _Removal:
+    """Deletes one folder."""
+
+    def __init__(self) -> None:
+        self.leftovers: list[Leftover] = []
+        self._prefix = f".rpw-{os.urandom(16).hex()}-"
+        self._moved = 0
+        self._top = -1
+        self._pending: list[str] = []
+
+    def remove(self, fd: int, name: str) -> None:
+        """Delete ``name``, a folder or something that can't be unlinked."""
+        patience = _PATIENCE
+        while not self._try(fd, name, 0):
+            if any(each.is_left for each in self.leftovers):
+                return
+            if not patience:
+                self._keep(fd, name, "something still writes into it")
+                return
             patience -= 1
-        else:
-            return
 
-
-def _empty(top: int) -> None:
-    # Folders are moved up here before they are emptied: then no depth, which a process can make far
-    # greater than a path may be long, needs more stack or descriptors.
-    prefix, moved = f".rpw-{os.urandom(16).hex()}-", 0
-    pending = _unlink_files(top)
-    while pending:
-        current = pending.pop()
-        with opened(current, top) as folder:
-            for name in _unlink_files(folder):
-                moved += 1
-                pending.append(f"{prefix}{moved}")
-                _move(folder, name, top, pending[-1])
+    def _try(self, fd: int, name: str, depth: int) -> bool:
+        """Delete ``name``; return False if it is not empty, or stays for a reason that is noted."""
         try:
-            os.rmdir(current, dir_fd=top)
+            with opened(name, fd) as folder:
+                self._empty(folder, depth)
+            os.rmdir(name, dir_fd=fd)
+        except FileNotFoundError:
+            return True
+        except NotADirectoryError:
+            return self._unlink(fd, name)
         except OSError as error:
-            if error.errno not in _NOT_EMPTY:  # else the next round gets it
-                raise
+            if error.errno in _NOT_EMPTY:
+                return False
+            return self._refused(fd, name, error) and self._try(fd, name, depth)
+        return True
 
+    def _unlink(self, fd: int, name: str) -> bool:
+        try:
+            os.unlink(name, dir_fd=fd)
+        except FileNotFoundError:
+            return True
+        except IsADirectoryError:  # it was not, a moment ago
+            return False
+        except OSError as error:
+            return self._refused(fd, name, error) and self._unlink(fd, name)
+        return True
 
-def _unlink_files(fd: int) -> list[str]:
-    """Deletes all but the folders in a folder; the names of those."""
-    make_accessible(fd)
-    with os.scandir(fd) as entries:
-        found = list(entries)
-    for entry in found:
-        if not entry.is_dir(follow_symlinks=False):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(entry.name, dir_fd=fd)
-    return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+    def _refused(self, fd: int, name: str, error: OSError) -> bool:
+        """Return whether it is worth another try, because what was mounted there is unmounted."""
+        if error.errno not in _REFUSED:
+            raise error
+        if error.errno not in _MOUNTED:
+            self._keep(fd, name, error.strerror or "")
+            return False
+        if len(self.leftovers) < _MOST_UNMOUNTED and unmount(fd, name):
+            reason = (
+                "an action had mounted something there; it is unmounted, and none of it removed"
+            )
+            self.leftovers.append(Leftover(_full(fd, name), reason, is_left=False, is_mount=True))
+            return True
+        self._keep(fd, name, "something is mounted there that can't be unmounted", is_mount=True)
+        return False
+
+    def _keep(self, fd: int, name: str, reason: str, *, is_mount: bool = False) -> None:
+        self.leftovers.append(Leftover(_full(fd, name), reason, is_mount=is_mount))
+
+    def _empty(self, folder: int, depth: int) -> None:
+        make_accessible(folder)
+        below = self._unlink_files(folder)
+        if depth == 0:
+            self._top = folder
+        for name in below:
+            if depth < _DEEPEST:
+                self._try(folder, name, depth + 1)
+            else:
+                self._lift(folder, name)
+        while depth == 0 and self._pending:
+            self._try(folder, self._pending.pop(), 1)
+
+    def _unlink_files(self, fd: int) -> list[str]:
+        """Delete all but the folders in a folder; return the names of those."""
+        with os.scandir(fd) as entries:
+            found = list(entries)
+        for entry in found:
+            if not entry.is_dir(follow_symlinks=False):
+                self._unlink(fd, entry.name)
+        return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+
+    def _lift(self, source: int, name: str) -> None:
+        """Move a folder up to the top, to be emptied there."""
+        self._moved += 1
+        new_name = f"{self._prefix}{self._moved}"
+        try:
+            _move(source, name, self._top, new_name)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if self._refused(source, name, error):
+                self._lift(source, name)
+            return
+        self._pending.append(new_name)
 
 
 def _move(source: int, name: str, target: int, new_name: str) -> None:
     try:
         os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
     except PermissionError:  # a folder that is moved must be writable, for its ".."
-        os.chmod(name, 0o700, dir_fd=source)
+        permit(source, name)
         os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _full(fd: int, name: str) -> str:
+    return os.path.join(path_of(fd), name)

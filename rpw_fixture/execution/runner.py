@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rpw_fixture import processors
 from rpw_fixture.config import Config
@@ -20,12 +19,13 @@ from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_ex
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord
 from rpw_fixture.execution import one_shot, reply
+from rpw_fixture.execution.beneath import Beneath, OwnFolder
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching.container_command import container_properties
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.execution.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, Router
@@ -95,7 +95,7 @@ class ActionRunner:
         resolver: Resolver,
         index: InputIndex,
         launcher: Launcher,
-        folder: Path,
+        folder: OwnFolder,
         results: CompleteResults,
         worker_faults: Slot,
         on_served: OnServed | None = None,
@@ -198,22 +198,22 @@ class ActionRunner:
     def _run_once(
         self, job: Job, action: ResolvedAction, _chosen: Route, course: _Course
     ) -> RunResult:
-        root = self._folder / f"action-{next(self._numbers)}"
-        root.mkdir()
-        private = f"{root}.private"
-        for folder in (str(root), private):
-            course.afterwards.callback(remove, folder)
+        root = self._folder.at(f"action-{next(self._numbers)}")
+        make_new(root)
+        private = self._folder.at(f"{root.name}.private")
+        for folder in (root, private):
+            course.afterwards.callback(discard, folder)
         course.afterwards.callback(processors.give_way)  # the client is told before that
         course.timeline.reach("input_fetch_start")
-        StagedRoot(str(root)).stage(action.root, output_parents(action), action.store)
+        StagedRoot(root).stage(action.root, output_parents(action), action.store)
         course.timeline.reach("input_fetch_completed")
         course.timeline.reach("execution_start")
         command = Launch(
             argv=action.command.arguments,
             environment=dict(action.command.environment),
-            root=str(root),
+            root=root.path,
             working_directory=action.command.working_directory,
-            private=private,
+            private=private.path,
             container=container_properties(action.properties),
             purpose=f"action {action.digest}",
         )
@@ -228,10 +228,10 @@ class ActionRunner:
         course.result = result
         # What a killed command leaves may be anything; that its time was up is what matters.
         with contextlib.suppress(RequestError) if result.timed_out else contextlib.nullcontext():
-            self._collect(str(root), action, course)
+            self._collect(root, action, course)
         return result
 
-    def _collect(self, root: str, action: ResolvedAction, course: _Course) -> None:
+    def _collect(self, root: Beneath, action: ResolvedAction, course: _Course) -> None:
         course.timeline.reach("output_upload_start")
         course.outputs = collect(
             root,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from rpw_fixture.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code
+from rpw_fixture.execution.beneath import Beneath, OwnFolder
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.launching.start_errors import status_of_failed_start
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.execution.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.exec_roots import (
@@ -47,7 +45,12 @@ class WorkerStarter(Closing):
     """
 
     def __init__(
-        self, config: Config, rules: Personality, launcher: Launcher, folder: Path, faults: Slot
+        self,
+        config: Config,
+        rules: Personality,
+        launcher: Launcher,
+        folder: OwnFolder,
+        faults: Slot,
     ) -> None:
         self._config = config
         self._rules = rules
@@ -76,26 +79,27 @@ class WorkerStarter(Closing):
             WorkerFailure: the process could not be started.
             RequestError, BlobMissingError, OSError: as `StagedRoot.stage`.
         """
-        folder = self._folder / f"worker-{number}"
-        path = folder / "root"
-        path.mkdir(parents=True)
+        folder = self._folder.at(f"worker-{number}")
+        path = folder.below("root")
+        make_new(folder)
+        path.make()
         try:
             root = self._exec_root(key, path)
             root.first(action, parents)
-            worker = self._spawn(number, key, str(folder))
+            worker = self._spawn(number, key, folder)
         except BaseException:
-            remove(str(folder))
+            discard(folder)
             raise
         self._roots[number] = root
         return worker
 
-    def _spawn(self, number: int, key: WorkerKey, folder: str) -> Worker:
+    def _spawn(self, number: int, key: WorkerKey, folder: Beneath) -> Worker:
         command = Launch(
             argv=key.startup_arguments,
             environment=dict(key.environment),
-            root=os.path.join(folder, "root"),
+            root=folder.below("root").path,
             working_directory=key.working_directory,
-            private=os.path.join(folder, "private"),
+            private=folder.below("private").path,
             container=key.container,
             purpose=f"worker {number}",
         )
@@ -129,7 +133,7 @@ class WorkerStarter(Closing):
             plumbing=plumbing,
             conversation=MortalConversation(conversation, plumbing, self._faults),
             slots=self._config.max_multiplex if key.is_multiplex else 1,
-            folder=folder,
+            folder=folder.path,
         )
 
     def _connection(self, key: WorkerKey) -> Connection:
@@ -145,7 +149,7 @@ class WorkerStarter(Closing):
             checks_was_cancelled=rules.checks_was_cancelled.value,
         )
 
-    def _exec_root(self, key: WorkerKey, path: Path) -> ExecRoot:
+    def _exec_root(self, key: WorkerKey, path: Beneath) -> ExecRoot:
         tools = frozenset(each.path for each in key.tool_inputs.files)
         if not key.is_multiplex:
             if self._rules.roots.value is Roots.SANDBOX_DIR:
@@ -162,4 +166,4 @@ class WorkerStarter(Closing):
     def clean_up(self, worker: Worker) -> None:
         """Removes the folder of a worker that is gone."""
         self._roots.pop(worker.number, None)
-        remove(worker.folder)
+        discard(self._folder.at(f"worker-{worker.number}"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rpw_fixture.closing import Closing
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.execution.removal import discard
 
 #: A RAM disk: creating and deleting thousands of small files is many times faster there.
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, mode 0700
@@ -24,7 +24,8 @@ class Workspace(Closing):
     """A new empty folder, accessible to this user only.
 
     It is locked until it is closed or this process is gone, however that ends; then the next workspace
-    that somebody makes removes it, so that a RAM disk does not fill up.
+    that somebody makes removes it, so that a RAM disk does not fill up. What can't be removed is
+    reported by a warning in the log, with the command that removes it, and keeps nobody from starting.
 
     Attributes:
         path: of the folder.
@@ -35,15 +36,16 @@ class Workspace(Closing):
 
     def __init__(self) -> None:
         where = base()
-        try:
+        with contextlib.suppress(OSError):
             _sweep(where)
+        try:
             self.path, self._fd = _made(where)
         except OSError as error:
             raise EnvironmentLacksError(f"no folder for actions can be made: {error}") from None
 
     def close(self) -> None:
         """Removes the folder with all that is in it."""
-        remove(str(self.path))
+        discard(str(self.path))
         os.close(self._fd)
 
 
@@ -70,7 +72,7 @@ def _sweep(where: str) -> None:
             continue
         try:
             if os.fstat(fd).st_uid == os.getuid() and _lock(fd, otherwise=False):
-                remove(path)
+                discard(path)
         finally:
             os.close(fd)
 

@@ -139,7 +139,7 @@ class Harness(Closing):
         folder = self._slots.get()
         try:
             result = self._runner.run(trial, folder)
-            if result.trace and os.path.exists(result.trace):
+            if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
                 result = Result(outcomes=result.outcomes, ending=result.ending, trace=str(kept))

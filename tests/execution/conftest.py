@@ -149,11 +149,17 @@ def watcher() -> Iterator[FolderWatcher]:
 
 
 @pytest.fixture(params=["compared", "watched"])
-def root(request: pytest.FixtureRequest, tmp_path: Path, inputs, watcher: FolderWatcher) -> Root:
+def root(
+    request: pytest.FixtureRequest, tmp_path: Path, inputs, watcher: FolderWatcher
+) -> Iterator[Root]:
     """A root that looks everywhere for changes, and one that is told of them."""
-    return Root(tmp_path, inputs, watcher if request.param == "watched" else None)
+    made = Root(tmp_path, inputs, watcher if request.param == "watched" else None)
+    with made.own:
+        yield made
 
 
 @pytest.fixture
-def work(tmp_path: Path, store: BlobStore) -> Work:
-    return Work(tmp_path, store)
+def work(tmp_path: Path, store: BlobStore) -> Iterator[Work]:
+    made = Work(tmp_path, store)
+    with made.own:
+        yield made

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.execution.beneath import OwnFolder
 from rpw_fixture.execution.command import CommandSpec, decode_command
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.storage.blobs import BlobStore
@@ -19,6 +20,7 @@ class Work:
     """An action's folder after its run, and what is collected of it."""
 
     def __init__(self, path: Path, store: BlobStore) -> None:
+        self.own = OwnFolder(str(path))
         self.root = path / "root"
         self.root.mkdir()
         self.outside = path / "outside"
@@ -46,7 +48,7 @@ class Work:
             working_directory=working_directory,
             **fields,
         )
-        return collect(str(self.root), spec(message), self.store)
+        return collect(self.own.at("root"), spec(message), self.store)
 
     def refused(self, *paths: str, **fields: object) -> str:
         with pytest.raises(RequestError) as caught:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from rpw_fixture.execution.beneath import OwnFolder
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.execution.staging.staged_root import StagedRoot
@@ -18,13 +19,14 @@ class Root:
     """A staged root with a folder beside it that nothing may touch."""
 
     def __init__(self, path: Path, inputs, watcher: FolderWatcher | None = None) -> None:
+        self.own = OwnFolder(str(path))
         self.path = path / "root"
         self.path.mkdir()
         self.outside = path / "outside"
         (self.outside / "folder").mkdir(parents=True)
         (self.outside / "file").write_text("precious")
         self.inputs = inputs
-        self.staged = StagedRoot(str(self.path), watcher)
+        self.staged = StagedRoot(self.own.at("root"), watcher)
 
     def stage(self, tree: dict, *parents: str) -> list[str]:
         folder = tree if isinstance(tree, Folder) else self.inputs.folder(tree)

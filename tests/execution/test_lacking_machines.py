@@ -19,7 +19,9 @@ import pytest
 
 from rpw_fixture.action import Action
 from rpw_fixture.events import InternalError
+from rpw_fixture.execution.removal import Leftover
 from rpw_fixture.server import Server
+from tests.waiting import until
 
 from .unharmed import unharmed, worker_action
 
@@ -204,15 +206,19 @@ def test_a_spawner_that_is_killed_is_replaced_and_the_action_told(tmp_path: Path
 
 
 def test_a_folder_that_can_not_be_removed_is_told_and_stops_nobody(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(path: str) -> None:
-        raise OSError(errno.EBUSY, "busy", path)
+    def refuse(_fd: int, name: str) -> list[Leftover]:
+        if name.endswith(".private"):
+            return []
+        raise OSError(errno.EIO, "broken disk", name)
 
     with Server(jobs=1) as server:
         with monkeypatch.context() as patched:
-            patched.setattr("rpw_fixture.execution.runner.remove", refuse)
+            patched.setattr("rpw_fixture.execution.removal.remove_at", refuse)
             assert server.run(Action(arguments=["/bin/echo", "1"])).stdout == b"1\n"
-            assert server.events.wait_for(lambda events: isinstance(events[-1], InternalError))
-        assert "OSError: [Errno 16] busy" in server.events.of(InternalError)[0].detail
+            until(lambda: caplog.messages)
+        assert "broken disk" in caplog.messages[0]
+        assert "sudo rm -rf --one-file-system" in caplog.messages[-1]
+        assert server.events.of(InternalError) == []
         assert server.run(Action(arguments=["/bin/echo", "2"])).stdout == b"2\n"

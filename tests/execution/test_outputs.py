@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from rpw_fixture.errors import Code
+from rpw_fixture.execution import outputs
+from rpw_fixture.execution.output_lookup import OutputsChangedError
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import remote_execution as re
 
@@ -388,6 +393,7 @@ import os, sys
 from pathlib import Path
 from rpw_fixture.errors import RequestError
 from rpw_fixture.execution.command import decode_command
+from rpw_fixture.execution.beneath import OwnFolder
 from rpw_fixture.execution.outputs import collect
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
@@ -401,7 +407,8 @@ cas = Cas(DigestFunctions(["SHA256"]), folder=work / "cas", memory_bytes=1000,
           spill_threshold=1000, max_bytes=10000, durable=False)
 data = re.Command(arguments=["x"], output_paths=["out"]).SerializeToString()
 try:
-    collect(str(work), decode_command(SHA256.of(data), data), cas.store(SHA256))
+    root = OwnFolder(str(work.parent)).at(work.name)
+    collect(root, decode_command(SHA256.of(data), data), cas.store(SHA256))
 except RequestError as error:
     print(error.code.name, error.message)
 finally:
@@ -437,3 +444,81 @@ def test_properties_are_told_only_when_asked_for(work: Work) -> None:
     assert tree.root.files[0].node_properties.unix_mode.value == 0o640
     assert not tree.root.files[0].node_properties.HasField("mtime")
     assert not work.collect("out/a").result.output_files[0].HasField("node_properties")
+
+
+# --- outputs that change while they are collected ---
+
+
+def remove_file(work: Work) -> None:
+    (work.root / "out/d/file").unlink()
+
+
+def remove_all(work: Work) -> None:
+    shutil.rmtree(work.root / "out")
+
+
+def folder_to_link(work: Work) -> None:
+    (work.root / "out/d").rename(work.root / "moved")
+    (work.root / "out/d").symlink_to(work.outside)
+
+
+def file_to_link(work: Work) -> None:
+    (work.root / "out/d/file").unlink()
+    (work.root / "out/d/file").symlink_to(work.outside / "file")
+
+
+def file_to_fifo(work: Work) -> None:
+    (work.root / "out/d/file").unlink()
+    os.mkfifo(work.root / "out/d/file")
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+@pytest.mark.parametrize(
+    "misdeed", [remove_file, remove_all, folder_to_link, file_to_link, file_to_fifo]
+)
+def test_an_output_that_changes_after_it_was_seen_is_the_actions_fault(
+    misdeed: Callable[[Work], None], moment: int, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.write("out/d/file", "content")
+    real, calls = outputs._sorted_entries, iter(range(1, 10))
+
+    def listing(folder: int) -> list[os.DirEntry[str]]:
+        entries = list(real(folder))
+        if next(calls) == moment:
+            misdeed(work)
+        return entries
+
+    monkeypatch.setattr(outputs, "_sorted_entries", listing)
+    if (moment, misdeed) in {(1, remove_all), (1, folder_to_link)} or (
+        moment == 2 and misdeed is not folder_to_link
+    ):
+        with pytest.raises(OutputsChangedError, match="'out/d") as caught:
+            work.collect("out")
+        assert caught.value.code is Code.FAILED_PRECONDITION
+    else:  # it was seen as it is now, or opened already
+        files = work.collect("out").files
+        assert {each.digest for each in files} <= {str(SHA256.of(b"content"))}
+    assert not work.store.contains(SHA256.of(b"secret"))
+
+
+def test_a_root_that_became_a_link_is_not_followed(work: Work) -> None:
+    work.write("file", "content")
+    work.root.rename(work.root.with_name("moved"))
+    work.root.symlink_to(work.outside)
+
+    assert "in the place of its input root" in work.refused("file")
+    assert not work.store.contains(SHA256.of(b"secret"))
+
+
+def test_of_a_root_that_is_gone_nothing_is_collected(work: Work) -> None:
+    work.root.rmdir()
+
+    assert work.collect("file", "folder").result == re.ActionResult()
+    assert work.collect(output_directories=["folder"]).files == []
+
+
+def test_the_target_of_a_link_is_not_looked_at_outside_of_the_root(work: Work) -> None:
+    work.link("out", work.outside / "file")  # a file, though a folder was declared
+
+    result = work.collect(output_directories=["out"]).result
+    assert [each.target for each in result.output_directory_symlinks] == [f"{work.outside}/file"]

@@ -157,9 +157,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_told_and_once_there_is_room_the_tree_is_whole(
-    small_disk: Path, inputs
+    small_disk: Path, inputs, request: pytest.FixtureRequest
 ) -> None:
     root = Root(small_disk, inputs)
+    request.addfinalizer(root.own.close)
     tree = {"d": {str(number): bytes([number]) * 40_000 for number in range(10)}}
     with pytest.raises(RequestError) as caught:
         root.stage(tree)

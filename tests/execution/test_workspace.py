@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.execution import removal
 from rpw_fixture.execution.workspace import Workspace
+from tests.mounting import immutable, mount, nothing_mounted, require_mounts
+from tests.server_process import ServerProcess
 
 HOLD = """
 import sys
@@ -123,3 +127,113 @@ def test_where_none_can_be_made_that_is_told(base: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(tempfile, "tempdir", str(base / "absent"))
     with pytest.raises(EnvironmentLacksError, match="absent"):
         Workspace()
+
+
+# --- what can't be removed ---
+
+
+def dead_folder(base: Path) -> Path:
+    folder = base / "rpw_fixture-1-dead"
+    (folder / "work/action-1").mkdir(parents=True)
+    (folder / "work/action-1/file").touch()
+    return folder
+
+
+def test_an_undeletable_leftover_keeps_nobody_from_starting_and_is_reported_once(
+    base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = dead_folder(base)
+    with immutable(folder / "work/action-1/left"):
+        for _ in range(3):
+            with Workspace() as workspace:
+                assert workspace.path.exists()
+        assert [each for each in folder.rglob("*") if each.is_file()] == [
+            folder / "work/action-1/left"
+        ]
+    assert str(folder / "work/action-1/left") in caplog.messages[0]
+    assert caplog.messages[-1].endswith(f"sudo rm -rf --one-file-system {folder}")
+    assert len(caplog.messages) == 2
+    with Workspace():
+        assert not folder.exists()
+
+
+def test_a_mount_in_a_dead_servers_folder_is_not_emptied_and_keeps_nobody_from_starting(
+    base: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_mounts(base)
+    folder = dead_folder(base)
+    precious = base / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("precious")
+    with nothing_mounted(base):
+        (folder / "work/mnt").mkdir()
+        mount("--bind", str(precious), str(folder / "work/mnt"))
+        with monkeypatch.context() as patched:
+            patched.setattr(removal, "unmount", lambda *_: False)
+            with Workspace():
+                assert (folder / "work/mnt/file").exists()
+        assert str(folder / "work/mnt") in caplog.messages[0]
+        assert "sudo umount -l" in caplog.messages[-1]
+        with Workspace():
+            assert not folder.exists()
+    assert (precious / "file").read_text() == "precious"
+
+
+def test_a_mount_over_a_dead_servers_folder_is_not_emptied(base: Path) -> None:
+    require_mounts(base)
+    folder = dead_folder(base)
+    precious = base / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("precious")
+    with nothing_mounted(base):
+        mount("--bind", str(precious), str(folder))
+        with Workspace():
+            assert not folder.exists()
+    assert (precious / "file").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives up the rights of root")
+def test_a_file_of_root_keeps_another_user_from_nothing() -> None:
+    script = """
+import ctypes, logging, os, sys
+from rpw_fixture.execution.workspace import Workspace
+logging.basicConfig(format="%(message)s")
+os.environ["TMPDIR"] = sys.argv[1]
+os.setuid(65534)
+os.makedirs(sys.argv[1] + "/rpw_fixture-1-dead/work")
+print("made", flush=True)
+sys.stdin.readline()
+with Workspace() as workspace:
+    print(workspace.path.exists())
+"""
+    project = str(Path(__file__).resolve().parents[2])
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o777)
+        with subprocess.Popen(
+            [sys.executable, "-c", script, folder],
+            env={"PYTHONPATH": project, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "made\n"
+            left = Path(folder, "rpw_fixture-1-dead/work/of root")
+            left.mkdir(0o755)
+            (left / "file").touch()
+            out, err = process.communicate("go on\n")
+        assert out == "True\n", err
+        assert str(left / "file") in err
+        assert f"sudo rm -rf --one-file-system {left.parents[1]}" in err
+
+
+def test_a_server_starts_beside_what_a_dead_one_left_and_says_so(base: Path) -> None:
+    folder = dead_folder(base)
+    with immutable(folder / "work/left"), (base / "stderr").open("w+b") as stderr:
+        with ServerProcess(stderr=stderr) as server:
+            assert server.stop() == 0
+        told = (base / "stderr").read_text()
+        assert str(folder / "work/left") in told
+        assert "sudo chattr -R -f -i -a" in told
+    assert told.count(str(folder / "work/left")) == 1

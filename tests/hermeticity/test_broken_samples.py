@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rpw_fixture.execution import workspace
 from rpw_fixture.hermeticity.checks import environment
 
 from . import samples
@@ -92,7 +93,13 @@ def test_a_factor_of_the_environment_is_named(
         shared=["src/b.txt", "src/a.txt"],
     )
     report = run(suite, "RPW209", seed=seed)
-    assert {each.summary.rpartition(": ")[2] for each in report.findings} == {name}
+    found = {each.summary.rpartition(": ")[2] for each in report.findings}
+    (check,) = (each for each in report.checks if each.code == "RPW209")
+    if "directory order (" in check.reason:  # a disk may list files in an order of its own
+        assert workspace.base() != "/dev/shm"
+        assert found == {name} - {"directory order"}
+    else:
+        assert found == {name}
 
 
 @seeds

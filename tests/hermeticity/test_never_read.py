@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rpw_fixture.cli import main
+from rpw_fixture.execution.beneath import OwnFolder
 from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Status
 from rpw_fixture.hermeticity.running.read_watch import ReadWatch
@@ -68,7 +69,10 @@ def test_opened_files_are_told_by_path_and_others_are_not(tmp_path: Path) -> Non
     (tmp_path / "a").mkdir()
     for name in ("top", "a/deep", "a/unread", "other"):
         (tmp_path / name).write_text(name)
-    with ReadWatch(str(tmp_path), ["top", "a/deep", "a/unread"]) as watch:
+    with (
+        OwnFolder(str(tmp_path.parent)) as own,
+        ReadWatch(own.at(tmp_path.name), ["top", "a/deep", "a/unread"]) as watch,
+    ):
         (tmp_path / "a/unread").stat()
         assert watch.opened() == frozenset()
         for name in ("top", "a/deep", "other"):
@@ -77,5 +81,5 @@ def test_opened_files_are_told_by_path_and_others_are_not(tmp_path: Path) -> Non
 
 
 def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="inotify: No such file"):
-        ReadWatch(str(tmp_path), ["gone/file"])
+    with OwnFolder(str(tmp_path.parent)) as own, pytest.raises(FileNotFoundError, match="gone"):
+        ReadWatch(own.at(tmp_path.name), ["gone/file"])

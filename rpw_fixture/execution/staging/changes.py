@@ -8,19 +8,26 @@ the answer is "unknown", and the caller looks for itself.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 
-from rpw_fixture.execution.staging.inotify import IGNORED, QUEUE_OVERFLOW, Inotify, Record
+from rpw_fixture.execution.mounts import MountWatch
+from rpw_fixture.execution.staging.inotify import IGNORED, QUEUE_OVERFLOW, Inotify
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
-_DELETE_SELF, _MOVE_SELF, _ONLYDIR = 0x400, 0x800, 0x1000000
+_DELETE_SELF, _MOVE_SELF, _ONLYDIR, _DONT_FOLLOW = 0x400, 0x800, 0x1000000, 0x2000000
 # Writes through a memory map are told only when the file is closed, hence _CLOSE_WRITE.
 _MASK = (
     _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
     | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 )  # fmt: skip
+#: Of a single file: what is done to it by any of its names, hard links from elsewhere included.
+_FILE_MASK = _MODIFY | _ATTRIB | _CLOSE_WRITE
 _SPECIAL = QUEUE_OVERFLOW | IGNORED
+#: How many things a user may watch, and how many of these may be files (the rest is for folders).
+_LIMIT = "/proc/sys/fs/inotify/max_user_watches"
+_USUAL_LIMIT = 8192
 
 
 class ChangeSet:
@@ -76,6 +83,13 @@ class FolderWatcher:
         self._sets: dict[int, ChangeSet] = {}
         self._inotify: Inotify | None = None
         self._is_open = False
+        self._most_files = 0
+        self._mounts: MountWatch | None = None
+
+    def mount_changes(self) -> int:
+        """How often the mounts of this machine were found changed."""
+        with self._lock:
+            return self._mounts.look() if self._mounts is not None else 0
 
     def watch(self, folder: int, changes: ChangeSet) -> int:
         """Has changes in an open folder noted in ``changes``.
@@ -98,16 +112,34 @@ class FolderWatcher:
                 changes.is_blind = True
         return number
 
+    def watch_file(self, folder: int, name: str, changes: ChangeSet) -> int:
+        """Has what is done to a file noted in ``changes``, by whatever name it is done.
+
+        Returns:
+            The watch that stands for the file; -1 when there are too many already.
+        """
+        path = b"/proc/self/fd/%d/%s" % (folder, os.fsencode(name))
+        with self._lock:
+            if self._inotify is None or len(self._sets) >= self._most_files:
+                return -1
+            try:
+                number = self._inotify.add(path, _FILE_MASK | _DONT_FOLLOW)
+            except OSError:
+                return -1
+            self._sets[number] = changes
+        return number
+
     def read(self) -> None:
         """Notes all changes up to now in their sets."""
         with self._lock:
             if self._inotify is not None:
-                for record in self._inotify.read():
-                    changes = self._sets.get(record.watch)
-                    if changes is None or record.mask & _SPECIAL:
-                        self._note_special(record)
+                known = self._sets.get
+                for watch, mask, name in self._inotify.read():
+                    changes = known(watch)
+                    if changes is None or mask & _SPECIAL:
+                        self._note_special(watch, mask)
                     else:
-                        changes.note(record.watch, record.name)
+                        changes.note(watch, name)
 
     def close(self) -> None:
         """Watches nothing any more."""
@@ -115,19 +147,33 @@ class FolderWatcher:
             if self._inotify is not None:
                 self._inotify.close()
             self._inotify = None
+            if self._mounts is not None:
+                self._mounts.close()
+            self._mounts = None
 
     def _open(self) -> None:
         """Starts watching at the first folder: servers without workers need none of this."""
         self._is_open = True
+        self._mounts = MountWatch()
         with contextlib.suppress(OSError):  # all folders are blind spots then
             self._inotify = Inotify()
+            self._most_files = _limit() // 2
 
-    def _note_special(self, record: Record) -> None:
+    def _note_special(self, watch: int, mask: int) -> None:
         """What a record means that is not about a name in a folder that is watched."""
-        if record.mask & QUEUE_OVERFLOW:
+        if mask & QUEUE_OVERFLOW:
             for changes in self._sets.values():
                 changes.has_missed = True
-        elif record.mask & IGNORED:
-            gone = self._sets.pop(record.watch, None)
+        elif mask & IGNORED:
+            gone = self._sets.pop(watch, None)
             if gone is not None:
-                gone.lose(record.watch)
+                gone.lose(watch)
+
+
+def _limit() -> int:
+    """Return how many watches a user may have."""
+    try:
+        with open(_LIMIT, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return _USUAL_LIMIT

@@ -14,10 +14,10 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.execution.beneath import Beneath
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents
@@ -37,16 +37,18 @@ class Place:
     """Where one request works.
 
     Attributes:
-        root: absolute path of the input root that holds its inputs and will hold its outputs.
+        root: the input root that holds its inputs and will hold its outputs.
         sandbox_dir: what the WorkRequest says, relative to the worker's working directory.
         has_failed: its exit code was not 0, or never came; told by whoever has the place.
         changed: inputs that were found changed since they were placed for an earlier request.
+        has_leftovers: an earlier request left something that can't be removed.
     """
 
-    root: str
+    root: Beneath
     sandbox_dir: str = ""
     has_failed: bool = True
     changed: Sequence[str] = ()
+    has_leftovers: bool = False
 
 
 class ExecRoot(Protocol):
@@ -71,9 +73,9 @@ class PrivateRoot:
     """
 
     def __init__(
-        self, path: Path, watcher: FolderWatcher, leftovers: Leftovers = Leftovers.REMOVED
+        self, path: Beneath, watcher: FolderWatcher, leftovers: Leftovers = Leftovers.REMOVED
     ) -> None:
-        self._staged = StagedRoot(str(path), watcher)
+        self._staged = StagedRoot(path, watcher)
         self._leftovers = leftovers
         self._has_failed = False
 
@@ -92,7 +94,9 @@ class PrivateRoot:
             self._staged.add(action.root, parents, output_paths(action), action.store)
         else:
             changed = self._staged.stage(action.root, parents, action.store)
-        place = Place(root=self._staged.path, changed=changed)
+        place = Place(
+            root=self._staged.place, changed=changed, has_leftovers=self._staged.has_leftovers
+        )
         try:
             yield place
         finally:
@@ -111,8 +115,8 @@ class SharedRoot:
     done: when their inputs contradict each other, or one's output is the other's output or input.
     """
 
-    def __init__(self, path: Path, watcher: FolderWatcher) -> None:
-        self._staged = StagedRoot(str(path), watcher)
+    def __init__(self, path: Beneath, watcher: FolderWatcher) -> None:
+        self._staged = StagedRoot(path, watcher)
         self._changed = threading.Condition()
         self._active: list[ResolvedAction] = []
         self._waiting: dict[int, ResolvedAction] = {}
@@ -133,14 +137,15 @@ class SharedRoot:
         """
         with self._changed:
             self._await_turn(action, token)
-            changed: Sequence[str] = ()
+            place = Place(root=self._staged.place)
             if self._active:
                 self._staged.add(action.root, parents, output_paths(action), action.store)
             else:
-                changed = self._staged.stage(action.root, parents, action.store)
+                place.changed = self._staged.stage(action.root, parents, action.store)
+                place.has_leftovers = self._staged.has_leftovers
             self._active.append(action)
         try:
-            yield Place(root=self._staged.path, changed=changed)
+            yield place
         finally:
             with self._changed:
                 self._active.remove(action)
@@ -184,7 +189,7 @@ class SandboxedRoot:
 
     def __init__(
         self,
-        path: Path,
+        path: Beneath,
         watcher: FolderWatcher,
         tool_paths: frozenset[str],
         *,
@@ -194,7 +199,7 @@ class SandboxedRoot:
         self._watcher = watcher
         self._tool_paths = tool_paths
         self._is_absolute = is_absolute
-        self._staged = StagedRoot(str(path))
+        self._staged = StagedRoot(path)
         self._lock = threading.Lock()
         self._free: list[tuple[str, StagedRoot]] = []
         self._count = 0
@@ -219,7 +224,12 @@ class SandboxedRoot:
             changed = sandbox.stage(action.root, parents, action.store)
             told = sandbox.path if self._is_absolute else name
             sandbox_dir = posixpath.join(told, base) if base else told
-            yield Place(root=sandbox.path, sandbox_dir=sandbox_dir, changed=changed)
+            yield Place(
+                root=sandbox.place,
+                sandbox_dir=sandbox_dir,
+                changed=changed,
+                has_leftovers=sandbox.has_leftovers,
+            )
         finally:
             with self._lock:
                 self._free.append((name, sandbox))
@@ -227,9 +237,9 @@ class SandboxedRoot:
     def _new(self, base: str) -> tuple[str, StagedRoot]:
         self._count += 1
         name = f"{_SANDBOXES}/{self._count}"
-        path = self._path / base / name
-        path.mkdir(parents=True)
-        return name, StagedRoot(str(path), self._watcher)
+        place = self._path.below(base).below(name)
+        place.make()
+        return name, StagedRoot(place, self._watcher)
 
 
 def output_paths(action: ResolvedAction) -> list[str]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
 
 from rpw_fixture.closing import Closing
 
@@ -20,12 +18,9 @@ _LONGEST = _HEAD.size + 256
 _BUFFER = 1 << 16
 
 
-class Record(NamedTuple):
-    """What happened to ``name`` in the folder of a watch; without a name, to the folder itself."""
-
-    watch: int
-    mask: int
-    name: bytes
+#: What happened: the watch, the mask, and the name in the watched folder; without a name, it happened to
+#: the folder or file itself.
+Record = tuple[int, int, bytes]
 
 
 class Inotify(Closing):
@@ -75,10 +70,16 @@ class Inotify(Closing):
         return value
 
 
-def _records(data: bytes) -> Iterator[Record]:
-    offset = 0
-    while offset < len(data):
-        watch, mask, _cookie, length = _HEAD.unpack_from(data, offset)
-        offset += _HEAD.size
-        yield Record(watch, mask, data[offset : offset + length].rstrip(b"\0"))
-        offset += length
+def _records(data: bytes) -> list[Record]:
+    # Each action makes a dozen of these, hence the plain tuples and no generator.
+    records: list[Record] = []
+    offset, end, unpack = 0, len(data), _HEAD.unpack_from
+    while offset < end:
+        watch, mask, _cookie, length = unpack(data, offset)
+        offset += 16
+        if length:
+            records.append((watch, mask, data[offset : offset + length].rstrip(b"\0")))
+            offset += length
+        else:
+            records.append((watch, mask, b""))
+    return records

@@ -9,16 +9,19 @@ follows no symlink, so what an action puts in place of a folder can't lead us ou
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from rpw_fixture.errors import invalid_argument
-from rpw_fixture.execution.removal import opened, remove_at
+from rpw_fixture.execution.beneath import Beneath, opened
+from rpw_fixture.execution.mounts import is_mounted_below
+from rpw_fixture.execution.removal import Leftover, remove_at, report
 from rpw_fixture.execution.staging.changes import ChangeSet, FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents, Placed, mode_of, mtime_of
-from rpw_fixture.execution.staging.sweeping import Sweep
+from rpw_fixture.execution.staging.sweeping import Suspect, Sweep
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
@@ -28,14 +31,24 @@ class StagedRoot:
     """A folder that holds the inputs of one action after another.
 
     Args:
-        path: an existing empty folder, ours alone.
+        place: an existing empty folder, ours alone.
         watcher: tells which folders changed, so that only these are compared; without one all are.
+
+    Attributes:
+        place: that folder.
+        has_leftovers: something in it could not be removed the last time.
     """
 
-    def __init__(self, path: str, watcher: FolderWatcher | None = None) -> None:
-        self.path = path
+    def __init__(self, place: Beneath, watcher: FolderWatcher | None = None) -> None:
+        self.place = place
+        self.has_leftovers = False
         self._placed = Placed()
-        self._watches = _Watches(watcher) if watcher is not None else None
+        self._watches = _Watches(watcher, place.path) if watcher is not None else None
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the folder, for processes and messages."""
+        return self.place.path
 
     def stage(self, root: Folder, parents: Parents, store: BlobStore) -> list[str]:
         """Makes the folder hold exactly ``root`` and ``parents``.
@@ -48,11 +61,22 @@ class StagedRoot:
             BlobMissingError: when a file's blob has gone in the meantime.
             OSError: such as a full disk, or the folder itself is gone.
         """
+        try:
+            return self._stage(root, parents, store)
+        except OSError as error:
+            if error.errno != errno.EXDEV or self._watches is None:
+                raise
+            self._watches.distrust()  # nobody is notified of a mount: look everywhere
+            return self._stage(root, parents, store)
+
+    def _stage(self, root: Folder, parents: Parents, store: BlobStore) -> list[str]:
         sweep = Sweep(store, self._watches.add if self._watches is not None else None)
-        with opened(self.path) as fd:
+        with self.place.opened() as fd:
             self._clean(fd, sweep)
             placing = _Placing(store, is_shared=False, watches=self._watches)
             placing.apply(fd, self._placed, root, parents)
+            leftovers = sweep.leftovers + placing.leftovers
+        self._report(leftovers)
         if self._watches is not None:
             self._watches.settle()
         return sweep.changed
@@ -66,12 +90,18 @@ class StagedRoot:
         Raises:
             RequestError, BlobMissingError, OSError: as `stage`.
         """
-        with opened(self.path) as fd:
+        placing = _Placing(store, is_shared=True, watches=self._watches)
+        with self.place.opened() as fd:
             for path in outputs:
                 if root.find(path) is None:
-                    _remove_output(fd, self._placed, path)
-            placing = _Placing(store, is_shared=True, watches=self._watches)
+                    placing.remove_output(fd, self._placed, path)
             placing.apply(fd, self._placed, root, parents)
+        self._report(placing.leftovers)
+
+    def _report(self, leftovers: list[Leftover]) -> None:
+        self.has_leftovers = any(each.is_left for each in leftovers)
+        if leftovers:
+            report(leftovers, self.path)
 
     def _clean(self, fd: int, sweep: Sweep) -> None:
         suspects = self._watches.suspects(self._placed) if self._watches is not None else None
@@ -79,8 +109,8 @@ class StagedRoot:
             if suspects is None:
                 sweep.clean(fd, self._placed, "")
             else:
-                for placed, names in suspects:
-                    sweep.clean_only(fd, placed, names)
+                for each in suspects:
+                    sweep.clean_only(fd, each)
         except BaseException:
             if self._watches is not None:
                 self._watches.distrust()  # not all suspects were looked at
@@ -90,10 +120,14 @@ class StagedRoot:
 class _Watches:
     """Which of a root's folders changed since it was brought in order."""
 
-    def __init__(self, watcher: FolderWatcher) -> None:
+    def __init__(self, watcher: FolderWatcher, path: str) -> None:
         self._watcher = watcher
+        self._path = path
+        self._mount_changes = 0
         self._changes = ChangeSet()
         self._folders: dict[int, Placed] = {}
+        self._files: dict[int, tuple[Placed, str]] = {}
+        self._unwatched: set[Placed] = set()
 
     def add(self, fd: int, placed: Placed) -> None:
         """Has the folder open as ``fd`` watched from now on; it may be already."""
@@ -103,40 +137,75 @@ class _Watches:
         placed.inode = os.fstat(fd).st_ino
         self._folders[placed.watch] = placed
 
-    def suspects(self, root: Placed) -> list[tuple[Placed, set[bytes]]] | None:
-        """The folders that changed, those on top first, and which names in them.
+    def add_file(self, fd: int, placed: Placed, name: str) -> None:
+        """Has a file in the folder open as ``fd`` watched, because it may get other names elsewhere."""
+        if self._changes.is_blind:
+            return  # all files are compared anyway
+        watch = self._watcher.watch_file(fd, name, self._changes)
+        if watch < 0:
+            self._unwatched.add(placed)
+            return
+        self._files[watch] = (placed, name)
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if found.st_ctime_ns != placed.stamps[name]:  # something was quicker than the watch
+                self._changes.note(watch, b"")
 
-        None when that is not known. A folder that changed itself has a name that is empty.
-        """
+    def suspects(self, root: Placed) -> list[Suspect] | None:
+        """The folders that changed, those on top first; None when that is not known."""
         self._watcher.read()
         self._forget_gone()
         changed = self._changes.take()
-        if self._changes.is_unknown or root.watch < 0:
+        if self._changes.is_unknown or root.watch < 0 or self._is_mounted_on():
             return None
-        found = [
-            (self._folders[watch], names)
-            for watch, names in changed.items()
-            if watch in self._folders
-        ]
+        suspects = {placed: Suspect(placed, _ITSELF, set()) for placed in self._unwatched}
+        for watch, names in changed.items():
+            placed = self._folders.get(watch)
+            if placed is not None:
+                if placed not in suspects:
+                    suspects[placed] = Suspect(placed, names, set())
+            elif watch in self._files:
+                placed, name = self._files[watch]
+                known = suspects.get(placed)
+                written = {name} if known is None else known.written | {name}
+                suspects[placed] = Suspect(placed, _ITSELF, written)
+        found = list(suspects.values())
         if len(found) > 1:
-            found.sort(key=lambda each: len(each[0].path or ()))
+            found.sort(key=lambda each: len(each.placed.path or ()))
         return found
+
+    def _is_mounted_on(self) -> bool:
+        """Whether something was mounted in the root, which is no change of any folder."""
+        changes = self._watcher.mount_changes()
+        if changes == self._mount_changes:
+            return False
+        self._mount_changes = changes
+        return is_mounted_below(self._path)
 
     def distrust(self) -> None:
         """Has everything compared the next time."""
         self._changes.has_missed = True
 
     def settle(self) -> None:
-        """All is in order now: what changed until here we did ourselves."""
+        """All is in order now: what changed in folders until here we did ourselves.
+
+        What was done to files since they were placed was not us.
+        """
         self._watcher.read()
-        self._changes.take()
         # A folder that is ours and yet gone was taken away just now, and not by us.
-        self._changes.has_missed = self._forget_gone()
+        is_missed = self._forget_gone()
+        if self._unwatched:
+            self._unwatched = {each for each in self._unwatched if each.path is not None}
+        for watch in self._changes.take():
+            if watch in self._files:
+                self._changes.note(watch, b"")
+        self._changes.has_missed = is_missed
 
     def _forget_gone(self) -> bool:
-        """Forgets the watches of folders that are gone; whether any of those should be there."""
+        """Forgets the watches of what is gone; whether any of those folders should be there."""
         is_missed = False
         for watch in self._changes.take_gone():
+            self._files.pop(watch, None)
             placed = self._folders.pop(watch, None)
             if placed is not None and placed.watch == watch:
                 placed.watch = -1
@@ -150,13 +219,17 @@ class _Placing:
     Args:
         store: holds the files.
         is_shared: others work in the folder, and what is theirs stays.
-        watches: gets every folder that is not watched yet.
+        watches: gets every folder that is not watched yet, and every file.
+
+    Attributes:
+        leftovers: what can't be removed, and what was unmounted.
     """
 
     def __init__(self, store: BlobStore, *, is_shared: bool, watches: _Watches | None) -> None:
         self._store = store
         self._is_shared = is_shared
         self._watches = watches
+        self.leftovers: list[Leftover] = []
 
     def apply(self, fd: int, placed: Placed, wanted: Folder, parents: Parents) -> None:
         """Brings the folder open as ``fd`` to ``wanted`` and ``parents``."""
@@ -180,18 +253,31 @@ class _Placing:
         if not self._is_shared:
             placed.digest, placed.parents = wanted.digest, parents
 
+    def remove_output(self, fd: int, placed: Placed, path: str) -> None:
+        """Deletes what is at ``path``, going through folders only; nothing there is fine."""
+        name, _, rest = path.partition("/")
+        placed.digest = None
+        if not rest:
+            placed.forget(name)
+            self.leftovers += remove_at(fd, name)
+            return
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), opened(name, fd) as child:
+            self.remove_output(child, placed.folders.get(name) or Placed(), rest)
+
     def _take_away(
         self, fd: int, placed: Placed, wanted: Folder, folders: AbstractSet[str]
     ) -> None:
         """Removes what the new tree does not have, or has with other content or as another kind."""
+        find = wanted.files.get
         gone = {
             name
             for name, file in placed.files.items()
-            if wanted.files.get(name) is not file and not _same(file, wanted, name)
+            if (new := find(name)) != file and not _same(file, new)
         }
-        gone.update(
-            name for name, link in placed.symlinks.items() if link != wanted.symlinks.get(name)
-        )
+        if placed.symlinks:
+            gone.update(
+                name for name, link in placed.symlinks.items() if link != wanted.symlinks.get(name)
+            )
         gone.update(placed.folders.keys() - folders)
         if self._is_shared:
             # What a worker left where a file belongs goes too; a folder there is used.
@@ -199,7 +285,7 @@ class _Placing:
             staying = (placed.files.keys() | placed.symlinks.keys() | placed.folders.keys()) - gone
             gone = (leaves - staying) | (gone & folders)
         for name in gone:
-            remove_at(fd, name)
+            self.leftovers += remove_at(fd, name)
             placed.forget(name)
 
     def _place_leaves(self, fd: int, placed: Placed, wanted: Folder) -> None:
@@ -207,6 +293,8 @@ class _Placing:
             if name not in placed.files:
                 placed.stamps[name] = _place_file(fd, name, file, self._store)
                 placed.files[name] = file
+                if self._watches is not None:
+                    self._watches.add_file(fd, placed, name)
         for name, link in wanted.symlinks.items():
             if name not in placed.symlinks:
                 os.symlink(link.target, name, dir_fd=fd)
@@ -219,7 +307,7 @@ class _Placing:
             if not self._is_shared:
                 raise
             if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                remove_at(fd, name)
+                self.leftovers += remove_at(fd, name)
                 os.mkdir(name, 0o755, dir_fd=fd)
 
 
@@ -235,18 +323,6 @@ def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
     return wanted.folders.keys() | (parents.keys() - wanted.symlinks.keys())
 
 
-def _remove_output(fd: int, placed: Placed, path: str) -> None:
-    """Deletes what is at ``path``, going through folders only; nothing there is fine."""
-    name, _, rest = path.partition("/")
-    placed.digest = None
-    if not rest:
-        placed.forget(name)
-        remove_at(fd, name)
-        return
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), opened(name, fd) as child:
-        _remove_output(child, placed.folders.get(name) or Placed(), rest)
-
-
 def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
     try:
         placed = store.materialise(
@@ -259,17 +335,16 @@ def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
     return placed.st_ctime_ns
 
 
-def _same(old: FileEntry, wanted: Folder, name: str) -> bool:
-    new = wanted.files.get(name)
-    if new is None:
-        return False
-    return old == new or (old.digest, mode_of(old), mtime_of(old)) == (
+def _same(old: FileEntry, new: FileEntry | None) -> bool:
+    """Whether two entries look the same on disk."""
+    return new is not None and (old.digest, mode_of(old), mtime_of(old)) == (
         new.digest,
         mode_of(new),
         mtime_of(new),
     )
 
 
+_ITSELF: AbstractSet[bytes] = frozenset({b""})
 #: An empty folder; its digest is like no other.
 _NOTHING = Folder(Digest("nothing", 0), {}, {}, {})
 _NO_PARENTS = Parents()

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
-from rpw_fixture.execution.removal import make_accessible, opened, remove_at
+from rpw_fixture.execution.beneath import open_beneath, opened
+from rpw_fixture.execution.removal import Leftover, make_accessible, remove_at
 from rpw_fixture.execution.staging.placed import Placed, mode_of, mtime_of
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.files import CHUNK_BYTES
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Suspect(NamedTuple):
+    """A folder in which something changed.
+
+    Attributes:
+        placed: what was put there.
+        names: what changed in it; an empty name stands for the folder itself.
+        written: files whose content may have changed, by whatever name that was done.
+    """
+
+    placed: Placed
+    names: AbstractSet[bytes]
+    written: AbstractSet[str] = frozenset()
 
 
 class Sweep:
@@ -24,29 +42,31 @@ class Sweep:
 
     Attributes:
         changed: paths of what was placed and is not as it was.
+        leftovers: what can't be removed, and what was unmounted.
     """
 
     def __init__(self, store: BlobStore, watch: Callable[[int, Placed], None] | None) -> None:
         self._watch = watch
         self._function = store.function
         self.changed: list[str] = []
+        self.leftovers: list[Leftover] = []
 
-    def clean_only(self, root: int, placed: Placed, names: Collection[bytes]) -> None:
+    def clean_only(self, root: int, suspect: Suspect) -> None:
         """Does that for some names in a folder below the one open as ``root``, not for folders in it.
 
         An empty name stands for the folder itself, and then all of its names are looked at.
         """
+        placed, names = suspect.placed, suspect.names
         path = placed.path
         if path is None:
             return  # it went when the folder above it was cleaned
         before = len(self.changed)
         prefix = "".join(f"{name}/" for name in path)
-        with contextlib.ExitStack() as stack:
-            fd = root
-            for name in path:
-                fd = stack.enter_context(opened(name, fd))
-            # A write through a hard link from elsewhere is told nowhere, so where one thing changed,
-            # all inputs are looked at.
+        with opened(prefix[:-1], root) if path else contextlib.nullcontext(root) as fd:
+            for name in suspect.written:
+                placed.stamps.pop(name, None)  # its content is compared, whatever its times say
+            # A write through a memory map that is still open is reported nowhere, so where one thing
+            # changed, all inputs are looked at.
             if b"" in names or placed.files or placed.symlinks:
                 self.clean(fd, placed, prefix, is_deep=False)
             else:
@@ -72,7 +92,7 @@ class Sweep:
             is_ours = name in placed.files or name in placed.symlinks or name in placed.folders
             if is_ours and self._is_as_placed(fd, name, placed, prefix, is_deep=is_deep):
                 continue
-            remove_at(fd, name)
+            self.leftovers += remove_at(fd, name)
             if is_ours:
                 placed.forget(name)
                 self.changed.append(prefix + name)
@@ -89,17 +109,33 @@ class Sweep:
             if name in placed.symlinks:
                 target = placed.symlinks[name].target
                 return stat.S_ISLNK(found.st_mode) and os.readlink(name, dir_fd=fd) == target
-            if not stat.S_ISDIR(found.st_mode):
-                return False
-            known = placed.folders[name]
-            if not is_deep:
-                # Another folder in its place, perhaps of the same inode, was not watched, so what
-                # it holds is not known.
-                return known.watch >= 0 and found.st_ino == known.inode
-            with opened(name, fd) as child:
-                self.clean(child, known, f"{prefix}{name}/")
-        except FileNotFoundError:  # gone, or gone meanwhile
+            return self._is_folder_as_placed(fd, name, found, placed, prefix, is_deep=is_deep)
+        except (FileNotFoundError, NotADirectoryError):  # gone, or gone meanwhile
             return False
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return False  # something is mounted on it
+
+    def _is_folder_as_placed(
+        self,
+        fd: int,
+        name: str,
+        found: os.stat_result,
+        placed: Placed,
+        prefix: str,
+        *,
+        is_deep: bool,
+    ) -> bool:
+        if not stat.S_ISDIR(found.st_mode):
+            return False
+        known = placed.folders[name]
+        if not is_deep:
+            # Another folder in its place, perhaps of the same inode, was not watched, so what it holds
+            # is not known.
+            return known.watch >= 0 and found.st_ino == known.inode
+        with opened(name, fd) as child:
+            self.clean(child, known, f"{prefix}{name}/")
         return True
 
     def _is_intact(self, fd: int, name: str, found: os.stat_result, placed: Placed) -> bool:
@@ -111,7 +147,7 @@ class Sweep:
             or stat.S_IMODE(found.st_mode) != mode_of(file)
         ):
             return False
-        if found.st_ctime_ns != placed.stamps[name]:
+        if found.st_ctime_ns != placed.stamps.get(name):
             # Somebody was here: a link was made to it perhaps, or it was written and its time of
             # modification put back.
             if self._hash(fd, name) != file.digest.hash:
@@ -121,7 +157,7 @@ class Sweep:
 
     def _hash(self, fd: int, name: str) -> str:
         hasher = self._function.new()
-        file = os.open(name, _OPEN_FILE, dir_fd=fd)
+        file = open_beneath(fd, name, _OPEN_FILE)
         try:
             while data := os.read(file, CHUNK_BYTES):
                 hasher.update(data)

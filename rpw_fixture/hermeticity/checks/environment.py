@@ -75,8 +75,11 @@ def _compared(
     if usual.factor == _CLOCK and not _works(bench, usual):
         untried[_CLOCK] = "the worker fails under libfaketime, whatever the time"
         return
-    for action in suspects:
-        yield from _confirmed(bench, action, usual, varied)
+    try:
+        for action in suspects:
+            yield from _confirmed(bench, action, usual, varied)
+    except UnavailableError as error:
+        untried[varied.factor] = str(error)
 
 
 def _works(bench: Bench, variation: Variation) -> bool:

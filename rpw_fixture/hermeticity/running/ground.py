@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import posixpath
 from collections.abc import Iterator
-from pathlib import Path
 
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.execution.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import executable
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.execution.removal import discard
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import layout, survey
@@ -65,13 +66,22 @@ class Ground:
         self._index = InputIndex(lambda _path: False)
         self._layouts: dict[tuple[SuiteAction, bool], layout.Layout] = {}
 
-    def prepare(self, variation: Variation, folder: Path) -> Place:
-        """A place in ``folder``, which is emptied before."""
-        remove(str(folder))
-        root = folder / variation.root
-        for each in (root, folder / variation.home, folder / variation.temporary):
-            each.mkdir(parents=True)
-        return Place(folder=folder, variation=variation, staged=StagedRoot(str(root)))
+    def prepare(self, variation: Variation, folder: Beneath) -> Place:
+        """A place in ``folder``, which is emptied before.
+
+        Raises:
+            UnavailableError: when its file system can't give the variation.
+        """
+        discard(folder)
+        root = folder.below(variation.root)
+        for each in (root, folder.below(variation.home), folder.below(variation.temporary)):
+            with contextlib.suppress(FileExistsError):  # an earlier worker's, undeletable
+                each.make()
+        if variation.is_reversed and not _lists_by_creation(folder):
+            raise UnavailableError(
+                "this file system lists files in an order of its own; put TMPDIR on a RAM disk"
+            )
+        return Place(folder=folder, variation=variation, staged=StagedRoot(root))
 
     def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> layout.Layout:
         """The action's inputs as a tree, once for each action.
@@ -95,12 +105,13 @@ class Ground:
         place.staged.stage(found.root, found.parents, self.store)
         mtime = place.variation.input_mtime
         if mtime is not None:
-            for path, _ in found.root.walk():
-                os.utime(os.path.join(place.root, path), (mtime, mtime), follow_symlinks=False)
+            with place.input_root.opened() as root:
+                for path, _ in found.root.walk():
+                    _set_mtime(root, path, mtime)
         return found
 
     def look(
-        self, root: str, before: dict[str, survey.Seen], found: layout.Layout
+        self, root: Beneath, before: dict[str, survey.Seen], found: layout.Layout
     ) -> survey.Survey:
         """What became of an input root since it looked like ``before``."""
         return survey.compare(
@@ -131,7 +142,7 @@ class Ground:
             return
         paths = [path for path, _ in self.laid_out(action).root.walk()]
         try:
-            watch = ReadWatch(place.root, paths)
+            watch = ReadWatch(place.input_root, paths)
         except OSError as error:
             raise UnavailableError(f"reads can't be watched: {error}") from None
         with watch:
@@ -212,6 +223,29 @@ def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
         exit_code=None if answer.was_cancelled else answer.exit_code,
         response=answer.output,
     )
+
+
+def _lists_by_creation(folder: Beneath) -> bool:
+    """Whether the order of a folder's list follows the order in which its files were made."""
+    lists = []
+    for number, names in enumerate(("ab", "ba")):
+        probe = folder.below(f"order-{number}")
+        probe.make()
+        with probe.opened() as fd:
+            for name in names:
+                os.mkdir(name, dir_fd=fd)
+            lists.append(os.listdir(fd))
+        discard(probe)
+    return lists[0] != lists[1]
+
+
+def _set_mtime(root: int, path: str, mtime: float) -> None:
+    above, name = posixpath.split(path)
+    fd = open_beneath(root, above or ".", FOLDER)
+    try:
+        os.utime(name, (mtime, mtime), dir_fd=fd, follow_symlinks=False)
+    finally:
+        os.close(fd)
 
 
 def _made_up(known: str, listing: Listing, number: int) -> bytes:

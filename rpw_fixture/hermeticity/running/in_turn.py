@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -65,8 +64,8 @@ class _InTurn:
         ground, place, talk = self._ground, self._place, self._talk
         found = ground.stage(step.action, place)
         for path, content in step.planted:
-            plant(os.path.join(place.root, path), content)
-        before = survey.look(place.root)
+            plant(place.input_root, path, content)
+        before = survey.look(place.input_root)
         request_id = number if ground.worker.multiplex else 0
         talk.stderr.drain()
         mark = talk.stderr.total
@@ -79,7 +78,7 @@ class _InTurn:
         self._cancel(step, request_id)
         answer = talk.receive(began + ground.worker.timeout)
         seconds = time.monotonic() - began
-        seen = ground.look(place.root, before, found)
+        seen = ground.look(place.input_root, before, found)
         late = self._find_late(step, answer)
         talk.stderr.drain()
         return replace(
@@ -115,9 +114,9 @@ class _InTurn:
         return self._await_late_writes() if answer.was_cancelled else ""
 
     def _await_late_writes(self) -> str:
-        before = survey.look(self._place.root)
+        before = survey.look(self._place.input_root)
         time.sleep(_LATE)
-        after = survey.look(self._place.root)
+        after = survey.look(self._place.input_root)
         # Deepest first: a folder changes because of what is in it.
         changed = [path for path, seen in reversed(after.items()) if before.get(path) != seen]
         return f"{changed[0]} was written after the response" if changed else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rpw_fixture.execution.beneath import OwnFolder
 from rpw_fixture.hermeticity.running import in_turn, once, overlapping
 from rpw_fixture.hermeticity.running.ground import Ground
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
@@ -41,8 +42,9 @@ class LocalRunner:
             ConfigError: when the command can't be started.
             UnavailableError: when the variation can't be had here.
         """
-        place = self._ground.prepare(trial.variation, folder)
-        return _WAYS[trial.way](self._ground, trial, place)
+        with OwnFolder(str(folder.parent)) as own:
+            place = self._ground.prepare(trial.variation, own.at(folder.name))
+            return _WAYS[trial.way](self._ground, trial, place)
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Lays all actions out once.

@@ -27,7 +27,7 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
 
 def _run(ground: Ground, trial: Trial, step: Step, place: Place) -> Outcome:
     found = ground.stage(step.action, place)
-    before = survey.look(place.root)
+    before = survey.look(place.input_root)
     command = Launch(
         argv=(*ground.worker.command, f"@{step.action.flagfile}"),
         environment=ground.environment(place),
@@ -43,7 +43,7 @@ def _run(ground: Ground, trial: Trial, step: Step, place: Place) -> Outcome:
             max_output_bytes=_MAX_OUTPUT,
         )
         opened = watch.opened() if watch is not None else frozenset()
-    seen = ground.look(place.root, before, found)
+    seen = ground.look(place.input_root, before, found)
     return Outcome(
         step=step,
         exit_code=None if result.timed_out else result.exit_code,

@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 
+from rpw_fixture.execution.beneath import Beneath
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import layout, survey
 from rpw_fixture.hermeticity.running.conversation import Conversation, Failure
@@ -22,7 +23,7 @@ class _Asked:
 
     step: Step
     found: Layout
-    root: str
+    root: Beneath
     before: dict[str, survey.Seen]
 
 
@@ -40,7 +41,7 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
             for step, found, root in zip(trial.history, layouts, roots, strict=True)
         ]
         for number, each in enumerate(asked, 1):
-            sandbox = os.path.relpath(each.root, place.root) if ground.worker.sandbox else ""
+            sandbox = os.path.relpath(each.root.path, place.root) if ground.worker.sandbox else ""
             request = ground.request(
                 each.found, each.step, number, request_id=number, sandbox=sandbox
             )
@@ -54,17 +55,17 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
     return Result(outcomes=outcomes, ending=ending)
 
 
-def _stage_all(ground: Ground, layouts: list[Layout], place: Place) -> list[str]:
+def _stage_all(ground: Ground, layouts: list[Layout], place: Place) -> list[Beneath]:
     """Puts all inputs into place; the input root of each request."""
     if not ground.worker.sandbox:
         merged = layout.merged(layouts)
         place.staged.stage(merged.root, merged.parents, ground.store)
-        return [place.root] * len(layouts)
+        return [place.input_root] * len(layouts)
     place.staged.stage(ground.tools.root, ground.tools.parents, ground.store)
     roots = []
     for number, found in enumerate(layouts, 1):
-        root = os.path.join(place.root, "__sandbox", str(number))
-        os.makedirs(root)
+        root = place.input_root.below(f"__sandbox/{number}")
+        root.make()
         StagedRoot(root).stage(found.root, found.parents, ground.store)
         roots.append(root)
     return roots

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from rpw_fixture.execution.beneath import Beneath
+from rpw_fixture.execution.removal import remove_at
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import survey
 from rpw_fixture.hermeticity.running.conversation import family
 from rpw_fixture.hermeticity.trials import Sample, Variation
 from rpw_fixture.processes.client import Setup, SetupStep
+from rpw_fixture.storage.files import CREATE, write_all
 
 _SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
 _UMASK = 0o022
@@ -32,9 +36,14 @@ class Place:
         staged: the input root.
     """
 
-    folder: Path
+    folder: Beneath
     variation: Variation
     staged: StagedRoot
+
+    @property
+    def input_root(self) -> Beneath:
+        """The input root."""
+        return self.staged.place
 
     @property
     def root(self) -> str:
@@ -44,17 +53,17 @@ class Place:
     @property
     def home(self) -> str:
         """The worker's HOME."""
-        return str(self.folder / self.variation.home)
+        return self.folder.below(self.variation.home).path
 
     @property
     def temporary(self) -> str:
         """The worker's TMPDIR."""
-        return str(self.folder / self.variation.temporary)
+        return self.folder.below(self.variation.temporary).path
 
     @property
     def trace(self) -> str:
         """Where a tracer writes to."""
-        return str(self.folder / "trace")
+        return self.folder.below("trace").path
 
 
 def setup(place: Place) -> Setup:
@@ -69,12 +78,23 @@ def setup(place: Place) -> Setup:
     return Setup(umask=umask, steps=tuple(steps))
 
 
-def plant(path: str, content: bytes) -> None:
-    """Puts a file somewhere, instead of whatever is there."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    Path(path).write_bytes(content)
+def plant(root: Beneath, path: str, content: bytes) -> None:
+    """Put a file at ``path`` in an input root, instead of whatever is there.
+
+    Raises:
+        OSError: a folder on the way was replaced by something else.
+    """
+    above, name = posixpath.split(path)
+    if above:
+        with contextlib.suppress(FileExistsError):
+            root.below(above).make()
+    with root.below(above).opened() as fd:
+        remove_at(fd, name)
+        file = os.open(name, CREATE, 0o644, dir_fd=fd)
+        try:
+            write_all(file, content)
+        finally:
+            os.close(file)
 
 
 def children(pid: int) -> tuple[str, ...]:
@@ -95,17 +115,23 @@ def sample(pid: int, place: Place) -> Sample | None:
             memory=sum(each.memory_info().rss for each in processes),
             descriptors=sum(each.num_fds() for each in processes),
             threads=sum(each.num_threads() for each in processes),
-            files=survey.count_files(place.home) + survey.count_files(place.temporary),
+            files=sum(map(survey.count_files, _own_folders(place))),
             programs=frozenset(each.name() for each in processes),
         )
     except psutil.Error:
         return None
 
 
+def _own_folders(place: Place) -> tuple[Beneath, Beneath]:
+    """Return the worker's HOME and TMPDIR."""
+    variation = place.variation
+    return place.folder.below(variation.home), place.folder.below(variation.temporary)
+
+
 def _filled(argument: object, place: Place) -> object:
     """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
     if isinstance(argument, str):
-        return argument.replace("{run}", str(place.folder))
+        return argument.replace("{run}", place.folder.path)
     if isinstance(argument, tuple):
         return tuple(_filled(each, place) for each in argument)
     return argument

@@ -10,6 +10,7 @@ import posixpath
 from collections.abc import Iterable
 
 from rpw_fixture.closing import Closing
+from rpw_fixture.execution.beneath import Beneath
 from rpw_fixture.execution.staging.inotify import QUEUE_OVERFLOW, Inotify
 
 _IN_OPEN, _IN_ISDIR = 0x20, 0x4000_0000
@@ -26,14 +27,15 @@ class ReadWatch(Closing):
         OSError: when there is no inotify, or its limits are used up.
     """
 
-    def __init__(self, root: str, paths: Iterable[str]) -> None:
+    def __init__(self, root: Beneath, paths: Iterable[str]) -> None:
         self._paths = frozenset(paths)
         self._folders: dict[int, str] = {}
         self._opened: set[str] = set()
         self._inotify = Inotify()
         try:
             for folder in {posixpath.dirname(each) for each in self._paths}:
-                watch = self._inotify.add(os.fsencode(os.path.join(root, folder)), _IN_OPEN)
+                with root.below(folder).opened() as fd:
+                    watch = self._inotify.add(b"/proc/self/fd/%d" % fd, _IN_OPEN)
                 self._folders[watch] = folder
         except OSError:
             self.close()

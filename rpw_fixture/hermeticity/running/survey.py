@@ -1,21 +1,28 @@
 """Looking at an input root before and after a request: outputs, changed inputs, undeclared leftovers.
 
-Symlinks are never followed. What a check makes of the findings is not decided here.
+Symlinks are never followed, and mounts never entered, whatever the worker does meanwhile. What a check
+makes of the findings is not decided here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import posixpath
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from rpw_fixture.execution.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.storage.intake import keep_file
+from rpw_fixture.storage.intake import OPEN_OUTPUT, keep_file
+from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
 
 _BYTECODE = "__pycache__"
+#: Folders deeper than this are not looked into; each level holds a descriptor.
+_DEEPEST = 200
 
 
 class Seen(NamedTuple):
@@ -44,13 +51,15 @@ class Survey:
     strays: tuple[str, ...]
 
 
-def look(root: str) -> dict[str, Seen]:
-    """Everything below ``root`` by relative path."""
-    return dict(_walk(root, ""))
+def look(root: Beneath) -> dict[str, Seen]:
+    """Everything below ``root`` by relative path; nothing if it is gone."""
+    with contextlib.suppress(OSError), root.opened() as fd:
+        return dict(_walk(fd, "", 0))
+    return {}
 
 
 def compare(
-    root: str,
+    root: Beneath,
     before: Mapping[str, Seen],
     *,
     inputs: Folder,
@@ -60,13 +69,30 @@ def compare(
     """What changed since ``before``.
 
     Args:
-        root: the input root on disk.
+        root: the input root on disk; what is gone with it counts as deleted.
         before: what `look` saw before the request.
         inputs: what was staged.
         outputs: declared outputs, relative to the root.
         store: takes the content of outputs, so that differences can be shown later.
     """
-    after = look(root)
+    with contextlib.ExitStack() as stack:
+        try:
+            fd = stack.enter_context(root.opened())
+        except OSError:
+            return _compare(-1, {}, before, inputs=inputs, outputs=outputs, store=store)
+        after = dict(_walk(fd, "", 0))
+        return _compare(fd, after, before, inputs=inputs, outputs=outputs, store=store)
+
+
+def _compare(
+    root: int,
+    after: Mapping[str, Seen],
+    before: Mapping[str, Seen],
+    *,
+    inputs: Folder,
+    outputs: tuple[str, ...],
+    store: BlobStore,
+) -> Survey:
     declared = {path: path for path in outputs}
     found: dict[str, str] = {}
     strays: list[str] = []
@@ -74,7 +100,7 @@ def compare(
     for path, seen in after.items():
         entry = inputs.find(path)
         if _is_below(path, declared):
-            found[path] = _told(os.path.join(root, path), seen, store)
+            found[path] = _told(root, path, seen, store)
         elif before.get(path) == seen or (stat.S_ISDIR(seen.mode) and path in before):
             continue
         elif entry is None:
@@ -91,17 +117,14 @@ def compare(
     return Survey(outputs=found, changed_inputs=tuple(changed), strays=tuple(strays))
 
 
-def count_files(folder: str) -> int:
+def count_files(folder: Beneath) -> int:
     """Files below ``folder``."""
-    return sum(not stat.S_ISDIR(seen.mode) for _, seen in _walk(folder, ""))
+    return sum(not stat.S_ISDIR(seen.mode) for seen in look(folder).values())
 
 
-def _walk(root: str, prefix: str) -> Iterator[tuple[str, Seen]]:
-    try:
-        with os.scandir(os.path.join(root, prefix)) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError:
-        return
+def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, Seen]]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
         path = prefix + entry.name
         try:
@@ -109,8 +132,19 @@ def _walk(root: str, prefix: str) -> Iterator[tuple[str, Seen]]:
         except FileNotFoundError:
             continue
         yield path, Seen(was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino)
-        if stat.S_ISDIR(was.st_mode):
-            yield from _walk(root, f"{path}/")
+        if stat.S_ISDIR(was.st_mode) and depth < _DEEPEST:
+            yield from _walk_below(folder, entry.name, path, depth + 1)
+
+
+def _walk_below(folder: int, name: str, path: str, depth: int) -> Iterator[tuple[str, Seen]]:
+    try:
+        fd = open_beneath(folder, name, FOLDER)
+    except OSError:  # gone, replaced, not readable or a mount
+        return
+    try:
+        yield from _walk(fd, f"{path}/", depth)
+    finally:
+        os.close(fd)
 
 
 def _is_below(path: str, folders: Mapping[str, str]) -> bool:
@@ -125,21 +159,38 @@ def _is_bytecode(path: str) -> bool:
     return path.endswith(".pyc") and os.path.basename(os.path.dirname(path)) == _BYTECODE
 
 
-def _told(path: str, seen: Seen, store: BlobStore) -> str:
-    if stat.S_ISLNK(seen.mode):
-        return f"-> {os.readlink(path)}"
-    if stat.S_ISDIR(seen.mode):
-        return "folder"
-    if not stat.S_ISREG(seen.mode):
-        return "neither a file nor a folder nor a link"
+def _told(root: int, path: str, seen: Seen, store: BlobStore) -> str:
     try:
-        digest = keep_file(store, path)
+        if stat.S_ISLNK(seen.mode):
+            return f"-> {_target(root, path)}"
+        if stat.S_ISDIR(seen.mode):
+            return "folder"
+        if not stat.S_ISREG(seen.mode):
+            return "neither a file nor a folder nor a link"
+        digest = _kept(root, path, store)
     except OSError as error:
         return f"unreadable: {error.strerror}"
     return f"{digest}{' executable' if seen.mode & stat.S_IXUSR else ''}"
 
 
-def _holds(root: str, path: str, seen: Seen, entry: FileEntry, store: BlobStore) -> bool:
+def _holds(root: int, path: str, seen: Seen, entry: FileEntry, store: BlobStore) -> bool:
     if not stat.S_ISREG(seen.mode) or seen.size != entry.digest.size:
         return False
-    return keep_file(store, os.path.join(root, path)) == entry.digest
+    return _kept(root, path, store) == entry.digest
+
+
+def _kept(root: int, path: str, store: BlobStore) -> Digest:
+    fd = open_beneath(root, path, OPEN_OUTPUT)
+    try:
+        return keep_file(store, fd)
+    finally:
+        os.close(fd)
+
+
+def _target(root: int, path: str) -> str:
+    above, name = posixpath.split(path)
+    fd = open_beneath(root, above or ".", FOLDER)
+    try:
+        return os.readlink(name, dir_fd=fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,110 @@
+"""Taking a mount away that an action left, without harm to what is mounted there (Linux).
+
+Only what is mounted beneath one of our folders is touched, by descriptor. Mounts that are shared with
+others are made private first: else the kernel would unmount the originals with their copies.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import Any
+
+from rpw_fixture.closing import Closing
+from rpw_fixture.execution.beneath import mount_of
+
+_MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x4000, 0x40000, 0x2
+_INFO = "/proc/self/mountinfo"
+#: Characters that the list of mounts shows as octal numbers.
+_ESCAPED = str.maketrans({each: f"\\{ord(each):03o}" for each in " \t\n\\"})
+#: So many mounts may lie one upon the other at one place.
+_MOST = 1000
+
+
+class MountWatch(Closing):
+    """Notices that something was mounted or unmounted anywhere, which inotify does not report."""
+
+    def __init__(self) -> None:
+        self._changes = 0
+        self._poller = select.poll()
+        try:
+            self._fd = os.open(_INFO, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # not Linux
+            self._fd = -1
+        else:
+            self._poller.register(self._fd, select.POLLPRI)
+
+    def close(self) -> None:
+        """Watches nothing any more."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._poller.unregister(fd)
+            os.close(fd)
+
+    def look(self) -> int:
+        """Return how often changes were seen, by this and all earlier looks."""
+        if self._poller.poll(0):
+            self._changes += 1
+        return self._changes
+
+
+def is_mounted_below(path: str) -> bool:
+    """Return whether something is mounted on a folder or below it."""
+    point = path.translate(_ESCAPED)
+    try:
+        with open(_INFO, encoding="utf-8", errors="surrogateescape") as lines:
+            return any(f"{line.split(' ', 5)[4]}/".startswith(f"{point}/") for line in lines)
+    except OSError:
+        return False
+
+
+def unmount(parent: int, name: str) -> bool:
+    """Unmount all that is mounted on ``name`` in the folder open as ``parent``.
+
+    Returns:
+        Whether it was a mount point and is none any more.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        import ctypes  # noqa: PLC0415 - costs milliseconds, and is needed hardly ever
+    except ImportError:  # a Python that was built without libffi
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    for count in range(_MOST):
+        if not _is_mount(parent, name):
+            return bool(count)
+        if not _unmount_one(libc, parent, name):
+            return False
+    return False
+
+
+def _is_mount(parent: int, name: str) -> bool:
+    """Return whether something is mounted on ``name``."""
+    try:
+        fd = _open(parent, name)
+    except OSError:
+        return False
+    try:
+        return mount_of(fd) != mount_of(parent)
+    finally:
+        os.close(fd)
+
+
+def _unmount_one(libc: Any, parent: int, name: str) -> bool:
+    fd = _open(parent, name)
+    try:
+        if mount_of(fd) == mount_of(parent):
+            return True  # somebody was quicker
+        path = f"/proc/self/fd/{fd}".encode()
+        if libc.mount(None, path, None, _MS_REC | _MS_PRIVATE, None):
+            return False
+        return not libc.umount2(path, _MNT_DETACH)
+    finally:
+        os.close(fd)
+
+
+def _open(parent: int, name: str) -> int:
+    """Open what is mounted at ``name``, only to name it to the kernel."""
+    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)

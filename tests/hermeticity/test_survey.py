@@ -1,0 +1,149 @@
+"""Looking at an input root that its worker may still be changing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture.execution.beneath import Beneath, OwnFolder
+from rpw_fixture.execution.removal import remove
+from rpw_fixture.hermeticity.running import survey
+from rpw_fixture.hermeticity.running.place import plant
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions
+from rpw_fixture.wire.trees import Folder
+from tests.mounting import mount, nothing_mounted, require_mounts
+
+NO_INPUTS = Folder(Digest("0", 0), {}, {}, {})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Beneath]:
+    """An input root with a folder of outputs, beside a folder that must stay unread."""
+    (tmp_path / "secret/deep").mkdir(parents=True)
+    (tmp_path / "secret/file").write_text("secret")
+    (tmp_path / "secret/deep/file").write_text("secret")
+    (tmp_path / "root/out/deep").mkdir(parents=True)
+    (tmp_path / "root/out/file").write_text("output")
+    (tmp_path / "root/out/deep/file").write_text("output")
+    with OwnFolder(str(tmp_path)) as own:
+        yield own.at("root")
+
+
+@pytest.fixture
+def cas(tmp_path: Path) -> Iterator[Cas]:
+    made = Cas(
+        DigestFunctions(["SHA256"]),
+        folder=tmp_path / "cas",
+        memory_bytes=1 << 20,
+        spill_threshold=1 << 10,
+        max_bytes=1 << 20,
+        durable=False,
+    )
+    with contextlib.closing(made):
+        yield made
+
+
+def swap(root: Beneath) -> None:
+    """Puts a link in the place of the folder of outputs."""
+    out = Path(root.path, "out")
+    out.rename(out.with_name("moved"))
+    out.symlink_to("../secret")
+
+
+def compared(root: Beneath, cas: Cas, before: dict[str, survey.Seen]) -> survey.Survey:
+    return survey.compare(root, before, inputs=NO_INPUTS, outputs=("out",), store=cas.store(SHA256))
+
+
+def test_outputs_are_seen_with_their_content(root: Beneath, cas: Cas) -> None:
+    Path(root.path, "out/link").symlink_to("file")
+    found = compared(root, cas, {})
+
+    assert sorted(found.outputs) == ["out", "out/deep", "out/deep/file", "out/file", "out/link"]
+    assert found.outputs["out/file"] == str(SHA256.of(b"output"))
+    assert found.outputs["out/link"] == "-> file"
+
+
+@pytest.mark.parametrize("moment", range(1, 12))
+def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(
+    moment: int, root: Beneath, cas: Cas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(1, 1000))
+
+    def swapping(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **options: object) -> object:
+            if next(calls) == moment:
+                swap(root)
+            return real(*arguments, **options)
+
+        return call
+
+    for name in ("scandir", "open", "fstat", "read", "close"):
+        monkeypatch.setattr(os, name, swapping(getattr(os, name)))
+    found = compared(root, cas, {})
+    monkeypatch.undo()
+
+    assert str(SHA256.of(b"secret")) not in found.outputs.values()
+    assert not cas.store(SHA256).contains(SHA256.of(b"secret"))
+
+
+def test_a_root_that_is_gone_or_a_link_shows_nothing(root: Beneath, cas: Cas) -> None:
+    before = survey.look(root)
+    Path(root.path).rename(f"{root.path}-moved")
+    assert survey.look(root) == {}
+    Path(root.path).symlink_to("secret")
+    assert survey.look(root) == {}
+    assert survey.count_files(root) == 0
+    assert compared(root, cas, before).outputs == {}
+
+
+def test_a_mount_is_not_entered(root: Beneath, cas: Cas) -> None:
+    require_mounts(Path(root.own.path))
+    with nothing_mounted(Path(root.path)):
+        mount("--bind", f"{root.own.path}/secret", f"{root.path}/out/deep")
+        found = compared(root, cas, {})
+    assert sorted(found.outputs) == ["out", "out/deep", "out/file"]
+
+
+def test_folders_deeper_than_descriptors_reach_are_not_looked_into(root: Beneath) -> None:
+    fd = os.open(root.path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=fd)
+        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    assert 100 < len(survey.look(root)) < 500
+    assert remove(root.path) == []
+
+
+@pytest.mark.parametrize("there", ["nothing", "file", "link", "folder"])
+def test_a_file_is_planted_in_the_place_of_anything(there: str, root: Beneath) -> None:
+    path = Path(root.path, "new/place/file")
+    if there != "nothing":
+        path.parent.mkdir(parents=True)
+    match there:
+        case "file":
+            path.write_text("old")
+        case "link":
+            path.symlink_to("../../../secret/file")
+        case "folder":
+            (path / "below").mkdir(parents=True)
+    plant(root, "new/place/file", b"planted")
+
+    assert path.read_bytes() == b"planted"
+    assert Path(root.own.path, "secret/file").read_text() == "secret"
+
+
+def test_nothing_is_planted_through_a_link(root: Beneath) -> None:
+    swap(root)
+    with pytest.raises(NotADirectoryError):
+        plant(root, "out/file", b"planted")
+    with pytest.raises(NotADirectoryError):
+        plant(root, "out/new/file", b"planted")
+
+    assert Path(root.own.path, "secret/file").read_text() == "secret"
