@@ -1,6 +1,7 @@
 """Isolation by Landlock: the kernel refuses what a process was not given (Linux 5.13 and later).
 
-Reading or changing anything outside of `access.Access` fails with EACCES. Paths, network and process
+Opening, executing, creating and removing anything outside of `access.Access` fails. Some of what is done
+by path alone is not refused, such as stat and chmod: docs/isolation.md lists it. Paths, network and process
 ids are the machine's own. Needs no rights; what does the work in the new process is `landlock_step`.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from rpw_fixture.execution.launching import access, landlock_step
+from rpw_fixture.execution.launching import access, landlock_step, privileges_step
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.processes.client import Process, SetupStep
 
@@ -49,5 +50,6 @@ class Landlock:
         allowed = access.access_of(command, self._readable)
         rules = ((*allowed.readable, _PROC), (*allowed.writable, *access.DEVICES))
         step = SetupStep(file=landlock_step.__file__, function="restrict", argument=rules)
-        changed = replace(command, steps=(*command.steps, step))
+        last = SetupStep(file=privileges_step.__file__, function="give_up")
+        changed = replace(command, steps=(*command.steps, step, last))
         return self._inner.launch(changed, stdin=stdin, stdout=stdout, stderr=stderr)

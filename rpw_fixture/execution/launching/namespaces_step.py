@@ -37,7 +37,9 @@ _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s39
 _MOUNT_SETATTR = 442  # the same on every architecture
 _AT_RECURSIVE, _AT_FDCWD, _READ_ONLY = 0x8000, -100, 1
 
-_SET_NO_NEW_PRIVS, _DROP_FROM_BOUNDING_SET = 38, 24
+_SET_DUMPABLE = 4
+#: Below ``/proc`` these take orders for the whole machine, and ask for no capability but user id 0.
+_MACHINE_WIDE = ("acpi", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
 _GET_INTERFACE_FLAGS, _SET_INTERFACE_FLAGS, _UP = 0x8913, 0x8914, 1
 HOST_NAME = b"localhost"
 
@@ -45,9 +47,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(plan: tuple[str, str, Iterable[tuple[str, str, str]]]) -> None:
-    """Moves this process into namespaces of its own; returns in the program-to-be only.
+    """Move this process into namespaces of its own; return in the program-to-be only.
 
-    The user stays who he is, without any right over the system. The network has a loopback device.
+    The user stays who he is. Rights over the new namespaces remain until `privileges_step`. The network
+    has a loopback device.
 
     Args:
         plan: an empty folder to build the new root on, the working directory, and what the root holds:
@@ -67,7 +70,6 @@ def enter(plan: tuple[str, str, Iterable[tuple[str, str, str]]]) -> None:
     _become_second()
     _build_root(base, entries)
     os.chdir(working_directory)
-    _give_up_rights()
 
 
 def _stay(user: int, group: int) -> None:
@@ -120,6 +122,8 @@ def _be_outer(init: int, report: int) -> NoReturn:
 
 def _be_init(program: int, telling: int) -> NoReturn:
     """Reaps whoever is orphaned until the program ends; then the kernel kills the rest."""
+    # The program can see this process, whose memory holds the server's environment.
+    _checked(_libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     os.setpgid(0, 0)  # or what is sent to the group comes here twice, directly and passed on
     _pass_on_sigterm(lambda: os.killpg(program, signal.SIGTERM))
     _close_all_but(telling)
@@ -188,6 +192,11 @@ def _place_link(source: str, target: str) -> None:
 def _place_proc(_source: str, target: str) -> None:
     os.makedirs(target, exist_ok=True)
     _mount("proc", target, "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC)
+    for name in _MACHINE_WIDE:
+        path = f"{target}/{name}"
+        if os.path.exists(path):
+            _mount(path, path, None, _BIND)
+            _make_read_only(path, 0)
 
 
 _PLACERS = {
@@ -214,14 +223,6 @@ def _make_read_only(target: str, flags: int) -> None:
     attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
     arguments = (_AT_FDCWD, os.fsencode(target), flags, attributes, len(attributes))
     _checked(_libc.syscall(_MOUNT_SETATTR, *arguments), f"mount_setattr of {target}")
-
-
-def _give_up_rights() -> None:
-    """A root user keeps his name only: he could make writable again what is mounted read-only."""
-    capability = 0
-    while _libc.prctl(_DROP_FROM_BOUNDING_SET, capability, 0, 0, 0) == 0:
-        capability += 1  # until one that this kernel does not know
-    _checked(_libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
 
 
 def _checked(value: int, what: str) -> int:

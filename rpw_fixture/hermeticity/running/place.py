@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from rpw_fixture.execution.launching import landlock_step
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import survey
 from rpw_fixture.hermeticity.running.conversation import family
@@ -19,6 +20,8 @@ from rpw_fixture.hermeticity.trials import Sample, Variation
 from rpw_fixture.processes.client import Setup, SetupStep
 
 _SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
+#: Files of steps that are not in `surroundings`.
+_STEP_FILES = {"restrict_paths": landlock_step.__file__}
 _UMASK = 0o022
 
 
@@ -62,9 +65,8 @@ def setup(place: Place) -> Setup:
     variation = place.variation
     steps = []
     for function, argument in variation.steps:
-        steps.append(
-            SetupStep(file=_SURROUNDINGS, function=function, argument=_filled(argument, place))
-        )
+        file = _STEP_FILES.get(function, _SURROUNDINGS)
+        steps.append(SetupStep(file=file, function=function, argument=_filled(argument, place)))
     umask = _UMASK if variation.umask is None else variation.umask
     return Setup(umask=umask, steps=tuple(steps))
 
