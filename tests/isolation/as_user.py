@@ -11,6 +11,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 libc = ctypes.CDLL(None, use_errno=True)
 _NEW_MOUNTS, _BIND, _PRIVATE, _RECURSIVE = 0x20000, 4096, 1 << 18, 16384
@@ -18,7 +19,7 @@ _NEW_MOUNTS, _BIND, _PRIVATE, _RECURSIVE = 0x20000, 4096, 1 << 18, 16384
 
 def needed() -> set[str]:
     """Return the folders that a server is run from."""
-    checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+    checkout = str(Path(__file__).resolve().parents[2])
     links = (sys.prefix, sys.base_prefix)
     return {checkout, *links, *map(os.path.realpath, links)}
 

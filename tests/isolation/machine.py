@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from rpw_fixture.client import Client
 from rpw_fixture.closing import Closing
 from tests.server_process import OURS, ServerProcess
 
-from .table import Row
+from .table import rows
 
 HERE = Path(__file__).parent
-PYTHON = (sys.executable, "-I", "-S")
+ROWS = tuple(rows())
+PYTHON = (sys.executable, "-E", "-s", "-S")
 #: A number that no account has.
 USER = 54321
 #: Attempts at what is not there, and attempts that the kernel refuses.
@@ -44,7 +45,7 @@ class Machine(Closing):
         user: the id of the user.
 
     Attributes:
-        facts: for `probe_program`.
+        facts: for the attempts.
     """
 
     def __init__(self, kind: str, prefix: tuple[str, ...], user: int) -> None:
@@ -52,8 +53,6 @@ class Machine(Closing):
         self._prefix = prefix
         self.user = user
         self.token = uuid.uuid4().hex
-        self._numbers = itertools.count()
-        self._direct: dict[tuple[str, bool], str] = {}
         with ExitStack() as undo:
             self.folder = Path(tempfile.mkdtemp(prefix=f"rpw-machine-{self.token}-"))
             undo.callback(shutil.rmtree, self.folder)
@@ -68,73 +67,91 @@ class Machine(Closing):
         """End everything."""
         self._undo.close()
 
-    def behind(self, row: Row) -> str:
-        """Say what comes of an attempt by an action of the server."""
-        bait = self._bait()
-        facts = {**self.facts, "bait": str(bait)}
-        before = snapshot(bait)
+    @cached_property
+    def behind(self) -> Mapping[str, str]:
+        """What comes of each attempt by an action of the server."""
         action = Action(
-            arguments=(*PYTHON, "probe_program.py", row.probe, json.dumps(facts)),
-            inputs={"probe_program.py": HERE / "probe_program.py", "declared.txt": self.token},
+            arguments=(*PYTHON, "attempts", json.dumps(self.facts)),
+            inputs={
+                **{f"attempts/{each.name}": each for each in (HERE / "attempts").glob("*.py")},
+                **dict.fromkeys(("declared.txt", "other.txt"), self.token),
+            },
             outputs=("out.txt",),
         )
-        outcome = self._client.run(action, check=False)
+        with self._watching() as baits:
+            outcome = self._client.run(action, check=False)
         assert outcome.exit_code == 0, (outcome.message, outcome.stderr)
-        outputs = b"".join(outcome.outputs.values())
-        return self._judge(row, outcome.stdout, before != snapshot(bait), outputs)
+        return self._judge(outcome.stdout, baits, b"".join(outcome.outputs.values()))
 
-    def direct(self, row: Row, *, is_weak: bool) -> str:
-        """Say what comes of the same attempt without a server.
-
-        Args:
-            row: the attempt.
-            is_weak: without any capability.
-        """
-        bait = self._bait()
-        facts = {**self.facts, "bait": str(bait)}
-        before = snapshot(bait)
-        (bait / "inside").mkdir()
-        (bait / "inside" / "declared.txt").write_text(self.token)
-        (bait / "inside" / "declared.txt").chmod(0o444)
-        self._give(bait / "inside")
-        before = snapshot(bait)
-        program = str(HERE / "probe_program.py")
-        command = [*PYTHON, program, row.probe, json.dumps(facts), *["--weak"] * is_weak]
-        ran = subprocess.run(
-            [*self._prefix, *command],
-            cwd=bait / "inside",
-            env={},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            start_new_session=True,
-        )
+    @cached_property
+    def directly(self) -> Mapping[str, str]:
+        """What comes of the same attempts without a server; without capabilities if it isolates."""
+        place = self.folder / "direct"
+        place.mkdir()
+        for name in ("declared.txt", "other.txt"):
+            (place / name).write_text(self.token)
+            (place / name).chmod(0o444)
+        self._give(place)
+        weak = ["--weak"] if self.kind != "none" else []
+        command = [*PYTHON, str(HERE / "attempts"), json.dumps(self.facts), *weak]
+        with self._watching() as baits:
+            ran = subprocess.run(
+                [*self._prefix, *command],
+                cwd=place,
+                env={},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                start_new_session=True,
+            )
         assert ran.returncode == 0, ran.stderr
-        return self._judge(row, ran.stdout, before != snapshot(bait), b"")
+        return self._judge(ran.stdout, baits, b"")
 
-    def _judge(self, row: Row, printed: bytes, is_changed: bool, outputs: bytes) -> str:
-        there = self._new_files()
-        result = json.loads(printed)
-        if "error" in result:
-            assert not is_changed
-            assert not there
-            return "hidden" if result["error"] in _HIDDEN else "refused"
-        reached = {
-            "secret": self.token in result["value"],
-            "change": is_changed,
-            "file": there,
-            "output": self.token.encode() in outputs,
-            "network": result["value"] == str(Path("/proc/self/ns/net").readlink()),
-            "success": True,
-            "never": is_changed or there,
-        }
-        return "open" if reached[row.evidence] else "own"
+    @contextmanager
+    def _watching(self) -> Iterator[dict[str, bool]]:
+        """Make a folder for each attempt; afterwards the value says whether it has changed."""
+        baits = Path(self.facts["baits"])
+        baits.mkdir()
+        for row in ROWS:
+            self._fill(baits / row.probe)
+        self._give(baits)
+        before = {row.probe: snapshot(baits / row.probe) for row in ROWS}
+        changed: dict[str, bool] = {}
+        try:
+            yield changed
+            changed |= {each: before[each] != snapshot(baits / each) for each in before}
+        finally:
+            shutil.rmtree(baits)
 
-    def _new_files(self) -> bool:
-        """Whether the file that some attempts create is in a place of others; remove it."""
-        names = ["/tmp", "/dev/shm", self.facts["other_root"], self.facts["other_tmp"]]
-        names.append(os.path.dirname(self.facts["blob"]))
-        found = [each for each in (Path(name, self.facts["file"]) for name in names) if each.exists()]
+    def _judge(self, printed: bytes, changed: Mapping[str, bool], outputs: bytes) -> dict[str, str]:
+        results = json.loads(printed)
+        network = str(Path("/proc/self/ns/net").readlink())
+        judged = {}
+        for row in ROWS:
+            result, is_made = results[row.probe], self._remove_made(row.probe)
+            is_touched = changed[row.probe] or is_made
+            if "error" in result:
+                assert not is_touched, row.probe
+                judged[row.probe] = "hidden" if result["error"] in _HIDDEN else "refused"
+                continue
+            reached = {
+                "secret": self.token in result["value"],
+                "change": changed[row.probe],
+                "file": is_made,
+                "output": self.token.encode() in outputs,
+                "network": result["value"] == network,
+                "success": True,
+                "never": is_touched,
+            }
+            judged[row.probe] = "open" if reached[row.evidence] else "own"
+        return judged
+
+    def _remove_made(self, probe: str) -> bool:
+        """Remove the file that some attempts create in a place of others; whether there is one."""
+        folders = ("/tmp", "/dev/shm", self.facts["other_root"], self.facts["other_tmp"])
+        candidates = (*folders, os.path.dirname(self.facts["blob"]))
+        paths = [Path(each, f"{self.facts['file']}-{probe}") for each in candidates]
+        found = [each for each in paths if each.exists()]
         for each in found:
             each.unlink(missing_ok=True)
         return bool(found)
@@ -142,7 +159,7 @@ class Machine(Closing):
     def _build(self) -> dict[str, str]:
         """Make the folders; return the server's environment."""
         self.folder.chmod(0o755)
-        for name in ("home", "tmp", "baits"):
+        for name in ("home", "tmp"):
             (self.folder / name).mkdir()
         (self.folder / "home" / "secret.txt").write_text(self.token)
         self._give(self.folder)
@@ -193,6 +210,7 @@ class Machine(Closing):
             "spawner": spawner.pid,
             "server_port": int(self._server.address.rpartition(":")[2]),
             "file": f"rpw-{self.token}",
+            "baits": str(self.folder / "baits"),
             "home": str(self.folder / "home"),
             "other_root": places[0],
             "other_tmp": places[1],
@@ -216,17 +234,14 @@ class Machine(Closing):
         said: list[str] = json.loads(outcome.stdout or outcome.stderr)
         return said
 
-    def _bait(self) -> Path:
-        """Make a folder for one attempt."""
-        bait = self.folder / "baits" / str(next(self._numbers))
+    def _fill(self, bait: Path) -> None:
+        """Make what an attempt may aim at."""
         bait.mkdir()
         (bait / "secret.txt").write_text(self.token)
         (bait / f"named-{self.token}").touch()
         (bait / "link").symlink_to(f"to-{self.token}")
         (bait / "program").write_text(f"#!/bin/sh\necho {self.token}\n")
         (bait / "program").chmod(0o755)
-        self._give(bait)
-        return bait
 
     def _give(self, folder: Path) -> None:
         """Make a folder with all in it belong to the server's user."""

@@ -19,7 +19,7 @@ class Row:
 
     Attributes:
         group: the part of the table.
-        probe: the function of `probe_program`.
+        probe: the function in ``attempts``.
         what: the attempt in words.
         user, root: the outcome by kind, for a server that runs as a user and as root.
         evidence: how to tell that something of the machine's own was reached.

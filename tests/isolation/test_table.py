@@ -1,7 +1,7 @@
 """Every cell of the table in docs/isolation.md, tried over the wire.
 
-The attempts are those of `probe_program`. What the machine lets the same user do without a server is
-tried as well: ``open`` and ``settings`` mean that isolation changes nothing of that.
+The attempts are those of the folder ``attempts``. What the machine lets the same user do without a
+server is tried as well: ``open`` and ``settings`` mean that isolation changes nothing of that.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import pytest
 
 from rpw_fixture.execution.launching import landlock_step
 
-from . import probe_program
-from .machine import HERE, USER, Machine
-from .table import KINDS, Row, rows
+from .machine import HERE, PYTHON, ROWS, USER, Machine
+from .table import KINDS, Row
 
-ROWS = tuple(rows())
 #: What comes of an attempt at something that the machine refuses anyway, or does not have.
 _NOTHING = frozenset({"refused", "hidden"})
 _ORIGINS = ("user", "root")
 
 
-@pytest.fixture(scope="module", params=[(user, kind) for user in _ORIGINS for kind in KINDS], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(user, kind) for user in _ORIGINS for kind in KINDS], ids="-".join
+)
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     user, kind = request.param
     prefix, number = _becoming(user)
@@ -42,7 +42,7 @@ def _becoming(user: str) -> tuple[tuple[str, ...], int]:
         pytest.skip("the tests do not run as root")
     if user == "root" or not is_root:
         return (), os.geteuid()
-    prefix = (sys.executable, "-I", "-S", str(HERE / "as_user.py"), str(USER))
+    prefix = (*PYTHON, str(HERE / "as_user.py"), str(USER))
     tried = subprocess.run(
         [*prefix, sys.executable, "-c", "import rpw_fixture"],
         capture_output=True,
@@ -58,8 +58,8 @@ def _require(kind: str, prefix: tuple[str, ...]) -> None:
     """Skip where that user has no such isolation; fail where the environment demands it."""
     command = [*prefix, sys.executable, "-m", "rpw_fixture", "doctor", "--format=json"]
     said = subprocess.run(command, capture_output=True, check=True, cwd=HERE.parents[1]).stdout
-    obstacle = json.loads(said).get(f"isolation {kind}", "yes").removeprefix("no: ")
-    if obstacle == "yes":
+    answer, _, obstacle = json.loads(said).get(f"isolation {kind}", "yes").partition(": ")
+    if answer != "no":
         return
     if os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1":
         pytest.fail(f"{kind}: {obstacle}; RPW_FIXTURE_REQUIRE_INTEROP=1 demands it", pytrace=False)
@@ -72,9 +72,8 @@ def test_cell(row: Row, machine: Machine) -> None:
     version = landlock_step.version() if machine.kind == "landlock" else 0
     cell = row.cell(machine.kind, is_root=is_root, landlock=version)
 
-    found = machine.behind(row)
+    found, plainly = machine.behind[row.probe], machine.directly[row.probe]
 
-    plainly = machine.direct(row, is_weak=machine.kind != "none")
     if cell in {"open", "settings"}:
         assert found == plainly
     elif plainly in _NOTHING:
@@ -84,4 +83,6 @@ def test_cell(row: Row, machine: Machine) -> None:
 
 
 def test_every_attempt_is_in_the_table_once() -> None:
-    assert sorted(row.probe for row in ROWS) == sorted(probe_program.PROBES)
+    command = [*PYTHON, str(HERE / "attempts"), "--list"]
+    names = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert sorted(row.probe for row in ROWS) == names

@@ -19,6 +19,12 @@ _WHY = {
     errno.EOPNOTSUPP: "Landlock is switched off; start the kernel with lsm=landlock,…",
     errno.EPERM: "the system call is filtered, as in some containers",
 }
+#: What only later versions of Landlock's interface refuse, and the first Linux with them.
+_SINCE = (
+    (3, "truncating files by path", "6.2"),
+    (6, "signals and abstract Unix sockets", "6.12"),
+    (9, "Unix sockets by path", "7.1"),
+)
 #: Processes look at themselves there; Landlock keeps them from looking into others.
 _PROC = "/proc"
 
@@ -31,6 +37,12 @@ def find_obstacle() -> str:
         code = error.errno if isinstance(error, OSError) else None
         return _WHY.get(code or 0, str(error))
     return ""
+
+
+def find_gaps() -> list[str]:
+    """Name what this kernel's Landlock cannot refuse yet, and the first Linux that can."""
+    found = landlock_step.version()
+    return [f"{what} (Linux {linux})" for first, what, linux in _SINCE if found < first]
 
 
 class Landlock:
