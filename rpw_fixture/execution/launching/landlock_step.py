@@ -31,6 +31,8 @@ _REACHING_SINCE = ((5, _IOCTL_DEVICE), (9, _RESOLVE_UNIX))
 _SCOPES_SINCE = 6
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS = 1, 2
 
+_libc = ctypes.CDLL(None, use_errno=True)  # once in the spawner, not in every process
+
 
 def version() -> int:
     """Ask the kernel for its version of Landlock's interface, from 1.
@@ -38,8 +40,7 @@ def version() -> int:
     Raises:
         OSError: ENOSYS, the kernel has none; EOPNOTSUPP, it is switched off; or a filter's EPERM.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    return _checked(libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION), "Landlock")
+    return _checked(_libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION), "Landlock")
 
 
 def restrict(rules: tuple[Iterable[str], Iterable[str]]) -> None:
@@ -86,20 +87,19 @@ def _known(found: int, since: Iterable[tuple[int, int]]) -> int:
 
 def _enforce(handled: int, scopes: int, rules: Iterable[tuple[Iterable[str], int]]) -> None:
     """Refuse what is ``handled`` except below the paths that have rules."""
-    libc = ctypes.CDLL(None, use_errno=True)
     attributes = [handled, 0, scopes] if scopes else [handled]  # files, network, scopes
     encoded = b"".join(each.to_bytes(8, "little") for each in attributes)
-    created = libc.syscall(_CREATE_RULESET, encoded, len(encoded), 0)
+    created = _libc.syscall(_CREATE_RULESET, encoded, len(encoded), 0)
     ruleset = _checked(created, "landlock_create_ruleset")
     for paths, rights in rules:
         for path in paths:
-            _allow(libc, ruleset, path, rights)
-    _checked(libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
-    _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
+            _allow(ruleset, path, rights)
+    _checked(_libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
+    _checked(_libc.syscall(_RESTRICT_SELF, ruleset, 0), "landlock_restrict_self")
     os.close(ruleset)
 
 
-def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
+def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
@@ -108,7 +108,7 @@ def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
         if not stat.S_ISDIR(os.fstat(fd).st_mode):
             rights &= _OF_FILES
         rule = rights.to_bytes(8, "little") + fd.to_bytes(4, "little")
-        _checked(libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), "landlock_add_rule")
+        _checked(_libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0), "landlock_add_rule")
     finally:
         os.close(fd)
 

@@ -78,8 +78,9 @@ def _stay(user: int, group: int) -> None:
         ("uid_map", f"{user} {user} 1"),
         ("gid_map", f"{group} {group} 1"),
     ):
-        with open(f"/proc/self/{file}", "w", encoding="ascii") as target:
-            target.write(text)
+        # As bytes: a codec would be imported here, from a library that may be out of reach by now.
+        with open(f"/proc/self/{file}", "wb", buffering=0) as target:
+            target.write(text.encode())
 
 
 def _raise_loopback() -> None:
