@@ -46,6 +46,7 @@ class Machine(Closing):
 
     Attributes:
         facts: for the attempts.
+        worker_status: of a worker, as in /proc.
     """
 
     def __init__(self, kind: str, prefix: tuple[str, ...], user: int) -> None:
@@ -200,7 +201,9 @@ class Machine(Closing):
 
     def _reachable(self) -> dict[str, Any]:
         """Return where things of the server are, once it has run a worker."""
-        places = self._start_resident()
+        resident = self._start_resident()
+        self.worker_status: Mapping[str, str] = resident["status"]
+        places = resident["places"]
         store = self.folder / "store"
         blobs = (each for each in (store / "cas").rglob("*") if each.is_file())
         (spawner,) = psutil.Process(self._server.pid).children()
@@ -220,8 +223,8 @@ class Machine(Closing):
             "device": devices[0] if devices else "/dev/no-such-device",
         }
 
-    def _start_resident(self) -> list[str]:
-        """Start a worker that stays; return its exec root and its temporary folder."""
+    def _start_resident(self) -> dict[str, Any]:
+        """Start a worker that stays; return what it says of itself."""
         resident = Action(
             arguments=(*PYTHON, "resident.py"),
             flagfile=(self.token,),
@@ -231,7 +234,7 @@ class Machine(Closing):
             protocol="json",
         )
         outcome = self._client.run(resident)
-        said: list[str] = json.loads(outcome.stdout or outcome.stderr)
+        said: dict[str, Any] = json.loads(outcome.stdout or outcome.stderr)
         return said
 
     def _fill(self, bait: Path) -> None:

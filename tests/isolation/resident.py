@@ -10,4 +10,7 @@ for line in sys.stdin:
     for place in places:
         with open(f"{place}/resident.txt", "w") as file:
             file.write(token)
-    print(json.dumps({"exitCode": 0, "output": json.dumps(places)}), flush=True)
+    with open("/proc/self/status") as file:
+        status = dict(each.split(":\t", 1) for each in file.read().splitlines())
+    output = json.dumps({"places": places, "status": status})
+    print(json.dumps({"exitCode": 0, "output": output}), flush=True)

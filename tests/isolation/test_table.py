@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,18 @@ def test_cell(row: Row, machine: Machine) -> None:
         assert found in _NOTHING
     else:
         assert found == cell
+
+
+def test_a_worker_keeps_no_capability_either(machine: Machine) -> None:
+    status = machine.worker_status
+    sets = {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
+    if machine.kind == "none":
+        assert (
+            status["NoNewPrivs"]
+            == Path("/proc/self/status").read_text().partition("NoNewPrivs:\t")[2][0]
+        )
+    else:
+        assert (status["NoNewPrivs"], sets) == ("1", {"0" * 16})
 
 
 def test_every_attempt_is_in_the_table_once() -> None:

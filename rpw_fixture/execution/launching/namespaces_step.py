@@ -193,11 +193,21 @@ def _place_link(source: str, target: str) -> None:
 def _place_proc(_source: str, target: str) -> None:
     os.makedirs(target, exist_ok=True)
     _mount("proc", target, "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC)
+    if os.geteuid() == 0:
+        _guard_from_root(target)
+
+
+def _guard_from_root(proc: str) -> None:
+    """Take away what the kernel lets user id 0 do without a capability.
+
+    Further user namespaces go as well: in one, the process could mount what is taken away here again.
+    """
+    with open(f"{proc}/sys/user/max_user_namespaces", "wb", buffering=0) as limit:
+        limit.write(b"0")
     for name in _MACHINE_WIDE:
-        path = f"{target}/{name}"
+        path = f"{proc}/{name}"
         if os.path.exists(path):
-            _mount(path, path, None, _BIND)
-            _make_read_only(path, 0)
+            _place_readable(path, path)
 
 
 _PLACERS = {

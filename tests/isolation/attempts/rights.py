@@ -7,7 +7,7 @@ import errno
 import os
 import resource
 
-from probing import Facts, call, checked, libc, output_of, permitted, probe, read
+from probing import Facts, call, checked, libc, opened, output_of, permitted, probe, read
 
 _NEW_MOUNTS, _NEW_USER, _NEW_NETWORK, _NEW_PIDS = 0x20000, 0x10000000, 0x40000000, 0x20000000
 
@@ -107,3 +107,20 @@ def escape_out_of_memory_killer(_facts: Facts) -> object:
         value = int(file.read()) - 1
         file.seek(0)
         file.write(str(value))
+
+
+@probe
+def kernel_settings_in_own_namespaces(_facts: Facts) -> object:
+    checked(libc.unshare(_NEW_USER | _NEW_MOUNTS | _NEW_PIDS))
+    reading, writing = os.pipe()
+    if os.fork() == 0:  # only a child is in the new process namespace, and may mount its /proc
+        libc.umount2(b"/proc/sys", 2)
+        libc.mount(b"proc", b"/proc", b"proc", ctypes.c_ulong(0), None)
+        try:
+            opened("/proc/sys/kernel/core_pattern", os.O_WRONLY)
+        except OSError as error:
+            os.write(writing, bytes([error.errno or 255]))
+        os._exit(0)
+    os.close(writing)
+    if code := os.read(reading, 1):
+        raise OSError(code[0], "")
