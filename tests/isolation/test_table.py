@@ -20,6 +20,7 @@ from rpw_fixture.execution.launching import landlock_step
 from .machine import HERE, PYTHON, ROWS, USER, Machine
 from .table import KINDS, Row
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="both kinds need Linux")
 #: What comes of an attempt at something that the machine refuses anyway, or does not have.
 _NOTHING = frozenset({"refused", "hidden"})
 _ORIGINS = ("user", "root")

@@ -38,8 +38,6 @@ _MOUNT_SETATTR = 442  # the same on every architecture
 _AT_RECURSIVE, _AT_FDCWD, _READ_ONLY = 0x8000, -100, 1
 
 _SET_DUMPABLE = 4
-#: Below ``/proc`` these take orders for the whole machine, and ask for no capability but user id 0.
-_MACHINE_WIDE = ("acpi", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
 _GET_INTERFACE_FLAGS, _SET_INTERFACE_FLAGS, _UP = 0x8913, 0x8914, 1
 HOST_NAME = b"localhost"
 
@@ -198,16 +196,13 @@ def _place_proc(_source: str, target: str) -> None:
 
 
 def _guard_from_root(proc: str) -> None:
-    """Take away what the kernel lets user id 0 do without a capability.
+    """Take away what the kernel lets user id 0 do without a capability: to write settings of the machine.
 
-    Further user namespaces go as well: in one, the process could mount what is taken away here again.
+    Further user namespaces go as well: in one, the process could mount another ``/proc``.
     """
     with open(f"{proc}/sys/user/max_user_namespaces", "wb", buffering=0) as limit:
         limit.write(b"0")
-    for name in _MACHINE_WIDE:
-        path = f"{proc}/{name}"
-        if os.path.exists(path):
-            _place_readable(path, path)
+    _make_read_only(proc, 0)
 
 
 _PLACERS = {
