@@ -130,8 +130,8 @@ class Config:
     )
     isolation: str = _setting(
         "none",
-        "keep processes from what they did not declare, by these means of the kernel; "
-        "'rpw-fixture doctor' tells which work here",
+        "keep processes from the machine, by these means of the kernel; docs/isolation.md lists what "
+        "each holds, 'rpw-fixture doctor' tells which work here",
         kind=str,
         choices=("none", "landlock", "namespaces"),
     )

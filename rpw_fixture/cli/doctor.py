@@ -49,7 +49,11 @@ def _facts() -> dict[str, str]:
 
 def _isolation() -> dict[str, str]:
     """Which kinds of isolation and which container engines work here, and why the others don't."""
-    from rpw_fixture.execution.launching import container_runtime, isolation  # noqa: PLC0415
+    from rpw_fixture.execution.launching import (  # noqa: PLC0415
+        container_runtime,
+        isolation,
+        landlock,
+    )
     from rpw_fixture.processes.client import Spawner  # noqa: PLC0415
 
     with Spawner() as spawner:
@@ -60,4 +64,7 @@ def _isolation() -> dict[str, str]:
             f"containers, {engine}": container_runtime.find_obstacle(engine, spawner)
             for engine in _ENGINES
         }
-    return {name: f"no: {why}" if why else "yes" for name, why in obstacles.items()}
+    facts = {name: f"no: {why}" if why else "yes" for name, why in obstacles.items()}
+    if not obstacles["isolation landlock"] and (gaps := landlock.find_gaps()):
+        facts["isolation landlock"] = f"yes; this kernel leaves open: {', '.join(gaps)}"
+    return facts

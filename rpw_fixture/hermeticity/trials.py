@@ -83,7 +83,8 @@ class Variation:
         factor: what is varied, as findings name it.
         environment: variables added or replaced.
         umask: of the process.
-        steps: names of functions in `surroundings` with arguments, called between fork and exec.
+        steps: names of functions in `surroundings`, or `landlock_step.restrict_paths`, with arguments,
+            called between fork and exec.
         root: where the input root lies below the run's folder.
         home, temporary: where HOME and TMPDIR lie below the run's folder.
         input_mtime: modification time of all inputs, seconds since the epoch; None for the usual.

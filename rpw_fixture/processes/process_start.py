@@ -135,10 +135,16 @@ def _restore_default(number: int) -> None:
 def _prepare(setup: Any) -> list[tuple[str, Callable[[Any], object], Any]]:
     """Turn the set-up data into (stage, function, argument), in the order they are applied.
 
-    Limits come last, or they would bind the steps as well.
+    Limits come last, or they would bind the steps as well; those that are raised come first, as a step
+    may give up the right to.
     """
     umask, limits, steps = setup
-    prepared: list[tuple[str, Callable[[Any], object], Any]] = []
+    settings = [(resource.RLIMIT_NOFILE, *_OPEN_FILES), *limits]
+    prepared: list[tuple[str, Callable[[Any], object], Any]] = [
+        ("limits", _Limit(number), (soft, hard))
+        for number, soft, hard in settings
+        if _is_raised(number, hard)
+    ]
     for path, function, argument in steps:
         stage = f"setup step {function}"
         try:
@@ -147,9 +153,14 @@ def _prepare(setup: Any) -> list[tuple[str, Callable[[Any], object], Any]]:
             raise _failure(error, stage) from error
     if umask is not None:
         prepared.append(("umask", os.umask, umask))
-    for number, soft, hard in [(resource.RLIMIT_NOFILE, *_OPEN_FILES), *limits]:
+    for number, soft, hard in settings:
         prepared.append(("limits", _Limit(number), (soft, hard)))
     return prepared
+
+
+def _is_raised(number: int, hard: int) -> bool:
+    current = resource.getrlimit(number)[1]
+    return current != resource.RLIM_INFINITY and not 0 <= hard <= current
 
 
 class _Limit:

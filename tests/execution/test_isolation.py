@@ -378,6 +378,25 @@ def test_why_there_are_no_namespaces_is_found_by_trying(
     assert "unshare: Operation not permitted" in namespaces.find_obstacle(spawner)
 
 
+@pytest.mark.parametrize(
+    ("version", "gaps"),
+    [
+        (1, ["truncating", "signals", "Unix sockets by path"]),
+        (3, ["signals", "Unix sockets by path"]),
+        (6, ["Unix sockets by path"]),
+        (9, []),
+        (12, []),
+    ],
+)
+def test_what_an_older_landlock_leaves_open_is_named(
+    version: int, gaps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landlock.landlock_step, "version", lambda: version)
+    found = landlock.find_gaps()
+    assert len(found) == len(gaps)
+    assert all(gap in text for gap, text in zip(gaps, found, strict=True))
+
+
 def test_a_step_that_fails_starts_nothing(spawner: Spawner, place: Place, tmp_path: Path) -> None:
     (tmp_path / "step.py").write_text("def refuse(argument): raise OSError(1, argument)")
     step = SetupStep(file=str(tmp_path / "step.py"), function="refuse", argument="not today")

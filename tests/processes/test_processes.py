@@ -297,6 +297,29 @@ def test_an_impossible_limit_is_a_start_error(spawner: Spawner) -> None:
     assert caught.value.stage == "limits"
 
 
+def test_a_limit_is_raised_before_a_step_gives_up_the_right_to(
+    spawner: Spawner, tmp_path: Path
+) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        pytest.skip("the limit of open files can't be raised any more")
+    (tmp_path / "step.py").write_text(
+        "import os, resource\ndef say(path):\n"
+        "    with open(path, 'w') as file:\n"
+        "        file.write(str(resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+    )
+    seen = tmp_path / "seen"
+    step = SetupStep(file=str(tmp_path / "step.py"), function="say", argument=str(seen))
+    limits = {"RLIMIT_NOFILE": (hard, hard + 1)}
+    stage = ""
+    try:
+        run(spawner, ["/bin/true"], limits=limits, setup=Setup(steps=(step,)))
+    except StartError as error:  # who has no right to raise it never comes to the step
+        stage = error.stage
+    found = seen.read_text() if seen.exists() else ""
+    assert (stage, found) in {("limits", ""), ("", str(hard + 1))}
+
+
 def test_an_unknown_limit_is_named(spawner: Spawner) -> None:
     with pytest.raises(ValueError, match="RLIMIT_FUN"):
         run(spawner, ["/bin/true"], limits={"RLIMIT_FUN": (1, 1)})

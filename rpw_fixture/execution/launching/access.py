@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rpw_fixture.execution.launching.launch import PRIVATE_FOLDERS, Launch
 
 #: Programs and libraries. ``/opt``, ``/nix`` and the like hold toolchains on many machines.
-_SYSTEM = (
+SYSTEM = (
     "/usr",
     "/bin",
     "/sbin",
@@ -83,7 +83,7 @@ def access_of(command: Launch, extra: tuple[str, ...] = ()) -> Access:
         FileNotFoundError, PermissionError: the program is not there, or may not be executed.
     """
     installed = _installation(command.find_program(), command.root)
-    readable = (*_SYSTEM, *_settings(), *installed, *extra)
+    readable = (*SYSTEM, *_settings(), *installed, *extra)
     private = (os.path.join(command.private, each) for each in PRIVATE_FOLDERS.values())
     writable = [command.root, *filter(os.path.exists, private)]
     return Access(

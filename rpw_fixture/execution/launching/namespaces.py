@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import replace
 from types import MappingProxyType
 
-from rpw_fixture.execution.launching import access, namespaces_step
+from rpw_fixture.execution.launching import access, namespaces_step, privileges_step
 from rpw_fixture.execution.launching.launch import Launch, Launcher, Local
 from rpw_fixture.processes.client import Process, SetupStep, Spawner, StartError
 
@@ -73,7 +73,8 @@ class Namespaces:
         allowed = access.access_of(command, self._readable)
         plan = (base, command.folder, tuple(entries(allowed)))
         step = SetupStep(file=namespaces_step.__file__, function="enter", argument=plan)
-        changed = replace(command, steps=(*command.steps, step))
+        last = SetupStep(file=privileges_step.__file__, function="give_up")
+        changed = replace(command, steps=(*command.steps, step, last))
         return self._inner.launch(changed, stdin=stdin, stdout=stdout, stderr=stderr)
 
 

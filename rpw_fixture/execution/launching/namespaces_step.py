@@ -37,7 +37,7 @@ _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s39
 _MOUNT_SETATTR = 442  # the same on every architecture
 _AT_RECURSIVE, _AT_FDCWD, _READ_ONLY = 0x8000, -100, 1
 
-_SET_NO_NEW_PRIVS, _DROP_FROM_BOUNDING_SET = 38, 24
+_SET_DUMPABLE = 4
 _GET_INTERFACE_FLAGS, _SET_INTERFACE_FLAGS, _UP = 0x8913, 0x8914, 1
 HOST_NAME = b"localhost"
 
@@ -45,9 +45,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(plan: tuple[str, str, Iterable[tuple[str, str, str]]]) -> None:
-    """Moves this process into namespaces of its own; returns in the program-to-be only.
+    """Move this process into namespaces of its own; return in the program-to-be only.
 
-    The user stays who he is, without any right over the system. The network has a loopback device.
+    The user stays who he is. Rights over the new namespaces remain until `privileges_step`. The network
+    has a loopback device.
 
     Args:
         plan: an empty folder to build the new root on, the working directory, and what the root holds:
@@ -67,7 +68,6 @@ def enter(plan: tuple[str, str, Iterable[tuple[str, str, str]]]) -> None:
     _become_second()
     _build_root(base, entries)
     os.chdir(working_directory)
-    _give_up_rights()
 
 
 def _stay(user: int, group: int) -> None:
@@ -76,8 +76,9 @@ def _stay(user: int, group: int) -> None:
         ("uid_map", f"{user} {user} 1"),
         ("gid_map", f"{group} {group} 1"),
     ):
-        with open(f"/proc/self/{file}", "w", encoding="ascii") as target:
-            target.write(text)
+        # As bytes: a codec would be imported here, from a library that may be out of reach by now.
+        with open(f"/proc/self/{file}", "wb", buffering=0) as target:
+            target.write(text.encode())
 
 
 def _raise_loopback() -> None:
@@ -120,6 +121,8 @@ def _be_outer(init: int, report: int) -> NoReturn:
 
 def _be_init(program: int, telling: int) -> NoReturn:
     """Reaps whoever is orphaned until the program ends; then the kernel kills the rest."""
+    # The program can see this process, whose memory holds the server's environment.
+    _checked(_libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     os.setpgid(0, 0)  # or what is sent to the group comes here twice, directly and passed on
     _pass_on_sigterm(lambda: os.killpg(program, signal.SIGTERM))
     _close_all_but(telling)
@@ -188,6 +191,18 @@ def _place_link(source: str, target: str) -> None:
 def _place_proc(_source: str, target: str) -> None:
     os.makedirs(target, exist_ok=True)
     _mount("proc", target, "proc", _NO_SUID | _NO_DEVICES | _NO_EXEC)
+    if os.geteuid() == 0:
+        _guard_from_root(target)
+
+
+def _guard_from_root(proc: str) -> None:
+    """Take away what the kernel lets user id 0 do without a capability: to write settings of the machine.
+
+    Further user namespaces go as well: in one, the process could mount another ``/proc``.
+    """
+    with open(f"{proc}/sys/user/max_user_namespaces", "wb", buffering=0) as limit:
+        limit.write(b"0")
+    _make_read_only(proc, 0)
 
 
 _PLACERS = {
@@ -214,14 +229,6 @@ def _make_read_only(target: str, flags: int) -> None:
     attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
     arguments = (_AT_FDCWD, os.fsencode(target), flags, attributes, len(attributes))
     _checked(_libc.syscall(_MOUNT_SETATTR, *arguments), f"mount_setattr of {target}")
-
-
-def _give_up_rights() -> None:
-    """A root user keeps his name only: he could make writable again what is mounted read-only."""
-    capability = 0
-    while _libc.prctl(_DROP_FROM_BOUNDING_SET, capability, 0, 0, 0) == 0:
-        capability += 1  # until one that this kernel does not know
-    _checked(_libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
 
 
 def _checked(value: int, what: str) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from rpw_fixture.execution.beneath import Beneath
+from rpw_fixture.execution.launching import landlock_step
 from rpw_fixture.execution.removal import remove_at
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import survey
@@ -23,6 +24,8 @@ from rpw_fixture.processes.client import Setup, SetupStep
 from rpw_fixture.storage.files import CREATE, write_all
 
 _SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
+#: Files of steps that are not in `surroundings`.
+_STEP_FILES = {"restrict_paths": landlock_step.__file__}
 _UMASK = 0o022
 
 
@@ -71,9 +74,8 @@ def setup(place: Place) -> Setup:
     variation = place.variation
     steps = []
     for function, argument in variation.steps:
-        steps.append(
-            SetupStep(file=_SURROUNDINGS, function=function, argument=_filled(argument, place))
-        )
+        file = _STEP_FILES.get(function, _SURROUNDINGS)
+        steps.append(SetupStep(file=file, function=function, argument=_filled(argument, place)))
     umask = _UMASK if variation.umask is None else variation.umask
     return Setup(umask=umask, steps=tuple(steps))
 
