@@ -190,6 +190,12 @@ class Config:
     idle_timeout: float = _setting(
         0.0, "exit after S seconds without a call (0: never)", kind=float, metavar="S"
     )
+    abandoned_timeout: float = _setting(
+        60.0,
+        "cancel an action for which no client has waited or asked for S seconds (0: never)",
+        kind=float,
+        metavar="S",
+    )
     log_level: str = _setting(
         "warning",
         "what is logged to stderr",
