@@ -60,6 +60,11 @@ class Turn:
         """Whether there are jobs of which nobody knows yet which worker they need."""
         return self._queue.has_successors
 
+    @property
+    def others_run(self) -> bool:
+        """Whether there are jobs at work that are not paused."""
+        return self._queue.is_at_work
+
     def pause(self) -> None:
         """Give up the turn; `pass_on` lets another job have it."""
         self._queue.pause(self)
@@ -96,6 +101,11 @@ class JobQueue:
     def has_room(self) -> bool:
         """Whether one more job may run."""
         return self._room > 0
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a job runs that is not paused."""
+        return self._room < self._most_running
 
     @property
     def has_successors(self) -> bool:

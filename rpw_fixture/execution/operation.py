@@ -23,6 +23,10 @@ from rpw_fixture.wire.protos import remote_execution as re
 _FIRST_UPDATE = 0.25
 #: How often a client hears of an action that takes long, seconds (bazel's keepalive).
 _UPDATE_INTERVAL = 10.0
+#: How long a new operation may take to get its stream, seconds.
+_FIRST_WATCH = 1.0
+#: How long after a client asked for it by name it may ask again, seconds.
+_NEXT_QUESTION = 60.0
 _QUEUED = re.ExecutionStage.QUEUED
 _COMPLETED = re.ExecutionStage.COMPLETED
 
@@ -61,8 +65,7 @@ class Operation:
         self._clock = clock
         self._watchers = 0
         self._asked_at = clock()
-        #: The last stream of it ended, and no client has come back since.
-        self._was_left = False
+        self._wanted_until = self._asked_at + _FIRST_WATCH
         self._wanted = wanted
         self._timeline: Timeline | None = None
         self._stage: int = _QUEUED
@@ -76,8 +79,8 @@ class Operation:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether a client waits for it, or has asked for it since its last stream ended."""
-        return not self._was_left
+        """Whether a client waits for it, or is likely to come back, because it asks by name."""
+        return self._watchers > 0 or self._clock() < self._wanted_until
 
     @property
     def unwatched_since(self) -> float | None:
@@ -90,21 +93,19 @@ class Operation:
         """Note that a client asked for it."""
         with self._changed:
             self._asked_at = self._clock()
-            self._was_left = False
+            self._wanted_until = self._asked_at + _NEXT_QUESTION
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Count one client that waits for it, until the block is left."""
         with self._changed:
             self._watchers += 1
-            self._was_left = False
         try:
             yield
         finally:
             with self._changed:
                 self._watchers -= 1
-                self._asked_at = self._clock()
-                self._was_left = not self._watchers
+                self._asked_at = self._wanted_until = self._clock()
 
     def enter(self, stage: int, timeline: Timeline) -> None:
         """Notes the stage the execution is in, unless this operation is over; and its times."""

@@ -185,13 +185,19 @@ class Scheduler:
             self._operations.clear()
 
     def close(self, grace: float) -> None:
-        """Takes no more jobs, waits for those at work, and cancels them after ``grace`` seconds."""
+        """Takes no more jobs, waits for those at work, and cancels them after ``grace`` seconds.
+
+        Those that no client waits for are cancelled at once.
+        """
         with self._lock:
             self._is_closed = True
-            running = [known.operation for known in self._operations.values()]
+        running = self._newest_first()
         deadline = time.monotonic() + grace
-        for operation in running:
-            operation.wait(max(0.0, deadline - time.monotonic()))
+        for known in running:
+            if not known.operation.is_done and not known.operation.is_wanted:
+                self._cancel(known, "the server is stopping")
+        for known in running:
+            known.operation.wait(max(0.0, deadline - time.monotonic()))
         self._cancel_all()
         self._end.set()
         if self._watch.ident is not None:
@@ -204,10 +210,8 @@ class Scheduler:
         Returns:
             Seconds until there may be another one.
         """
-        with self._lock:
-            found = list(self._operations.values())
         now, left = self._clock(), self._abandoned_timeout
-        for known in found:
+        for known in self._newest_first():
             since = known.operation.unwatched_since
             if since is None:
                 continue
@@ -225,10 +229,13 @@ class Scheduler:
             left = max(self.cancel_abandoned(), _LEAST_WATCH)
 
     def _cancel_all(self) -> None:
-        with self._lock:
-            found = list(self._operations.values())
-        for known in found:
+        for known in self._newest_first():
             self._cancel(known)
+
+    def _newest_first(self) -> list[_Known]:
+        """All operations; to cancel them in this order begins none that is in the queue."""
+        with self._lock:
+            return list(reversed(self._operations.values()))
 
     def _cancel(self, known: _Known, why: str = "") -> None:
         known.operation.cancel(why)

@@ -32,8 +32,14 @@ class Waiting(Protocol):
     def can_go_on(self) -> bool:
         """Whether it may run now, should it get a worker."""
 
+    @property
+    def has_waited_long(self) -> bool:
+        """Whether it has waited for as long as it takes to start a worker."""
+
 
 W = TypeVar("W", bound=Waiting)
+#: How many times longer an action waits for a further worker, for each that its key has.
+_PATIENCE_PER_WORKER = 4
 
 
 class Step(enum.Enum):
@@ -54,7 +60,8 @@ class PoolState:
         counts: workers of each key, those that start or end included.
         room: how many workers may be started before the pool is full.
         leaving: how many workers are ending.
-        may_wait: more actions may come that fit idle workers, so none is ended yet for another key.
+        more_to_come: there are actions of which is not known yet whether they fit an idle worker.
+        others_run: there are actions at work, after which others may come.
         patience: how often an action may be passed over.
     """
 
@@ -63,7 +70,8 @@ class PoolState:
     counts: Mapping[str, int]
     room: int
     leaving: int
-    may_wait: bool
+    more_to_come: bool
+    others_run: bool
     patience: int
 
 
@@ -93,8 +101,8 @@ def next_choice(waiting: Sequence[W], state: PoolState) -> Choice[W] | None:
     return (
         _for_overdue(overdue, waiting, state)
         or _first(Step.REUSE, waiting, lambda each: each.key_digest in state.free_keys)
-        or _first(Step.START, waiting, lambda each: state.room > 0 and _may_grow(each, state))
-        or (None if state.may_wait else _replacement(waiting, waiting, state))
+        or _start(waiting, state)
+        or (None if state.more_to_come else _replacement(waiting, waiting, state))
     )
 
 
@@ -104,13 +112,13 @@ def _is_overdue(each: Waiting, state: PoolState) -> bool:
     The more workers its key has, the later: they serve it too, in its turn.
     """
     workers = state.counts.get(each.key_digest, 0)
-    return each.passed_over >= state.patience * (1 + workers)
+    return each.passed_over >= state.patience * (1 + _PATIENCE_PER_WORKER * workers)
 
 
 def _for_overdue(overdue: Sequence[W], waiting: Sequence[W], state: PoolState) -> Choice[W] | None:
     return (
         _first(Step.REUSE, overdue, lambda each: each.key_digest in state.free_keys)
-        or _first(Step.START, overdue, lambda each: state.room > 0 and _may_grow(each, state))
+        or _start(overdue, state)
         or _replacement(overdue, waiting, state, is_overdue=True)
     )
 
@@ -124,6 +132,19 @@ def _first(step: Step, waiting: Iterable[W], is_possible: Callable[[W], bool]) -
 
 def _may_grow(each: Waiting, state: PoolState) -> bool:
     return state.counts.get(each.key_digest, 0) < each.most_workers
+
+
+def _is_without_worker(each: Waiting, state: PoolState) -> bool:
+    return not state.counts.get(each.key_digest, 0)
+
+
+def _start(waiting: Iterable[W], state: PoolState) -> Choice[W] | None:
+    """Choose an action for which there is room; first one whose key has no worker at all."""
+    if state.room <= 0:
+        return None
+    return _first(Step.START, waiting, lambda each: _is_without_worker(each, state)) or _first(
+        Step.START, waiting, lambda each: _may_grow(each, state)
+    )
 
 
 def _replacement(
@@ -142,8 +163,14 @@ def _replacement(
 
 
 def _in_need(candidates: Iterable[W], state: PoolState, *, is_overdue: bool) -> Iterator[W]:
+    """The first of each key for which room is worth the end of an idle worker."""
+    seen: set[str] = set()
     for each in candidates:
-        if _may_grow(each, state) and (is_overdue or each.can_go_on):
+        if each.key_digest in seen or not _may_grow(each, state):
+            continue
+        is_idle_pool = _is_without_worker(each, state) and not state.others_run
+        if is_overdue or ((is_idle_pool or each.has_waited_long) and each.can_go_on):
+            seen.add(each.key_digest)
             yield each
 
 

@@ -30,7 +30,7 @@ from rpw_fixture.workers.worker import Worker
 #: Starts a worker process of a number for a key; raises WorkerFailure.
 Start = Callable[[int, WorkerKey], Worker]
 #: For each action that may run at once: how many that came later may run while one waits for room.
-_PATIENCE = 16
+_PATIENCE = 32
 _SHOWN_DIFFERENCES = 20
 
 
@@ -171,12 +171,8 @@ class WorkerPool:
 
     def _wait(self, waiter: Waiter, client: Client) -> None:
         client.turn.pass_on()
-        began = time.monotonic()
         with client.token.calling(waiter.served.set):
-            # Who is passed over waits longer, but not for ever: that ends after a number of times.
-            while (left := max(began, self._served_at) + client.patience - time.monotonic()) > 0:
-                if waiter.served.wait(left):
-                    break
+            waiter.wait(client.patience, lambda: self._served_at, self.serve_waiting)
         with self._lock:
             if waiter not in self._waiters:
                 return
@@ -255,6 +251,7 @@ class WorkerPool:
 
     def _choose(self) -> Choice[Waiter] | None:
         workers, config = list(self._alive.values()), self._config
+        is_patient, turn = self._when_full is WhenFull.WAIT, self._waiters[0].turn
         counts = self._starting + Counter(worker.key.digest for worker in workers)
         idle = sorted(self._idle(), key=lambda worker: worker.idle_since)
         state = PoolState(
@@ -263,7 +260,8 @@ class WorkerPool:
             counts=counts,
             room=config.max_workers - counts.total(),
             leaving=sum(worker.state is State.RETIRING for worker in workers),
-            may_wait=self._when_full is WhenFull.WAIT and self._waiters[0].turn.has_successors,
+            more_to_come=is_patient and turn.has_successors,
+            others_run=is_patient and turn.others_run,
             patience=_PATIENCE * min(config.jobs, config.max_workers),
         )
         wanted = [each for each in self._waiters if each.turn.is_wanted]

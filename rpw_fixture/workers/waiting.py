@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.worker import Worker
+
+#: About how long it takes to start a worker: for less, none is ended to make room for another one.
+_START_SECONDS = 0.25
 
 
 class Turn(Protocol):
@@ -29,6 +34,10 @@ class Turn(Protocol):
     @property
     def has_successors(self) -> bool:
         """Whether there are actions of which nobody knows yet which worker they need."""
+
+    @property
+    def others_run(self) -> bool:
+        """Whether there are actions at work that are not paused."""
 
     def pause(self) -> None:
         """Give up the turn while the action waits."""
@@ -65,6 +74,7 @@ class Waiter:
         turn: given up while it waits.
         served: set when it need not wait any more.
         worker: the idle worker it got; without one it may start one.
+        has_waited_long: it has waited for as long as it takes to start a worker.
     """
 
     key: WorkerKey
@@ -72,6 +82,7 @@ class Waiter:
     turn: Turn
     served: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
+    has_waited_long: bool = False
 
     @property
     def key_digest(self) -> str:
@@ -87,3 +98,23 @@ class Waiter:
     def can_go_on(self) -> bool:
         """See `Turn.can_go_on`."""
         return self.turn.can_go_on
+
+    def wait(
+        self, patience: float, served_at: Callable[[], float], on_long: Callable[[], None]
+    ) -> None:
+        """Wait until it is served, or no action in line was served for ``patience`` seconds.
+
+        So an action that is passed over waits longer, but not for ever: how often is bounded.
+
+        Args:
+            patience: how long, seconds.
+            served_at: when an action in line was served last.
+            on_long: called when it has waited for as long as it takes to start a worker.
+        """
+        began = time.monotonic()
+        if not self.served.wait(min(_START_SECONDS, patience)):
+            self.has_waited_long = True
+            on_long()
+        while (left := max(began, served_at()) + patience - time.monotonic()) > 0:
+            if self.served.wait(left):
+                return
