@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
-from rpw_fixture.errors import resource_exhausted
+from rpw_fixture.errors import RequestError, resource_exhausted
 from rpw_fixture.threads import ThreadPool
 
 #: How many jobs may wait for a worker after they gave up their turn.
@@ -206,7 +206,7 @@ class JobQueue:
         """Have a thread run a job; put it back and return False when none can be started."""
         try:
             self._threads.start(lambda: self._run(turn))
-        except RuntimeError:
+        except (RuntimeError, RequestError):
             with self._lock:
                 self._room += 1
                 self._pending[turn] = None
