@@ -252,7 +252,9 @@ class Config:
         16 * MIB, "how much of an action's stdout and of its stderr is kept"
     )
     cas_memory_bytes: int = _setting(
-        256 * MIB, "blobs kept in memory before they are spilled to disk"
+        256 * MIB,
+        "blobs kept in memory before they are spilled to disk; a quarter of the control group's memory "
+        "limit at most",
     )
     cas_spill_threshold: int = _setting(1 * MIB, "blobs of this size and more go to disk at once")
     cas_max_bytes: int = _setting(

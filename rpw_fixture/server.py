@@ -22,6 +22,7 @@ from rpw_fixture.observing.counters import Counters
 from rpw_fixture.processors import Processor
 from rpw_fixture.services.listening import Activity, Listener
 from rpw_fixture.storage.action_cache import ActionCache
+from rpw_fixture.storage.budget import Budget
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.threads import ThreadPool
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
@@ -178,12 +179,14 @@ class _Parts:
         """Sets up what keeps blobs and results."""
         config = self._config
         root = Path(config.root) if config.root is not None else None
+        folder = (root or self._folder) / "cas"
+        budget = Budget.of(config, folder)
         self._cas = Cas(
             self._functions,
-            folder=(root or self._folder) / "cas",
-            memory_bytes=config.cas_memory_bytes,
+            folder=folder,
+            memory_bytes=budget.memory_bytes,
             spill_threshold=config.cas_spill_threshold,
-            max_bytes=config.cas_max_bytes,
+            max_bytes=budget.max_bytes,
             durable=root is not None,
             on_corrupt=self._record_corrupt,
         )
