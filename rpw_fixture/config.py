@@ -1,12 +1,14 @@
 """Every setting of a server, in one frozen value.
 
 Command-line flags, environment variables, ini options, markers and keyword arguments all come from
-these fields; their help texts too. Nothing is read from the outside here.
+these fields; their help texts too. How they are written is in setting_flags.py; nothing is read from
+the outside here.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -15,10 +17,12 @@ from typing import Any
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.faults.specs import Fault
+from rpw_fixture.setting_values import INT32, Values
+from rpw_fixture.suggestions import did_you_mean
 
-#: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
-ENVIRONMENT_PREFIX = "RPW_FIXTURE_"
 MIB = 1 << 20
+#: The most threads or processes of a kind that anybody means.
+_MOST_THREADS = 10_000
 
 
 def _setting(
@@ -29,9 +33,12 @@ def _setting(
     flag: str | None = None,
     metavar: str | None = None,
     choices: tuple[str, ...] = (),
+    least: float = 0,
+    most: float | None = None,
 ) -> Any:
     """A field that is also a flag; ``kind`` None keeps it out of the command line."""
-    metadata = {"help": help, "kind": kind, "flag": flag, "metavar": metavar, "choices": choices}
+    values = Values(default=default, choices=choices, least=least, most=most)
+    metadata = {"help": help, "kind": kind, "flag": flag, "metavar": metavar, "values": values}
     return field(default=default, metadata=metadata)
 
 
@@ -59,12 +66,23 @@ class Config:
         None, "write the port number to FILE, atomically", kind=str, metavar="FILE"
     )
     jobs: int = _setting(
-        0, "actions run at once (0: one per processor, at least 4)", kind=int, metavar="N"
+        0,
+        "actions run at once (0: one per processor, at least 4)",
+        kind=int,
+        metavar="N",
+        most=_MOST_THREADS,
     )
     max_workers_per_key: int = _setting(
-        4, "persistent workers alive for one key", kind=int, metavar="N"
+        4,
+        "persistent workers alive for one key",
+        kind=int,
+        metavar="N",
+        least=1,
+        most=_MOST_THREADS,
     )
-    max_workers: int = _setting(32, "persistent workers alive in all", kind=int, metavar="N")
+    max_workers: int = _setting(
+        32, "persistent workers alive in all", kind=int, metavar="N", least=1, most=_MOST_THREADS
+    )
     worker_idle_timeout: float = _setting(
         300.0,
         "retire a worker after S seconds without a request (0: never)",
@@ -198,6 +216,12 @@ class Config:
     idle_timeout: float = _setting(
         0.0, "exit after S seconds without a call (0: never)", kind=float, metavar="S"
     )
+    abandoned_timeout: float = _setting(
+        60.0,
+        "cancel an action for which no client has waited or asked for S seconds (0: never)",
+        kind=float,
+        metavar="S",
+    )
     log_level: str = _setting(
         "warning",
         "what is logged to stderr",
@@ -205,9 +229,15 @@ class Config:
         choices=("debug", "info", "warning", "error"),
     )
     # Knobs of fixtures and checks; the command line does without them.
-    default_timeout: float = _setting(600.0, "seconds an action without a timeout may run")
-    max_timeout: float = _setting(86_400.0, "longest timeout an action may ask for, seconds")
-    max_multiplex: int = _setting(8, "requests that one multiplex worker gets at a time")
+    default_timeout: float = _setting(
+        600.0, "seconds an action without a timeout may run", least=0.001
+    )
+    max_timeout: float = _setting(
+        86_400.0, "longest timeout an action may ask for, seconds", least=0.001
+    )
+    max_multiplex: int = _setting(
+        8, "requests that one multiplex worker gets at a time", least=1, most=_MOST_THREADS
+    )
     when_full: str = _setting(
         "",
         "what an action does for which no worker is free and none may be started: wait, one-shot, "
@@ -219,27 +249,39 @@ class Config:
         "seconds in which a new worker must begin to read its first request (0: no limit; Linux)",
     )
     worker_verbosity: int = _setting(
-        0, "verbosity of every WorkRequest; Bazel says 10 with --worker_verbose"
+        0, "verbosity of every WorkRequest; Bazel says 10 with --worker_verbose", most=INT32
     )
     cancel_grace: float = _setting(
         2.0, "seconds a worker has to answer a cancel message before it is killed"
     )
     shutdown_grace: float = _setting(5.0, "seconds running actions get when the server stops")
-    max_frame_bytes: int = _setting(64 * MIB, "largest WorkResponse accepted")
+    max_frame_bytes: int = _setting(64 * MIB, "largest WorkResponse accepted", least=1, most=INT32)
     max_output_bytes: int = _setting(
         16 * MIB, "how much of an action's stdout and of its stderr is kept"
     )
     cas_memory_bytes: int = _setting(
-        256 * MIB, "blobs kept in memory before they are spilled to disk"
+        256 * MIB,
+        "blobs kept in memory before they are spilled to disk; a quarter of the control group's memory "
+        "limit at most",
     )
     cas_spill_threshold: int = _setting(1 * MIB, "blobs of this size and more go to disk at once")
-    cas_max_bytes: int = _setting(16 << 30, "the CAS evicts least recently used blobs beyond this")
-    max_blob_bytes: int = _setting(8 << 30, "largest blob accepted")
-    max_message_bytes: int = _setting(64 * MIB, "largest gRPC message accepted")
-    max_input_files: int = _setting(500_000, "largest input root accepted, in files and folders")
-    max_tree_depth: int = _setting(200, "deepest input root accepted, in folders")
+    cas_max_bytes: int = _setting(
+        16 << 30, "the CAS evicts least recently used blobs beyond this", least=1
+    )
+    max_blob_bytes: int = _setting(8 << 30, "largest blob accepted", least=1)
+    max_message_bytes: int = _setting(
+        64 * MIB, "largest gRPC message accepted", least=1, most=INT32
+    )
+    max_input_files: int = _setting(
+        500_000, "largest input root accepted, in files and folders", least=1
+    )
+    max_tree_depth: int = _setting(
+        200, "deepest input root accepted, in folders", least=1, most=200
+    )
     committed_size: str = _setting(
-        "wire", "committed_size of compressed writes: wire, uncompressed, minus_one, auto"
+        "wire",
+        "committed_size of compressed writes: wire, uncompressed, minus_one, auto",
+        choices=("wire", "uncompressed", "minus_one", "auto"),
     )
     high_api_version: str = _setting("2.12", "newest API version announced")
     absolute_symlinks: bool = _setting(
@@ -255,22 +297,11 @@ class Config:
     count_digests: bool = _setting(
         False, "count reads, writes and look-ups of each blob; takes time in FindMissingBlobs"
     )
-    threads: int = _setting(512, "most gRPC calls served at once")
+    threads: int = _setting(512, "most gRPC calls served at once", least=1, most=_MOST_THREADS)
 
     def __post_init__(self) -> None:
-        for name in (
-            "jobs",
-            "worker_max_requests",
-            "worker_max_rss",
-            "worker_idle_timeout",
-            "worker_start_timeout",
-            "idle_timeout",
-        ):
-            _require(getattr(self, name) >= 0, name, "must not be negative")
-        for name in ("max_workers_per_key", "max_workers", "max_multiplex", "threads"):
-            _require(getattr(self, name) >= 1, name, "must be at least 1")
-        _require(1 <= self.max_tree_depth <= 200, "max_tree_depth", "must be from 1 to 200")
-        self._check_choices()
+        for name, (shown, values) in checks().items():
+            object.__setattr__(self, name, values.checked(getattr(self, name), shown))
         _require(
             (self.tls_cert is None) == (self.tls_key is None),
             "tls_cert",
@@ -281,10 +312,9 @@ class Config:
             "tls_client_ca",
             "needs --tls-cert",
         )
-        self._freeze_lists()
         for limit in self.limits:
             name, _, value = limit.partition("=")
-            _require(bool(name) and value.isdecimal(), "limit", f"{limit!r}: write NAME=N")
+            _require(bool(name) and value.isdecimal(), "limits", f"{limit!r}: write NAME=N")
         for spec in self.faults:
             Fault.parse(spec)
         version = self.high_api_version
@@ -292,127 +322,39 @@ class Config:
         _require(is_version, "high_api_version", f"{version!r} is no version such as 2.12")
         object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
-    def _check_choices(self) -> None:
-        for each in dataclasses.fields(self):
-            allowed = each.metadata["choices"]
-            value = getattr(self, each.name)
-            _require(
-                not allowed or value in allowed,
-                each.name,
-                f"is {value!r}, not one of {', '.join(allowed)}",
-            )
-
-    def _freeze_lists(self) -> None:
-        """Makes tuples of lists, and of a single text where several may be given."""
-        for name in (
-            "tool_inputs",
-            "digest_functions",
-            "known_properties",
-            "container_arguments",
-            "container_global_arguments",
-            "isolation_readable",
-            "limits",
-            "faults",
-        ):
-            value = getattr(self, name)
-            several = (value,) if isinstance(value, str) else tuple(value)
-            object.__setattr__(self, name, several)
-
     def replace(self, **changes: Any) -> Config:
         """A copy with other values.
 
         Raises:
             ConfigError: for a name that is no setting, or a value out of range.
         """
-        known = {each.name for each in dataclasses.fields(self)}
-        unknown = sorted(set(changes) - known)
-        if unknown:
-            raise ConfigError(
-                f"unknown setting {unknown[0]!r}; known are {', '.join(sorted(known))}"
-            )
+        for name in changes.keys() - checks().keys():
+            raise unknown_setting(name)
         return dataclasses.replace(self, **changes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
-    """How a setting looks on the command line."""
-
-    name: str
-    field: str
-    help: str
-    kind: Callable[[str], Any]
-    default: Any
-    metavar: str | None
-    choices: tuple[str, ...]
-
-    @property
-    def environment(self) -> str:
-        """The environment variable of the same meaning."""
-        return ENVIRONMENT_PREFIX + self.name.upper().replace("-", "_")
-
-    @property
-    def is_repeatable(self) -> bool:
-        """The flag may be given many times."""
-        return isinstance(self.default, tuple)
-
-    def parse(self, text: str, name: str | None = None) -> Any:
-        """The value of an environment variable's or ini option's text.
-
-        Args:
-            name: what the text was given by; the environment variable when not said.
-
-        Raises:
-            ConfigError: when the text is no such value.
-        """
-        name = name or self.environment
-        if self.kind is bool:
-            return _parse_bool(text, name)
-        parts = text.split() if self.is_repeatable else [text]
-        try:
-            values = [self.kind(part) for part in parts]
-        except ValueError:
-            raise ConfigError(f"{name}={text!r} is no {self.kind.__name__}") from None
-        return tuple(values) if self.is_repeatable else values[0]
+def unknown_setting(name: str) -> ConfigError:
+    """Make the error of a name that is no setting, with the one that may be meant."""
+    hint = did_you_mean(name, checks())
+    return ConfigError(
+        f"unknown setting {name!r}{hint or '; docs/reference.md lists all settings'}"
+    )
 
 
-def flags() -> list[Flag]:
-    """All settings that are flags, in the order of `Config`."""
-    return [
-        Flag(
-            name=each.metadata["flag"] or each.name.replace("_", "-"),
-            field=each.name,
-            help=each.metadata["help"],
-            kind=each.metadata["kind"],
-            default=each.default,
-            metavar=each.metadata["metavar"],
-            choices=each.metadata["choices"],
+@functools.cache
+def checks() -> Mapping[str, tuple[str, Values]]:
+    """By what name to refuse each setting, and which values it takes."""
+    return {
+        each.name: (
+            f"--{each.metadata['flag'] or each.name.replace('_', '-')}"
+            if each.metadata["kind"]
+            else each.name,
+            each.metadata["values"],
         )
         for each in dataclasses.fields(Config)
-        if each.metadata["kind"] is not None
-    ]
-
-
-def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings given as ``RPW_FIXTURE_…`` variables.
-
-    Raises:
-        ConfigError: for a value that can't be read.
-    """
-    return {
-        flag.field: flag.parse(environ[flag.environment])
-        for flag in flags()
-        if environ.get(flag.environment)
     }
-
-
-def _parse_bool(text: str, name: str) -> bool:
-    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    try:
-        return values[text.lower()]
-    except KeyError:
-        raise ConfigError(f"{name}={text!r}: write 1 or 0") from None
 
 
 def _require(condition: bool, name: str, problem: str) -> None:
     if not condition:
-        raise ConfigError(f"--{name.replace('_', '-')} {problem}")
+        raise ConfigError(f"{checks()[name][0]} {problem}")

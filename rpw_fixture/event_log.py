@@ -6,23 +6,17 @@ tenth of a server's start, and before the first action there is nothing to recor
 
 from __future__ import annotations
 
-import json
-import logging
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
-
-from rpw_fixture.errors import EnvironmentLacksError
 
 if TYPE_CHECKING:
     from rpw_fixture.events import Event
 
 E = TypeVar("E", bound="Event")
-_log = logging.getLogger(__name__)
 
 
 class EventLog(Sequence["Event"]):
@@ -108,44 +102,3 @@ class EventLog(Sequence["Event"]):
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.snapshot())
-
-
-class JsonLines:
-    """A sink that writes each record as one line of JSON.
-
-    When a line can't be written (a full disk, nobody who reads the pipe), that is logged once and no
-    more is written: events are told about actions, and must not be what actions fail of.
-
-    Args:
-        path: the file, appended to.
-
-    Raises:
-        EnvironmentLacksError: when the file can't be opened.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        try:
-            # Unbuffered: what a failed write left in a buffer would fail again at the end.
-            self._file = Path(path).open("ab", buffering=0)  # noqa: SIM115 - open for the log's life
-        except OSError as error:
-            raise EnvironmentLacksError(f"--events {path}: {error.strerror}") from None
-
-    def __call__(self, record: Event) -> None:
-        """Writes the record, unless closed."""
-        if self._file.closed:
-            return
-        line = json.dumps(record.as_dict(), separators=(",", ":")) + "\n"
-        rest = memoryview(line.encode("ascii"))
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-        except OSError as error:
-            _log.error(
-                "--events %s: %s; no event from %d on is written", self._path, error, record.seq
-            )
-            self._file.close()
-
-    def close(self) -> None:
-        """Closes the file; later records are not written."""
-        self._file.close()

@@ -262,6 +262,37 @@ class ContainerStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventsLost(Event):
+    """Events are missing from the ``--events`` file, which could not be written: a full disk.
+
+    Attributes:
+        count: how many.
+        first, last: `seq` of the first and of the last one.
+    """
+
+    event: ClassVar[str] = "events_lost"
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobCorrupted(Event):
+    """A blob's file did not hold what its digest names; the blob counts as missing now.
+
+    Attributes:
+        digest: of the blob.
+        function: name of the digest function.
+        path: the file, which was removed.
+    """
+
+    event: ClassVar[str] = "blob_corrupted"
+    digest: str
+    function: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InternalError(Event):
     """Code of this server raised: a bug of ours, never the client's."""
 

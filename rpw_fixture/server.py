@@ -13,7 +13,8 @@ import grpc
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-from rpw_fixture.event_log import EventLog, JsonLines
+from rpw_fixture.event_file import EventFile
+from rpw_fixture.event_log import EventLog
 from rpw_fixture.execution.workspace import Workspace
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.late import Late
@@ -21,9 +22,10 @@ from rpw_fixture.observing.counters import Counters
 from rpw_fixture.processors import Processor
 from rpw_fixture.services.listening import Activity, Listener
 from rpw_fixture.storage.action_cache import ActionCache
+from rpw_fixture.storage.budget import Budget
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.threads import ThreadPool
-from rpw_fixture.wire.digests import Digest, DigestFunctions
+from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
 if TYPE_CHECKING:
@@ -155,7 +157,7 @@ class _Parts:
         self._activity = Activity()
         with contextlib.ExitStack() as undo:
             if config.events is not None:
-                sink = JsonLines(config.events)
+                sink = EventFile(config.events)
                 undo.callback(sink.close)
                 undo.callback(log.remove_sink, sink)
                 log.add_sink(sink)
@@ -177,17 +179,25 @@ class _Parts:
         """Sets up what keeps blobs and results."""
         config = self._config
         root = Path(config.root) if config.root is not None else None
+        folder = (root or self._folder) / "cas"
+        budget = Budget.of(config, folder)
         self._cas = Cas(
             self._functions,
-            folder=(root or self._folder) / "cas",
-            memory_bytes=config.cas_memory_bytes,
+            folder=folder,
+            memory_bytes=budget.memory_bytes,
             spill_threshold=config.cas_spill_threshold,
-            max_bytes=config.cas_max_bytes,
+            max_bytes=budget.max_bytes,
             durable=root is not None,
+            on_corrupt=self._record_corrupt,
         )
         undo.callback(self._cas.close)
         self._cache = ActionCache(root / "ac" if root is not None else None)
         undo.callback(self._cache.close)
+
+    def _record_corrupt(self, function: DigestFunction, digest: Digest, path: str) -> None:
+        from rpw_fixture.events import BlobCorrupted  # noqa: PLC0415 - see event_log.py
+
+        self._log.append(BlobCorrupted(digest=str(digest), function=function.name, path=path))
 
     def _build_front(self, around: Sequence[Interceptor]) -> Front:
         # Not at the top: with protobuf it is half of all there is to load.

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
-from rpw_fixture.config import ENVIRONMENT_PREFIX, Config, default_jobs, flags, from_environment
+from rpw_fixture.config import Config, default_jobs
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.setting_flags import ENVIRONMENT_PREFIX, flags, from_environment
 
 # The flags that people script against.
 SCRIPTED = frozenset(
@@ -70,25 +72,44 @@ def test_every_setting_explains_itself() -> None:
     assert all(each.metadata["help"] for each in dataclasses.fields(Config))
 
 
+NUMBERS = [each.name for each in dataclasses.fields(Config) if type(each.default) in (int, float)]
+TIMES = [each.name for each in dataclasses.fields(Config) if type(each.default) is float]
+CHOICES = [each.name for each in dataclasses.fields(Config) if each.metadata["values"].choices]
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"jobs": -1}, "--jobs"),
-        ({"worker_max_requests": -1}, "--worker-max-requests"),
-        ({"worker_max_rss": -1}, "--worker-max-rss"),
-        ({"worker_idle_timeout": -0.1}, "--worker-idle-timeout"),
-        ({"idle_timeout": float("nan")}, "--idle-timeout"),
-        ({"max_workers": 0}, "--max-workers"),
+        ({"max_workers": 0}, "--max-workers must be at least 1, not 0"),
         ({"max_workers_per_key": 0}, "--max-workers-per-key"),
-        ({"threads": 0}, "--threads"),
-        ({"max_tree_depth": 0}, "--max-tree-depth"),
-        ({"max_tree_depth": 201}, "--max-tree-depth"),
+        ({"threads": 0}, "threads must be at least 1"),
+        ({"max_tree_depth": 0}, "max_tree_depth"),
+        ({"max_tree_depth": 201}, "max_tree_depth must be at most 200, not 201"),
+        ({"max_timeout": 0.0}, "max_timeout must be at least 0.001"),
+        ({"max_message_bytes": 1 << 31}, "max_message_bytes must be at most 2147483647"),
+        ({"jobs": 1_000_000}, "--jobs must be at most 10000"),
+        ({"jobs": 1.5}, "--jobs must be a whole number, not 1.5"),
+        ({"jobs": True}, "--jobs must be a whole number, not True"),
+        ({"jobs": "4"}, "--jobs must be a whole number, not '4'"),
+        ({"idle_timeout": "1"}, "--idle-timeout must be a number, not '1'"),
+        ({"strict": "no"}, "--strict must be True or False, not 'no'"),
+        ({"strict": 1}, "--strict must be True or False, not 1"),
+        ({"root": 3}, "--root must be a text, not 3"),
+        ({"listen": None}, "--listen must be a text, not None"),
+        ({"root": "a\0b"}, "--root must not contain a null character"),
+        ({"tool_inputs": None}, "--tool-input must be a list of texts, not None"),
+        ({"tool_inputs": ["a", 1]}, "--tool-input must be a list of texts, not 1"),
+        ({"limits": ["nofile"]}, "--limit 'nofile': write NAME=N"),
+        ({"committed_size": "wrie"}, "committed_size is 'wrie', .*; did you mean 'wire'"),
         ({"default_protocol": "xml"}, "--default-protocol"),
         ({"log_level": "loud"}, "--log-level"),
+        ({"isolation": "landlok"}, "--isolation is 'landlok', .*; did you mean 'landlock'"),
         ({"tls_cert": "c.pem"}, "--tls-cert"),
         ({"tls_key": "k.pem"}, "--tls-cert"),
         ({"tls_client_ca": "ca.pem"}, "--tls-client-ca"),
-        ({"no_such_thing": 1}, "no_such_thing"),
+        ({"high_api_version": "two"}, "high_api_version"),
+        ({"max_wokers": 1}, "unknown setting 'max_wokers'; did you mean 'max_workers'"),
+        ({"no_such_thing": 1}, "unknown setting 'no_such_thing'; docs/reference.md"),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_the_name_of_its_flag(
@@ -96,6 +117,39 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_flag(
 ) -> None:
     with pytest.raises(ConfigError, match=named):
         Config().replace(**changes)
+
+
+def test_an_unknown_name_is_not_answered_with_a_list_of_all() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config().replace(jbos=1)
+
+    assert str(caught.value) == "unknown setting 'jbos'; did you mean 'jobs'?"
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), float("-inf"), 1e300, 10**30])
+def test_no_number_is_negative_without_end_or_absurd(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=name.replace("_", "[_-]")):
+        Config().replace(**{name: value})
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_a_time_may_be_a_whole_number_of_seconds(name: str) -> None:
+    config = Config().replace(**{name: 7})
+
+    assert getattr(config, name) == 7.0
+    assert type(getattr(config, name)) is float
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_choice_takes_no_other_text(name: str) -> None:
+    with pytest.raises(ConfigError, match="not one of"):
+        Config().replace(**{name: "something else"})
+
+
+def test_a_path_may_be_a_path(tmp_path: Path) -> None:
+    assert Config(root=tmp_path).root == str(tmp_path)
+    assert Config(isolation_readable=[tmp_path]).isolation_readable == (str(tmp_path),)
 
 
 def test_one_glob_or_function_alone_is_not_taken_for_a_sequence_of_letters() -> None:
@@ -136,6 +190,33 @@ def test_settings_come_from_the_environment_and_only_ours_do() -> None:
 def test_a_variable_that_can_not_be_read_is_named(variable: str, text: str) -> None:
     with pytest.raises(ConfigError, match=f"RPW_FIXTURE_{variable}='{text}'"):
         from_environment({f"RPW_FIXTURE_{variable}": text})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "problem"),
+    [
+        ("JOBS", "-1", "RPW_FIXTURE_JOBS must be at least 0, not -1"),
+        ("IDLE_TIMEOUT", "nan", "RPW_FIXTURE_IDLE_TIMEOUT must be at least 0, not nan"),
+        ("ISOLATION", "landlok", "RPW_FIXTURE_ISOLATION is 'landlok', .*; did you mean 'landlock'"),
+        (
+            "JBOS",
+            "3",
+            "unknown environment variable RPW_FIXTURE_JBOS; did you mean 'RPW_FIXTURE_JOBS'",
+        ),
+        ("COMMITTED_SIZE", "wire", "'committed_size' has no environment variable"),
+    ],
+)
+def test_a_variable_that_is_wrong_is_refused_by_its_own_name(
+    variable: str, text: str, problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        from_environment({f"RPW_FIXTURE_{variable}": text})
+
+
+def test_a_variable_of_another_program_is_left_alone() -> None:
+    assert (
+        from_environment({"RPW_FIXTURE_NIGHTLY_RUN": "1", "RPW_FIXTURE_ENDPOINT": "grpc://x"}) == {}
+    )
 
 
 def test_a_config_can_not_be_changed_in_place() -> None:

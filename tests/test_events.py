@@ -8,7 +8,8 @@ import pytest
 
 from rpw_fixture import Action, Server, events
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.event_log import EventLog, JsonLines
+from rpw_fixture.event_file import EventFile
+from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import (
     ActionCompleted,
     ActionRouted,
@@ -204,7 +205,7 @@ def test_waiting_in_vain_ends_when_the_time_is_up() -> None:
 def test_each_record_becomes_a_whole_line_at_once(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text('{"older": true}\n')
-    sink, log = JsonLines(str(path)), EventLog()
+    sink, log = EventFile(str(path)), EventLog()
     log.add_sink(sink)
     log.append(problem("two\nlines \ud800 é"))
     lines = path.read_text(encoding="ascii").splitlines()
@@ -218,7 +219,7 @@ def test_each_record_becomes_a_whole_line_at_once(tmp_path: Path) -> None:
 
 def test_what_comes_after_closing_is_not_written_and_breaks_nothing(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    sink, log = JsonLines(str(path)), EventLog()
+    sink, log = EventFile(str(path)), EventLog()
     log.add_sink(sink)
     sink.close()
     log.append(problem())
@@ -229,12 +230,12 @@ def test_what_comes_after_closing_is_not_written_and_breaks_nothing(tmp_path: Pa
 
 def test_a_file_that_can_not_be_opened_is_named_by_its_flag(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentLacksError, match=f"--events {tmp_path}: Is a directory"):
-        JsonLines(str(tmp_path))
+        EventFile(str(tmp_path))
 
 
 @needs_full
-def test_a_full_disk_ends_the_lines_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    sink, log = JsonLines(str(FULL)), EventLog()
+def test_a_full_disk_loses_lines_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    sink, log = EventFile(str(FULL)), EventLog()
     log.add_sink(sink)
     log.append(problem())
     log.append(problem())
@@ -244,7 +245,7 @@ def test_a_full_disk_ends_the_lines_and_is_told_once(caplog: pytest.LogCaptureFi
     (told,) = caplog.messages
     assert "--events /dev/full" in told
     assert "No space left on device" in told
-    assert "from 1 on" in told
+    assert "events from 1 on are lost" in told
 
 
 @needs_full

@@ -10,11 +10,12 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rpw_fixture import __version__
 from rpw_fixture.cli.interrupting import Interrupted
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.suggestions import did_you_mean
 
 #: Subcommands and what they are for. Each is a module here with `add_arguments` and `run`.
 COMMANDS = {
@@ -51,7 +52,7 @@ def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:
     if name is None:
         _overview().parse_args(given)
         raise SystemExit(WRONG_USE)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"rpw-fixture {name}",
         description=COMMANDS[name],
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -59,6 +60,18 @@ def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:
     )
     _module(name).add_arguments(parser)
     return name, parser.parse_args(rest)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what may be meant by a flag that is none."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and exit with 2."""
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            name = unknown.split()[0].partition("=")[0]
+            message += did_you_mean(name, self._option_string_actions)
+        super().error(message)
 
 
 def _module(name: str) -> Any:

@@ -74,7 +74,11 @@ class Engine(Closing):
             )
             undo.callback(self._runner.persistent.close)
             self._scheduler = Scheduler(
-                self._runner.run, jobs=config.jobs, grace=config.operation_grace
+                self._runner.run,
+                jobs=config.jobs,
+                grace=config.operation_grace,
+                abandoned_timeout=config.abandoned_timeout,
+                on_room=self._runner.persistent.pool.serve_waiting,
             )
             self._undo = undo.pop_all()
 

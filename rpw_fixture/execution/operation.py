@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rpw_fixture.cancellation import CancelToken
@@ -22,6 +23,10 @@ from rpw_fixture.wire.protos import remote_execution as re
 _FIRST_UPDATE = 0.25
 #: How often a client hears of an action that takes long, seconds (bazel's keepalive).
 _UPDATE_INTERVAL = 10.0
+#: How long a new operation may take to get its stream, seconds.
+_FIRST_WATCH = 1.0
+#: How long after a client asked for it by name it may ask again, seconds.
+_NEXT_QUESTION = 60.0
 _QUEUED = re.ExecutionStage.QUEUED
 _COMPLETED = re.ExecutionStage.COMPLETED
 
@@ -49,11 +54,18 @@ class Operation:
     Args:
         name: unique, stable.
         wanted: which action, and what the client would like to have in its response.
+        clock: seconds of a clock that never goes back.
     """
 
-    def __init__(self, name: str, wanted: Wanted) -> None:
+    def __init__(
+        self, name: str, wanted: Wanted, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.name = name
         self.finished_at = 0.0
+        self._clock = clock
+        self._watchers = 0
+        self._asked_at = clock()
+        self._wanted_until = self._asked_at + _FIRST_WATCH
         self._wanted = wanted
         self._timeline: Timeline | None = None
         self._stage: int = _QUEUED
@@ -64,6 +76,36 @@ class Operation:
     def is_done(self) -> bool:
         """Whether the response is there."""
         return self._response is not None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a client waits for it, or is likely to come back, because it asks by name."""
+        return self._watchers > 0 or self._clock() < self._wanted_until
+
+    @property
+    def unwatched_since(self) -> float | None:
+        """When a client was last there, by the clock; None while one is, or when it is done."""
+        with self._changed:
+            is_left = not self._watchers and self._response is None
+            return self._asked_at if is_left else None
+
+    def touch(self) -> None:
+        """Note that a client asked for it."""
+        with self._changed:
+            self._asked_at = self._clock()
+            self._wanted_until = self._asked_at + _NEXT_QUESTION
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Count one client that waits for it, until the block is left."""
+        with self._changed:
+            self._watchers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._watchers -= 1
+                self._asked_at = self._wanted_until = self._clock()
 
     def enter(self, stage: int, timeline: Timeline) -> None:
         """Notes the stage the execution is in, unless this operation is over; and its times."""
@@ -79,14 +121,18 @@ class Operation:
                 self._response = response
                 self._stage = _COMPLETED
                 self._timeline = None
-                self.finished_at = time.monotonic()
+                self.finished_at = self._clock()
                 self._changed.notify_all()
 
-    def cancel(self) -> None:
-        """Ends it with CANCELLED, if it has not ended yet."""
+    def cancel(self, why: str = "") -> None:
+        """Ends it with CANCELLED, if it has not ended yet.
+
+        Args:
+            why: is said to the client.
+        """
         response = re.ExecuteResponse(result=re.ActionResult())
         response.status.code = Code.CANCELLED
-        response.status.message = f"operation {self.name} was cancelled"
+        response.status.message = f"operation {self.name} was cancelled{why and ': '}{why}"
         self.finish(response)
 
     def message(self) -> longrunning.Operation:
@@ -114,6 +160,10 @@ class Operation:
         Args:
             is_wanted: cleared when the client has gone; then the updates end.
         """
+        with self.watched():
+            yield from self._updates(is_wanted)
+
+    def _updates(self, is_wanted: threading.Event | None) -> Iterator[longrunning.Operation]:
         wait = _FIRST_UPDATE
         while True:
             message = self.message()
@@ -159,6 +209,11 @@ class Execution:
     def is_finished(self) -> bool:
         """Whether the response was given."""
         return self._response is not None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a client waits for it; see `Operation.is_wanted`."""
+        return any(operation.is_wanted for operation in tuple(self._operations))
 
     def attach(self, operation: Operation) -> bool:
         """Has ``operation`` share this run; False when it is too late for that."""

@@ -48,7 +48,8 @@ from rpw_fixture.workers.personalities.rules import (
     WhenFull,
     WorkerStderr,
 )
-from rpw_fixture.workers.pool import Client, WorkerPool
+from rpw_fixture.workers.pool import WorkerPool
+from rpw_fixture.workers.waiting import Client, Turn
 from rpw_fixture.workers.worker import Worker
 
 #: What a worker did to its folder, so that the inputs of its next request can't be placed.
@@ -114,6 +115,7 @@ class PersistentRunner:
         operation: str,
         timeline: Timeline,
         token: CancelToken,
+        turn: Turn,
         on_worker: OnWorker,
         collect: Callable[[Beneath], None],
     ) -> RunResult:
@@ -125,6 +127,7 @@ class PersistentRunner:
             operation: names the execution in events.
             timeline: gets the points in time.
             token: ends the waiting, and the worker.
+            turn: given up while it waits for a worker.
             on_worker: told which worker serves the action, for each one that is tried.
             collect: called with the input root after the response, before the worker is
                 given to anybody else.
@@ -144,13 +147,13 @@ class PersistentRunner:
             operation=operation,
             timeline=timeline,
             token=token,
+            turn=turn,
             on_worker=on_worker,
             collect=collect,
         )
         timeline.reach("input_fetch_start")
-        deadline = time.monotonic() + action.timeout
         for retries in itertools.count():
-            result = self._attempt(task, deadline, retries)
+            result = self._attempt(task, retries)
             if result is not None:
                 return result
         raise AssertionError("not reached")
@@ -169,9 +172,9 @@ class PersistentRunner:
             flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, base, path))
         )
 
-    def _attempt(self, task: _Task, deadline: float, retries: int) -> RunResult | None:
+    def _attempt(self, task: _Task, retries: int) -> RunResult | None:
         """Has one worker serve the task; None when it failed and another one should."""
-        worker, is_reused = self._acquire(task, deadline)
+        worker, is_reused = self._acquire(task)
         task.on_worker(worker.number, is_reused=is_reused)
         try:
             result = self._serve(worker, task, is_reused=is_reused)
@@ -189,12 +192,13 @@ class PersistentRunner:
         self.pool.release(worker)
         return result
 
-    def _acquire(self, task: _Task, deadline: float) -> tuple[Worker, bool]:
+    def _acquire(self, task: _Task) -> tuple[Worker, bool]:
         client = Client(
             action=str(task.action.digest),
             operation=task.operation,
-            deadline=deadline,
+            patience=task.action.timeout,
             token=task.token,
+            turn=task.turn,
         )
         return self.pool.acquire(
             task.key,
@@ -338,6 +342,7 @@ class _Task:
     operation: str
     timeline: Timeline
     token: CancelToken
+    turn: Turn
     on_worker: OnWorker
     collect: Callable[[Beneath], None]
 

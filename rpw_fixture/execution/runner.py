@@ -153,6 +153,7 @@ class ActionRunner:
         job.execution.finish(response)
 
     def _run(self, job: Job, course: _Course) -> re.ExecuteResponse:
+        job.execution.token.check()
         if not job.skip_cache_lookup and not job.action.do_not_cache:
             job.execution.enter(re.ExecutionStage.CACHE_CHECK)
             known = self._results.get(job.instance_name, job.store.function, job.digest)
@@ -184,6 +185,7 @@ class ActionRunner:
                 operation=job.operation,
                 timeline=course.timeline,
                 token=job.execution.token,
+                turn=job.turn,
                 on_worker=course.give_to,
                 collect=lambda root: self._collect(root, action, course),
             )

@@ -10,17 +10,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from rpw_fixture.errors import Code, RequestError, not_found
 from rpw_fixture.execution.inline import Inline
+from rpw_fixture.execution.job_queue import JobQueue, Turn
 from rpw_fixture.execution.operation import Execution, Operation, Wanted
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.threads import ThreadPool
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 
 #: Finished operations that can still be asked for, whatever the grace period.
 _MOST_FINISHED = 2_000
+#: How often at most abandoned operations are looked for, seconds.
+_LEAST_WATCH = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class Job:
         metadata: what the client says of itself.
         operation: name of the first operation that wants it.
         execution: carries the token, the stages and the response.
+        turn: its place among the other jobs.
     """
 
     digest: Digest
@@ -46,6 +50,15 @@ class Job:
     metadata: re.RequestMetadata
     operation: str
     execution: Execution
+    turn: Turn
+
+
+class _Known(NamedTuple):
+    """An operation, and what runs for it."""
+
+    operation: Operation
+    execution: Execution
+    turn: Turn
 
 
 class Scheduler:
@@ -55,18 +68,37 @@ class Scheduler:
         run: executes one job and finishes its execution; it must not raise.
         jobs: how many at once.
         grace: seconds for which a finished operation can still be asked for.
+        abandoned_timeout: seconds after which an operation that no client waits for is cancelled;
+            0 for never.
+        on_room: called when a job that waits for a worker could run.
+        clock: seconds of a clock that never goes back.
     """
 
-    def __init__(self, run: Callable[[Job], None], *, jobs: int, grace: float) -> None:
+    def __init__(
+        self,
+        run: Callable[[Job], None],
+        *,
+        jobs: int,
+        grace: float,
+        abandoned_timeout: float = 0.0,
+        on_room: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._run = run
         self._grace = grace
-        self._threads = ThreadPool(jobs, "rpw-job")
+        self._abandoned_timeout = abandoned_timeout
+        self._clock = clock
+        self._queue = JobQueue(jobs, on_room)
         self._lock = threading.Lock()
         self._prefix = os.urandom(6).hex()
         self._numbers = itertools.count(1)
-        self._operations: OrderedDict[str, tuple[Operation, Execution]] = OrderedDict()
-        self._mergeable: dict[tuple[str, str, Digest], Execution] = {}
+        self._operations: OrderedDict[str, _Known] = OrderedDict()
+        self._mergeable: dict[tuple[str, str, Digest], Job] = {}
         self._is_closed = False
+        self._end = threading.Event()
+        self._watch = threading.Thread(target=self._watch_abandoned, name="rpw-abandoned")
+        if abandoned_timeout:
+            self._watch.start()
 
     def submit(
         self,
@@ -86,15 +118,16 @@ class Scheduler:
             RequestError: UNAVAILABLE when the server is stopping.
         """
         wanted = Wanted(digest=digest, store=store, inline=Inline.of(request))
-        operation = Operation(f"{self._prefix}/{next(self._numbers)}", wanted)
+        operation = Operation(f"{self._prefix}/{next(self._numbers)}", wanted, self._clock)
         merge_key = (request.instance_name, store.function.name, digest)
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
         with self._lock:
             if self._is_closed:
                 raise RequestError(Code.UNAVAILABLE, "the server is stopping")
             self._forget_old()
-            execution = self._mergeable.get(merge_key) if can_merge else None
-            if execution is None or not execution.attach(operation):
+            job = self._mergeable.get(merge_key) if can_merge else None
+            is_new = job is None or not job.execution.attach(operation)
+            if job is None or is_new:
                 execution = Execution()
                 execution.attach(operation)
                 job = Job(
@@ -106,20 +139,36 @@ class Scheduler:
                     metadata=metadata,
                     operation=operation.name,
                     execution=execution,
+                    turn=self._queue.turn(execution),
                 )
-                self._threads.start(partial(self._work, job, merge_key))
+                job.turn.work = partial(self._work, job, merge_key)
                 if can_merge:
-                    self._mergeable[merge_key] = execution
-            self._operations[operation.name] = (operation, execution)
+                    self._mergeable[merge_key] = job
+            self._operations[operation.name] = _Known(operation, job.execution, job.turn)
+        if is_new:
+            self._add(job, merge_key)
+        else:
+            self._queue.prefer(job.turn)
         return operation
 
+    def _add(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
+        try:
+            self._queue.add(job.turn)
+        except RequestError as error:
+            job.execution.finish(_failed(error))
+            self._forget(job, merge_key)
+            raise
+
     def find(self, name: str) -> Operation:
-        """The operation of that name, running or finished not long ago.
+        """The operation of that name, running or finished not long ago; a client asks for it.
 
         Raises:
             RequestError: NOT_FOUND.
         """
-        return self._find(name)[0]
+        known = self._find(name)
+        known.operation.touch()
+        self._queue.prefer(known.turn)
+        return known.operation
 
     def cancel(self, name: str) -> None:
         """Cancels one operation; what it ran is ended when nobody else waits for it.
@@ -127,9 +176,7 @@ class Scheduler:
         Raises:
             RequestError: NOT_FOUND.
         """
-        operation, execution = self._find(name)
-        operation.cancel()
-        execution.detach(operation)
+        self._cancel(self._find(name))
 
     def clear(self) -> None:
         """Cancels everything and forgets all operations."""
@@ -138,22 +185,64 @@ class Scheduler:
             self._operations.clear()
 
     def close(self, grace: float) -> None:
-        """Takes no more jobs, waits for those at work, and cancels them after ``grace`` seconds."""
+        """Takes no more jobs, waits for those at work, and cancels them after ``grace`` seconds.
+
+        Those that no client waits for are cancelled at once.
+        """
         with self._lock:
             self._is_closed = True
-            running = [operation for operation, _ in self._operations.values()]
+        running = self._newest_first()
         deadline = time.monotonic() + grace
-        for operation in running:
-            operation.wait(max(0.0, deadline - time.monotonic()))
+        for known in running:
+            if not known.operation.is_done and not known.operation.is_wanted:
+                self._cancel(known, "the server is stopping")
+        for known in running:
+            known.operation.wait(max(0.0, deadline - time.monotonic()))
         self._cancel_all()
-        self._threads.shutdown(wait=True)
+        self._end.set()
+        if self._watch.ident is not None:
+            self._watch.join()
+        self._queue.close()
+
+    def cancel_abandoned(self) -> float:
+        """Cancel the operations for which no client has waited or asked for too long.
+
+        Returns:
+            Seconds until there may be another one.
+        """
+        now, left = self._clock(), self._abandoned_timeout
+        for known in self._newest_first():
+            since = known.operation.unwatched_since
+            if since is None:
+                continue
+            remaining = since + self._abandoned_timeout - now
+            if remaining <= 0:
+                timeout = self._abandoned_timeout
+                self._cancel(known, f"no client waited for it for {timeout:g} s")
+            else:
+                left = min(left, remaining)
+        return left
+
+    def _watch_abandoned(self) -> None:
+        left = self._abandoned_timeout
+        while not self._end.wait(left):
+            left = max(self.cancel_abandoned(), _LEAST_WATCH)
 
     def _cancel_all(self) -> None:
+        for known in self._newest_first():
+            self._cancel(known)
+
+    def _newest_first(self) -> list[_Known]:
+        """All operations; to cancel them in this order begins none that is in the queue."""
         with self._lock:
-            found = list(self._operations.values())
-        for operation, execution in found:
-            operation.cancel()
-            execution.detach(operation)
+            return list(reversed(self._operations.values()))
+
+    def _cancel(self, known: _Known, why: str = "") -> None:
+        known.operation.cancel(why)
+        known.execution.detach(known.operation)
+        # What waits in the queue ends here and now, instead of when its turn comes.
+        if known.execution.token.is_cancelled and self._queue.take_out(known.turn):
+            known.turn.work()
 
     def _work(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
         try:
@@ -161,11 +250,14 @@ class Scheduler:
         finally:
             if not job.execution.is_finished:  # a client that waits for ever hides the bug
                 job.execution.finish(_lost(job))
-            with self._lock:
-                if self._mergeable.get(merge_key) is job.execution:
-                    del self._mergeable[merge_key]
+            self._forget(job, merge_key)
 
-    def _find(self, name: str) -> tuple[Operation, Execution]:
+    def _forget(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
+        with self._lock:
+            if self._mergeable.get(merge_key) is job:
+                del self._mergeable[merge_key]
+
+    def _find(self, name: str) -> _Known:
         with self._lock:
             found = self._operations.get(name)
         if found is None:
@@ -177,9 +269,10 @@ class Scheduler:
 
     def _forget_old(self) -> None:
         """Drops finished operations that nobody can expect to find any more, a few at a time."""
-        oldest = time.monotonic() - self._grace
+        oldest = self._clock() - self._grace
         excess = len(self._operations) - _MOST_FINISHED
-        for name, (operation, _) in list(itertools.islice(self._operations.items(), 8)):
+        for name, known in list(itertools.islice(self._operations.items(), 8)):
+            operation = known.operation
             if not operation.is_done:
                 self._operations.move_to_end(name)  # a long one must not keep all after it alive
             elif excess > 0 or operation.finished_at < oldest:
@@ -190,7 +283,12 @@ class Scheduler:
 
 
 def _lost(job: Job) -> re.ExecuteResponse:
+    message = f"internal error: action {job.digest} was lost while it was executed"
+    return _failed(RequestError(Code.INTERNAL, message))
+
+
+def _failed(error: RequestError) -> re.ExecuteResponse:
     response = re.ExecuteResponse(result=re.ActionResult())
-    response.status.code = Code.INTERNAL
-    response.status.message = f"internal error: action {job.digest} was lost while it was executed"
+    response.status.code = error.code
+    response.status.message = error.message
     return response

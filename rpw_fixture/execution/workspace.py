@@ -11,11 +11,14 @@ from pathlib import Path
 from rpw_fixture.closing import Closing
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.execution.removal import discard
+from rpw_fixture.memory_limit import memory_limit
 
 #: A RAM disk: creating and deleting thousands of small files is many times faster there.
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, mode 0700
 #: Less room than this, bytes, and the RAM disk is left alone (containers give it 64 MiB).
 _ENOUGH_ROOM = 2 << 30
+#: With a lower limit of memory, bytes, files belong on a disk.
+_ENOUGH_MEMORY = 2 * _ENOUGH_ROOM
 _PREFIX = "rpw_fixture-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -100,6 +103,9 @@ def base() -> str:
         found = os.statvfs(_RAM_DISK)
     except OSError:
         return tempfile.gettempdir()
-    has_room = found.f_bavail * found.f_frsize >= _ENOUGH_ROOM
+    # Files on it count as memory of the control group, whatever room the disk itself has.
+    limit = memory_limit()
+    is_allowed = limit is None or limit >= _ENOUGH_MEMORY
+    has_room = is_allowed and found.f_bavail * found.f_frsize >= _ENOUGH_ROOM
     is_usable = has_room and not found.f_flag & os.ST_NOEXEC and os.access(_RAM_DISK, os.W_OK)
     return _RAM_DISK if is_usable else tempfile.gettempdir()

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from rpw_fixture.config import ENVIRONMENT_PREFIX, Config, Flag, flags, from_environment
+from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.setting_flags import ENVIRONMENT_PREFIX, Flag, flags, from_environment
+from rpw_fixture.suggestions import did_you_mean
 
 MARKER = "rpw"
 MARKER_LINE = (
@@ -34,6 +36,7 @@ _ENDPOINT_OPTIONS = {
     "rpw_endpoint_cert": ("tls_cert", "FILE", "client certificate for --rpw-endpoint"),
     "rpw_endpoint_key": ("tls_key", "FILE", "private key of --rpw-endpoint-cert"),
 }
+_INI_PREFIX = "rpw_"
 _HEADERS = "rpw_endpoint_header"
 #: Settings that make sense for a server that runs on its own only.
 _NOT_OFFERED = {"listen", "port_file", "idle_timeout", "log_level", "allow_remote"}
@@ -87,8 +90,9 @@ def config_of(config: pytest.Config) -> Config:
     """The server's config as pytest was told.
 
     Raises:
-        pytest.UsageError: for a value that can't be used.
+        pytest.UsageError: for a value that can't be used, or an unknown name in the ini file.
     """
+    _check_ini(config)
     try:
         return Config(**settings_of(config))
     except ConfigError as error:
@@ -157,12 +161,27 @@ def configured(config: Config, settings: Mapping[str, Any], where: str) -> Confi
         raise pytest.UsageError(f"{where}: {error}") from None
 
 
+def _check_ini(config: pytest.Config) -> None:
+    """Refuse ini options that begin as ours and are none.
+
+    Raises:
+        pytest.UsageError: with the one that may be meant.
+    """
+    known = {_ENDPOINT, *map(_ini, _offered())}
+    # pytest tells nobody which options a file has: `inicfg` has a warning since version 9.
+    found = getattr(config, "_inicfg", None)
+    for name in config.inicfg if found is None else found:
+        if name.startswith(_INI_PREFIX) and name not in known:
+            hint = did_you_mean(name, known) or "; 'pytest --help' lists all options"
+            raise pytest.UsageError(f"rpw_fixture: unknown ini option {name!r}{hint}")
+
+
 def _offered() -> list[Flag]:
     return [flag for flag in flags() if flag.field not in _NOT_OFFERED]
 
 
 def _ini(flag: Flag) -> str:
-    return "rpw_" + flag.name.replace("-", "_")
+    return _INI_PREFIX + flag.name.replace("-", "_")
 
 
 def _option(name: str) -> str:

@@ -56,9 +56,7 @@ class Listener:
         """
         host, port, path = _parse(config.listen)
         credentials = _credentials(config)
-        token = _read(config.auth_token_file, "--auth-token-file").decode().strip()
-        if config.auth_token_file is not None and not token:
-            raise ConfigError(f"--auth-token-file {config.auth_token_file}: the file is empty")
+        token = _token(config.auth_token_file)
         if not path and not _is_loopback(host):
             _require_protection(config, host, is_protected=bool(credentials or token))
         return cls(
@@ -210,6 +208,21 @@ def _credentials(config: Config) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials(
         [pair], root_certificates=client_ca, require_client_auth=client_ca is not None
     )
+
+
+def _token(path: str | None) -> str:
+    """The token in a file; it must be text that a header can carry. The message tells none of it."""
+    if path is None:
+        return ""
+    token = _read(path, "--auth-token-file").strip()
+    if not token:
+        raise ConfigError(f"--auth-token-file {path}: the file is empty")
+    if not all(0x20 <= byte < 0x7F for byte in token):
+        raise ConfigError(
+            f"--auth-token-file {path}: the token must be one line of printable ASCII, "
+            "because clients send it in a header; make one with: openssl rand -hex 32"
+        )
+    return token.decode("ascii")
 
 
 def _read(path: str | None, flag: str) -> bytes:

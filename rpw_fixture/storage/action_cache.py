@@ -6,6 +6,7 @@ What a result means, and whether its blobs are there, is known in completeness.p
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from rpw_fixture.storage.shelf import Blob
 from rpw_fixture.wire.digests import Digest
 
 _CHECKSUM_BYTES = 32
+_log = logging.getLogger(__name__)
 
 
 class ActionKey(NamedTuple):
@@ -149,7 +151,8 @@ class _ResultFiles:
         except FileNotFoundError:
             return None
         checksum, encoded = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
-        if hashlib.sha256(encoded).digest() != checksum:  # torn when the machine went down
+        if hashlib.sha256(encoded).digest() != checksum:  # as when the machine went down
+            _log.error("%s does not hold the result of an action any more; it was removed", path)
             remove(str(path))
             return None
         return encoded

@@ -7,6 +7,7 @@ any thread; none hashes or touches the disk under a lock.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -17,8 +18,10 @@ from rpw_fixture.storage.files import (
     CREATE,
     copy_all,
     finish_file,
+    hash_of,
     read_from,
     remove,
+    state_of,
     write_all,
 )
 from rpw_fixture.storage.pins import Pins
@@ -27,6 +30,7 @@ from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import Digest, DigestFunction, mismatch
 
 _READ = os.O_RDONLY | os.O_CLOEXEC
+_log = logging.getLogger(__name__)
 
 
 class BlobStore:
@@ -38,6 +42,7 @@ class BlobStore:
         spill_threshold: blobs of this many bytes and more go to disk at once.
         publish: makes a finished temporary file outlive the process, under the path it returns;
             with it every blob gets a file.
+        on_corrupt: called with a blob and its file that no longer holds what the digest names.
 
     Attributes:
         file_threshold: blobs of this many bytes and more have a file from the start.
@@ -51,12 +56,14 @@ class BlobStore:
         *,
         spill_threshold: int,
         publish: Callable[[Digest, str], str] | None = None,
+        on_corrupt: Callable[[Digest, str], None] = lambda _digest, _path: None,
     ) -> None:
         self.function = function
         self.empty = function.empty
         self.spill_threshold = spill_threshold
         self.file_threshold = 0 if publish is not None else spill_threshold
         self._publish = publish
+        self._on_corrupt = on_corrupt
         self._shelf = shelf
         self._blobs = shelf.new_home()
         self.claims = Claims(self, shelf, self._blobs)
@@ -239,14 +246,16 @@ class BlobStore:
         try:
             if path is not None and self._publish is not None:
                 path = self._publish(digest, path)
-            self._shelf.add(Blob(digest.hash, digest.size, self._blobs, data, path))
+            blob = Blob(digest.hash, digest.size, self._blobs, data, path)
+            blob.seen = None if path is None else state_of(path)
+            self._shelf.add(blob)
         except BaseException:
             if path is not None:
                 remove(path)
             raise
 
     def adopt(self, digest: Digest, path: str) -> None:
-        """Keeps a file that an earlier process published.
+        """Keeps a file that an earlier process published; its content is verified before it is read.
 
         Raises:
             RequestError: RESOURCE_EXHAUSTED when it can't fit.
@@ -321,11 +330,40 @@ class BlobStore:
             if data is not None:
                 return data
             try:
-                return os.open(blob.path or "", _READ)
+                fd = os.open(blob.path or "", _READ)
             except FileNotFoundError:
                 if self._blobs.get(digest.hash) is blob and blob.data is None:
                     self._lost(blob)
+                continue
+            if self._is_intact(blob, fd):
+                return fd
+            os.close(fd)
+            self._report_corrupt(blob, digest)
         raise self._missing(digest)
+
+    def _is_intact(self, blob: Blob, fd: int) -> bool:
+        """Whether a file holds what its digest names; it is read only if it may have changed."""
+        try:
+            state = state_of(fd)
+            if state != blob.seen:
+                if hash_of(fd, self.function) != Digest(blob.hash, blob.size):
+                    return False
+                blob.seen = state
+        except BaseException:
+            os.close(fd)
+            raise
+        return True
+
+    def _report_corrupt(self, blob: Blob, digest: Digest) -> None:
+        path = blob.path or ""
+        if self._shelf.drop(lambda each: each is blob):
+            _log.error(
+                "%s does not hold the blob %s any more: the file was changed, or the disk is faulty; "
+                "it was removed, and clients have to upload the blob again",
+                path,
+                digest,
+            )
+            self._on_corrupt(digest, path)
 
     def _lost(self, blob: Blob) -> None:
         """Drops an entry whose file someone else deleted."""

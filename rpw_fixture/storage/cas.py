@@ -15,7 +15,7 @@ from pathlib import Path
 from rpw_fixture.errors import RequestError
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.durable import DurableFolder
-from rpw_fixture.storage.files import CHUNK_BYTES, read_from, remove
+from rpw_fixture.storage.files import hash_of, remove
 from rpw_fixture.storage.shelf import Shelf
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 
@@ -29,7 +29,8 @@ class Cas:
 
     With ``durable``, every blob is a file that was written whole under another name before it got
     its own, so killing the server tears nothing. Only a machine that goes down can: blobs found
-    after that are hashed again, and torn ones deleted.
+    after that are hashed again, and torn ones deleted. Whatever happened, a blob that is found is
+    hashed before it is read for the first time, and again when its file has changed.
 
     Args:
         functions: one store for each of them.
@@ -38,6 +39,7 @@ class Cas:
         spill_threshold: blobs of this many bytes and more go to files at once.
         max_bytes: the least recently used blobs beyond this are evicted.
         durable: keep blobs over restarts.
+        on_corrupt: called with function, digest and path of a file that holds something else.
 
     Raises:
         EnvironmentLacksError: when another server keeps its blobs in ``folder``.
@@ -52,6 +54,9 @@ class Cas:
         spill_threshold: int,
         max_bytes: int,
         durable: bool,
+        on_corrupt: Callable[
+            [DigestFunction, Digest, str], None
+        ] = lambda _function, _digest, _path: None,
     ) -> None:
         self.functions = functions
         self._durable = DurableFolder(folder) if durable else None
@@ -63,6 +68,7 @@ class Cas:
                 self._shelf,
                 spill_threshold=spill_threshold,
                 publish=partial(self._publish, self._durable, function) if self._durable else None,
+                on_corrupt=partial(on_corrupt, function),
             )
             for function in functions.offered
         }
@@ -122,8 +128,8 @@ class Cas:
         for entry in durable.published(store.function.name.lower()):
             digest = _digest_of(entry.name)
             is_whole = digest is not None and entry.stat().st_size == digest.size
-            if is_whole and durable.is_suspect:
-                is_whole = _hash_of(entry.path, store.function) == digest
+            if digest is not None and is_whole and durable.is_suspect:
+                is_whole = _is_whole(entry.path, digest, store.function)
             if digest is None or not is_whole or not _adopted(store, digest, entry.path):
                 remove(entry.path)
 
@@ -133,16 +139,12 @@ def _digest_of(name: str) -> Digest | None:
     return Digest(match[1], int(match[2])) if match else None
 
 
-def _hash_of(path: str, function: DigestFunction) -> Digest:
-    hasher, size = function.new(), 0
+def _is_whole(path: str, digest: Digest, function: DigestFunction) -> bool:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for piece in read_from(fd, 0, os.fstat(fd).st_size, CHUNK_BYTES):
-            hasher.update(piece)
-            size += len(piece)
+        return hash_of(fd, function) == digest
     finally:
         os.close(fd)
-    return Digest(hasher.hexdigest(), size)
 
 
 def _adopted(store: BlobStore, digest: Digest, path: str) -> bool:

@@ -1,6 +1,6 @@
 """Files that hold blobs: unique names, whole writes, copies, and one meaning for a full disk.
 
-Nothing here knows digests or budgets. Whoever makes a file removes it when writing it fails.
+Nothing here knows budgets. Whoever makes a file removes it when writing it fails.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.errors import resource_exhausted
+from rpw_fixture.wire.digests import Digest, DigestFunction
 
 #: How much is read or written at a time; also the size of ByteStream messages: 1 MiB gives the
 #: highest throughput of gRPC in Python, and is far below the 4 MiB that most clients receive.
@@ -22,6 +23,14 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: Opens a new file for writing; FileExistsError when something has its name, a dangling link included.
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CAN_COPY_RANGE = hasattr(os, "copy_file_range")
+#: What changes when somebody else writes to a file: inode, size, times of modification and of change.
+FileState = tuple[int, int, int, int]
+
+
+def state_of(file: str | int) -> FileState:
+    """Return the state of a file, given by its path or an open descriptor."""
+    found = os.stat(file)  # noqa: PTH116 - a descriptor as well
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class TemporaryFiles:
@@ -111,6 +120,15 @@ def read_from(fd: int, offset: int, limit: int, chunk: int = CHUNK_BYTES) -> Ite
             return
         offset += len(piece)
         yield piece
+
+
+def hash_of(fd: int, function: DigestFunction) -> Digest:
+    """Return the digest of an open file's content."""
+    hasher, size = function.new(), 0
+    for piece in read_from(fd, 0, os.fstat(fd).st_size, CHUNK_BYTES):
+        hasher.update(piece)
+        size += len(piece)
+    return Digest(hasher.hexdigest(), size)
 
 
 def finish_file(fd: int, mode: int, mtime_ns: int | None) -> os.stat_result:

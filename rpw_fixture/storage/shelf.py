@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rpw_fixture.errors import resource_exhausted
-from rpw_fixture.storage.files import TemporaryFiles, remove
+from rpw_fixture.storage.files import FileState, TemporaryFiles, remove, state_of
 
 #: A sweep frees this much more than asked, so that sweeps stay rare (a part of the budget).
 _SLACK = 16
@@ -29,9 +29,10 @@ class Blob:
         touched: tick of the last use.
         pins: how many running actions need it.
         home: the store's entries by hash, where it is while it is present.
+        seen: the state of the file when its content was known to be right; None while it never was.
     """
 
-    __slots__ = ("data", "hash", "home", "path", "pins", "size", "touched")
+    __slots__ = ("data", "hash", "home", "path", "pins", "seen", "size", "touched")
 
     def __init__(
         self, hash_: str, size: int, home: dict[str, Blob], data: bytes | None, path: str | None
@@ -43,6 +44,7 @@ class Blob:
         self.path = path
         self.touched = 0
         self.pins = 0
+        self.seen: FileState | None = None
 
 
 class Shelf:
@@ -140,11 +142,14 @@ class Shelf:
         data = blob.data
         if data is None:
             return
-        path = blob.path or self.files.write(data)
+        path, seen = blob.path, blob.seen
+        if path is None:
+            path = self.files.write(data)
+            seen = state_of(path)
         with self.lock:
             is_present = blob.home.get(blob.hash) is blob
             if is_present and blob.data is not None:
-                blob.path = path
+                blob.path, blob.seen = path, seen
                 blob.data = None
                 self.memory_used -= blob.size
         if not is_present:

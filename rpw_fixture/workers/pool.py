@@ -1,8 +1,8 @@
 """All workers of a server: which one serves an action, and how many there may be.
 
-Reuse is last in, first out. When a limit is reached, those who want a worker wait in line; an idle
-worker of another key makes room when the total is reached. Starting a process is the caller's
-business; ending one is the janitor's.
+Reuse is last in, first out. When a limit is reached, those who want a worker wait in line; whom the
+pool serves next, and when an idle worker of another key makes room, is decided in fair_order.py.
+Starting a process is the caller's business; ending one is the janitor's.
 """
 
 from __future__ import annotations
@@ -12,46 +12,26 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import ProtocolViolation, WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.workers.failure import Fault
+from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
 from rpw_fixture.workers.janitor import Janitor
 from rpw_fixture.workers.key import WorkerKey, differences, distance
 from rpw_fixture.workers.lifecycle import Retirement, State
 from rpw_fixture.workers.memory import resident_bytes
 from rpw_fixture.workers.personalities.rules import WhenFull
+from rpw_fixture.workers.waiting import Client, Waiter
 from rpw_fixture.workers.worker import Worker
 
 #: Starts a worker process of a number for a key; raises WorkerFailure.
 Start = Callable[[int, WorkerKey], Worker]
-#: How often those who came later may be served while one waits for room.
-_PATIENCE = 16
+#: For each action that may run at once: how many that came later may run while one waits for room.
+_PATIENCE = 32
 _SHOWN_DIFFERENCES = 20
-
-
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    """Somebody in line, who will get an idle worker or leave to start one."""
-
-    key: WorkerKey
-    served: threading.Event = field(default_factory=threading.Event)
-    worker: Worker | None = None
-    bypassed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
-    """For whom a worker is wanted: the action as events name it, and until when it can wait."""
-
-    action: str
-    operation: str
-    deadline: float
-    token: CancelToken
 
 
 class PoolFullError(RequestError):
@@ -97,7 +77,8 @@ class WorkerPool:
         self._alive: dict[int, Worker] = {}
         self._free: dict[str, list[Worker]] = {}
         self._starting: Counter[str] = Counter()
-        self._waiters: list[_Waiter] = []
+        self._waiters: list[Waiter] = []
+        self._served_at = 0.0
         self._ending: Retirement | None = None
         self._janitor = Janitor(grace=0.5, on_gone=self._on_gone, look_around=self._look_around)
 
@@ -115,21 +96,31 @@ class WorkerPool:
 
         Raises:
             PoolFullError: when none is free and actions do not wait.
-            RequestError: DEADLINE_EXCEEDED when none came free in time; CANCELLED.
+            RequestError: DEADLINE_EXCEEDED when none came free in time, neither for this action nor
+                for others in line; CANCELLED.
             WorkerFailure: the process could not be started.
         """
         with self._lock:
             worker = None if self._waiters else self._take(key.digest)
             if worker is not None:
                 return worker, True
-            waiter = _Waiter(key)
+            waiter = Waiter(key, self._most(key), client.turn)
             self._waiters.append(waiter)
             self._serve()
             self._refuse_to_wait(waiter)
-        self._wait(waiter, client)
+            is_waiting = waiter in self._waiters
+            if is_waiting:
+                client.turn.pause()
+        if is_waiting:
+            self._wait(waiter, client)
         if waiter.worker is not None:
             return waiter.worker, True
         return self._start_worker(key, start, client), False
+
+    def serve_waiting(self) -> None:
+        """Serve those in line who could not go on before, because too many other actions ran."""
+        with self._lock:
+            self._serve()
 
     def release(self, worker: Worker) -> None:
         """Takes back a worker that can be used again; it may have used up its budget."""
@@ -178,9 +169,10 @@ class WorkerPool:
             self._retire_idle(Retirement.SHUTDOWN)
         self._janitor.stop()
 
-    def _wait(self, waiter: _Waiter, client: Client) -> None:
+    def _wait(self, waiter: Waiter, client: Client) -> None:
+        client.turn.pass_on()
         with client.token.calling(waiter.served.set):
-            waiter.served.wait(max(0.0, client.deadline - time.monotonic()))
+            waiter.wait(client.patience, lambda: self._served_at, self.serve_waiting)
         with self._lock:
             if waiter not in self._waiters:
                 return
@@ -191,7 +183,7 @@ class WorkerPool:
             f"no worker came free within the action's timeout; {self._limits}",
         )
 
-    def _refuse_to_wait(self, waiter: _Waiter) -> None:
+    def _refuse_to_wait(self, waiter: Waiter) -> None:
         if waiter not in self._waiters or self._when_full is WhenFull.WAIT:
             return
         if self._when_full is WhenFull.GROW and not waiter.key.is_multiplex:
@@ -241,50 +233,67 @@ class WorkerPool:
         self._retire(worker, Retirement.REPLACED)
 
     def _serve(self) -> None:
-        """Serves those in line as far as there are workers and room, in the order they came."""
-        needed = 0
-        for waiter in list(self._waiters):
-            waiter.worker = self._take(waiter.key.digest)
-            if waiter.worker is not None:
-                self._let_go(waiter)
-            elif self._count(waiter.key.digest) >= self._most(waiter.key):
-                continue
-            elif len(self._alive) + self._starting.total() < self._config.max_workers:
-                self._starting[waiter.key.digest] += 1
+        """Serves those in line as far as there are workers and room."""
+        while self._waiters and (choice := self._choose()) is not None:
+            waiter = choice.waiter
+            if choice.step is Step.REPLACE:
+                self._replace(self._idle_of(choice.victim))
+            elif choice.step is Step.REUSE and self._usable(waiter.key_digest) is None:
+                continue  # it had ended; the pool looks different now
+            elif not waiter.turn.resume():
+                return
+            elif choice.step is Step.REUSE:
+                waiter.worker = self._take(waiter.key_digest)
                 self._let_go(waiter)
             else:
-                needed += 1
-                self._make_room(waiter, needed)
+                self._starting[waiter.key_digest] += 1
+                self._let_go(waiter)
+
+    def _choose(self) -> Choice[Waiter] | None:
+        workers, config = list(self._alive.values()), self._config
+        is_patient, turn = self._when_full is WhenFull.WAIT, self._waiters[0].turn
+        counts = self._starting + Counter(worker.key.digest for worker in workers)
+        idle = sorted(self._idle(), key=lambda worker: worker.idle_since)
+        state = PoolState(
+            free_keys=self._free.keys(),
+            idle_keys=[worker.key.digest for worker in idle],
+            counts=counts,
+            room=config.max_workers - counts.total(),
+            leaving=sum(worker.state is State.RETIRING for worker in workers),
+            more_to_come=is_patient and turn.has_successors,
+            others_run=is_patient and turn.others_run,
+            patience=_PATIENCE * min(config.jobs, config.max_workers),
+        )
+        wanted = [each for each in self._waiters if each.turn.is_wanted]
+        return next_choice(wanted or self._waiters, state)
+
+    def _idle_of(self, key: str) -> Worker:
+        idle = (worker for worker in self._idle() if worker.key.digest == key)
+        return min(idle, key=lambda worker: worker.idle_since)
 
     def _most(self, key: WorkerKey) -> int:
         """How many workers a key may have; a multiplex worker serves all of its key, as in Bazel."""
         return 1 if key.is_multiplex else self._config.max_workers_per_key
 
-    def _let_go(self, waiter: _Waiter) -> None:
-        position = self._waiters.index(waiter)
-        for older in self._waiters[:position]:
-            older.bypassed += 1
-        del self._waiters[position]
+    def _let_go(self, waiter: Waiter) -> None:
+        self._waiters.remove(waiter)
+        self._served_at = time.monotonic()
         waiter.served.set()
 
-    def _make_room(self, waiter: _Waiter, needed: int) -> None:
-        """Retires the idle worker that was used least recently, unless enough are leaving already."""
-        leaving = sum(worker.state is State.RETIRING for worker in self._alive.values())
-        if leaving >= needed:
-            return
-        wanted = {each.key.digest for each in self._waiters} if waiter.bypassed < _PATIENCE else ()
-        idle = [worker for worker in self._idle() if worker.key.digest not in wanted]
-        if idle:
-            self._replace(min(idle, key=lambda worker: worker.idle_since))
-
     def _take(self, key: str) -> Worker | None:
-        """A worker of the key that takes one more request."""
+        """A worker of the key that takes one more request; this one counts."""
+        worker = self._usable(key)
+        if worker is not None:
+            self._lease(worker)
+        return worker
+
+    def _usable(self, key: str) -> Worker | None:
+        """A worker of the key that could take one more request."""
         free = self._free.get(key)
         while free:
             worker = free[-1]
             fault = worker.find_fault()
             if fault is None:
-                self._lease(worker)
                 return worker
             self._take_out(worker)
             if not worker.leases:
@@ -313,10 +322,6 @@ class WorkerPool:
         return [
             worker for free in self._free.values() for worker in free if worker.state is State.IDLE
         ]
-
-    def _count(self, key: str) -> int:
-        alive = sum(worker.key.digest == key for worker in self._alive.values())
-        return alive + self._starting[key]
 
     def _start_worker(self, key: WorkerKey, start: Start, client: Client) -> Worker:
         self._tell_why_not_reused(key, client)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,14 @@ class Runs:
         self._schedulers: list[Scheduler] = []
 
     def scheduler(
-        self, *, jobs: int = 2, grace: float = 60.0, run: Callable[[Job], None] | None = None
+        self,
+        *,
+        jobs: int = 2,
+        grace: float = 60.0,
+        run: Callable[[Job], None] | None = None,
+        **others: Any,
     ) -> Scheduler:
-        made = Scheduler(run or self.run, jobs=jobs, grace=grace)
+        made = Scheduler(run or self.run, jobs=jobs, grace=grace, **others)
         self._schedulers.append(made)
         return made
 
@@ -295,6 +301,160 @@ def test_an_operation_that_nobody_knows_is_not_found(name: str, runs: Runs) -> N
         assert len(caught.value.message) < 400
 
 
+# --- operations that no client waits for ---
+
+
+class Clock:
+    """Stands for the machine's: seconds pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def abandoning(runs: Runs, clock: Clock, jobs: int = 1) -> Scheduler:
+    return runs.scheduler(jobs=jobs, abandoned_timeout=60.0, clock=clock)
+
+
+def test_an_abandoned_operation_is_cancelled_while_it_runs_and_dropped_from_the_queue(
+    runs: Runs,
+) -> None:
+    clock = Clock()
+    scheduler = abandoning(runs, clock)
+    running, queued = runs.submit(scheduler, "running"), runs.submit(scheduler, "queued")
+    runs.wait_for(1)
+    clock.now += 59.9
+    assert scheduler.cancel_abandoned() == pytest.approx(0.1)
+    assert not running.is_done
+    clock.now += 0.1
+    scheduler.cancel_abandoned()
+
+    for operation in (running, queued):
+        assert final(operation).status.code == Code.CANCELLED
+        assert "no client waited for it for 60 s" in final(operation).status.message
+    assert runs.wait_for(2) == ["running", "queued"]
+    assert all(job.execution.token.is_cancelled for job in runs.begun)
+
+
+def test_an_operation_lives_as_long_as_a_stream_of_it(runs: Runs) -> None:
+    clock = Clock()
+    scheduler = abandoning(runs, clock)
+    operation = runs.submit(scheduler)
+    updates = operation.updates()
+    next(updates)
+    clock.now += 3_600
+    assert scheduler.cancel_abandoned() == 60.0
+    assert not operation.is_done
+    updates.close()
+    assert scheduler.cancel_abandoned() == 60.0
+    clock.now += 60.0
+    scheduler.cancel_abandoned()
+
+    assert final(operation).status.code == Code.CANCELLED
+
+
+def test_asking_for_it_by_name_keeps_an_operation_alive(runs: Runs) -> None:
+    clock = Clock()
+    scheduler = abandoning(runs, clock)
+    operation = runs.submit(scheduler)
+    for _ in range(5):
+        clock.now += 59.0
+        assert scheduler.find(operation.name) is operation
+        scheduler.cancel_abandoned()
+    assert not operation.is_done
+    runs.release("")
+
+    assert final(operation).status.code == Code.OK
+
+
+def test_a_shared_run_lives_as_long_as_one_of_its_clients_waits(runs: Runs) -> None:
+    clock = Clock()
+    scheduler = abandoning(runs, clock)
+    left, watched = runs.submit(scheduler), runs.submit(scheduler)
+    runs.wait_for(1)
+    with watched.watched():
+        clock.now += 61.0
+        scheduler.cancel_abandoned()
+        assert final(left).status.code == Code.CANCELLED
+        assert not runs.begun[0].execution.token.is_cancelled
+        runs.release("")
+
+        assert final(watched).status.code == Code.OK
+
+
+def test_an_operation_that_is_done_is_not_abandoned(runs: Runs) -> None:
+    clock = Clock()
+    scheduler = abandoning(runs, clock)
+    runs.release("")
+    operation = runs.submit(scheduler)
+    final(operation)
+    clock.now += 120.0
+    scheduler.cancel_abandoned()
+
+    assert final(scheduler.find(operation.name)).status.code == Code.OK
+
+
+def test_nothing_is_abandoned_unless_there_is_a_time_for_it(runs: Runs) -> None:
+    clock = Clock()
+    scheduler = runs.scheduler(clock=clock)
+    operation = runs.submit(scheduler)
+    clock.now += 1e6
+
+    assert "rpw-abandoned" not in {thread.name for thread in threading.enumerate()}
+    assert not operation.is_done
+
+
+def test_abandoned_operations_end_by_themselves(runs: Runs) -> None:
+    scheduler = runs.scheduler(abandoned_timeout=0.05)
+    operation = runs.submit(scheduler)
+
+    assert final(operation).status.code == Code.CANCELLED
+
+
+def test_who_waits_is_served_before_those_who_left(runs: Runs) -> None:
+    clock = Clock()
+    scheduler = abandoning(runs, clock)
+    runs.submit(scheduler, "first")
+    runs.wait_for(1)
+    left = {name: runs.submit(scheduler, name) for name in ("left", "back", "polled")}
+    for operation in left.values():
+        with operation.watched():
+            pass
+    clock.now += 5.0
+    scheduler.find(left["polled"].name)
+    waiting = runs.submit(scheduler, "waiting")
+    with waiting.watched():
+        runs.release("first")
+        assert runs.wait_for(2) == ["first", "polled"]
+        scheduler.find(left["back"].name)
+        runs.release("polled")
+        assert runs.wait_for(3)[2:] == ["back"]
+        runs.release("back")
+        assert runs.wait_for(4)[3:] == ["waiting"]
+    runs.release("waiting", "left")
+    assert runs.wait_for(5)[4:] == ["left"]
+
+
+def test_a_client_that_joins_a_run_nobody_waited_for_brings_it_forward(runs: Runs) -> None:
+    clock = Clock()
+    scheduler = abandoning(runs, clock)
+    runs.submit(scheduler, "first")
+    runs.wait_for(1)
+    with runs.submit(scheduler, "shared").watched():
+        pass
+    with runs.submit(scheduler, "other").watched():
+        pass
+    later = runs.submit(scheduler, "later")
+    with later.watched():
+        runs.release("first")
+        assert runs.wait_for(2)[1:] == ["later"]
+        with runs.submit(scheduler, "other").watched():
+            runs.release("later")
+            assert runs.wait_for(3)[2:] == ["other"]
+
+
 # --- waiting for an execution that somebody else began ---
 
 
@@ -361,6 +521,21 @@ def test_closing_waits_for_what_is_at_work(runs: Runs) -> None:
 
     assert not closing.is_alive()
     assert final(operation).status.code == Code.OK
+
+
+def test_closing_does_not_wait_for_what_no_client_waits_for(runs: Runs) -> None:
+    scheduler = runs.scheduler(jobs=1)
+    operations = [runs.submit(scheduler, name) for name in "ab"]
+    runs.wait_for(1)
+    for operation in operations:
+        with operation.watched():
+            pass
+    closing = threading.Thread(target=scheduler.close, args=(10 * FOREVER,))
+    closing.start()
+    closing.join(FOREVER)
+
+    assert not closing.is_alive()
+    assert [final(each).status.code for each in operations] == [Code.CANCELLED] * 2
 
 
 def test_closing_cancels_what_does_not_end_in_time_queued_jobs_too(runs: Runs) -> None:

@@ -56,7 +56,12 @@ def test_it(rpw_server):
 @pytest.mark.parametrize(
     ("marker", "problem"),
     [
-        ("max_wokers=1", "*test_it: marker rpw: unknown setting 'max_wokers'*"),
+        (
+            "max_wokers=1",
+            "*test_it: marker rpw: unknown setting 'max_wokers'; did you mean 'max_workers'?",
+        ),
+        ("committed_size='wrie'", "*marker rpw: committed_size is 'wrie', not one of *'wire'*"),
+        ("cancel_grace=float('nan')", "*marker rpw: cancel_grace must be at least 0, not nan"),
         ("max_workers=0", "*test_it: marker rpw: --max-workers must be at least 1*"),
         ("1", "*test_it: rpw takes keyword arguments only*"),
     ],
@@ -77,8 +82,13 @@ def test_it(rpw_server):
 @pytest.mark.parametrize(
     ("ini", "problem"),
     [
-        ("rpw_max_workers = many", "*rpw_fixture: rpw_max_workers='many' is no int*"),
-        ("rpw_max_workers = 0", "*rpw_fixture: --max-workers must be at least 1*"),
+        ("rpw_max_workers = many", "*rpw_fixture: rpw_max_workers='many' is no whole number*"),
+        ("rpw_max_workers = 0", "*rpw_fixture: rpw_max_workers must be at least 1*"),
+        (
+            "rpw_max_wokers = 1",
+            "*unknown ini option 'rpw_max_wokers'; did you mean 'rpw_max_workers'*",
+        ),
+        ("rpw_isolation = landlok", "*rpw_isolation is 'landlok', *; did you mean 'landlock'*"),
         ("rpw_strict = perhaps", "*rpw_fixture: rpw_strict='perhaps': write 1 or 0*"),
     ],
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
 from rpw_fixture import Action, Client, ConfigError, Server
+from rpw_fixture.cli import main
 from rpw_fixture.errors import RequestError
 from rpw_fixture.wire.protos import methods
 
@@ -115,3 +117,28 @@ def test_a_token_file_that_is_empty_or_absent_is_refused(tmp_path: Any) -> None:
     for path, words in ((empty, "the file is empty"), (tmp_path / "absent", "No such file")):
         with pytest.raises(ConfigError, match=words):
             Server(auth_token_file=str(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"\xff\xfe\x00\x01", "one line of printable ASCII"),
+        (bytes(range(256)), "one line of printable ASCII"),
+        ("schlüssel".encode(), "one line of printable ASCII"),
+        (b"one\ntwo\n", "one line of printable ASCII"),
+        (b"a\0b", "one line of printable ASCII"),
+    ],
+)
+def test_a_token_file_that_no_header_can_carry_is_wrong_use(
+    tmp_path: Path, content: bytes, problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+
+    assert main(["--listen", "127.0.0.1:0", "--auth-token-file", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert f"--auth-token-file {path}: " in said
+    assert problem in said
+    assert "Traceback" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rpw_fixture import Server
 from rpw_fixture.action import Action
 from rpw_fixture.client import Client
 from rpw_fixture.events import (
+    ActionCompleted,
     ActionRouted,
     Event,
     WorkerNotReused,
@@ -231,6 +233,41 @@ def test_an_action_that_waits_longer_than_its_timeout_says_what_it_waited_for(
     assert "--max-workers 1" in late.message
     (tmp_path / "gate").touch()
     assert first.result().ok
+
+
+# --- whom it serves first ---
+
+
+@pytest.mark.parametrize("order", ["cyclic", "random"])
+def test_actions_in_any_order_start_hardly_more_workers_than_in_the_order_of_their_keys(
+    make_rpw_server: MakeServer, order: str
+) -> None:
+    # In the order of their keys, each of the ten keys gets the four workers it may have.
+    server = make_rpw_server(jobs=4, max_workers=8)
+    numbers = [number % 10 for number in range(300)]
+    if order == "random":
+        random.Random(1).shuffle(numbers)
+    actions = [
+        compile_action(f"n{position}", worker_key=f"key {number}", do_not_cache=True)
+        for position, number in enumerate(numbers)
+    ]
+
+    outcomes = in_threads(server, actions, 64)
+
+    assert all(each.ok for each in outcomes)
+    assert len(server.events.of(WorkerStarted)) <= 2 * 40
+
+
+def test_an_action_is_passed_over_so_often_at_most(make_rpw_server: MakeServer) -> None:
+    server = make_rpw_server(jobs=2, max_workers=1)
+    actions = [probe_action(worker_key="many", salt=b"%d" % number) for number in range(200)]
+    rare = probe_action(worker_key="rare", salt=b"rare")
+
+    outcomes = in_threads(server, [*actions[:4], rare, *actions[4:]], 16)
+
+    ended = [each.operation for each in server.events.of(ActionCompleted)]
+    assert all(each.ok for each in outcomes)
+    assert ended.index(outcomes[4].operation) <= 32 + 16 + 4
 
 
 # --- when full ---

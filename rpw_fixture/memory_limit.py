@@ -1,0 +1,72 @@
+"""How much memory this process may use: the limit of its control group, of version 1 or 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+_GROUPS = Path("/proc/self/cgroup")
+_MOUNTS = Path("/proc/self/mounts")
+_HIERARCHY = Path("/sys/fs/cgroup")
+#: Limits from here on are none: version 1 says "no limit" by the largest number of pages.
+_NO_LIMIT = 1 << 60
+#: File systems whose files are memory.
+_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+
+
+def memory_limit(groups: Path = _GROUPS, hierarchy: Path = _HIERARCHY) -> int | None:
+    """Return the lowest limit, bytes, of this process's control group and those around it.
+
+    Args:
+        groups: the file that names the group.
+        hierarchy: where the groups are mounted.
+    """
+    try:
+        lines = groups.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):  # not Linux, or no /proc
+        return None
+    limits = [limit for line in lines for limit in _limits_of(line, hierarchy)]
+    return min(limits, default=None)
+
+
+def is_in_memory(folder: Path, mounts: Path = _MOUNTS) -> bool:
+    """Tell whether the files of a folder take memory, because it is on a RAM disk."""
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    kinds: dict[Path, str] = {}
+    for line in lines:
+        _, target, kind, *_ = line.split(" ")
+        kinds[Path(target.replace("\\040", " "))] = kind  # a later mount hides an earlier one
+    path = folder.resolve()
+    around = next((each for each in (path, *path.parents) if each in kinds), None)
+    return around is not None and kinds[around] in _IN_MEMORY
+
+
+def _limits_of(line: str, hierarchy: Path) -> Iterator[int]:
+    """Yield the limits that a line of /proc/self/cgroup leads to."""
+    number, _, rest = line.partition(":")
+    controllers, _, group = rest.partition(":")
+    if "memory" in controllers.split(","):
+        top, name = hierarchy / "memory", "memory.limit_in_bytes"
+    elif number == "0":
+        top, name = hierarchy, "memory.max"
+        if not (top / "cgroup.controllers").exists():
+            top = hierarchy / "unified"
+    else:
+        return
+    # In a container the group may be named as the host sees it; then only the top is there.
+    parts = [part for part in group.split("/") if part not in ("", "..")]
+    for depth in range(len(parts), -1, -1):
+        limit = _read(top.joinpath(*parts[:depth], name))
+        if limit is not None and limit < _NO_LIMIT:
+            yield limit
+
+
+def _read(path: Path) -> int | None:
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(text) if text.isdecimal() else None

@@ -1,0 +1,127 @@
+"""Settings as they are written outside of Python: flags, environment variables, ini options."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rpw_fixture.config import Config, checks
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.setting_values import Values
+from rpw_fixture.suggestions import did_you_mean
+
+#: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
+ENVIRONMENT_PREFIX = "RPW_FIXTURE_"
+#: How alike a variable's name is to a misspelt one, from 0 to 1. All begin with the same prefix.
+_ALIKE = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """How a setting looks on the command line."""
+
+    name: str
+    field: str
+    help: str
+    kind: Callable[[str], Any]
+    default: Any
+    metavar: str | None
+    values: Values
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The only texts it takes; empty for any."""
+        return self.values.choices
+
+    @property
+    def environment(self) -> str:
+        """The environment variable of the same meaning."""
+        return ENVIRONMENT_PREFIX + self.name.upper().replace("-", "_")
+
+    @property
+    def is_repeatable(self) -> bool:
+        """The flag may be given many times."""
+        return isinstance(self.default, tuple)
+
+    def parse(self, text: str, name: str | None = None) -> Any:
+        """The value of an environment variable's or ini option's text.
+
+        Args:
+            name: what the text was given by; the environment variable when not said.
+
+        Raises:
+            ConfigError: when the text is no such value.
+        """
+        name = name or self.environment
+        if self.kind is bool:
+            return _parse_bool(text, name)
+        parts = text.split() if self.is_repeatable else [text]
+        try:
+            values = [self.kind(part) for part in parts]
+        except ValueError:
+            what = "whole number" if self.kind is int else "number"
+            raise ConfigError(f"{name}={text!r} is no {what}") from None
+        return self.values.checked(tuple(values) if self.is_repeatable else values[0], name)
+
+
+def flags() -> list[Flag]:
+    """All settings that are flags, in the order of `Config`."""
+    return [
+        Flag(
+            name=each.metadata["flag"] or each.name.replace("_", "-"),
+            field=each.name,
+            help=each.metadata["help"],
+            kind=each.metadata["kind"],
+            default=each.default,
+            metavar=each.metadata["metavar"],
+            values=each.metadata["values"],
+        )
+        for each in dataclasses.fields(Config)
+        if each.metadata["kind"] is not None
+    ]
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings given as ``RPW_FIXTURE_…`` variables.
+
+    Raises:
+        ConfigError: for a value that can't be read, and for a name that looks like a misspelt one.
+    """
+    known = {flag.environment: flag for flag in flags()}
+    for name in environ:
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in known:
+            _check_variable(name, known)
+    return {
+        flag.field: flag.parse(environ[name], name)
+        for name, flag in known.items()
+        if environ.get(name)
+    }
+
+
+def _check_variable(name: str, known: Iterable[str]) -> None:
+    """Refuse the name of a variable that is none, when it is clear what is meant.
+
+    Variables that are like no setting may belong to somebody else: a test suite, a script.
+
+    Raises:
+        ConfigError: with the right name.
+    """
+    field_name = name.removeprefix(ENVIRONMENT_PREFIX).lower()
+    if field_name in checks():
+        raise ConfigError(
+            f"{name}: the setting {field_name!r} has no environment variable; give it to Config, "
+            "Server or the marker rpw"
+        )
+    hint = did_you_mean(name, known, _ALIKE)
+    if hint:
+        raise ConfigError(f"unknown environment variable {name}{hint}")
+
+
+def _parse_bool(text: str, name: str) -> bool:
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    try:
+        return values[text.lower()]
+    except KeyError:
+        raise ConfigError(f"{name}={text!r}: write 1 or 0") from None

@@ -1,0 +1,100 @@
+"""Which values a setting takes: its type, its range, its choices. Where it comes from is not known here.
+
+The same check serves flags, environment variables, ini options, markers and keyword arguments.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.suggestions import did_you_mean
+
+#: The longest time: a timer of the system must be able to hold it, and no one means more.
+_YEAR = 366 * 86_400.0
+#: The largest size or count: what a file system can hold.
+_MOST = 1 << 50
+#: The largest number that gRPC and protobuf take for a size.
+INT32 = (1 << 31) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """The values of one setting.
+
+    Attributes:
+        default: tells the type too; None stands for a text that may be missing.
+        choices: the only texts it takes; empty for any.
+        least, most: the range of a number.
+    """
+
+    default: Any
+    choices: tuple[str, ...] = ()
+    least: float = 0
+    most: float | None = None
+
+    def checked(self, value: Any, name: str) -> Any:
+        """Return ``value`` as `Config` keeps it.
+
+        Args:
+            value: of any type.
+            name: by which the setting was given.
+
+        Raises:
+            ConfigError: when the setting does not take it.
+        """
+        if isinstance(self.default, bool):
+            return _of_type(value, bool, name, "True or False")
+        if isinstance(self.default, int | float):
+            return self._number(value, name)
+        if isinstance(self.default, tuple):
+            return _texts(value, name)
+        if value is None and self.default is None:
+            return None
+        return self._text(value, name)
+
+    def _number(self, value: Any, name: str) -> float:
+        if isinstance(self.default, float):
+            number = _of_type(value, int | float, name, "a number")
+        else:
+            number = _of_type(value, int, name, "a whole number")
+        most = self.most or (_YEAR if isinstance(self.default, float) else _MOST)
+        if not (math.isfinite(number) and number >= self.least):
+            raise ConfigError(f"{name} must be at least {self.least:g}, not {number}")
+        if number > most:
+            raise ConfigError(f"{name} must be at most {most:.0f}, not {number}")
+        return float(number) if isinstance(self.default, float) else number
+
+    def _text(self, value: Any, name: str) -> str:
+        text: str = _of_type(_path(value), str, name, "a text")
+        if "\0" in text:
+            raise ConfigError(f"{name} must not contain a null character")
+        if self.choices and text not in self.choices:
+            known = ", ".join(repr(each) for each in self.choices)
+            hint = did_you_mean(text, self.choices)
+            raise ConfigError(f"{name} is {text!r}, not one of {known}{hint}")
+        return text
+
+
+def _of_type(value: Any, kind: Any, name: str, what: str) -> Any:
+    is_bool = isinstance(value, bool)
+    if not isinstance(value, kind) or (is_bool and kind is not bool):
+        raise ConfigError(f"{name} must be {what}, not {value!r}")
+    return value
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    """Return several texts; a single one stands for itself, not for its letters."""
+    single = _path(value)
+    if isinstance(single, str):
+        return (single,)
+    if not isinstance(value, tuple | list | set | frozenset):
+        raise ConfigError(f"{name} must be a list of texts, not {value!r}")
+    return tuple(_of_type(_path(each), str, name, "a list of texts") for each in value)
+
+
+def _path(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

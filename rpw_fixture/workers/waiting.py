@@ -1,0 +1,120 @@
+"""Actions that wait for a worker: what the pool must know of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.worker import Worker
+
+#: About how long it takes to start a worker: for less, none is ended to make room for another one.
+_START_SECONDS = 0.25
+
+
+class Turn(Protocol):
+    """The right of an action to be one of those that run at once; see `execution.job_queue`."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a client waits for the action."""
+
+    @property
+    def passed_over(self) -> int:
+        """How many actions that began later have ended while this one was paused."""
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `resume` would succeed now."""
+
+    @property
+    def has_successors(self) -> bool:
+        """Whether there are actions of which nobody knows yet which worker they need."""
+
+    @property
+    def others_run(self) -> bool:
+        """Whether there are actions at work that are not paused."""
+
+    def pause(self) -> None:
+        """Give up the turn while the action waits."""
+
+    def pass_on(self) -> None:
+        """Let others have the turn; never called under the pool's lock, because it may serve."""
+
+    def resume(self) -> bool:
+        """Take a turn again; False when too many other actions run now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """For whom a worker is wanted: the action as events name it, and how long it can wait.
+
+    Attributes:
+        patience: seconds it waits while no action in line is served.
+    """
+
+    action: str
+    operation: str
+    patience: float
+    token: CancelToken
+    turn: Turn
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """An action in line, which will get an idle worker or leave to start one.
+
+    Attributes:
+        key: of the workers that fit it.
+        most_workers: how many its key may have.
+        turn: given up while it waits.
+        served: set when it need not wait any more.
+        worker: the idle worker it got; without one it may start one.
+        has_waited_long: it has waited for as long as it takes to start a worker.
+    """
+
+    key: WorkerKey
+    most_workers: int
+    turn: Turn
+    served: threading.Event = field(default_factory=threading.Event)
+    worker: Worker | None = None
+    has_waited_long: bool = False
+
+    @property
+    def key_digest(self) -> str:
+        """The key of the workers that fit it."""
+        return self.key.digest
+
+    @property
+    def passed_over(self) -> int:
+        """See `Turn.passed_over`."""
+        return self.turn.passed_over
+
+    @property
+    def can_go_on(self) -> bool:
+        """See `Turn.can_go_on`."""
+        return self.turn.can_go_on
+
+    def wait(
+        self, patience: float, served_at: Callable[[], float], on_long: Callable[[], None]
+    ) -> None:
+        """Wait until it is served, or no action in line was served for ``patience`` seconds.
+
+        So an action that is passed over waits longer, but not for ever: how often is bounded.
+
+        Args:
+            patience: how long, seconds.
+            served_at: when an action in line was served last.
+            on_long: called when it has waited for as long as it takes to start a worker.
+        """
+        began = time.monotonic()
+        if not self.served.wait(min(_START_SECONDS, patience)):
+            self.has_waited_long = True
+            on_long()
+        while (left := max(began, served_at()) + patience - time.monotonic()) > 0:
+            if self.served.wait(left):
+                return

@@ -1,0 +1,54 @@
+"""What the command line says to flags and variables that are wrong: exit code 2, and what may be meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpw_fixture.cli import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--jbos", "3"], "unrecognized arguments: --jbos 3; did you mean '--jobs'?"),
+        (["serve", "--max-worker=3"], "did you mean '--max-workers'?"),
+        (["check", "--no-locat", "suite.toml"], "unrecognized arguments: --no-locat"),
+        (["--jobs", "-1"], "--jobs must be at least 0, not -1"),
+        (["--idle-timeout", "nan"], "--idle-timeout must be at least 0, not nan"),
+        (["--idle-timeout", "inf"], "--idle-timeout must be at least 0, not inf"),
+        (["--abandoned-timeout", "1e12"], "--abandoned-timeout must be at most 31622400"),
+        (["--worker-max-rss", "1G"], "invalid int value: '1G'"),
+        (["--isolation", "landlok"], "invalid choice: 'landlok'"),
+    ],
+)
+def test_a_flag_that_can_not_be_used_is_wrong_use(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(arguments)
+    except SystemExit as error:
+        code = int(error.code or 0)
+
+    assert code == 2
+    assert problem in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("JBOS", "3", "did you mean 'RPW_FIXTURE_JOBS'?"),
+        ("JOBS", "-3", "RPW_FIXTURE_JOBS must be at least 0, not -3"),
+        ("IDLE_TIMEOUT", "-inf", "RPW_FIXTURE_IDLE_TIMEOUT must be at least 0, not -inf"),
+    ],
+)
+def test_a_variable_that_can_not_be_used_is_wrong_use(
+    variable: str,
+    value: str,
+    problem: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"RPW_FIXTURE_{variable}", value)
+
+    assert main([]) == 2
+    assert problem in capsys.readouterr().err
