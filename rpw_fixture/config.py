@@ -15,6 +15,7 @@ from typing import Any
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.faults.specs import Fault
+from rpw_fixture.wire.default_protocols import DefaultProtocols
 
 #: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
 ENVIRONMENT_PREFIX = "RPW_FIXTURE_"
@@ -80,11 +81,16 @@ class Config:
         kind=int,
         metavar="BYTES",
     )
-    default_protocol: str = _setting(
-        "proto",
-        "worker protocol of actions without persistentWorkerProtocol",
+    default_protocol: tuple[str, ...] = _setting(
+        ("auto",),
+        "worker protocol of actions without persistentWorkerProtocol: proto, json, or auto, which "
+        "asks a new worker in proto and, without an answer, a second one in JSON; MNEMONIC=PROTOCOL "
+        "is for one mnemonic (repeatable)",
         kind=str,
-        choices=("proto", "json"),
+        metavar="auto|proto|json|MNEMONIC=…",
+    )
+    default_timeout: float = _setting(
+        600.0, "seconds that an action without a timeout may run", kind=float, metavar="S"
     )
     tool_inputs: tuple[str, ...] = _setting(
         (),
@@ -197,7 +203,6 @@ class Config:
         choices=("debug", "info", "warning", "error"),
     )
     # Knobs of fixtures and checks; the command line does without them.
-    default_timeout: float = _setting(600.0, "seconds an action without a timeout may run")
     max_timeout: float = _setting(86_400.0, "longest timeout an action may ask for, seconds")
     max_multiplex: int = _setting(8, "requests that one multiplex worker gets at a time")
     when_full: str = _setting(
@@ -209,6 +214,11 @@ class Config:
     worker_start_timeout: float = _setting(
         120.0,
         "seconds in which a new worker must begin to read its first request (0: no limit; Linux)",
+    )
+    protocol_patience: float = _setting(
+        2.0,
+        "seconds that a new worker of an unknown protocol may be silent, from when it began to read, "
+        "before a second one is asked in the other protocol (--default-protocol auto)",
     )
     worker_verbosity: int = _setting(
         0, "verbosity of every WorkRequest; Bazel says 10 with --worker_verbose"
@@ -256,9 +266,11 @@ class Config:
             "worker_max_rss",
             "worker_idle_timeout",
             "worker_start_timeout",
+            "protocol_patience",
             "idle_timeout",
         ):
             _require(getattr(self, name) >= 0, name, "must not be negative")
+        _require(self.default_timeout > 0, "default_timeout", "must be more than 0")
         for name in ("max_workers_per_key", "max_workers", "max_multiplex", "threads"):
             _require(getattr(self, name) >= 1, name, "must be at least 1")
         _require(1 <= self.max_tree_depth <= 200, "max_tree_depth", "must be from 1 to 200")
@@ -277,6 +289,10 @@ class Config:
         for limit in self.limits:
             name, _, value = limit.partition("=")
             _require(bool(name) and value.isdecimal(), "limit", f"{limit!r}: write NAME=N")
+        try:
+            DefaultProtocols.parse(self.default_protocol)
+        except ValueError as error:
+            raise ConfigError(f"--default-protocol {error}") from None
         for spec in self.faults:
             Fault.parse(spec)
         version = self.high_api_version
@@ -297,6 +313,7 @@ class Config:
     def _freeze_lists(self) -> None:
         """Makes tuples of lists, and of a single text where several may be given."""
         for name in (
+            "default_protocol",
             "tool_inputs",
             "digest_functions",
             "container_arguments",

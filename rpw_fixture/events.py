@@ -72,6 +72,28 @@ class ActionRouted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolDetected(Event):
+    """Which protocol an action's worker speaks was found out while the action ran.
+
+    Attributes:
+        worker: the one that answered; None when another action found it out.
+        protocol: ``proto`` or ``json``.
+        key: hex digest of that worker's pool key, instead of the one in `ActionRouted`.
+        detail: what became of the question in the other protocol.
+        key_components: the key's components.
+    """
+
+    event: ClassVar[str] = "protocol_detected"
+    action: str
+    operation: str
+    worker: int | None
+    protocol: str
+    key: str
+    detail: str
+    key_components: KeyComponents = field(default=(), repr=False, metadata={"json": False})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Event):
     """A worker process was started."""
 

@@ -6,6 +6,7 @@ One action passes through `ActionRunner.run` from top to bottom; nothing else ex
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import itertools
 import time
@@ -38,6 +39,7 @@ from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.pool import PoolFullError
+from rpw_fixture.workers.protocol_memory import ProtocolMemory
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -109,13 +111,15 @@ class ActionRunner:
         self._on_served = on_served
         self._numbers = itertools.count(1)
         rules = personalities.find(config.personality)
-        self._router = Router(config, index, rules)
+        protocols = ProtocolMemory()
+        self._router = Router(config, index, rules, protocols)
         self.persistent = PersistentRunner(
             config=config,
             rules=rules,
             log=log,
             index=index,
             starter=WorkerStarter(config, rules, launcher, folder, worker_faults),
+            protocols=protocols,
         )
 
     def clear(self) -> None:
@@ -168,6 +172,8 @@ class ActionRunner:
         job.execution.enter(re.ExecutionStage.EXECUTING)
         way = self._run_on_worker if chosen.mode == "worker" else self._run_once
         course.result = way(job, action, chosen, course)
+        if chosen.is_protocol_open:
+            chosen = dataclasses.replace(chosen, key=course.result.key or chosen.key)
         if self._on_served is not None and course.mode == "worker":
             self._on_served(job, action, chosen, course.result, course.outputs)
         response = reply.completed(course.result, course.outputs, action)
@@ -182,6 +188,7 @@ class ActionRunner:
                 action,
                 chosen,
                 operation=job.operation,
+                metadata=job.metadata,
                 timeline=course.timeline,
                 token=job.execution.token,
                 on_worker=course.give_to,

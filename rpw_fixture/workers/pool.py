@@ -46,12 +46,20 @@ class _Waiter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """For whom a worker is wanted: the action as events name it, and until when it can wait."""
+    """For whom a worker is wanted: the action as events name it, and until when it can wait.
+
+    Attributes:
+        is_extra: start a worker whatever the limits are; it is wanted for a few seconds, to find out
+            something that the workers there are can't tell.
+    """
 
     action: str
     operation: str
     deadline: float
     token: CancelToken
+    mnemonic: str = ""
+    target: str = ""
+    is_extra: bool = False
 
 
 class PoolFullError(RequestError):
@@ -118,6 +126,10 @@ class WorkerPool:
             RequestError: DEADLINE_EXCEEDED when none came free in time; CANCELLED.
             WorkerFailure: the process could not be started.
         """
+        if client.is_extra:
+            with self._lock:
+                self._starting[key.digest] += 1
+            return self._start_worker(key, start, client), False
         with self._lock:
             worker = None if self._waiters else self._take(key.digest)
             if worker is not None:
@@ -319,7 +331,8 @@ class WorkerPool:
         return alive + self._starting[key]
 
     def _start_worker(self, key: WorkerKey, start: Start, client: Client) -> Worker:
-        self._tell_why_not_reused(key, client)
+        if not client.is_extra:
+            self._tell_why_not_reused(key, client)
         worker = None
         try:
             worker = start(next(self._numbers), key)
