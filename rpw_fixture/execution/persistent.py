@@ -7,6 +7,7 @@ import itertools
 import posixpath
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rpw_fixture.cancellation import CancelToken
@@ -22,7 +23,7 @@ from rpw_fixture.events import (
     ResponseReceived,
 )
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.protocol_finder import ProtocolFinder
+from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettledError
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
@@ -145,7 +146,9 @@ class PersistentRunner:
         for retries in itertools.count():
             if task.is_protocol_open:
                 task = self._finder.settled(task)
-            result = self._attempt(task, deadline, retries)
+            result = None
+            with contextlib.suppress(ProtocolSettledError):
+                result = self._attempt(task, deadline, retries)
             if result is not None:
                 return result
         raise AssertionError("not reached")
@@ -196,6 +199,7 @@ class PersistentRunner:
             deadline=deadline,
             token=task.token,
             is_extra=is_extra,
+            before_start=partial(self._finder.check, task) if task.is_protocol_open else None,
         )
         return self.pool.acquire(
             task.key,

@@ -26,6 +26,10 @@ from rpw_fixture.workers.worker import Worker
 _log = logging.getLogger(__name__)
 
 
+class ProtocolSettledError(Exception):
+    """While a task waited for a worker, its worker was found to speak another protocol."""
+
+
 class Acquire(Protocol):
     """Gets a worker for a task from the pool, and whether it was there before."""
 
@@ -81,6 +85,15 @@ class ProtocolFinder:
         if key is not task.key:
             self._tell(task, key, None, "another action with the same tool found it out")
         return dataclasses.replace(task, key=key, is_protocol_open=False)
+
+    def check(self, task: WorkerTask) -> None:
+        """Do nothing, unless the task's guess is known to be wrong by now.
+
+        Raises:
+            ProtocolSettledError: no worker should be started for it.
+        """
+        if self._memory.answer(task.key) not in {None, task.key.protocol}:
+            raise ProtocolSettledError
 
     def serve(self, worker: Worker, task: WorkerTask, *, is_reused: bool) -> RunResult:
         """Have ``worker`` serve the task or, if it speaks another protocol, a second worker.
@@ -148,6 +161,7 @@ class ProtocolFinder:
         second = dataclasses.replace(
             task,
             key=race.second_key,
+            is_protocol_open=False,
             timeline=Timeline(),
             latest=deadline,
             on_answer=partial(self._claim_second, race, task),

@@ -9,6 +9,7 @@ Actions that come meanwhile have first workers, too, but share the second one's 
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -208,8 +209,12 @@ class ProtocolRace:
 
 
 def _is_telling(failure: WorkerFailure) -> bool:
-    """Whether a worker of another protocol may fail so; one that never read its request may not."""
-    return failure.rule in _TELLING and not failure.was_unread
+    """Whether a worker of another protocol may fail so.
+
+    One that never read its request may not, and one that somebody killed proves nothing.
+    """
+    was_killed = failure.exit_status == -signal.SIGKILL and not failure.is_violation
+    return failure.rule in _TELLING and not (failure.was_unread or was_killed)
 
 
 def _late(worker: Worker) -> WorkerFailure:

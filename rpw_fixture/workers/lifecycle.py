@@ -40,7 +40,7 @@ class Retirement(StrEnum):
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     PROTOCOL_VIOLATION = "protocol violation"
-    OTHER_PROTOCOL = "another protocol was answered"
+    OTHER_PROTOCOL = "asked in the wrong protocol"
     START_FAILED = "start failed"
     START_TIMEOUT = "start timeout"
     SHUTDOWN = "server stopped"

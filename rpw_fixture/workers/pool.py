@@ -51,6 +51,8 @@ class Client:
     Attributes:
         is_extra: start a worker whatever the limits are; it is wanted for a few seconds, to find out
             something that the workers there are can't tell.
+        before_start: called when a worker is about to be started for it; raises when it is not
+            wanted any more.
     """
 
     action: str
@@ -60,6 +62,7 @@ class Client:
     mnemonic: str = ""
     target: str = ""
     is_extra: bool = False
+    before_start: Callable[[], None] | None = None
 
 
 class PoolFullError(RequestError):
@@ -331,10 +334,12 @@ class WorkerPool:
         return alive + self._starting[key]
 
     def _start_worker(self, key: WorkerKey, start: Start, client: Client) -> Worker:
-        if not client.is_extra:
-            self._tell_why_not_reused(key, client)
         worker = None
         try:
+            if client.before_start is not None:
+                client.before_start()
+            if not client.is_extra:
+                self._tell_why_not_reused(key, client)
             worker = start(next(self._numbers), key)
             self._tell_start(worker)
         finally:
