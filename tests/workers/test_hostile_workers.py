@@ -17,6 +17,7 @@ import pytest
 from rpw_fixture.action import Action
 from rpw_fixture.events import ActionCompleted, ProtocolViolation, WorkerRetired, WorkerStarted
 from rpw_fixture.server import Server
+from rpw_fixture.wire.digests import Digest
 from tests.waiting import until
 
 from .hostile import SAMPLES, TIMEOUT, action, assert_gone, assert_gone_of, status_of
@@ -198,6 +199,20 @@ def test_the_status_of_a_failed_worker_has_no_details_that_make_clients_retry(
     assert status.code == 9
     assert not status.details
     assert not result.output_files
+
+
+def test_the_text_of_a_failure_is_the_actions_stderr_where_bazel_prints_it(
+    server: Server, tmp_path: Path
+) -> None:
+    failing = action(tmp_path, CASES["ends with status 3"].script, protocol="proto")
+    status, result = status_of(server, failing)
+
+    text = result.stderr_raw.decode()
+    assert status.message in text
+    assert "exit status 3" in text
+    assert "last words" in text
+    digest = Digest(result.stderr_digest.hash, result.stderr_digest.size_bytes)
+    assert server.client.download([digest])[digest] == result.stderr_raw
 
 
 @pytest.mark.parametrize(
