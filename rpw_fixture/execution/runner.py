@@ -164,8 +164,7 @@ class ActionRunner:
                 course.mode = "cache"
                 self._tell_route(job, Route(mode="cache", reason="the action cache has a result"))
                 return reply.cached(known)
-        action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
-        chosen = self._router.route(action, job.metadata.action_mnemonic)
+        action, chosen = self._route(job)
         course.mode = chosen.mode
         self._tell_route(job, chosen)
         job.execution.token.check()
@@ -179,6 +178,20 @@ class ActionRunner:
         response = reply.completed(course.result, course.outputs, action)
         course.is_cacheable = reply.is_cacheable(response) and not action.do_not_cache
         return response
+
+    def _route(self, job: Job) -> tuple[ResolvedAction, Route]:
+        """Resolve the action and decide where it runs; a refusal is a route to nowhere, and told.
+
+        Raises:
+            RequestError: for an action that can't be run.
+        """
+        try:
+            action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
+            return action, self._router.route(action, job.metadata.action_mnemonic)
+        except RequestError as error:
+            reason = f"refused, {error.code.name}: {error.message}"
+            self._tell_route(job, Route(mode="one-shot", reason=reason))
+            raise
 
     def _run_on_worker(
         self, job: Job, action: ResolvedAction, chosen: Route, course: _Course
