@@ -59,6 +59,7 @@ class _Course:
     timeline: Timeline
     began: float = field(default_factory=time.monotonic)
     mode: str = "one-shot"
+    reason: str = ""
     worker: int | None = None
     is_reused: bool = False
     is_cacheable: bool = False
@@ -71,6 +72,7 @@ class _Course:
         self.worker, self.is_reused = worker, is_reused
 
 
+_CACHED = Route(mode="cache", reason="the action cache has a result")
 #: Told of every action that ran on a worker: the job, the action, its route, and what came of it.
 OnServed = Callable[[Job, ResolvedAction, Route, RunResult, Outputs], None]
 
@@ -161,12 +163,9 @@ class ActionRunner:
             job.execution.enter(re.ExecutionStage.CACHE_CHECK)
             known = self._results.get(job.instance_name, job.store.function, job.digest)
             if known is not None:
-                course.mode = "cache"
-                self._tell_route(job, Route(mode="cache", reason="the action cache has a result"))
+                self._take(job, course, _CACHED)
                 return reply.cached(known)
-        action, chosen = self._route(job)
-        course.mode = chosen.mode
-        self._tell_route(job, chosen)
+        action, chosen = self._route(job, course)
         job.execution.token.check()
         job.execution.enter(re.ExecutionStage.EXECUTING)
         way = self._run_on_worker if chosen.mode == "worker" else self._run_once
@@ -179,7 +178,7 @@ class ActionRunner:
         course.is_cacheable = reply.is_cacheable(response) and not action.do_not_cache
         return response
 
-    def _route(self, job: Job) -> tuple[ResolvedAction, Route]:
+    def _route(self, job: Job, course: _Course) -> tuple[ResolvedAction, Route]:
         """Resolve the action and decide where it runs; a refusal is a route to nowhere, and told.
 
         Raises:
@@ -187,11 +186,13 @@ class ActionRunner:
         """
         try:
             action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
-            return action, self._router.route(action, job.metadata.action_mnemonic)
+            chosen = self._router.route(action, job.metadata.action_mnemonic)
         except RequestError as error:
             reason = f"refused, {error.code.name}: {error.message}"
-            self._tell_route(job, Route(mode="one-shot", reason=reason))
+            self._take(job, course, Route(mode="one-shot", reason=reason))
             raise
+        self._take(job, course, chosen)
+        return action, chosen
 
     def _run_on_worker(
         self, job: Job, action: ResolvedAction, chosen: Route, course: _Course
@@ -211,8 +212,7 @@ class ActionRunner:
             if not error.is_one_shot:
                 raise
             instead = Route(mode="one-shot", reason=error.message)
-            course.mode = instead.mode
-            self._tell_route(job, instead)
+            self._take(job, course, instead)
             return self._run_once(job, action, instead, course)
 
     def _run_once(
@@ -271,7 +271,9 @@ class ActionRunner:
                 response.result.SerializeToString(),
             )
 
-    def _tell_route(self, job: Job, chosen: Route) -> None:
+    def _take(self, job: Job, course: _Course, chosen: Route) -> None:
+        """Note which way the action goes."""
+        course.mode, course.reason = chosen.mode, chosen.reason
         key = chosen.key
         self._log.append(
             ActionRouted(
@@ -299,7 +301,10 @@ class ActionRunner:
             ActionCompleted(
                 action=str(job.digest),
                 operation=job.operation,
+                mnemonic=job.metadata.action_mnemonic,
+                target=job.metadata.target_id,
                 mode=course.mode,
+                reason=course.reason,
                 worker=course.worker,
                 reused=course.is_reused,
                 exit_code=_exit_code(result, response),

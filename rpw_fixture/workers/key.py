@@ -36,6 +36,8 @@ REFERENCE_PARTS = frozenset(
 _TOOL_PARTS = frozenset(
     {"tool input", "startup argument", "environment", "working directory", "container", "ability"}
 )
+#: What an edit of a tool changes.
+_VERSION_PARTS = frozenset({"persistentWorkerKey", "tool input", "tool path"})
 
 
 class ToolInput(NamedTuple):
@@ -151,6 +153,16 @@ class WorkerKey:
     def tool(self) -> str:
         """Hex digest over what makes the worker the program it is, however it is spoken to."""
         return _digest_of((name, value) for name, value in self._all if name in _TOOL_PARTS)
+
+    @cached_property
+    def lineage(self) -> str:
+        """Hex digest that is the same for all versions of a tool: its content does not count.
+
+        Nor does the client's key, which most clients make of that content.
+        """
+        kept = ((name, value) for name, value in self.components if name not in _VERSION_PARTS)
+        paths = tuple(each.path for each in self.tool_inputs.files)
+        return _digest_of((*kept, ("tool path", paths)))
 
     def speaking(self, protocol: str) -> WorkerKey:
         """The key of the same worker when it is spoken to in ``protocol``."""

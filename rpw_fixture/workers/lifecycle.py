@@ -35,6 +35,7 @@ class Retirement(StrEnum):
     REQUEST_BUDGET = "request budget"
     MEMORY_BUDGET = "memory budget"
     REPLACED = "least recently used"
+    OUTDATED = "outdated tool"
     CRASHED_IDLE = "ended between requests"
     CRASH = "crash"
     TIMEOUT = "timeout"

@@ -18,11 +18,13 @@ from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ProtocolViolation, WorkerNotReused, WorkerRetired, WorkerStarted
+from rpw_fixture.events import ProtocolViolation
+from rpw_fixture.workers import worker_records
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.janitor import Janitor
-from rpw_fixture.workers.key import WorkerKey, differences, distance
+from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State
+from rpw_fixture.workers.likeness import OutdatedTools
 from rpw_fixture.workers.memory import resident_bytes
 from rpw_fixture.workers.personalities.rules import WhenFull
 from rpw_fixture.workers.worker import Worker
@@ -31,7 +33,6 @@ from rpw_fixture.workers.worker import Worker
 Start = Callable[[int, WorkerKey], Worker]
 #: How often those who came later may be served while one waits for room.
 _PATIENCE = 16
-_SHOWN_DIFFERENCES = 20
 
 
 @dataclass(slots=True, eq=False)
@@ -109,6 +110,7 @@ class WorkerPool:
         self._free: dict[str, list[Worker]] = {}
         self._starting: Counter[str] = Counter()
         self._waiters: list[_Waiter] = []
+        self._outdated = OutdatedTools()
         self._ending: Retirement | None = None
         self._janitor = Janitor(grace=0.5, on_gone=self._on_gone, look_around=self._look_around)
 
@@ -338,10 +340,14 @@ class WorkerPool:
         try:
             if client.before_start is not None:
                 client.before_start()
-            if not client.is_extra:
-                self._tell_why_not_reused(key, client)
+            refusal = (
+                None if client.is_extra else worker_records.not_reused(self.alive, key, client)
+            )
+            if refusal is not None:
+                self._log.append(refusal)
             worker = start(next(self._numbers), key)
-            self._tell_start(worker)
+            # Before anybody can have the worker: its requests must come after its start in the log.
+            self._log.append(worker_records.started(worker, client))
         finally:
             with self._changed:
                 self._starting[key.digest] -= 1
@@ -349,44 +355,11 @@ class WorkerPool:
                     self._alive[worker.number] = worker
                     self._free.setdefault(key.digest, []).append(worker)
                     self._lease(worker)
+                    self._retire_outdated(key)
                 self._serve()
                 self._changed.notify_all()
         self._janitor.watch()
         return worker
-
-    def _tell_start(self, worker: Worker) -> None:
-        # Before anybody can have the worker: its requests must come after its start in the log.
-        key = worker.key
-        self._log.append(
-            WorkerStarted(
-                worker=worker.number,
-                pid=worker.process.pid,
-                key=key.digest,
-                startup_arguments=key.startup_arguments,
-                tool_inputs=key.tool_inputs.records(),
-                key_components=key.components,
-            )
-        )
-
-    def _tell_why_not_reused(self, key: WorkerKey, client: Client) -> None:
-        alive = self.alive
-        if not alive or any(worker.key.digest == key.digest for worker in alive):
-            return
-        closest = min(
-            reversed(alive), key=lambda worker: distance(worker.key.components, key.components)
-        )
-        told = differences(closest.key.components, key.components)
-        if len(told) > _SHOWN_DIFFERENCES:
-            told = [*told[:_SHOWN_DIFFERENCES], f"… and {len(told) - _SHOWN_DIFFERENCES} more"]
-        self._log.append(
-            WorkerNotReused(
-                action=client.action,
-                operation=client.operation,
-                key=key.digest,
-                closest_worker=closest.number,
-                differences=tuple(told),
-            )
-        )
 
     def _retire(self, worker: Worker, reason: str, *, at_once: bool = False) -> None:
         worker.move(State.RETIRING)
@@ -397,6 +370,14 @@ class WorkerPool:
             self._take_out(worker)
             self._retire(worker, reason, at_once=True)
 
+    def _retire_outdated(self, key: WorkerKey) -> None:
+        """Retires workers that hold a former version of the tool; busy ones after their requests."""
+        for worker in self._outdated.among(self._alive.values(), key):
+            self._take_out(worker)
+            worker.doom = worker.doom or Retirement.OUTDATED
+            if worker.state is State.IDLE:
+                self._retire(worker, Retirement.OUTDATED)
+
     def _retire_faulty(self, worker: Worker, fault: Fault) -> None:
         if fault.violation is not None:
             rule, detail = fault.violation
@@ -405,15 +386,7 @@ class WorkerPool:
 
     def _on_gone(self, worker: Worker, reason: str) -> None:
         worker.stderr.drain()
-        self._log.append(
-            WorkerRetired(
-                worker=worker.number,
-                reason=str(reason),
-                exit_status=worker.exit_status,
-                stderr_tail=worker.stderr.text,
-                requests=worker.requests,
-            )
-        )
+        self._log.append(worker_records.retired(worker, str(reason)))
         with self._lock:
             worker.move(State.GONE)
             is_unused = not worker.leases  # else the last one who has it disposes of it
