@@ -8,6 +8,7 @@ business; ending one is the janitor's.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections import Counter
@@ -33,6 +34,8 @@ from rpw_fixture.workers.worker import Worker
 Start = Callable[[int, WorkerKey], Worker]
 #: How often those who came later may be served while one waits for room.
 _PATIENCE = 16
+#: For how long nobody must have asked for the former version of a tool, seconds.
+_OUTDATED_PATIENCE = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -312,6 +315,7 @@ class WorkerPool:
         if worker.state is not State.BUSY:
             worker.move(State.BUSY)
         worker.leases += 1
+        worker.outdated_at = math.inf
         worker.granted += 1
         if self._most_requests and worker.granted >= self._most_requests:
             worker.doom = worker.doom or Retirement.REQUEST_BUDGET
@@ -371,8 +375,15 @@ class WorkerPool:
             self._retire(worker, reason, at_once=True)
 
     def _retire_outdated(self, key: WorkerKey) -> None:
-        """Retires workers that hold a former version of the tool; busy ones after their requests."""
+        """Retires workers that hold a former version of the tool; busy ones after their requests.
+
+        When the client's key did not change with the tool, two clients with two versions of it look
+        the same as an edit: such a worker may still be asked for a few seconds.
+        """
         for worker in self._outdated.among(self._alive.values(), key):
+            if worker.key.client_key == key.client_key:
+                worker.outdated_at = time.monotonic()
+                continue
             self._take_out(worker)
             worker.doom = worker.doom or Retirement.OUTDATED
             if worker.state is State.IDLE:
@@ -415,6 +426,9 @@ class WorkerPool:
                 elif limit and time.monotonic() - worker.idle_since >= limit:
                     self._take_out(worker)
                     self._retire(worker, Retirement.IDLE_TIMEOUT)
+                elif worker.idle_for(since=worker.outdated_at) >= _OUTDATED_PATIENCE:
+                    self._take_out(worker)
+                    self._retire(worker, Retirement.OUTDATED)
 
     def _weigh(self) -> None:
         """Retires workers that use too much memory; busy ones after their requests."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
@@ -48,6 +50,8 @@ class Worker:
         granted: how many it was given to serve, those never sent included.
         has_answered: it answered a request, so it speaks its key's protocol.
         doom: why it ends as soon as nobody needs it any more, None when it does not.
+        outdated_at: when a worker with another version of its tool started, and nobody asked for this
+            one since; infinity when there is none.
         idle_since: when the last of them ended, on the monotonic clock.
     """
 
@@ -71,6 +75,7 @@ class Worker:
         self.has_answered = False
         self.doom: Retirement | None = None
         self.idle_since = 0.0
+        self.outdated_at = math.inf
         self._plumbing = plumbing
         self._conversation = conversation
         self._state = State.STARTING
@@ -105,6 +110,10 @@ class Worker:
     def has_begun(self) -> bool:
         """Whether it has read any of its first request, where that can be seen."""
         return self._plumbing.has_begun
+
+    def idle_for(self, *, since: float) -> float:
+        """Return for how long it has been idle, seconds, not counting the time before ``since``."""
+        return time.monotonic() - max(self.idle_since, since)
 
     def move(self, to: State) -> None:
         """Changes the state.

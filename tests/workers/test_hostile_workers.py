@@ -205,6 +205,8 @@ def test_the_text_of_a_failure_is_the_actions_stderr_where_bazel_prints_it(
     server: Server, tmp_path: Path
 ) -> None:
     failing = action(tmp_path, CASES["ends with status 3"].script, protocol="proto")
+    server.run(failing, check=False)
+    (tmp_path / "was-here").unlink()
     status, result = status_of(server, failing)
 
     text = result.stderr_raw.decode()
