@@ -161,11 +161,15 @@ class PersistentRunner:
     def _arguments(self, action: ResolvedAction, route: Route) -> tuple[str, ...]:
         if self._rules.expansion.value is Expansion.RAW:
             return route.flagfiles
-        is_from_root = self._rules.flagfile_base.value is FlagfileBase.INPUT_ROOT
-        base = "" if is_from_root else action.command.working_directory
+        base = self._base_of(action)
         return tuple(
             flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, base, path))
         )
+
+    def _base_of(self, action: ResolvedAction) -> str:
+        """Return the folder to which paths in requests are relative."""
+        is_from_root = self._rules.flagfile_base.value is FlagfileBase.INPUT_ROOT
+        return "" if is_from_root else action.command.working_directory
 
     def _attempt(self, task: WorkerTask, deadline: float, retries: int) -> RunResult | None:
         """Has one worker serve the task; None when it failed and another one should."""
@@ -245,10 +249,11 @@ class PersistentRunner:
 
     def _request(self, worker: Worker, task: WorkerTask, place: Place) -> Request:
         listing = self._rules.inputs.value
+        base = self._base_of(task.action)
         return Request(
             arguments=task.arguments,
             inputs=self._index.encoded_inputs(
-                task.action.root, encoding(worker.key.protocol), listing
+                task.action.root, encoding(worker.key.protocol), listing, base
             ),
             request_id=worker.new_request_id(),
             verbosity=self._config.worker_verbosity,

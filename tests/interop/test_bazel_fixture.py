@@ -21,6 +21,20 @@ from .workspace_files import ACTIONS, JSON, PLAIN, SILO
 MakeServer = Callable[..., Any]
 TOOLS = ("tools/**",)
 PYTHON_TARGETS = "//python:all"
+#: A worker whose output is how many inputs its request lists, and which of these are not there.
+LISTS_INPUTS = """
+import os, sys
+sys.dont_write_bytecode = True
+import rpw_worker
+
+def handle(request):
+    missing = [path for path in request.inputs if not os.path.isfile(path)]
+    with open(request.arguments[request.arguments.index("--out") + 1], "w") as file:
+        file.write(f"{len(request.inputs)} {missing}")
+    return rpw_worker.WorkResponse()
+
+sys.exit(rpw_worker.main(handle))
+"""
 PYTHON_ACTIONS = PLAIN + SILO + JSON
 
 
@@ -163,6 +177,21 @@ def test_json_workers_that_nobody_declared_are_found_out(
         if dict(each.key_components)["protocol"] == "json"
     }
     assert_no_internal_error(server.events)
+
+
+@pytest.mark.parametrize("layout", [(), ("--experimental_sibling_repository_layout",)])
+def test_a_worker_finds_all_inputs_by_the_paths_it_is_told(
+    workspace: BazelWorkspace, make_rpw_server: MakeServer, layout: tuple[str, ...]
+) -> None:
+    server = make_rpw_server(tool_inputs=("**/tools/**", *TOOLS))
+    (workspace.root / GOOD_TOOL).write_text(LISTS_INPUTS)
+    result = workspace.build("//python:plain0", flags=[*server.bazel_flags(), *layout])
+
+    assert result.exit_code == 0, result.stderr
+    count, missing = result.outputs["python/plain0.txt"].decode().split(maxsplit=1)
+    assert int(count) >= 4
+    assert missing == "[]"
+    assert routes(server.events) == {"worker": 1}
 
 
 def test_bazel_prints_why_an_action_timed_out(
