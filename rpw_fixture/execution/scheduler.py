@@ -91,7 +91,7 @@ class Scheduler:
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
         with self._lock:
             if self._is_closed:
-                raise RequestError(Code.UNAVAILABLE, "the server is stopping")
+                raise _stopping()
             self._forget_old()
             execution = self._mergeable.get(merge_key) if can_merge else None
             if execution is None or not execution.attach(operation):
@@ -145,14 +145,14 @@ class Scheduler:
         deadline = time.monotonic() + grace
         for operation in running:
             operation.wait(max(0.0, deadline - time.monotonic()))
-        self._cancel_all()
+        self._cancel_all(_stopping())
         self._threads.shutdown(wait=True)
 
-    def _cancel_all(self) -> None:
+    def _cancel_all(self, error: RequestError | None = None) -> None:
         with self._lock:
             found = list(self._operations.values())
         for operation, execution in found:
-            operation.cancel()
+            operation.cancel(error)
             execution.detach(operation)
 
     def _work(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
@@ -187,6 +187,10 @@ class Scheduler:
                 excess -= 1
             else:
                 break
+
+
+def _stopping() -> RequestError:
+    return RequestError(Code.UNAVAILABLE, "the server is stopping")
 
 
 def _lost(job: Job) -> re.ExecuteResponse:
