@@ -101,6 +101,8 @@ class Cluster(Endpoint):
         self.events.append(
             ActionCompleted(
                 **named,
+                mnemonic=outcome.action.mnemonic,
+                target=outcome.action.target,
                 mode=mode,
                 worker=outcome.worker,
                 reused=False,

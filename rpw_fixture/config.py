@@ -19,6 +19,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.faults.specs import Fault
 from rpw_fixture.setting_values import INT32, Values
 from rpw_fixture.suggestions import did_you_mean
+from rpw_fixture.wire.default_protocols import DefaultProtocols
 
 MIB = 1 << 20
 #: The most threads or processes of a kind that anybody means.
@@ -98,11 +99,20 @@ class Config:
         kind=int,
         metavar="BYTES",
     )
-    default_protocol: str = _setting(
-        "proto",
-        "worker protocol of actions without persistentWorkerProtocol",
+    default_protocol: tuple[str, ...] = _setting(
+        ("auto",),
+        "worker protocol of actions without persistentWorkerProtocol: proto, json, or auto, which "
+        "asks a new worker in proto and, without an answer, a second one in JSON; MNEMONIC=PROTOCOL "
+        "is for one mnemonic (repeatable)",
         kind=str,
-        choices=("proto", "json"),
+        metavar="auto|proto|json|MNEMONIC=…",
+    )
+    default_timeout: float = _setting(
+        600.0,
+        "seconds that an action without a timeout may run",
+        kind=float,
+        metavar="S",
+        least=0.001,
     )
     tool_inputs: tuple[str, ...] = _setting(
         (),
@@ -229,9 +239,6 @@ class Config:
         choices=("debug", "info", "warning", "error"),
     )
     # Knobs of fixtures and checks; the command line does without them.
-    default_timeout: float = _setting(
-        600.0, "seconds an action without a timeout may run", least=0.001
-    )
     max_timeout: float = _setting(
         86_400.0, "longest timeout an action may ask for, seconds", least=0.001
     )
@@ -247,6 +254,11 @@ class Config:
     worker_start_timeout: float = _setting(
         120.0,
         "seconds in which a new worker must begin to read its first request (0: no limit; Linux)",
+    )
+    protocol_patience: float = _setting(
+        2.0,
+        "seconds that a new worker of an unknown protocol may be silent, from when it began to read, "
+        "before a second one is asked in the other protocol (--default-protocol auto)",
     )
     worker_verbosity: int = _setting(
         0, "verbosity of every WorkRequest; Bazel says 10 with --worker_verbose", most=INT32
@@ -315,6 +327,10 @@ class Config:
         for limit in self.limits:
             name, _, value = limit.partition("=")
             _require(bool(name) and value.isdecimal(), "limits", f"{limit!r}: write NAME=N")
+        try:
+            DefaultProtocols.parse(self.default_protocol)
+        except ValueError as error:
+            raise ConfigError(f"--default-protocol {error}") from None
         for spec in self.faults:
             Fault.parse(spec)
         version = self.high_api_version

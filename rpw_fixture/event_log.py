@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
+from rpw_fixture.harmless import harmless
+
 if TYPE_CHECKING:
     from rpw_fixture.events import Event
 
@@ -34,7 +36,7 @@ class EventLog(Sequence["Event"]):
         self._changed = threading.Condition()
         self._next = 1
         self._clock = clock
-        self._sinks: tuple[Callable[[Event], None], ...] = ()
+        self._sinks: tuple[tuple[Callable[[Event], object], Callable[[Event], None]], ...] = ()
         self._waiters = 0
 
     def append(self, record: E) -> E:
@@ -44,7 +46,7 @@ class EventLog(Sequence["Event"]):
             object.__setattr__(record, "time", self._clock())
             self._next += 1
             self._records.append(record)
-            for sink in self._sinks:
+            for _, sink in self._sinks:
                 sink(record)
             if self._waiters:
                 self._changed.notify_all()
@@ -57,15 +59,18 @@ class EventLog(Sequence["Event"]):
         detail = "".join(traceback.format_exception(error))
         self.append(InternalError(where=where, detail=detail))
 
-    def add_sink(self, sink: Callable[[Event], None]) -> None:
-        """Has ``sink`` called with every later record, in order, under the log's lock."""
-        with self._changed:
-            self._sinks = (*self._sinks, sink)
+    def add_sink(self, sink: Callable[[Event], object]) -> None:
+        """Has ``sink`` called with every later record, in order, under the log's lock.
 
-    def remove_sink(self, sink: Callable[[Event], None]) -> None:
+        What it raises is logged, and reaches nobody who appends.
+        """
+        with self._changed:
+            self._sinks = (*self._sinks, (sink, harmless("a sink of the event log", sink)))
+
+    def remove_sink(self, sink: Callable[[Event], object]) -> None:
         """Has ``sink`` called no more."""
         with self._changed:
-            self._sinks = tuple(each for each in self._sinks if each != sink)
+            self._sinks = tuple(each for each in self._sinks if each[0] != sink)
 
     def clear(self) -> None:
         """Forgets all records; numbers go on."""

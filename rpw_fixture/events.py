@@ -72,12 +72,36 @@ class ActionRouted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolDetected(Event):
+    """Which protocol an action's worker speaks was found out while the action ran.
+
+    Attributes:
+        worker: the one that answered; None when another action found it out.
+        protocol: ``proto`` or ``json``.
+        key: hex digest of that worker's pool key, instead of the one in `ActionRouted`.
+        detail: what became of the question in the other protocol.
+        key_components: the key's components.
+    """
+
+    event: ClassVar[str] = "protocol_detected"
+    action: str
+    operation: str
+    worker: int | None
+    protocol: str
+    key: str
+    detail: str
+    key_components: KeyComponents = field(default=(), repr=False, metadata={"json": False})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Event):
-    """A worker process was started."""
+    """A worker process was started; ``mnemonic`` and ``target`` are of the action it is for."""
 
     event: ClassVar[str] = "worker_started"
     worker: int
     pid: int
+    mnemonic: str = ""
+    target: str = ""
     key: str
     startup_arguments: Sequence[str]
     tool_inputs: Sequence[FileRecord]
@@ -89,13 +113,17 @@ class WorkerNotReused(Event):
     """Workers are alive, but none fits the action's key; the closest one differs so.
 
     Attributes:
-        closest_worker: the live worker with the fewest different components.
+        mnemonic, target: of the action.
+        closest_worker: the live worker with the fewest differences, of those with the same startup
+            arguments if there are any.
         differences: each in words, such as ``tool input tools/lib.py: 3f2a… → 91bc…``.
     """
 
     event: ClassVar[str] = "worker_not_reused"
     action: str
     operation: str
+    mnemonic: str = ""
+    target: str = ""
     key: str
     closest_worker: int
     differences: Sequence[str]
@@ -202,7 +230,9 @@ class ActionCompleted(Event):
     """An action ended, in whatever way.
 
     Attributes:
+        mnemonic, target: as the client's RequestMetadata says, else empty.
         mode: ``worker``, ``one-shot`` or ``cache``.
+        reason: names the condition that decided.
         worker: the worker it ran on, if any; ``reused`` when that worker had served before.
         exit_code: of the command, None when it never ended by itself.
         cached: the result came from the action cache.
@@ -214,7 +244,10 @@ class ActionCompleted(Event):
     event: ClassVar[str] = "action_completed"
     action: str
     operation: str
+    mnemonic: str = ""
+    target: str = ""
     mode: str
+    reason: str = ""
     worker: int | None
     reused: bool
     exit_code: int | None

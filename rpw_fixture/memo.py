@@ -41,6 +41,13 @@ class Memo(Generic[K, V]):
                     self._forget_oldest()
         return known
 
+    def replace(self, key: K, value: V) -> V:
+        """Put ``value`` where another one is kept; it must weigh the same."""
+        with self._lock:
+            if key in self._values:
+                self._values[key] = value
+        return value
+
     def clear(self) -> None:
         """Forgets everything."""
         with self._lock:

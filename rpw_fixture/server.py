@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -31,6 +32,9 @@ from rpw_fixture.workers import personalities
 if TYPE_CHECKING:
     from rpw_fixture.services._base import Interceptor
     from rpw_fixture.services.front import Front
+
+#: Time for streams to tell how their operations ended, after the last one did, seconds.
+_LAST_WORDS = 0.5
 
 
 class Server(Endpoint):
@@ -252,10 +256,13 @@ class _Parts:
         front = self._front.known
         if front is not None:
             front.stop_serving()
-        stopped = self._grpc.stop(grace)
+        deadline = time.monotonic() + grace
         if front is not None:
+            # While actions end, calls are still served: uploads that fail are all that a client would
+            # tell its user of, and Execute is where it learns that the server is stopping.
             front.stop(grace)
-        stopped.wait()
+        left = deadline - time.monotonic()
+        self._grpc.stop(max(left, min(grace, _LAST_WORDS))).wait()
         self._undo.close()
 
 

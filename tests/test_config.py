@@ -222,3 +222,33 @@ def test_a_variable_of_another_program_is_left_alone() -> None:
 def test_a_config_can_not_be_changed_in_place() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().jobs = 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["xml", "", "A=", "A=xml", "=json", ["json", "proto"], ["A=json", "A=proto"], ["auto="]],
+)
+def test_a_default_protocol_that_makes_no_sense_is_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match="--default-protocol"):
+        Config(default_protocol=value)  # type: ignore[arg-type]
+
+
+def test_default_protocols_for_all_and_for_mnemonics() -> None:
+    from rpw_fixture.wire.default_protocols import DefaultProtocols
+
+    given = DefaultProtocols.parse(["proto", "A=json", "A=json", "B=auto", "C=d=json"])
+
+    assert [given.of(each) for each in ("", "A", "B", "C=d", "D")] == [
+        "proto",
+        "json",
+        "auto",
+        "json",
+        "proto",
+    ]
+    assert DefaultProtocols.parse([]).of("A") == "auto"
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_a_default_timeout_is_more_than_nothing(seconds: float) -> None:
+    with pytest.raises(ConfigError, match="--default-timeout"):
+        Config(default_timeout=seconds)

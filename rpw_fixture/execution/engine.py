@@ -19,12 +19,14 @@ from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.faults.armed import Slot
+from rpw_fixture.harmless import harmless
 from rpw_fixture.processes.client import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire import globs
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.workers import personalities
 from rpw_fixture.workers.lifecycle import Retirement
 
 #: How long killed workers may take to be gone, seconds.
@@ -70,7 +72,7 @@ class Engine(Closing):
                 folder=undo.enter_context(OwnFolder(str(work))),
                 results=results,
                 worker_faults=worker_faults,
-                on_served=_recorder(config, undo),
+                on_served=_recorder(config, log, undo),
             )
             undo.callback(self._runner.persistent.close)
             self._scheduler = Scheduler(
@@ -140,13 +142,14 @@ class Engine(Closing):
         self._undo.close()
 
 
-def _recorder(config: Config, undo: ExitStack) -> OnServed | None:
+def _recorder(config: Config, log: EventLog, undo: ExitStack) -> OnServed | None:
     """What writes a recording of all worker actions, if one is wanted."""
     if config.record is None:
         return None
     from rpw_fixture.hermeticity.recording import Recorder  # noqa: PLC0415 - few servers record
 
-    recorder = Recorder(Path(config.record))
+    rules = personalities.find(config.personality)
+    recorder = Recorder(Path(config.record), rules.flagfile_base.value)
     undo.callback(recorder.close)
 
     def record(
@@ -162,4 +165,4 @@ def _recorder(config: Config, undo: ExitStack) -> OnServed | None:
             outputs=outputs.files,
         )
 
-    return record
+    return harmless(f"--record {config.record}", record, log.append_bug)

@@ -8,6 +8,7 @@ did not: how each is listed is kept too.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections.abc import Callable, Iterable
 
 from rpw_fixture.memo import Memo
@@ -47,7 +48,11 @@ class InputIndex:
         return self._tools_below(root, "")
 
     def encoded_inputs(
-        self, root: Folder, encoding: Encoding, listing: InputList = InputList.HEX
+        self,
+        root: Folder,
+        encoding: Encoding,
+        listing: InputList = InputList.HEX,
+        base: str = "",
     ) -> bytes:
         """All files of an input root as the ``inputs`` of a WorkRequest, tool inputs too.
 
@@ -55,10 +60,13 @@ class InputIndex:
             root: of the action.
             encoding: of the worker.
             listing: what the digest bytes are, by default the ASCII bytes of the hex as in Bazel.
+            base: folder to which the paths are relative, as those of the arguments are: a worker
+                finds files only so. It is not the root with Bazel's
+                --experimental_sibling_repository_layout.
         """
         if listing is InputList.NONE:
             return b""
-        return self._encoded_below(root, "", _Form(encoding, listing))
+        return self._encoded_below(root, "", _Form(encoding, listing, base))
 
     def _tools_below(self, folder: Folder, prefix: str) -> ToolInputs:
         key = (folder.digest.hash, prefix)
@@ -99,18 +107,27 @@ class InputIndex:
         if known is not None:
             return known
         digest = _DIGEST_BYTES[form.listing](entry.digest)
-        return self._pieces.put(key, form.encoding.encode_inputs([(prefix + name, digest)]))
+        path = form.told(prefix) + name
+        return self._pieces.put(key, form.encoding.encode_inputs([(path, digest)]))
 
 
 class _Form:
     """How inputs are listed, with a name that stands for it."""
 
-    __slots__ = ("encoding", "listing", "name")
+    __slots__ = ("_base", "encoding", "listing", "name")
 
-    def __init__(self, encoding: Encoding, listing: InputList) -> None:
+    def __init__(self, encoding: Encoding, listing: InputList, base: str) -> None:
         self.encoding = encoding
         self.listing = listing
-        self.name = f"{encoding.name} {listing.value}"
+        self.name = f"{encoding.name} {listing.value} {base}"
+        self._base = base
+
+    def told(self, prefix: str) -> str:
+        """Return the path of a folder as requests say it, from its path in the input root."""
+        if not self._base:
+            return prefix
+        path = posixpath.relpath(prefix or ".", self._base)
+        return "" if path == "." else f"{path}/"
 
 
 def _files(tools: ToolInputs) -> int:

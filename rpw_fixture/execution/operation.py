@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rpw_fixture.cancellation import CancelToken
-from rpw_fixture.errors import Code
+from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.inline import Inline
 from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import Timeline
@@ -124,15 +124,12 @@ class Operation:
                 self.finished_at = self._clock()
                 self._changed.notify_all()
 
-    def cancel(self, why: str = "") -> None:
-        """Ends it with CANCELLED, if it has not ended yet.
-
-        Args:
-            why: is said to the client.
-        """
+    def cancel(self, error: RequestError | None = None) -> None:
+        """Ends it with an error, by default CANCELLED, if it has not ended yet."""
+        error = error or RequestError(Code.CANCELLED, f"operation {self.name} was cancelled")
         response = re.ExecuteResponse(result=re.ActionResult())
-        response.status.code = Code.CANCELLED
-        response.status.message = f"operation {self.name} was cancelled{why and ': '}{why}"
+        response.status.code = error.code
+        response.status.message = response.message = error.message
         self.finish(response)
 
     def message(self) -> longrunning.Operation:

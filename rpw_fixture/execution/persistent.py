@@ -8,7 +8,7 @@ import itertools
 import posixpath
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rpw_fixture.cancellation import CancelToken
@@ -26,18 +26,19 @@ from rpw_fixture.events import (
 from rpw_fixture.execution.beneath import Beneath
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
+from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettledError
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.staging.exec_roots import Place, output_parents
-from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.execution.worker_start import WorkerStarter
+from rpw_fixture.execution.worker_task import WorkerTask
 from rpw_fixture.wire import flagfiles
+from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import FileEntry
 from rpw_fixture.wire.worker_encodings import encoding
 from rpw_fixture.wire.worker_messages import Request, Response
 from rpw_fixture.workers.failure import WorkerFailure
-from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.personalities.rules import (
     Expansion,
@@ -49,6 +50,7 @@ from rpw_fixture.workers.personalities.rules import (
     WorkerStderr,
 )
 from rpw_fixture.workers.pool import WorkerPool
+from rpw_fixture.workers.protocol_memory import ProtocolMemory
 from rpw_fixture.workers.waiting import Client, Turn
 from rpw_fixture.workers.worker import Worker
 
@@ -83,6 +85,7 @@ class PersistentRunner:
         log: requests, responses and violations are told here.
         index: lists inputs.
         starter: starts workers; closed with this.
+        protocols: what workers were found to speak.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class PersistentRunner:
         log: EventLog,
         index: InputIndex,
         starter: WorkerStarter,
+        protocols: ProtocolMemory,
     ) -> None:
         self._config = config
         self._rules = rules
@@ -106,6 +110,15 @@ class PersistentRunner:
             when_full=WhenFull(config.when_full or rules.when_full.value),
             most_requests=config.worker_max_requests or rules.most_requests.value,
         )
+        self._finder = ProtocolFinder(
+            config=config,
+            rules=rules,
+            log=log,
+            memory=protocols,
+            acquire=self._acquire,
+            pool=self.pool,
+            serve=self._serve,
+        )
 
     def run(
         self,
@@ -113,6 +126,7 @@ class PersistentRunner:
         route: Route,
         *,
         operation: str,
+        metadata: re.RequestMetadata,
         timeline: Timeline,
         token: CancelToken,
         turn: Turn,
@@ -125,6 +139,7 @@ class PersistentRunner:
             action: what to run.
             route: names the worker's key and the flagfiles.
             operation: names the execution in events.
+            metadata: what the client says of the action.
             timeline: gets the points in time.
             token: ends the waiting, and the worker.
             turn: given up while it waits for a worker.
@@ -139,21 +154,28 @@ class PersistentRunner:
         key = route.key
         if key is None:
             raise ValueError("the route leads to no worker")
-        task = _Task(
+        task = WorkerTask(
             action=action,
             key=key,
             arguments=self._arguments(action, route),
             parents=output_parents(action),
             operation=operation,
+            mnemonic=metadata.action_mnemonic,
+            target=metadata.target_id,
             timeline=timeline,
             token=token,
             turn=turn,
             on_worker=on_worker,
             collect=collect,
+            is_protocol_open=route.is_protocol_open,
         )
         timeline.reach("input_fetch_start")
         for retries in itertools.count():
-            result = self._attempt(task, retries)
+            if task.is_protocol_open:
+                task = self._finder.settled(task)
+            result = None
+            with contextlib.suppress(ProtocolSettledError):
+                result = self._attempt(task, retries)
             if result is not None:
                 return result
         raise AssertionError("not reached")
@@ -166,18 +188,23 @@ class PersistentRunner:
     def _arguments(self, action: ResolvedAction, route: Route) -> tuple[str, ...]:
         if self._rules.expansion.value is Expansion.RAW:
             return route.flagfiles
-        is_from_root = self._rules.flagfile_base.value is FlagfileBase.INPUT_ROOT
-        base = "" if is_from_root else action.command.working_directory
+        base = self._base_of(action)
         return tuple(
             flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, base, path))
         )
 
-    def _attempt(self, task: _Task, retries: int) -> RunResult | None:
+    def _base_of(self, action: ResolvedAction) -> str:
+        """Return the folder to which paths in requests are relative."""
+        is_from_root = self._rules.flagfile_base.value is FlagfileBase.INPUT_ROOT
+        return "" if is_from_root else action.command.working_directory
+
+    def _attempt(self, task: WorkerTask, retries: int) -> RunResult | None:
         """Has one worker serve the task; None when it failed and another one should."""
         worker, is_reused = self._acquire(task)
         task.on_worker(worker.number, is_reused=is_reused)
+        serve = self._finder.serve if task.is_protocol_open else self._serve
         try:
-            result = self._serve(worker, task, is_reused=is_reused)
+            result = serve(worker, task, is_reused=is_reused)
         except WorkerFailure as failure:
             self._discard(worker, failure, task, is_reused=is_reused)
             task.token.check()
@@ -192,13 +219,17 @@ class PersistentRunner:
         self.pool.release(worker)
         return result
 
-    def _acquire(self, task: _Task) -> tuple[Worker, bool]:
+    def _acquire(self, task: WorkerTask, *, is_extra: bool = False) -> tuple[Worker, bool]:
         client = Client(
             action=str(task.action.digest),
             operation=task.operation,
+            mnemonic=task.mnemonic,
+            target=task.target,
             patience=task.action.timeout,
             token=task.token,
             turn=task.turn,
+            is_extra=is_extra,
+            before_start=partial(self._finder.check, task) if task.is_protocol_open else None,
         )
         return self.pool.acquire(
             task.key,
@@ -206,7 +237,7 @@ class PersistentRunner:
             client,
         )
 
-    def _serve(self, worker: Worker, task: _Task, *, is_reused: bool) -> RunResult:
+    def _serve(self, worker: Worker, task: WorkerTask, *, is_reused: bool) -> RunResult:
         rules, timeline = self._rules, task.timeline
         root = self._starter.root_of(worker)
         with contextlib.ExitStack() as stack:
@@ -221,6 +252,8 @@ class PersistentRunner:
             timeline.reach("execution_start")
             sent = time.time()
             response = self._call(worker, request, task)
+            if task.on_answer is not None:
+                task.on_answer(worker)
             timeline.reach("execution_completed")
             place.has_failed = response.exit_code != 0
             if not place.has_failed or rules.outputs_after_failure.value:
@@ -235,25 +268,27 @@ class PersistentRunner:
             stderr=(b"" if is_to_stdout else text) + (noise if is_noise_shown else b""),
             worker=worker.number,
             is_reused=is_reused,
+            key=worker.key,
             request_id=response.request_id,
             sent=sent,
             worker_stderr=noise if is_noise_logged else b"",
             max_rss_bytes=worker.peak_bytes,
         )
 
-    def _request(self, worker: Worker, task: _Task, place: Place) -> Request:
+    def _request(self, worker: Worker, task: WorkerTask, place: Place) -> Request:
         listing = self._rules.inputs.value
+        base = self._base_of(task.action)
         return Request(
             arguments=task.arguments,
             inputs=self._index.encoded_inputs(
-                task.action.root, encoding(task.key.protocol), listing
+                task.action.root, encoding(worker.key.protocol), listing, base
             ),
             request_id=worker.new_request_id(),
             verbosity=self._config.worker_verbosity,
             sandbox_dir=place.sandbox_dir,
         )
 
-    def _call(self, worker: Worker, request: Request, task: _Task) -> Response:
+    def _call(self, worker: Worker, request: Request, task: WorkerTask) -> Response:
         what: dict[str, Any] = {
             "worker": worker.number,
             "request_id": request.request_id,
@@ -265,7 +300,8 @@ class PersistentRunner:
         self._log.append(RequestSent(**what, inputs=count))
         sent = time.monotonic()
         try:
-            response = worker.call(request, sent + task.action.timeout, task.token)
+            deadline = min(sent + task.action.timeout, task.latest)
+            response = worker.call(request, deadline, task.token)
         except WorkerFailure:
             raise
         except RequestError as error:
@@ -276,7 +312,7 @@ class PersistentRunner:
         return response
 
     def _discard(
-        self, worker: Worker, failure: WorkerFailure, task: _Task, *, is_reused: bool
+        self, worker: Worker, failure: WorkerFailure, task: WorkerTask, *, is_reused: bool
     ) -> None:
         reason = str(failure.rule)
         if failure.is_violation:
@@ -305,12 +341,14 @@ class PersistentRunner:
         """
         if failure.was_unread and is_reused:
             return failure.rule if failure.is_violation else Retirement.CRASHED_IDLE
+        if failure.rule == Retirement.OTHER_PROTOCOL:
+            return f"{failure.rule}: {failure.detail}"
         can_retry = self._config.retry_crashed_worker and not retries
         if can_retry and failure.rule == Retirement.CRASH:
             return f"{failure.rule}: {failure.detail} (retry_crashed_worker)"
         return None
 
-    def _tell_retry(self, worker: Worker, task: _Task, reason: str) -> None:
+    def _tell_retry(self, worker: Worker, task: WorkerTask, reason: str) -> None:
         self._log.append(
             ActionRetried(
                 action=str(task.action.digest),
@@ -320,7 +358,7 @@ class PersistentRunner:
             )
         )
 
-    def _tell_changed(self, worker: Worker, task: _Task, place: Place) -> None:
+    def _tell_changed(self, worker: Worker, task: WorkerTask, place: Place) -> None:
         self._log.append(
             InputsChanged(
                 worker=worker.number,
@@ -329,22 +367,6 @@ class PersistentRunner:
                 paths=tuple(place.changed),
             )
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
-    """One action for a worker; see `PersistentRunner.run`."""
-
-    action: ResolvedAction
-    key: WorkerKey
-    arguments: tuple[str, ...]
-    parents: Parents
-    operation: str
-    timeline: Timeline
-    token: CancelToken
-    turn: Turn
-    on_worker: OnWorker
-    collect: Callable[[Beneath], None]
 
 
 def _entered(
@@ -376,7 +398,7 @@ def _staging_failure(worker: Worker, rule: str, detail: str) -> WorkerFailure:
     )
 
 
-def _collect(task: _Task, place: Place, worker: Worker) -> None:
+def _collect(task: WorkerTask, place: Place, worker: Worker) -> None:
     """Collects the outputs.
 
     Raises:

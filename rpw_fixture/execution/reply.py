@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 
 from rpw_fixture.errors import Code, RequestError
@@ -20,6 +21,8 @@ from rpw_fixture.workers.failure import WorkerFailure
 WORKER_NAME = "rpw_fixture"
 #: Key in ExecuteResponse.server_logs of what the worker wrote to stderr during the request.
 _WORKER_LOG = "worker-stderr"
+#: How much of a failed action's stderr is inside the response: its end.
+_MOST_RAW_STDERR = 1 << 20
 #: Missing blobs named in one response: about 2 MB of the 4 MiB that clients receive by default.
 _MOST_VIOLATIONS = 20_000
 
@@ -28,11 +31,13 @@ def completed(result: RunResult, outputs: Outputs, action: ResolvedAction) -> re
     """The response to an action whose command ended, or whose time was up."""
     response = re.ExecuteResponse(result=outputs.result, message=result.note)
     response.result.exit_code = result.exit_code
-    _add_streams(response, result, action.store)
-    if result.timed_out:
-        response.status.code = Code.DEADLINE_EXCEEDED
-        response.status.message = f"the command ran over its timeout of {action.timeout:g} s"
-        response.message = response.status.message
+    if not result.timed_out:
+        _add_streams(response, result, action.store)
+        return response
+    response.status.code = Code.DEADLINE_EXCEEDED
+    response.status.message = f"the command ran over its timeout of {action.timeout:g} s"
+    response.message = response.status.message
+    _add_failure(response, result, action.store)
     return response
 
 
@@ -48,8 +53,7 @@ def failed(
     response = re.ExecuteResponse(result=outputs.result, status=status)
     response.message = error.message
     with contextlib.suppress(RequestError):  # a full disk is what this may be about
-        if result is not None:
-            _add_streams(response, result, store)
+        _add_failure(response, result or RunResult(exit_code=0), store)
         if isinstance(error, WorkerFailure) and error.stderr_tail:
             _add_log(response, _WORKER_LOG, error.stderr_tail.encode(), store)
     return response
@@ -84,6 +88,20 @@ def add_metadata(
             metadata.worker = f"{WORKER_NAME}/worker-{result.worker}"
         metadata.auxiliary_metadata.append(_facts(mode, result))
     timeline.write_to(metadata)
+
+
+def _add_failure(response: re.ExecuteResponse, result: RunResult, store: BlobStore) -> None:
+    """Add what the action said, and behind it the server's text.
+
+    Bazel prints neither the status's message nor ExecuteResponse.message of most failures, but always
+    the stderr of a result. That is inside the response, because not every client fetches a blob after a
+    failure, and because there may be no room for one.
+    """
+    line_end = b"\n" if result.stderr and not result.stderr.endswith(b"\n") else b""
+    text = f"{WORKER_NAME}: {response.message.rstrip()}\n".encode()
+    stderr = result.stderr + line_end + text
+    response.result.stderr_raw = stderr[-_MOST_RAW_STDERR:]
+    _add_streams(response, dataclasses.replace(result, stderr=stderr), store)
 
 
 def _add_streams(response: re.ExecuteResponse, result: RunResult, store: BlobStore) -> None:

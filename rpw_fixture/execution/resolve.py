@@ -131,8 +131,14 @@ class Resolver:
     def _timeout(self, action: re.Action) -> float:
         if not action.HasField("timeout"):
             return self._config.default_timeout
-        seconds = action.timeout.seconds + action.timeout.nanos / 1e9
-        if seconds < 0 or not -1_000_000_000 < action.timeout.nanos < 1_000_000_000:
+        whole, nanos = action.timeout.seconds, action.timeout.nanos
+        seconds = whole + nanos / 1e9
+        if not -1_000_000_000 < nanos < 1_000_000_000 or whole * nanos < 0:
+            raise invalid_argument(
+                f"timeout of {whole} s and {nanos} ns: nanos must be below 10^9 and have the sign of "
+                "seconds (google.protobuf.Duration)"
+            )
+        if seconds < 0:
             raise invalid_argument(f"timeout of {seconds} s: it must not be negative")
         if seconds > self._config.max_timeout:
             raise invalid_argument(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import wkt
+from rpw_fixture.workers.key import WorkerKey
 
 #: The points in time of ExecutedActionMetadata, in the order in which they must be, and its fields.
 _STAMPS = {
@@ -84,6 +85,7 @@ class RunResult:
         timed_out: the time was up; what there is may be partial.
         worker: number of the persistent worker, if one served.
         is_reused: that worker had served before.
+        key: that worker's.
         request_id: of the WorkRequest.
         sent: when that was sent, in seconds since the epoch.
         worker_stderr: what the worker wrote to stderr during this request.
@@ -97,6 +99,7 @@ class RunResult:
     timed_out: bool = False
     worker: int | None = None
     is_reused: bool = False
+    key: WorkerKey | None = None
     request_id: int = 0
     sent: float = 0.0
     worker_stderr: bytes = b""

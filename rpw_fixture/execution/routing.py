@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import posixpath
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -14,6 +15,7 @@ from rpw_fixture.execution.launching.container_command import container_properti
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.memo import Memo
 from rpw_fixture.wire import flagfiles
+from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
 from rpw_fixture.workers.key import ToolInputs, WorkerKey, shared
 from rpw_fixture.workers.personalities.rules import (
@@ -25,6 +27,7 @@ from rpw_fixture.workers.personalities.rules import (
     PropertySource,
     Trigger,
 )
+from rpw_fixture.workers.protocol_memory import ProtocolMemory
 
 #: Decisions that are remembered; each takes a few hundred bytes.
 _MOST_ROUTES = 4_096
@@ -50,12 +53,15 @@ class Route:
         reason: names the condition that decided, in its own term.
         key: of the worker that may serve it.
         flagfiles: the arguments that go into the request.
+        is_protocol_open: nobody said which protocol the worker speaks and it is not known yet, so
+            the key's is a guess.
     """
 
     mode: str
     reason: str
     key: WorkerKey | None = None
     flagfiles: tuple[str, ...] = ()
+    is_protocol_open: bool = False
 
 
 class Router:
@@ -68,9 +74,17 @@ class Router:
         config: what is allowed here.
         index: knows the tool inputs.
         rules: the personality's.
+        protocols: what workers were found to speak.
     """
 
-    def __init__(self, config: Config, index: InputIndex, rules: Personality) -> None:
+    def __init__(
+        self,
+        config: Config,
+        index: InputIndex,
+        rules: Personality,
+        protocols: ProtocolMemory | None = None,
+    ) -> None:
+        self._protocols = protocols or ProtocolMemory()
         self._config = config
         self._index = index
         self._rules = rules
@@ -89,14 +103,22 @@ class Router:
             tools,
         )
         known = self._known.get(same)
-        if known is not None:
+        if known is None:
+            found = route(action, self._config, self._index, self._rules, mnemonic)
+            known = self._known.put(same, found)
+        if not known.is_protocol_open or known.key is None:
             return known
-        found = route(action, self._config, self._index, self._rules, mnemonic)
-        return self._known.put(same, found)
+        answer = self._protocols.answer(known.key)
+        if answer is None:
+            guess = known.key.speaking(self._protocols.first_guess(known.key))
+            return dataclasses.replace(known, key=guess)
+        settled = dataclasses.replace(known, key=known.key.speaking(answer), is_protocol_open=False)
+        return self._known.replace(same, settled)
 
     def clear(self) -> None:
         """Forgets all decisions."""
         self._known.clear()
+        self._protocols.clear()
 
 
 def route(
@@ -122,7 +144,7 @@ def route(
     """
     _refuse_unknown(action.properties, config.known_properties)
     _refuse_forbidden(action.properties.get("container-image", ""), config)
-    plan = _Plan(action, config, index, rules)
+    plan = _Plan(action, config, index, rules, mnemonic)
     for lack, reason in plan.lacks():
         if lack is Lack.ERROR:
             raise invalid_argument(reason)
@@ -135,23 +157,35 @@ def route(
         f"{trigger.name}, {len(plan.tools.files)} tool input(s) and "
         f"{'a' if plan.split.flagfiles else 'no'} flagfile are there"
     )
-    key = plan.key(trigger, mnemonic)
-    return Route(mode="worker", reason=reason, key=key, flagfiles=plan.split.flagfiles)
+    return Route(
+        mode="worker",
+        reason=reason,
+        key=plan.key(trigger),
+        flagfiles=plan.split.flagfiles,
+        is_protocol_open=plan.is_protocol_open,
+    )
 
 
 class _Plan:
     """What a personality makes of one action."""
 
     def __init__(
-        self, action: ResolvedAction, config: Config, index: InputIndex, rules: Personality
+        self,
+        action: ResolvedAction,
+        config: Config,
+        index: InputIndex,
+        rules: Personality,
+        mnemonic: str,
     ) -> None:
         self._action = action
-        self._config = config
         self._rules = rules
+        self._mnemonic = mnemonic
         self._properties: Mapping[str, str] = action.properties
         if rules.properties.value is PropertySource.ACTION_ONLY and not action.own_properties:
             self._properties = {}
         self._index = index
+        self.is_protocol_open = False
+        self._protocol = self._choose_protocol(config)
         self.trigger = self._trigger()
         self.tools = ToolInputs(())
         self.split = SplitCommandLine(startup=(), flagfiles=())
@@ -184,7 +218,7 @@ class _Plan:
             known = " and ".join(protocols.accepted)
             yield protocols.otherwise, f"{protocols.name} is {self._protocol!r}; known are {known}"
 
-    def key(self, trigger: Trigger, mnemonic: str) -> WorkerKey:
+    def key(self, trigger: Trigger) -> WorkerKey:
         """The key of the worker that may serve the action."""
         action, properties, rules = self._action, self._properties, self._rules
         abilities = tuple(
@@ -202,14 +236,14 @@ class _Plan:
             digest_function=action.function.name,
             cache_silo_key=properties.get("cache-silo-key", ""),
             container=() if is_local else container_properties(properties),
-            protocol=self._protocol if rules.protocols.value.name else "proto",
+            protocol=self._protocol,
             abilities=abilities,
             startup_arguments=self._startup_arguments(),
             environment=self._environment(),
             working_directory=action.command.working_directory,
             tool_inputs=self.tools,
             platform=tuple(sorted(properties.items())),
-            mnemonic=mnemonic,
+            mnemonic=self._mnemonic,
             parts=frozenset(parts),
         )
         return shared(key)
@@ -221,12 +255,17 @@ class _Plan:
                 return each
         return None
 
-    @property
-    def _protocol(self) -> str:
-        name = self._rules.protocols.value.name
-        if not name:
+    def _choose_protocol(self, config: Config) -> str:
+        """Return what the action says, else the operator, else a guess that is not certain."""
+        protocols = self._rules.protocols.value
+        if not protocols.name:
             return "proto"
-        return self._properties.get(name) or self._config.default_protocol
+        given = self._properties.get(protocols.name)
+        chosen = given or DefaultProtocols.parse(config.default_protocol).of(self._mnemonic)
+        if given or chosen != AUTO:
+            return chosen
+        self.is_protocol_open = len(protocols.accepted) > 1
+        return "proto"
 
     def _is_executable_known(self) -> bool:
         command = self._action.command

@@ -6,6 +6,7 @@ One action passes through `ActionRunner.run` from top to bottom; nothing else ex
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import itertools
 import time
@@ -38,6 +39,7 @@ from rpw_fixture.storage.completeness import CompleteResults
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.pool import PoolFullError
+from rpw_fixture.workers.protocol_memory import ProtocolMemory
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
@@ -57,6 +59,7 @@ class _Course:
     timeline: Timeline
     began: float = field(default_factory=time.monotonic)
     mode: str = "one-shot"
+    reason: str = ""
     worker: int | None = None
     is_reused: bool = False
     is_cacheable: bool = False
@@ -69,6 +72,7 @@ class _Course:
         self.worker, self.is_reused = worker, is_reused
 
 
+_CACHED = Route(mode="cache", reason="the action cache has a result")
 #: Told of every action that ran on a worker: the job, the action, its route, and what came of it.
 OnServed = Callable[[Job, ResolvedAction, Route, RunResult, Outputs], None]
 
@@ -109,13 +113,15 @@ class ActionRunner:
         self._on_served = on_served
         self._numbers = itertools.count(1)
         rules = personalities.find(config.personality)
-        self._router = Router(config, index, rules)
+        protocols = ProtocolMemory()
+        self._router = Router(config, index, rules, protocols)
         self.persistent = PersistentRunner(
             config=config,
             rules=rules,
             log=log,
             index=index,
             starter=WorkerStarter(config, rules, launcher, folder, worker_faults),
+            protocols=protocols,
         )
 
     def clear(self) -> None:
@@ -158,22 +164,36 @@ class ActionRunner:
             job.execution.enter(re.ExecutionStage.CACHE_CHECK)
             known = self._results.get(job.instance_name, job.store.function, job.digest)
             if known is not None:
-                course.mode = "cache"
-                self._tell_route(job, Route(mode="cache", reason="the action cache has a result"))
+                self._take(job, course, _CACHED)
                 return reply.cached(known)
-        action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
-        chosen = self._router.route(action, job.metadata.action_mnemonic)
-        course.mode = chosen.mode
-        self._tell_route(job, chosen)
+        action, chosen = self._route(job, course)
         job.execution.token.check()
         job.execution.enter(re.ExecutionStage.EXECUTING)
         way = self._run_on_worker if chosen.mode == "worker" else self._run_once
         course.result = way(job, action, chosen, course)
+        if chosen.is_protocol_open:
+            chosen = dataclasses.replace(chosen, key=course.result.key or chosen.key)
         if self._on_served is not None and course.mode == "worker":
             self._on_served(job, action, chosen, course.result, course.outputs)
         response = reply.completed(course.result, course.outputs, action)
         course.is_cacheable = reply.is_cacheable(response) and not action.do_not_cache
         return response
+
+    def _route(self, job: Job, course: _Course) -> tuple[ResolvedAction, Route]:
+        """Resolve the action and decide where it runs; a refusal is a route to nowhere, and told.
+
+        Raises:
+            RequestError: for an action that can't be run.
+        """
+        try:
+            action = self._resolver.resolve(job.digest, job.action, job.store, job.instance_name)
+            chosen = self._router.route(action, job.metadata.action_mnemonic)
+        except RequestError as error:
+            reason = f"refused, {error.code.name}: {error.message}"
+            self._take(job, course, Route(mode="one-shot", reason=reason))
+            raise
+        self._take(job, course, chosen)
+        return action, chosen
 
     def _run_on_worker(
         self, job: Job, action: ResolvedAction, chosen: Route, course: _Course
@@ -183,6 +203,7 @@ class ActionRunner:
                 action,
                 chosen,
                 operation=job.operation,
+                metadata=job.metadata,
                 timeline=course.timeline,
                 token=job.execution.token,
                 turn=job.turn,
@@ -193,8 +214,7 @@ class ActionRunner:
             if not error.is_one_shot:
                 raise
             instead = Route(mode="one-shot", reason=error.message)
-            course.mode = instead.mode
-            self._tell_route(job, instead)
+            self._take(job, course, instead)
             return self._run_once(job, action, instead, course)
 
     def _run_once(
@@ -253,7 +273,9 @@ class ActionRunner:
                 response.result.SerializeToString(),
             )
 
-    def _tell_route(self, job: Job, chosen: Route) -> None:
+    def _take(self, job: Job, course: _Course, chosen: Route) -> None:
+        """Note which way the action goes."""
+        course.mode, course.reason = chosen.mode, chosen.reason
         key = chosen.key
         self._log.append(
             ActionRouted(
@@ -281,7 +303,10 @@ class ActionRunner:
             ActionCompleted(
                 action=str(job.digest),
                 operation=job.operation,
+                mnemonic=job.metadata.action_mnemonic,
+                target=job.metadata.target_id,
                 mode=course.mode,
+                reason=course.reason,
                 worker=course.worker,
                 reused=course.is_reused,
                 exit_code=_exit_code(result, response),

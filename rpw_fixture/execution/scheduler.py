@@ -123,7 +123,7 @@ class Scheduler:
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
         with self._lock:
             if self._is_closed:
-                raise RequestError(Code.UNAVAILABLE, "the server is stopping")
+                raise _stopping()
             self._forget_old()
             job = self._mergeable.get(merge_key) if can_merge else None
             is_new = job is None or not job.execution.attach(operation)
@@ -195,10 +195,10 @@ class Scheduler:
         deadline = time.monotonic() + grace
         for known in running:
             if not known.operation.is_done and not known.operation.is_wanted:
-                self._cancel(known, "the server is stopping")
+                self._cancel(known, _stopping())
         for known in running:
             known.operation.wait(max(0.0, deadline - time.monotonic()))
-        self._cancel_all()
+        self._cancel_all(_stopping())
         self._end.set()
         if self._watch.ident is not None:
             self._watch.join()
@@ -217,8 +217,7 @@ class Scheduler:
                 continue
             remaining = since + self._abandoned_timeout - now
             if remaining <= 0:
-                timeout = self._abandoned_timeout
-                self._cancel(known, f"no client waited for it for {timeout:g} s")
+                self._cancel(known, self._abandoned(known))
             else:
                 left = min(left, remaining)
         return left
@@ -228,17 +227,24 @@ class Scheduler:
         while not self._end.wait(left):
             left = max(self.cancel_abandoned(), _LEAST_WATCH)
 
-    def _cancel_all(self) -> None:
+    def _abandoned(self, known: _Known) -> RequestError:
+        return RequestError(
+            Code.CANCELLED,
+            f"operation {known.operation.name} was cancelled: no client waited for it for "
+            f"{self._abandoned_timeout:g} s",
+        )
+
+    def _cancel_all(self, error: RequestError | None = None) -> None:
         for known in self._newest_first():
-            self._cancel(known)
+            self._cancel(known, error)
 
     def _newest_first(self) -> list[_Known]:
         """All operations; to cancel them in this order begins none that is in the queue."""
         with self._lock:
             return list(reversed(self._operations.values()))
 
-    def _cancel(self, known: _Known, why: str = "") -> None:
-        known.operation.cancel(why)
+    def _cancel(self, known: _Known, error: RequestError | None = None) -> None:
+        known.operation.cancel(error)
         known.execution.detach(known.operation)
         # What waits in the queue ends here and now, instead of when its turn comes.
         if known.execution.token.is_cancelled and self._queue.take_out(known.turn):
@@ -280,6 +286,10 @@ class Scheduler:
                 excess -= 1
             else:
                 break
+
+
+def _stopping() -> RequestError:
+    return RequestError(Code.UNAVAILABLE, "the server is stopping")
 
 
 def _lost(job: Job) -> re.ExecuteResponse:

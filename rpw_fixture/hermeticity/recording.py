@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rpw_fixture.errors import ConfigError, EnvironmentLacksError, invalid_argument
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError, invalid_argument
 from rpw_fixture.events import FileRecord
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
@@ -24,6 +24,7 @@ from rpw_fixture.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
+from rpw_fixture.workers.personalities.rules import FlagfileBase
 
 _ACTIONS, _BLOBS = "actions.jsonl", "blobs"
 
@@ -33,13 +34,17 @@ class Recorder:
 
     Args:
         folder: made when it is not there; a recording that is there is continued.
+        flagfile_base: what paths of flagfiles are relative to, by the rules of the server.
 
     Raises:
         EnvironmentLacksError: when it can't be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, flagfile_base: FlagfileBase = FlagfileBase.WORKING_DIRECTORY
+    ) -> None:
         self._folder = folder
+        self._flagfile_base = flagfile_base
         self._lock = threading.Lock()
         try:
             (folder / _BLOBS).mkdir(parents=True, exist_ok=True)
@@ -75,8 +80,7 @@ class Recorder:
         if key is None:
             return
         tools = {each.path for each in key.tool_inputs.files}
-        read: list[str] = []
-        arguments = flagfiles.expand(route.flagfiles, lambda path: _flagfile(action, path, read))
+        arguments, read = self._expanded(action, route)
         line = {
             "action": str(action.digest),
             "mnemonic": mnemonic,
@@ -90,7 +94,7 @@ class Recorder:
             "working_directory": key.working_directory,
             "timeout": action.timeout,
             "arguments": list(arguments),
-            "flagfiles": read,
+            "flagfiles": list(read),
             "outputs": list(action.command.outputs),
             "sent": sent,
             "exit_code": exit_code,
@@ -105,6 +109,25 @@ class Recorder:
         """Ends the recording."""
         with self._lock:
             self._file.close()
+
+    def _expanded(
+        self, action: ResolvedAction, route: Route
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the arguments in the flagfiles, and the paths of those.
+
+        Where workers get the names of flagfiles, it is theirs to read them, and the server refuses no
+        action whose flagfiles can't be read. Its arguments are recorded as they are.
+        """
+        is_from_root = self._flagfile_base is FlagfileBase.INPUT_ROOT
+        base = "" if is_from_root else action.command.working_directory
+        read: list[str] = []
+        try:
+            found = flagfiles.expand(
+                route.flagfiles, lambda path: _flagfile(action, base, path, read)
+            )
+        except RequestError:
+            return route.flagfiles, ()
+        return found, read
 
     def _inputs(self, action: ResolvedAction, tools: set[str]) -> Iterator[dict[str, object]]:
         for path, entry in _walk(action.root, ""):
@@ -277,10 +300,10 @@ def _blob_path(folder: Path, digest: str) -> Path:
     return folder / _BLOBS / hash_[:2] / f"{hash_}-{size}"
 
 
-def _flagfile(action: ResolvedAction, path: str, read: list[str]) -> bytes:
+def _flagfile(action: ResolvedAction, base: str, path: str, read: list[str]) -> bytes:
     """The content of a flagfile, whose path is added to ``read``."""
-    full = os.path.normpath(os.path.join(action.command.working_directory, path))
-    entry = action.root.find(full)
+    full = os.path.normpath(os.path.join(base, path))
+    entry = None if path.startswith("/") else action.root.find(full)
     if not isinstance(entry, FileEntry):
         raise invalid_argument(f"flagfile {path!r} is no declared input of the action")
     read.append(full)

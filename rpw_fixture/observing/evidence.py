@@ -17,6 +17,7 @@ from rpw_fixture.events import (
     InternalError,
     IsolationDegraded,
     KeyComponents,
+    ProtocolDetected,
     ProtocolViolation,
     RequestCancelled,
     RequestSent,
@@ -216,6 +217,8 @@ def _sentence(event: Event, name: Callable[[str], str]) -> str:
             code = "" if event.exit_code is None else f", exit code {event.exit_code}"
             what = f"{event.status}{code}, {_count(len(event.outputs), 'output')}"
             told = f"{name(event.operation)}: {what}, {event.seconds:.3f} s"
+        case ProtocolDetected():
+            told = f"{name(event.operation)}: its worker speaks {event.protocol}: {event.detail}"
         case InternalError():
             told = f"INTERNAL ERROR in {event.where}: {event.detail.rstrip().splitlines()[-1]}"
         case _:

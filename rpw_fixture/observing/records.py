@@ -16,6 +16,7 @@ from rpw_fixture.events import (
     Event,
     FileRecord,
     KeyComponents,
+    ProtocolDetected,
     ProtocolViolation,
     RequestSent,
     WorkerNotReused,
@@ -127,7 +128,14 @@ class WorkerRecord:
 
 R = TypeVar("R", bound="ActionRecord | WorkerRecord")
 E = TypeVar("E", bound=Event)
-_OF_ACTIONS = ActionRouted | WorkerNotReused | RequestSent | ProtocolViolation | ActionCompleted
+_OF_ACTIONS = (
+    ActionRouted
+    | WorkerNotReused
+    | RequestSent
+    | ProtocolDetected
+    | ProtocolViolation
+    | ActionCompleted
+)
 
 
 class Records(Sequence[R], Generic[R]):
@@ -306,6 +314,8 @@ def _action(operation: str, told: _Told) -> ActionRecord:
     if routed is not None:
         for name in ("mnemonic", "target", "invocation", "mode", "reason", "key", "key_components"):
             values[name] = getattr(routed, name)
+    if (detected := told.last(ProtocolDetected)) is not None:
+        values.update(key=detected.key, key_components=detected.key_components)
     if completed is not None:
         for name in ("mode", "worker", "reused", "exit_code", "cached", "seconds", "outputs"):
             values[name] = getattr(completed, name)

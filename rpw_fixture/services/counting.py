@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 from rpw_fixture.errors import RequestError
+from rpw_fixture.harmless import harmless
 from rpw_fixture.observing.counters import Counters, DigestCount
 from rpw_fixture.services._base import Call, Handler, encoded
 from rpw_fixture.services.blob_traffic import FINDS, READS, WRITES, named
@@ -24,6 +25,9 @@ class Counting:
 
     def __init__(self, counters: Counters, cas: Cas) -> None:
         self._counters = counters
+        self._begin = harmless("the counters", counters.begin)
+        self._end = harmless("the counters", counters.end)
+        self._note = harmless("the counters", self._note_all)
         self._cas = cas
 
     def interceptor(self, method: Method, handler: Handler) -> Handler:
@@ -38,7 +42,7 @@ class Counting:
 
     def _unary(self, name: str, handler: Handler) -> Handler:
         def counted(request: Any, call: Call) -> bytes:
-            with _Counted(self._counters, name, call) as served:
+            with _Counted(self._begin, self._end, name, call) as served:
                 # Here, so that its size is known and nobody encodes it twice.
                 response = encoded(handler(served.metered(request), call))
                 served.bytes_out = len(response)
@@ -48,7 +52,7 @@ class Counting:
 
     def _stream(self, name: str, handler: Handler) -> Handler:
         def counted(request: Any, call: Call) -> Iterator[bytes]:
-            with _Counted(self._counters, name, call) as served:
+            with _Counted(self._begin, self._end, name, call) as served:
                 for response in handler(request, call):
                     data = encoded(response)
                     served.bytes_out += len(data)
@@ -64,7 +68,7 @@ class Counting:
 
         return counted
 
-    def _note(self, name: str, digests: Iterable[Digest]) -> None:
+    def _note_all(self, name: str, digests: Iterable[Digest]) -> None:
         for digest in digests:
             self._counters.note(str(digest), self._change(name, digest))
 
@@ -79,15 +83,17 @@ class Counting:
 class _Counted:
     """A call while it is served, and what only its end tells."""
 
-    __slots__ = ("_counters", "_name", "bytes_in", "bytes_out")
+    __slots__ = ("_end", "_name", "bytes_in", "bytes_out")
 
-    def __init__(self, counters: Counters, name: str, call: Call) -> None:
-        self._counters = counters
+    def __init__(
+        self, begin: Callable[..., None], end: Callable[..., None], name: str, call: Call
+    ) -> None:
+        self._end = end
         self._name = name
         self.bytes_in = call.request_bytes
         self.bytes_out = 0
         metadata = call.request_metadata
-        counters.begin(name, invocation=metadata.tool_invocation_id, target=metadata.target_id)
+        begin(name, invocation=metadata.tool_invocation_id, target=metadata.target_id)
 
     def metered(self, request: Any) -> Any:
         """The request, or the stream of them, whose content is counted as it comes."""
@@ -102,7 +108,7 @@ class _Counted:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
-        self._counters.end(
+        self._end(
             self._name,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,

@@ -42,6 +42,11 @@ def not_a_response(data: bytes, rule: Rule, detail: str) -> FrameError:
     return FrameError(rule, f"{detail}: {shown(data)}")
 
 
+def begins_with_text(data: bytes | bytearray) -> bool:
+    """Return whether some bytes begin with several printable characters."""
+    return _printed(data)[0] >= _FEWEST_PRINTED
+
+
 def shown(data: bytes) -> str:
     """The beginning of some bytes, as it can be printed."""
     return repr(data[:_SHOWN].decode(errors="backslashreplace")) + (
@@ -51,10 +56,15 @@ def shown(data: bytes) -> str:
 
 def _is_text(data: bytes) -> bool:
     """Whether it reads like something printed, perhaps with a proper response behind it."""
+    printed, length = _printed(data)
+    return printed == length > 0 or printed >= _FEWEST_PRINTED
+
+
+def _printed(data: bytes | bytearray) -> tuple[int, int]:
+    """Return how many characters at the beginning can be printed, and how many were looked at."""
     text = _UTF8("surrogateescape").decode(data[:_SHOWN])  # the last character may be cut in two
     other = _UNPRINTED.search(text)
-    printed = other.start() if other else len(text)
-    return printed == len(text) > 0 or printed >= _FEWEST_PRINTED
+    return (other.start() if other else len(text)), len(text)
 
 
 def _is_json_response(data: bytes) -> bool:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker_messages import FrameError, Request, Response, Rule
-from rpw_fixture.wire.worker_noise import not_a_response
+from rpw_fixture.wire.worker_noise import begins_with_text, not_a_response
 
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
 _KNOWN_TAGS = frozenset((0x08, 0x12, 0x18, 0x20))
@@ -22,6 +22,10 @@ _MAX_VARINT_BYTES = 5
 #: An Input in a WorkRequest whose lengths all take one byte, and what path and digest add up to then.
 _SHORT_INPUT, _SHORT = b"\x12%c\x0a%c%b\x12%c%b", 0x80 - 4
 _CANCELLED_TAG = 0x20
+#: Wire types of fields that a reader can skip: varint, 8 bytes, length-delimited, 4 bytes.
+_WIRE_TYPES = frozenset((0, 1, 2, 5))
+#: The first byte of field 5's tag; below, it is a field that we know, of the wrong type.
+_LEAST_UNKNOWN = 0x28
 _SPEAKS_JSON = "a worker that speaks JSON needs persistentWorkerProtocol=json"
 
 
@@ -111,7 +115,7 @@ class ProtoDecoder:
                 raise self._refused(start, Rule.OVERSIZED, "its length does not end")
             return None
         if length:
-            self._check_first_field(start, begin)
+            self._check_first_field(start, begin, begin + length)
         if length > self._limit:
             raise self._refused(
                 start, Rule.OVERSIZED, f"{length} bytes announced, {self._limit} allowed"
@@ -119,11 +123,18 @@ class ProtoDecoder:
         end = begin + length
         return (begin, end) if end <= len(buffer) else None
 
-    def _check_first_field(self, start: int, begin: int) -> None:
-        """Refuses what can't be the first field, as far as it is here; text never can be."""
+    def _check_first_field(self, start: int, begin: int, end: int) -> None:
+        """Refuses what can't be the first field, as far as it is here; text never can be.
+
+        A field of a later version of the protocol can be, unless the frame reads as text so far: what
+        is printed would be taken for such fields too often.
+        """
         first = self._buffer[begin : begin + 2]
         if first and first[0] not in _KNOWN_TAGS:
-            raise self._refused(start, Rule.MALFORMED, f"first field tag is 0x{first[0]:02x}")
+            can_be_skipped = first[0] >= _LEAST_UNKNOWN and first[0] & 7 in _WIRE_TYPES
+            if not can_be_skipped or begins_with_text(self._buffer[start:end]):
+                raise self._refused(start, Rule.MALFORMED, f"first field tag is 0x{first[0]:02x}")
+            return
         # The only tag that is a printable character, a space: no text goes on with 0 or 1.
         if len(first) == 2 and first[0] == _CANCELLED_TAG and first[1] > 1:
             raise self._refused(start, Rule.MALFORMED, f"was_cancelled is 0x{first[1]:02x}")

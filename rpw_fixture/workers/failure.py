@@ -63,8 +63,16 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         self.is_violation = is_violation
         self.was_unread = was_unread
 
-    def for_another(self, *, was_unread: bool) -> WorkerFailure:
+    def with_note(self, note: str) -> WorkerFailure:
+        """Return the same failure with a paragraph more in its message."""
+        failure = self.for_another(was_unread=self.was_unread, code=self.code)
+        failure.message = f"{self.message}\n{note}"
+        failure.args = (failure.message,)
+        return failure
+
+    def for_another(self, *, was_unread: bool, code: Code | None = None) -> WorkerFailure:
         """The same failure as seen by a request that shares the worker and is not its cause."""
+        shared = self.code if self.code is Code.UNAVAILABLE else Code.FAILED_PRECONDITION
         return WorkerFailure(
             worker=self.worker,
             rule=self.rule,
@@ -73,7 +81,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
             exit_status=self.exit_status,
             is_violation=self.is_violation,
             was_unread=was_unread,
-            code=self.code if self.code is Code.UNAVAILABLE else Code.FAILED_PRECONDITION,
+            code=code or shared,
         )
 
 

@@ -6,6 +6,7 @@ a value with named components, so that two keys can be compared and the differen
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,12 @@ REFERENCE_PARTS = frozenset(
         "ability",
     }
 )
+#: What decides which program answers, and so in which protocol.
+_TOOL_PARTS = frozenset(
+    {"tool input", "startup argument", "environment", "working directory", "container", "ability"}
+)
+#: What an edit of a tool changes.
+_VERSION_PARTS = frozenset({"persistentWorkerKey", "tool input", "tool path"})
 
 
 class ToolInput(NamedTuple):
@@ -140,13 +147,38 @@ class WorkerKey:
     @cached_property
     def digest(self) -> str:
         """Hex digest over all components."""
-        hasher = hashlib.sha256()
-        for name, value in self.components:
-            told = value.fingerprint if isinstance(value, ToolInputs) else repr(value).encode()
-            for part in (name.encode(), told):
-                hasher.update(len(part).to_bytes(8, "big"))
-                hasher.update(part)
-        return hasher.hexdigest()
+        return _digest_of(self.components)
+
+    @cached_property
+    def tool(self) -> str:
+        """Hex digest over what makes the worker the program it is, however it is spoken to."""
+        return _digest_of((name, value) for name, value in self._all if name in _TOOL_PARTS)
+
+    @cached_property
+    def lineage(self) -> str:
+        """Hex digest that is the same for all versions of a tool: its content does not count.
+
+        Nor does the client's key, which most clients make of that content.
+        """
+        kept = ((name, value) for name, value in self.components if name not in _VERSION_PARTS)
+        paths = tuple(each.path for each in self.tool_inputs.files)
+        return _digest_of((*kept, ("tool path", paths)))
+
+    def speaking(self, protocol: str) -> WorkerKey:
+        """The key of the same worker when it is spoken to in ``protocol``."""
+        if protocol == self.protocol:
+            return self
+        return shared(dataclasses.replace(self, protocol=protocol))
+
+
+def _digest_of(components: Iterable[tuple[str, object]]) -> str:
+    hasher = hashlib.sha256()
+    for name, value in components:
+        told = value.fingerprint if isinstance(value, ToolInputs) else repr(value).encode()
+        for part in (name.encode(), told):
+            hasher.update(len(part).to_bytes(8, "big"))
+            hasher.update(part)
+    return hasher.hexdigest()
 
 
 @lru_cache(maxsize=256)

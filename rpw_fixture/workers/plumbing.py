@@ -147,6 +147,11 @@ class Plumbing:
         return self.written - unread[0]
 
     @property
+    def has_begun(self) -> bool:
+        """Whether it has read any of what was written to it; where not known, whether it could."""
+        return self.consumed > 0
+
+    @property
     def start_deadline(self) -> float:
         """When it must have begun to read, on the monotonic clock; infinity once it has."""
         self._has_begun = self._has_begun or sys.platform != "linux" or self.consumed > 0

@@ -8,6 +8,7 @@ Starting a process is the caller's business; ending one is the janitor's.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections import Counter
@@ -16,12 +17,14 @@ from collections.abc import Callable
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ProtocolViolation, WorkerNotReused, WorkerRetired, WorkerStarted
+from rpw_fixture.events import ProtocolViolation
+from rpw_fixture.workers import worker_records
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
 from rpw_fixture.workers.janitor import Janitor
-from rpw_fixture.workers.key import WorkerKey, differences, distance
+from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State
+from rpw_fixture.workers.likeness import OutdatedTools
 from rpw_fixture.workers.memory import resident_bytes
 from rpw_fixture.workers.personalities.rules import WhenFull
 from rpw_fixture.workers.waiting import Client, Waiter
@@ -31,7 +34,8 @@ from rpw_fixture.workers.worker import Worker
 Start = Callable[[int, WorkerKey], Worker]
 #: For each action that may run at once: how many that came later may run while one waits for room.
 _PATIENCE = 32
-_SHOWN_DIFFERENCES = 20
+#: For how long nobody must have asked for the former version of a tool, seconds.
+_OUTDATED_PATIENCE = 5.0
 
 
 class PoolFullError(RequestError):
@@ -79,6 +83,7 @@ class WorkerPool:
         self._starting: Counter[str] = Counter()
         self._waiters: list[Waiter] = []
         self._served_at = 0.0
+        self._outdated = OutdatedTools()
         self._ending: Retirement | None = None
         self._janitor = Janitor(grace=0.5, on_gone=self._on_gone, look_around=self._look_around)
 
@@ -100,6 +105,10 @@ class WorkerPool:
                 for others in line; CANCELLED.
             WorkerFailure: the process could not be started.
         """
+        if client.is_extra:
+            with self._lock:
+                self._starting[key.digest] += 1
+            return self._start_worker(key, start, client), False
         with self._lock:
             worker = None if self._waiters else self._take(key.digest)
             if worker is not None:
@@ -304,6 +313,7 @@ class WorkerPool:
         if worker.state is not State.BUSY:
             worker.move(State.BUSY)
         worker.leases += 1
+        worker.outdated_at = math.inf
         worker.granted += 1
         if self._most_requests and worker.granted >= self._most_requests:
             worker.doom = worker.doom or Retirement.REQUEST_BUDGET
@@ -324,11 +334,18 @@ class WorkerPool:
         ]
 
     def _start_worker(self, key: WorkerKey, start: Start, client: Client) -> Worker:
-        self._tell_why_not_reused(key, client)
         worker = None
         try:
+            if client.before_start is not None:
+                client.before_start()
+            refusal = (
+                None if client.is_extra else worker_records.not_reused(self.alive, key, client)
+            )
+            if refusal is not None:
+                self._log.append(refusal)
             worker = start(next(self._numbers), key)
-            self._tell_start(worker)
+            # Before anybody can have the worker: its requests must come after its start in the log.
+            self._log.append(worker_records.started(worker, client))
         finally:
             with self._changed:
                 self._starting[key.digest] -= 1
@@ -336,44 +353,11 @@ class WorkerPool:
                     self._alive[worker.number] = worker
                     self._free.setdefault(key.digest, []).append(worker)
                     self._lease(worker)
+                    self._retire_outdated(key)
                 self._serve()
                 self._changed.notify_all()
         self._janitor.watch()
         return worker
-
-    def _tell_start(self, worker: Worker) -> None:
-        # Before anybody can have the worker: its requests must come after its start in the log.
-        key = worker.key
-        self._log.append(
-            WorkerStarted(
-                worker=worker.number,
-                pid=worker.process.pid,
-                key=key.digest,
-                startup_arguments=key.startup_arguments,
-                tool_inputs=key.tool_inputs.records(),
-                key_components=key.components,
-            )
-        )
-
-    def _tell_why_not_reused(self, key: WorkerKey, client: Client) -> None:
-        alive = self.alive
-        if not alive or any(worker.key.digest == key.digest for worker in alive):
-            return
-        closest = min(
-            reversed(alive), key=lambda worker: distance(worker.key.components, key.components)
-        )
-        told = differences(closest.key.components, key.components)
-        if len(told) > _SHOWN_DIFFERENCES:
-            told = [*told[:_SHOWN_DIFFERENCES], f"… and {len(told) - _SHOWN_DIFFERENCES} more"]
-        self._log.append(
-            WorkerNotReused(
-                action=client.action,
-                operation=client.operation,
-                key=key.digest,
-                closest_worker=closest.number,
-                differences=tuple(told),
-            )
-        )
 
     def _retire(self, worker: Worker, reason: str, *, at_once: bool = False) -> None:
         worker.move(State.RETIRING)
@@ -384,6 +368,21 @@ class WorkerPool:
             self._take_out(worker)
             self._retire(worker, reason, at_once=True)
 
+    def _retire_outdated(self, key: WorkerKey) -> None:
+        """Retires workers that hold a former version of the tool; busy ones after their requests.
+
+        When the client's key did not change with the tool, two clients with two versions of it look
+        the same as an edit: such a worker may still be asked for a few seconds.
+        """
+        for worker in self._outdated.among(self._alive.values(), key):
+            if worker.key.client_key == key.client_key:
+                worker.outdated_at = time.monotonic()
+                continue
+            self._take_out(worker)
+            worker.doom = worker.doom or Retirement.OUTDATED
+            if worker.state is State.IDLE:
+                self._retire(worker, Retirement.OUTDATED)
+
     def _retire_faulty(self, worker: Worker, fault: Fault) -> None:
         if fault.violation is not None:
             rule, detail = fault.violation
@@ -392,15 +391,7 @@ class WorkerPool:
 
     def _on_gone(self, worker: Worker, reason: str) -> None:
         worker.stderr.drain()
-        self._log.append(
-            WorkerRetired(
-                worker=worker.number,
-                reason=str(reason),
-                exit_status=worker.exit_status,
-                stderr_tail=worker.stderr.text,
-                requests=worker.requests,
-            )
-        )
+        self._log.append(worker_records.retired(worker, str(reason)))
         with self._lock:
             worker.move(State.GONE)
             is_unused = not worker.leases  # else the last one who has it disposes of it
@@ -429,6 +420,9 @@ class WorkerPool:
                 elif limit and time.monotonic() - worker.idle_since >= limit:
                     self._take_out(worker)
                     self._retire(worker, Retirement.IDLE_TIMEOUT)
+                elif worker.idle_for(since=worker.outdated_at) >= _OUTDATED_PATIENCE:
+                    self._take_out(worker)
+                    self._retire(worker, Retirement.OUTDATED)
 
     def _weigh(self) -> None:
         """Retires workers that use too much memory; busy ones after their requests."""

@@ -55,6 +55,11 @@ class Client:
 
     Attributes:
         patience: seconds it waits while no action in line is served.
+        mnemonic, target: as the client calls the action.
+        is_extra: start a worker whatever the limits are; it is wanted for a few seconds, to find out
+            something that the workers there are can't tell.
+        before_start: called when a worker is about to be started for it; raises when it is not
+            wanted any more.
     """
 
     action: str
@@ -62,6 +67,10 @@ class Client:
     patience: float
     token: CancelToken
     turn: Turn
+    mnemonic: str = ""
+    target: str = ""
+    is_extra: bool = False
+    before_start: Callable[[], None] | None = None
 
 
 @dataclass(slots=True, eq=False)

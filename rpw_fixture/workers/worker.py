@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Protocol
 
 from rpw_fixture.cancellation import CancelToken
@@ -46,7 +48,10 @@ class Worker:
         requests: how many it was sent.
         leases: how many are being served by it now.
         granted: how many it was given to serve, those never sent included.
+        has_answered: it answered a request, so it speaks its key's protocol.
         doom: why it ends as soon as nobody needs it any more, None when it does not.
+        outdated_at: when a worker with another version of its tool started, and nobody asked for this
+            one since; infinity when there is none.
         idle_since: when the last of them ended, on the monotonic clock.
     """
 
@@ -67,8 +72,10 @@ class Worker:
         self.requests = 0
         self.leases = 0
         self.granted = 0
+        self.has_answered = False
         self.doom: Retirement | None = None
         self.idle_since = 0.0
+        self.outdated_at = math.inf
         self._plumbing = plumbing
         self._conversation = conversation
         self._state = State.STARTING
@@ -99,6 +106,15 @@ class Worker:
         """Of the process; negative for a signal, None while it lives or when it was lost."""
         return self._plumbing.exit_status
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has read any of its first request, where that can be seen."""
+        return self._plumbing.has_begun
+
+    def idle_for(self, *, since: float) -> float:
+        """Return for how long it has been idle, seconds, not counting the time before ``since``."""
+        return time.monotonic() - max(self.idle_since, since)
+
     def move(self, to: State) -> None:
         """Changes the state.
 
@@ -125,7 +141,9 @@ class Worker:
         """
         with self._count_lock:
             self.requests += 1
-        return self._conversation.call(request, deadline, token)
+        response = self._conversation.call(request, deadline, token)
+        self.has_answered = True
+        return response
 
     def find_fault(self) -> Fault | None:
         """What makes an idle worker unusable: it has ended, or said something unasked; else None."""

@@ -219,6 +219,32 @@ def test_many_folders_are_listed_whole_in_both_encodings(protocol: str, inputs) 
     assert index.encoded_inputs(inputs.folder(tree), encoding(protocol)) is encoded
 
 
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("", {"a", "main/b", "main/deep/c", "main2/d", "other/deep/e"}),
+        ("main", {"../a", "b", "deep/c", "../main2/d", "../other/deep/e"}),
+        ("main/", {"../a", "b", "deep/c", "../main2/d", "../other/deep/e"}),
+        ("main/deep", {"../../a", "../b", "c", "../../main2/d", "../../other/deep/e"}),
+        ("none", {"../a", "../main/b", "../main/deep/c", "../main2/d", "../other/deep/e"}),
+    ],
+)
+@pytest.mark.parametrize("protocol", ["proto", "json"])
+def test_paths_are_relative_to_the_working_directory(
+    protocol: str, base: str, expected: set[str], inputs
+) -> None:
+    index = InputIndex(unmarked)
+    tree = {
+        "a": b"",
+        "main": {"b": b"", "deep": {"c": b""}},
+        "main2": {"d": b""},
+        "other": {"deep": {"e": b""}},
+    }
+    for where, paths in (("", None), (base, expected)):  # what is kept for one is not for the other
+        encoded = index.encoded_inputs(inputs.folder(tree), encoding(protocol), base=where)
+        assert paths is None or listed(protocol, encoded).keys() == paths
+
+
 def test_an_empty_root_lists_nothing(inputs) -> None:
     for protocol in ("proto", "json"):
         encoded = InputIndex(unmarked).encoded_inputs(inputs.folder({"d": {}}), encoding(protocol))

@@ -111,7 +111,8 @@ def test_a_timeout_is_taken_and_none_means_the_default(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "nanos"), [(-1, 0), (0, -1), (0, 2_000_000_000), (86_401, 0), (2**62, 0)]
+    ("seconds", "nanos"),
+    [(-1, 0), (0, -1), (0, 2_000_000_000), (86_401, 0), (2**62, 0), (5, -1), (-1, 1)],
 )
 def test_an_impossible_timeout_is_refused(
     seconds: int, nanos: int, resolver: Resolver, inputs

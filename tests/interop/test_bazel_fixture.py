@@ -21,6 +21,20 @@ from .workspace_files import ACTIONS, JSON, PLAIN, SILO
 MakeServer = Callable[..., Any]
 TOOLS = ("tools/**",)
 PYTHON_TARGETS = "//python:all"
+#: A worker whose output is how many inputs its request lists, and which of these are not there.
+LISTS_INPUTS = """
+import os, sys
+sys.dont_write_bytecode = True
+import rpw_worker
+
+def handle(request):
+    missing = [path for path in request.inputs if not os.path.isfile(path)]
+    with open(request.arguments[request.arguments.index("--out") + 1], "w") as file:
+        file.write(f"{len(request.inputs)} {missing}")
+    return rpw_worker.WorkResponse()
+
+sys.exit(rpw_worker.main(handle))
+"""
 PYTHON_ACTIONS = PLAIN + SILO + JSON
 
 
@@ -122,13 +136,74 @@ def test_without_a_worker_key_no_persistent_result_is_reused(
 def test_a_broken_worker_fails_its_action_without_a_retry(
     workspace: BazelWorkspace, make_rpw_server: MakeServer, bug: str, words: str
 ) -> None:
-    server = make_rpw_server(tool_inputs=TOOLS)
+    server = make_rpw_server(tool_inputs=TOOLS, default_protocol="proto")
     result = workspace.build(f"//broken:{bug}", flags=server.bazel_flags())
     assert result.exit_code != 0
     assert words in result.stderr
     assert result.executes == 1, "Bazel tried again"
     assert requests_by_action(server.events).total() == 1
     assert_no_internal_error(server.events)
+
+
+def test_json_workers_that_nobody_declared_are_found_out(
+    workspace: BazelWorkspace, local_outputs: Mapping[str, bytes], make_rpw_server: MakeServer
+) -> None:
+    """Bazel 6.0 to 9.0 sends the key and no persistentWorkerProtocol, and so does this workspace."""
+    server = make_rpw_server(tool_inputs=TOOLS)
+    properties = workspace.root / "properties.bzl"
+    declared = properties.read_text()
+    properties.write_text(declared.replace(', "persistentWorkerProtocol": "json"', ""))
+    result = workspace.build(PYTHON_TARGETS, flags=server.bazel_flags())
+
+    assert declared != properties.read_text()
+    assert result.exit_code == 0, result.stderr
+    built = {path: local_outputs[path] for path in result.outputs}
+    assert result.outputs == built
+    assert routes(server.events) == {"worker": PYTHON_ACTIONS}
+    detected = of_kind(server.events, "protocol_detected")
+    assert {each.protocol for each in detected if each.worker is not None} == {"json"}
+    assert not of_kind(server.events, "protocol_violation")
+    started = {
+        each.worker: each.startup_arguments for each in of_kind(server.events, "worker_started")
+    }
+    json_workers = {
+        each.worker
+        for each in of_kind(server.events, "action_completed")
+        if "--worker_protocol=json" in started[each.worker]
+    }
+    assert json_workers <= {
+        each.worker
+        for each in of_kind(server.events, "worker_started")
+        if dict(each.key_components)["protocol"] == "json"
+    }
+    assert_no_internal_error(server.events)
+
+
+@pytest.mark.parametrize("layout", [(), ("--experimental_sibling_repository_layout",)])
+def test_a_worker_finds_all_inputs_by_the_paths_it_is_told(
+    workspace: BazelWorkspace, make_rpw_server: MakeServer, layout: tuple[str, ...]
+) -> None:
+    server = make_rpw_server(tool_inputs=("**/tools/**", *TOOLS))
+    (workspace.root / GOOD_TOOL).write_text(LISTS_INPUTS)
+    result = workspace.build("//python:plain0", flags=[*server.bazel_flags(), *layout])
+
+    assert result.exit_code == 0, result.stderr
+    count, missing = result.outputs["python/plain0.txt"].decode().split(maxsplit=1)
+    assert int(count) >= 4
+    assert missing == "[]"
+    assert routes(server.events) == {"worker": 1}
+
+
+def test_bazel_prints_why_an_action_timed_out(
+    workspace: BazelWorkspace, make_rpw_server: MakeServer
+) -> None:
+    server = make_rpw_server(tool_inputs=TOOLS, default_timeout=2.0)
+    tool = workspace.root / GOOD_TOOL
+    tool.write_text("import sys, time\nsys.stdin.read(1)\ntime.sleep(1000)\n")
+    result = workspace.build("//python:plain0", flags=server.bazel_flags())
+
+    assert result.exit_code != 0
+    assert "no response within the action's timeout" in result.stderr
 
 
 def test_a_broken_worker_leaves_other_actions_of_the_build_alone(

@@ -280,6 +280,39 @@ def test_fields_of_later_versions_are_skipped_in_proto() -> None:
     assert decoder("proto").feed(frame(payload)) == [Response(exit_code=2)]
 
 
+LATER_FIELDS = {
+    "varint": b"\x28\x01",
+    "8 bytes": b"\x31" + bytes(8),
+    "bytes": b"\x3a\x03new",
+    "4 bytes": b"\x6d\x01\x02\x03\x04",
+    "field 100": b"\xa2\x06\x03new",
+    "field 2^29 - 1": b"\xf8\xff\xff\xff\x0f\x07",
+    "long": b"\x2a\x96\x01" + b"x" * 150,
+}
+
+
+@pytest.mark.parametrize("later", LATER_FIELDS.values(), ids=LATER_FIELDS)
+@pytest.mark.parametrize("cut", [1, 2, 3, 5, None])
+def test_a_response_may_begin_with_fields_of_later_versions(later: bytes, cut: int | None) -> None:
+    known = worker.WorkResponse(exit_code=2, output="told").SerializeToString()
+    data = frame(later + known) + frame(later) + frame(known)
+    step = cut or len(data)
+    found = fed("proto", [data[i : i + step] for i in range(0, len(data), step)])
+
+    told = Response(exit_code=2, output="told")
+    assert found == ([told, Response(), told], None)
+
+
+@pytest.mark.parametrize("first", [0x00, 0x07, 0x0A, 0x22, 0x2B, 0x2C, 0x2E, 0x2F])
+def test_a_response_may_not_begin_with_what_no_reader_can_skip(first: int) -> None:
+    assert refused("proto", bytes([9, first, 1])).rule is Rule.MALFORMED
+
+
+@pytest.mark.parametrize("text", ["Welcome!\n", "Hi there", "ready to go", "java.io.IOException"])
+def test_text_that_could_begin_with_a_later_field_is_refused_at_once(text: str) -> None:
+    assert refused("proto", text.encode()).rule is Rule.STDOUT_TEXT
+
+
 @pytest.mark.parametrize(
     "payload",
     [b"\x08", b"\x12\x05abc", b"\x12\x01\xff", b"\x08\x01\x07", b"\x0d\0\0\0\0", b"\x20\x02"],

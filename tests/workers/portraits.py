@@ -117,7 +117,7 @@ def route_of(server: Server, action: Action) -> Routed:
     events = server.events.snapshot()
     routes = [e for e in events if getattr(e, "operation", "") == outcome.operation]
     found = next((e for e in routes if isinstance(e, ActionRouted)), None)
-    if found is None:
+    if found is None or found.reason.startswith("refused"):
         return Routed(mode=outcome.status, reason=outcome.message)
     started = [e for e in events if isinstance(e, WorkerStarted) and e.key == found.key]
     argv = tuple(started[0].startup_arguments) if started else ()

@@ -216,7 +216,7 @@ def test_stopping_the_server_ends_a_worker_that_never_answers(
         until((tmp_path / "x").exists)
         server.stop(grace=0)
         with contextlib.suppress(RequestError):  # the connection may be closed before the answer
-            assert running.result().status == "CANCELLED"
+            assert running.result().status == "UNAVAILABLE"
     assert [each.worker for each in server.events.of(WorkerRetired)] == [1]
 
 

@@ -17,6 +17,7 @@ import pytest
 from rpw_fixture.action import Action
 from rpw_fixture.events import ActionCompleted, ProtocolViolation, WorkerRetired, WorkerStarted
 from rpw_fixture.server import Server
+from rpw_fixture.wire.digests import Digest
 from tests.waiting import until
 
 from .hostile import SAMPLES, TIMEOUT, action, assert_gone, assert_gone_of, status_of
@@ -41,7 +42,7 @@ class Case:
     words: str = ""
     status: str = "FAILED_PRECONDITION"
     is_violation: bool = True
-    protocol: str | None = None
+    protocol: str = "proto"
     last_words: str = "last words"
 
 
@@ -167,6 +168,27 @@ def test_a_misdeed_is_told_and_the_next_action_is_served(
     assert again.reused is False
 
 
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.protocol == "proto"])
+def test_a_misdeed_of_a_worker_whose_protocol_is_unknown_has_the_same_end(
+    server: Server, tmp_path: Path, name: str
+) -> None:
+    case = CASES[name]
+    limit = TIMEOUT if case.rule == "timeout" else 20.0
+    outcome = server.run(action(tmp_path, case.script, limit=limit), check=False)
+
+    assert outcome.status == case.status, outcome.message
+    assert case.rule in outcome.message
+    assert case.words in outcome.message
+    assert not outcome.outputs
+    violations = server.events.of(ProtocolViolation)
+    assert {each.worker for each in violations} == ({1} if case.is_violation else set())
+    assert outcome.worker == 1
+    assert_gone(tmp_path)
+
+    again = server.run(action(tmp_path, case.script, "two"))
+    assert again.outputs["out/two.txt"].startswith(b"CONTENT OF TWO")
+
+
 def test_the_status_of_a_failed_worker_has_no_details_that_make_clients_retry(
     server: Server, tmp_path: Path
 ) -> None:
@@ -177,6 +199,22 @@ def test_the_status_of_a_failed_worker_has_no_details_that_make_clients_retry(
     assert status.code == 9
     assert not status.details
     assert not result.output_files
+
+
+def test_the_text_of_a_failure_is_the_actions_stderr_where_bazel_prints_it(
+    server: Server, tmp_path: Path
+) -> None:
+    failing = action(tmp_path, CASES["ends with status 3"].script, protocol="proto")
+    server.run(failing, check=False)
+    (tmp_path / "was-here").unlink()
+    status, result = status_of(server, failing)
+
+    text = result.stderr_raw.decode()
+    assert status.message in text
+    assert "exit status 3" in text
+    assert "last words" in text
+    digest = Digest(result.stderr_digest.hash, result.stderr_digest.size_bytes)
+    assert server.client.download([digest])[digest] == result.stderr_raw
 
 
 @pytest.mark.parametrize(
@@ -194,6 +232,7 @@ def test_the_broken_samples_fail_every_action_and_harm_no_other_worker(
             tool_inputs=files,
             outputs=[f"{name}.txt"],
             worker_key="sample",
+            protocol="proto",
         )
 
     good = server.run(for_sample("good.py", name="a"))
@@ -244,7 +283,7 @@ def test_what_a_worker_does_between_requests_costs_no_action(
 
 
 def test_a_failed_request_is_completed_in_the_records(server: Server, tmp_path: Path) -> None:
-    server.run(action(tmp_path, CASES["ends with status 3"].script), check=False)
+    server.run(action(tmp_path, CASES["ends with status 3"].script, protocol="proto"), check=False)
     (completed,) = server.events.of(ActionCompleted)
     assert completed.status == "FAILED_PRECONDITION"
     assert "exit status 3" in completed.message

@@ -202,7 +202,7 @@ def test_a_crashed_action_can_be_tried_once_more_and_the_record_says_so(
 
 def test_a_crash_is_tried_again_once_and_no_more(make_rpw_server: MakeServer) -> None:
     server = make_rpw_server(retry_crashed_worker=True)
-    outcome = server.run(compile_action("a", script="crashing.py"), check=False)
+    outcome = server.run(compile_action("a", script="crashing.py", protocol="proto"), check=False)
 
     assert outcome.status == "FAILED_PRECONDITION"
     assert len(server.events.of(WorkerStarted)) == 2

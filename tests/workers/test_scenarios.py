@@ -60,17 +60,18 @@ def test_bazel_28493_without_the_flag_the_reason_says_what_is_missing(rpw_server
 
 
 def test_bazel_28405_a_json_worker_that_gets_proto_is_told_what_it_needs(
-    rpw_server: Endpoint, make_rpw_server: MakeServer
+    make_rpw_server: MakeServer,
 ) -> None:
     says_json = (
         "import sys; sys.stdin.buffer.read(1); print('{\"exitCode\": 0}', flush=True); "
         "sys.stdin.read()"
     )
     only_json = action("json.py", tool_inputs={"tools/json.py": says_json}, do_not_cache=True)
-    outcome = rpw_server.run(only_json, check=False)
+    outcome = make_rpw_server(default_protocol="proto").run(only_json, check=False)
     assert outcome.status == "FAILED_PRECONDITION"
     assert "needs persistentWorkerProtocol=json" in outcome.message
-    assert make_rpw_server(default_protocol="json").run(only_json).ok
+    for default in ("json", "auto"):
+        assert make_rpw_server(default_protocol=default).run(only_json).ok
 
 
 def test_bazel_29267_and_bazel_29276_a_property_that_nobody_knows_is_no_obstacle(

@@ -206,10 +206,11 @@ class Ground:
 
     def _inputs(self, found: layout.Layout, listing: Listing, number: int) -> bytes:
         served = _SERVED.get(listing)
+        base = self.worker.working_directory
         if served is not None:
-            return self._index.encoded_inputs(found.root, self._encoding, served)
+            return self._index.encoded_inputs(found.root, self._encoding, served, base)
         return self._encoding.encode_inputs(
-            (path, _made_up(entry.digest.hash, listing, number))
+            (os.path.relpath(path, base or "."), _made_up(entry.digest.hash, listing, number))
             for path, entry in found.root.walk()
         )
 

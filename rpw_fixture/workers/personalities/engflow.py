@@ -40,7 +40,7 @@ ENGFLOW = dataclasses.replace(
     not_reproduced=(
         (
             "a worker that speaks JSON only and comes without persistentWorkerProtocol fails "
-            "(bazel#28405); here as well, unless --default-protocol json"
+            "(bazel#28405); here only with --default-protocol proto"
         ),
     ),
 )

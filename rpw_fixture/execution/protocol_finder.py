@@ -1,0 +1,249 @@
+"""Serving an action whose worker's protocol nobody said: ask in one, then in the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from functools import partial
+from typing import Protocol
+
+from rpw_fixture.config import Config
+from rpw_fixture.errors import RequestError
+from rpw_fixture.event_log import EventLog
+from rpw_fixture.events import ProtocolDetected
+from rpw_fixture.execution.protocol_race import ProtocolRace, Side
+from rpw_fixture.execution.results import RunResult, Timeline
+from rpw_fixture.execution.worker_task import WorkerTask
+from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.lifecycle import Retirement
+from rpw_fixture.workers.personalities.rules import Personality
+from rpw_fixture.workers.pool import WorkerPool
+from rpw_fixture.workers.protocol_memory import ProtocolMemory
+from rpw_fixture.workers.worker import Worker
+
+_log = logging.getLogger(__name__)
+
+
+class ProtocolSettledError(Exception):
+    """While a task waited for a worker, its worker was found to speak another protocol."""
+
+
+class Acquire(Protocol):
+    """Gets a worker for a task from the pool, and whether it was there before."""
+
+    def __call__(self, task: WorkerTask, *, is_extra: bool) -> tuple[Worker, bool]:
+        """See `WorkerPool.acquire`."""
+
+
+class Serve(Protocol):
+    """Has a worker serve a task."""
+
+    def __call__(self, worker: Worker, task: WorkerTask, *, is_reused: bool) -> RunResult:
+        """See `PersistentRunner.run`."""
+
+
+class ProtocolFinder:
+    """Serves tasks whose protocol is open.
+
+    Args:
+        config: limits.
+        rules: the personality's; they name the property that should have said it.
+        log: gets what was found out.
+        memory: keeps what was found out.
+        acquire: gets a worker.
+        pool: takes it back.
+        serve: has a worker serve a task.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        rules: Personality,
+        log: EventLog,
+        memory: ProtocolMemory,
+        acquire: Acquire,
+        pool: WorkerPool,
+        serve: Serve,
+    ) -> None:
+        self._config = config
+        self._property = rules.protocols.value.name
+        self._log = log
+        self._memory = memory
+        self._acquire = acquire
+        self._pool = pool
+        self._serve = serve
+
+    def settled(self, task: WorkerTask) -> WorkerTask:
+        """Return the task with the protocol that was found out meanwhile, if one was."""
+        answer = self._memory.answer(task.key)
+        if answer is None:
+            return task
+        key = task.key.speaking(answer)
+        if key is not task.key:
+            self._tell(task, key, None, "another action with the same tool found it out")
+        return dataclasses.replace(task, key=key, is_protocol_open=False)
+
+    def check(self, task: WorkerTask) -> None:
+        """Do nothing, unless the task's guess is known to be wrong by now.
+
+        Raises:
+            ProtocolSettledError: no worker should be started for it.
+        """
+        if self._memory.answer(task.key) not in {None, task.key.protocol}:
+            raise ProtocolSettledError
+
+    def serve(self, worker: Worker, task: WorkerTask, *, is_reused: bool) -> RunResult:
+        """Have ``worker`` serve the task or, if it speaks another protocol, a second worker.
+
+        In the latter case ``worker`` has ended, and must be given back to the pool as it is.
+
+        Raises:
+            WorkerFailure: of ``worker``; by rule `Retirement.OTHER_PROTOCOL` when the task should be
+                tried again in the protocol that was found out elsewhere.
+            RequestError: as `PersistentRunner.run`.
+        """
+        if worker.has_answered:
+            self._memory.settle(worker.key)
+            return self._serve(worker, task, is_reused=is_reused)
+        deadline = time.monotonic() + task.action.timeout
+        race = ProtocolRace(
+            self._memory,
+            worker,
+            patience=self._config.protocol_patience,
+            deadline=deadline,
+            token=task.token,
+        )
+        first = dataclasses.replace(
+            task, latest=deadline, on_answer=partial(race.claim, Side.FIRST)
+        )
+        result = failure = None
+        with race.watching(partial(self._serve_second, race, task, deadline)):
+            try:
+                result = self._serve(worker, first, is_reused=is_reused)
+            except WorkerFailure as error:
+                failure = error
+                race.first_failed(error)
+        return self._outcome(race, worker, task, result, failure)
+
+    def _outcome(
+        self,
+        race: ProtocolRace,
+        worker: Worker,
+        task: WorkerTask,
+        result: RunResult | None,
+        failure: WorkerFailure | None,
+    ) -> RunResult:
+        """Return the winner's result, or raise what the action is to fail of."""
+        if result is not None:
+            if race.was_second_asked:
+                detail = f"worker {worker.number} was slow to answer"
+                self._tell(task, worker.key, worker.number, detail)
+            return result
+        if race.winner is Side.SECOND:
+            worker.doom = Retirement.OTHER_PROTOCOL
+            if race.result is None:
+                raise race.error or RuntimeError("the second worker has no result")
+            self._warn(task, race.result, worker, failure)
+            return race.result
+        if race.error is not None and not isinstance(race.error, RequestError):
+            raise race.error
+        if failure is None:
+            raise RuntimeError("a worker that has neither answered nor failed")
+        if race.is_assumption_wrong:
+            raise _wrong(worker) from None
+        raise self._explained(failure, race) from None
+
+    def _serve_second(self, race: ProtocolRace, task: WorkerTask, deadline: float) -> None:
+        """Have a worker that is asked in the other protocol serve the task."""
+        second = dataclasses.replace(
+            task,
+            key=race.second_key,
+            is_protocol_open=False,
+            timeline=Timeline(),
+            latest=deadline,
+            on_answer=partial(self._claim_second, race, task),
+        )
+        worker, is_reused = self._acquire(second, is_extra=True)
+        try:
+            race.enter(worker)
+            race.result = self._serve(worker, second, is_reused=is_reused)
+        except WorkerFailure as failure:
+            race.leave()
+            self._pool.discard(worker, Retirement.OTHER_PROTOCOL)
+            race.error = failure
+        except BaseException:
+            race.leave()
+            self._pool.release(worker)
+            raise
+        else:
+            self._pool.release(worker)
+
+    def _claim_second(self, race: ProtocolRace, task: WorkerTask, worker: Worker) -> None:
+        race.claim(Side.SECOND, worker)
+        task.timeline.reach("execution_completed")
+        task.on_worker(worker.number, is_reused=False)
+
+    def _explained(self, failure: WorkerFailure, race: ProtocolRace) -> WorkerFailure:
+        """Return the first worker's failure, with what is known of the second one."""
+        if race.error is None:
+            return failure
+        told = str(race.error).partition("\n")[0]
+        return failure.with_note(
+            f"(the action does not say {self._property}, so it was sent to a second process as "
+            f"{race.second_key.protocol} as well: {told})"
+        )
+
+    def _tell(self, task: WorkerTask, key: WorkerKey, worker: int | None, detail: str) -> None:
+        self._log.append(
+            ProtocolDetected(
+                action=str(task.action.digest),
+                operation=task.operation,
+                worker=worker,
+                protocol=key.protocol,
+                key=key.digest,
+                detail=detail,
+                key_components=key.components,
+            )
+        )
+
+    def _warn(
+        self, task: WorkerTask, result: RunResult, first: Worker, failure: WorkerFailure | None
+    ) -> None:
+        """Say what was found out, what the client should send, and what happens elsewhere."""
+        key = result.key or task.key
+        detail = (
+            f"worker {first.number} was asked in {first.key.protocol} and {_fate(failure)}; "
+            f"worker {result.worker} answered in {key.protocol}"
+        )
+        self._tell(task, key, result.worker, detail)
+        if key.protocol != "json":  # proto is what everybody takes for granted
+            return
+        name = " ".join(each for each in (task.mnemonic, task.target) if each)
+        mnemonic = task.mnemonic or "MNEMONIC"
+        _log.warning(
+            "action %s does not say which protocol its worker speaks: %s. Send the platform property "
+            "%s=json (exec_properties of the target, or --remote_default_exec_properties), or start "
+            "this server with --default-protocol %s=json. Other servers take a missing property for "
+            "proto; there this action fails, or waits until its timeout.",
+            name or task.action.digest,
+            detail,
+            self._property,
+            mnemonic,
+        )
+
+
+def _fate(failure: WorkerFailure | None) -> str:
+    if failure is None or failure.rule == Retirement.CRASH:
+        return "did not answer"
+    return f"failed ({failure.rule})"
+
+
+def _wrong(worker: Worker) -> WorkerFailure:
+    return WorkerFailure(
+        worker=worker.number,
+        rule=str(Retirement.OTHER_PROTOCOL),
+        detail=f"another action with the same tool found out that it does not speak {worker.key.protocol}",
+    )

@@ -1,0 +1,225 @@
+"""Two workers for one action, when nobody said which protocol its worker speaks.
+
+The first worker is asked in one protocol. It stays silent, ends, or says something that is no response:
+then a second one is asked in the other protocol, each in a folder of its own. The first valid response
+decides, for this action and for every later one with the same tool, and the other worker is killed.
+Actions that come meanwhile have first workers, too, but share the second one's answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.execution.results import RunResult
+from rpw_fixture.wire.worker_messages import Rule
+from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.lifecycle import Retirement
+from rpw_fixture.workers.protocol_memory import ProtocolMemory, other
+from rpw_fixture.workers.worker import Worker
+
+#: How often it is looked whether the first worker has begun to read, seconds.
+_TICK = 0.05
+#: Failures that a worker may owe to the protocol in which it was asked.
+_TELLING = frozenset(
+    {Retirement.CRASH, Rule.STDOUT_TEXT, Rule.OVERSIZED, Rule.TRUNCATED, Rule.MALFORMED}
+)
+
+
+class Side(Enum):
+    """One of the two workers."""
+
+    FIRST = "first"
+    SECOND = "second"
+
+
+class ProtocolRace:
+    """One action's question, which protocol its worker speaks.
+
+    Args:
+        memory: knows, and learns, the answers.
+        first: the worker that is asked first.
+        patience: seconds that it may be silent once it has begun to read.
+        deadline: of the action, on the monotonic clock.
+        token: cancelled when nobody wants the action's result any more.
+
+    Attributes:
+        winner: whose response decided; None until then.
+        was_second_asked: whether there was need for a second worker.
+        result: of the second worker, when it is the winner.
+        error: what went wrong with the second worker's action.
+    """
+
+    def __init__(
+        self,
+        memory: ProtocolMemory,
+        first: Worker,
+        *,
+        patience: float,
+        deadline: float,
+        token: CancelToken,
+    ) -> None:
+        self.winner: Side | None = None
+        self.was_second_asked = False
+        self.result: RunResult | None = None
+        self.error: Exception | None = None
+        self._memory = memory
+        self._first = first
+        self._patience = patience
+        self._deadline = deadline
+        self._token = token
+        self._second: Worker | None = None
+        self._failure: WorkerFailure | None = None
+        self._begun_at: float | None = None
+        self._is_over = False
+
+    @property
+    def second_key(self) -> WorkerKey:
+        """Key of the second worker."""
+        return self._first.key.speaking(other(self._first.key.protocol))
+
+    @property
+    def is_assumption_wrong(self) -> bool:
+        """Whether it is known by now that the first worker was asked in the wrong protocol."""
+        answer = self._memory.answer(self._first.key)
+        return answer is not None and answer != self._first.key.protocol
+
+    @contextlib.contextmanager
+    def watching(self, ask_second: Callable[[], None]) -> Iterator[None]:
+        """Within the block, which asks the first worker, call ``ask_second`` once there is need for it.
+
+        It is called in a thread, which has ended when the block is left.
+        """
+        thread = threading.Thread(
+            target=self._watch, args=(ask_second,), name="rpw-protocol", daemon=True
+        )
+        thread.start()
+        try:
+            yield
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            thread.join()
+
+    def first_failed(self, failure: WorkerFailure) -> None:
+        """Note that the first worker failed; the second one may still answer."""
+        with self._memory.changed:
+            self._failure = failure
+            self._memory.changed.notify_all()
+
+    def enter(self, second: Worker) -> None:
+        """Have the second worker take part.
+
+        Raises:
+            WorkerFailure: when it is too late for that.
+        """
+        with self._memory.changed:
+            if self._is_over:
+                raise _late(second)
+            self._second = second
+
+    def leave(self) -> None:
+        """Have the second worker take part no more: it failed, and may be gone already."""
+        with self._memory.changed:
+            self._second = None
+
+    def claim(self, side: Side, worker: Worker) -> None:
+        """Decide the race by a valid response, and kill the other worker.
+
+        Raises:
+            WorkerFailure: when it is decided already.
+        """
+        with self._memory.changed:
+            if self._is_over:
+                raise _late(worker)
+            self.winner = side
+            self._is_over = True
+            self._memory.settle(worker.key)
+            loser = self._second if side is Side.FIRST else self._first
+            if loser is not None:
+                loser.process.kill_tree()
+
+    def _end(self) -> None:
+        with self._memory.changed:
+            self._is_over = True
+            if self._second is not None and self.winner is not Side.SECOND:
+                self._second.process.kill_tree()
+            self._memory.changed.notify_all()
+
+    def _watch(self, ask_second: Callable[[], None]) -> None:
+        tool = self._first.key.tool
+        with self._token.calling(self._wake):
+            if not self._await_turn(tool):
+                return
+        try:
+            ask_second()
+        except Exception as error:  # noqa: BLE001 - whoever asked the first worker raises it
+            self.error = error
+        finally:
+            with self._memory.changed:
+                self._memory.asked_twice.discard(tool)
+                self._memory.changed.notify_all()
+
+    def _await_turn(self, tool: str) -> bool:
+        """Wait until the second worker is to be asked; return False when it need not be."""
+        changed = self._memory.changed
+        with changed:
+            while not self._is_settled():
+                wait = self._delay()
+                if wait <= 0 and tool not in self._memory.asked_twice:
+                    self._memory.asked_twice.add(tool)
+                    self.was_second_asked = True
+                    return True
+                left = self._deadline - time.monotonic()
+                changed.wait(min(wait, left) if wait > 0 else left)
+            return False
+
+    def _is_settled(self) -> bool:
+        """Whether there is nothing left to ask a second worker for."""
+        if self._is_over or self._token.is_cancelled or time.monotonic() >= self._deadline:
+            return True
+        if self.is_assumption_wrong:  # as another action found out
+            self._first.process.kill_tree()
+            return True
+        if self._memory.answer(self._first.key) is not None:
+            return True
+        return self._failure is not None and not _is_telling(self._failure)
+
+    def _delay(self) -> float:
+        """Return for how long the first worker may go on alone, seconds; 0 when no longer."""
+        if self._failure is not None:
+            return 0.0
+        now = time.monotonic()
+        if self._begun_at is None:
+            if not self._first.has_begun:
+                return _TICK
+            self._begun_at = now
+        return max(0.0, self._begun_at + self._patience - now)
+
+    def _wake(self) -> None:
+        with self._memory.changed:
+            self._memory.changed.notify_all()
+
+
+def _is_telling(failure: WorkerFailure) -> bool:
+    """Whether a worker of another protocol may fail so.
+
+    One that never read its request may not, and one that somebody killed proves nothing.
+    """
+    was_killed = failure.exit_status == -signal.SIGKILL and not failure.is_violation
+    return failure.rule in _TELLING and not (failure.was_unread or was_killed)
+
+
+def _late(worker: Worker) -> WorkerFailure:
+    return WorkerFailure(
+        worker=worker.number,
+        rule=str(Retirement.OTHER_PROTOCOL),
+        detail="a worker that was asked in the other protocol answered before",
+    )
