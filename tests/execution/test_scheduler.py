@@ -535,7 +535,7 @@ def test_closing_does_not_wait_for_what_no_client_waits_for(runs: Runs) -> None:
     closing.join(FOREVER)
 
     assert not closing.is_alive()
-    assert [final(each).status.code for each in operations] == [Code.CANCELLED] * 2
+    assert [final(each).status.code for each in operations] == [Code.UNAVAILABLE] * 2
 
 
 def test_closing_cancels_what_does_not_end_in_time_queued_jobs_too(runs: Runs) -> None:
@@ -544,7 +544,9 @@ def test_closing_cancels_what_does_not_end_in_time_queued_jobs_too(runs: Runs) -
     runs.wait_for(1)
     scheduler.close(0.0)
 
-    assert [final(each).status.code for each in operations] == [Code.CANCELLED] * 3
+    responses = [final(each) for each in operations]
+    assert [each.status.code for each in responses] == [Code.UNAVAILABLE] * 3
+    assert {each.message for each in responses} == {"the server is stopping"}
     assert all(job.execution.token.is_cancelled for job in runs.begun)
 
 
