@@ -15,7 +15,7 @@ import grpc
 
 from rpw_fixture import pem
 from rpw_fixture.config import Config
-from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
     from rpw_fixture.services._base import Call, Handler
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 #: The longest path of a Unix socket, bytes.
 _MAX_SOCKET_PATH = 107
-_HEALTH_PREFIX = "/grpc.health.v1.Health/"
+#: In which a new connection must have said what it speaks.
+_HANDSHAKE_MILLISECONDS = 5_000
+#: Calls that gRPC's thread has not seen yet; gRPC begins to cancel them at 1,000 by default.
+_MOST_PENDING = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +78,15 @@ class Listener:
         """Options of the gRPC server.
 
         A second server on the same port must fail instead of getting half of the calls, and clients
-        that ping often, as Bazel does with keepalive, must not be told to go away.
+        that ping often, as Bazel does with keepalive, must not be told to go away. A connection
+        that says nothing is closed soon; a burst of calls waits its turn instead of being cancelled.
         """
         return (
             ("grpc.so_reuseport", 0),
             ("grpc.http2.max_ping_strikes", 0),
+            ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
+            ("grpc.server.max_pending_requests", _MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", 2 * _MOST_PENDING),
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", -1),
         )
@@ -110,24 +117,12 @@ class Listener:
         """``grpcs`` with TLS, ``grpc`` without."""
         return "grpc" if self.credentials is None else "grpcs"
 
-    def guard(self, method: Method, handler: Handler) -> Handler:
-        """An interceptor that refuses calls without the token."""
-        if not self.token or method.path.startswith(_HEALTH_PREFIX):
-            return handler
-        expected = f"Bearer {self.token}".encode()
-
-        def guarded(request: Any, call: Call) -> Any:
-            metadata = dict(call.context.invocation_metadata())
-            given = str(metadata.get("authorization", "")).encode()
-            if not hmac.compare_digest(given, expected):
-                raise RequestError(
-                    Code.UNAUTHENTICATED,
-                    "the call carries no valid token; send the metadata 'authorization: Bearer …' "
-                    "(Bazel: --remote_header=authorization='Bearer …')",
-                )
-            return handler(request, call)
-
-        return guarded
+    def admits(self, metadata: Sequence[tuple[str, str | bytes]]) -> bool:
+        """Whether a call with this metadata carries the token, or needs none."""
+        if not self.token:
+            return True
+        given = str(dict(metadata).get("authorization", "")).encode()
+        return hmac.compare_digest(given, f"Bearer {self.token}".encode())
 
 
 class Activity:
