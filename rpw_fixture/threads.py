@@ -157,7 +157,7 @@ class ThreadPool(Executor):
         while (work := self._waiting.get()) is not None:
             try:
                 work()
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged, and the thread goes on
                 _log.exception("a bug: work of the threads %s failed", self._name)
             del work  # what it holds must not live until the next call comes
             with self._lock:
