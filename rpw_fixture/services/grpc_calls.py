@@ -10,7 +10,6 @@ calls are served by the public API alone: correctly, but silent clients hold thr
 from __future__ import annotations
 
 import importlib
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -214,7 +213,7 @@ def _is_supported() -> bool:
             _server._get_initial_metadata_operation: ["state", "metadata"],
         }
         return (
-            all(list(inspect.signature(each).parameters) == parameters[each] for each in parameters)
+            all(_parameters(each) == parameters[each] for each in parameters)
             and isinstance(state.due, set)
             and state.request is state.code is state.details is None
             and callable(state.condition.acquire)
@@ -227,6 +226,11 @@ def _is_supported() -> bool:
         )
     except (AttributeError, TypeError, ValueError):
         return False
+
+
+def _parameters(function: Any) -> list[str]:
+    code = function.__code__
+    return list(code.co_varnames[: code.co_argcount])
 
 
 try:
