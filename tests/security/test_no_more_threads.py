@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
-import shutil
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
 
-from rpw_fixture import Action, Client, RequestError, Server
+from rpw_fixture import Action, ActionFailedError, Client, Server
+from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.events import InternalError
 from rpw_fixture.threads import ThreadPool, ThreadStartError
-from rpw_fixture.wire.protos import remote_execution as re
+from tests.server_process import ServerProcess
+from tests.waiting import until
 
-from ..server_process import OURS, ServerProcess
 from .raw_http2 import RawClient, message
 
 REAPI = "/build.bazel.remote.execution.v2"
@@ -101,8 +99,7 @@ def test_a_call_beyond_the_threads_there_are_is_refused_as_exhausted(
         assert status(channel) is grpc.StatusCode.OK
         server.faults.delay("GetCapabilities", 600, first=1)
         slow = channel.unary_unary(CAPABILITIES, None, None).future(b"")
-        while not server.counters.methods["GetCapabilities"].open and not _is_delayed(server):
-            time.sleep(0.005)
+        until(lambda: any(each.hits for each in server.faults.armed))
         with no_more_threads(monkeypatch):
             codes = {status(channel) for _ in range(20)}
             assert codes == {grpc.StatusCode.RESOURCE_EXHAUSTED}
@@ -111,5 +108,56 @@ def test_a_call_beyond_the_threads_there_are_is_refused_as_exhausted(
     assert server.events.of(InternalError) == []
 
 
-def _is_delayed(server: Server) -> bool:
-    return any(each.hits for each in server.faults.armed)
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A control group whose number of processes and threads can be limited."""
+    roots = [Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")]
+    folder = None
+    for root in roots:
+        with contextlib.suppress(OSError):
+            folder = root / f"rpw_fixture-test-{os.getpid()}"
+            folder.mkdir()
+            if (folder / "pids.max").exists():
+                break
+            folder.rmdir()
+        folder = None
+    if folder is None:
+        pytest.skip("no control group for processes can be made here (needs root)")
+    yield folder
+    for pid in (folder / "cgroup.procs").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    until(lambda: not (folder / "cgroup.procs").read_text(), "processes are left")
+    folder.rmdir()
+
+
+def test_a_fork_bomb_at_the_limit_of_processes_ends_nothing_but_itself(group: Path) -> None:
+    """As `test_the_first_call…`, with a real limit, in a process of its own."""
+    enter = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
+    command = (*enter, sys.executable, "-m", "rpw_fixture", "serve", "--listen", "127.0.0.1:0")
+    with ServerProcess("--jobs", "4", command=command) as process:
+        with Client(process.endpoint) as client:
+            assert client.run(HELLO).stdout == b"hello\n"
+            current = int((group / "pids.current").read_text())
+            (group / "pids.max").write_text(str(current + 4))
+            with ThreadPoolExecutor(24) as pool:
+                codes = set(pool.map(lambda number: _outcome(process.endpoint, number), range(24)))
+            assert Code.RESOURCE_EXHAUSTED in codes
+            assert codes <= {Code.OK, Code.RESOURCE_EXHAUSTED}
+            (group / "pids.max").write_text("max")
+            again = Action(arguments=["/bin/sh", "-c", "echo again"])
+            assert client.run(again).stdout == b"again\n"
+            (group / "pids.max").write_text((group / "pids.current").read_text())
+        assert process.stop() == 0
+
+
+def _outcome(endpoint: str, number: int) -> Code:
+    """What becomes of an action that starts as many processes as it gets."""
+    bomb = "for i in 1 2 3 4 5 6 7 8; do sleep 0.2 & done; wait"
+    try:
+        with Client(endpoint) as client:
+            client.run(Action(arguments=["/bin/sh", "-c", bomb], salt=b"%d" % number))
+    except RequestError as error:
+        return error.code
+    except ActionFailedError as error:
+        return Code[error.outcome.status]
+    return Code.OK
