@@ -175,7 +175,9 @@ class Config:
         metavar="FILE",
     )
     allow_remote: bool = _setting(
-        False, "allow an address that is not loopback; needs TLS or a token as well", kind=bool
+        False,
+        "allow an address that is not loopback; needs a token or TLS client certificates as well",
+        kind=bool,
     )
     faults: tuple[str, ...] = _setting(
         (),

@@ -7,6 +7,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,7 @@ import grpc
 from rpw_fixture import pem
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.services import unix_sockets
 
 if TYPE_CHECKING:
     from rpw_fixture.services._base import Call, Handler
@@ -55,7 +57,8 @@ class Listener:
 
         Raises:
             ConfigError: for an address that is none, or one that others can reach without
-                ``--allow-remote`` and TLS or a token: this server runs whatever it is sent.
+                ``--allow-remote`` and a client that proves who it is, by a token or a certificate:
+                this server runs whatever it is sent.
         """
         host, port, path = _parse(config.listen)
         credentials = _credentials(config)
@@ -63,7 +66,7 @@ class Listener:
         if config.auth_token_file is not None and not token:
             raise ConfigError(f"--auth-token-file {config.auth_token_file}: the file is empty")
         if not path and not _is_loopback(host):
-            _require_protection(config, host, is_protected=bool(credentials or token))
+            _require_protection(config, host, is_protected=bool(config.tls_client_ca or token))
         return cls(
             host=host,
             port=port,
@@ -98,19 +101,22 @@ class Listener:
             EnvironmentLacksError: when the address is in use or not this machine's.
         """
         target = f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
-        try:
-            if self.credentials is not None:
-                port = server.add_secure_port(target, self.credentials)
-            else:
-                port = server.add_insecure_port(target)
-        except RuntimeError:
-            port = 0
+        with unix_sockets.private(self.path) if self.path else nullcontext():
+            port = self._add_port(server, target)
         if not port:
             raise EnvironmentLacksError(
                 f"can't listen on {target}: the address is in use or not of this machine; "
                 "port 0 picks a free one"
             )
         return target if self.path else f"{self.host}:{port}"
+
+    def _add_port(self, server: grpc.Server, target: str) -> int:
+        try:
+            if self.credentials is not None:
+                return server.add_secure_port(target, self.credentials)
+            return server.add_insecure_port(target)
+        except RuntimeError:
+            return 0
 
     @property
     def scheme(self) -> str:
@@ -188,8 +194,9 @@ def _require_protection(config: Config, host: str, *, is_protected: bool) -> Non
         )
     if not is_protected:
         raise ConfigError(
-            "--allow-remote needs TLS client certificates, TLS or a token as well: "
-            "--tls-cert and --tls-key, or --auth-token-file"
+            "--allow-remote needs clients that prove who they are: with a certificate of their own "
+            "(--tls-client-ca, --tls-cert and --tls-key) or a token (--auth-token-file); a server "
+            "certificate alone keeps nobody out"
         )
 
 
