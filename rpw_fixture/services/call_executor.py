@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 
@@ -21,7 +21,7 @@ from rpw_fixture.closing import Closing
 from rpw_fixture.services import grpc_calls
 from rpw_fixture.services.client_waits import ClientWaits
 from rpw_fixture.services.grpc_calls import ServerCall
-from rpw_fixture.services.sweeper import Sweeper
+from rpw_fixture.services.sweeper import Sweeper, Swept
 from rpw_fixture.threads import ThreadPool, ThreadStartError
 
 #: How long a client without a valid token may keep a call open, seconds.
@@ -48,7 +48,7 @@ class Lane(Enum):
     STRANGER = "stranger"
 
 
-class HowToServe(NamedTuple):
+class HowToServe:
     """What the executor has to know of a handler; handlers have it as attribute ``how``.
 
     Attributes:
@@ -57,12 +57,17 @@ class HowToServe(NamedTuple):
         needs_message: nothing can be done before the first message is there.
     """
 
-    lane: Lane = Lane.UNARY
-    has_stream: bool = False
-    needs_message: bool = True
+    __slots__ = ("has_stream", "lane", "needs_message")
+
+    def __init__(
+        self, lane: Lane = Lane.UNARY, *, has_stream: bool = False, needs_message: bool = True
+    ) -> None:
+        self.lane = lane
+        self.has_stream = has_stream
+        self.needs_message = needs_message
 
 
-class CallExecutor(Closing):
+class CallExecutor(Closing, Swept):
     """Serves calls in threads, of which it starts more as they are needed.
 
     Args:
@@ -168,7 +173,7 @@ class CallExecutor(Closing):
             call.end(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
 
 
-class _Stranger:
+class _Stranger(Swept):
     """A call of a client without a valid token; it ends soon, whatever it does."""
 
     __slots__ = ("_call", "_end")

@@ -7,7 +7,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +17,6 @@ import grpc
 from rpw_fixture import pem
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-from rpw_fixture.services import unix_sockets
 
 if TYPE_CHECKING:
     from rpw_fixture.services._base import Call, Handler
@@ -101,7 +100,7 @@ class Listener:
             EnvironmentLacksError: when the address is in use or not this machine's.
         """
         target = f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
-        with unix_sockets.private(self.path) if self.path else nullcontext():
+        with _private_socket(self.path) if self.path else nullcontext():
             port = self._add_port(server, target)
         if not port:
             raise EnvironmentLacksError(
@@ -161,6 +160,12 @@ class Activity:
         with self._lock:
             self._open -= 1
             self._last = time.monotonic()
+
+
+def _private_socket(path: str) -> AbstractContextManager[None]:
+    from rpw_fixture.services import unix_sockets  # noqa: PLC0415 - few servers have one
+
+    return unix_sockets.private(path)
 
 
 def _parse(address: str) -> tuple[str, int, str]:

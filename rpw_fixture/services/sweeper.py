@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Protocol
 
 from rpw_fixture.closing import Closing
 from rpw_fixture.threads import ThreadStartError, start_thread
@@ -13,11 +12,14 @@ from rpw_fixture.threads import ThreadStartError, start_thread
 INTERVAL = 0.25
 
 
-class Swept(Protocol):
-    """What is looked at."""
+class Swept:
+    """Base of what is looked at."""
+
+    __slots__ = ()
 
     def sweep(self, now: float) -> bool:
         """Do what is due at ``now`` (monotonic seconds) without blocking; False: look no more."""
+        raise NotImplementedError
 
 
 class Sweeper(Closing):

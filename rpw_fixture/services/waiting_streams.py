@@ -15,11 +15,12 @@ import grpc
 from rpw_fixture.pausing import Pause
 from rpw_fixture.services.call_executor import CallExecutor, Lane
 from rpw_fixture.services.grpc_calls import BlockingSender, Sender
+from rpw_fixture.services.sweeper import Swept
 
 _NEVER = float("inf")
 
 
-class WaitingStream:
+class WaitingStream(Swept):
     """One response stream.
 
     A response is held back until the generator goes on, which it does at once: the last one travels
