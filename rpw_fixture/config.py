@@ -249,7 +249,10 @@ class Config:
     count_digests: bool = _setting(
         False, "count reads, writes and look-ups of each blob; takes time in FindMissingBlobs"
     )
-    threads: int = _setting(512, "most gRPC calls served at once")
+    threads: int = _setting(
+        512,
+        "threads for short calls, and half as many for uploads and downloads; calls that wait take none",
+    )
 
     def __post_init__(self) -> None:
         for name in (

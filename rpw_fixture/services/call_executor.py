@@ -89,6 +89,8 @@ class CallExecutor(Closing, Swept):
         self.sweeper = Sweeper()
         self.waits = ClientWaits()
         self._lanes = {lane: ThreadPool(count, f"rpw-{lane.value}") for lane, count in most.items()}
+        if not grpc_calls.IS_SUPPORTED:  # no call can be refused, so there must be a thread
+            self._lanes[Lane.UNARY].start(lambda: None)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Serve a call; gRPC's thread calls this, so it neither blocks nor raises.
@@ -98,7 +100,8 @@ class CallExecutor(Closing, Swept):
         """
         call = grpc_calls.server_call(fn, args)
         if call is None:
-            self._lanes[Lane.UNARY].start_or_wait(partial(fn, *args, **kwargs))
+            with suppress(RuntimeError):  # the pool was shut down
+                self._lanes[Lane.UNARY].start_or_wait(partial(fn, *args, **kwargs))
         else:
             self._accept(call)
         return _DONE
