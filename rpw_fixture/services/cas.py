@@ -42,6 +42,8 @@ class CasService(Service):
     def __init__(self, config: Config, cas: Cas) -> None:
         self._cas = cas
         self._max_blob_bytes = config.max_blob_bytes
+        #: Compressed blobs of a batch may become as much as a plain message could bring.
+        self._max_message_bytes = config.max_message_bytes
         self._layouts = ChunkLayouts()
 
     @rpc("FindMissingBlobs")
@@ -61,7 +63,7 @@ class CasService(Service):
         store = self._store(request.digest_function, [entry.digest for entry in entries[:1]])
         refused: dict[int, bytes] = {}
         plain: dict[int, tuple[bytes, re.Digest]] = {}
-        room = BATCH_BYTES
+        room = self._max_message_bytes
 
         def refuse(position: int, error: RequestError) -> None:
             refused[position] = _refused_update(entries[position].digest, error)
@@ -69,7 +71,7 @@ class CasService(Service):
         for position, entry in enumerate(entries):
             try:
                 if entry.compressor:
-                    room -= self._put_compressed(store, entry, room)
+                    room -= self._put_compressed(store, entry, min(room, BATCH_BYTES))
                 else:
                     plain[position] = self._plain(store, entry)
             except RequestError as error:
@@ -167,13 +169,13 @@ class CasService(Service):
     def _put_compressed(
         self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request, room: int
     ) -> int:
-        """Keeps a compressed blob; its size, of which all in a batch may have ``room`` together."""
+        """Keeps a compressed blob of at most ``room`` bytes; its size."""
         digest = store.function.validate(entry.digest)
         self._check_size(digest)
         if digest.size > room:
             raise invalid_argument(
-                f"blob {digest}: compressed blobs of one batch may have {BATCH_BYTES} bytes "
-                "together when decompressed; use ByteStream or several batches"
+                f"blob {digest}: what is compressed in a batch may have {BATCH_BYTES} bytes each and "
+                f"{self._max_message_bytes} together when decompressed; use ByteStream"
             )
         compressor = compressor_numbered(entry.compressor)
         store.put(compressor.decompress(entry.data, digest.size), digest)

@@ -54,6 +54,7 @@ class Sweeper(Closing):
         self._has_work.set()
         if self._thread is not None:
             self._thread.join()
+        self._swept.clear()  # a call that is kept keeps its connection open
 
     def _start(self) -> None:
         with self._lock:

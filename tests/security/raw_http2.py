@@ -79,6 +79,11 @@ class RawClient:
                     self._receive()
         return time.monotonic() - began
 
+    def wait_for_end(self) -> None:
+        """Wait until the server closes the connection."""
+        while self._socket.recv(1 << 16):
+            pass
+
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import statistics
 import threading
@@ -155,6 +156,19 @@ def test_a_connection_that_says_nothing_is_closed(server: Server) -> None:
         while silent.recv(1 << 16):
             pass  # the server's settings
     assert time.monotonic() - began < call_executor.STRANGER_SECONDS + SLACK
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stopped_server_lets_all_connections_go(server: Server, kind: str) -> None:
+    gc.disable()
+    try:
+        with raw(server) as client:
+            open_many(client, kind)
+            answers_in(server)
+            server.stop()
+            client.wait_for_end()
+    finally:
+        gc.enable()
 
 
 def test_a_stranger_s_message_is_never_read(server: Server) -> None:
