@@ -71,8 +71,8 @@ class CallExecutor(Closing, Swept):
     """Serves calls in threads, of which it starts more as they are needed.
 
     Args:
-        threads: how many serve short calls; half as many transfers, and again half as many the
-            updates of calls that wait.
+        threads: how many serve short calls; half as many serve uploads and downloads, and half as
+            many send the updates of calls that wait.
 
     Attributes:
         sweeper: looks at calls now and then.
