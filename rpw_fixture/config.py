@@ -211,7 +211,9 @@ class Config:
         metavar="FILE",
     )
     allow_remote: bool = _setting(
-        False, "allow an address that is not loopback; needs TLS or a token as well", kind=bool
+        False,
+        "allow an address that is not loopback; needs a token or TLS client certificates as well",
+        kind=bool,
     )
     faults: tuple[str, ...] = _setting(
         (),
@@ -309,7 +311,12 @@ class Config:
     count_digests: bool = _setting(
         False, "count reads, writes and look-ups of each blob; takes time in FindMissingBlobs"
     )
-    threads: int = _setting(512, "most gRPC calls served at once", least=1, most=_MOST_THREADS)
+    threads: int = _setting(
+        512,
+        "threads for short calls, and half as many for uploads and downloads; calls that wait take none",
+        least=1,
+        most=_MOST_THREADS,
+    )
 
     def __post_init__(self) -> None:
         for name, (shown, values) in checks().items():

@@ -7,10 +7,10 @@ import json
 import logging
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.private_files import private_opener
 
 if TYPE_CHECKING:
     from rpw_fixture.events import Event
@@ -40,7 +40,7 @@ class EventFile:
         self._rest = b""
         try:
             # Unbuffered: what a failed write left in a buffer would fail again at the end.
-            self._file = Path(path).open("ab", buffering=0)  # noqa: SIM115 - open for the log's life
+            self._file = open(path, "ab", buffering=0, opener=private_opener)  # noqa: SIM115
         except OSError as error:
             raise EnvironmentLacksError(f"--events {path}: {error.strerror}") from None
 

@@ -21,11 +21,12 @@ from rpw_fixture.faults.armed import Faults
 from rpw_fixture.late import Late
 from rpw_fixture.observing.counters import Counters
 from rpw_fixture.processors import Processor
+from rpw_fixture.services.call_executor import CallExecutor
+from rpw_fixture.services.gate import Gate
 from rpw_fixture.services.listening import Activity, Listener
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.budget import Budget
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.threads import ThreadPool
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
@@ -166,8 +167,8 @@ class _Parts:
                 undo.callback(log.remove_sink, sink)
                 log.add_sink(sink)
             self._folder = undo.enter_context(Workspace()).path
-            around = (self._activity.interceptor, listener.guard)
-            self._front = Late(lambda: self._build_front(around))
+            self._executor = undo.enter_context(CallExecutor(config.threads))
+            self._front = Late(lambda: self._build_front([self._activity.interceptor]))
             try:
                 self._keep(undo)
                 undo.enter_context(self._front)
@@ -216,15 +217,14 @@ class _Parts:
             cache=self._cache,
             faults=self._faults,
             counters=self._counters,
+            executor=self._executor,
         )
         return Front(ground, around)
 
     def _serve(self, listener: Listener, undo: contextlib.ExitStack) -> None:
-        threads = ThreadPool(self._config.threads, "rpw-call")
-        undo.callback(threads.shutdown)
         self._grpc = grpc.server(
-            cast("Any", threads),  # gRPC only submits to it, whatever its stubs say
-            handlers=[_Gate(self._front, self._log)],
+            cast("Any", self._executor),  # gRPC only submits to it, whatever its stubs say
+            handlers=[Gate(self._front, listener, self._log)],
             options=listener.options,
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
@@ -261,32 +261,18 @@ class _Parts:
             # While actions end, calls are still served: uploads that fail are all that a client would
             # tell its user of, and Execute is where it learns that the server is stopping.
             front.stop(grace)
-        left = deadline - time.monotonic()
-        self._grpc.stop(max(left, min(grace, _LAST_WORDS))).wait()
+        left = max(deadline - time.monotonic(), min(grace, _LAST_WORDS))
+        stopped = self._stop_accepting(left)
+        self._executor.wait_for_clients(stopped, time.monotonic() + left)
+        self._grpc.stop(None)  # ends what is left
         self._undo.close()
 
-
-class _Gate(grpc.GenericRpcHandler):
-    """Where calls come in; the first one has the front built."""
-
-    def __init__(self, front: Late[Front], log: EventLog) -> None:
-        self._front = front
-        self._log = log
-
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    def _stop_accepting(self, grace: float) -> threading.Event:
+        """Takes no more calls; the event that all have ended."""
         try:
-            return self._front.get().handlers.service(handler_call_details)
-        except Exception as error:  # noqa: BLE001 - a bug, to be told as services/_base.py does
-            return self._failing(str(handler_call_details.method), error)
-
-    def _failing(self, path: str, error: Exception) -> grpc.RpcMethodHandler[Any, Any]:
-        self._log.append_bug(path, error)
-        message = f"internal error in {path}: {error!r}"
-        return grpc.unary_unary_rpc_method_handler(
-            lambda _request, context: context.abort(grpc.StatusCode.INTERNAL, message)
-        )
+            return self._grpc.stop(grace)
+        except RuntimeError:  # no thread can be started to wait; the first part is done
+            return threading.Event()
 
 
 def _may_fail(config: Config) -> bool:

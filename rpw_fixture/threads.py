@@ -6,14 +6,43 @@ next piece of work itself, so under steady load it starts thread after thread up
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from queue import Empty, SimpleQueue
 from typing import ParamSpec, TypeVar
 
+from rpw_fixture.errors import Code, RequestError
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class ThreadStartError(RequestError):
+    """No thread can be started for some work: a limit of processes, or memory, is reached."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Code.RESOURCE_EXHAUSTED,
+            "no thread can be started: the limit of processes (ulimit -u, pids.max of the container) "
+            "or memory is used up; try again when other work has ended, or raise the limit",
+        )
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        ThreadStartError: when the system has none left.
+    """
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        if thread.ident is not None:  # it runs: this is a bug of the caller
+            raise
+        raise ThreadStartError from error
 
 
 class ThreadPool(Executor):
@@ -52,18 +81,42 @@ class ThreadPool(Executor):
         return future
 
     def start(self, work: Callable[[], None]) -> None:
-        """Has ``work``, which must not raise, done by some thread; nobody is told of its end.
+        """Have ``work``, which must not raise, done by a thread; nobody is told of its end.
+
+        It waits only where the pool has as many threads as it may have.
 
         Raises:
+            ThreadStartError: when all threads are busy and another one can't be started.
             RuntimeError: after `shutdown`.
         """
+        self._put(work, must_grow=True)
+
+    def start_or_wait(self, work: Callable[[], None]) -> None:
+        """As `start`, but leave the work to a busy thread if no other one can be started.
+
+        Raises:
+            ThreadStartError: when there is no thread at all.
+            RuntimeError: after `shutdown`.
+        """
+        self._put(work, must_grow=False)
+
+    @property
+    def busy(self) -> int:
+        """How many pieces of work are being done or wait."""
+        return len(self._threads) - self._spare
+
+    @property
+    def backlog(self) -> int:
+        """How many pieces of work wait for a thread."""
+        return max(0, -self._spare)
+
+    def _put(self, work: Callable[[], None], *, must_grow: bool) -> None:
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("the pool was shut down")
+            if self._spare <= 0 and len(self._threads) < self._most:
+                self._grow(must_grow=must_grow)
             self._spare -= 1
-            if self._spare < 0 and len(self._threads) < self._most:
-                self._spare += 1
-                self._grow()
         self._waiting.put(work)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -88,15 +141,24 @@ class ThreadPool(Executor):
             for _ in range(dropped.count(None)):
                 self._waiting.put(None)
 
-    def _grow(self) -> None:
+    def _grow(self, *, must_grow: bool) -> None:
         name = f"{self._name}-{len(self._threads)}"
         thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        try:
+            start_thread(thread)
+        except ThreadStartError:
+            if must_grow or not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
+            self._spare += 1
 
     def _run(self) -> None:
         while (work := self._waiting.get()) is not None:
-            work()
+            try:
+                work()
+            except Exception:  # noqa: BLE001 - it is logged, and the thread goes on
+                _log.exception("a bug: work of the threads %s failed", self._name)
             del work  # what it holds must not live until the next call comes
             with self._lock:
                 self._spare += 1

@@ -13,6 +13,7 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.inline import Inline
 from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import Timeline
+from rpw_fixture.pausing import Pause, Signal, blocking
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.packing import packed
@@ -71,6 +72,7 @@ class Operation:
         self._stage: int = _QUEUED
         self._response: re.ExecuteResponse | None = None
         self._changed = threading.Condition()
+        self._signal = Signal()
 
     @property
     def is_done(self) -> bool:
@@ -117,12 +119,14 @@ class Operation:
     def finish(self, response: re.ExecuteResponse) -> None:
         """Gives the response; the first one stays."""
         with self._changed:
-            if self._response is None:
-                self._response = response
-                self._stage = _COMPLETED
-                self._timeline = None
-                self.finished_at = self._clock()
-                self._changed.notify_all()
+            if self._response is not None:
+                return
+            self._response = response
+            self._stage = _COMPLETED
+            self._timeline = None
+            self.finished_at = self._clock()
+            self._changed.notify_all()
+        self._signal.notify()
 
     def cancel(self, error: RequestError | None = None) -> None:
         """Ends it with an error, by default CANCELLED, if it has not ended yet."""
@@ -152,6 +156,12 @@ class Operation:
         return longrunning.Operation(name=self.name, metadata=packed(metadata))
 
     def updates(self, is_wanted: threading.Event | None = None) -> Iterator[longrunning.Operation]:
+        """As `progress`, in a thread that waits in between."""
+        return blocking(self.progress(is_wanted))
+
+    def progress(
+        self, is_wanted: threading.Event | None = None
+    ) -> Iterator[longrunning.Operation | Pause]:
         """The operation now, when its stage lasts, every few seconds, and when it is done.
 
         Args:
@@ -160,19 +170,24 @@ class Operation:
         with self.watched():
             yield from self._updates(is_wanted)
 
-    def _updates(self, is_wanted: threading.Event | None) -> Iterator[longrunning.Operation]:
+    def _updates(
+        self, is_wanted: threading.Event | None
+    ) -> Iterator[longrunning.Operation | Pause]:
         wait = _FIRST_UPDATE
         while True:
             message = self.message()
             yield message
             if message.done:
                 return
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self.is_done or not (is_wanted is None or is_wanted.is_set()), wait
-                )
-            if not self.is_done and is_wanted is not None and not is_wanted.is_set():
-                return
+            due = time.monotonic() + wait
+            while True:
+                count = self._signal.count
+                left = due - time.monotonic()
+                if self.is_done or left <= 0:
+                    break
+                if is_wanted is not None and not is_wanted.is_set():
+                    return
+                yield Pause(left, self._signal, count)
             wait = _UPDATE_INTERVAL
 
     def wait(self, timeout: float) -> bool:
@@ -182,8 +197,7 @@ class Operation:
 
     def wake(self) -> None:
         """Has all `updates` look again whether they are wanted."""
-        with self._changed:
-            self._changed.notify_all()
+        self._signal.notify()
 
 
 class Execution:

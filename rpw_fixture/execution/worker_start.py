@@ -20,6 +20,7 @@ from rpw_fixture.execution.staging.exec_roots import (
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.processes.client import StartError
+from rpw_fixture.threads import ThreadStartError
 from rpw_fixture.wire.worker_encodings import encoding
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import WorkerFailure
@@ -121,12 +122,18 @@ class WorkerStarter(Closing):
             theirs.close()
         plumbing = Plumbing(number, process, pipes, self._config.worker_start_timeout)
         speak = Multiplex if key.is_multiplex else Singleplex
-        conversation = speak(
-            plumbing,
-            self._connection(key),
-            takes_cancel="cancellation" in key.abilities,
-            cancel_grace=self._config.cancel_grace,
-        )
+        try:
+            conversation = speak(
+                plumbing,
+                self._connection(key),
+                takes_cancel="cancellation" in key.abilities,
+                cancel_grace=self._config.cancel_grace,
+            )
+        except ThreadStartError:
+            plumbing.kill()
+            plumbing.wait_for_exit()
+            plumbing.close()
+            raise
         return Worker(
             number=number,
             key=key,

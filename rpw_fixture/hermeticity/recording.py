@@ -21,6 +21,7 @@ from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction, SuiteWorker
 from rpw_fixture.inputs import EmptyFolder, Entry, File, Symlink
+from rpw_fixture.private_files import make_private_folder, private_opener
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
@@ -47,8 +48,10 @@ class Recorder:
         self._flagfile_base = flagfile_base
         self._lock = threading.Lock()
         try:
-            (folder / _BLOBS).mkdir(parents=True, exist_ok=True)
-            self._file = (folder / _ACTIONS).open("a", encoding="utf-8", buffering=1)
+            make_private_folder(folder / _BLOBS)
+            self._file = open(  # noqa: SIM115 - open for the recorder's life
+                folder / _ACTIONS, "a", encoding="utf-8", buffering=1, opener=private_opener
+            )
         except OSError as error:
             raise EnvironmentLacksError(f"--record {folder}: {error.strerror}") from None
 
@@ -143,9 +146,10 @@ class Recorder:
         path = _blob_path(self._folder, str(digest))
         if path.exists():
             return
-        path.parent.mkdir(exist_ok=True)
+        make_private_folder(path.parent)
         partial = path.with_name(f"{path.name}.{threading.get_ident()}")
-        partial.write_bytes(action.store.get(digest))
+        with open(partial, "wb", opener=private_opener) as file:
+            file.write(action.store.get(digest))
         partial.replace(path)
 
 

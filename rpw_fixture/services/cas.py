@@ -25,6 +25,9 @@ from rpw_fixture.wire.protos import rpc as google_rpc
 
 #: The longest message that clients receive with gRPC's default settings.
 _RECEIVABLE_BYTES = 4 << 20
+#: More blobs in one batch have no response of that length: each takes a hash of 20 bytes or more,
+#: written in twice as many digits.
+_MOST_ENTRIES = _RECEIVABLE_BYTES // 40
 _FAST_CDC = re.ChunkingFunction.FAST_CDC_2020
 
 
@@ -39,6 +42,8 @@ class CasService(Service):
     def __init__(self, config: Config, cas: Cas) -> None:
         self._cas = cas
         self._max_blob_bytes = config.max_blob_bytes
+        #: Compressed blobs of a batch may become as much as a plain message could bring.
+        self._max_message_bytes = config.max_message_bytes
         self._layouts = ChunkLayouts()
 
     @rpc("FindMissingBlobs")
@@ -54,10 +59,11 @@ class CasService(Service):
     def batch_update_blobs(self, request: re.BatchUpdateBlobsRequest, _call: Call) -> bytes:
         """Keeps blobs; each has a status of its own, in the order of the request."""
         entries = request.requests
-        _check_batch(sum(entry.digest.size_bytes for entry in entries), request)
+        _check_batch([entry.digest for entry in entries], request)
         store = self._store(request.digest_function, [entry.digest for entry in entries[:1]])
         refused: dict[int, bytes] = {}
         plain: dict[int, tuple[bytes, re.Digest]] = {}
+        room = self._max_message_bytes
 
         def refuse(position: int, error: RequestError) -> None:
             refused[position] = _refused_update(entries[position].digest, error)
@@ -65,7 +71,7 @@ class CasService(Service):
         for position, entry in enumerate(entries):
             try:
                 if entry.compressor:
-                    self._put_compressed(store, entry)
+                    room -= self._put_compressed(store, entry, min(room, BATCH_BYTES))
                 else:
                     plain[position] = self._plain(store, entry)
             except RequestError as error:
@@ -80,7 +86,7 @@ class CasService(Service):
     def batch_read_blobs(self, request: re.BatchReadBlobsRequest, _call: Call) -> bytes:
         """The blobs in the order of the request, compressed where that shrinks them."""
         store = self._store(request.digest_function, request.digests)
-        _check_batch(sum(digest.size_bytes for digest in request.digests), request)
+        _check_batch(request.digests, request)
         accepted = [number for number in request.acceptable_compressors if number]
         pieces: list[bytes] = []
         for message in request.digests:
@@ -160,11 +166,20 @@ class CasService(Service):
             self._check_size(store.function.validate(digest))
         return entry.data, digest
 
-    def _put_compressed(self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request) -> None:
+    def _put_compressed(
+        self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request, room: int
+    ) -> int:
+        """Keeps a compressed blob of at most ``room`` bytes; its size."""
         digest = store.function.validate(entry.digest)
         self._check_size(digest)
+        if digest.size > room:
+            raise invalid_argument(
+                f"blob {digest}: what is compressed in a batch may have {BATCH_BYTES} bytes each and "
+                f"{self._max_message_bytes} together when decompressed; use ByteStream"
+            )
         compressor = compressor_numbered(entry.compressor)
         store.put(compressor.decompress(entry.data, digest.size), digest)
+        return digest.size
 
     def _check_size(self, digest: Digest) -> None:
         if digest.size > self._max_blob_bytes:
@@ -174,13 +189,20 @@ class CasService(Service):
 
 
 def _check_batch(
-    blob_bytes: int, request: re.BatchUpdateBlobsRequest | re.BatchReadBlobsRequest
+    digests: Sequence[re.Digest], request: re.BatchUpdateBlobsRequest | re.BatchReadBlobsRequest
 ) -> None:
     """Refuses a batch over the limit.
 
     Whether blobs or messages are measured is open (remote-apis#344), so both have to exceed it; the
-    blobs of a read are never part of its request.
+    blobs of a read are never part of its request. A negative size is refused later, and must not
+    make up for others.
     """
+    if len(digests) > _MOST_ENTRIES:
+        raise invalid_argument(
+            f"{len(digests)} blobs in one batch, whose response clients could not receive; "
+            f"use batches of at most {_MOST_ENTRIES}"
+        )
+    blob_bytes = sum(max(0, digest.size_bytes) for digest in digests)
     is_update = isinstance(request, re.BatchUpdateBlobsRequest)
     if blob_bytes > BATCH_BYTES and (not is_update or request.ByteSize() > BATCH_BYTES):
         raise invalid_argument(

@@ -8,6 +8,7 @@ from typing import Any, Self
 from rpw_fixture.errors import RequestError
 from rpw_fixture.harmless import harmless
 from rpw_fixture.observing.counters import Counters, DigestCount
+from rpw_fixture.pausing import Pause
 from rpw_fixture.services._base import Call, Handler, encoded
 from rpw_fixture.services.blob_traffic import FINDS, READS, WRITES, named
 from rpw_fixture.storage.cas import Cas
@@ -51,9 +52,12 @@ class Counting:
         return counted
 
     def _stream(self, name: str, handler: Handler) -> Handler:
-        def counted(request: Any, call: Call) -> Iterator[bytes]:
+        def counted(request: Any, call: Call) -> Iterator[bytes | Pause]:
             with _Counted(self._begin, self._end, name, call) as served:
                 for response in handler(request, call):
+                    if isinstance(response, Pause):
+                        yield response
+                        continue
                     data = encoded(response)
                     served.bytes_out += len(data)
                     yield data

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from rpw_fixture.pausing import Pause
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.protos import longrunning
@@ -30,8 +31,10 @@ class ExecutionService(Service):
         self._cas = cas
         self._engine = engine
 
-    @rpc("Execute")
-    def execute(self, request: re.ExecuteRequest, call: Call) -> Iterator[longrunning.Operation]:
+    @rpc("Execute", pauses=True)
+    def execute(
+        self, request: re.ExecuteRequest, call: Call
+    ) -> Iterator[longrunning.Operation | Pause]:
         """Executes an action, unless its result is known.
 
         A missing Action fails the call itself; all else that goes wrong is told inside the
@@ -44,10 +47,10 @@ class ExecutionService(Service):
         operation = self._engine().execute(checked, store, request, call.request_metadata)
         return _updates(operation, call)
 
-    @rpc("WaitExecution")
+    @rpc("WaitExecution", pauses=True)
     def wait_execution(
         self, request: re.WaitExecutionRequest, call: Call
-    ) -> Iterator[longrunning.Operation]:
+    ) -> Iterator[longrunning.Operation | Pause]:
         """Tells how an operation fares, from now until it is done.
 
         A client that went away does not cancel its action, so it can come back here.
@@ -55,7 +58,7 @@ class ExecutionService(Service):
         return _updates(self._engine().find(request.name), call)
 
 
-def _updates(operation: Operation, call: Call) -> Iterator[longrunning.Operation]:
+def _updates(operation: Operation, call: Call) -> Iterator[longrunning.Operation | Pause]:
     is_wanted = threading.Event()
     is_wanted.set()
 
@@ -64,4 +67,4 @@ def _updates(operation: Operation, call: Call) -> Iterator[longrunning.Operation
         operation.wake()
 
     if call.context.add_callback(leave):
-        yield from operation.updates(is_wanted)
+        yield from operation.progress(is_wanted)

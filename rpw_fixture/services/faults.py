@@ -14,6 +14,7 @@ from typing import Any
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.faults.specs import Effect, Fault
+from rpw_fixture.pausing import Pause
 from rpw_fixture.services._base import Call, Handler
 from rpw_fixture.services.blob_traffic import named, value
 from rpw_fixture.storage.cas import Cas
@@ -130,9 +131,15 @@ def _error(fault: Fault) -> RequestError:
 
 def _cut(responses: Iterator[Any], count: int) -> Iterator[Any]:
     """The first ``count`` responses; of an operation none that says it is done."""
-    for response in islice(responses, count):
+    for response in responses if count else ():
+        if isinstance(response, Pause):
+            yield response
+            continue
         is_operation = isinstance(response, longrunning.Operation)
         yield _unfinished(response) if is_operation and response.done else response
+        count -= 1
+        if not count:
+            return
 
 
 def _unfinished(operation: longrunning.Operation) -> longrunning.Operation:
@@ -152,7 +159,11 @@ def _afterwards(method: Method, handler: Handler, act: Callable[[Any, Any], obje
 
     def stream(request: Any, call: Call) -> Iterator[Any]:
         response = None
-        for response in handler(request, call):
+        for each in handler(request, call):
+            if isinstance(each, Pause):
+                yield each
+                continue
+            response = each
             # An operation's last message says so itself: the client acts on it at once.
             if isinstance(response, longrunning.Operation) and response.done:
                 act(request, response)

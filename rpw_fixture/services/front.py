@@ -20,6 +20,7 @@ from rpw_fixture.observing.counters import Counters
 from rpw_fixture.services._base import Handlers, Interceptor, Service
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService
+from rpw_fixture.services.call_executor import CallExecutor
 from rpw_fixture.services.capabilities import CapabilitiesService
 from rpw_fixture.services.cas import CasService
 from rpw_fixture.services.counting import Counting
@@ -49,6 +50,7 @@ class Ground:
         cache: results of actions.
         faults: what is armed.
         counters: of calls.
+        executor: what the gRPC server submits its calls to.
     """
 
     config: Config
@@ -59,6 +61,7 @@ class Ground:
     cache: ActionCache
     faults: Faults
     counters: Counters
+    executor: CallExecutor
 
 
 class Front(Closing):
@@ -93,7 +96,10 @@ class Front(Closing):
             FaultInjector(ground.faults, cas).interceptor,
         )
         self.handlers = Handlers(
-            (*services, self._health), events=ground.log, interceptors=interceptors
+            (*services, self._health),
+            events=ground.log,
+            interceptors=interceptors,
+            executor=ground.executor,
         )
 
     def prepare(self) -> None:

@@ -5,10 +5,10 @@ Expected by probes and tools such as bazel-remote's and BuildGrid's clients.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 
 from rpw_fixture.errors import not_found
+from rpw_fixture.pausing import Pause, Signal
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.wire.protos import health
 
@@ -25,17 +25,17 @@ class HealthService(Service):
     """
 
     name = "grpc.health.v1.Health"
+    is_public = True
 
     def __init__(self, services: Iterable[str]) -> None:
         self._names = frozenset({"", self.name, *services})
-        self._changed = threading.Condition()
+        self._changed = Signal()
         self._status = _SERVING
 
     def stop_serving(self) -> None:
         """Tells from now on, watchers included, that nothing is served; their calls end."""
-        with self._changed:
-            self._status = _NOT_SERVING
-            self._changed.notify_all()
+        self._status = _NOT_SERVING
+        self._changed.notify()
 
     @rpc("Check")
     def check(self, request: health.HealthCheckRequest, _call: Call) -> health.HealthCheckResponse:
@@ -50,26 +50,19 @@ class HealthService(Service):
         status = health.HealthCheckResponse(status=self._status)
         return health.HealthListResponse(statuses=dict.fromkeys(sorted(self._names), status))
 
-    @rpc("Watch")
+    @rpc("Watch", pauses=True)
     def watch(
         self, request: health.HealthCheckRequest, call: Call
-    ) -> Iterator[health.HealthCheckResponse]:
+    ) -> Iterator[health.HealthCheckResponse | Pause]:
         """The status now and at every change, until the client leaves or nothing is served."""
-        call.context.add_callback(self._wake)
         told = None
         while call.context.is_active() and told != _NOT_SERVING:
+            count = self._changed.count
             status = self._status if request.service in self._names else _UNKNOWN
             if status != told:
                 yield health.HealthCheckResponse(status=status)
                 told = status
-                continue
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._status != _SERVING or not call.context.is_active()
-                )
-            if told == _UNKNOWN:
-                return
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+            elif self._status == _NOT_SERVING:
+                return  # the service is unknown, and stays so
+            else:
+                yield Pause(None, self._changed, count)

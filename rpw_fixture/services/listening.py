@@ -7,6 +7,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +16,7 @@ import grpc
 
 from rpw_fixture import pem
 from rpw_fixture.config import Config
-from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
     from rpw_fixture.services._base import Call, Handler
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 #: The longest path of a Unix socket, bytes.
 _MAX_SOCKET_PATH = 107
-_HEALTH_PREFIX = "/grpc.health.v1.Health/"
+#: In which a new connection must have said what it speaks.
+_HANDSHAKE_MILLISECONDS = 5_000
+#: Calls that gRPC's thread has not seen yet; gRPC begins to cancel them at 1,000 by default.
+_MOST_PENDING = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +56,14 @@ class Listener:
 
         Raises:
             ConfigError: for an address that is none, or one that others can reach without
-                ``--allow-remote`` and TLS or a token: this server runs whatever it is sent.
+                ``--allow-remote`` and a client that proves who it is, by a token or a certificate:
+                this server runs whatever it is sent.
         """
         host, port, path = _parse(config.listen)
         credentials = _credentials(config)
         token = _token(config.auth_token_file)
         if not path and not _is_loopback(host):
-            _require_protection(config, host, is_protected=bool(credentials or token))
+            _require_protection(config, host, is_protected=bool(config.tls_client_ca or token))
         return cls(
             host=host,
             port=port,
@@ -73,11 +78,15 @@ class Listener:
         """Options of the gRPC server.
 
         A second server on the same port must fail instead of getting half of the calls, and clients
-        that ping often, as Bazel does with keepalive, must not be told to go away.
+        that ping often, as Bazel does with keepalive, must not be told to go away. A connection
+        that says nothing is closed soon; a burst of calls waits its turn instead of being cancelled.
         """
         return (
             ("grpc.so_reuseport", 0),
             ("grpc.http2.max_ping_strikes", 0),
+            ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
+            ("grpc.server.max_pending_requests", _MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", 2 * _MOST_PENDING),
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", -1),
         )
@@ -89,13 +98,8 @@ class Listener:
             EnvironmentLacksError: when the address is in use or not this machine's.
         """
         target = f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
-        try:
-            if self.credentials is not None:
-                port = server.add_secure_port(target, self.credentials)
-            else:
-                port = server.add_insecure_port(target)
-        except RuntimeError:
-            port = 0
+        with _private_socket(self.path) if self.path else nullcontext():
+            port = self._add_port(server, target)
         if not port:
             raise EnvironmentLacksError(
                 f"can't listen on {target}: the address is in use or not of this machine; "
@@ -103,29 +107,25 @@ class Listener:
             )
         return target if self.path else f"{self.host}:{port}"
 
+    def _add_port(self, server: grpc.Server, target: str) -> int:
+        try:
+            if self.credentials is not None:
+                return server.add_secure_port(target, self.credentials)
+            return server.add_insecure_port(target)
+        except RuntimeError:
+            return 0
+
     @property
     def scheme(self) -> str:
         """``grpcs`` with TLS, ``grpc`` without."""
         return "grpc" if self.credentials is None else "grpcs"
 
-    def guard(self, method: Method, handler: Handler) -> Handler:
-        """An interceptor that refuses calls without the token."""
-        if not self.token or method.path.startswith(_HEALTH_PREFIX):
-            return handler
-        expected = f"Bearer {self.token}".encode()
-
-        def guarded(request: Any, call: Call) -> Any:
-            metadata = dict(call.context.invocation_metadata())
-            given = str(metadata.get("authorization", "")).encode()
-            if not hmac.compare_digest(given, expected):
-                raise RequestError(
-                    Code.UNAUTHENTICATED,
-                    "the call carries no valid token; send the metadata 'authorization: Bearer …' "
-                    "(Bazel: --remote_header=authorization='Bearer …')",
-                )
-            return handler(request, call)
-
-        return guarded
+    def admits(self, metadata: Sequence[tuple[str, str | bytes]]) -> bool:
+        """Whether a call with this metadata carries the token, or needs none."""
+        if not self.token:
+            return True
+        given = str(dict(metadata).get("authorization", "")).encode()
+        return hmac.compare_digest(given, f"Bearer {self.token}".encode())
 
 
 class Activity:
@@ -160,6 +160,12 @@ class Activity:
             self._last = time.monotonic()
 
 
+def _private_socket(path: str) -> AbstractContextManager[None]:
+    from rpw_fixture.services import unix_sockets  # noqa: PLC0415 - few servers have one
+
+    return unix_sockets.private(path)
+
+
 def _parse(address: str) -> tuple[str, int, str]:
     if address.startswith("unix:"):
         path = str(Path(address.removeprefix("unix:").removeprefix("//")).absolute())
@@ -191,8 +197,9 @@ def _require_protection(config: Config, host: str, *, is_protected: bool) -> Non
         )
     if not is_protected:
         raise ConfigError(
-            "--allow-remote needs TLS client certificates, TLS or a token as well: "
-            "--tls-cert and --tls-key, or --auth-token-file"
+            "--allow-remote needs clients that prove who they are: with a certificate of their own "
+            "(--tls-client-ca, --tls-cert and --tls-key) or a token (--auth-token-file); a server "
+            "certificate alone keeps nobody out"
         )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.private_files import make_private_folder, private_opener
 from rpw_fixture.storage.files import full_disk_named, remove
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -32,11 +33,11 @@ class DurableFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         self.folder = folder
         self._lock_fd = _lock(folder / "lock")
         self.is_suspect = self._has_rebooted()
-        for leftover in os.scandir(_made(folder / "tmp")):
+        for leftover in os.scandir(make_private_folder(folder / "tmp")):
             remove(leftover.path)
 
     def publish(self, temporary: str, *name: str) -> str:
@@ -46,7 +47,7 @@ class DurableFolder:
             try:
                 Path(temporary).rename(path)
             except FileNotFoundError:  # of the folder, the first time
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_private_folder(path.parent)
                 Path(temporary).rename(path)
         return str(path)
 
@@ -72,7 +73,8 @@ class DurableFolder:
             before = mark.read_text(encoding="ascii")
         except OSError:
             before = ""
-        mark.write_text(now, encoding="ascii")
+        with open(mark, "w", encoding="ascii", opener=private_opener) as file:
+            file.write(now)
         return not now or now != before
 
 
@@ -86,11 +88,6 @@ def _lock(path: Path) -> int:
             f"{path.parent} is in use by another server; stop that one or choose another --root"
         ) from None
     return fd
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def _files_below(folder: str) -> Iterator[os.DirEntry[str]]:

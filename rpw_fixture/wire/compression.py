@@ -19,6 +19,9 @@ from rpw_fixture.errors import RequestError, invalid_argument
 
 #: Most bytes that come out of a decoder at a time.
 PIECE_BYTES = 1 << 20
+#: A frame of nine bytes may be empty, and takes as much work as one of many: so many may be tiny.
+_FREE_FRAMES, _BYTES_OF_A_FRAME = 256, 1024
+_LONGEST_SLICE, _SHORTEST_SLICE = 1 << 20, 512
 _ZSTD_MODULE = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 #: Negative window bits: no zlib header (remote_execution.proto, Compressor.DEFLATE, RFC 1951).
 _RAW = -zlib.MAX_WBITS
@@ -103,29 +106,51 @@ class Compressor:
 
 
 class _ZstdDecoder:
-    """Any number of frames, with or without a content size (RFC 8878)."""
+    """Frames with or without a content size (RFC 8878), as many as any encoder makes."""
 
     def __init__(self) -> None:
         self._library = _zstd()
         self._frame: Any = None
+        self._frames = 0
+        self._fed = 0
 
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
+        view = memoryview(data)
+        self._fed += len(data)
+        # What is behind the end of a frame is copied by the library: thousands of tiny frames are
+        # fed in small slices, or each would copy all that follow it.
+        length = _LONGEST_SLICE
         try:
-            while data or (self._frame is not None and not self._frame.needs_input):
+            while view or (self._frame is not None and not self._frame.needs_input):
                 if self._frame is None:
-                    self._frame = self._library.ZstdDecompressor()
-                piece = self._frame.decompress(data, max_length=PIECE_BYTES)
-                data = b""
+                    self._frame = self._new_frame()
+                fed, view = (
+                    (view[:length], view[length:]) if self._frame.needs_input else (b"", view)
+                )
+                piece = self._frame.decompress(fed, max_length=PIECE_BYTES)
                 if piece:
                     yield piece
+                length = min(2 * length, _LONGEST_SLICE)
                 if self._frame.eof:
-                    data, self._frame = self._frame.unused_data, None
+                    unused = len(self._frame.unused_data)
+                    position = len(data) - len(view) - unused
+                    view, self._frame = memoryview(data)[position:], None
+                    length = _SHORTEST_SLICE if unused else length
         except self._library.ZstdError as error:
             raise _corrupt("zstd", error) from None
 
     def finish(self) -> None:
         if self._frame is not None:
             raise _truncated("zstd")
+
+    def _new_frame(self) -> Any:
+        self._frames += 1
+        if self._frames > _FREE_FRAMES + self._fed // _BYTES_OF_A_FRAME:
+            raise invalid_argument(
+                f"{self._frames} zstd frames in {self._fed} bytes: so many tiny ones are refused; "
+                "compress a blob as one frame"
+            )
+        return self._library.ZstdDecompressor()
 
 
 class _DeflateDecoder:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rpw_fixture.threads import ThreadStartError, start_thread
 from rpw_fixture.workers.worker import Worker
 
 _PATIENCE_AFTER_KILL = 10.0
@@ -81,13 +82,18 @@ class Janitor:
         self._wake()
         if thread is not None:
             thread.join()
+        else:
+            self._run()
         self._wake_receiver.close()
         self._wake_sender.close()
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="rpw-janitor", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="rpw-janitor", daemon=True)
+            # Without a thread left, the next call tries again, and `stop` does the work itself.
+            with contextlib.suppress(ThreadStartError):
+                start_thread(thread)
+                self._thread = thread
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # many wake-ups are waiting already

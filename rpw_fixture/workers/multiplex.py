@@ -11,6 +11,7 @@ from functools import partial
 
 from rpw_fixture.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.threads import start_thread
 from rpw_fixture.wire.worker_messages import FrameError, Request, Response
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import Fault, WorkerFailure
@@ -79,7 +80,7 @@ class Multiplex:
         self._verdict = threading.Event()
         self._is_closed = False
         self._reader = threading.Thread(target=self._read, name="rpw-multiplex", daemon=True)
-        self._reader.start()
+        start_thread(self._reader)
 
     def new_request_id(self) -> int:
         """An id that was not used before."""

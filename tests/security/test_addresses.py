@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -32,9 +31,17 @@ def test_an_address_others_can_reach_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", REMOTE)
-def test_allowing_it_takes_tls_or_a_token_as_well(address: str) -> None:
+def test_allowing_it_takes_a_client_that_proves_who_it_is(address: str) -> None:
     with pytest.raises(ConfigError, match="--allow-remote needs"):
         Server(listen=address, allow_remote=True)
+
+
+@pytest.mark.parametrize("address", REMOTE)
+def test_a_certificate_of_the_server_alone_keeps_nobody_out(address: str, pems: Pems) -> None:
+    with pytest.raises(ConfigError, match="a server certificate alone keeps nobody out"):
+        Server(
+            listen=address, allow_remote=True, tls_cert=pems.server_cert, tls_key=pems.server_key
+        )
 
 
 def test_with_both_it_is_allowed(token_file: str, pems: Pems) -> None:
@@ -57,12 +64,6 @@ def test_a_loopback_address_needs_nothing(address: str) -> None:
 def test_what_is_no_address_is_said_to_be_none(address: str) -> None:
     with pytest.raises(ConfigError, match="neither HOST:PORT nor unix:PATH"):
         Server(listen=address)
-
-
-def test_a_socket_is_closed_to_other_users(tmp_path: Path) -> None:
-    path = tmp_path / "socket"
-    with Server(listen=f"unix:{path}"):
-        assert path.is_socket()
 
 
 def test_the_command_line_refuses_with_its_own_exit_code() -> None:

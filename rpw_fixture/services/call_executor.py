@@ -1,0 +1,200 @@
+"""Which thread serves a call, and when: what gRPC's server submits its calls to.
+
+A call gets a thread once its first message is there. Threads are divided among lanes, so that streams
+that wait for slow clients leave some to short calls, and strangers leave some to everybody else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import grpc
+
+from rpw_fixture.closing import Closing
+from rpw_fixture.services import grpc_calls
+from rpw_fixture.services.client_waits import ClientWaits
+from rpw_fixture.services.grpc_calls import ServerCall
+from rpw_fixture.services.sweeper import Sweeper, Swept
+from rpw_fixture.threads import ThreadPool, ThreadStartError
+
+#: How long a client without a valid token may keep a call open, seconds.
+STRANGER_SECONDS = 5.0
+#: A stream whose client does nothing for so long makes room when others wait for a thread, seconds.
+STALL_SECONDS = 10.0
+#: How long a stopping server waits for clients that do nothing, seconds.
+STOP_PATIENCE = 0.5
+_STOP_INTERVAL = 0.02
+_MOST_STRANGERS = 16
+_NO_MESSAGE = "the call has no request message"
+_STRANGER = (
+    f"a client without a valid token may keep a call open for {STRANGER_SECONDS:g} s; "
+    "send the token in the metadata 'authorization'"
+)
+
+
+class Lane(Enum):
+    """Kinds of calls that do not take threads from each other."""
+
+    UNARY = "call"
+    TRANSFER = "transfer"
+    WAITING = "waiting"
+    STRANGER = "stranger"
+
+
+class HowToServe:
+    """What the executor has to know of a handler; handlers have it as attribute ``how``.
+
+    Attributes:
+        lane: whose threads serve it.
+        has_stream: its requests are a stream.
+        needs_message: nothing can be done before the first message is there.
+    """
+
+    __slots__ = ("has_stream", "lane", "needs_message")
+
+    def __init__(
+        self, lane: Lane = Lane.UNARY, *, has_stream: bool = False, needs_message: bool = True
+    ) -> None:
+        self.lane = lane
+        self.has_stream = has_stream
+        self.needs_message = needs_message
+
+
+class CallExecutor(Closing, Swept):
+    """Serves calls in threads, of which it starts more as they are needed.
+
+    Args:
+        threads: how many serve short calls; half as many serve uploads and downloads, and half as
+            many send the updates of calls that wait.
+
+    Attributes:
+        sweeper: looks at calls now and then.
+        waits: calls that wait for their client and have a thread.
+    """
+
+    def __init__(self, threads: int) -> None:
+        most = {
+            Lane.UNARY: threads,
+            Lane.TRANSFER: max(1, threads // 2),
+            Lane.WAITING: max(1, threads // 2),
+            Lane.STRANGER: min(threads, _MOST_STRANGERS),
+        }
+        self.sweeper = Sweeper()
+        self.waits = ClientWaits()
+        self._lanes = {lane: ThreadPool(count, f"rpw-{lane.value}") for lane, count in most.items()}
+        if not grpc_calls.IS_SUPPORTED:  # no call can be refused, so there must be a thread
+            self._lanes[Lane.UNARY].start(lambda: None)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Serve a call; gRPC's thread calls this, so it neither blocks nor raises.
+
+        Returns:
+            A future that is done: gRPC only counts calls by it.
+        """
+        call = grpc_calls.server_call(fn, args)
+        if call is None:
+            with suppress(RuntimeError):  # the pool was shut down
+                self._lanes[Lane.UNARY].start_or_wait(partial(fn, *args, **kwargs))
+        else:
+            self._accept(call)
+        return _DONE
+
+    def resume(self, work: Callable[[], None], lane: Lane) -> None:
+        """Have a waiting call go on."""
+        with suppress(RuntimeError):  # all threads have ended, and with them all calls
+            self._lanes[lane].start_or_wait(work)
+        if self._lanes[lane].backlog:
+            self.sweeper.add(self)
+
+    def wait_for_clients(self, stopped: threading.Event, deadline: float) -> None:
+        """Wait until all calls have ended, or only wait for clients that do nothing.
+
+        Args:
+            stopped: set when all calls have ended.
+            deadline: monotonic seconds; this ends then at the latest.
+        """
+        began = 0.0
+        while not stopped.wait(_STOP_INTERVAL):
+            now = time.monotonic()
+            began = (began or now) if self._only_clients_are_left() else 0.0
+            if now >= deadline or (began and now - began >= STOP_PATIENCE):
+                return
+
+    def _only_clients_are_left(self) -> bool:
+        """Whether no call is worked on, or was within the last moment."""
+        waiting = self.waits.since()
+        busy = sum(lane.busy for lane in self._lanes.values())
+        return (
+            busy <= len(waiting) and time.monotonic() - max(waiting, default=0.0) >= _STOP_INTERVAL
+        )
+
+    def sweep(self, now: float) -> bool:
+        """Make room where calls wait for a thread, by ending those whose client does nothing."""
+        crowded = [lane for lane, threads in self._lanes.items() if threads.backlog]
+        for lane in crowded:
+            self.waits.cancel_stalled(lane, now - STALL_SECONDS)
+        return bool(crowded)
+
+    def close(self) -> None:
+        """End all threads; no call may be open any more."""
+        for lane in self._lanes.values():
+            lane.shutdown()
+        self.sweeper.close()
+
+    def _accept(self, call: ServerCall) -> None:
+        how = getattr(call.handler, "how", _PLAIN)
+        if how.lane is Lane.STRANGER and how.needs_message:
+            self.sweeper.add(_Stranger(call))
+        if how.needs_message:
+            call.receive(self._serve_message)
+        else:
+            self._start(call, how.lane, call.serve)
+
+    def _serve_message(self, call: ServerCall, message: bytes | None) -> None:
+        how: HowToServe = getattr(call.handler, "how", _PLAIN)
+        if message is None and not how.has_stream:
+            call.end(grpc.StatusCode.UNIMPLEMENTED, _NO_MESSAGE)
+            return
+        serve = partial(call.serve_message, message, is_stream=how.has_stream)
+        self._start(call, how.lane, serve)
+
+    def _start(self, call: ServerCall, lane: Lane, serve: Callable[[], None]) -> None:
+        try:
+            self._lanes[lane].start(serve)
+            if self._lanes[lane].backlog:
+                self.sweeper.add(self)
+        except ThreadStartError as error:
+            call.end(grpc.StatusCode.RESOURCE_EXHAUSTED, error.message)
+        except RuntimeError:  # the pool was shut down
+            call.end(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+
+
+class _Stranger(Swept):
+    """A call of a client without a valid token; it ends soon, whatever it does."""
+
+    __slots__ = ("_call", "_end")
+
+    def __init__(self, call: ServerCall) -> None:
+        self._call = call
+        self._end = time.monotonic() + STRANGER_SECONDS
+
+    def sweep(self, now: float) -> bool:
+        """End the call when its time is over; False when there is nothing more to do."""
+        if not self._call.is_active:
+            return False
+        if now < self._end:
+            return True
+        self._call.end(grpc.StatusCode.UNAUTHENTICATED, _STRANGER)
+        return False
+
+
+_PLAIN = HowToServe(needs_message=False)
+_DONE: Future[Any] = Future()
+_DONE.set_result(None)

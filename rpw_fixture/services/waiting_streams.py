@@ -1,0 +1,146 @@
+"""Response streams that need no thread while they wait: updates of actions, and of the server's health.
+
+gRPC calls a handler whose attribute ``experimental_non_blocking`` is true with a function that sends a
+response, and forgets the thread it used; its own health service relies on that as well.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+
+import grpc
+
+from rpw_fixture.pausing import Pause
+from rpw_fixture.services.call_executor import CallExecutor, Lane
+from rpw_fixture.services.grpc_calls import BlockingSender, Sender
+from rpw_fixture.services.sweeper import Swept
+
+_NEVER = float("inf")
+
+
+class WaitingStream(Swept):
+    """One response stream.
+
+    A response is held back until the generator goes on, which it does at once: the last one travels
+    together with the status.
+
+    Args:
+        responses: encoded responses and pauses. It ends the call by `grpc.ServicerContext.abort`
+            when it fails.
+        context: gRPC's object for the call.
+        send: gRPC's function that sends a response and waits until it has left.
+        executor: has the stream go on after a pause.
+        lane: whose threads it uses.
+    """
+
+    def __init__(
+        self,
+        responses: Generator[bytes | Pause, None, None],
+        context: grpc.ServicerContext,
+        send: Callable[[bytes | None], None],
+        executor: CallExecutor,
+        lane: Lane,
+    ) -> None:
+        self._responses = responses
+        self._context = context
+        self._sender = Sender(context) if Sender.is_supported(context) else BlockingSender(send)
+        self._executor = executor
+        self._lane = lane
+        self._lock = threading.Lock()
+        self._held: bytes | None = None
+        self._pause: Pause | None = None
+        self._due = _NEVER
+        self._is_sending = False
+        self._is_resting = False
+        self._was_woken = False
+
+    def begin(self) -> None:
+        """Send what there is to send, in this thread, until the first pause."""
+        if self._context.add_callback(self._wake):
+            self._advance()
+        else:
+            self._responses.close()
+
+    def sweep(self, now: float) -> bool:
+        """See `Swept`: go on when the time of a pause is over."""
+        if now >= self._due:
+            self._wake()
+        return True
+
+    def _advance(self) -> None:
+        if self._pause is not None:
+            self._executor.sweeper.discard(self)
+            self._pause.signal.forget(self._wake)
+            self._pause = None
+        while not self._step():
+            pass
+
+    def _step(self) -> bool:
+        """Do one thing; True when this thread has nothing more to do."""
+        if not self._context.is_active():
+            self._responses.close()
+            return True
+        if self._is_sending:
+            return self._rest()
+        item = self._next()
+        if isinstance(item, Pause):
+            self._send_held()
+            return self._rest_until(item)
+        if item is None:
+            self._sender.finish(self._held)
+            return True
+        self._send_held()
+        self._held = item
+        return False
+
+    def _next(self) -> bytes | Pause | None:
+        """What the generator yields next; None when it has ended, with whatever status."""
+        try:
+            return next(self._responses, None)
+        except Exception:  # noqa: BLE001 - `abort` raises one without a type; the status is set
+            return None
+
+    def _send_held(self) -> None:
+        data, self._held = self._held, None
+        if data is not None:
+            self._is_sending = True
+            self._sender.send(data, self._sent)
+
+    def _rest_until(self, pause: Pause) -> bool:
+        """Give up the thread for a pause; False when that is over already."""
+        self._due = _NEVER if pause.seconds is None else time.monotonic() + pause.seconds
+        self._pause = pause
+        self._executor.sweeper.add(self)
+        if pause.signal.listen(self._wake, pause.seen) and self._rest():
+            return True
+        self._executor.sweeper.discard(self)
+        pause.signal.forget(self._wake)
+        self._pause = None
+        return False
+
+    def _rest(self) -> bool:
+        """Give up the thread; False when there is something to do already."""
+        with self._lock:
+            is_needless = self._was_woken or (self._pause is None and not self._is_sending)
+            self._was_woken = False
+            self._is_resting = not is_needless
+            return self._is_resting
+
+    def _wake(self) -> None:
+        with self._lock:
+            if not self._is_resting:
+                self._was_woken = True
+                return
+            self._is_resting = False
+        self._executor.resume(self._advance, self._lane)
+
+    def _sent(self) -> None:
+        with self._lock:
+            self._is_sending = False
+            is_awaited = self._is_resting and self._pause is None
+            if not is_awaited:
+                return
+            self._is_resting = False
+        self._executor.resume(self._advance, self._lane)

@@ -1,0 +1,101 @@
+"""Streams that wait: they go on without losing anything, and end as soon as nobody takes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+
+from rpw_fixture import Action, Server
+from rpw_fixture.events import InternalError
+from rpw_fixture.services import grpc_calls
+from rpw_fixture.wire.protos import longrunning
+from rpw_fixture.wire.protos import remote_execution as re
+from tests.waiting import until
+
+EXECUTE = "/build.bazel.remote.execution.v2.Execution/Execute"
+WATCH = "/grpc.health.v1.Health/Watch"
+Make = Callable[..., Server]
+
+
+@pytest.fixture(params=[True, False], ids=["grpc as known", "another grpc"])
+def server(
+    make_rpw_server: Make, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Server:
+    monkeypatch.setattr(grpc_calls, "IS_SUPPORTED", request.param)
+    return make_rpw_server(jobs=4)
+
+
+def request_for(server: Server, action: Action) -> bytes:
+    encoded = server.client._encode(action)
+    server.client.upload(encoded.blobs)
+    digest = re.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
+    return re.ExecuteRequest(action_digest=digest).SerializeToString()
+
+
+def gated(path: Path, salt: int = 0) -> Action:
+    script = f"until [ -e {path} ]; do sleep 0.02; done"
+    environment = {"PATH": "/bin:/usr/bin"}
+    return Action(arguments=["/bin/sh", "-c", script], environment=environment, salt=b"%d" % salt)
+
+
+def test_updates_come_while_it_lasts_and_the_end_at_once(server: Server, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with grpc.insecure_channel(server.address) as channel:
+        execute = channel.unary_stream(EXECUTE, None, longrunning.Operation.FromString)
+        stream = execute(request_for(server, gated(gate)), timeout=60)
+        first, second = next(stream), next(stream)
+        assert [first.done, second.done] == [False, False]
+        gate.touch()
+        *_, last = stream
+    assert last.done
+    assert server.events.of(InternalError) == []
+
+
+def test_a_client_that_leaves_is_noticed_at_once(server: Server, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    with grpc.insecure_channel(server.address) as channel:
+        execute = channel.unary_stream(EXECUTE, None, longrunning.Operation.FromString)
+        streams = [
+            execute(request_for(server, gated(gate, salt)), timeout=60) for salt in range(20)
+        ]
+        for stream in streams:
+            next(stream)
+        assert server.counters.methods["Execute"].open == 20
+        for stream in streams:
+            stream.cancel()
+        until(lambda: server.counters.methods["Execute"].open == 0)
+    gate.touch()
+
+
+def test_many_short_actions_at_once_are_all_answered(server: Server) -> None:
+    requests = [
+        request_for(server, Action(arguments=["/bin/true"], salt=b"%d" % number))
+        for number in range(100)
+    ]
+    with grpc.insecure_channel(server.address) as channel:
+        execute = channel.unary_stream(EXECUTE, None, longrunning.Operation.FromString)
+        streams = [execute(request, timeout=120) for request in requests]
+        assert [list(stream)[-1].done for stream in streams] == [True] * 100
+
+
+def test_a_watcher_hears_of_the_end(server: Server) -> None:
+    answers: list[bytes] = []
+    has_begun = threading.Event()
+    with grpc.insecure_channel(server.address) as channel:
+        stream = channel.unary_stream(WATCH, None, None)(b"", timeout=60)
+
+        def watch() -> None:
+            for answer in stream:
+                answers.append(answer)
+                has_begun.set()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        assert has_begun.wait(30)
+        server.stop()
+        thread.join(30)
+    assert answers == [b"\x08\x01", b"\x08\x02"]
