@@ -76,5 +76,5 @@ class Sweeper(Closing):
                     self._swept.discard(each)
             if not self._swept:
                 self._has_work.clear()
-                if self._swept:  # added in between
+                if self._swept or self._is_closed.is_set():  # added, or closed, in between
                     self._has_work.set()
