@@ -44,6 +44,13 @@ from rpw_fixture.hermeticity.trials import UnavailableError
 _ALL = frozenset(CODES)
 _PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
 _RECORDED = ("RPW402", "RPW403")
+#: Codes that compare with a fresh worker, and do not repeat that themselves.
+_COMPARED = frozenset(
+    (
+        *("RPW105", "RPW107", "RPW111", "RPW203", "RPW204", "RPW205", "RPW207", "RPW208"),
+        *("RPW211", "RPW213", "RPW401"),
+    )
+)
 _WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -110,6 +117,7 @@ CHECKS = (
     Check(("RPW110",), cancellation.find, needs_answers=True),
     Check(("RPW111", "RPW213"), concurrency.find_mixups, needs_answers=True),
     Check(("RPW301", "RPW302", "RPW303", "RPW304"), resources.find, needs_answers=True),
+    Check(("RPW201",), cold_runs.find_late),
 )
 
 
@@ -134,7 +142,7 @@ def _check(
         progress=options.progress,
         target=options.target,
     ) as harness:
-        bench = Bench(suite=suite, harness=harness, seed=options.seed)
+        bench = Bench(suite=suite, harness=harness, seed=options.seed, selected=options.selected)
         findings = _run_remote(bench, options) if options.target else _run(bench, options.selected)
         if options.reproducers is not None:
             findings = [
@@ -192,7 +200,7 @@ def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
             if each.needs_answers and leaks.stalls(bench):
                 _skip(bench, [each], "a warm worker stops answering (RPW102)")
                 continue
-            for finding in each.find(bench):
+            for finding in _confirmed(bench, each):
                 if finding.code in selected:
                     found.setdefault(finding.identity, finding)
         except UnavailableError as error:
@@ -202,6 +210,21 @@ def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
             break
     _require_told(bench, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
+    """What a check finds, once fresh workers were repeated after the runs that show it.
+
+    Where a repetition shows more to be unstable, the check judges again: its trials are remembered.
+    """
+    is_new = True
+    while is_new:
+        is_new = False
+        for finding in check.find(bench):
+            if finding.code in _COMPARED and bench.learn(finding.last_action):
+                is_new = True
+                break
+            yield finding
 
 
 def _require_told(bench: Bench, findings: Collection[Finding], selected: frozenset[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rpw_fixture.hermeticity.codes import CODES, Severity
+from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import BASE, EXIT_CODE, RESPONSE, Step, Variation
 
 
@@ -51,6 +52,11 @@ class Finding:
         """What makes two findings of one run the same."""
         is_advice = self.severity is Severity.INFO
         return self.code, is_advice, self.victim, self.polluters, self.outputs
+
+    @property
+    def last_action(self) -> tuple[SuiteAction, ...]:
+        """The action of the last request of the history; empty where there is none."""
+        return tuple(each.action for each in self.history[-1:])
 
     def as_dict(self) -> dict[str, object]:
         """As it stands in JSON reports."""

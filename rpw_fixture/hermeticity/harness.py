@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -89,6 +90,8 @@ class Harness(Closing):
         self._memo: dict[Trial, Result] = {}
         self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._spare: list[Path] = []
+        self._results: list[tuple[Trial, Result]] = []
         self._build(target)
 
     def close(self) -> None:
@@ -106,6 +109,12 @@ class Harness(Closing):
         return self._store
 
     @property
+    def results(self) -> Sequence[tuple[Trial, Result]]:
+        """All trials run so far, in the order in which they ended."""
+        with self._lock:
+            return tuple(self._results)
+
+    @property
     def folder(self) -> Path:
         """All runs happen below it."""
         return self._folder
@@ -117,11 +126,20 @@ class Harness(Closing):
         otherwise. What ran elsewhere is forgotten.
         """
         with self._lock:
-            slots = [self._slots.get() for _ in range(self.jobs)]
-            self._slots.put(min(slots))
+            slots = sorted(self._slots.get() for _ in range(self.jobs))
+            self._slots.put(slots[0])
+            self._spare += slots[1:]
             self.jobs = 1
             self._memo.clear()
             self._prefixes.clear()
+
+    def use_all_paths(self) -> None:
+        """From now on trials run side by side again, as results do not follow the path after all."""
+        with self._lock:
+            for each in self._spare:
+                self._slots.put(each)
+            self.jobs += len(self._spare)
+            self._spare.clear()
 
     def run(self, trial: Trial) -> Result:
         """Runs a trial, unless one like it was run before.
@@ -218,9 +236,11 @@ class Harness(Closing):
             self.worker_starts += len(trial.history) if trial.way is Way.ONE_SHOT else 1
             self.requests += len(result.outcomes)
             self._memo[trial] = result
-            if _is_plain(trial):
+            self._results.append((trial, result))
+            if _is_plain(replace(trial, is_measured=False)):
                 # A prefix of a history has that history's first outcomes: it need not be run.
-                for length in range(1, len(result.outcomes)):
+                is_cut = len(result.outcomes) < len(trial.history)
+                for length in range(1, len(result.outcomes) + is_cut):
                     key = (trial.variation, trial.run, trial.history[:length])
                     self._prefixes.setdefault(key, result.outcomes[:length])
             starts, requests = self.worker_starts, self.requests

@@ -83,7 +83,7 @@ def _works(bench: Bench, variation: Variation) -> bool:
     history = steps(*bench.usable)
     outcomes = bench.run(Trial(history=history, variation=variation)).outcomes
     return len(outcomes) == len(history) and all(
-        each.is_as_expected or each.step.action in bench.unstable for each in outcomes
+        each.is_as_expected or bench.instability.unstable(each.step.action) for each in outcomes
     )
 
 
@@ -185,16 +185,22 @@ def _clock(library: str, time_told: str) -> Variation:
 
 
 def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
-    """Actions whose result, in one history of all, follows the factor."""
+    """Actions whose result, in one history of all, follows the factor, or that were not reached."""
+    found = _differing(bench, usual, varied)
+    # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
+    if found and usual not in SEEDS and bench.learn(found):
+        found = _differing(bench, usual, varied)
+    return found
+
+
+def _differing(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
     is_slow = _has_library(varied)
     actions = bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
     history = steps(*actions)
     results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
-    found = []
-    for one, other in zip(results[0].outcomes, results[1].outcomes, strict=False):
-        if _aspects(bench, one, other, usual):
-            found.append(one.step.action)
-    return found
+    pairs = list(zip(results[0].outcomes, results[1].outcomes, strict=False))
+    found = [one.step.action for one, other in pairs if _aspects(bench, one, other, usual)]
+    return [*found, *actions[len(pairs) :]]
 
 
 def _aspects(bench: Bench, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
@@ -217,7 +223,7 @@ def _confirmed(
         return
     if varied.is_reversed:
         # Inputs lie in another order in a root that was used before, too: that is no leak.
-        bench.unstable[action] = bench.ignored(action) | frozenset(aspects)
+        bench.instability.leave_out(action, one, other)
     yield Finding(
         code="RPW209",
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
