@@ -22,13 +22,14 @@ from rpw_fixture.hermeticity.checks import (
     concurrency,
     deliveries,
     environment,
+    every_run,
     keys,
     leaks,
     lifecycle,
     listings,
+    long_runs,
     never_read,
     one_shot,
-    onlooker,
     resources,
     stale_inputs,
     stale_outputs,
@@ -51,6 +52,9 @@ _COMPARED = frozenset(
         *("RPW211", "RPW213", "RPW401"),
     )
 )
+#: Codes for which results are compared, so that it matters what is left out.
+_COMPARING = _COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
+_SHOWN = 6
 _WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -100,7 +104,6 @@ class Check:
 
 CHECKS = (
     Check((*_PROTOCOL, "RPW201", "RPW210"), cold_runs.find, needs_worker=False),
-    Check(("RPW206", "RPW208"), onlooker.find),
     Check(("RPW106", "RPW112"), lifecycle.find),
     Check(("RPW107",), unknown_fields.find),
     Check(_PROTOCOL, deliveries.find),
@@ -116,7 +119,12 @@ CHECKS = (
     Check(("RPW207",), never_read.find),
     Check(("RPW110",), cancellation.find, needs_answers=True),
     Check(("RPW111", "RPW213"), concurrency.find_mixups, needs_answers=True),
+    Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), long_runs.find, needs_answers=True),
+    Check(("RPW112",), every_run.find_processes, needs_answers=True),
     Check(("RPW301", "RPW302", "RPW303", "RPW304"), resources.find, needs_answers=True),
+    # Last, because they look at everything that was run.
+    Check(("RPW206", "RPW208", "RPW216"), every_run.find_traces),
+    Check(_PROTOCOL, every_run.find_failures),
     Check(("RPW201",), cold_runs.find_late),
 )
 
@@ -208,6 +216,7 @@ def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
         except OutOfTimeError as error:
             _skip(bench, wanted[place:], str(error))
             break
+    _tell_left_out(bench)
     _require_told(bench, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
 
@@ -225,6 +234,20 @@ def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
                 is_new = True
                 break
             yield finding
+
+
+def _tell_left_out(bench: Bench) -> None:
+    """Say what no code was compared in, and why; a code for which nothing is left has not passed."""
+    left_out = list(bench.instability.told())
+    if not left_out:
+        return
+    more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+    told = f"left out, as that differs without any state: {'; '.join(left_out[:_SHOWN])}{more}"
+    is_blank = bench.instability.is_blank(bench.usable)
+    for code in _COMPARING:
+        if is_blank:
+            bench.skip(code, f"nothing is left to compare; {told}")
+        bench.notes[code] = f"{bench.notes[code]}; {told}" if code in bench.notes else told
 
 
 def _require_told(bench: Bench, findings: Collection[Finding], selected: frozenset[str]) -> None:

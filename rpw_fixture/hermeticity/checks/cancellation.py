@@ -20,6 +20,8 @@ def find(bench: Bench) -> Iterator[Finding]:
     if not bench.suite.worker.cancellation:
         bench.skip("RPW110", "the suite does not say cancellation = true")
         return
+    if not bench.good:
+        bench.skip("RPW110", "no action succeeds, so there is nothing to cancel")
     slowest_first = sorted(bench.good, key=lambda each: -_warm_seconds(bench, each))
     for action in slowest_first[:_MOST_ACTIONS]:
         for step in _cancelled(bench, action):

@@ -204,6 +204,10 @@ def _differing(bench: Bench, usual: Variation, varied: Variation) -> Sequence[Su
 
 
 def _aspects(bench: Bench, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
+    if usual.factor == _CLOCK:
+        # What shows another time in each run is nondeterminism already, and told as that.
+        unstable = frozenset(bench.instability.unstable(one.step.action))
+        return [each for each in bench.differing(one, other) if each not in unstable]
     # With the seed fixed, what is unstable for its sake can be told about.
     return differing(one, other) if usual in SEEDS else bench.differing(one, other)
 

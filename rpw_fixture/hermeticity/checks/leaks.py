@@ -26,10 +26,10 @@ _CODES = ("RPW109", "RPW202", "RPW212")
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Compare each result in each history with that of a fresh worker."""
-    last = bench.run(_recorded(bench)).outcomes[-1]
+    last = bench.run(recorded(bench)).outcomes[-1]
     if last.failure == TIMEOUT:
         # Every longer history would cost another timeout.
-        yield from blame(bench, suspicions(bench, [bench.run(_recorded(bench)).outcomes]))
+        yield from blame(bench, suspicions(bench, [bench.run(recorded(bench)).outcomes]))
         for code in _CODES:
             bench.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
@@ -63,24 +63,25 @@ def _tell_how_far(
 
 def stalls(bench: Bench) -> bool:
     """Whether a warm worker leaves a request of the recorded order unanswered."""
-    return bench.run(_recorded(bench)).outcomes[-1].failure == TIMEOUT
+    return bench.run(recorded(bench)).outcomes[-1].failure == TIMEOUT
 
 
-def _recorded(bench: Bench) -> Trial:
+def recorded(bench: Bench) -> Trial:
+    """All actions in their recorded order, twice over."""
     return Trial(history=steps(*bench.usable) * 2)
 
 
 def histories(bench: Bench) -> list[tuple[Step, ...]]:
     """The histories tried, most likely ones first."""
-    recorded = steps(*bench.usable)
+    plain = steps(*bench.usable)
     failing = _failing(bench)
-    plans = [_recorded(bench).history]
+    plans = [recorded(bench).history]
     square = bench.affordable(_SQUARE_SECONDS, _SQUARE)
     plans += [steps(*row) for row in orders.pair_covering(square)]
     plans += _after_failures(bench, failing)
-    length = min(60, 3 * len(recorded) + len(failing))
+    length = min(60, 3 * len(plain) + len(failing))
     plans += orders.at_random(
-        [*recorded, *failing], length=length, count=_RANDOM_HISTORIES, seed=bench.seed
+        [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=bench.seed
     )
     return plans
 

@@ -22,6 +22,7 @@ from rpw_fixture.inputs import Entry, File
 _MOST_INPUTS = 3
 _MOST_ACTIONS = 8
 _MOST_TRIES = 4
+_UNASKED = "no action has an input whose change a fresh worker's result shows"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class _Case:
 
 def find_unmarked(bench: Bench) -> Iterator[Finding]:
     """RPW401: has inputs replaced between a worker's start and its first request."""
+    if not any(_inputs(bench)):
+        bench.skip("RPW401", _UNASKED)
     suspects = _readers(bench)
     seen: set[str] = set()
     for case in _visible(bench, [each for each in _inputs(bench) if each[0] in suspects]):
@@ -64,7 +67,9 @@ def find_stale(bench: Bench) -> Iterator[Finding]:
     inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
     unsettled = {listing: _unnoticed(bench, inputs, listing) for listing in _listings(bench)}
     suspects = [each for each in inputs if any(each in some for some in unsettled.values())]
+    is_asked = len(suspects) < len(inputs)
     for case in _visible(bench, suspects):
+        is_asked = True
         for listing, some in unsettled.items():
             if (case.action, case.path) not in some:
                 continue
@@ -72,6 +77,8 @@ def find_stale(bench: Bench) -> Iterator[Finding]:
             if finding is not None:
                 yield finding
                 break
+    if not is_asked:
+        bench.skip("RPW203", _UNASKED)
 
 
 def find_phantoms(bench: Bench) -> Iterator[Finding]:
@@ -79,14 +86,17 @@ def find_phantoms(bench: Bench) -> Iterator[Finding]:
     inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
     pairs = {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
     answers = ask(bench, list(pairs.values()))
+    is_asked = False
     for action, path in inputs:
         pair = pairs[action, path]
         if pair in answers and answers[pair].changed.exit_code != action.exit_code:
+            is_asked = True
             continue  # the input was missed
         without = pair.changed
         cold = bench.cold(without)
         if not cold.failure and cold.exit_code == action.exit_code:
             continue
+        is_asked = True
         outcomes = bench.run(Trial(history=steps(action, without))).outcomes
         warm = outcomes[-1]
         if len(outcomes) < 2 or warm.failure or warm.exit_code != action.exit_code:
@@ -101,6 +111,8 @@ def find_phantoms(bench: Bench) -> Iterator[Finding]:
             evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after a run with it")),
             history=steps(action, without),
         )
+    if not is_asked:
+        bench.skip("RPW204", "no action needs any of its inputs: a fresh worker succeeds without")
 
 
 def _readers(bench: Bench) -> set[SuiteAction]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,6 +47,21 @@ class Survey:
 def look(root: str) -> dict[str, Seen]:
     """Everything below ``root`` by relative path."""
     return dict(_walk(root, ""))
+
+
+def glance(root: str, paths: Iterable[str]) -> dict[str, Seen]:
+    """See what there is at some paths below ``root`` that is no folder."""
+    found = {}
+    for path in paths:
+        try:
+            was = os.lstat(os.path.join(root, path))
+        except OSError:
+            continue
+        if not stat.S_ISDIR(was.st_mode):
+            found[path] = Seen(
+                was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino
+            )
+    return found
 
 
 def compare(
