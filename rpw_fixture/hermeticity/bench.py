@@ -30,6 +30,7 @@ class Bench:
         harness: runs trials.
         seed: decides what is picked where not all can be tried.
         selected: codes that are asked for.
+        eof_patience: seconds that a worker has to end in after its stdin was closed.
         instability: parts of results that differ among fresh workers, so nothing else can be told of.
         skipped: codes that could not run, with the reason.
         notes: codes with what else is to be said.
@@ -45,6 +46,7 @@ class Bench:
     harness: Harness
     seed: int = 0
     selected: frozenset[str] = frozenset(CODES)
+    eof_patience: float = 5.0
     usable: tuple[SuiteAction, ...] = ()
     failures: tuple[Outcome, ...] = ()
     start_seconds: float = 0.0

@@ -72,6 +72,7 @@ class Options:
         progress: is told worker starts and requests so far.
         cache_poisoning: count wrong action-cache entries; only of recordings.
         target: an REAPI server to drive instead of local processes.
+        eof_patience: seconds that a worker has to end in after its stdin was closed (RPW106).
     """
 
     selected: frozenset[str] = _ALL
@@ -83,6 +84,7 @@ class Options:
     progress: Callable[[int, int], None] | None = None
     cache_poisoning: bool = False
     target: Connection | None = None
+    eof_patience: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,13 @@ def _check(
         progress=options.progress,
         target=options.target,
     ) as harness:
-        bench = Bench(suite=suite, harness=harness, seed=options.seed, selected=options.selected)
+        bench = Bench(
+            suite=suite,
+            harness=harness,
+            seed=options.seed,
+            selected=options.selected,
+            eof_patience=options.eof_patience,
+        )
         findings = _run_remote(bench, options) if options.target else _run(bench, options.selected)
         if options.reproducers is not None:
             findings = [

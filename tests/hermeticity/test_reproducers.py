@@ -30,51 +30,6 @@ def found_in(suite: Suite, code: str, folder: Path | None = None) -> Report:
 
 
 @pytest.mark.parametrize(
-    ("code", "script", "worker"),
-    [
-        ("RPW101", "noisy.py", ""),
-        ("RPW102", "drops_rest.py", BOTH),
-        ("RPW103", "one_read.py", ""),
-        ("RPW104", "wrong_answers.py", ""),
-        ("RPW107", "strict_fields.py", ""),
-        ("RPW108", "no_one_shot.py", ""),
-        ("RPW109", "sticky_failure.py", ""),
-        ("RPW110", "abandons_work.py", BOTH),
-        ("RPW111", "mixed_up.py", "multiplex = true"),
-        ("RPW112", "orphans.py", ""),
-        ("RPW201", "random_header.py", ""),
-        ("RPW202", "joint_leak.py", ""),
-        ("RPW203", "stale_input.py", ""),
-        ("RPW204", "phantom_input.py", ""),
-        ("RPW205", "two_ways.py", ""),
-        ("RPW206", "edits_input.py", ""),
-        ("RPW208", "writes_elsewhere.py", ""),
-        ("RPW209", "decodes_digests.py", ""),
-        ("RPW210", "path_in_output.py", ""),
-        ("RPW211", "keeps_output.py", ""),
-        ("RPW212", "shared_log.py", ""),
-        ("RPW302", "descriptor_leak.py", ""),
-        ("RPW401", "unmarked_tool.py", ""),
-    ],
-)
-def test_a_reproducer_shows_its_finding_again(
-    tmp_path: Path, code: str, script: str, worker: str
-) -> None:
-    arguments = ["--wrong=request-id"] if script == "wrong_answers.py" else []
-    headers = ["open", "one", "fill", "two"] if script == "joint_leak.py" else ["alpha", "beta"]
-    shared = ["src/style.txt"] if script == "unmarked_tool.py" else []
-    suite = stage(
-        tmp_path / "suite", script, *arguments, worker=worker, headers=headers, shared=shared
-    )
-    finding = found_in(load(suite), code, tmp_path / "found").findings[0]
-    assert finding.reproducer is not None
-    again = found_in(load(Path(finding.reproducer, "suite.toml")), code)
-    assert (finding.victim, finding.polluters) in [
-        (each.victim, each.polluters) for each in again.findings
-    ]
-
-
-@pytest.mark.parametrize(
     ("code", "script", "told"),
     [
         ("RPW202", "leaky.py", "beta has another result after alpha"),

@@ -33,6 +33,8 @@ _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 #: because libfaketime itself is noticed (0.9.10 breaks sleeping until a time of the monotonic clock).
 _LONG_AGO = ("@2019-10-20 11:12:13", "@2008-02-29 23:45:56")
 _OLD_MTIME = 1_234_567_890
+#: Number of the repetition that confirms: not one that other checks may have run long before.
+_AGAIN = 3
 #: Cold runs of one factor may take about so long, seconds.
 _SECONDS = 5.0
 #: The same where a library in between slows a runtime down; a JVM starts many times slower.
@@ -187,6 +189,8 @@ def _clock(library: str, time_told: str) -> Variation:
 def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
     """Actions whose result, in one history of all, follows the factor, or that were not reached."""
     found = _differing(bench, usual, varied)
+    if found and usual.factor == _CLOCK:
+        bench.instability.await_tick()
     # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
     if found and usual not in SEEDS and bench.learn(found):
         found = _differing(bench, usual, varied)
@@ -220,7 +224,7 @@ def _confirmed(
     aspects = _aspects(bench, one, other, usual)
     if not aspects:
         return
-    one_again, other_again = _cold_pair(bench, action, usual, varied, 1)
+    one_again, other_again = _cold_pair(bench, action, usual, varied, _AGAIN)
     noise = {*_aspects(bench, one, one_again, usual), *_aspects(bench, other, other_again, usual)}
     aspects = [each for each in aspects if each not in noise]
     if not aspects:

@@ -19,8 +19,6 @@ from rpw_fixture.hermeticity.trials import (
     BASE,
     NO_RESULT,
     Cancel,
-    Delivery,
-    Listing,
     Outcome,
     Result,
     Step,
@@ -121,7 +119,7 @@ def find_processes(bench: Bench) -> Iterator[Finding]:
             yield _processes_finding(trial.history, result.outcomes, added)
             return
     for step in list(suspects.values())[:_MOST_CONFIRMED]:
-        trial = lifecycle.trial(step.action)
+        trial = lifecycle.trial(bench, step.action)
         outcomes = bench.run(trial).outcomes
         added = lifecycle.lasting(outcomes)
         if added and not outcomes[-1].failure:
@@ -137,8 +135,10 @@ def find_failures(bench: Bench) -> Iterator[Finding]:
     for each in sorted(_sightings(bench, with_failures=True), key=lambda each: each.rank):
         warm = each.outcome
         is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in told
-        if is_known or each.trial.way is not Way.WORKER or not _is_plain(warm.step):
+        if is_known or each.trial.way is not Way.WORKER:
             continue
+        if not all(map(_is_plain, (*each.before, warm.step))):
+            continue  # a request that no server sends may be to blame
         if bench.is_blamed(warm.step.action, warm.failure):
             continue
         if warm.step.action.twist and bench.cold(warm.step.action).failure == warm.failure:
@@ -166,9 +166,7 @@ def _is_usual(trial: Trial) -> bool:
 
 def _is_plain(step: Step) -> bool:
     """Whether the request is one that any server may send."""
-    return step == Step(action=step.action) and (
-        step.listing is Listing.HONEST and step.delivery is Delivery.WHOLE
-    )
+    return step == Step(action=step.action)
 
 
 def _sightings(bench: Bench, *, with_failures: bool = False) -> Iterator[_Sighting]:
@@ -237,7 +235,7 @@ def _outliving(bench: Bench, results: Iterable[tuple[Trial, Result]]) -> Iterato
     """Processes that were still there when the worker had ended by itself, twice."""
     ended = [each for each in results if each[1].ending.is_by_itself and each[1].ending.leftovers]
     for trial, _ in sorted(ended, key=lambda each: len(each[0].history))[:1]:
-        again = bench.run(Trial(history=trial.history, run=1, eof_patience=lifecycle.PATIENCE))
+        again = bench.run(Trial(history=trial.history, run=1, eof_patience=bench.eof_patience))
         if not again.ending.leftovers or not again.ending.is_by_itself:
             continue
         yield Finding(

@@ -9,33 +9,31 @@ from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Outcome, Trial, steps
 
-#: Seconds that a worker has to end in after its stdin was closed.
-PATIENCE = 5.0
 _REQUESTS = 3
 #: So many processes that repeated requests added are no longer a helper that is there to stay.
 MANY = 2
 
 
-def trial(action: SuiteAction) -> Trial:
+def trial(bench: Bench, action: SuiteAction) -> Trial:
     """A few identical requests, and then time for the worker to end."""
-    return Trial(history=steps(*[action] * _REQUESTS), eof_patience=PATIENCE)
+    return Trial(history=steps(*[action] * _REQUESTS), eof_patience=bench.eof_patience)
 
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Send a few identical requests, close stdin and wait."""
     action = (bench.good or bench.usable)[0]
-    asked = trial(action)
+    asked = trial(bench, action)
     result = bench.run(asked)
     is_cut = len(result.outcomes) < _REQUESTS or bool(result.outcomes[-1].failure)
     if is_cut:
         # One that does not survive a few requests still has to end after its first.
         bench.skip("RPW112", "the worker did not survive a few identical requests")
-        asked = Trial(history=steps(action), eof_patience=PATIENCE)
+        asked = Trial(history=steps(action), eof_patience=bench.eof_patience)
         result = bench.run(asked)
     if not result.ending.is_by_itself and not result.outcomes[-1].failure:
         yield Finding(
             code="RPW106",
-            summary=f"the worker still runs {PATIENCE:g} s after its stdin was closed",
+            summary=f"the worker still runs {bench.eof_patience:g} s after its stdin was closed",
             evidence="it was killed then",
             history=asked.history,
         )
