@@ -225,7 +225,8 @@ def _classify(
     if is_text_only and _carries(bench, polluters, suspect.cold.response, warm.response):
         return "RPW212", Severity.ERROR
     severity = Severity.WARNING if is_text_only else Severity.ERROR
-    if all(_is_failing(bench, each) for each in polluters):
+    is_of_failures = bool(warm.failure) and _is_failing(bench, suspect.victim)
+    if not is_of_failures and all(_is_failing(bench, each) for each in polluters):
         return "RPW109", severity
     if warm.failure:
         code = code_of_rule(warm.failure, "RPW202")

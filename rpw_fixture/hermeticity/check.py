@@ -40,7 +40,7 @@ from rpw_fixture.hermeticity.findings import Finding, Report, merged, states
 from rpw_fixture.hermeticity.harness import Harness, OutOfTimeError
 from rpw_fixture.hermeticity.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials import UnavailableError
+from rpw_fixture.hermeticity.trials import Trial, UnavailableError, Way
 
 _ALL = frozenset(CODES)
 _PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
@@ -52,6 +52,14 @@ _COMPARED = frozenset(
         *("RPW211", "RPW213", "RPW401"),
     )
 )
+#: Codes whose findings are repeated here, and how their histories are run.
+_REPEATED = {
+    "RPW107": Way.WORKER,
+    "RPW203": Way.WORKER,
+    "RPW204": Way.WORKER,
+    "RPW205": Way.ONE_SHOT,
+    "RPW211": Way.WORKER,
+}
 #: Codes for which results are compared, so that it matters what is left out.
 _COMPARING = _COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
 _SHOWN = 6
@@ -241,7 +249,25 @@ def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
             if finding.code in _COMPARED and bench.learn(finding.last_action):
                 is_new = True
                 break
-            yield finding
+            yield finding if _is_reproduced(bench, finding) else _doubtful(bench, finding)
+
+
+def _is_reproduced(bench: Bench, finding: Finding) -> bool:
+    """Whether a second run of what shows a finding is not as from a fresh worker either."""
+    way = _REPEATED.get(finding.code)
+    if way is None:
+        return True
+    again = bench.run(Trial(history=finding.history, way=way, run=1)).outcomes
+    if len(again) < len(finding.history):
+        return True
+    aspects = bench.differing(bench.cold(finding.history[-1].action), again[-1])
+    return bool(aspects)
+
+
+def _doubtful(bench: Bench, finding: Finding) -> Finding:
+    bench.doubt(finding.code)
+    summary = f"{finding.summary}, seen once and not when repeated"
+    return replace(finding, severity=Severity.INFO, summary=summary)
 
 
 def _tell_left_out(bench: Bench) -> None:

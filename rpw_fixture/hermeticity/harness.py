@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
+#: Seconds for a worker that does not end by itself to say something more.
+_IN_VAIN = 0.05
 
 
 class OutOfTimeError(Exception):
@@ -60,6 +62,7 @@ class Harness(Closing):
 
     Attributes:
         remote: runs trials on that server; None for local processes.
+        ignores_eof: the worker is known not to end by itself, so no trial waits for that.
 
     Raises:
         ConfigError: for an action or an endpoint that can't be used.
@@ -80,6 +83,7 @@ class Harness(Closing):
         self.worker_starts = 0
         self.requests = 0
         self.remote: RemoteRunner | None = None
+        self.ignores_eof = False
         self._began = time.monotonic()
         self._limit = max_seconds
         self._progress = progress
@@ -156,7 +160,7 @@ class Harness(Closing):
             raise OutOfTimeError(f"--max-seconds {self._limit:g} is used up")
         folder = self._slots.get()
         try:
-            result = self._runner.run(trial, folder)
+            result = self._runner.run(self._hurried(trial), folder)
             if result.trace and os.path.exists(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
@@ -223,6 +227,11 @@ class Harness(Closing):
         runner = RemoteRunner(self.suite.worker, client, self._store, target.platform)
         self.remote = runner.require_endpoint()
         return runner
+
+    def _hurried(self, trial: Trial) -> Trial:
+        """The trial, with less patience at its end where that is known to be in vain."""
+        is_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
+        return replace(trial, eof_patience=_IN_VAIN) if is_vain else trial
 
     def _known(self, trial: Trial) -> Result | None:
         found = self._memo.get(trial)

@@ -123,6 +123,51 @@ def test_a_worker_that_ends_on_a_request_made_up_to_fail_is_a_warning(tmp_path: 
     assert "inputs missing" in finding.summary
 
 
+def test_a_worker_that_ends_after_many_failing_requests_is_found(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], with_failure=True)
+    fail = "        raise ToolError(options.failure)\n"
+    edit(
+        suite, fail, f"        failed.append(1)\n        len(failed) == 30 and os._exit(3)\n{fail}"
+    )
+    edit(suite, "_CACHE_ENTRIES = 256\n", "_CACHE_ENTRIES = 256\nfailed = []\n")
+    report = run(suite, f"RPW109,RPW202,{PROTOCOL}")
+    (finding,) = report.findings
+    assert (finding.code, finding.victim, len(finding.polluters)) == ("RPW103", "failing", 29)
+
+
+def test_a_leak_is_found_though_the_worker_ends_at_its_third_request(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "over_time.py", "--bug=crash", "--at=3")
+    edit(suite, "parts = [options.header] if options.header else []", "parts = seen")
+    edit(suite, "    parts += [tr", "    seen.append(options.header)\n    parts = parts + [tr")
+    edit(suite, "_CACHE_ENTRIES = 256\n", "_CACHE_ENTRIES = 256\nseen = []\n")
+    report = run(suite, f"RPW202,{PROTOCOL}")
+    assert codes(report) == {"RPW103", "RPW202"}
+    assert "later answers were compared, though" in state_of(report, "RPW202").reason
+
+
+def test_actions_behind_the_end_of_a_worker_are_tried_under_each_factor(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "over_time.py", "--bug=crash", "--at=2")
+    follow = "    options.header == 'beta' and parts.append(time.strftime('%Z'))\n"
+    edit(suite, "    parts += [tr", f"{follow}    parts += [tr")
+    (finding,) = run(suite, "RPW209").findings
+    assert finding.summary == "beta follows a factor of the environment: TZ"
+
+
+def test_what_only_overlapping_requests_leave_is_found(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "multiplex.py", worker="multiplex = true")
+    edit(
+        suite,
+        "    options = Options(request.expanded_arguments())\n",
+        "    options = Options(request.expanded_arguments())\n"
+        "    now.append(1)\n    time.sleep(0.05)\n"
+        "    len(now) > 1 and open('out/both', 'w').close()\n    now.pop()\n",
+    )
+    edit(suite, "_CACHE_ENTRIES = 256\n", "_CACHE_ENTRIES = 256\nnow = []\n")
+    report = run(suite, "RPW208,RPW213")
+    assert codes(report) == {"RPW208"}
+    assert "when requests overlap" in report.findings[0].summary
+
+
 def edit(suite: Path, old: str, new: str) -> None:
     """Change the well-behaved tool of a suite."""
     worker = suite.parent / "tools" / "good.py"

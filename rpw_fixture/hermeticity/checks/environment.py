@@ -78,7 +78,33 @@ def _compared(
         untried[_CLOCK] = "the worker fails under libfaketime, whatever the time"
         return
     for action in suspects:
-        yield from _confirmed(bench, action, usual, varied)
+        found = list(_confirmed(bench, action, usual, varied))
+        yield from found or _doubtful(bench, action, usual, varied)
+
+
+def _doubtful(
+    bench: Bench, action: SuiteAction, usual: Variation, varied: Variation
+) -> Iterator[Finding]:
+    """Tell of a difference that a warm worker showed under a factor, and no fresh one."""
+    if usual in SEEDS or varied.is_reversed:
+        return
+    pairs = [each for each in _pairs_of(bench, usual, varied) if each[0].step.action == action]
+    aspects = _aspects(bench, *pairs[0], usual) if pairs else []
+    if not aspects:
+        return
+    bench.doubt("RPW209")
+    labels = ("usual", f"other {varied.factor}")
+    yield Finding(
+        code="RPW209",
+        severity=Severity.INFO,
+        victim=action.name,
+        outputs=outputs_among(aspects),
+        summary=f"{action.name} had another result with another {varied.factor}, seen once and not "
+        "when repeated",
+        evidence=bench.explain(*pairs[0], aspects, labels),
+        history=steps(*bench.usable[: bench.usable.index(action) + 1]),
+        variation=varied,
+    )
 
 
 def _works(bench: Bench, variation: Variation) -> bool:
@@ -198,13 +224,22 @@ def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[Sui
 
 
 def _differing(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
-    is_slow = _has_library(varied)
-    actions = bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
-    history = steps(*actions)
-    results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
-    pairs = list(zip(results[0].outcomes, results[1].outcomes, strict=False))
+    pairs = _pairs_of(bench, usual, varied)
     found = [one.step.action for one, other in pairs if _aspects(bench, one, other, usual)]
-    return [*found, *actions[len(pairs) :]]
+    return [*found, *_in_turn(bench, varied)[len(pairs) :]]
+
+
+def _pairs_of(
+    bench: Bench, usual: Variation, varied: Variation
+) -> Sequence[tuple[Outcome, Outcome]]:
+    history = steps(*_in_turn(bench, varied))
+    results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
+    return list(zip(results[0].outcomes, results[1].outcomes, strict=False))
+
+
+def _in_turn(bench: Bench, varied: Variation) -> Sequence[SuiteAction]:
+    is_slow = _has_library(varied)
+    return bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
 
 
 def _aspects(bench: Bench, one: Outcome, other: Outcome, usual: Variation) -> list[str]:

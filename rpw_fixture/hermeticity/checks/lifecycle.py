@@ -31,6 +31,7 @@ def find(bench: Bench) -> Iterator[Finding]:
         asked = Trial(history=steps(action), eof_patience=bench.eof_patience)
         result = bench.run(asked)
     if not result.ending.is_by_itself and not result.outcomes[-1].failure:
+        bench.harness.ignores_eof = True
         yield Finding(
             code="RPW106",
             summary=f"the worker still runs {bench.eof_patience:g} s after its stdin was closed",
