@@ -31,7 +31,7 @@ class Bench:
         seed: decides what is picked where not all can be tried.
         selected: codes that are asked for.
         eof_patience: seconds that a worker has to end in after its stdin was closed.
-        instability: parts of results that differ among fresh workers, so nothing else can be told of.
+        instability: parts of results that differ among fresh workers, and so prove nothing else.
         skipped: codes that could not run, with the reason.
         notes: codes with what else is to be said.
         usable: actions that a fresh worker answers.

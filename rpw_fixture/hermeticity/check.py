@@ -272,7 +272,7 @@ def _doubtful(bench: Bench, finding: Finding) -> Finding:
 
 def _tell_left_out(bench: Bench) -> None:
     """Say what no code was compared in, and why; a code for which nothing is left has not passed."""
-    left_out = list(bench.instability.told())
+    left_out = list(bench.instability.describe())
     if not left_out:
         return
     more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""

@@ -133,7 +133,7 @@ class Instability:
         known = self._known.get(action)
         return sorted(known.left_out) if known is not None else []
 
-    def told(self) -> Iterator[str]:
+    def describe(self) -> Iterator[str]:
         """Say what is left out: action, aspect and places, a text for each."""
         for action in self._by_name.values():
             for name, some in sorted(self.left_out(action).items()):
