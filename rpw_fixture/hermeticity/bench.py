@@ -99,23 +99,22 @@ class Bench:
         """`cold` for many actions, side by side."""
         return [each.outcomes[0] for each in self.run_all([cold(each) for each in actions])]
 
-    def learn(self, actions: Iterable[SuiteAction], *, enough: int = 2) -> bool:
+    def learn(self, actions: Iterable[SuiteAction], *, enough: int = 3) -> bool:
         """Repeat actions on fresh workers; whether that showed something new to be unstable.
 
         Args:
-            actions: changed versions are repeated together with the plain action.
+            actions: changed versions are repeated together with the plain action, and once only.
             enough: repetitions after which an action is known, once the clock has moved; with 1,
                 that does not matter.
         """
         plain = {each.name: each for each in self.usable}
-        named = [(plain.get(each.name), each) for each in actions]
-        wanted = dict.fromkeys(
-            each
-            for pair in named
-            for each in pair
-            if each is not None and (each.twist or each.name in plain)
-        )
-        missing = {each: self.instability.missing(each, enough) for each in wanted}
+        wanted: dict[SuiteAction, int] = {}
+        for each in actions:
+            if each.name in plain:
+                wanted[plain[each.name]] = enough
+            if each.twist:
+                wanted[each] = 1
+        missing = {each: self.instability.missing(each, most) for each, most in wanted.items()}
         began = time.time()
         self.run_all([cold(each, run=run) for each, runs in missing.items() for run in runs])
         found = False

@@ -68,7 +68,9 @@ class Instability:
             known = self._known.get(action, _Known())
             count = len(known.samples)
             is_known = count > enough and (known.has_seen_tick or enough == 1)
-            return range(0) if is_known or count >= _MOST else range(count, max(2, count + 1))
+            if is_known or count >= _MOST:
+                return range(0)
+            return range(count, max(enough, count) + 1)
 
     def add(self, action: SuiteAction, outcomes: Sequence[Outcome], began: float) -> bool:
         """Take repetitions of an action; whether they showed something new.

@@ -59,14 +59,14 @@ def unstable(samples: Sequence[bytes]) -> frozenset[str]:
     """Name the parts in which repetitions of one content differ.
 
     Args:
-        samples: the content as it came each time, in the order of the repetitions. Where the last one
-            still differs in several places that were the same so far, no place is trusted any more.
+        samples: the content as it came each time, in the order of the repetitions. Where one of them
+            differs in several places that were the same so far, no place is trusted any more.
     """
     first, *others = samples
     known: frozenset[str] = frozenset()
-    for place, each in enumerate(others):
+    for each in others:
         fresh = differing(first, each, known)
-        if known and place == len(others) - 1 and len(fresh - {LINE_ORDER, WORD_ORDER}) > 1:
+        if known and len(fresh - {LINE_ORDER}) > 1:
             return frozenset((WHOLE,))
         known |= fresh
         # Without the order, the same pair may differ in other places.

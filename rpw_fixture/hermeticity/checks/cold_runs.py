@@ -62,6 +62,8 @@ def find(bench: Bench) -> Iterator[Finding]:
     else:
         yield from _path_dependent(bench)
     bench.learn(bench.usable, enough=1)
+    # Where one repetition differs, more tell whether it is always in the same places.
+    bench.learn([each for each in bench.usable if bench.instability.unstable(each)])
     yield from _nondeterministic(bench)
     _require_expected(bench)
 
@@ -69,7 +71,7 @@ def find(bench: Bench) -> Iterator[Finding]:
 def find_late(bench: Bench) -> Iterator[Finding]:
     """Repeat every action once more, now that the clock shows another time than at first."""
     bench.instability.await_tick()
-    bench.learn(bench.usable)
+    bench.learn(bench.usable, enough=2)
     yield from _nondeterministic(bench)
 
 
@@ -100,7 +102,7 @@ def _path_dependent(bench: Bench) -> Iterator[Finding]:
     for action in bench.usable:
         aspects = _differences(bench, action, ELSEWHERE)
         # Repeated after that run, so that what the clock changed in between is known.
-        if aspects and bench.learn([action], enough=1):
+        if aspects and bench.learn([action]):
             aspects = _differences(bench, action, ELSEWHERE)
         findings += [_path_finding(bench, action, aspects)] if aspects else []
     if not findings:
