@@ -33,6 +33,24 @@ def test_a_late_crash_is_told_where_only_leaks_were_asked_for(tmp_path: Path) ->
     assert report.has_errors
 
 
+def test_nothing_that_needs_a_second_answer_passes_where_none_comes(tmp_path: Path) -> None:
+    suite = stage(
+        tmp_path / "suite", "over_time.py", "--bug=crash", "--at=2", worker="cancellation = true"
+    )
+    report = run(suite, "RPW103,RPW110,RPW203,RPW204,RPW211")
+    assert codes(report) == {"RPW103"}
+    skipped = {each.code for each in report.checks if each.status is Status.SKIPPED}
+    assert skipped == {"RPW110", "RPW203"}  # a request without its input fails, and is answered
+
+
+def test_a_worker_that_ends_when_warm_is_no_matter_of_overlapping(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "multiplex.py", worker="multiplex = true")
+    start = "    options = Options(request.expanded_arguments())\n"
+    edit(suite, start, f"    served.append(1)\n    len(served) > 1 and os._exit(5)\n{start}")
+    edit(suite, "_CACHE_ENTRIES = 256\n", "_CACHE_ENTRIES = 256\nserved = []\n")
+    assert codes(run(suite, "RPW103,RPW111,RPW213")) == {"RPW103"}
+
+
 @pytest.mark.parametrize("bug", ["answer", "once"])
 @pytest.mark.parametrize("at", [30, 64])
 def test_an_answer_that_changes_late_is_a_leak(tmp_path: Path, bug: str, at: int) -> None:
@@ -111,6 +129,27 @@ def test_a_helper_that_the_first_request_starts_may_stay(tmp_path: Path) -> None
         "atexit.register(lambda: [(each.kill(), each.wait()) for each in jobs])\n",
     )
     assert run(suite, "RPW112").findings == ()
+
+
+@pytest.mark.parametrize(
+    ("imports", "habit"),
+    [
+        ("subprocess", "subprocess.run(['true'], check=True)"),
+        ("tempfile", "tempfile.TemporaryFile().close()"),
+        ("os", "open('out/x.tmp', 'w').close(); os.unlink('out/x.tmp')"),
+        ("os", "os.chmod(options.output, 0o755)"),
+        ("sys", "print('pid', os.getpid(), time.time(), file=sys.stderr)"),
+    ],
+)
+def test_what_well_behaved_workers_do_is_no_finding(
+    tmp_path: Path, imports: str, habit: str
+) -> None:
+    suite = stage(tmp_path / "suite", "good.py", with_failure=True)
+    edit(suite, "    return WorkResponse()\n", f"    {habit}\n    return WorkResponse()\n")
+    edit(suite, "_CACHE_ENTRIES = 256\n", f"_CACHE_ENTRIES = 256\nimport {imports}\n")
+    report = run(suite, f"RPW112,RPW202,RPW206,RPW208,RPW216,{PROTOCOL}")
+    assert report.findings == ()
+    assert {each.status for each in report.checks} == {Status.PASSED}
 
 
 def test_a_worker_that_ends_on_a_request_made_up_to_fail_is_a_warning(tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ def test_a_code_for_which_nothing_is_left_to_compare_has_not_passed(tmp_path: Pa
     assert "nothing is left to compare" in state_of(report, "RPW202").reason
 
 
+def test_random_words_everywhere_are_nondeterminism_and_nothing_else(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "counts_beside_pid.py")
+    edit(
+        suite,
+        'f"{first}\\nrequest {served}\\n{options.header}\\n"',
+        "'\\n'.join(__import__('random').choices('0123456789', k=40))",
+    )
+    assert codes(run(suite, "RPW201,RPW202,RPW203,RPW205,RPW210,RPW401")) == {"RPW201"}
+
+
 def test_inputs_that_no_result_shows_are_not_said_to_be_well_kept(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "good.py", headers=["alpha"])
     lines = suite.read_text().splitlines()
