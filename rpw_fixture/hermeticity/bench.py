@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -78,6 +78,10 @@ class Bench:
     def note_blamed(self, victim: SuiteAction, failure: str) -> None:
         """Note that a wrong result of this action, or a broken rule of the protocol, was reported."""
         self._blamed.add(("", failure) if failure else (victim.name, ""))
+
+    def forget_blamed(self, names: Collection[str]) -> None:
+        """Take back what was noted about results of these actions, and about broken rules."""
+        self._blamed = {each for each in self._blamed if each[0] and each[0] not in names}
 
     def is_blamed(self, victim: SuiteAction, failure: str) -> bool:
         """Whether `note_blamed` was called for the like."""

@@ -197,8 +197,6 @@ def _doubtful(bench: Bench, suspect: Suspicion) -> Iterator[Finding]:
         return
     code, _ = _classify(bench, suspect, suspect.before, suspect.warm, aspects)
     is_certain = bool(suspect.warm.failure) and suspect.warm.failure not in {TIMEOUT, NO_RESULT}
-    if not is_certain:
-        bench.doubt(code)
     bench.note_blamed(suspect.victim.action, suspect.warm.failure)
     what = suspect.warm.failure or "another result"
     yield Finding(
@@ -211,6 +209,7 @@ def _doubtful(bench: Bench, suspect: Suspicion) -> Iterator[Finding]:
         f"{what}, seen once and not when repeated",
         evidence=_evidence_text(bench, suspect.cold, suspect.warm, aspects),
         history=(*suspect.before, suspect.victim),
+        is_doubtful=not is_certain,
     )
 
 

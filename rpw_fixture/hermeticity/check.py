@@ -6,8 +6,9 @@ and what is read at start-up before stale inputs are.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpw_fixture.connection import Connection
@@ -213,28 +214,82 @@ def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report
 def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
     for code in _RECORDED:
         bench.skip(code, "needs a recording made by serve --record")
-    found: dict[object, Finding] = {}
     wanted = [each for each in CHECKS if each is CHECKS[0] or selected & set(each.codes)]
-    for place, each in enumerate(wanted):
-        if each.needs_worker and not bench.usable:
-            for code in set(each.codes) - set(_PROTOCOL):
-                bench.skip(code, "no action works on a fresh worker")
-            continue
-        try:
-            if each.needs_answers and leaks.stalls(bench):
-                _skip(bench, [each], "a warm worker stops answering (RPW102)")
-                continue
-            for finding in _confirmed(bench, each):
-                if finding.code in selected:
-                    found.setdefault(finding.identity, finding)
-        except UnavailableError as error:
-            _skip(bench, [each], str(error))
-        except OutOfTimeError as error:
-            _skip(bench, wanted[place:], str(error))
-            break
+    made = [_Made(each) for each in wanted]
+    try:
+        for each in made:
+            _make(bench, each)
+        _judge_again(bench, made)
+    except OutOfTimeError as error:
+        _skip(bench, [each.check for each in made if not each.is_done], str(error))
+    found: dict[object, Finding] = {}
+    for finding in (finding for each in made for finding in each.findings):
+        if finding.code in selected:
+            found.setdefault(finding.identity, finding)
+            if finding.is_doubtful:
+                bench.doubt(finding.code)
     _tell_left_out(bench)
     _require_told(bench, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+@dataclass(slots=True)
+class _Made:
+    """A check and what it found.
+
+    Attributes:
+        check: what to run.
+        findings: so far.
+        lessons: how many lessons about instability were known when it ended.
+        is_done: it came to its end.
+    """
+
+    check: Check
+    findings: list[Finding] = field(default_factory=list)
+    lessons: int = 0
+    is_done: bool = False
+
+
+def _make(bench: Bench, made: _Made) -> None:
+    """Run a check, or note why that can't be.
+
+    Raises:
+        OutOfTimeError: when the time is up; what was found until then is kept.
+    """
+    check = made.check
+    if check.needs_worker and not bench.usable:
+        for code in set(check.codes) - set(_PROTOCOL):
+            bench.skip(code, "no action works on a fresh worker")
+    elif check.needs_answers and leaks.stalls(bench):
+        _skip(bench, [check], "a warm worker stops answering (RPW102)")
+    else:
+        try:
+            for finding in _confirmed(bench, check):
+                made.findings.append(finding)
+        except UnavailableError as error:
+            _skip(bench, [check], str(error))
+    made.lessons, made.is_done = len(bench.instability.lessons), True
+
+
+def _judge_again(bench: Bench, made: Sequence[_Made]) -> None:
+    """Judge anew what rests on results that turned out later to be unstable.
+
+    Trials are remembered, so this runs little. The first check is what knows of instability.
+    """
+    for each in made[1:]:
+        names = frozenset(bench.instability.lessons[each.lessons :])
+        stale = [finding for finding in each.findings if _rests_on(finding, names)]
+        if stale:
+            bench.forget_blamed(names)
+            each.findings = [finding for finding in each.findings if finding not in stale]
+            with contextlib.suppress(UnavailableError):
+                again = [one for one in _confirmed(bench, each.check) if _rests_on(one, names)]
+                each.findings += again
+
+
+def _rests_on(finding: Finding, names: frozenset[str]) -> bool:
+    """Whether a finding compares results of one of these actions."""
+    return finding.victim in names and finding.code in _COMPARING
 
 
 def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
@@ -249,7 +304,7 @@ def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
             if finding.code in _COMPARED and bench.learn(finding.last_action):
                 is_new = True
                 break
-            yield finding if _is_reproduced(bench, finding) else _doubtful(bench, finding)
+            yield finding if _is_reproduced(bench, finding) else _doubtful(finding)
 
 
 def _is_reproduced(bench: Bench, finding: Finding) -> bool:
@@ -264,10 +319,9 @@ def _is_reproduced(bench: Bench, finding: Finding) -> bool:
     return bool(aspects)
 
 
-def _doubtful(bench: Bench, finding: Finding) -> Finding:
-    bench.doubt(finding.code)
+def _doubtful(finding: Finding) -> Finding:
     summary = f"{finding.summary}, seen once and not when repeated"
-    return replace(finding, severity=Severity.INFO, summary=summary)
+    return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
 def _tell_left_out(bench: Bench) -> None:

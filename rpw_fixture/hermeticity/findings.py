@@ -34,6 +34,7 @@ class Finding:
         reproducer: folder with a minimal suite, once it was written.
         history: the requests that show it.
         variation: the surroundings that show it.
+        is_doubtful: it was seen once and not when repeated, so that its code has not passed.
     """
 
     code: str
@@ -46,6 +47,7 @@ class Finding:
     reproducer: str | None = None
     history: tuple[Step, ...] = field(default=(), repr=False)
     variation: Variation = field(default=BASE, repr=False)
+    is_doubtful: bool = field(default=False, repr=False)
 
     @property
     def identity(self) -> tuple[object, ...]:

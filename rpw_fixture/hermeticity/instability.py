@@ -53,6 +53,7 @@ class Instability:
         self._elsewhere: dict[SuiteAction, dict[str, frozenset[str]]] = {}
         self._by_name: dict[str, SuiteAction] = {}
         self._tick = 0.0
+        self._lessons: list[str] = []
 
     def begin(self, samples: Sequence[Outcome]) -> None:
         """Forget everything; take the first outcome of each action."""
@@ -86,7 +87,15 @@ class Instability:
             known.has_seen_tick = known.has_seen_tick or began >= self._tick
             before = known.left_out
             known.left_out = self._compare(known.samples)
-            return known.left_out != before
+            is_new = known.left_out != before
+            if is_new:
+                self._lessons.append(action.name)
+            return is_new
+
+    @property
+    def lessons(self) -> Sequence[str]:
+        """Names of the actions of which something new became known, in that order."""
+        return tuple(self._lessons)
 
     def leave_out(self, action: SuiteAction, one: Outcome, other: Outcome) -> None:
         """Leave out what differs between two outcomes for a reason that is no state."""

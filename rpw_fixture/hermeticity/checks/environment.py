@@ -92,7 +92,6 @@ def _doubtful(
     aspects = _aspects(bench, *pairs[0], usual) if pairs else []
     if not aspects:
         return
-    bench.doubt("RPW209")
     labels = ("usual", f"other {varied.factor}")
     yield Finding(
         code="RPW209",
@@ -104,6 +103,7 @@ def _doubtful(
         evidence=bench.explain(*pairs[0], aspects, labels),
         history=steps(*bench.usable[: bench.usable.index(action) + 1]),
         variation=varied,
+        is_doubtful=True,
     )
 
 
