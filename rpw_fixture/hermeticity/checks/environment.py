@@ -35,6 +35,8 @@ _LONG_AGO = ("@2019-10-20 11:12:13", "@2008-02-29 23:45:56")
 _OLD_MTIME = 1_234_567_890
 #: Number of the repetition that confirms: not one that other checks may have run long before.
 _AGAIN = 3
+#: Repetitions of what differs among fresh workers too.
+_MORE = 3
 #: Cold runs of one factor may take about so long, seconds.
 _SECONDS = 5.0
 #: The same where a library in between slows a runtime down; a JVM starts many times slower.
@@ -259,9 +261,7 @@ def _confirmed(
     aspects = _aspects(bench, one, other, usual)
     if not aspects:
         return
-    one_again, other_again = _cold_pair(bench, action, usual, varied, _AGAIN)
-    noise = {*_aspects(bench, one, one_again, usual), *_aspects(bench, other, other_again, usual)}
-    aspects = [each for each in aspects if each not in noise]
+    aspects = _lasting(bench, action, (usual, varied), (one, other), aspects)
     if not aspects:
         return
     if varied.is_reversed:
@@ -277,6 +277,28 @@ def _confirmed(
         history=steps(action),
         variation=varied,
     )
+
+
+def _lasting(
+    bench: Bench,
+    action: SuiteAction,
+    surroundings: tuple[Variation, Variation],
+    pair: tuple[Outcome, Outcome],
+    aspects: list[str],
+) -> list[str]:
+    """Those aspects that are the same whenever the surroundings are."""
+    usual = surroundings[0]
+    # Where fresh workers differ anyway, chance may look like a factor for a while.
+    count = _MORE if bench.instability.unstable(action) else 1
+    for run in range(_AGAIN, _AGAIN + count):
+        again = _cold_pair(bench, action, *surroundings, run)
+        noise = {
+            name
+            for before, after in zip(pair, again, strict=True)
+            for name in _aspects(bench, before, after, usual)
+        }
+        aspects = [each for each in aspects if each not in noise]
+    return aspects
 
 
 def _cold_pair(
