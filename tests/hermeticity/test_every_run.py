@@ -24,6 +24,21 @@ def test_a_worker_that_ends_at_a_late_request_is_found(tmp_path: Path, at: int) 
     assert state_of(report, "RPW301").status is Status.SKIPPED
 
 
+def test_an_end_that_does_not_come_again_is_an_error_all_the_same(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py")
+    flag = tmp_path / "seen"
+    once = (
+        f"    if _translations and not os.path.exists({str(flag)!r}):\n"
+        f"        open({str(flag)!r}, 'w').close()\n"
+        "        os._exit(9)\n"
+    )
+    edit(suite, "    parts += [tr", f"{once}    parts += [tr")
+    report = run(suite, f"RPW202,{PROTOCOL}")
+    (finding,) = report.findings
+    assert (finding.code, str(finding.severity)) == ("RPW103", "error")
+    assert "seen once and not when repeated" in finding.summary
+
+
 def test_a_late_crash_is_told_where_only_leaks_were_asked_for(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "over_time.py", "--bug=crash", "--at=3")
     report = run(suite, "RPW202")
