@@ -20,4 +20,7 @@ def find(bench: Bench) -> Iterator[Finding]:
         return
     for trial in resources.trials(bench):
         outcomes = bench.run(trial).outcomes
+        if len(trial.history) < resources.USUAL:
+            told = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
+            bench.notes.setdefault("RPW202", told)
         yield from blame(bench, suspicions(bench, [outcomes]))

@@ -18,6 +18,8 @@ from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Sample, Step, Trial, steps
 
 _WARM_UP, _MEASURED = 20, 80
+#: Requests in a row, where they are quick enough.
+USUAL = _WARM_UP + _MEASURED
 #: Programs that let their heap grow until it is worth collecting: a small slope says nothing.
 _COLLECTED = frozenset(("java", "node", "MainThread", "dotnet", "deno", "bun"))
 _COLLECTED_SLOPE = 4 << 20
@@ -25,8 +27,6 @@ _COLLECTED_SLOPE = 4 << 20
 _FEWEST = 30
 #: A slow worker gets fewer requests, so that this takes about so many seconds.
 _SECONDS = 8.0
-#: The same where growth is not asked for, and only the answers are compared.
-_QUICK_SECONDS = 2.0
 _MIB = 1 << 20
 #: What a thread that waits may take, bytes: touched parts of its stacks, and its arena.
 _MEMORY_OF_THREAD = 128 << 10
@@ -50,23 +50,27 @@ LIMITS = {
 }
 
 _ORPHANS = "processes pile up below the worker (RPW112), and all they hold"
-_CODES = frozenset(each.code for each in LIMITS.values())
 
 
 def trials(bench: Bench) -> list[Trial]:
-    """The runs that are judged: one action again and again, and one that fails.
+    """The runs whose answers are judged: one action again and again, and one that fails.
 
-    Empty where requests take too long (where growth is not asked for, that is much sooner), and where
-    processes pile up: a hundred of them would have to be looked at after each request.
+    Slow requests are sent less often, but for those of the warm-up. Empty where processes pile up: a
+    hundred of them would have to be looked at after each request.
     """
     if bench.has_orphans:
         return []
     action = (bench.good or bench.usable)[0]
-    found = [_trial(bench, action)]
     failing = failing_action(bench)
+    found = [_long_trial(bench, action)]
     if failing is not None and failing != action:
-        found.append(_trial(bench, failing))
-    return [each for each in found if each is not None]
+        found.append(_long_trial(bench, failing))
+    return found
+
+
+def _long_trial(bench: Bench, action: SuiteAction) -> Trial:
+    count = max(_WARM_UP, _affordable(bench, action))
+    return Trial(history=_history(action, count), is_measured=True)
 
 
 def failing_action(bench: Bench) -> SuiteAction | None:
@@ -77,8 +81,7 @@ def failing_action(bench: Bench) -> SuiteAction | None:
 
 def _trial(bench: Bench, action: SuiteAction) -> Trial | None:
     count = _affordable(bench, action)
-    is_enough = count >= _WARM_UP + _FEWEST
-    return Trial(history=_history(action, count), is_measured=True) if is_enough else None
+    return _long_trial(bench, action) if count >= _WARM_UP + _FEWEST else None
 
 
 def find(bench: Bench) -> Iterator[Finding]:
@@ -161,8 +164,7 @@ def is_growing(values: Sequence[float], limit: Limit) -> bool:
 def _affordable(bench: Bench, action: SuiteAction) -> int:
     outcomes = bench.run(Trial(history=_history(action, 3))).outcomes
     seconds = max(0.001, min(each.seconds for each in outcomes))
-    limit = _SECONDS if bench.selected & _CODES else _QUICK_SECONDS
-    return min(_WARM_UP + _MEASURED, int(limit / seconds))
+    return min(USUAL, int(_SECONDS / seconds))
 
 
 def _is_of_threads(samples: Sequence[Sample]) -> bool:
