@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from rpw_fixture.hermeticity import differences
+from rpw_fixture.hermeticity.codes import CODES
 from rpw_fixture.hermeticity.harness import Harness, cold
+from rpw_fixture.hermeticity.instability import Instability
+from rpw_fixture.hermeticity.parts import WHOLE
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials import Outcome, Result, Step, Trial, differing
+from rpw_fixture.hermeticity.trials import Outcome, Result, Step, Trial
 
 #: More actions than this, and a check picks some by the seed.
 MANY = 12
@@ -24,7 +29,9 @@ class Bench:
         suite: worker and actions.
         harness: runs trials.
         seed: decides what is picked where not all can be tried.
-        unstable: by action, aspects that differ among fresh workers, so nothing else can be told of.
+        selected: codes that are asked for.
+        eof_patience: seconds that a worker has to end in after its stdin was closed.
+        instability: parts of results that differ among fresh workers, and so prove nothing else.
         skipped: codes that could not run, with the reason.
         notes: codes with what else is to be said.
         usable: actions that a fresh worker answers.
@@ -38,16 +45,22 @@ class Bench:
     suite: Suite
     harness: Harness
     seed: int = 0
+    selected: frozenset[str] = frozenset(CODES)
+    eof_patience: float = 5.0
     usable: tuple[SuiteAction, ...] = ()
     failures: tuple[Outcome, ...] = ()
     start_seconds: float = 0.0
-    unstable: dict[SuiteAction, frozenset[str]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     unmarked: set[str] = field(default_factory=set)
     has_orphans: bool = False
     loses_requests: bool = False
+    instability: Instability = field(init=False)
+    _blamed: set[tuple[str, str]] = field(default_factory=set)
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.instability = Instability(self.harness.store)
 
     @property
     def is_remote(self) -> bool:
@@ -57,6 +70,22 @@ class Bench:
     def skip(self, code: str, reason: str) -> None:
         """Notes that a check could not run."""
         self.skipped.setdefault(code, reason)
+
+    def doubt(self, code: str) -> None:
+        """Note that a difference was seen and could not be reproduced: the code has not passed."""
+        self.skip(code, "a difference was seen once and not when repeated; see the info about it")
+
+    def note_blamed(self, victim: SuiteAction, failure: str) -> None:
+        """Note that a wrong result of this action, or a broken rule of the protocol, was reported."""
+        self._blamed.add(("", failure) if failure else (victim.name, ""))
+
+    def forget_blamed(self, names: Collection[str]) -> None:
+        """Take back what was noted about results of these actions, and about broken rules."""
+        self._blamed = {each for each in self._blamed if each[0] and each[0] not in names}
+
+    def is_blamed(self, victim: SuiteAction, failure: str) -> bool:
+        """Whether `note_blamed` was called for the like."""
+        return (("", failure) if failure else (victim.name, "")) in self._blamed
 
     def run(self, trial: Trial) -> Result:
         """The result of one trial; raises what `Harness.run` raises."""
@@ -74,14 +103,38 @@ class Bench:
         """`cold` for many actions, side by side."""
         return [each.outcomes[0] for each in self.run_all([cold(each) for each in actions])]
 
+    def learn(self, actions: Iterable[SuiteAction], *, enough: int = 3) -> bool:
+        """Repeat actions on fresh workers; whether that showed something new to be unstable.
+
+        Args:
+            actions: changed versions are repeated together with the plain action, and once only.
+            enough: repetitions after which an action is known, once the clock has moved; with 1,
+                that does not matter.
+        """
+        plain = {each.name: each for each in self.usable}
+        wanted: dict[SuiteAction, int] = {}
+        for each in actions:
+            if each.name in plain:
+                wanted[plain[each.name]] = enough
+            if each.twist:
+                wanted[each] = 1
+        missing = {each: self.instability.missing(each, most) for each, most in wanted.items()}
+        began = time.time()
+        self.run_all([cold(each, run=run) for each, runs in missing.items() for run in runs])
+        found = False
+        for each, runs in missing.items():
+            outcomes = [self.run(cold(each, run=run)).outcomes[0] for run in runs]
+            found = self.instability.add(each, outcomes, began) or found if outcomes else found
+        return found
+
     def ignored(self, action: SuiteAction) -> frozenset[str]:
-        """Aspects of an action that prove nothing."""
-        plain = next((each for each in self.unstable if each.name == action.name), action)
-        return self.unstable.get(action, self.unstable.get(plain, frozenset()))
+        """Aspects of an action of which nothing is compared."""
+        left_out = self.instability.left_out(action)
+        return frozenset(name for name, some in left_out.items() if WHOLE in some)
 
     def differing(self, one: Outcome, other: Outcome) -> list[str]:
-        """In what two outcomes of an action differ, unstable aspects left out."""
-        return differing(one, other, self.ignored(one.step.action))
+        """In what two outcomes of an action differ, unstable parts left out."""
+        return self.instability.differing(one, other)
 
     def explain(
         self, before: Outcome, after: Outcome, aspects: list[str], labels: tuple[str, str]
@@ -132,5 +185,10 @@ def names(history: Sequence[Step]) -> tuple[str, ...]:
 
 
 def titles(history: Sequence[Step]) -> str:
-    """Some requests in words."""
-    return ", ".join(each.action.title for each in history)
+    """Some requests in words; the same one many times in a row is said once."""
+    runs = [
+        (title, len(list(some))) for title, some in groupby(each.action.title for each in history)
+    ]
+    return ", ".join(
+        f"{count} × {title}" if count > 2 else ", ".join([title] * count) for title, count in runs
+    )

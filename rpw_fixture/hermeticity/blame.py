@@ -12,6 +12,7 @@ from rpw_fixture.hermeticity import shrink
 from rpw_fixture.hermeticity.bench import Bench, names, titles
 from rpw_fixture.hermeticity.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
+from rpw_fixture.hermeticity.running.conversation import TIMEOUT
 from rpw_fixture.hermeticity.trials import NO_RESULT, RESPONSE, Outcome, Step, Trial
 
 #: Rules of the worker protocol, as failures name them, and the code that each belongs to.
@@ -26,6 +27,8 @@ _MAX_RUNS = 150
 #: So many victims are shrunk for; of the others it is tried who of the known polluters hits them.
 _MOST_SHRUNK = 6
 _MOST_CLEANERS = 6
+#: Repetitions that have to show a leak; more where results are partly random.
+_PROOFS, _PROOFS_OF_SHAKY = 2, 4
 _SHORTEST_TELLING = 4
 
 
@@ -53,8 +56,16 @@ def code_of_rule(rule: str, otherwise: str = _MALFORMED) -> str:
     return otherwise if rule == NO_RESULT else _CODES_OF_RULES.get(rule, _MALFORMED)
 
 
-def suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
+def suspicions(bench: Bench, histories: Sequence[Sequence[Outcome]]) -> list[Suspicion]:
     """The clearest suspicion for each action of the suite, shortest prefix first."""
+    found = _suspicions(bench, histories)
+    # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
+    if found and bench.learn(each.victim.action for each in found):
+        found = _suspicions(bench, histories)
+    return found
+
+
+def _suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
     best: dict[Step, Suspicion] = {}
     for outcomes in histories:
         done: list[Step] = []
@@ -78,33 +89,34 @@ def _rank(suspicion: Suspicion) -> tuple[bool, int]:
 
 
 def blame(bench: Bench, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
-    """A finding for each suspicion that holds when it is looked at closely.
+    """Find the polluters of each suspicion; one that cannot be reproduced becomes info.
 
     Of victims that a broken rule of the protocol hits, one is enough: the rule is what is wrong.
     """
     guilty: list[tuple[Step, ...]] = []
-    rules: set[str] = set()
     shrunk = 0
     for suspect in suspects:
-        if suspect.warm.failure in rules:
+        if bench.is_blamed(suspect.victim.action, suspect.warm.failure):
             continue
         polluters = _try_known(bench, suspect, guilty)
-        if polluters is None and shrunk < _MOST_SHRUNK:
-            shrunk += 1
-            polluters = _shrink(bench, suspect)
         if polluters is None:
+            # Shrinking takes many runs; the whole history is true as well.
+            polluters = _shrink(bench, suspect) if shrunk < _MOST_SHRUNK else suspect.before
+            shrunk += 1
+        finding = _proven(bench, suspect, polluters) if polluters is not None else None
+        if finding is None:
+            yield from _doubtful(bench, suspect)
             continue
-        if polluters not in guilty:
+        if polluters is not None and polluters not in guilty:
             guilty.append(polluters)
-        finding = _proven(bench, suspect, polluters)
-        if finding is not None:
-            rules |= {suspect.warm.failure} - {""}
-            yield finding
+        bench.note_blamed(suspect.victim.action, suspect.warm.failure)
+        yield finding
 
 
 def _suspicion(bench: Bench, before: tuple[Step, ...], warm: Outcome) -> Suspicion | None:
     step = warm.step
-    if not before or step.action.twist:
+    # Of requests made up to fail, the text is no concern; that they are answered is.
+    if not before or (step.action.twist and not warm.failure):
         return None
     cold = bench.run(Trial(history=(step,))).outcomes[0]
     aspects = bench.differing(cold, warm)
@@ -150,18 +162,17 @@ def _shrink(bench: Bench, suspect: Suspicion) -> tuple[Step, ...] | None:
 
 
 def _proven(bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]) -> Finding | None:
-    """The finding, once two more runs of everything show the same; None when they do not."""
+    """The finding, once more runs of everything show the same; None when they do not."""
     warm: Outcome | None = None
-    for run in (1, 2):
-        again = bench.run(Trial(history=(suspect.victim,), run=run)).outcomes[0]
-        if bench.differing(suspect.cold, again):
-            return None
+    is_shaky = bool(bench.instability.left_out(suspect.victim.action))
+    for run in range(1, _PROOFS_OF_SHAKY + 1 if is_shaky else _PROOFS + 1):
         warm = _is_guilty(bench, suspect, polluters, run)
         if warm is None:
             return None
-    if warm is None:
+    bench.learn([suspect.victim.action])
+    aspects = bench.differing(suspect.cold, warm) if warm is not None else []
+    if warm is None or not aspects:
         return None
-    aspects = bench.differing(suspect.cold, warm)
     code, severity = _classify(bench, suspect, polluters, warm, aspects)
     return Finding(
         code=code,
@@ -172,6 +183,33 @@ def _proven(bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]) -> Fi
         summary=_summary(code, suspect, polluters),
         evidence=_evidence(bench, suspect, polluters, warm, aspects),
         history=(*polluters, suspect.victim),
+    )
+
+
+def _doubtful(bench: Bench, suspect: Suspicion) -> Iterator[Finding]:
+    """Tell what was seen once and did not come again, unless fresh workers differ in the same way.
+
+    That a process ended, or wrote what is no response, needs no second time to be true.
+    """
+    bench.learn([suspect.victim.action])
+    aspects = bench.differing(suspect.cold, suspect.warm)
+    if not aspects:
+        return
+    code, _ = _classify(bench, suspect, suspect.before, suspect.warm, aspects)
+    is_certain = bool(suspect.warm.failure) and suspect.warm.failure not in {TIMEOUT, NO_RESULT}
+    bench.note_blamed(suspect.victim.action, suspect.warm.failure)
+    what = suspect.warm.failure or "another result"
+    yield Finding(
+        code=code,
+        severity=Severity.ERROR if is_certain else Severity.INFO,
+        victim=suspect.victim.action.name,
+        polluters=names(suspect.before),
+        outputs=outputs_among(aspects),
+        summary=f"{CODES[code].name}: {suspect.victim.action.title} after {titles(suspect.before)}: "
+        f"{what}, seen once and not when repeated",
+        evidence=_evidence_text(bench, suspect.cold, suspect.warm, aspects),
+        history=(*suspect.before, suspect.victim),
+        is_doubtful=not is_certain,
     )
 
 
@@ -186,10 +224,14 @@ def _classify(
     if is_text_only and _carries(bench, polluters, suspect.cold.response, warm.response):
         return "RPW212", Severity.ERROR
     severity = Severity.WARNING if is_text_only else Severity.ERROR
-    if all(_is_failing(bench, each) for each in polluters):
+    is_of_failures = bool(warm.failure) and _is_failing(bench, suspect.victim)
+    if not is_of_failures and all(_is_failing(bench, each) for each in polluters):
         return "RPW109", severity
     if warm.failure:
-        return code_of_rule(warm.failure, "RPW202"), severity
+        code = code_of_rule(warm.failure, "RPW202")
+        # An earlier request changed a later result: true as well, where only that is asked for.
+        is_wanted = code in bench.selected or "RPW202" not in bench.selected
+        return code if is_wanted else "RPW202", severity
     return "RPW202", severity
 
 
@@ -226,7 +268,7 @@ def own_lines(bench: Bench, polluters: tuple[Step, ...]) -> list[str]:
 
 def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
     victim, before = suspect.victim.action.title, titles(polluters)
-    if code in {"RPW202", "RPW109", "RPW212"}:
+    if code in {"RPW202", "RPW109", "RPW212"} and not suspect.warm.failure:
         kind = {
             "RPW202": "another result",
             "RPW109": "a result not as from a fresh worker",
@@ -243,12 +285,17 @@ def _evidence(
     warm: Outcome,
     aspects: list[str],
 ) -> str:
-    told = [bench.explain(suspect.cold, warm, aspects, ("fresh worker", "after the polluters"))]
-    if warm.failure and warm.stderr.strip():
-        told.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
+    told = [_evidence_text(bench, suspect.cold, warm, aspects)]
     cleaners = _cleaners(bench, suspect, polluters)
     if cleaners:
         told.append(f"goes away when one of these runs between: {', '.join(cleaners)}")
+    return "\n".join(each for each in told if each)
+
+
+def _evidence_text(bench: Bench, cold: Outcome, warm: Outcome, aspects: list[str]) -> str:
+    told = [bench.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
+    if warm.failure and warm.stderr.strip():
+        told.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
     return "\n".join(each for each in told if each)
 
 

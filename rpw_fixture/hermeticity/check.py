@@ -6,8 +6,9 @@ and what is read at start-up before stale inputs are.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpw_fixture.connection import Connection
@@ -22,13 +23,14 @@ from rpw_fixture.hermeticity.checks import (
     concurrency,
     deliveries,
     environment,
+    every_run,
     keys,
     leaks,
     lifecycle,
     listings,
+    long_runs,
     never_read,
     one_shot,
-    onlooker,
     resources,
     stale_inputs,
     stale_outputs,
@@ -39,11 +41,29 @@ from rpw_fixture.hermeticity.findings import Finding, Report, merged, states
 from rpw_fixture.hermeticity.harness import Harness, OutOfTimeError
 from rpw_fixture.hermeticity.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials import UnavailableError
+from rpw_fixture.hermeticity.trials import Trial, UnavailableError, Way
 
 _ALL = frozenset(CODES)
 _PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
 _RECORDED = ("RPW402", "RPW403")
+#: Codes that compare with a fresh worker, and do not repeat that themselves.
+_COMPARED = frozenset(
+    (
+        *("RPW105", "RPW107", "RPW111", "RPW203", "RPW204", "RPW205", "RPW207", "RPW208"),
+        *("RPW211", "RPW213", "RPW401"),
+    )
+)
+#: Codes whose findings are repeated here, and how their histories are run.
+_REPEATED = {
+    "RPW107": Way.WORKER,
+    "RPW203": Way.WORKER,
+    "RPW204": Way.WORKER,
+    "RPW205": Way.ONE_SHOT,
+    "RPW211": Way.WORKER,
+}
+#: Codes for which results are compared, so that it matters what is left out.
+_COMPARING = _COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
+_SHOWN = 6
 _WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -61,6 +81,7 @@ class Options:
         progress: is told worker starts and requests so far.
         cache_poisoning: count wrong action-cache entries; only of recordings.
         target: an REAPI server to drive instead of local processes.
+        eof_patience: seconds that a worker has to end in after its stdin was closed (RPW106).
     """
 
     selected: frozenset[str] = _ALL
@@ -72,6 +93,7 @@ class Options:
     progress: Callable[[int, int], None] | None = None
     cache_poisoning: bool = False
     target: Connection | None = None
+    eof_patience: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +115,6 @@ class Check:
 
 CHECKS = (
     Check((*_PROTOCOL, "RPW201", "RPW210"), cold_runs.find, needs_worker=False),
-    Check(("RPW206", "RPW208"), onlooker.find),
     Check(("RPW106", "RPW112"), lifecycle.find),
     Check(("RPW107",), unknown_fields.find),
     Check(_PROTOCOL, deliveries.find),
@@ -109,7 +130,13 @@ CHECKS = (
     Check(("RPW207",), never_read.find),
     Check(("RPW110",), cancellation.find, needs_answers=True),
     Check(("RPW111", "RPW213"), concurrency.find_mixups, needs_answers=True),
+    Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), long_runs.find, needs_answers=True),
+    Check(("RPW112",), every_run.find_processes, needs_answers=True),
     Check(("RPW301", "RPW302", "RPW303", "RPW304"), resources.find, needs_answers=True),
+    # Last, because they look at everything that was run.
+    Check(("RPW206", "RPW208", "RPW216"), every_run.find_traces),
+    Check(_PROTOCOL, every_run.find_failures),
+    Check(("RPW201",), cold_runs.find_late),
 )
 
 
@@ -134,7 +161,13 @@ def _check(
         progress=options.progress,
         target=options.target,
     ) as harness:
-        bench = Bench(suite=suite, harness=harness, seed=options.seed)
+        bench = Bench(
+            suite=suite,
+            harness=harness,
+            seed=options.seed,
+            selected=options.selected,
+            eof_patience=options.eof_patience,
+        )
         findings = _run_remote(bench, options) if options.target else _run(bench, options.selected)
         if options.reproducers is not None:
             findings = [
@@ -181,27 +214,128 @@ def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report
 def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
     for code in _RECORDED:
         bench.skip(code, "needs a recording made by serve --record")
-    found: dict[object, Finding] = {}
     wanted = [each for each in CHECKS if each is CHECKS[0] or selected & set(each.codes)]
-    for place, each in enumerate(wanted):
-        if each.needs_worker and not bench.usable:
-            for code in set(each.codes) - set(_PROTOCOL):
-                bench.skip(code, "no action works on a fresh worker")
-            continue
-        try:
-            if each.needs_answers and leaks.stalls(bench):
-                _skip(bench, [each], "a warm worker stops answering (RPW102)")
-                continue
-            for finding in each.find(bench):
-                if finding.code in selected:
-                    found.setdefault(finding.identity, finding)
-        except UnavailableError as error:
-            _skip(bench, [each], str(error))
-        except OutOfTimeError as error:
-            _skip(bench, wanted[place:], str(error))
-            break
+    made = [_Made(each) for each in wanted]
+    try:
+        for each in made:
+            _make(bench, each)
+        _judge_again(bench, made)
+    except OutOfTimeError as error:
+        _skip(bench, [each.check for each in made if not each.is_done], str(error))
+    found: dict[object, Finding] = {}
+    for finding in (finding for each in made for finding in each.findings):
+        if finding.code in selected:
+            found.setdefault(finding.identity, finding)
+            if finding.is_doubtful:
+                bench.doubt(finding.code)
+    _tell_left_out(bench)
     _require_told(bench, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+@dataclass(slots=True)
+class _Made:
+    """A check and what it found.
+
+    Attributes:
+        check: what to run.
+        findings: so far.
+        lessons: how many lessons about instability were known when it ended.
+        is_done: it came to its end.
+    """
+
+    check: Check
+    findings: list[Finding] = field(default_factory=list)
+    lessons: int = 0
+    is_done: bool = False
+
+
+def _make(bench: Bench, made: _Made) -> None:
+    """Run a check, or note why that can't be.
+
+    Raises:
+        OutOfTimeError: when the time is up; what was found until then is kept.
+    """
+    check = made.check
+    if check.needs_worker and not bench.usable:
+        for code in set(check.codes) - set(_PROTOCOL):
+            bench.skip(code, "no action works on a fresh worker")
+    elif check.needs_answers and leaks.stalls(bench):
+        _skip(bench, [check], "a warm worker stops answering (RPW102)")
+    else:
+        try:
+            for finding in _confirmed(bench, check):
+                made.findings.append(finding)
+        except UnavailableError as error:
+            _skip(bench, [check], str(error))
+    made.lessons, made.is_done = len(bench.instability.lessons), True
+
+
+def _judge_again(bench: Bench, made: Sequence[_Made]) -> None:
+    """Judge anew what rests on results that turned out later to be unstable.
+
+    Trials are remembered, so this runs little. The first check is what knows of instability.
+    """
+    for each in made[1:]:
+        names = frozenset(bench.instability.lessons[each.lessons :])
+        stale = [finding for finding in each.findings if _rests_on(finding, names)]
+        if stale:
+            bench.forget_blamed(names)
+            each.findings = [finding for finding in each.findings if finding not in stale]
+            with contextlib.suppress(UnavailableError):
+                again = [one for one in _confirmed(bench, each.check) if _rests_on(one, names)]
+                each.findings += again
+
+
+def _rests_on(finding: Finding, names: frozenset[str]) -> bool:
+    """Whether a finding compares results of one of these actions."""
+    return finding.victim in names and finding.code in _COMPARING
+
+
+def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
+    """What a check finds, once fresh workers were repeated after the runs that show it.
+
+    Where a repetition shows more to be unstable, the check judges again: its trials are remembered.
+    """
+    is_new = True
+    while is_new:
+        is_new = False
+        for finding in check.find(bench):
+            if finding.code in _COMPARED and bench.learn(finding.last_action):
+                is_new = True
+                break
+            yield finding if _is_reproduced(bench, finding) else _doubtful(finding)
+
+
+def _is_reproduced(bench: Bench, finding: Finding) -> bool:
+    """Whether a second run of what shows a finding is not as from a fresh worker either."""
+    way = _REPEATED.get(finding.code)
+    if way is None:
+        return True
+    again = bench.run(Trial(history=finding.history, way=way, run=1)).outcomes
+    if len(again) < len(finding.history):
+        return True
+    aspects = bench.differing(bench.cold(finding.history[-1].action), again[-1])
+    return bool(aspects)
+
+
+def _doubtful(finding: Finding) -> Finding:
+    summary = f"{finding.summary}, seen once and not when repeated"
+    return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
+
+
+def _tell_left_out(bench: Bench) -> None:
+    """Say what no code was compared in, and why; a code for which nothing is left has not passed."""
+    left_out = list(bench.instability.describe())
+    if not left_out:
+        return
+    more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+    told = f"left out, as that differs without any state: {'; '.join(left_out[:_SHOWN])}{more}"
+    is_blank = bench.instability.is_blank(bench.usable)
+    for code in _COMPARING:
+        if is_blank:
+            bench.skip(code, f"nothing is left to compare; {told}")
+        bench.notes[code] = f"{bench.notes[code]}; {told}" if code in bench.notes else told
 
 
 def _require_told(bench: Bench, findings: Collection[Finding], selected: frozenset[str]) -> None:

@@ -207,6 +207,13 @@ CODES: dict[str, Code] = {
         "Multiplex sandboxes shared per mnemonic raced (bazel#22589).",
         "Make request handling free of shared mutable state; locks alone do not help caches.",
     ),
+    "RPW216": Code(
+        "late-access",
+        "Outputs were written after the response.",
+        "Threads that still flush when the answer is out hand half a file to the next action "
+        "(rules_scala#1486, bazel#11796).",
+        "Close every file and join every thread before the response is written.",
+    ),
     "RPW301": Code(
         "memory-growth",
         "Resident memory grows with every identical request.",

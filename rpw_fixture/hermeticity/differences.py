@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import io
-import tarfile
-import zipfile
-from collections.abc import Callable
 
+from rpw_fixture.hermeticity import parts
 from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
@@ -57,9 +54,9 @@ def of_bytes(
     path: str, before: bytes, after: bytes, labels: tuple[str, str], depth: int = 0
 ) -> str:
     """How two contents differ: by member, by line or by byte."""
-    members = _members(before), _members(after)
-    if depth < _MAX_DEPTH and members[0] is not None and members[1] is not None:
-        return _archive(path, members[0], members[1], labels, depth)
+    archives = parts.members(before), parts.members(after)
+    if depth < _MAX_DEPTH and archives[0] is not None and archives[1] is not None:
+        return _archive(path, archives[0], archives[1], labels, depth)
     text = _text(before, after, labels)
     if text is not None:
         return f"{path}:\n{text}"
@@ -126,44 +123,10 @@ def _first_bytes(before: bytes, after: bytes, labels: tuple[str, str]) -> str:
     )
 
 
-def _members(data: bytes) -> dict[str, tuple[str, bytes]] | None:
-    """Members of an archive: by name, what is said of each, and its content; None for no archive."""
-    readers: tuple[Callable[[bytes], dict[str, tuple[str, bytes]]], ...] = (_zip, _tar)
-    for read in readers:
-        try:
-            return read(data)
-        except (zipfile.BadZipFile, tarfile.TarError, OSError, ValueError, EOFError, RuntimeError):
-            continue
-    return None
-
-
-def _zip(data: bytes) -> dict[str, tuple[str, bytes]]:
-    if not data.startswith(b"PK"):
-        raise zipfile.BadZipFile
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {
-            each.filename: (
-                f"time {'-'.join(map(str, each.date_time))}, mode {each.external_attr >> 16:o}",
-                archive.read(each),
-            )
-            for each in archive.infolist()
-        }
-
-
-def _tar(data: bytes) -> dict[str, tuple[str, bytes]]:
-    members = {}
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for each in archive:
-            file = archive.extractfile(each) if each.isfile() else None
-            told = f"time {each.mtime}, mode {each.mode:o}, owner {each.uid}:{each.gid}"
-            members[each.name] = (told + each.linkname, file.read() if file is not None else b"")
-    return members
-
-
 def _archive(
     path: str,
-    before: dict[str, tuple[str, bytes]],
-    after: dict[str, tuple[str, bytes]],
+    before: dict[str, parts.Member],
+    after: dict[str, parts.Member],
     labels: tuple[str, str],
     depth: int,
 ) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rpw_fixture.hermeticity.codes import CODES, Severity
+from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import BASE, EXIT_CODE, RESPONSE, Step, Variation
 
 
@@ -33,6 +34,7 @@ class Finding:
         reproducer: folder with a minimal suite, once it was written.
         history: the requests that show it.
         variation: the surroundings that show it.
+        is_doubtful: it was seen once and not when repeated, so that its code has not passed.
     """
 
     code: str
@@ -45,12 +47,18 @@ class Finding:
     reproducer: str | None = None
     history: tuple[Step, ...] = field(default=(), repr=False)
     variation: Variation = field(default=BASE, repr=False)
+    is_doubtful: bool = field(default=False, repr=False)
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What makes two findings of one run the same."""
         is_advice = self.severity is Severity.INFO
         return self.code, is_advice, self.victim, self.polluters, self.outputs
+
+    @property
+    def last_action(self) -> tuple[SuiteAction, ...]:
+        """The action of the last request of the history; empty where there is none."""
+        return tuple(each.action for each in self.history[-1:])
 
     def as_dict(self) -> dict[str, object]:
         """As it stands in JSON reports."""

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
+#: Seconds for a worker that does not end by itself to say something more.
+_IN_VAIN = 0.05
 
 
 class OutOfTimeError(Exception):
@@ -59,6 +62,7 @@ class Harness(Closing):
 
     Attributes:
         remote: runs trials on that server; None for local processes.
+        ignores_eof: the worker is known not to end by itself, so no trial waits for that.
 
     Raises:
         ConfigError: for an action or an endpoint that can't be used.
@@ -79,6 +83,7 @@ class Harness(Closing):
         self.worker_starts = 0
         self.requests = 0
         self.remote: RemoteRunner | None = None
+        self.ignores_eof = False
         self._began = time.monotonic()
         self._limit = max_seconds
         self._progress = progress
@@ -89,6 +94,8 @@ class Harness(Closing):
         self._memo: dict[Trial, Result] = {}
         self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._spare: list[Path] = []
+        self._results: list[tuple[Trial, Result]] = []
         self._build(target)
 
     def close(self) -> None:
@@ -106,6 +113,12 @@ class Harness(Closing):
         return self._store
 
     @property
+    def results(self) -> Sequence[tuple[Trial, Result]]:
+        """All trials run so far, in the order in which they ended."""
+        with self._lock:
+            return tuple(self._results)
+
+    @property
     def folder(self) -> Path:
         """All runs happen below it."""
         return self._folder
@@ -117,11 +130,20 @@ class Harness(Closing):
         otherwise. What ran elsewhere is forgotten.
         """
         with self._lock:
-            slots = [self._slots.get() for _ in range(self.jobs)]
-            self._slots.put(min(slots))
+            slots = sorted(self._slots.get() for _ in range(self.jobs))
+            self._slots.put(slots[0])
+            self._spare += slots[1:]
             self.jobs = 1
             self._memo.clear()
             self._prefixes.clear()
+
+    def use_all_paths(self) -> None:
+        """From now on trials run side by side again, as results do not follow the path after all."""
+        with self._lock:
+            for each in self._spare:
+                self._slots.put(each)
+            self.jobs += len(self._spare)
+            self._spare.clear()
 
     def run(self, trial: Trial) -> Result:
         """Runs a trial, unless one like it was run before.
@@ -138,7 +160,7 @@ class Harness(Closing):
             raise OutOfTimeError(f"--max-seconds {self._limit:g} is used up")
         folder = self._slots.get()
         try:
-            result = self._runner.run(trial, folder)
+            result = self._runner.run(self._hurried(trial), folder)
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
@@ -208,6 +230,11 @@ class Harness(Closing):
         self.remote = runner.require_endpoint()
         return runner
 
+    def _hurried(self, trial: Trial) -> Trial:
+        """The trial, with less patience at its end where that is known to be in vain."""
+        is_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
+        return replace(trial, eof_patience=_IN_VAIN) if is_vain else trial
+
     def _known(self, trial: Trial) -> Result | None:
         found = self._memo.get(trial)
         if found is None and _is_plain(trial):
@@ -220,9 +247,11 @@ class Harness(Closing):
             self.worker_starts += len(trial.history) if trial.way is Way.ONE_SHOT else 1
             self.requests += len(result.outcomes)
             self._memo[trial] = result
-            if _is_plain(trial):
+            self._results.append((trial, result))
+            if _is_plain(replace(trial, is_measured=False)):
                 # A prefix of a history has that history's first outcomes: it need not be run.
-                for length in range(1, len(result.outcomes)):
+                is_cut = len(result.outcomes) < len(trial.history)
+                for length in range(1, len(result.outcomes) + is_cut):
                     key = (trial.variation, trial.run, trial.history[:length])
                     self._prefixes.setdefault(key, result.outcomes[:length])
             starts, requests = self.worker_starts, self.requests

@@ -169,6 +169,7 @@ class Outcome:
         strays: what was left in the input root without being declared.
         children: processes below the worker after the response.
         late: what happened after the response that must not: bytes on stdout, writes.
+        rewritten: outputs that were written between the response and the next request.
         sample: resources, of measured trials.
         opened: files of the input root that were opened since the trial began, of watched trials.
         seconds: from sending to the response.
@@ -185,6 +186,7 @@ class Outcome:
     strays: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     late: str = ""
+    rewritten: tuple[str, ...] = ()
     sample: Sample | None = None
     opened: frozenset[str] = frozenset()
     seconds: float = 0.0

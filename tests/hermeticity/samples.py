@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.codes import CODES
+from rpw_fixture.hermeticity.codes import CODES, expand
 from rpw_fixture.hermeticity.findings import Report
 from rpw_fixture.hermeticity.suite import load
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers"
+LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
+seeds = pytest.mark.parametrize("seed", range(10 if LONG else 1))
+CANCELLATION, MULTIPLEX = "cancellation = true", "multiplex = true"
+#: Seconds; a worker that never ends need not be waited for as long as users wait.
+EOF_PATIENCE = 1.0
 PROTOCOL = "RPW101,RPW102,RPW103,RPW104,RPW105"
 
 
@@ -62,6 +71,77 @@ def action(name: str, input_name: str = "", *more: str, shared: Sequence[str] = 
         f"arguments = {json.dumps(arguments)}",
         f"inputs = {json.dumps([source_path, *shared])}",
         f"outputs = {json.dumps([output])}",
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A broken sample worker with its suite, and the code it is found under."""
+
+    code: str
+    script: str
+    arguments: tuple[str, ...] = ()
+    worker: str = ""
+    headers: tuple[str, ...] = ("alpha", "beta")
+    shared: tuple[str, ...] = ()
+    with_failure: bool = False
+    select: str = ""
+    has_reproducer: bool = True
+
+    def __str__(self) -> str:
+        words = (self.code, self.script, *self.arguments, *self.worker.split("\n"))
+        return " ".join(each for each in words if each)
+
+
+_reports: dict[tuple[Case, int], Report] = {}
+
+
+def checked(case: Case, seed: int, temporary: pytest.TempPathFactory) -> Report:
+    """What is found in a case; one check serves all tests of a process that ask."""
+    if (case, seed) not in _reports:
+        _reports[case, seed] = _check(case, seed, temporary)
+    return _reports[case, seed]
+
+
+def _check(case: Case, seed: int, temporary: pytest.TempPathFactory) -> Report:
+    folder = temporary.mktemp(case.code)
+    suite = stage(
+        folder / "suite",
+        case.script,
+        *case.arguments,
+        worker=case.worker,
+        headers=case.headers,
+        shared=case.shared,
+        with_failure=case.with_failure,
+    )
+    is_full = LONG and seed == 0 and not case.select
+    selected = frozenset(CODES) if is_full else expand(case.select or f"{case.code},{PROTOCOL}")
+    return check(
+        load(suite),
+        Options(
+            selected=selected,
+            seed=seed,
+            reproducers=folder / "reproducers" if case.has_reproducer else None,
+            eof_patience=EOF_PATIENCE,
+        ),
+    )
+
+
+def assert_found(case: Case, seed: int, temporary: pytest.TempPathFactory) -> None:
+    report = checked(case, seed, temporary)
+    assert codes(report) == {case.code}
+    assert report.has_errors
+
+
+def assert_reproduced(case: Case, temporary: pytest.TempPathFactory) -> None:
+    """The reproducer of the first finding shows that finding again."""
+    finding = checked(case, 0, temporary).findings[0]
+    assert finding.reproducer is not None
+    selected = frozenset([case.code])
+    suite = load(Path(finding.reproducer, "suite.toml"))
+    again = check(suite, Options(selected=selected, eof_patience=EOF_PATIENCE))
+    assert (finding.victim, finding.polluters) in [
+        (each.victim, each.polluters) for each in again.findings
     ]
 
 

@@ -7,9 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-
-import pytest
 
 from rpw_fixture.hermeticity import reproducers
 from rpw_fixture.hermeticity.check import Options, check
@@ -22,78 +21,37 @@ from rpw_fixture.inputs import File
 from .samples import SAMPLES, stage
 
 ROOT = SAMPLES.parent
-BOTH = "multiplex = true\ncancellation = true\ntimeout = 1"
+BUGS = (
+    ("RPW202", "leaky.py", "beta has another result after alpha"),
+    ("RPW203", "stale_input.py", "keeps its old result though src/alpha.txt has new content"),
+    ("RPW103", "one_read.py", "when the request came in two pieces"),
+)
 
 
 def found_in(suite: Suite, code: str, folder: Path | None = None) -> Report:
     return check(suite, Options(selected=frozenset([code]), reproducers=folder))
 
 
-@pytest.mark.parametrize(
-    ("code", "script", "worker"),
-    [
-        ("RPW101", "noisy.py", ""),
-        ("RPW102", "drops_rest.py", BOTH),
-        ("RPW103", "one_read.py", ""),
-        ("RPW104", "wrong_answers.py", ""),
-        ("RPW107", "strict_fields.py", ""),
-        ("RPW108", "no_one_shot.py", ""),
-        ("RPW109", "sticky_failure.py", ""),
-        ("RPW110", "abandons_work.py", BOTH),
-        ("RPW111", "mixed_up.py", "multiplex = true"),
-        ("RPW112", "orphans.py", ""),
-        ("RPW201", "random_header.py", ""),
-        ("RPW202", "joint_leak.py", ""),
-        ("RPW203", "stale_input.py", ""),
-        ("RPW204", "phantom_input.py", ""),
-        ("RPW205", "two_ways.py", ""),
-        ("RPW206", "edits_input.py", ""),
-        ("RPW208", "writes_elsewhere.py", ""),
-        ("RPW209", "decodes_digests.py", ""),
-        ("RPW210", "path_in_output.py", ""),
-        ("RPW211", "keeps_output.py", ""),
-        ("RPW212", "shared_log.py", ""),
-        ("RPW302", "descriptor_leak.py", ""),
-        ("RPW401", "unmarked_tool.py", ""),
-    ],
-)
-def test_a_reproducer_shows_its_finding_again(
-    tmp_path: Path, code: str, script: str, worker: str
-) -> None:
-    arguments = ["--wrong=request-id"] if script == "wrong_answers.py" else []
-    headers = ["open", "one", "fill", "two"] if script == "joint_leak.py" else ["alpha", "beta"]
-    shared = ["src/style.txt"] if script == "unmarked_tool.py" else []
-    suite = stage(
-        tmp_path / "suite", script, *arguments, worker=worker, headers=headers, shared=shared
-    )
-    finding = found_in(load(suite), code, tmp_path / "found").findings[0]
-    assert finding.reproducer is not None
-    again = found_in(load(Path(finding.reproducer, "suite.toml")), code)
-    assert (finding.victim, finding.polluters) in [
-        (each.victim, each.polluters) for each in again.findings
-    ]
-
-
-@pytest.mark.parametrize(
-    ("code", "script", "told"),
-    [
-        ("RPW202", "leaky.py", "beta has another result after alpha"),
-        ("RPW203", "stale_input.py", "keeps its old result though src/alpha.txt has new content"),
-        ("RPW103", "one_read.py", "when the request came in two pieces"),
-    ],
-)
-def test_the_generated_test_fails_until_the_worker_is_mended(
-    tmp_path: Path, code: str, script: str, told: str
-) -> None:
-    suite = load(stage(tmp_path / "suite", script))
-    folder = found_in(suite, code, tmp_path / "found").findings[0].reproducer
-    assert folder is not None
-    before = pytest_in(folder)
+def test_generated_tests_fail_until_their_workers_are_mended(tmp_path: Path) -> None:
+    """All in one run of pytest, as its start takes longer than they do."""
+    folders = {script: reproducer_of(tmp_path / code, code, script) for code, script, _ in BUGS}
+    before = pytest_in(folders.values())
     assert before.returncode == 1, before.stdout + before.stderr
-    assert told in before.stdout
-    shutil.copy(SAMPLES / "python" / "good.py", Path(folder, "tools", script))
-    after = pytest_in(folder)
+    assert f"{len(BUGS)} failed" in before.stdout
+    for _, _, told in BUGS:
+        assert told in before.stdout
+    for script, folder in folders.items():
+        shutil.copy(SAMPLES / "python" / "good.py", folder / "tools" / script)
+    after = pytest_in(folders.values())
     assert after.returncode == 0, after.stdout + after.stderr
+    assert f"{len(BUGS)} passed" in after.stdout
+
+
+def reproducer_of(place: Path, code: str, script: str) -> Path:
+    suite = load(stage(place / "suite", script))
+    folder = found_in(suite, code, place / "found").findings[0].reproducer
+    assert folder is not None
+    return Path(folder)
 
 
 def test_a_worker_with_a_working_directory_of_its_own_has_reproducers(tmp_path: Path) -> None:
@@ -157,10 +115,10 @@ def test_names_that_become_one_file_name_are_told_apart(tmp_path: Path) -> None:
     assert [each.name for each in again.actions] == ["a_b", "a_b-2"]
 
 
-def pytest_in(folder: str) -> subprocess.CompletedProcess[str]:
+def pytest_in(folders: Iterable[Path]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder],
-        cwd=folder,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *folders],
+        cwd=next(iter(folders)),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -20,6 +20,8 @@ def find(bench: Bench) -> Iterator[Finding]:
     if not bench.suite.worker.cancellation:
         bench.skip("RPW110", "the suite does not say cancellation = true")
         return
+    if not bench.good:
+        bench.skip("RPW110", "no action succeeds, so there is nothing to cancel")
     slowest_first = sorted(bench.good, key=lambda each: -_warm_seconds(bench, each))
     for action in slowest_first[:_MOST_ACTIONS]:
         for step in _cancelled(bench, action):
@@ -46,13 +48,17 @@ def _judged(bench: Bench, step: Step) -> Finding | None:
     # Started and warm by then, so that the delay counts from the work and not from the start.
     plain = Step(action=step.action)
     history = (plain, step, plain)
+    uncancelled = bench.run(Trial(history=(plain,) * 3)).outcomes
+    if uncancelled[-1].failure:
+        bench.skip("RPW110", f"without any cancel the worker fails: {uncancelled[-1].failure}")
+        return None
     outcomes = bench.run(Trial(history=history)).outcomes
     if len(outcomes) < 2:
-        return None  # it fails without any cancelling
+        return None
     cancelled, last = outcomes[1], outcomes[-1]
     problem = _in_words(cancelled.failure) or cancelled.late
     if not problem and len(outcomes) > 2:
-        aspects = bench.differing(bench.run(Trial(history=(plain,) * 3)).outcomes[-1], last)
+        aspects = bench.differing(uncancelled[-1], last)
         problem = _in_words(last.failure) or ("another result afterwards" if aspects else "")
     if not problem:
         return None

@@ -1,8 +1,8 @@
 """RPW101–105 in fresh workers, RPW210 and RPW201: what has to be known before anything is compared.
 
-First each action is run in a fresh worker, then in another folder, then twice more at another second,
-or once where starts are slow.
-What differs among fresh workers is no leak, and is left out of all later comparisons.
+First each action is run in a fresh worker, then in another folder, then once more. What differs among
+fresh workers is no leak, and is left out of all later comparisons. Another repetition comes last, when
+the clock has moved: other checks run meanwhile, and nothing has to wait for it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,16 @@ from rpw_fixture.hermeticity.blame import code_of_rule
 from rpw_fixture.hermeticity.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.harness import cold
+from rpw_fixture.hermeticity.instability import next_tick
 from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import NO_RESULT, RESPONSE, Outcome, Variation, steps
+from rpw_fixture.hermeticity.trials import (
+    NO_RESULT,
+    RESPONSE,
+    Outcome,
+    Variation,
+    differing,
+    steps,
+)
 
 #: Elsewhere, and with a path of another length.
 ELSEWHERE = Variation(factor="exec root path", root="another/and/rather/longer/path/to/the/root")
@@ -37,18 +45,14 @@ SEEDS = tuple(
     )
     for seed in (1, 2, 3)
 )
-#: A clock that shows seconds shows another one by then.
-_A_SECOND = 1.1
-#: Where repeating all actions takes longer, seconds, one repetition has to do.
-_AFFORDABLE = 3.0
 
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Runs every action cold and notes what is usable, and what of it is stable."""
-    began = time.monotonic()
     first = bench.cold_all(bench.suite.actions)
     bench.usable = tuple(each.step.action for each in first if not each.failure)
     bench.failures = tuple(each for each in first if each.failure)
+    bench.instability.begin(first)
     bench.start_seconds = statistics.median(each.seconds for each in first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
@@ -57,9 +61,18 @@ def find(bench: Bench) -> Iterator[Finding]:
         _require_usable(bench, first)
     else:
         yield from _path_dependent(bench)
-    time.sleep(max(0.0, began + _A_SECOND - time.monotonic()))
+    bench.learn(bench.usable, enough=1)
+    # Where one repetition differs, more tell whether it is always in the same places.
+    bench.learn([each for each in bench.usable if bench.instability.unstable(each)])
     yield from _nondeterministic(bench)
     _require_expected(bench)
+
+
+def find_late(bench: Bench) -> Iterator[Finding]:
+    """Repeat every action once more, now that the clock shows another time than at first."""
+    bench.instability.await_tick()
+    bench.learn(bench.usable, enough=2)
+    yield from _nondeterministic(bench)
 
 
 def protocol_finding(outcome: Outcome) -> Finding:
@@ -84,18 +97,22 @@ def _path_dependent(bench: Bench) -> Iterator[Finding]:
         return
     # Either paths reach results or nothing is stable. In one folder the two can be told apart.
     bench.harness.use_one_path()
+    bench.instability.begin(bench.cold_all(bench.usable))
+    findings = []
     for action in bench.usable:
-        unstable = _differences(bench, action, run=1)
-        aspects = [each for each in _differences(bench, action, ELSEWHERE) if each not in unstable]
-        if aspects:
-            yield _path_finding(bench, action, aspects)
+        aspects = _differences(bench, action, ELSEWHERE)
+        # Repeated after that run, so that what the clock changed in between is known.
+        if aspects and bench.learn([action]):
+            aspects = _differences(bench, action, ELSEWHERE)
+        findings += [_path_finding(bench, action, aspects)] if aspects else []
+    if not findings:
+        bench.harness.use_all_paths()
+    yield from findings
 
 
-def _differences(
-    bench: Bench, action: SuiteAction, variation: Variation | None = None, run: int = 0
-) -> list[str]:
-    trial = cold(action, run=run) if variation is None else cold(action, variation=variation)
-    return bench.differing(bench.cold(action), bench.run(trial).outcomes[0])
+def _differences(bench: Bench, action: SuiteAction, variation: Variation) -> list[str]:
+    varied = bench.run(cold(action, variation=variation)).outcomes[0]
+    return bench.differing(bench.cold(action), varied)
 
 
 def _path_finding(bench: Bench, action: SuiteAction, aspects: list[str]) -> Finding:
@@ -113,18 +130,10 @@ def _path_finding(bench: Bench, action: SuiteAction, aspects: list[str]) -> Find
 
 
 def _nondeterministic(bench: Bench) -> Iterator[Finding]:
-    seconds = bench.start_seconds * len(bench.usable) / bench.harness.jobs
-    runs = (1,) if seconds > _AFFORDABLE else (1, 2)
-    bench.run_all([cold(each, run=run) for run in runs for each in bench.usable])
     for action in bench.usable:
-        outcomes = [bench.run(cold(action, run=run)).outcomes[0] for run in (0, *runs)]
-        aspects = sorted({name for each in outcomes for name in bench.differing(outcomes[0], each)})
-        if not aspects:
-            continue
-        other = next(each for each in outcomes if bench.differing(outcomes[0], each))
-        finding = _unstable_finding(bench, action, aspects, (outcomes[0], other))
-        bench.unstable[action] = frozenset(aspects)
-        yield finding
+        pair = bench.instability.pair(action)
+        if pair is not None:
+            yield _unstable_finding(bench, action, bench.instability.unstable(action), pair)
 
 
 def _unstable_finding(
@@ -147,9 +156,15 @@ def _unstable_finding(
 
 
 def _is_seeded(bench: Bench, action: SuiteAction) -> bool:
-    trials = [cold(action, run=run, variation=SEEDS[0]) for run in (0, 1, 2)]
-    outcomes = [each.outcomes[0] for each in bench.run_all(trials)]
-    return not any(bench.differing(outcomes[0], each) for each in outcomes)
+    if "RPW201" not in bench.selected:
+        return False
+    early = bench.run_all([cold(action, run=run, variation=SEEDS[0]) for run in (0, 1)])
+    if differing(early[0].outcomes[0], early[1].outcomes[0]):
+        return False
+    # The clock has to move as well, or it would be mistaken for the hash order.
+    time.sleep(max(0.0, next_tick(time.time()) - time.time()))
+    late = bench.run(cold(action, run=2, variation=SEEDS[0]))
+    return not differing(early[0].outcomes[0], late.outcomes[0])
 
 
 def _require_usable(bench: Bench, first: list[Outcome]) -> None:
@@ -178,7 +193,7 @@ def _require_expected(bench: Bench) -> None:
     """
     for action in bench.usable:
         outcome = bench.cold(action)
-        if action in bench.unstable:
+        if bench.instability.unstable(action):
             continue
         if outcome.is_as_expected:
             _require_outputs(outcome)

@@ -69,7 +69,7 @@ def _judge(
     colds = [bench.cold(step.action) for step in history]
     for place, (outcome, cold) in enumerate(zip(outcomes, colds, strict=True)):
         aspects = bench.differing(cold, outcome)
-        if not aspects or _is_leak(bench, history, outcome.step, aspects):
+        if not aspects or _is_leak(bench, history, outcome, aspects):
             continue
         others = [each for index, each in enumerate(colds) if index != place]
         is_mixup = outcome.failure in {"wrong request_id", "unexpected response"} or any(
@@ -91,10 +91,15 @@ def _judge(
         )
 
 
-def _is_leak(bench: Bench, history: tuple[Step, ...], victim: Step, aspects: Sequence[str]) -> bool:
+def _is_leak(
+    bench: Bench, history: tuple[Step, ...], outcome: Outcome, aspects: Sequence[str]
+) -> bool:
     """Whether the same goes wrong when the requests come one by one: overlapping is not to blame."""
+    victim = outcome.step
     one_by_one = (*(each for each in history if each != victim), victim)
     outcomes = bench.run(Trial(history=one_by_one)).outcomes
+    if outcomes[-1].failure and outcomes[-1].failure == outcome.failure:
+        return True
     if len(outcomes) < len(one_by_one):
         return False
     return set(aspects) <= set(bench.differing(bench.cold(victim.action), outcomes[-1]))

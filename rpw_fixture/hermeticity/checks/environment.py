@@ -33,6 +33,10 @@ _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 #: because libfaketime itself is noticed (0.9.10 breaks sleeping until a time of the monotonic clock).
 _LONG_AGO = ("@2019-10-20 11:12:13", "@2008-02-29 23:45:56")
 _OLD_MTIME = 1_234_567_890
+#: Number of the repetition that confirms: not one that other checks may have run long before.
+_AGAIN = 3
+#: Repetitions of what differs among fresh workers too.
+_MORE = 3
 #: Cold runs of one factor may take about so long, seconds.
 _SECONDS = 5.0
 #: The same where a library in between slows a runtime down; a JVM starts many times slower.
@@ -77,16 +81,42 @@ def _compared(
         return
     try:
         for action in suspects:
-            yield from _confirmed(bench, action, usual, varied)
+            found = list(_confirmed(bench, action, usual, varied))
+            yield from found or _doubtful(bench, action, usual, varied)
     except UnavailableError as error:
         untried[varied.factor] = str(error)
+
+
+def _doubtful(
+    bench: Bench, action: SuiteAction, usual: Variation, varied: Variation
+) -> Iterator[Finding]:
+    """Tell of a difference that a warm worker showed under a factor, and no fresh one."""
+    if usual in SEEDS or varied.is_reversed:
+        return
+    pairs = [each for each in _pairs_of(bench, usual, varied) if each[0].step.action == action]
+    aspects = _aspects(bench, *pairs[0], usual) if pairs else []
+    if not aspects:
+        return
+    labels = ("usual", f"other {varied.factor}")
+    yield Finding(
+        code="RPW209",
+        severity=Severity.INFO,
+        victim=action.name,
+        outputs=outputs_among(aspects),
+        summary=f"{action.name} had another result with another {varied.factor}, seen once and not "
+        "when repeated",
+        evidence=bench.explain(*pairs[0], aspects, labels),
+        history=steps(*bench.usable[: bench.usable.index(action) + 1]),
+        variation=varied,
+        is_doubtful=True,
+    )
 
 
 def _works(bench: Bench, variation: Variation) -> bool:
     history = steps(*bench.usable)
     outcomes = bench.run(Trial(history=history, variation=variation)).outcomes
     return len(outcomes) == len(history) and all(
-        each.is_as_expected or each.step.action in bench.unstable for each in outcomes
+        each.is_as_expected or bench.instability.unstable(each.step.action) for each in outcomes
     )
 
 
@@ -188,19 +218,40 @@ def _clock(library: str, time_told: str) -> Variation:
 
 
 def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
-    """Actions whose result, in one history of all, follows the factor."""
-    is_slow = _has_library(varied)
-    actions = bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
-    history = steps(*actions)
-    results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
-    found = []
-    for one, other in zip(results[0].outcomes, results[1].outcomes, strict=False):
-        if _aspects(bench, one, other, usual):
-            found.append(one.step.action)
+    """Actions whose result, in one history of all, follows the factor, or that were not reached."""
+    found = _differing(bench, usual, varied)
+    if found and usual.factor == _CLOCK:
+        bench.instability.await_tick()
+    # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
+    if found and usual not in SEEDS and bench.learn(found):
+        found = _differing(bench, usual, varied)
     return found
 
 
+def _differing(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
+    pairs = _pairs_of(bench, usual, varied)
+    found = [one.step.action for one, other in pairs if _aspects(bench, one, other, usual)]
+    return [*found, *_in_turn(bench, varied)[len(pairs) :]]
+
+
+def _pairs_of(
+    bench: Bench, usual: Variation, varied: Variation
+) -> Sequence[tuple[Outcome, Outcome]]:
+    history = steps(*_in_turn(bench, varied))
+    results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
+    return list(zip(results[0].outcomes, results[1].outcomes, strict=False))
+
+
+def _in_turn(bench: Bench, varied: Variation) -> Sequence[SuiteAction]:
+    is_slow = _has_library(varied)
+    return bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
+
+
 def _aspects(bench: Bench, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
+    if usual.factor == _CLOCK:
+        # What shows another time in each run is nondeterminism already, and told as that.
+        unstable = frozenset(bench.instability.unstable(one.step.action))
+        return [each for each in bench.differing(one, other) if each not in unstable]
     # With the seed fixed, what is unstable for its sake can be told about.
     return differing(one, other) if usual in SEEDS else bench.differing(one, other)
 
@@ -213,14 +264,12 @@ def _confirmed(
     aspects = _aspects(bench, one, other, usual)
     if not aspects:
         return
-    one_again, other_again = _cold_pair(bench, action, usual, varied, 1)
-    noise = {*_aspects(bench, one, one_again, usual), *_aspects(bench, other, other_again, usual)}
-    aspects = [each for each in aspects if each not in noise]
+    aspects = _lasting(bench, action, (usual, varied), (one, other), aspects)
     if not aspects:
         return
     if varied.is_reversed:
         # Inputs lie in another order in a root that was used before, too: that is no leak.
-        bench.unstable[action] = bench.ignored(action) | frozenset(aspects)
+        bench.instability.leave_out(action, one, other)
     yield Finding(
         code="RPW209",
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
@@ -231,6 +280,28 @@ def _confirmed(
         history=steps(action),
         variation=varied,
     )
+
+
+def _lasting(
+    bench: Bench,
+    action: SuiteAction,
+    surroundings: tuple[Variation, Variation],
+    pair: tuple[Outcome, Outcome],
+    aspects: list[str],
+) -> list[str]:
+    """Those aspects that are the same whenever the surroundings are."""
+    usual = surroundings[0]
+    # Where fresh workers differ anyway, chance may look like a factor for a while.
+    count = _MORE if bench.instability.unstable(action) else 1
+    for run in range(_AGAIN, _AGAIN + count):
+        again = _cold_pair(bench, action, *surroundings, run)
+        noise = {
+            name
+            for before, after in zip(pair, again, strict=True)
+            for name in _aspects(bench, before, after, usual)
+        }
+        aspects = [each for each in aspects if each not in noise]
+    return aspects
 
 
 def _cold_pair(

@@ -6,14 +6,14 @@ longer histories at random. Whatever differs is shrunk by `blame`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity import orders
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.blame import blame, suspicions
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.running.conversation import TIMEOUT
-from rpw_fixture.hermeticity.trials import Step, Trial, steps
+from rpw_fixture.hermeticity.trials import Outcome, Step, Trial, steps
 
 #: Squares grow with the square of the number of actions: of more than this, some are taken.
 _SQUARE = 16
@@ -21,42 +21,67 @@ _SQUARE = 16
 _SQUARE_SECONDS = 8.0
 _RANDOM_HISTORIES = 4
 _MOST_FAILING = 4
+_CODES = ("RPW109", "RPW202", "RPW212")
 
 
 def find(bench: Bench) -> Iterator[Finding]:
-    """Compares each result in each history with that of a fresh worker."""
-    outcomes = bench.run(_recorded(bench)).outcomes
-    if outcomes[-1].failure:
-        # Whoever does not keep the protocol for that long can't be told anything else about.
-        findings = list(blame(bench, suspicions(bench, [outcomes])))
-        yield from findings
-        for code in ("RPW109", "RPW202", "RPW212"):
-            bench.skip(code, f"the worker breaks the protocol when warm: {outcomes[-1].failure}")
+    """Compare each result in each history with that of a fresh worker."""
+    last = bench.run(recorded(bench)).outcomes[-1]
+    if last.failure == TIMEOUT:
+        # Every longer history would cost another timeout.
+        yield from blame(bench, suspicions(bench, [bench.run(recorded(bench)).outcomes]))
+        for code in _CODES:
+            bench.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
     results = bench.run_all([Trial(history=each) for each in histories(bench)])
-    yield from blame(bench, suspicions(bench, [each.outcomes for each in results]))
+    outcomes = [each.outcomes for each in results]
+    findings = list(blame(bench, suspicions(bench, outcomes)))
+    yield from findings
+    if last.failure:
+        _tell_how_far(bench, last, outcomes, findings)
+
+
+def _tell_how_far(
+    bench: Bench,
+    last: Outcome,
+    histories: Sequence[Sequence[Outcome]],
+    findings: Sequence[Finding],
+) -> None:
+    """Say of a worker that ends when warm what could be judged all the same."""
+    compared = sum(not each.failure for outcomes in histories for each in outcomes[1:])
+    after = next((each.polluters for each in findings if each.code != "RPW202"), ())
+    told = f"the worker breaks the protocol when warm: {last.failure}"
+    told += f" of {last.step.action.title}" + (f" after {', '.join(after)}" if after else "")
+    if last.stderr.strip():
+        told += f"; its stderr ends with: {last.stderr.strip().rpartition(chr(10))[2][-200:]}"
+    for code in _CODES:
+        if compared:
+            bench.notes[code] = f"{compared} later answers were compared, though {told}"
+        else:
+            bench.skip(code, told)
 
 
 def stalls(bench: Bench) -> bool:
     """Whether a warm worker leaves a request of the recorded order unanswered."""
-    return bench.run(_recorded(bench)).outcomes[-1].failure == TIMEOUT
+    return bench.run(recorded(bench)).outcomes[-1].failure == TIMEOUT
 
 
-def _recorded(bench: Bench) -> Trial:
+def recorded(bench: Bench) -> Trial:
+    """All actions in their recorded order, twice over."""
     return Trial(history=steps(*bench.usable) * 2)
 
 
 def histories(bench: Bench) -> list[tuple[Step, ...]]:
     """The histories tried, most likely ones first."""
-    recorded = steps(*bench.usable)
+    plain = steps(*bench.usable)
     failing = _failing(bench)
-    plans = [_recorded(bench).history]
+    plans = [recorded(bench).history]
     square = bench.affordable(_SQUARE_SECONDS, _SQUARE)
     plans += [steps(*row) for row in orders.pair_covering(square)]
     plans += _after_failures(bench, failing)
-    length = min(60, 3 * len(recorded) + len(failing))
+    length = min(60, 3 * len(plain) + len(failing))
     plans += orders.at_random(
-        [*recorded, *failing], length=length, count=_RANDOM_HISTORIES, seed=bench.seed
+        [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=bench.seed
     )
     return plans
 

@@ -12,11 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Sample, Step, Trial, steps
 
 _WARM_UP, _MEASURED = 20, 80
+#: Requests in a row, where they are quick enough.
+USUAL = _WARM_UP + _MEASURED
 #: Programs that let their heap grow until it is worth collecting: a small slope says nothing.
 _COLLECTED = frozenset(("java", "node", "MainThread", "dotnet", "deno", "bun"))
 _COLLECTED_SLOPE = 4 << 20
@@ -46,11 +49,45 @@ LIMITS = {
     "files": Limit(code="RPW304", what="files in TMPDIR and HOME", slope=0.1, total=5),
 }
 
+_ORPHANS = "processes pile up below the worker (RPW112), and all they hold"
+
+
+def trials(bench: Bench) -> list[Trial]:
+    """The runs whose answers are judged: one action again and again, and one that fails.
+
+    Slow requests are sent less often, but for those of the warm-up. Empty where processes pile up: a
+    hundred of them would have to be looked at after each request.
+    """
+    if bench.has_orphans:
+        return []
+    action = (bench.good or bench.usable)[0]
+    failing = failing_action(bench)
+    found = [_long_trial(bench, action)]
+    if failing is not None and failing != action:
+        found.append(_long_trial(bench, failing))
+    return found
+
+
+def _long_trial(bench: Bench, action: SuiteAction) -> Trial:
+    count = max(_WARM_UP, _affordable(bench, action))
+    return Trial(history=_history(action, count), is_measured=True)
+
+
+def failing_action(bench: Bench) -> SuiteAction | None:
+    """An action that fails: of the suite, or made up; None where there is none."""
+    own = next((each for each in bench.usable if each.exit_code != 0), None)
+    return own or bench.failing((bench.good or bench.usable)[0])
+
+
+def _trial(bench: Bench, action: SuiteAction) -> Trial | None:
+    count = _affordable(bench, action)
+    return _long_trial(bench, action) if count >= _WARM_UP + _FEWEST else None
+
 
 def find(bench: Bench) -> Iterator[Finding]:
     """Sends one action again and again and looks at what the worker holds; then one that fails."""
     if bench.has_orphans:
-        _skip(bench, "processes pile up below the worker (RPW112), and all they hold")
+        _skip(bench, _ORPHANS)
         return
     action = (bench.good or bench.usable)[0]
     samples = _samples(bench, action)
@@ -74,11 +111,12 @@ def find(bench: Bench) -> Iterator[Finding]:
 
 def _of_failures(bench: Bench, action: SuiteAction) -> Iterator[Finding]:
     """What grows when requests fail: error paths forget to close what the usual ones close."""
-    own = next((each for each in bench.usable if each.exit_code != 0), None)
-    failing = own or bench.failing(action)
+    failing = failing_action(bench)
     if failing is None or failing == action:
         return
     samples = _samples(bench, failing)
+    if samples == _ORPHANS:
+        _skip(bench, _ORPHANS)
     if not isinstance(samples, str):
         yield from _judge(failing, samples, "request that fails")
 
@@ -90,13 +128,20 @@ def _skip(bench: Bench, reason: str) -> None:
 
 def _samples(bench: Bench, action: SuiteAction) -> Sequence[Sample] | str:
     """What the worker held after each request once it was warm, or why that can't be told."""
-    count = _affordable(bench, action)
-    if count < _WARM_UP + _FEWEST:
+    trial = _trial(bench, action)
+    if trial is None:
         return f"{action.title} is too slow for {_WARM_UP + _FEWEST} requests"
-    outcomes = bench.run(Trial(history=_history(action, count), is_measured=True)).outcomes
+    outcomes = bench.run(trial).outcomes
+    if outcomes[-1].failure:
+        said = outcomes[-1].stderr.strip().rpartition("\n")[2][-200:]
+        return f"the worker did not survive {len(outcomes)} requests: {outcomes[-1].failure}" + (
+            f"; its stderr ends with: {said}" if said else ""
+        )
+    if len(lifecycle.repeatedly_added(outcomes)) >= lifecycle.MANY:
+        return _ORPHANS
     samples = [each.sample for each in outcomes[_WARM_UP:] if each.sample is not None]
     if len(samples) < _FEWEST:
-        return "the worker did not survive, or could not be looked at"
+        return "what the worker holds could not be looked at"
     return samples
 
 
@@ -119,7 +164,7 @@ def is_growing(values: Sequence[float], limit: Limit) -> bool:
 def _affordable(bench: Bench, action: SuiteAction) -> int:
     outcomes = bench.run(Trial(history=_history(action, 3))).outcomes
     seconds = max(0.001, min(each.seconds for each in outcomes))
-    return min(_WARM_UP + _MEASURED, int(_SECONDS / seconds))
+    return min(USUAL, int(_SECONDS / seconds))
 
 
 def _is_of_threads(samples: Sequence[Sample]) -> bool:

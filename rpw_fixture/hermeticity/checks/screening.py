@@ -18,7 +18,6 @@ from rpw_fixture.hermeticity.trials import (
     Outcome,
     Step,
     Trial,
-    differing,
 )
 
 
@@ -50,8 +49,7 @@ def ask(
 
 def has_noticed(bench: Bench, answers: Answers) -> bool:
     """Whether nothing that the changed action led to is as before."""
-    ignored = bench.ignored(answers.plain.step.action)
-    told = {*differing(answers.plain, answers.changed, ignored)}
+    told = {*bench.differing(answers.plain, answers.changed)}
     outputs = answers.plain.aspects.keys() - {EXIT_CODE, RESPONSE}
     return EXIT_CODE in told or (bool(outputs) and outputs <= told)
 

@@ -22,6 +22,10 @@ from rpw_fixture.inputs import Entry, File
 _MOST_INPUTS = 3
 _MOST_ACTIONS = 8
 _MOST_TRIES = 4
+_UNASKED = (
+    "no action has an input whose change a fresh worker's result shows, or the worker does not answer "
+    "a second request"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,8 @@ class _Case:
 
 def find_unmarked(bench: Bench) -> Iterator[Finding]:
     """RPW401: has inputs replaced between a worker's start and its first request."""
+    if not any(_inputs(bench)):
+        bench.skip("RPW401", _UNASKED)
     suspects = _readers(bench)
     seen: set[str] = set()
     for case in _visible(bench, [each for each in _inputs(bench) if each[0] in suspects]):
@@ -64,7 +70,9 @@ def find_stale(bench: Bench) -> Iterator[Finding]:
     inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
     unsettled = {listing: _unnoticed(bench, inputs, listing) for listing in _listings(bench)}
     suspects = [each for each in inputs if any(each in some for some in unsettled.values())]
+    is_asked = len(suspects) < len(inputs)
     for case in _visible(bench, suspects):
+        is_asked = is_asked or _is_answered(bench, (case.action, case.other))
         for listing, some in unsettled.items():
             if (case.action, case.path) not in some:
                 continue
@@ -72,6 +80,8 @@ def find_stale(bench: Bench) -> Iterator[Finding]:
             if finding is not None:
                 yield finding
                 break
+    if not is_asked:
+        bench.skip("RPW203", _UNASKED)
 
 
 def find_phantoms(bench: Bench) -> Iterator[Finding]:
@@ -79,15 +89,18 @@ def find_phantoms(bench: Bench) -> Iterator[Finding]:
     inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
     pairs = {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
     answers = ask(bench, list(pairs.values()))
+    is_asked = False
     for action, path in inputs:
         pair = pairs[action, path]
         if pair in answers and answers[pair].changed.exit_code != action.exit_code:
+            is_asked = True
             continue  # the input was missed
         without = pair.changed
         cold = bench.cold(without)
         if not cold.failure and cold.exit_code == action.exit_code:
             continue
         outcomes = bench.run(Trial(history=steps(action, without))).outcomes
+        is_asked = is_asked or _is_answered(bench, (action, without))
         warm = outcomes[-1]
         if len(outcomes) < 2 or warm.failure or warm.exit_code != action.exit_code:
             continue
@@ -100,6 +113,11 @@ def find_phantoms(bench: Bench) -> Iterator[Finding]:
             summary=f"{action.name} succeeds without {path}, which a fresh worker needs",
             evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after a run with it")),
             history=steps(action, without),
+        )
+    if not is_asked:
+        bench.skip(
+            "RPW204",
+            "no action needs any of its inputs, or the worker does not answer a second request",
         )
 
 
@@ -179,6 +197,12 @@ def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
         evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after the old content")),
         history=history,
     )
+
+
+def _is_answered(bench: Bench, actions: tuple[SuiteAction, ...]) -> bool:
+    """Whether one worker answers all of these, one after the other."""
+    outcomes = bench.run(Trial(history=steps(*actions))).outcomes
+    return len(outcomes) == len(actions) and not outcomes[-1].failure
 
 
 def _listings(bench: Bench) -> tuple[Listing, ...]:

@@ -16,6 +16,8 @@ def find(bench: Bench) -> Iterator[Finding]:
     """Plants old outputs and compares with runs that find a clean folder."""
     planned = [_planted(bench, bench.cold(each)) for each in bench.good]
     planted = [each for each in planned if each is not None]
+    if not planted:
+        bench.skip("RPW211", "no action that succeeds has a file among its outputs")
     trials = [Trial(history=(step,)) for step in _suspects(bench, planted)]
     for result in bench.run_all(trials):
         outcome = result.outcomes[0]

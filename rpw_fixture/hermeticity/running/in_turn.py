@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 from rpw_fixture.hermeticity.running import survey
@@ -28,11 +27,13 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
     with ground.watched(trial, first, place) as watch, ground.started(place) as talk:
         if trial.started_with is not None:
             talk.rest()
-        outcomes = list(_InTurn(ground, place, talk).outcomes(trial))
+        in_turn = _InTurn(ground, place, talk)
+        outcomes = in_turn.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
         is_alive = not outcomes[-1].failure
         ending = talk.finish(trial.eof_patience if is_alive else 0.0)
+        in_turn.look_again(outcomes)
     if ending.rule and is_alive:
         outcomes[-1] = replace(outcomes[-1], failure=ending.rule, detail=ending.surplus)
     trace = place.trace if trial.variation.prefix else ""
@@ -47,18 +48,32 @@ class _InTurn:
         self._place = place
         self._talk = talk
 
-    def outcomes(self, trial: Trial) -> Iterator[Outcome]:
-        """Of the steps, up to the first one that fails."""
+        self._answered: dict[str, survey.Seen] = {}
+
+    def run(self, trial: Trial) -> list[Outcome]:
+        """Outcomes of the steps, up to the first one that fails."""
+        outcomes: list[Outcome] = []
         for number, step in enumerate(trial.history, start=1):
-            if number > 1 and (fault := self._talk.find_surplus()) is not None:
-                yield outcome_of(step, fault)
-                return
+            if number > 1:
+                self.look_again(outcomes)
+                if (fault := self._talk.find_surplus()) is not None:
+                    return [*outcomes, outcome_of(step, fault)]
             outcome = self._request(step, number)
             if trial.is_measured:
                 outcome = replace(outcome, sample=sample(self._talk.process.pid, self._place))
-            yield outcome
+            outcomes.append(outcome)
             if outcome.failure:
-                return
+                break
+        return outcomes
+
+    def look_again(self, outcomes: list[Outcome]) -> None:
+        """Note in the last outcome which of its outputs were written since the response."""
+        if not self._answered or outcomes[-1].failure:
+            return
+        now = survey.glance(self._place.input_root, self._answered)
+        changed = tuple(path for path, seen in self._answered.items() if now.get(path) != seen)
+        if changed:
+            outcomes[-1] = replace(outcomes[-1], rewritten=changed)
 
     def _request(self, step: Step, number: int) -> Outcome:
         ground, place, talk = self._ground, self._place, self._talk
@@ -79,6 +94,7 @@ class _InTurn:
         answer = talk.receive(began + ground.worker.timeout)
         seconds = time.monotonic() - began
         seen = ground.look(place.input_root, before, found)
+        self._answered = survey.glance(place.input_root, seen.outputs)
         late = self._find_late(step, answer)
         talk.stderr.drain()
         return replace(

@@ -47,8 +47,9 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
             )
             talk.send(request, delivery=each.step.delivery)
         answers, failure = _answers(talk, len(asked), time.monotonic() + ground.worker.timeout)
+        declared = tuple(path for each in asked for path in each.found.outputs)
         outcomes = tuple(
-            _outcome(ground, each, answers.get(number) or failure)
+            _outcome(ground, each, answers.get(number) or failure, declared)
             for number, each in enumerate(asked, 1)
         )
         ending = talk.finish(trial.eof_patience)
@@ -84,6 +85,19 @@ def _answers(
     return answers, Failure("timeout", "no response")
 
 
-def _outcome(ground: Ground, asked: _Asked, answer: Response | Failure) -> Outcome:
+def _outcome(
+    ground: Ground, asked: _Asked, answer: Response | Failure, declared: tuple[str, ...]
+) -> Outcome:
     seen = ground.look(asked.root, asked.before, asked.found)
-    return replace(outcome_of(asked.step, answer), outputs=seen.outputs)
+    # In a shared root the outputs of all requests lie side by side.
+    strays = [path for path in seen.strays if not _is_among(path, declared)]
+    return replace(
+        outcome_of(asked.step, answer),
+        outputs=seen.outputs,
+        changed_inputs=seen.changed_inputs,
+        strays=tuple(strays),
+    )
+
+
+def _is_among(path: str, declared: tuple[str, ...]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in declared)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,6 +56,29 @@ def look(root: Beneath) -> dict[str, Seen]:
     with contextlib.suppress(OSError), root.opened() as fd:
         return dict(_walk(fd, "", 0))
     return {}
+
+
+def glance(root: Beneath, paths: Iterable[str]) -> dict[str, Seen]:
+    """See what there is at some paths below ``root`` that is no folder."""
+    found = {}
+    with contextlib.suppress(OSError), root.opened() as fd:
+        for path in paths:
+            with contextlib.suppress(OSError):
+                was = _state(fd, path)
+                if not stat.S_ISDIR(was.st_mode):
+                    found[path] = Seen(
+                        was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino
+                    )
+    return found
+
+
+def _state(root: int, path: str) -> os.stat_result:
+    above, name = posixpath.split(path)
+    fd = open_beneath(root, above or ".", FOLDER)
+    try:
+        return os.stat(name, dir_fd=fd, follow_symlinks=False)
+    finally:
+        os.close(fd)
 
 
 def compare(

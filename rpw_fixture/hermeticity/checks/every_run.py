@@ -1,0 +1,262 @@
+"""What any run shows besides its results: inputs changed, files and processes left, workers that end.
+
+All runs that other checks needed are looked at, not only those with fresh workers: RPW112, RPW206,
+RPW208, RPW216, and RPW101–105 for requests that no other check compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rpw_fixture.hermeticity import shrink
+from rpw_fixture.hermeticity.bench import Bench, names, titles
+from rpw_fixture.hermeticity.blame import Suspicion, blame, code_of_rule
+from rpw_fixture.hermeticity.checks import leaks, lifecycle, resources
+from rpw_fixture.hermeticity.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings import Finding
+from rpw_fixture.hermeticity.trials import (
+    BASE,
+    NO_RESULT,
+    Cancel,
+    Outcome,
+    Result,
+    Step,
+    Trial,
+    Way,
+)
+
+_SHOWN = 10
+_MAX_RUNS = 100
+#: So many actions are asked three times each whether their processes stay.
+_MOST_CONFIRMED = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trace:
+    """Something a request may leave.
+
+    Attributes:
+        code: of the finding.
+        found: the paths, of an outcome.
+        verb: what the action does to them, for the summary.
+        evidence: how it was seen.
+    """
+
+    code: str
+    found: Callable[[Outcome], Sequence[str]]
+    verb: str
+    evidence: str
+
+
+_TRACES = (
+    _Trace(
+        code="RPW206",
+        found=lambda outcome: outcome.changed_inputs,
+        verb="changes its inputs",
+        evidence="content, kind or existence of these inputs is another one after the response",
+    ),
+    _Trace(
+        code="RPW208",
+        found=lambda outcome: outcome.strays,
+        verb="leaves files that are no declared output",
+        evidence="found in the input root after the response",
+    ),
+    _Trace(
+        code="RPW216",
+        found=lambda outcome: outcome.rewritten,
+        verb="writes its outputs after the response",
+        evidence="they were written again before the next request, or before the worker ended",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sighting:
+    """A request that left something, and the run it was seen in."""
+
+    trial: Trial
+    before: tuple[Step, ...]
+    outcome: Outcome
+
+    @property
+    def rank(self) -> tuple[bool, bool, int]:
+        """Plain requests to a worker first, then those with the fewest requests before them."""
+        return (
+            self.trial.way is not Way.WORKER,
+            bool(self.outcome.step.action.twist),
+            len(self.before),
+        )
+
+
+def find_traces(bench: Bench) -> Iterator[Finding]:
+    """Find inputs that were changed, and files that were left, in any run and of every action."""
+    _run_warm(bench)
+    for trace in _TRACES:
+        best: dict[str, _Sighting] = {}
+        for each in _sightings(bench):
+            if not trace.found(each.outcome):
+                continue
+            known = best.get(each.outcome.step.action.name)
+            if known is None or each.rank < known.rank:
+                best[each.outcome.step.action.name] = each
+        for each in best.values():
+            yield _trace_finding(bench, trace, each)
+
+
+def find_processes(bench: Bench) -> Iterator[Finding]:
+    """RPW112: find processes that requests of any run added, and that stayed."""
+    _run_warm(bench)
+    results = [each for each in bench.harness.results if _is_usual(each[0])]
+    suspects: dict[object, Step] = {}
+    for trial, result in results:
+        for place, outcome in enumerate(result.outcomes):
+            if lifecycle.newcomers(result.outcomes, place) and outcome.step.cancel is Cancel.NEVER:
+                suspects.setdefault(outcome.step.action, Step(action=outcome.step.action))
+        added = lifecycle.repeatedly_added(result.outcomes)
+        if len(added) >= lifecycle.MANY:
+            bench.has_orphans = True
+            yield _processes_finding(trial.history, result.outcomes, added)
+            return
+    for step in list(suspects.values())[:_MOST_CONFIRMED]:
+        trial = lifecycle.trial(bench, step.action)
+        outcomes = bench.run(trial).outcomes
+        added = lifecycle.lasting(outcomes)
+        if added and not outcomes[-1].failure:
+            bench.has_orphans = True
+            yield _processes_finding(trial.history, outcomes, added)
+            return
+    yield from _outliving(bench, results)
+
+
+def find_failures(bench: Bench) -> Iterator[Finding]:
+    """RPW101–105: make a finding of each worker that failed in a run which nothing else judges."""
+    told: set[str] = set()
+    for each in sorted(_sightings(bench, with_failures=True), key=lambda each: each.rank):
+        warm = each.outcome
+        is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in told
+        if is_known or each.trial.way is not Way.WORKER:
+            continue
+        if not all(map(_is_plain, (*each.before, warm.step))):
+            continue  # a request that no server sends may be to blame
+        if bench.is_blamed(warm.step.action, warm.failure):
+            continue
+        if warm.step.action.twist and bench.cold(warm.step.action).failure == warm.failure:
+            told.add(warm.failure)
+            yield _made_up_finding(bench.cold(warm.step.action))
+        elif each.before:
+            plain = bench.run(Trial(history=(warm.step,))).outcomes[0]
+            aspects = tuple(bench.differing(plain, warm))
+            suspect = Suspicion(
+                victim=warm.step, before=each.before, cold=plain, warm=warm, aspects=aspects
+            )
+            yield from blame(bench, [suspect] if aspects else [])
+
+
+def _run_warm(bench: Bench) -> None:
+    """Make sure that there are warm and failing requests to look at, whatever else was selected."""
+    bench.run(leaks.recorded(bench))
+    for trial in resources.trials(bench):
+        bench.run(trial)
+
+
+def _is_usual(trial: Trial) -> bool:
+    return trial.variation == BASE and trial.started_with is None and trial.way is Way.WORKER
+
+
+def _is_plain(step: Step) -> bool:
+    """Whether the request is one that any server may send."""
+    return step == Step(action=step.action)
+
+
+def _sightings(bench: Bench, *, with_failures: bool = False) -> Iterator[_Sighting]:
+    """All requests of all runs in the usual surroundings that were not cancelled."""
+    for trial, result in bench.harness.results:
+        if trial.variation != BASE or trial.started_with is not None:
+            continue
+        for place, outcome in enumerate(result.outcomes):
+            if outcome.step.cancel is Cancel.NEVER and (with_failures or not outcome.failure):
+                before = trial.history[:place] if trial.way is Way.WORKER else ()
+                yield _Sighting(trial=trial, before=before, outcome=outcome)
+
+
+def _trace_finding(bench: Bench, trace: _Trace, sighting: _Sighting) -> Finding:
+    step = sighting.outcome.step
+    before = _needed(bench, trace, sighting) if sighting.before else ()
+    paths = trace.found(sighting.outcome)
+    how = {Way.ONE_SHOT: " without --persistent_worker", Way.OVERLAPPING: " when requests overlap"}
+    after = f" after {titles(before)}" if before else how.get(sighting.trial.way, "")
+    return Finding(
+        code=trace.code,
+        victim=step.action.name,
+        polluters=names(before),
+        summary=f"{step.action.title}{after} {trace.verb}: {', '.join(paths[:_SHOWN])}",
+        evidence=trace.evidence,
+        history=(*before, step),
+    )
+
+
+def _needed(bench: Bench, trace: _Trace, sighting: _Sighting) -> tuple[Step, ...]:
+    """The requests that have to come before; all of them, where fewer do not show it again."""
+    step = sighting.outcome.step
+
+    def is_guilty(part: Sequence[Step], run: int = 0) -> bool:
+        history = (*part, step)
+        outcomes = bench.run(Trial(history=history, run=run)).outcomes
+        return len(outcomes) == len(history) and bool(trace.found(outcomes[-1]))
+
+    if is_guilty(()):
+        return ()
+    least = shrink.minimise(sighting.before, is_guilty, max_questions=_MAX_RUNS)
+    return least if is_guilty(least, run=1) else sighting.before
+
+
+def _processes_finding(
+    history: tuple[Step, ...], outcomes: Sequence[Outcome], added: Sequence[str]
+) -> Finding:
+    culprits = [
+        outcome.step.action
+        for place, outcome in enumerate(outcomes)
+        if set(lifecycle.newcomers(outcomes, place)) & set(added)
+    ]
+    counts = [len(each.children) for each in outcomes]
+    failing = " that fails" if culprits[-1].twist or culprits[-1].exit_code else ""
+    return Finding(
+        code="RPW112",
+        victim=culprits[-1].name,
+        summary=f"processes started for a request{failing} outlive its response",
+        evidence=f"{culprits[-1].title}: from {counts[0]} to {counts[-1]} processes below the worker "
+        f"over {len(outcomes)} requests; there still ran: {', '.join(added[:_SHOWN])}",
+        history=history[: len(outcomes)],
+    )
+
+
+def _outliving(bench: Bench, results: Iterable[tuple[Trial, Result]]) -> Iterator[Finding]:
+    """Processes that were still there when the worker had ended by itself, twice."""
+    ended = [each for each in results if each[1].ending.is_by_itself and each[1].ending.leftovers]
+    for trial, _ in sorted(ended, key=lambda each: len(each[0].history))[:1]:
+        again = bench.run(Trial(history=trial.history, run=1, eof_patience=bench.eof_patience))
+        if not again.ending.leftovers or not again.ending.is_by_itself:
+            continue
+        yield Finding(
+            code="RPW112",
+            victim=trial.history[-1].action.name,
+            summary="processes that the worker started outlive it",
+            evidence=f"{again.ending.leftovers} process(es) had to be killed after it ended",
+            history=trial.history,
+        )
+
+
+def _made_up_finding(outcome: Outcome) -> Finding:
+    code = code_of_rule(outcome.failure)
+    action = outcome.step.action
+    said = outcome.stderr.strip()
+    return Finding(
+        code=code,
+        severity=Severity.WARNING,
+        victim=action.name,
+        summary=f"{CODES[code].name}: a request that cannot succeed is not answered, "
+        f"{action.title}: {outcome.failure}",
+        evidence=outcome.detail + (f"\nworker's stderr ends with:\n{said[-1500:]}" if said else ""),
+        history=(outcome.step,),
+    )

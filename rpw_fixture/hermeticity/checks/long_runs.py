@@ -1,0 +1,26 @@
+"""RPW101–105, RPW109, RPW202 and RPW212 over a hundred requests: the growth run, judged by its answers.
+
+A worker that ends at its sixtieth request, or answers otherwise from its thirtieth on, passes every
+shorter history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.blame import blame, suspicions
+from rpw_fixture.hermeticity.checks import resources
+from rpw_fixture.hermeticity.findings import Finding
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Compare each answer of the growth runs with that of a fresh worker."""
+    if bench.is_remote:
+        return
+    for trial in resources.trials(bench):
+        outcomes = bench.run(trial).outcomes
+        if len(trial.history) < resources.USUAL:
+            told = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
+            bench.notes.setdefault("RPW202", told)
+        yield from blame(bench, suspicions(bench, [outcomes]))
