@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import EnvironmentLacksError, RpwError
 
 #: The first Bazel that marks tool inputs (bazel#16362).
@@ -260,6 +260,6 @@ def _marks_from(version: str, knows_flag: Callable[[], bool]) -> bool:
 
 def _remove(folder: Path) -> None:
     """Delete a tree, however Bazel or an action that it ran left it; what can't be deleted is logged."""
-    from rpw_fixture.execution.removal import discard  # noqa: PLC0415 - keeps the plugin quick to load
+    from rpw_fixture.support.removal import discard  # noqa: PLC0415 - keeps the plugin quick to load
 
     discard(str(folder))

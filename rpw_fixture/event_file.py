@@ -10,7 +10,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.private_files import private_opener
+from rpw_fixture.support.private_files import private_opener
 
 if TYPE_CHECKING:
     from rpw_fixture.events import Event

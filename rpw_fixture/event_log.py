@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar, overload
 
-from rpw_fixture.harmless import harmless
+from rpw_fixture.support.harmless import harmless
 
 if TYPE_CHECKING:
     from rpw_fixture.events import Event

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.wire import globs
+from rpw_fixture.support import globs
 
 
 @dataclass(frozen=True, slots=True)

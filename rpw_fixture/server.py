@@ -16,11 +16,11 @@ from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.event_file import EventFile
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.execution.workspace import Workspace
+from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.faults.armed import Faults
-from rpw_fixture.late import Late
+from rpw_fixture.support.lazy import Late
 from rpw_fixture.observing.counters import Counters
-from rpw_fixture.processors import Processor
+from rpw_fixture.support.cpu_affinity import Processor
 from rpw_fixture.services.call_executor import CallExecutor
 from rpw_fixture.services.gate import Gate
 from rpw_fixture.services.listening import Activity, Listener

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.suggestions import did_you_mean
+from rpw_fixture.support.suggestions import did_you_mean
 
 #: The longest time: a timer of the system must be able to hold it, and no one means more.
 _YEAR = 366 * 86_400.0

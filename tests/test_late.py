@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from rpw_fixture import Action, Server
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import Code, ConfigError, RequestError
-from rpw_fixture.late import Late
+from rpw_fixture.support.lazy import Late
 
 
 class Thing(Closing):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from rpw_fixture.pausing import Pause, Signal, blocking
+from rpw_fixture.support.pausing import Pause, Signal, blocking
 
 
 def test_a_listener_is_called_once() -> None:

@@ -9,8 +9,9 @@ import threading
 
 import pytest
 
-from rpw_fixture import Action, Server, processors
-from rpw_fixture.processors import Processor
+from rpw_fixture import Action, Server
+from rpw_fixture.support import cpu_affinity
+from rpw_fixture.support.cpu_affinity import Processor
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="threads can be held on Linux only"),
@@ -24,7 +25,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def _own_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     """Claims count for the whole machine, where other tests have servers too."""
-    monkeypatch.setattr(processors, "_CLAIM", f"\0rpw_fixture/test-{os.getpid()}/{{}}")
+    monkeypatch.setattr(cpu_affinity, "_CLAIM", f"\0rpw_fixture/test-{os.getpid()}/{{}}")
 
 
 def test_threads_share_a_processor_and_the_caller_is_free() -> None:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from rpw_fixture.threads import ThreadPool
+from rpw_fixture.support.thread_pool import ThreadPool
 
 
 @pytest.fixture

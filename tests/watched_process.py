@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.processes.client import Exit, Process
 
 #: Seconds; only ever reached by a failure.

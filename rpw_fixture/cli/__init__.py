@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from rpw_fixture import __version__
 from rpw_fixture.cli.interrupting import Interrupted
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-from rpw_fixture.suggestions import did_you_mean
+from rpw_fixture.support.suggestions import did_you_mean
 
 #: Subcommands and what they are for. Each is a module here with `add_arguments` and `run`.
 COMMANDS = {

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _facts() -> dict[str, str]:
-    from rpw_fixture.execution import workspace  # noqa: PLC0415 - only this command needs it
+    from rpw_fixture.support import workspace  # noqa: PLC0415 - only this command needs it
     from rpw_fixture.wire.compression import available  # noqa: PLC0415
     from rpw_fixture.wire.digests import FUNCTIONS  # noqa: PLC0415
 

@@ -21,7 +21,7 @@ from rpw_fixture.client.encoding import EncodedAction, encode
 from rpw_fixture.client.outcome import ActionFailedError, ActionOutcome
 from rpw_fixture.client.results import outcome_of
 from rpw_fixture.client.transfer import Transfer
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
 from rpw_fixture.wire.digests import FUNCTIONS, Digest, DigestFunction
 from rpw_fixture.wire.protos import longrunning

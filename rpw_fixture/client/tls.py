@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from rpw_fixture import pem
+from rpw_fixture.support import pem
 from rpw_fixture.errors import ConfigError
 
 

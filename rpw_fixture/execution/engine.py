@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.event_log import EventLog
-from rpw_fixture.execution.beneath import OwnFolder
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import isolation
 from rpw_fixture.execution.operation import Operation
@@ -19,11 +19,11 @@ from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.faults.armed import Slot
-from rpw_fixture.harmless import harmless
+from rpw_fixture.support.harmless import harmless
 from rpw_fixture.processes.client import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.completeness import CompleteResults
-from rpw_fixture.wire import globs
+from rpw_fixture.support import globs
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities

@@ -11,7 +11,7 @@ import hashlib
 import posixpath
 from collections.abc import Callable, Iterable
 
-from rpw_fixture.memo import Memo
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import FileEntry, Folder

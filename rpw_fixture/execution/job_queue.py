@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rpw_fixture.errors import RequestError, resource_exhausted
-from rpw_fixture.threads import ThreadPool
+from rpw_fixture.support.thread_pool import ThreadPool
 
 #: How many jobs may wait for a worker after they gave up their turn.
 MOST_PAUSED = 128

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.launching.start_errors import status_of_failed_start

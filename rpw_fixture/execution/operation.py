@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.inline import Inline
 from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import Timeline
-from rpw_fixture.pausing import Pause, Signal, blocking
+from rpw_fixture.support.pausing import Pause, Signal, blocking
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.packing import packed

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import Code, RequestError, failed_precondition
-from rpw_fixture.execution.beneath import FOLDER, open_beneath
+from rpw_fixture.support.beneath import FOLDER, open_beneath
 
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: So many symlinks are followed on the way to one output, as the kernel does it.

@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import RequestError, failed_precondition
 from rpw_fixture.events import FileRecord
-from rpw_fixture.execution.beneath import Beneath, open_beneath
+from rpw_fixture.support.beneath import Beneath, open_beneath
 from rpw_fixture.execution.command import CommandSpec
 from rpw_fixture.execution.output_lookup import (
     ABSENT,

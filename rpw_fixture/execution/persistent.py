@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError, invalid_argument
 from rpw_fixture.event_log import EventLog
@@ -23,7 +23,7 @@ from rpw_fixture.events import (
     RequestSent,
     ResponseReceived,
 )
-from rpw_fixture.execution.beneath import Beneath
+from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
 from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettledError

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.wire.worker_messages import Rule
 from rpw_fixture.workers.failure import WorkerFailure

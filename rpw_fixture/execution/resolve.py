@@ -20,7 +20,7 @@ from rpw_fixture.execution.command import (
     platform_properties,
     property_map,
 )
-from rpw_fixture.memo import Memo
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re

@@ -13,7 +13,7 @@ from rpw_fixture.errors import failed_precondition, invalid_argument
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching.container_command import container_properties
 from rpw_fixture.execution.resolve import ResolvedAction
-from rpw_fixture.memo import Memo
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine

@@ -14,19 +14,19 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from rpw_fixture import processors
+from rpw_fixture.support import cpu_affinity
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord
 from rpw_fixture.execution import one_shot, reply
-from rpw_fixture.execution.beneath import Beneath, OwnFolder
+from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching.container_command import container_properties
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
-from rpw_fixture.execution.removal import discard, make_new
+from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, Router
@@ -225,7 +225,7 @@ class ActionRunner:
         private = self._folder.at(f"{root.name}.private")
         for folder in (root, private):
             course.afterwards.callback(discard, folder)
-        course.afterwards.callback(processors.give_way)  # the client is told before that
+        course.afterwards.callback(cpu_affinity.give_way)  # the client is told before that
         course.timeline.reach("input_fetch_start")
         StagedRoot(root).stage(action.root, output_parents(action), action.store)
         course.timeline.reach("input_fetch_completed")

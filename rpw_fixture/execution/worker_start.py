@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code
-from rpw_fixture.execution.beneath import Beneath, OwnFolder
+from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.launching.start_errors import status_of_failed_start
-from rpw_fixture.execution.removal import discard, make_new
+from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.exec_roots import (
@@ -20,7 +20,7 @@ from rpw_fixture.execution.staging.exec_roots import (
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.processes.client import StartError
-from rpw_fixture.threads import ThreadStartError
+from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker_encodings import encoding
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import WorkerFailure

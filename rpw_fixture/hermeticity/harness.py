@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rpw_fixture.closing import Closing
-from rpw_fixture.execution.workspace import Workspace
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.hermeticity.running.local import LocalRunner
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials import BASE, Outcome, Result, Step, Trial, Variation, Way, steps

@@ -14,7 +14,7 @@ from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import InternalError, KeyComponents
 from rpw_fixture.observing import evidence
 from rpw_fixture.observing.records import ActionRecord, Actions, WorkerRecord, Workers
-from rpw_fixture.wire import globs
+from rpw_fixture.support import globs
 from rpw_fixture.workers.key import ToolInputs, differences
 
 #: The mode of actions that ran out of our sight.

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner_link import Link, Started, StartError, SurvivorsError
 

@@ -186,7 +186,7 @@ def _remove(folder: str) -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path.append(os.path.dirname(os.path.dirname(here)))
     with contextlib.suppress(ImportError):
-        from rpw_fixture.execution.removal import discard  # noqa: PLC0415 - needed once at most
+        from rpw_fixture.support.removal import discard  # noqa: PLC0415 - needed once at most
 
         discard(folder)
 

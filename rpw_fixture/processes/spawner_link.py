@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rpw_fixture import processors
+from rpw_fixture.support import cpu_affinity
 from rpw_fixture.errors import RpwError
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner_watch import SpawnerWatch
@@ -253,7 +253,7 @@ def _start_program(mark: int, scratch: str) -> tuple[socket.socket, int, subproc
         theirs.callback(os.close, lifeline)
         descriptors = control.fileno(), lifeline
         # Own session: Ctrl-C at the terminal is for the server, which then closes us in order.
-        with processors.anywhere():
+        with cpu_affinity.anywhere():
             program = subprocess.Popen(
                 [sys.executable, "-I", "-S", _PROGRAM, *map(str, descriptors), str(mark), scratch],
                 stdin=subprocess.DEVNULL,

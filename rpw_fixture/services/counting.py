@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.harmless import harmless
+from rpw_fixture.support.harmless import harmless
 from rpw_fixture.observing.counters import Counters, DigestCount
-from rpw_fixture.pausing import Pause
+from rpw_fixture.support.pausing import Pause
 from rpw_fixture.services._base import Call, Handler, encoded
 from rpw_fixture.services.blob_traffic import FINDS, READS, WRITES, named
 from rpw_fixture.storage.cas import Cas

@@ -14,7 +14,7 @@ from typing import Any
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.faults.specs import Effect, Fault
-from rpw_fixture.pausing import Pause
+from rpw_fixture.support.pausing import Pause
 from rpw_fixture.services._base import Call, Handler
 from rpw_fixture.services.blob_traffic import named, value
 from rpw_fixture.storage.cas import Cas

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.faults.armed import Faults
-from rpw_fixture.late import Late
+from rpw_fixture.support.lazy import Late
 from rpw_fixture.observing.counters import Counters
 from rpw_fixture.services._base import Handlers, Interceptor, Service
 from rpw_fixture.services.action_cache import ActionCacheService

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 
-from rpw_fixture import pem
+from rpw_fixture.support import pem
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 

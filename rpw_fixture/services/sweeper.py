@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from rpw_fixture.closing import Closing
-from rpw_fixture.threads import ThreadStartError, start_thread
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.thread_pool import ThreadStartError, start_thread
 
 #: How often it looks, seconds.
 INTERVAL = 0.25

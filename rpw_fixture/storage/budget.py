@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from rpw_fixture.config import Config
-from rpw_fixture.memory_limit import is_in_memory, memory_limit
+from rpw_fixture.support.memory_limit import is_in_memory, memory_limit
 
 #: The part of the memory limit for blobs in memory; actions, workers and the server need the rest.
 _MEMORY_PART = 4

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.errors import resource_exhausted
-from rpw_fixture.private_files import make_private_folder
+from rpw_fixture.support.private_files import make_private_folder
 from rpw_fixture.wire.digests import Digest, DigestFunction
 
 #: How much is read or written at a time; also the size of ByteStream messages: 1 MiB gives the

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from google.protobuf.message import DecodeError
 
 from rpw_fixture.errors import invalid_argument
-from rpw_fixture.memo import Memo
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
 

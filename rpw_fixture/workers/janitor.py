@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rpw_fixture.threads import ThreadStartError, start_thread
+from rpw_fixture.support.thread_pool import ThreadStartError, start_thread
 from rpw_fixture.workers.worker import Worker
 
 _PATIENCE_AFTER_KILL = 10.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.faults.armed import Slot
 from rpw_fixture.faults.specs import Effect
 from rpw_fixture.wire.worker_messages import Request, Response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rpw_fixture.memo import Memo
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.workers.key import WorkerKey, differences
 from rpw_fixture.workers.worker import Worker
 

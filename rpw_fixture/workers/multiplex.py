@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.threads import start_thread
+from rpw_fixture.support.thread_pool import start_thread
 from rpw_fixture.wire.worker_messages import FrameError, Request, Response
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import Fault, WorkerFailure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from rpw_fixture.memo import Memo
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.workers.key import WorkerKey
 
 #: Answers that are kept; each takes about a hundred bytes.

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker_messages import FrameError, Request, Response
 from rpw_fixture.wire.worker_noise import surplus
 from rpw_fixture.workers.connection import Connection

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.worker import Worker
 

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Protocol
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.processes.client import Process
 from rpw_fixture.wire.worker_messages import Request, Response
 from rpw_fixture.workers.failure import Fault

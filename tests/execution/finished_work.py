@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution.beneath import OwnFolder
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.command import CommandSpec, decode_command
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.storage.blobs import BlobStore

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rpw_fixture.execution.beneath import OwnFolder
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.execution.staging.staged_root import StagedRoot

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution import beneath
-from rpw_fixture.execution.beneath import FOLDER, OwnFolder, mount_of, open_step_by_step, opened
+from rpw_fixture.support import beneath
+from rpw_fixture.support.beneath import FOLDER, OwnFolder, mount_of, open_step_by_step, opened
 from tests.mounting import mount, nothing_mounted, require_mounts
 
 from .staged import told

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.wire.globs import matcher
+from rpw_fixture.support.globs import matcher
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.worker_encodings import encoding
 from rpw_fixture.wire.worker_messages import Request

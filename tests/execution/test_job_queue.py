@@ -10,7 +10,7 @@ import pytest
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution import job_queue as module
 from rpw_fixture.execution.job_queue import JobQueue, Turn
-from rpw_fixture.threads import ThreadPool
+from rpw_fixture.support.thread_pool import ThreadPool
 
 FOREVER = 30.0
 

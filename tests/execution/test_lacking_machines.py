@@ -19,7 +19,7 @@ import pytest
 
 from rpw_fixture.action import Action
 from rpw_fixture.events import InternalError
-from rpw_fixture.execution.removal import Leftover
+from rpw_fixture.support.removal import Leftover
 from rpw_fixture.server import Server
 from tests.waiting import until
 
@@ -215,7 +215,7 @@ def test_a_folder_that_can_not_be_removed_is_told_and_stops_nobody(
 
     with Server(jobs=1) as server:
         with monkeypatch.context() as patched:
-            patched.setattr("rpw_fixture.execution.removal.remove_at", refuse)
+            patched.setattr("rpw_fixture.support.removal.remove_at", refuse)
             assert server.run(Action(arguments=["/bin/echo", "1"])).stdout == b"1\n"
             until(lambda: caplog.messages)
         assert "broken disk" in caplog.messages[0]

@@ -13,7 +13,7 @@ import pytest
 from rpw_fixture.action import Action
 from rpw_fixture.event_log import EventLog
 from rpw_fixture.events import ActionRouted, InternalError
-from rpw_fixture.harmless import harmless
+from rpw_fixture.support.harmless import harmless
 from rpw_fixture.hermeticity.recording import Recorder
 from rpw_fixture.observing.counters import Counters
 from rpw_fixture.pytest_plugin import MakeServer

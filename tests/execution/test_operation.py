@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution import operation as module
 from rpw_fixture.execution.inline import Inline

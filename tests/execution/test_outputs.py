@@ -393,7 +393,7 @@ import os, sys
 from pathlib import Path
 from rpw_fixture.errors import RequestError
 from rpw_fixture.execution.command import decode_command
-from rpw_fixture.execution.beneath import OwnFolder
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.outputs import collect
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions

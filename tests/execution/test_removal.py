@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution import removal
-from rpw_fixture.execution.removal import discard, remove
+from rpw_fixture.support import removal
+from rpw_fixture.support.removal import discard, remove
 from tests.mounting import immutable, mount, mount_points, nothing_mounted, require_mounts
 
 from .staged import told
@@ -172,7 +172,7 @@ mount -t tmpfs none tree/sub
 touch tree/sub/file
 mkdir folder/mnt
 mount --rbind tree folder/mnt
-{sys.executable} -c 'from rpw_fixture.execution.removal import remove; print(remove("{folder}"))'
+{sys.executable} -c 'from rpw_fixture.support.removal import remove; print(remove("{folder}"))'
 test -e tree/sub/file
 test ! -e folder
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.support.removal import remove
 
 from .staged import LEFTOVERS, TREE, Root
 
@@ -164,7 +164,7 @@ def test_removing_a_symlink_leaves_what_it_leads_to(root: Root) -> None:
 def test_folders_of_any_mode_are_emptied_without_the_rights_of_root() -> None:
     script = """
 import os, sys
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.support.removal import remove
 os.setuid(65534)
 root = sys.argv[1]
 os.makedirs(f"{root}/top/a/b")

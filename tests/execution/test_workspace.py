@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.execution import removal
-from rpw_fixture.execution.workspace import Workspace
+from rpw_fixture.support import removal
+from rpw_fixture.support.workspace import Workspace
 from tests.mounting import immutable, mount, nothing_mounted, require_mounts
 from tests.server_process import ServerProcess
 
 HOLD = """
 import sys
-from rpw_fixture.execution.workspace import Workspace
+from rpw_fixture.support.workspace import Workspace
 workspace = Workspace()
 (workspace.path / "blob").write_bytes(b"content")
 print(workspace.path, flush=True)
@@ -96,7 +96,7 @@ def test_nothing_else_is_touched(base: Path) -> None:
 
 def test_many_that_start_at_once_do_not_remove_each_others(base: Path) -> None:
     script = """
-from rpw_fixture.execution.workspace import Workspace
+from rpw_fixture.support.workspace import Workspace
 for number in range(200):
     with Workspace() as workspace:
         (workspace.path / "blob").write_bytes(b"content")
@@ -196,7 +196,7 @@ def test_a_mount_over_a_dead_servers_folder_is_not_emptied(base: Path) -> None:
 def test_a_file_of_root_keeps_another_user_from_nothing() -> None:
     script = """
 import ctypes, logging, os, sys
-from rpw_fixture.execution.workspace import Workspace
+from rpw_fixture.support.workspace import Workspace
 logging.basicConfig(format="%(message)s")
 os.environ["TMPDIR"] = sys.argv[1]
 os.setuid(65534)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution import workspace
+from rpw_fixture.support import workspace
 from rpw_fixture.hermeticity.checks import environment
 
 from .samples import run, seeds, stage

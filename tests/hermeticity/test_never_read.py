@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rpw_fixture.cli import main
-from rpw_fixture.execution.beneath import OwnFolder
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Status
 from rpw_fixture.hermeticity.running.read_watch import ReadWatch

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution.beneath import Beneath, OwnFolder
-from rpw_fixture.execution.removal import remove
+from rpw_fixture.support.beneath import Beneath, OwnFolder
+from rpw_fixture.support.removal import remove
 from rpw_fixture.hermeticity.running import survey
 from rpw_fixture.hermeticity.running.place import plant
 from rpw_fixture.storage.cas import Cas

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from tests.waiting import until
 
 _PATIENCE = 60.0

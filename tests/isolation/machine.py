@@ -19,7 +19,7 @@ import psutil
 
 from rpw_fixture import Action
 from rpw_fixture.client import Client
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 from tests.server_process import OURS, ServerProcess
 
 from .table import rows

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture import Action, Client, EnvironmentLacksError, Server
-from rpw_fixture.private_files import make_private_folder
+from rpw_fixture.support.private_files import make_private_folder
 from rpw_fixture.wire.digests import SHA256
 from tests.benchmarks.trivial_worker import __file__ as worker
 from tests.server_process import ServerProcess

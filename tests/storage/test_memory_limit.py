@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.config import Config
-from rpw_fixture.execution import workspace
-from rpw_fixture.memory_limit import is_in_memory, memory_limit
+from rpw_fixture.support import workspace
+from rpw_fixture.support.memory_limit import is_in_memory, memory_limit
 from rpw_fixture.storage.budget import Budget
 from tests.waiting import until
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpw_fixture.wire.globs import matcher
+from rpw_fixture.support.globs import matcher
 
 
 @pytest.mark.parametrize(

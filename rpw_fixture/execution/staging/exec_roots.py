@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from rpw_fixture.cancellation import CancelToken
-from rpw_fixture.execution.beneath import Beneath
+from rpw_fixture.support.cancellation import CancelToken
+from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents

@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from rpw_fixture.errors import invalid_argument
-from rpw_fixture.execution.beneath import Beneath, opened
-from rpw_fixture.execution.mounts import is_mounted_below
-from rpw_fixture.execution.removal import Leftover, remove_at, report
+from rpw_fixture.support.beneath import Beneath, opened
+from rpw_fixture.support.mounts import is_mounted_below
+from rpw_fixture.support.removal import Leftover, remove_at, report
 from rpw_fixture.execution.staging.changes import ChangeSet, FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents, Placed, mode_of, mtime_of
 from rpw_fixture.execution.staging.sweeping import Suspect, Sweep

@@ -13,10 +13,10 @@ import posixpath
 from collections.abc import Iterator
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.execution.beneath import FOLDER, Beneath, open_beneath
+from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import executable
-from rpw_fixture.execution.removal import discard
+from rpw_fixture.support.removal import discard
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import layout, survey

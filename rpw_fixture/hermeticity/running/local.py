@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rpw_fixture.execution.beneath import OwnFolder
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.hermeticity.running import in_turn, once, overlapping
 from rpw_fixture.hermeticity.running.ground import Ground
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker

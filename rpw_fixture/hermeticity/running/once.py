@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rpw_fixture.cancellation import CancelToken
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.execution import one_shot
 from rpw_fixture.execution.launching.launch import Launch, Local
 from rpw_fixture.hermeticity.running import survey

@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 
-from rpw_fixture.execution.beneath import Beneath
+from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import layout, survey
 from rpw_fixture.hermeticity.running.conversation import Conversation, Failure

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rpw_fixture.execution.beneath import FOLDER, Beneath, open_beneath
+from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.intake import OPEN_OUTPUT, keep_file
 from rpw_fixture.wire.digests import Digest

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Opens a folder only to go through it, or to look at what it is.

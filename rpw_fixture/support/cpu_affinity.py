@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 
 #: Where in /proc/thread-self/stat, counted from behind the name, the processor stands (proc(5)).
 _PROCESSOR = 36

@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 
-from rpw_fixture.closing import Closing
+from rpw_fixture.support.closing import Closing
 
 #: Bits of a record that say something about the watching itself (inotify.h).
 QUEUE_OVERFLOW, IGNORED = 0x4000, 0x8000

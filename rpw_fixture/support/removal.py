@@ -16,8 +16,8 @@ import threading
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rpw_fixture.execution.beneath import FOLDER, Beneath, opened, path_of, permit
-from rpw_fixture.execution.mounts import unmount
+from rpw_fixture.support.beneath import FOLDER, Beneath, opened, path_of, permit
+from rpw_fixture.support.mounts import unmount
 
 #: How often a folder is emptied again because something still puts things into it.
 _PATIENCE = 20
