@@ -16,7 +16,7 @@ from pathlib import Path
 from rpw_fixture import events, pytest_plugin
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
-from rpw_fixture.setting_flags import flags
+from rpw_fixture.config.flags import flags
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 

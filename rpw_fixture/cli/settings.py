@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rpw_fixture.config import Config
-from rpw_fixture.setting_flags import Flag, flags, from_environment
+from rpw_fixture.config.flags import Flag, flags, from_environment
 
 #: Where ``serve`` listens when nothing is said.
 DEFAULT_LISTEN = "127.0.0.1:8980"
