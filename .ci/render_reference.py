@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rpw_fixture import events, pytest_plugin
+from rpw_fixture import pytest_plugin
+from rpw_fixture.events import kinds as events
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.config.flags import flags

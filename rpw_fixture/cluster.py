@@ -15,8 +15,8 @@ from rpw_fixture.action import Action
 from rpw_fixture.client import ActionFailedError, ActionOutcome
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord, RequestSent
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord, RequestSent
 from rpw_fixture.observing.assertions import UNSEEN
 
 _OURS = re.compile(r"rpw_fixture(?:/worker-\d+)?")

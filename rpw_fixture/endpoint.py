@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rpw_fixture import observing
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.event_log import EventLog
+from rpw_fixture.events.log import EventLog
 
 if TYPE_CHECKING:
     from rpw_fixture.action import Action

@@ -14,8 +14,8 @@ import grpc
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-from rpw_fixture.event_file import EventFile
-from rpw_fixture.event_log import EventLog
+from rpw_fixture.events.event_file import EventFile
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.faults.armed import Faults
 from rpw_fixture.support.lazy import Late
@@ -200,7 +200,7 @@ class _Parts:
         undo.callback(self._cache.close)
 
     def _record_corrupt(self, function: DigestFunction, digest: Digest, path: str) -> None:
-        from rpw_fixture.events import BlobCorrupted  # noqa: PLC0415 - see event_log.py
+        from rpw_fixture.events.kinds import BlobCorrupted  # noqa: PLC0415 - see event_log.py
 
         self._log.append(BlobCorrupted(digest=str(digest), function=function.name, path=path))
 

@@ -17,16 +17,16 @@ import pytest
 
 from rpw_fixture import Server
 from rpw_fixture.action import Action
-from rpw_fixture.event_file import EventFile
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.event_file import EventFile
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import InternalError
 
 #: Writes events until the file may grow no more, then lets it grow again, as when a disk is cleared.
 LIMITED = """
 import resource, sys
-from rpw_fixture.event_file import EventFile
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.event_file import EventFile
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import InternalError
 
 sink, log = EventFile(sys.argv[1]), EventLog()
 log.add_sink(sink)

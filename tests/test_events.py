@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture import Action, Server, events
+from rpw_fixture import Action, Server
+from rpw_fixture.events import kinds as events
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.event_file import EventFile
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import (
+from rpw_fixture.events.event_file import EventFile
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
     Event,

@@ -19,7 +19,7 @@ import pytest
 
 from rpw_fixture.action import Action
 from rpw_fixture.client import Client
-from rpw_fixture.events import ActionCompleted, InternalError, WorkerStarted
+from rpw_fixture.events.kinds import ActionCompleted, InternalError, WorkerStarted
 from rpw_fixture.server import Server
 from tests.waiting import until
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rpw_fixture.action import Action
 from rpw_fixture.cli.samples import python_workers
-from rpw_fixture.events import WorkerNotReused, WorkerStarted
+from rpw_fixture.events.kinds import WorkerNotReused, WorkerStarted
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome

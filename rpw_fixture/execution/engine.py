@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
-from rpw_fixture.event_log import EventLog
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.execution.launching import isolation

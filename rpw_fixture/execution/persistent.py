@@ -14,8 +14,8 @@ from typing import Any
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError, invalid_argument
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import (
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import (
     ActionRetried,
     InputsChanged,
     ProtocolViolation,

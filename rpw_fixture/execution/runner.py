@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from rpw_fixture.support import cpu_affinity
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ActionCompleted, ActionRouted, FileRecord
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord
 from rpw_fixture.execution import one_shot, reply
 from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.execution.input_index import InputIndex

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError, invalid_argument
-from rpw_fixture.events import FileRecord
+from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction, SuiteWorker

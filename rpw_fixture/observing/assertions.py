@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from unittest import SkipTest
 
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import InternalError, KeyComponents
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import InternalError, KeyComponents
 from rpw_fixture.observing import evidence
 from rpw_fixture.observing.records import ActionRecord, Actions, WorkerRecord, Workers
 from rpw_fixture.support import globs

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from rpw_fixture.events import (
+from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRetried,
     ActionRouted,

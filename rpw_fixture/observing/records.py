@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Self, TypeVar, overload
 
-from rpw_fixture.events import (
+from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
     Event,

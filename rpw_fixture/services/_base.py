@@ -38,7 +38,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from rpw_fixture.errors import Code, RequestError, invalid_argument
-from rpw_fixture.event_log import EventLog
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.pausing import Pause, blocking
 from rpw_fixture.services.call_executor import CallExecutor, HowToServe, Lane
 from rpw_fixture.services.waiting_streams import WaitingStream

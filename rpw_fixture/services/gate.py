@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.event_log import EventLog
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.lazy import Late
 from rpw_fixture.services.call_executor import HowToServe, Lane
 from rpw_fixture.services.listening import Listener

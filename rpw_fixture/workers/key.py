@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from rpw_fixture.events import FileRecord, KeyComponents
+from rpw_fixture.events.kinds import FileRecord, KeyComponents
 
 _SHOWN_HASH = 8
 #: What two actions must have in common to share a worker, unless a personality says otherwise.

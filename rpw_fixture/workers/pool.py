@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ProtocolViolation
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import ProtocolViolation
 from rpw_fixture.workers import worker_records
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rpw_fixture.events import WorkerNotReused, WorkerRetired, WorkerStarted
+from rpw_fixture.events.kinds import WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.likeness import closest
 from rpw_fixture.workers.worker import Worker

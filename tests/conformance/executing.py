@@ -22,7 +22,7 @@ import grpc
 import psutil
 import pytest
 
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.server import Server
 from rpw_fixture.wire.protos import remote_execution as own
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import grpc
 
 from rpw_fixture.config import Config
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.services._base import Handlers
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.bytestream import ByteStreamService

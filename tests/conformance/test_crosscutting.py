@@ -8,7 +8,7 @@ import importlib
 import grpc
 import pytest
 
-from rpw_fixture.events import ActionCompleted, ActionRouted, InternalError
+from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, InternalError
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.wire.protos import health
 

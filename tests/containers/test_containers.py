@@ -14,8 +14,8 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.client import Client
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ActionRouted, ContainerStarted
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import ActionRouted, ContainerStarted
 from rpw_fixture.execution.launching import container_runtime, containers
 from rpw_fixture.execution.launching.containers import Containers
 from rpw_fixture.execution.launching.launch import Launch

@@ -10,7 +10,7 @@ import pytest
 from rpw_fixture import Server
 from rpw_fixture.action import Action
 from rpw_fixture.client.encoding import encode
-from rpw_fixture.events import ActionCompleted, ActionRouted
+from rpw_fixture.events.kinds import ActionCompleted, ActionRouted
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re

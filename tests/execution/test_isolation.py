@@ -17,8 +17,8 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import IsolationDegraded
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import IsolationDegraded
 from rpw_fixture.execution.launching import isolation, landlock, namespaces
 from rpw_fixture.execution.launching.launch import Launcher, Local
 from rpw_fixture.processes.client import SetupStep, Spawner
@@ -50,7 +50,7 @@ print(json.dumps([attempt(*each) for each in json.loads(sys.argv[1])]))
 SERVER = """
 import os, signal, sys
 from rpw_fixture.config import Config
-from rpw_fixture.event_log import EventLog
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.execution.launching import isolation
 from rpw_fixture.execution.launching.launch import Launch
 from rpw_fixture.processes.client import Spawner

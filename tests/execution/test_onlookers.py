@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rpw_fixture.action import Action
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import ActionRouted, InternalError
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import ActionRouted, InternalError
 from rpw_fixture.support.harmless import harmless
 from rpw_fixture.hermeticity.recording import Recorder
 from rpw_fixture.observing.counters import Counters

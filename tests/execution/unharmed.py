@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.action import Action
-from rpw_fixture.events import InternalError, WorkerRetired
+from rpw_fixture.events.kinds import InternalError, WorkerRetired
 from rpw_fixture.server import Server
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from rpw_fixture import ActionFailedError, Server
-from rpw_fixture.events import WorkerRetired
+from rpw_fixture.events.kinds import WorkerRetired
 
 from .support import compiled
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import (
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
     FileRecord,

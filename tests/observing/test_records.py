@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rpw_fixture.events import FileRecord
+from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.observing.records import actions_in, workers_in
 
 from .story import KEY, Story, hashed, with_changes

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rpw_fixture import events
+from rpw_fixture.events import kinds
 from rpw_fixture.observing.evidence import timeline
 
 from .story import Story
 
 
-def told(event: events.Event) -> str:
+def told(event: kinds.Event) -> str:
     """What the timeline says of an event after the action that it is about."""
     story = Story()
     operation = story.on_worker("a", 1).operation
@@ -27,29 +27,29 @@ def told(event: events.Event) -> str:
     ("event", "words"),
     [
         (
-            events.RequestCancelled(
+            kinds.RequestCancelled(
                 worker=1, request_id=7, action="x", operation="", reason="CANCELLED"
             ),
             "worker 1 gave up request 7: ACTION (CANCELLED)",
         ),
         (
-            events.InputsChanged(worker=1, action="x", operation="", paths=("a.txt", "b")),
+            kinds.InputsChanged(worker=1, action="x", operation="", paths=("a.txt", "b")),
             "worker 1 had changed inputs, put back for the next: a.txt, b",
         ),
         (
-            events.ActionRetried(action="x", operation="", worker=1, reason="crashed while idle"),
+            kinds.ActionRetried(action="x", operation="", worker=1, reason="crashed while idle"),
             "ACTION: tried again after worker 1: crashed while idle",
         ),
         (
-            events.ContainerStarted(container="rpw-1", image="img", purpose="worker 2"),
+            kinds.ContainerStarted(container="rpw-1", image="img", purpose="worker 2"),
             "container rpw-1 of img started for worker 2",
         ),
         (
-            events.IsolationDegraded(wanted="namespaces", got="none", reason="no permission"),
+            kinds.IsolationDegraded(wanted="namespaces", got="none", reason="no permission"),
             "isolation none instead of namespaces: no permission",
         ),
     ],
-    ids=lambda value: value.event if isinstance(value, events.Event) else "",
+    ids=lambda value: value.event if isinstance(value, kinds.Event) else "",
 )
-def test_an_event_is_told_in_words(event: events.Event, words: str) -> None:
+def test_an_event_is_told_in_words(event: kinds.Event, words: str) -> None:
     assert told(event) == words

@@ -130,7 +130,7 @@ def test_an_internal_error_of_the_server_fails_the_test_that_met_it(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
     suite("""
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.kinds import InternalError
 
 def test_met(rpw_server):
     rpw_server.events.append(InternalError(where="somewhere", detail="KeyError: 'x'"))

@@ -76,7 +76,7 @@ def test_two_servers(make_rpw_server):
 
 def test_a_long_timeline_is_cut_in_the_middle(suite: Suite, pytester: pytest.Pytester) -> None:
     suite("""
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.kinds import InternalError
 
 def test_it(rpw_server):
     for number in range(200):

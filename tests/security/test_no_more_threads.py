@@ -16,7 +16,7 @@ import pytest
 
 from rpw_fixture import Action, ActionFailedError, Client, Server
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.support.thread_pool import ThreadPool, ThreadStartError
 from tests.server_process import ServerProcess
 from tests.waiting import until

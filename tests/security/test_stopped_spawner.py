@@ -14,7 +14,7 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.errors import RpwError
-from rpw_fixture.events import ActionRouted
+from rpw_fixture.events.kinds import ActionRouted
 from rpw_fixture.processes.spawner_link import Link
 from tests.server_process import ServerProcess
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from rpw_fixture.errors import BlobMissingError, not_found
-from rpw_fixture.event_log import EventLog
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.services._base import Handlers, Service, rpc
 from rpw_fixture.wire.protos import bytestream, methods
 

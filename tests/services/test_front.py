@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from rpw_fixture.client import Client
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.server import Server
 from rpw_fixture.services.front import Front
 

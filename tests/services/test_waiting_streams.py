@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from rpw_fixture import Action, Server
-from rpw_fixture.events import InternalError
+from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.services import grpc_calls
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re

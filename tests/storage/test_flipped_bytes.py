@@ -10,7 +10,7 @@ import pytest
 from rpw_fixture import Server
 from rpw_fixture.action import Action
 from rpw_fixture.errors import BlobMissingError
-from rpw_fixture.events import BlobCorrupted
+from rpw_fixture.events.kinds import BlobCorrupted
 from rpw_fixture.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.storage import blobs as module

@@ -14,7 +14,7 @@ from rpw_fixture.action import Action
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import RpwError
-from rpw_fixture.events import Event, RequestSent
+from rpw_fixture.events.kinds import Event, RequestSent
 from tests.waiting import PATIENCE, until
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"

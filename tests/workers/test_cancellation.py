@@ -13,7 +13,7 @@ import pytest
 
 from rpw_fixture.action import Action
 from rpw_fixture.errors import RequestError
-from rpw_fixture.events import (
+from rpw_fixture.events.kinds import (
     ProtocolViolation,
     RequestCancelled,
     ResponseReceived,

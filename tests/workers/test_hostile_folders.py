@@ -17,7 +17,7 @@ from rpw_fixture import Client
 from rpw_fixture.action import Action
 from rpw_fixture.client import ActionOutcome
 from rpw_fixture.errors import RpwError
-from rpw_fixture.events import InternalError, ProtocolViolation, WorkerRetired, WorkerStarted
+from rpw_fixture.events.kinds import InternalError, ProtocolViolation, WorkerRetired, WorkerStarted
 from rpw_fixture.support import removal
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.server import Server

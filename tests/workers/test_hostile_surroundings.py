@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.events import InputsChanged, ProtocolViolation
+from rpw_fixture.events.kinds import InputsChanged, ProtocolViolation
 from rpw_fixture.server import Server
 from tests.waiting import until
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rpw_fixture.events import FileRecord
+from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences, distance
 
 NAMES = st.text(alphabet="ab/=, '()", max_size=4)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.events import ActionRetried, RequestSent, WorkerRetired, WorkerStarted
+from rpw_fixture.events.kinds import ActionRetried, RequestSent, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
 
 from .support import (

@@ -8,7 +8,7 @@ import pytest
 
 from rpw_fixture.action import Action
 from rpw_fixture.endpoint import Endpoint
-from rpw_fixture.events import ActionCompleted, WorkerNotReused, WorkerRetired, WorkerStarted
+from rpw_fixture.events.kinds import ActionCompleted, WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.workers import pool
 from tests.waiting import PATIENCE
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.events import (
+from rpw_fixture.events.kinds import (
     ActionRetried,
     ProtocolViolation,
     RequestSent,

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rpw_fixture.client import ActionOutcome
-from rpw_fixture.events import (
+from rpw_fixture.events.kinds import (
     ActionCompleted,
     ProtocolViolation,
     RequestSent,

@@ -14,7 +14,7 @@ import pytest
 
 from rpw_fixture.action import Action
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.events import ActionRouted, WorkerStarted
+from rpw_fixture.events.kinds import ActionRouted, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.server import Server
 from rpw_fixture.wire.protos import remote_execution as re

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rpw_fixture import Server
 from rpw_fixture.action import Action
 from rpw_fixture.client import Client
-from rpw_fixture.events import (
+from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
     Event,

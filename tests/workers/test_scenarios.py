@@ -15,7 +15,7 @@ import pytest
 
 from rpw_fixture.action import Action
 from rpw_fixture.endpoint import Endpoint
-from rpw_fixture.events import ActionRouted, WorkerNotReused, WorkerRetired, WorkerStarted
+from rpw_fixture.events.kinds import ActionRouted, WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
 
 from .support import (

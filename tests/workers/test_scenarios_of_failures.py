@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.endpoint import Endpoint
-from rpw_fixture.events import RequestCancelled, WorkerRetired
+from rpw_fixture.events.kinds import RequestCancelled, WorkerRetired
 from rpw_fixture.pytest_plugin import MakeServer
 
 from .support import (

@@ -12,7 +12,7 @@ import pytest
 from rpw_fixture.action import Action
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import RpwError
-from rpw_fixture.events import (
+from rpw_fixture.events.kinds import (
     ProtocolDetected,
     ProtocolViolation,
     RequestSent,

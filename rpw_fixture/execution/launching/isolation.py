@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.event_log import EventLog
-from rpw_fixture.events import IsolationDegraded
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.events.kinds import IsolationDegraded
 from rpw_fixture.execution.launching import landlock, namespaces
 from rpw_fixture.execution.launching.containers import Containers
 from rpw_fixture.execution.launching.landlock import Landlock

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 from rpw_fixture.support.harmless import harmless
 
 if TYPE_CHECKING:
-    from rpw_fixture.events import Event
+    from rpw_fixture.events.kinds import Event
 
 E = TypeVar("E", bound="Event")
 
@@ -54,7 +54,7 @@ class EventLog(Sequence["Event"]):
 
     def append_bug(self, where: str, error: Exception) -> None:
         """Records an `InternalError` with the traceback of an exception that nobody foresaw."""
-        from rpw_fixture.events import InternalError  # noqa: PLC0415 - see the top
+        from rpw_fixture.events.kinds import InternalError  # noqa: PLC0415 - see the top
 
         detail = "".join(traceback.format_exception(error))
         self.append(InternalError(where=where, detail=detail))

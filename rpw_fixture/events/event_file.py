@@ -13,7 +13,7 @@ from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.support.private_files import private_opener
 
 if TYPE_CHECKING:
-    from rpw_fixture.events import Event
+    from rpw_fixture.events.kinds import Event
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class EventFile:
         """The line that says what was lost since the last one that was written."""
         if not self._lost:
             return b""
-        from rpw_fixture.events import EventsLost  # noqa: PLC0415 - needed after a failure only
+        from rpw_fixture.events.kinds import EventsLost  # noqa: PLC0415 - needed after a failure only
 
         first, last = self._lost[0], self._lost[-1]
         loss = EventsLost(count=self._lost_count, first=first.seq, last=last.seq)
