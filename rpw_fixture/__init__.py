@@ -15,28 +15,28 @@ if sys.platform == "win32":
     raise ImportError("rpw_fixture runs on Linux and macOS only; on Windows, use it inside WSL 2")
 
 if TYPE_CHECKING:
-    from rpw_fixture.action import Action
+    from rpw_fixture.client.action import Action
     from rpw_fixture.client import ActionFailedError, ActionOutcome, Client
     from rpw_fixture.config import Config
     from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RpwError
-    from rpw_fixture.inputs import EmptyFolder, File, Symlink
+    from rpw_fixture.client.inputs import EmptyFolder, File, Symlink
     from rpw_fixture.server import Server
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Action": "rpw_fixture.action",
+    "Action": "rpw_fixture.client.action",
     "ActionFailedError": "rpw_fixture.client",
     "ActionOutcome": "rpw_fixture.client",
     "Client": "rpw_fixture.client",
     "Config": "rpw_fixture.config",
     "ConfigError": "rpw_fixture.errors",
-    "EmptyFolder": "rpw_fixture.inputs",
+    "EmptyFolder": "rpw_fixture.client.inputs",
     "EnvironmentLacksError": "rpw_fixture.errors",
-    "File": "rpw_fixture.inputs",
+    "File": "rpw_fixture.client.inputs",
     "RpwError": "rpw_fixture.errors",
     "Server": "rpw_fixture.server",
-    "Symlink": "rpw_fixture.inputs",
+    "Symlink": "rpw_fixture.client.inputs",
 }
 
 __all__ = [

@@ -11,7 +11,7 @@ import threading
 import uuid
 from typing import Any, Self
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionFailedError, ActionOutcome
 from rpw_fixture.config import Config
 from rpw_fixture.endpoint import Endpoint

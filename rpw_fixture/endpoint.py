@@ -19,7 +19,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.log import EventLog
 
 if TYPE_CHECKING:
-    from rpw_fixture.action import Action
+    from rpw_fixture.client.action import Action
     from rpw_fixture.client import ActionOutcome, Client
     from rpw_fixture.faults.armed import Faults
     from rpw_fixture.observing.counters import Counters

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rpw_fixture import Server
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import InternalError

@@ -17,7 +17,7 @@ from typing import Self
 import psutil
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client import Client
 from rpw_fixture.events.kinds import ActionCompleted, InternalError, WorkerStarted
 from rpw_fixture.server import Server

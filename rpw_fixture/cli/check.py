@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.cli.interrupting import interruptible
-from rpw_fixture.connection import Connection, headers, properties
+from rpw_fixture.client.existing_server import Connection, headers, properties
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:

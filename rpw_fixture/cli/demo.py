@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.cli.samples import python_workers
 from rpw_fixture.events.kinds import WorkerNotReused, WorkerStarted
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rpw_fixture import __version__
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client.channel import (
     CAPABILITIES,
     EXECUTION,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
-from rpw_fixture.action import Action
-from rpw_fixture.inputs import Entry, File, Symlink
+from rpw_fixture.client.action import Action
+from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import TOOL_INPUT_PROPERTY

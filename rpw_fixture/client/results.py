@@ -6,7 +6,7 @@ import re as regular
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client.outcome import ActionOutcome, OutputFile, Outputs
 from rpw_fixture.client.transfer import Transfer, digest_of
 from rpw_fixture.errors import Code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity import from_actions
 from rpw_fixture.hermeticity.check import Options, check

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rpw_fixture.connection import Connection
+from rpw_fixture.client.existing_server import Connection
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity import baseline, poisoning, reproducers
 from rpw_fixture.hermeticity.bench import Bench

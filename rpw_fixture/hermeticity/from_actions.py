@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.recording import worker_identity
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction, SuiteWorker

@@ -29,7 +29,7 @@ from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:
-    from rpw_fixture.connection import Connection
+    from rpw_fixture.client.existing_server import Connection
     from rpw_fixture.hermeticity.running.remote import RemoteRunner
 
 _MEMORY = 256 << 20

@@ -20,7 +20,7 @@ from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction, SuiteWorker
-from rpw_fixture.inputs import EmptyFolder, Entry, File, Symlink
+from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.support.private_files import make_private_folder, private_opener
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.digests import Digest

@@ -12,7 +12,7 @@ from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction, SuiteWorker, fingerprint
-from rpw_fixture.inputs import Entry, File, Symlink
+from rpw_fixture.client.inputs import Entry, File, Symlink
 
 _TEST = '''"""Shows {code} again: {summary}."""
 

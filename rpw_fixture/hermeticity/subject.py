@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from rpw_fixture.inputs import Entry, File, Symlink
+from rpw_fixture.client.inputs import Entry, File, Symlink
 
 
 def _nothing() -> Mapping[str, Entry]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture import Action
-from rpw_fixture.inputs import File
+from rpw_fixture.client.inputs import File
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.worker_encodings import encoding
 from rpw_fixture.wire.worker_messages import Request

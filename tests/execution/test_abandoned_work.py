@@ -8,7 +8,7 @@ import grpc
 import pytest
 
 from rpw_fixture import Server
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client.encoding import encode
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted
 from rpw_fixture.pytest_plugin import MakeServer

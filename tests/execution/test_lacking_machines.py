@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.support.removal import Leftover
 from rpw_fixture.server import Server

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionRouted, InternalError
 from rpw_fixture.support.harmless import harmless

@@ -1,4 +1,4 @@
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.from_actions import suites
 

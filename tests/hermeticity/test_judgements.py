@@ -12,7 +12,7 @@ from rpw_fixture.hermeticity.checks.resources import LIMITS, is_growing, theil_s
 from rpw_fixture.hermeticity.checks.stale_inputs import variants
 from rpw_fixture.hermeticity.recording import RecordedAction
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
-from rpw_fixture.inputs import File
+from rpw_fixture.client.inputs import File
 
 MEMORY = LIMITS["memory"]
 

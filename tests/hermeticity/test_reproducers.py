@@ -16,7 +16,7 @@ from rpw_fixture.hermeticity.findings import Finding, Report
 from rpw_fixture.hermeticity.subject import Suite
 from rpw_fixture.hermeticity.suite import load
 from rpw_fixture.hermeticity.trials import steps
-from rpw_fixture.inputs import File
+from rpw_fixture.client.inputs import File
 
 from .samples import SAMPLES, stage
 

@@ -4,7 +4,7 @@ import pytest
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suite import load
-from rpw_fixture.inputs import File
+from rpw_fixture.client.inputs import File
 
 GOOD = """\
 [worker]

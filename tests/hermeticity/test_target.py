@@ -10,7 +10,7 @@ import pytest
 
 from rpw_fixture import Server
 from rpw_fixture.cli import main
-from rpw_fixture.connection import Connection
+from rpw_fixture.client.existing_server import Connection
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import CheckState, Report
 from rpw_fixture.hermeticity.harness import Harness

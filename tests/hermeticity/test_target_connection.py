@@ -15,7 +15,7 @@ import trustme
 from rpw_fixture import Server
 from rpw_fixture.cli import main
 from rpw_fixture.client import results
-from rpw_fixture.connection import Connection
+from rpw_fixture.client.existing_server import Connection
 from rpw_fixture.events.kinds import ActionRouted
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import CheckState

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import WorkerRetired
 from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import Digest

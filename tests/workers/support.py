@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import RpwError

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events.kinds import (
     ProtocolViolation,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture import Client
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events.kinds import InternalError, ProtocolViolation, WorkerRetired, WorkerStarted

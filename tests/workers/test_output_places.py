@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.cli import main
 from rpw_fixture.pytest_plugin import MakeServer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import ActionRouted, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpw_fixture import Server
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client import Client
 from rpw_fixture.events.kinds import (
     ActionCompleted,
@@ -21,7 +21,7 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.inputs import File
+from rpw_fixture.client.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
 from tests.waiting import until
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.events.kinds import ActionRouted, WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer

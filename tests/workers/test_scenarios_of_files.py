@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rpw_fixture.endpoint import Endpoint
-from rpw_fixture.inputs import Symlink
+from rpw_fixture.client.inputs import Symlink
 from rpw_fixture.pytest_plugin import MakeServer
 
 from .support import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.endpoint import Endpoint
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events.kinds import (

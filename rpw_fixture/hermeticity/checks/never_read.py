@@ -12,7 +12,7 @@ from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Trial, UnavailableError, Way, steps
-from rpw_fixture.inputs import File
+from rpw_fixture.client.inputs import File
 
 _MOST_ACTIONS = 8
 _SHOWN = 8

@@ -17,7 +17,7 @@ from rpw_fixture.hermeticity.codes import Severity
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Listing, Step, Trial, steps
-from rpw_fixture.inputs import Entry, File
+from rpw_fixture.client.inputs import Entry, File
 
 _MOST_INPUTS = 3
 _MOST_ACTIONS = 8

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
-from rpw_fixture.inputs import Entry, File, Symlink
+from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.digests import Digest

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rpw_fixture.action import Action
-from rpw_fixture.inputs import File
+from rpw_fixture.client.action import Action
+from rpw_fixture.client.inputs import File
 
 #: Requests with one key; few, as each may wait for a machine.
 REQUESTS = 4

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from rpw_fixture.action import Action
+from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
 from rpw_fixture.hermeticity.running import probe
