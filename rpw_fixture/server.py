@@ -17,7 +17,7 @@ from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.workspace import Workspace
-from rpw_fixture.faults.armed import Faults
+from rpw_fixture.faults.registry import Faults
 from rpw_fixture.support.lazy import Late
 from rpw_fixture.observing.counters import Counters
 from rpw_fixture.support.cpu_affinity import Processor

@@ -18,7 +18,7 @@ from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
-from rpw_fixture.faults.armed import Slot
+from rpw_fixture.faults.registry import Slot
 from rpw_fixture.support.harmless import harmless
 from rpw_fixture.processes.client import Spawner
 from rpw_fixture.storage.blobs import BlobStore

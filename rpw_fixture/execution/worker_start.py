@@ -18,7 +18,7 @@ from rpw_fixture.execution.staging.exec_roots import (
     SharedRoot,
 )
 from rpw_fixture.execution.staging.placed import Parents
-from rpw_fixture.faults.armed import Slot
+from rpw_fixture.faults.registry import Slot
 from rpw_fixture.processes.client import StartError
 from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker_encodings import encoding

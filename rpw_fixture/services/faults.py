@@ -1,7 +1,7 @@
 """Brings armed faults into calls.
 
 An interceptor does it, so that no service knows of faults; each effect is a small decorator of a
-handler. What is armed is known in rpw_fixture/faults/armed.py.
+handler. What is armed is known in rpw_fixture/faults/registry.py.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from itertools import islice
 from typing import Any
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.faults.armed import Faults
-from rpw_fixture.faults.specs import Effect, Fault
+from rpw_fixture.faults.registry import Faults
+from rpw_fixture.faults.fault import Effect, Fault
 from rpw_fixture.support.pausing import Pause
 from rpw_fixture.services._base import Call, Handler
 from rpw_fixture.services.blob_traffic import named, value

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.faults.armed import Faults
+from rpw_fixture.faults.registry import Faults
 from rpw_fixture.support.lazy import Late
 from rpw_fixture.observing.counters import Counters
 from rpw_fixture.services._base import Handlers, Interceptor, Service

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rpw_fixture import Config, ConfigError
 from rpw_fixture.errors import Code
-from rpw_fixture.faults.specs import NAMING_BLOBS, Effect, Fault
+from rpw_fixture.faults.fault import NAMING_BLOBS, Effect, Fault
 from rpw_fixture.wire.rpcs import SERVED
 
 from .support import RPCS

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from rpw_fixture.config import Config
-from rpw_fixture.faults.armed import Faults
+from rpw_fixture.faults.registry import Faults
 from rpw_fixture.services.cas import CasService
 from rpw_fixture.services.faults import FaultInjector
 from rpw_fixture.wire.digests import SHA256

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import Code
-from rpw_fixture.faults.specs import EVERY_METHOD, WORKER, Effect, Fault, code_named
+from rpw_fixture.faults.fault import EVERY_METHOD, WORKER, Effect, Fault, code_named
 from rpw_fixture.wire.rpcs import SERVED
 
 if TYPE_CHECKING:
