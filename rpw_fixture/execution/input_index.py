@@ -15,7 +15,7 @@ from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import FileEntry, Folder
-from rpw_fixture.wire.worker_messages import Encoding
+from rpw_fixture.wire.worker.messages import Encoding
 from rpw_fixture.workers.key import ToolInput, ToolInputs
 from rpw_fixture.workers.personalities.rules import InputList
 

@@ -18,7 +18,7 @@ from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import RequestError, failed_precondition
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.support.beneath import Beneath, open_beneath
-from rpw_fixture.execution.command import CommandSpec
+from rpw_fixture.wire.command import CommandSpec
 from rpw_fixture.execution.output_lookup import (
     ABSENT,
     ROOT,

@@ -36,8 +36,8 @@ from rpw_fixture.execution.worker_task import WorkerTask
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import FileEntry
-from rpw_fixture.wire.worker_encodings import encoding
-from rpw_fixture.wire.worker_messages import Request, Response
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.personalities.rules import (

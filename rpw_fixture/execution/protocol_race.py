@@ -17,7 +17,7 @@ from enum import Enum
 
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.execution.results import RunResult
-from rpw_fixture.wire.worker_messages import Rule
+from rpw_fixture.wire.worker.messages import Rule
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement

@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument
-from rpw_fixture.execution import canonical
-from rpw_fixture.execution.command import (
+from rpw_fixture.wire import canonical
+from rpw_fixture.wire.command import (
     CommandSpec,
     decode_command,
     platform_properties,

@@ -92,7 +92,7 @@ def check_result(result: re.ActionResult, function: DigestFunction) -> None:
 
 
 def _require_canonical_trees(result: re.ActionResult, store: BlobStore) -> None:
-    from rpw_fixture.execution import canonical  # noqa: PLC0415 - only strict servers need it
+    from rpw_fixture.wire import canonical  # noqa: PLC0415 - only strict servers need it
 
     for directory in result.output_directories:
         if directory.HasField("tree_digest"):

@@ -16,7 +16,7 @@ from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.services.uploads import Uploads
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.wire.bulk_messages import (
+from rpw_fixture.wire.raw_messages import (
     WriteRequest,
     encode_read_response,
     parse_write_request,

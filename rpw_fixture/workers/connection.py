@@ -10,8 +10,8 @@ from __future__ import annotations
 import dataclasses
 from enum import Enum, auto
 
-from rpw_fixture.wire.worker_messages import Encoding, FrameError, Request, Response, Rule
-from rpw_fixture.wire.worker_noise import surplus, truncated
+from rpw_fixture.wire.worker.messages import Encoding, FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.stray_output import surplus, truncated
 
 
 class RequestState(Enum):

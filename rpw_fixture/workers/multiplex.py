@@ -12,7 +12,7 @@ from functools import partial
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.support.thread_pool import start_thread
-from rpw_fixture.wire.worker_messages import FrameError, Request, Response
+from rpw_fixture.wire.worker.messages import FrameError, Request, Response
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import Fault, WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from rpw_fixture.errors import Code
 from rpw_fixture.processes.client import Exit, Process
-from rpw_fixture.wire.worker_messages import FrameError
+from rpw_fixture.wire.worker.messages import FrameError
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.stderr import StderrTail

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 
 from rpw_fixture.support.cancellation import CancelToken
-from rpw_fixture.wire.worker_messages import FrameError, Request, Response
-from rpw_fixture.wire.worker_noise import surplus
+from rpw_fixture.wire.worker.messages import FrameError, Request, Response
+from rpw_fixture.wire.worker.stray_output import surplus
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.lifecycle import Retirement

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.processes.client import Process
-from rpw_fixture.wire.worker_messages import Request, Response
+from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State, moved

@@ -12,8 +12,8 @@ from pathlib import Path
 from rpw_fixture import Action
 from rpw_fixture.client.inputs import File
 from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.wire.worker_encodings import encoding
-from rpw_fixture.wire.worker_messages import Request
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import Request
 
 _RAM_DISK = Path("/dev/shm")
 _LONGEST_RESPONSE = 4096

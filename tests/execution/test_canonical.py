@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution import canonical
+from rpw_fixture.wire import canonical
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import remote_execution as re
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution.command import CommandSpec, decode_command, inside, property_map
+from rpw_fixture.wire.command import CommandSpec, decode_command, inside, property_map
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import remote_execution as re
 

@@ -11,8 +11,8 @@ from rpw_fixture.execution.input_index import InputIndex
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.support.globs import matcher
 from rpw_fixture.wire.protos import worker
-from rpw_fixture.wire.worker_encodings import encoding
-from rpw_fixture.wire.worker_messages import Request
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import Request
 from rpw_fixture.workers.key import ToolInput, ToolInputs
 
 NAMES = st.sampled_from(["a", "b", "ab", "tools", "x.jar"])

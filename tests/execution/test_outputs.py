@@ -392,7 +392,7 @@ def test_an_output_that_can_not_be_read_is_refused_by_its_path(place: str) -> No
 import os, sys
 from pathlib import Path
 from rpw_fixture.errors import RequestError
-from rpw_fixture.execution.command import decode_command
+from rpw_fixture.wire.command import decode_command
 from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.outputs import collect
 from rpw_fixture.storage.cas import Cas

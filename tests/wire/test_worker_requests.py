@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker_encodings import encoding
-from rpw_fixture.wire.worker_messages import Request
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import Request
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 TEXT = st.text(max_size=40)

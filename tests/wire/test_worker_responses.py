@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker_encodings import encoding
-from rpw_fixture.wire.worker_messages import Decoder, FrameError, Response, Rule
-from rpw_fixture.wire.worker_noise import surplus, truncated
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import Decoder, FrameError, Response, Rule
+from rpw_fixture.wire.worker.stray_output import surplus, truncated
 
 LIMIT = 1 << 20
 INT32 = st.integers(-(2**31), 2**31 - 1)

@@ -26,8 +26,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker_encodings import encoding
-from rpw_fixture.wire.worker_messages import FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import FrameError, Request, Response, Rule
 from rpw_fixture.workers.connection import TRANSITIONS, Connection, RequestState, Signal
 
 LIMIT = 1 << 16

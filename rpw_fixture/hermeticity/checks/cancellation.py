@@ -8,7 +8,7 @@ from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.findings import Finding
 from rpw_fixture.hermeticity.subject import SuiteAction
 from rpw_fixture.hermeticity.trials import Cancel, Step, Trial
-from rpw_fixture.wire.worker_messages import Rule
+from rpw_fixture.wire.worker.messages import Rule
 
 #: Parts of an action's usual time after which it is cancelled.
 _PARTS = (0.25, 0.5, 0.9)

@@ -18,8 +18,8 @@ from rpw_fixture.hermeticity.trials import Delivery, Ending
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.client import Process
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker_messages import Encoding, FrameError, Request, Response, Rule
-from rpw_fixture.wire.worker_noise import surplus
+from rpw_fixture.wire.worker.messages import Encoding, FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.stray_output import surplus
 from rpw_fixture.workers.connection import Connection
 from rpw_fixture.workers.plumbing import Pipes, Plumbing
 from rpw_fixture.workers.stderr import StderrTail

@@ -34,8 +34,8 @@ from rpw_fixture.hermeticity.trials import (
 )
 from rpw_fixture.processes.client import Process, Spawner, StartError
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.wire.worker_encodings import encoding
-from rpw_fixture.wire.worker_messages import Request, Response
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.personalities.rules import InputList
 from rpw_fixture.workers.plumbing import Pipes, make_pipes
 

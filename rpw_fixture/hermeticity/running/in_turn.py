@@ -10,7 +10,7 @@ from rpw_fixture.hermeticity.running.conversation import Conversation, Failure
 from rpw_fixture.hermeticity.running.ground import Ground, outcome_of
 from rpw_fixture.hermeticity.running.place import Place, children, plant, sample
 from rpw_fixture.hermeticity.trials import Cancel, Outcome, Result, Step, Trial
-from rpw_fixture.wire.worker_messages import Response
+from rpw_fixture.wire.worker.messages import Response
 
 #: Left alone for so long, seconds, a worker that wrote or answered once too often has done it.
 _LATE = 0.15

@@ -14,7 +14,7 @@ from rpw_fixture.hermeticity.running.ground import Ground, outcome_of
 from rpw_fixture.hermeticity.running.layout import Layout
 from rpw_fixture.hermeticity.running.place import Place
 from rpw_fixture.hermeticity.trials import Outcome, Result, Step, Trial
-from rpw_fixture.wire.worker_messages import Response
+from rpw_fixture.wire.worker.messages import Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rpw_fixture.wire.worker_json import JsonEncoding
-from rpw_fixture.wire.worker_messages import Encoding
-from rpw_fixture.wire.worker_proto import ProtoEncoding
+from rpw_fixture.wire.worker.json_encoding import JsonEncoding
+from rpw_fixture.wire.worker.messages import Encoding
+from rpw_fixture.wire.worker.proto_encoding import ProtoEncoding
 
 
 def encoding(

@@ -13,8 +13,8 @@ from google.protobuf.message import DecodeError
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker_messages import FrameError, Request, Response, Rule
-from rpw_fixture.wire.worker_noise import begins_with_text, not_a_response
+from rpw_fixture.wire.worker.messages import FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.stray_output import begins_with_text, not_a_response
 
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
 _KNOWN_TAGS = frozenset((0x08, 0x12, 0x18, 0x20))

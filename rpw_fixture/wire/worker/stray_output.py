@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from rpw_fixture.wire.worker_messages import JSON_FIELDS, FrameError, Rule
+from rpw_fixture.wire.worker.messages import JSON_FIELDS, FrameError, Rule
 
 _SHOWN = 200
 #: So many printable characters before anything else are no accident of a binary frame.

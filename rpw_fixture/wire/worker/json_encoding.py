@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from rpw_fixture.wire.worker_messages import (
+from rpw_fixture.wire.worker.messages import (
     JSON_FIELDS,
     Decoder,
     FrameError,
@@ -20,7 +20,7 @@ from rpw_fixture.wire.worker_messages import (
     Response,
     Rule,
 )
-from rpw_fixture.wire.worker_noise import not_a_response, shown
+from rpw_fixture.wire.worker.stray_output import not_a_response, shown
 
 #: Objects become lists of pairs, so that a field that stands twice is seen.
 _JSON = json.JSONDecoder(object_pairs_hook=list)
