@@ -22,7 +22,7 @@ from rpw_fixture.faults.registry import Slot
 from rpw_fixture.support.harmless import harmless
 from rpw_fixture.processes.client import Spawner
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.support import globs
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re

@@ -31,7 +31,7 @@ from rpw_fixture.execution.output_lookup import (
     open_output,
 )
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.storage.intake import OPEN_OUTPUT, keep_file
+from rpw_fixture.storage.file_intake import OPEN_OUTPUT, keep_file
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.varints import varint

@@ -35,7 +35,7 @@ from rpw_fixture.execution.staging.exec_roots import output_parents
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.faults.registry import Slot
-from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.pool import PoolFullError

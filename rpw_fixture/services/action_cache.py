@@ -11,7 +11,7 @@ from rpw_fixture.execution.inline import ROOM, Inline
 from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
 

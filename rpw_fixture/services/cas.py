@@ -16,7 +16,7 @@ from rpw_fixture.services._base import Call, Service, rpc
 from rpw_fixture.services.capabilities import BATCH_BYTES
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.storage.layouts import ChunkLayouts
+from rpw_fixture.storage.chunk_layouts import ChunkLayouts
 from rpw_fixture.wire.batch_entries import read_entry, updated_entry
 from rpw_fixture.wire.compression import compressor_numbered
 from rpw_fixture.wire.digests import Digest

@@ -30,7 +30,7 @@ from rpw_fixture.services.health import HealthService
 from rpw_fixture.services.operations import OperationsService
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.wire.digests import DigestFunctions
 
 if TYPE_CHECKING:

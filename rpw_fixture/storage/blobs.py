@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from rpw_fixture.errors import BlobMissingError
-from rpw_fixture.storage.claims import Claims
+from rpw_fixture.storage.batches import Claims
 from rpw_fixture.storage.files import (
     CHUNK_BYTES,
     CREATE,
@@ -25,7 +25,7 @@ from rpw_fixture.storage.files import (
     write_all,
 )
 from rpw_fixture.storage.pins import Pins
-from rpw_fixture.storage.shelf import Blob, Shelf
+from rpw_fixture.storage.blob_index import Blob, Shelf
 from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import Digest, DigestFunction, mismatch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from rpw_fixture.storage.shelf import Blob, Shelf
+from rpw_fixture.storage.blob_index import Blob, Shelf
 from rpw_fixture.wire.digests import Digest
 
 

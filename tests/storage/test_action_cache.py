@@ -6,7 +6,7 @@ import pytest
 
 from rpw_fixture.storage.action_cache import ActionCache, ActionKey
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.storage.completeness import CompleteResults
+from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 from rpw_fixture.wire.protos import remote_execution as re
 

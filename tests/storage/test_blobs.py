@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, RpwError
-from rpw_fixture.storage.intake import keep_file
+from rpw_fixture.storage.file_intake import keep_file
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as re
 

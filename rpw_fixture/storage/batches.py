@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.storage.shelf import Blob, Shelf
+from rpw_fixture.storage.blob_index import Blob, Shelf
 from rpw_fixture.wire.digests import Digest, mismatch
 
 if TYPE_CHECKING:
