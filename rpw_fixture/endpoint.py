@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpw_fixture.client.action import Action
     from rpw_fixture.client import ActionOutcome, Client
     from rpw_fixture.faults.registry import Faults
-    from rpw_fixture.observing.counters import Counters
+    from rpw_fixture.services.interceptors.counters import Counters
     from rpw_fixture.observing.records import ActionRecord, Actions, Workers
     from rpw_fixture.observing.subjects import Subject
 

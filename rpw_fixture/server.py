@@ -19,11 +19,11 @@ from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.faults.registry import Faults
 from rpw_fixture.support.lazy import Late
-from rpw_fixture.observing.counters import Counters
+from rpw_fixture.services.interceptors.counters import Counters
 from rpw_fixture.support.cpu_affinity import Processor
 from rpw_fixture.services.call_executor import CallExecutor
 from rpw_fixture.services.gate import Gate
-from rpw_fixture.services.listening import Activity, Listener
+from rpw_fixture.services.listener import Activity, Listener
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.budget import Budget
 from rpw_fixture.storage.cas import Cas
@@ -31,8 +31,8 @@ from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
 if TYPE_CHECKING:
-    from rpw_fixture.services._base import Interceptor
-    from rpw_fixture.services.front import Front
+    from rpw_fixture.services.base import Interceptor
+    from rpw_fixture.services.backend import Front
 
 #: Time for streams to tell how their operations ended, after the last one did, seconds.
 _LAST_WORDS = 0.5
@@ -206,7 +206,7 @@ class _Parts:
 
     def _build_front(self, around: Sequence[Interceptor]) -> Front:
         # Not at the top: with protobuf it is half of all there is to load.
-        from rpw_fixture.services.front import Front, Ground  # noqa: PLC0415
+        from rpw_fixture.services.backend import Front, Ground  # noqa: PLC0415
 
         ground = Ground(
             config=self._config,

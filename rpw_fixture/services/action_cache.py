@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rpw_fixture.errors import invalid_argument, not_found
 from rpw_fixture.execution.inline import ROOM, Inline
-from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults

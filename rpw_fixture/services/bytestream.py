@@ -12,7 +12,7 @@ from itertools import chain
 from rpw_fixture import heap
 from rpw_fixture.config import Config
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument, not_found
-from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.services.uploads import Uploads
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas

@@ -6,7 +6,7 @@ Every limit announced here is kept elsewhere; this is the only place that tells 
 from __future__ import annotations
 
 from rpw_fixture.config import Config
-from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.wire.chunking import AVERAGE_BYTES, SEED
 from rpw_fixture.wire.compression import available
 from rpw_fixture.wire.digests import DigestFunctions

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError, invalid_argument, not_found
-from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.services.capabilities import BATCH_BYTES
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas

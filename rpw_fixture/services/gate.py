@@ -11,10 +11,10 @@ from rpw_fixture.errors import RequestError
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.lazy import Late
 from rpw_fixture.services.call_executor import HowToServe, Lane
-from rpw_fixture.services.listening import Listener
+from rpw_fixture.services.listener import Listener
 
 if TYPE_CHECKING:
-    from rpw_fixture.services.front import Front
+    from rpw_fixture.services.backend import Front
 
 _HEALTH_PREFIX = "/grpc.health.v1.Health/"
 _HINT = (

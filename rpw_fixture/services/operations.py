@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rpw_fixture.services._base import Call, Service, rpc
+from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.wire.protos import longrunning, wkt
 
 if TYPE_CHECKING:

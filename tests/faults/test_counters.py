@@ -9,7 +9,7 @@ import pytest
 
 from rpw_fixture import ConfigError, Server
 from rpw_fixture.errors import Code
-from rpw_fixture.observing.counters import DigestCount, MethodCount
+from rpw_fixture.services.interceptors.counters import DigestCount, MethodCount
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as re

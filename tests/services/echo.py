@@ -10,7 +10,7 @@ import grpc
 
 from rpw_fixture.errors import BlobMissingError, not_found
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.services._base import Handlers, Service, rpc
+from rpw_fixture.services.base import Handlers, Service, rpc
 from rpw_fixture.wire.protos import bytestream, methods
 
 NAME = "google.bytestream.ByteStream"

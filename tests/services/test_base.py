@@ -9,7 +9,7 @@ import pytest
 
 from rpw_fixture.errors import not_found
 from rpw_fixture.events.kinds import InternalError
-from rpw_fixture.services._base import REQUEST_METADATA_KEY, Service, rpc
+from rpw_fixture.services.base import REQUEST_METADATA_KEY, Service, rpc
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import rpc as google_rpc
 

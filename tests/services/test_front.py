@@ -11,7 +11,7 @@ import pytest
 from rpw_fixture.client import Client
 from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.server import Server
-from rpw_fixture.services.front import Front
+from rpw_fixture.services.backend import Front
 
 LISTEN = """
 import sys

@@ -13,7 +13,7 @@ import pytest
 from rpw_fixture.config import Config
 from rpw_fixture.faults.registry import Faults
 from rpw_fixture.services.cas import CasService
-from rpw_fixture.services.faults import FaultInjector
+from rpw_fixture.services.interceptors.faults import FaultInjector
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import methods
 from rpw_fixture.wire.protos import remote_execution as re

@@ -15,8 +15,8 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.faults.registry import Faults
 from rpw_fixture.faults.fault import Effect, Fault
 from rpw_fixture.support.pausing import Pause
-from rpw_fixture.services._base import Call, Handler
-from rpw_fixture.services.blob_traffic import named, value
+from rpw_fixture.services.base import Call, Handler
+from rpw_fixture.services.interceptors.named_blobs import named, value
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.packing import packed

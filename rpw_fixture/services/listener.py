@@ -19,7 +19,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
-    from rpw_fixture.services._base import Call, Handler
+    from rpw_fixture.services.base import Call, Handler
     from rpw_fixture.wire.protos import Method
 
 #: The longest path of a Unix socket, bytes.
