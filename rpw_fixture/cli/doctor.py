@@ -54,7 +54,7 @@ def _isolation() -> dict[str, str]:
         isolation,
         landlock,
     )
-    from rpw_fixture.processes.client import Spawner  # noqa: PLC0415
+    from rpw_fixture.processes.spawner import Spawner  # noqa: PLC0415
 
     with Spawner() as spawner:
         obstacles = {

@@ -20,7 +20,7 @@ from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.faults.registry import Slot
 from rpw_fixture.support.harmless import harmless
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.support import globs

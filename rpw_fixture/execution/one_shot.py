@@ -14,7 +14,7 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.launching.launch import Launch, Launcher
 from rpw_fixture.execution.launching.start_errors import status_of_failed_start
 from rpw_fixture.execution.results import RunResult
-from rpw_fixture.processes.client import Exit, Process, StartError
+from rpw_fixture.processes.spawner import Exit, Process, StartError
 
 _READ = 1 << 16
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR

@@ -19,7 +19,7 @@ from rpw_fixture.execution.staging.exec_roots import (
 )
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.faults.registry import Slot
-from rpw_fixture.processes.client import StartError
+from rpw_fixture.processes.spawner import StartError
 from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.workers.connection import Connection

@@ -23,7 +23,7 @@ from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.hermeticity.running.local import LocalRunner
 from rpw_fixture.hermeticity.subject import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions

@@ -1,219 +1,335 @@
-"""The spawner: the small child program that has every process started and sweeps up behind it.
+"""Starting and killing processes, seen from the server: `Spawner`, `Process` and `Exit`.
 
-Run by path as ``python -I -S spawner.py FD LIFELINE MARK FOLDER``; never imported. Standard library only,
-one thread, so it may do what a gRPC server must not: fork, and be the subreaper.
-
-FD is a stream socket, on which requests come (`spawner_messages`). It starts no program itself: that is
-done by its forks, the supervisors (`supervisor`), one for each program that runs and one to spare.
-
-If the other end of a status pipe is closed, the server gave the process up, and its tree is killed. If
-the socket is closed or the server has died, everything is killed; the last byte sent on the socket is "."
-or, if some process survived, "!". LIFELINE is the write end of a pipe that is closed when the spawner and
-all supervisors are gone, so that the server can wait for that after it had to kill the spawner. All
-processes bear MARK (`process_tree`), which finds them should the supervisors have been killed as well.
+Every process of the server is started through here. The work is done by a child program
+(`spawner.py`; `spawner_messages` documents the messages), because a process that runs gRPC must not fork.
+Each process has a status pipe of its own, read by whichever thread asks: there is no reader thread
+and no table of processes. What a process is for (worker, one-shot action) is not known here.
 """
 
-# pathlib would double the start-up time.
 from __future__ import annotations
 
-import contextlib
 import errno
-import gc
-import marshal
 import os
-import select
+import resource
 import signal
-import socket
-import sys
+import threading
 import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.processes import process_tree
+from rpw_fixture.processes.spawner_link import Link, Started, StartError, SurvivorsError
 
-    from rpw_fixture.processes import (
-        child_exits,
-        process_start,
-        process_tree,
-        spawner_messages,
-        spawner_pool,
-        supervisor,
-    )
-else:
-    # Only this file's folder, and last: the package itself must not be imported here, and its
-    # module names must not hide the standard library's.
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    import child_exits
-    import process_start
-    import process_tree
-    import spawner_messages
-    import spawner_pool
-    import supervisor
+__all__ = ["Exit", "Process", "Setup", "SetupStep", "Spawner", "StartError", "SurvivorsError"]
 
-_QUIET_MS = 5000  # after which supervisors that have nothing to do are let go
+# Starts that may wait for the spawner at a time: descriptors in flight count against the open file
+# limit of the user, not only of this process.
+_MAX_PENDING_STARTS = 16
 
 
-class Spawner:
-    """The event loop.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupStep:
+    """A function that runs in the new process, between fork and exec.
 
     Args:
-        control: where requests come from.
-        lifeline: see above.
-        mark: see above.
+        file: absolute path of a Python file that needs the standard library only. The spawner runs
+            it once, however many processes use it.
+        function: the name of a function in it, called as ``function(argument)``. Whatever it
+            raises becomes a `StartError`.
+        argument: plain data (None, bool, int, float, str, bytes, tuples, lists and dicts of them).
     """
 
-    def __init__(self, control: socket.socket, lifeline: int, mark: int) -> None:
-        self._control = control
-        self._poll = select.poll()
-        self._poll.register(control, select.POLLIN)
-        self._wakeup = child_exits.wakeup_descriptor()
-        self._poll.register(self._wakeup, select.POLLIN)
-        self._server = _watch_parent()
-        if self._server >= 0:
-            self._poll.register(self._server, select.POLLIN)
-        process_start.raise_open_file_limit()
-        self._pool = spawner_pool.Pool(
-            self._poll, server=self._server, lifeline=lifeline, mark=mark
+    file: str
+    function: str
+    argument: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What to change in a process before its program starts.
+
+    Args:
+        umask: its file mode creation mask; None leaves the server's.
+        steps: run in order, in the working directory, before the resource limits are set.
+    """
+
+    umask: int | None = None
+    steps: tuple[SetupStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a process ended, reported once nothing of its tree is left.
+
+    Args:
+        status: as `subprocess.Popen.returncode`: the exit status, or minus the signal's number.
+        user_seconds: CPU time of the process and the descendants it waited for.
+        system_seconds: likewise, in the kernel.
+        max_rss_bytes: largest resident set of one of them. Never below the spawner's own (about
+            12 MB), which Linux counts until exec.
+        leftovers_killed: descendants that were alive when the tree was swept.
+        survivors: descendants that could not be killed; normally 0.
+        lost: the spawner, or what supervises this tree for it, was killed from outside, so the tree was
+            killed as well and the real status is unknown.
+    """
+
+    status: int
+    user_seconds: float
+    system_seconds: float
+    max_rss_bytes: int
+    leftovers_killed: int
+    survivors: int = 0
+    lost: bool = False
+
+    @property
+    def description(self) -> str:
+        """Say it in words: ``exit status 3``, ``killed by SIGKILL``."""
+        if self.lost:
+            return "killed because its spawner or supervisor was killed, exit status unknown"
+        if self.status >= 0:
+            return f"exit status {self.status}"
+        try:
+            return f"killed by {signal.Signals(-self.status).name}"
+        except ValueError:
+            return f"killed by signal {-self.status}"
+
+
+class Spawner(Closing):
+    """Starts processes, and makes sure that none outlives it.
+
+    Nothing runs until the first `spawn` (or `start`). Thread-safe. A spawner program that was
+    killed by somebody else is replaced at the next spawn.
+
+    Args:
+        scratch: an absolute path of a folder to be removed should this process die before `close`;
+            nothing else removes it then.
+    """
+
+    def __init__(self, scratch: str = "") -> None:
+        self._scratch = scratch
+        self._lock = threading.Lock()
+        self._link: Link | None = None
+        self._closed = False
+        self._pending = threading.BoundedSemaphore(_MAX_PENDING_STARTS)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the spawner program, None while there is none."""
+        link = self._link
+        return link.pid if link else None
+
+    def start(self) -> None:
+        """Start the spawner program now, without waiting for it to be ready.
+
+        Optional: it takes the start-up time (tens of milliseconds) out of the first `spawn`.
+        """
+        self._current_link()
+
+    def spawn(
+        self,
+        *,
+        executable: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str,
+        stdin: int,
+        stdout: int,
+        stderr: int,
+        limits: Mapping[str, tuple[int, int]] | None = None,
+        setup: Setup | None = None,
+        teardown: Sequence[str] | None = None,
+    ) -> Process:
+        """Start a program in a session of its own and return once it runs.
+
+        Args:
+            executable: absolute path; PATH is the caller's business.
+            argv: all arguments, the program's name included.
+            env: the whole environment, nothing is inherited.
+            cwd: absolute path of the working directory.
+            stdin, stdout, stderr: descriptors for 0, 1 and 2; the caller keeps its own copies. The
+                process has no other descriptor.
+            limits: soft and hard value by name, such as ``{"RLIMIT_NOFILE": (64, 64)}``.
+            setup: further changes. With it or ``limits`` a start takes about a millisecond longer.
+            teardown: a command line, its program an absolute path, that takes apart what the process
+                has outside of its tree, such as a container. It runs in the same environment for up
+                to 8 seconds, when the process has ended or been killed and before the rest of its tree
+                is, whatever the reason: its own end, `Process.kill_tree`, or the death of this process.
+
+        Raises:
+            StartError: nothing was started.
+            ValueError: a limit is unknown on this system.
+        """
+        request = (
+            os.fsencode(executable),
+            [os.fsencode(argument) for argument in argv],
+            {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
+            os.fsencode(cwd),
+            _encode_setup(limits, setup),
+            [os.fsencode(argument) for argument in teardown] if teardown else None,
+        )
+        with self._pending:
+            return self._start(request, (stdin, stdout, stderr))
+
+    def _start(self, request: tuple[Any, ...], standard: tuple[int, int, int]) -> Process:
+        # A spawner that was killed a moment ago may still have taken the request along.
+        for _ in range(2):
+            link = self._current_link()
+            started = link.spawn(request, standard)
+            if started is not None:
+                return Process(link, started)
+            if link.is_dead():
+                self._drop(link)
+        raise StartError(
+            errno.ECHILD,
+            f"cannot start {os.fsdecode(request[0])}: the spawner or its supervisor was killed twice; "
+            "look for what kills processes on this machine (out of memory?)",
+            stage="spawner",
         )
 
-    def run(self) -> int:
-        """Serve until the server is gone; return how many processes could not be killed."""
-        while self._serve():
-            self._pool.kill_overdue()
-            self._pool.kill_orphans()
-        return self._end()
+    def close(self) -> None:
+        """Kill everything that was started and wait until the spawner program has exited.
 
-    def _serve(self) -> bool:
-        ready = self._poll.poll(0)
-        if not ready:
-            self._pool.prepare()  # now, when no request has to wait for it
-            timeout = self._timeout()
-            ready = self._poll.poll(timeout)
-            if not ready and timeout == _QUIET_MS:
-                self._pool.trim()
-        return all(self._handle(descriptor) for descriptor, _ in ready)
+        Afterwards `spawn` fails. May be called again, then nothing happens.
 
-    def _timeout(self) -> float | None:
-        if self._pool.is_killing_orphans:
-            return supervisor.RESCAN_MS
-        if deadline := self._pool.deadline:
-            return max(1.0, (deadline - time.monotonic()) * 1000)
-        return _QUIET_MS if self._pool.has_surplus else None
+        Raises:
+            SurvivorsError: something could not be killed within 10 seconds.
+        """
+        with self._lock:
+            self._closed = True
+            link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
-    def _handle(self, descriptor: int) -> bool:
-        """React to a readable descriptor; False once the server is gone."""
-        if descriptor == self._control.fileno():
-            return self._serve_one()
-        if descriptor == self._wakeup:
-            os.read(self._wakeup, 4096)
-            self._pool.reap()
-        else:
-            self._pool.listen(descriptor)
-        return descriptor != self._server
+    def _current_link(self) -> Link:
+        with self._lock:
+            if self._closed:
+                raise StartError(
+                    errno.ESHUTDOWN,
+                    "the spawner is closed: start processes before close(), or use a new Spawner",
+                    stage="spawner",
+                )
+            if self._link is None:
+                self._link = Link(self._scratch)
+            return self._link
 
-    def _serve_one(self) -> bool:
-        received = spawner_messages.receive(self._control)
-        if received is None:
-            return False
-        body, descriptors = received
-        request = marshal.loads(body)  # noqa: S302 - only our server holds the other end
-        kind, tag = request[:2]
-        if kind != "spawn":
-            self._pool.forward(tag, body, is_kill=kind == "kill")
-        elif len(descriptors) == 4:
-            self._pool.start(tag, body, descriptors, _teardown_request(request))
-        elif descriptors:  # the kernel drops what does not fit in our descriptor table
-            failure = errno.EMFILE, os.strerror(errno.EMFILE), "descriptors"
-            spawner_messages.write_record(descriptors[0], ("failed", *failure))
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return True
-
-    def _end(self) -> int:
-        """Wait until nothing is left."""
-        self._pool.close()
-        for descriptor in (self._control.fileno(), self._server):
-            if descriptor >= 0:
-                self._poll.unregister(descriptor)
-        deadline = time.monotonic() + 3 * supervisor.PATIENCE
-        while self._pool.reap() and time.monotonic() < deadline:
-            if self._pool.has_only_unkillable:
-                break
-            self._pool.kill_overdue()
-            self._pool.kill_orphans()
-            for descriptor, _ in self._poll.poll(supervisor.RESCAN_MS):
-                if descriptor == self._wakeup:
-                    os.read(descriptor, 4096)
-                else:
-                    self._pool.listen(descriptor)
-        self._pool.kill_orphans()
-        return len(process_tree.children(os.getpid()))
+    def _drop(self, link: Link) -> None:
+        with self._lock:
+            if self._link is link:
+                self._link = None
+        link.bury()
 
 
-def _teardown_request(request: tuple[Any, ...]) -> bytes:
-    """Return what starts the teardown of a "spawn" request as a separate program; empty for none."""
-    tag, environment, teardown = request[1], request[4], request[7]
-    if teardown is None:
-        return b""
-    return marshal.dumps(("spawn", tag, teardown[0], teardown, environment, b"/", None, None))
+class Process(Closing):
+    """A started process. Use `close` (or ``with``) when done with it.
 
-
-def _watch_parent() -> int:
-    """Return a descriptor readable once the server is dead, or -1 where there is none.
-
-    The socket alone would not tell while a fork of the server still holds a copy of its end.
+    The methods may be called from several threads.
     """
-    try:
-        return os.pidfd_open(os.getppid())
-    except (AttributeError, OSError):
-        return -1
 
+    def __init__(self, link: Link, started: Started) -> None:
+        self.pid = started.pid
+        self._link = link
+        self._tag = started.tag
+        self._reader = started.reader
+        self._lock = threading.Lock()
+        self._exit: Exit | None = None
 
-def _is_dying(server: int) -> bool:
-    """Whether our parent is no more, or about to be: its sockets close before we get another one."""
-    deadline = time.monotonic() + 1.0
-    while os.getppid() == server and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return os.getppid() != server
+    @property
+    def status_fd(self) -> int:
+        """A descriptor that becomes readable when `poll` has something to tell; -1 once closed."""
+        return self._reader.descriptor
 
+    def poll(self) -> Exit | None:
+        """Return how the process ended, None while anything of it runs. Does not block."""
+        with self._lock:
+            if self._exit is None and self._reader.descriptor >= 0:
+                self._exit = self._read_exit()
+            return self._exit
 
-def _remove(folder: str) -> None:
-    """Remove what the server would have removed itself, had it not been killed; follow no mount.
+    def wait(self, timeout: float | None) -> Exit | None:
+        """Like `poll`, after waiting up to ``timeout`` seconds (None: for ever) for the end."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (ended := self.poll()) is None and self._reader.wait(deadline):
+            pass
+        return ended
 
-    By now no process is left that the package's module names could disturb. Without the package on
-    disk, the next server removes the folder.
-    """
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path.append(os.path.dirname(os.path.dirname(here)))
-    with contextlib.suppress(ImportError):
-        from rpw_fixture.support.removal import discard  # noqa: PLC0415 - needed once at most
+    def terminate(self) -> None:
+        """Ask for an end: SIGTERM to the process group. Nothing happens to one that has ended."""
+        self._link.send(("signal", self._tag, int(signal.SIGTERM)))
 
-        discard(folder)
+    def kill_tree(self) -> None:
+        """Kill the process and all its descendants, other sessions included.
 
+        Returns at once; `wait` returns when all are gone.
+        """
+        self._link.send(("kill", self._tag))
 
-def main(descriptor: int, lifeline: int, mark: int, scratch: str) -> None:
-    """Run the spawner; the arguments are described above.
+    def close(self) -> None:
+        """Give the status pipe back. What still runs is killed, and nothing more is heard of it."""
+        with self._lock:
+            if self._exit is None and self._reader.descriptor >= 0:
+                self.kill_tree()  # also wakes a thread that waits
+            self._reader.close()
 
-    Once the server is dead and nothing of its processes is left, the folder ``scratch`` is removed.
-    """
-    server = os.getppid()
-    os.chdir("/")
-    gc.disable()  # nothing here makes cycles, and a collection in a fork would copy every page
-    for each in (descriptor, lifeline):
-        os.set_inheritable(each, False)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    process_tree.become_subreaper()
-    with socket.socket(fileno=descriptor) as control:
-        survivors = Spawner(control, lifeline, mark).run()
+    def __del__(self) -> None:
+        if self._reader.descriptor >= 0:
+            message = f"unclosed process {self.pid}"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
+            self._reader.close()
+
+    def _read_exit(self) -> Exit | None:
         try:
-            control.send(b"!" if survivors else b".")
-        except OSError:  # the server is dead, or gave us up
-            if scratch and _is_dying(server):
-                _remove(scratch)
+            record = self._reader.read()
+        except EOFError:
+            return self._lost_exit()
+        if record is None:
+            return None
+        return self._lost_exit(record[1]) if record[0] == "lost" else _exit_of(record)
+
+    def _lost_exit(self, survivors: int = 0) -> Exit:
+        if not process_tree.can_mark():
+            process_tree.send_group(self.pid, signal.SIGKILL)
+        if self._link.is_dead():
+            self._link.bury()
+        return Exit(
+            status=-signal.SIGKILL,
+            user_seconds=0.0,
+            system_seconds=0.0,
+            max_rss_bytes=0,
+            leftovers_killed=0,
+            survivors=survivors,
+            lost=True,
+        )
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
-    os._exit(0)  # taking the interpreter down in order would double the time of a close
+def _encode_setup(
+    limits: Mapping[str, tuple[int, int]] | None, setup: Setup | None
+) -> tuple[object, ...] | None:
+    if not limits and setup is None:
+        return None
+    setup = setup or Setup()
+    numbers = [(_limit_number(name), *values) for name, values in (limits or {}).items()]
+    steps = [(step.file, step.function, step.argument) for step in setup.steps]
+    return setup.umask, numbers, steps
+
+
+def _limit_number(name: str) -> int:
+    known = [entry for entry in dir(resource) if entry.startswith("RLIMIT_")]
+    if name not in known:
+        raise ValueError(f"unknown resource limit {name!r}; this system has {', '.join(known)}")
+    number: int = getattr(resource, name)
+    return number
+
+
+def _exit_of(record: tuple[Any, ...]) -> Exit:
+    _, status, user, system, rss, leftovers, survivors = record
+    return Exit(
+        status=status,
+        user_seconds=user,
+        system_seconds=system,
+        max_rss_bytes=rss,
+        leftovers_killed=leftovers,
+        survivors=survivors,
+    )

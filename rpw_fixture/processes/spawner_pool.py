@@ -20,7 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from rpw_fixture.processes import process_start, process_tree, spawner_messages, supervisor
+    from rpw_fixture.processes import process_tree, spawner_messages, supervisor
+    from rpw_fixture.processes import program_start
 else:
     import process_start
     import process_tree
@@ -309,7 +310,7 @@ def _be_supervisor(link: socket.socket, server: int, lifeline: int, mark: int) -
         os.setpgid(0, 0)
         process_tree.become_subreaper()
         process_tree.mark_self(mark)
-        process_start.lower_open_file_limit()
+        program_start.lower_open_file_limit()
         supervisor.Supervisor(link, server).run()
     except BaseException:  # noqa: BLE001 - a fork must never return into the spawner's loop
         import traceback  # noqa: PLC0415 - a bug of ours

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
-    from rpw_fixture.processes import child_exits, process_start, process_tree, spawner_messages
+    from rpw_fixture.processes import child_exits, process_tree, spawner_messages
+    from rpw_fixture.processes import program_start
 else:
     import child_exits
     import process_start
@@ -144,10 +145,10 @@ class Tree:
         command, self._teardown = self._teardown, None
         # If it can't be started, the tree is killed all the same, and that is all we can do.
         with (
-            contextlib.suppress(process_start.StartFailure, OSError),
+            contextlib.suppress(program_start.StartFailure, OSError),
             open(os.devnull, "r+b", buffering=0) as null,
         ):
-            self._dismantler = process_start.start(command, b"/", [null.fileno()] * 3, None)
+            self._dismantler = program_start.start(command, b"/", [null.fileno()] * 3, None)
 
     def _kill_children(self, now: float) -> bool:
         """Stop all, then kill all; True if only those are left that can't be killed."""
@@ -237,8 +238,8 @@ class Supervisor:
         self._status, *standard = descriptors
         leader, self._failure = 0, ()
         try:
-            leader = process_start.start((executable, argv, environment), cwd, standard, setup)
-        except process_start.StartFailure as failure:
+            leader = program_start.start((executable, argv, environment), cwd, standard, setup)
+        except program_start.StartFailure as failure:
             self._failure = failure.args
         finally:
             for descriptor in standard:

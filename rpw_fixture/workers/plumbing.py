@@ -19,7 +19,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from rpw_fixture.errors import Code
-from rpw_fixture.processes.client import Exit, Process
+from rpw_fixture.processes.spawner import Exit, Process
 from rpw_fixture.wire.worker.messages import FrameError
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement

@@ -19,7 +19,7 @@ from rpw_fixture.events.kinds import ActionRouted, ContainerStarted
 from rpw_fixture.execution.launching import container_runtime, containers
 from rpw_fixture.execution.launching.containers import Containers
 from rpw_fixture.execution.launching.launch import Launch
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 from tests.server_process import ServerProcess
 from tests.waiting import until
 

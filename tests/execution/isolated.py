@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rpw_fixture.execution.launching.launch import Launch, Launcher
-from rpw_fixture.processes.client import Exit
+from rpw_fixture.processes.spawner import Exit
 from tests.watched_process import WatchedProcess
 
 PYTHON = (sys.executable, "-I", "-S", "-c")

@@ -21,7 +21,7 @@ from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import IsolationDegraded
 from rpw_fixture.execution.launching import isolation, landlock, namespaces
 from rpw_fixture.execution.launching.launch import Launcher, Local
-from rpw_fixture.processes.client import SetupStep, Spawner
+from rpw_fixture.processes.spawner import SetupStep, Spawner
 
 from .isolated import PYTHON, Place, Running, run
 
@@ -53,7 +53,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.execution.launching import isolation
 from rpw_fixture.execution.launching.launch import Launch
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 kind, folder, script = sys.argv[1:]
 reading, writing = os.pipe()
 command = Launch(argv=(sys.executable, "-I", "-S", "-c", script, "stay"), environment={},

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rpw_fixture.processes.client import Process, Spawner
+from rpw_fixture.processes.spawner import Process, Spawner
 from tests.waiting import until
 
 DEADLINE = 30.0
@@ -114,7 +114,7 @@ def test_closing_the_spawner_takes_everything_apart(note: Path) -> None:
 def test_the_death_of_the_server_takes_everything_apart(note: Path) -> None:
     script = f"""
 import os, signal
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 spawner = Spawner()
 teardown = ["/bin/sh", "-c", "echo done > {note}"]
 process = spawner.spawn(executable="/bin/sleep", argv=["sleep", "100"], env={{}}, cwd="/",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 
 from .support import open_descriptors
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rpw_fixture.processes.client import Exit, Process, Spawner
+from rpw_fixture.processes.spawner import Exit, Process, Spawner
 from tests.watched_process import WatchedProcess, readable
 
 PYTHON = [sys.executable, "-I", "-S", "-c"]

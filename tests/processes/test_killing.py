@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.processes import process_tree, spawner_link
-from rpw_fixture.processes.client import Spawner, StartError, SurvivorsError
+from rpw_fixture.processes.spawner import Spawner, StartError, SurvivorsError
 from tests.watched_process import readable
 
 from .support import BOMB, DAEMON, PYTHON, Running, await_end, run
@@ -111,7 +111,7 @@ def test_a_closed_spawner_refuses_to_start_anything() -> None:
 SERVER = """
 import os, signal, sys, threading
 sys.path.insert(0, sys.argv[1])
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 spawner = Spawner()
 process = spawner.spawn(
     executable=sys.executable, argv=[sys.executable, "-I", "-S", "-c", sys.argv[2]],

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.processes.client import Exit, Setup, SetupStep, Spawner, StartError
+from rpw_fixture.processes.spawner import Exit, Setup, SetupStep, Spawner, StartError
 from tests.watched_process import DEADLINE, readable
 
 from .support import PYTHON, Running, open_descriptors, run

@@ -10,7 +10,7 @@ import sys
 import psutil
 import pytest
 
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 from tests.waiting import until
 
 from .support import PYTHON, Running, run

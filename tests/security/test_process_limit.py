@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from rpw_fixture import Action, Server
-from rpw_fixture.processes.client import Spawner, StartError
+from rpw_fixture.processes.spawner import Spawner, StartError
 from tests.processes.support import Running, run
 from tests.waiting import until
 

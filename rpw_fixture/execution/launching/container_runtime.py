@@ -15,7 +15,7 @@ from functools import cached_property
 
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError, failed_precondition
 from rpw_fixture.execution.launching.container_command import LABEL
-from rpw_fixture.processes.client import Spawner, StartError
+from rpw_fixture.processes.spawner import Spawner, StartError
 
 #: How long the program may take to answer a question, and to fetch an image, seconds.
 _PATIENCE = 30.0

@@ -23,7 +23,7 @@ from rpw_fixture.events.kinds import ContainerStarted
 from rpw_fixture.execution.launching.container_command import run_arguments, spec_of
 from rpw_fixture.execution.launching.container_runtime import ContainerRuntime
 from rpw_fixture.execution.launching.launch import Launch
-from rpw_fixture.processes.client import Process, Spawner
+from rpw_fixture.processes.spawner import Process, Spawner
 
 _serial = itertools.count(1)
 #: By how much the start time of one process may seem to move when the clock is set, seconds.

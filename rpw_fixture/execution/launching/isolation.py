@@ -20,7 +20,7 @@ from rpw_fixture.execution.launching.containers import Containers
 from rpw_fixture.execution.launching.landlock import Landlock
 from rpw_fixture.execution.launching.launch import ByImage, Launcher, Local, PrivateHome
 from rpw_fixture.execution.launching.namespaces import Namespaces
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 
 #: What takes the place of a kind of isolation that can't be had.
 _NEXT_WEAKER = {"namespaces": "landlock", "landlock": "none"}

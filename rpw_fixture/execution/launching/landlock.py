@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from rpw_fixture.execution.launching import access, landlock_step, privileges_step
 from rpw_fixture.execution.launching.launch import Launch, Launcher
-from rpw_fixture.processes.client import Process, SetupStep
+from rpw_fixture.processes.spawner import Process, SetupStep
 
 _WHY = {
     errno.ENOSYS: "this kernel has no Landlock (Linux 5.13 and later do)",

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from rpw_fixture.execution.launching import executable
-from rpw_fixture.processes.client import Process, Setup, SetupStep, Spawner
+from rpw_fixture.processes.spawner import Process, Setup, SetupStep, Spawner
 
 #: Variables that name folders of the process's own, and what these are called in `Launch.private`.
 PRIVATE_FOLDERS: Mapping[str, str] = MappingProxyType({"HOME": "home", "TMPDIR": "tmp"})

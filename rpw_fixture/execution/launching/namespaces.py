@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from rpw_fixture.execution.launching import access, namespaces_step, privileges_step
 from rpw_fixture.execution.launching.launch import Launch, Launcher, Local
-from rpw_fixture.processes.client import Process, SetupStep, Spawner, StartError
+from rpw_fixture.processes.spawner import Process, SetupStep, Spawner, StartError
 
 #: Where a program expects to be able to write; emptied with each process.
 _IN_MEMORY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - those inside the new root

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from rpw_fixture.errors import Code
-from rpw_fixture.processes.client import StartError
+from rpw_fixture.processes.spawner import StartError
 
 #: What the machine has no more of, now.
 _EXHAUSTED = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})

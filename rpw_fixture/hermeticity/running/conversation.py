@@ -16,7 +16,7 @@ import psutil
 from rpw_fixture.hermeticity.running.delivery import pieces
 from rpw_fixture.hermeticity.trials import Delivery, Ending
 from rpw_fixture.processes import process_tree
-from rpw_fixture.processes.client import Process
+from rpw_fixture.processes.spawner import Process
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.messages import Encoding, FrameError, Request, Response, Rule
 from rpw_fixture.wire.worker.stray_output import surplus

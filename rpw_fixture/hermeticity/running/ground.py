@@ -32,7 +32,7 @@ from rpw_fixture.hermeticity.trials import (
     UnavailableError,
     Variation,
 )
-from rpw_fixture.processes.client import Process, Spawner, StartError
+from rpw_fixture.processes.spawner import Process, Spawner, StartError
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response

@@ -9,7 +9,7 @@ from rpw_fixture.hermeticity.running import in_turn, once, overlapping
 from rpw_fixture.hermeticity.running.ground import Ground
 from rpw_fixture.hermeticity.subject import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import Result, Trial, Way
-from rpw_fixture.processes.client import Spawner
+from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 
 _WAYS = {

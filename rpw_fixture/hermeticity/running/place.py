@@ -20,7 +20,7 @@ from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import survey
 from rpw_fixture.hermeticity.running.conversation import family
 from rpw_fixture.hermeticity.trials import Sample, Variation
-from rpw_fixture.processes.client import Setup, SetupStep
+from rpw_fixture.processes.spawner import Setup, SetupStep
 from rpw_fixture.storage.files import CREATE, write_all
 
 _SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
