@@ -49,11 +49,9 @@ def _facts() -> dict[str, str]:
 
 def _isolation() -> dict[str, str]:
     """Which kinds of isolation and which container engines work here, and why the others don't."""
-    from rpw_fixture.execution.launching import (  # noqa: PLC0415
-        container_runtime,
-        isolation,
-        landlock,
-    )
+    from rpw_fixture.launching import container_runtime
+    from rpw_fixture.launching import isolation
+    from rpw_fixture.launching import landlock
     from rpw_fixture.processes.spawner import Spawner  # noqa: PLC0415
 
     with Spawner() as spawner:

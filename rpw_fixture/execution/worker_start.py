@@ -6,8 +6,8 @@ from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code
 from rpw_fixture.support.beneath import Beneath, OwnFolder
-from rpw_fixture.execution.launching.launch import Launch, Launcher
-from rpw_fixture.execution.launching.start_errors import status_of_failed_start
+from rpw_fixture.launching.launch import Launch, Launcher
+from rpw_fixture.launching.start_errors import status_of_failed_start
 from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher

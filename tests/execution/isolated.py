@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rpw_fixture.execution.launching.launch import Launch, Launcher
+from rpw_fixture.launching.launch import Launch, Launcher
 from rpw_fixture.processes.spawner import Exit
 from tests.watched_process import WatchedProcess
 

@@ -7,13 +7,13 @@ import csv
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution.launching.container_command import (
+from rpw_fixture.launching.container_command import (
     ContainerSpec,
     container_properties,
     run_arguments,
     spec_of,
 )
-from rpw_fixture.execution.launching.launch import Launch
+from rpw_fixture.launching.launch import Launch
 
 
 def arguments(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution.launching import executable
+from rpw_fixture.launching import executable
 
 
 @pytest.fixture

@@ -19,8 +19,10 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import IsolationDegraded
-from rpw_fixture.execution.launching import isolation, landlock, namespaces
-from rpw_fixture.execution.launching.launch import Launcher, Local
+from rpw_fixture.launching import isolation
+from rpw_fixture.launching import landlock
+from rpw_fixture.launching import namespaces
+from rpw_fixture.launching.launch import Launcher, Local
 from rpw_fixture.processes.spawner import SetupStep, Spawner
 
 from .isolated import PYTHON, Place, Running, run
@@ -51,8 +53,8 @@ SERVER = """
 import os, signal, sys
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.execution.launching import isolation
-from rpw_fixture.execution.launching.launch import Launch
+from rpw_fixture.launching import isolation
+from rpw_fixture.launching.launch import Launch
 from rpw_fixture.processes.spawner import Spawner
 kind, folder, script = sys.argv[1:]
 reading, writing = os.pipe()

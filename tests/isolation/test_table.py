@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.execution.launching import landlock_step
+from rpw_fixture.launching import landlock_step
 
 from .machine import HERE, PYTHON, ROWS, USER, Machine
 from .table import KINDS, Row

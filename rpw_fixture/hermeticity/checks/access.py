@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rpw_fixture.execution.launching import landlock
-from rpw_fixture.execution.launching.access import DEVICES, SYSTEM
+from rpw_fixture.launching import landlock
+from rpw_fixture.launching.access import DEVICES, SYSTEM
 from rpw_fixture.hermeticity.bench import Bench
 from rpw_fixture.hermeticity.findings import Finding, outputs_among
 from rpw_fixture.hermeticity.harness import cold

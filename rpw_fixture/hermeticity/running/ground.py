@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.execution.input_index import InputIndex
-from rpw_fixture.execution.launching import executable
+from rpw_fixture.launching import executable
 from rpw_fixture.support.removal import discard
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot

@@ -6,7 +6,7 @@ import time
 
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.execution import one_shot
-from rpw_fixture.execution.launching.launch import Launch, Local
+from rpw_fixture.launching.launch import Launch, Local
 from rpw_fixture.hermeticity.running import survey
 from rpw_fixture.hermeticity.running.ground import Ground
 from rpw_fixture.hermeticity.running.place import Place

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from rpw_fixture.support.beneath import Beneath
-from rpw_fixture.execution.launching import landlock_step
+from rpw_fixture.launching import landlock_step
 from rpw_fixture.support.removal import remove_at
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.running import survey

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Protocol
 
-from rpw_fixture.execution.launching import executable
+from rpw_fixture.launching import executable
 from rpw_fixture.processes.spawner import Process, Setup, SetupStep, Spawner
 
 #: Variables that name folders of the process's own, and what these are called in `Launch.private`.

@@ -15,11 +15,12 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import IsolationDegraded
-from rpw_fixture.execution.launching import landlock, namespaces
-from rpw_fixture.execution.launching.containers import Containers
-from rpw_fixture.execution.launching.landlock import Landlock
-from rpw_fixture.execution.launching.launch import ByImage, Launcher, Local, PrivateHome
-from rpw_fixture.execution.launching.namespaces import Namespaces
+from rpw_fixture.launching import landlock
+from rpw_fixture.launching import namespaces
+from rpw_fixture.launching.containers import Containers
+from rpw_fixture.launching.landlock import Landlock
+from rpw_fixture.launching.launch import ByImage, Launcher, Local, PrivateHome
+from rpw_fixture.launching.namespaces import Namespaces
 from rpw_fixture.processes.spawner import Spawner
 
 #: What takes the place of a kind of isolation that can't be had.

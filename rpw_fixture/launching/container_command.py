@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.errors import invalid_argument
-from rpw_fixture.execution.launching.launch import Launch
+from rpw_fixture.launching.launch import Launch
 
 _PROPERTIES = (
     "container-image",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError, failed_precondition
-from rpw_fixture.execution.launching.container_command import LABEL
+from rpw_fixture.launching.container_command import LABEL
 from rpw_fixture.processes.spawner import Spawner, StartError
 
 #: How long the program may take to answer a question, and to fetch an image, seconds.

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rpw_fixture.execution.launching.launch import PRIVATE_FOLDERS, Launch
+from rpw_fixture.launching.launch import PRIVATE_FOLDERS, Launch
 
 #: Programs and libraries. ``/opt``, ``/nix`` and the like hold toolchains on many machines.
 SYSTEM = (

@@ -12,8 +12,10 @@ import tempfile
 from dataclasses import replace
 from types import MappingProxyType
 
-from rpw_fixture.execution.launching import access, namespaces_step, privileges_step
-from rpw_fixture.execution.launching.launch import Launch, Launcher, Local
+from rpw_fixture.launching import access
+from rpw_fixture.launching import namespaces_step
+from rpw_fixture.launching import privileges_step
+from rpw_fixture.launching.launch import Launch, Launcher, Local
 from rpw_fixture.processes.spawner import Process, SetupStep, Spawner, StartError
 
 #: Where a program expects to be able to write; emptied with each process.

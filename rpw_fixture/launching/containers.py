@@ -20,9 +20,9 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ContainerStarted
-from rpw_fixture.execution.launching.container_command import run_arguments, spec_of
-from rpw_fixture.execution.launching.container_runtime import ContainerRuntime
-from rpw_fixture.execution.launching.launch import Launch
+from rpw_fixture.launching.container_command import run_arguments, spec_of
+from rpw_fixture.launching.container_runtime import ContainerRuntime
+from rpw_fixture.launching.launch import Launch
 from rpw_fixture.processes.spawner import Process, Spawner
 
 _serial = itertools.count(1)
