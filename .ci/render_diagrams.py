@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout is enough
 
-from rpw_fixture.workers import connection, lifecycle
+from rpw_fixture.workers import lifecycle
+from rpw_fixture.workers import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ def request_diagram() -> str:
     """The states of one request, from `connection.TRANSITIONS`."""
     return _diagram(
         (state.name.lower(), to.name.lower(), signal.name.lower().replace("_", " "))
-        for (state, signal), to in connection.TRANSITIONS.items()
+        for (state, signal), to in protocol.TRANSITIONS.items()
     )
 
 

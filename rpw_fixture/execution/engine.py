@@ -9,7 +9,7 @@ from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.support.beneath import OwnFolder
-from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.launching import isolation
 from rpw_fixture.execution.operation import Operation
 from rpw_fixture.execution.outputs import Outputs

@@ -24,7 +24,7 @@ from rpw_fixture.events.kinds import (
     ResponseReceived,
 )
 from rpw_fixture.support.beneath import Beneath
-from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
 from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettledError
 from rpw_fixture.execution.resolve import ResolvedAction

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import failed_precondition, invalid_argument
-from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.support.memo import Memo

@@ -21,7 +21,7 @@ from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord
 from rpw_fixture.execution import one_shot, reply
 from rpw_fixture.support.beneath import Beneath, OwnFolder
-from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.launching.launch import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect

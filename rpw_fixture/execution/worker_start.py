@@ -22,14 +22,14 @@ from rpw_fixture.faults.registry import Slot
 from rpw_fixture.processes.spawner import StartError
 from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker.encodings import encoding
-from rpw_fixture.workers.connection import Connection
+from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
-from rpw_fixture.workers.killing import MortalConversation
+from rpw_fixture.workers.fault_injection import MortalConversation
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import JsonEnd, Personality, Roots
-from rpw_fixture.workers.plumbing import Plumbing, make_pipes
+from rpw_fixture.workers.process_pipes import Plumbing, make_pipes
 from rpw_fixture.workers.singleplex import Singleplex
 from rpw_fixture.workers.worker import Worker
 

@@ -21,7 +21,7 @@ from rpw_fixture.events.kinds import ProtocolViolation
 from rpw_fixture.workers import worker_records
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
-from rpw_fixture.workers.janitor import Janitor
+from rpw_fixture.workers.reaper import Janitor
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State
 from rpw_fixture.workers.likeness import OutdatedTools

@@ -13,8 +13,8 @@ from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State, moved
-from rpw_fixture.workers.plumbing import Plumbing
-from rpw_fixture.workers.stderr import StderrTail
+from rpw_fixture.workers.process_pipes import Plumbing
+from rpw_fixture.workers.stderr_tail import StderrTail
 
 
 class Conversation(Protocol):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.support.globs import matcher
 from rpw_fixture.wire.protos import worker

@@ -13,7 +13,7 @@ from rpw_fixture.client.encoding import encode
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import FileRecord
-from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
 from rpw_fixture.hermeticity import recording

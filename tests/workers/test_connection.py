@@ -28,7 +28,7 @@ from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import FrameError, Request, Response, Rule
-from rpw_fixture.workers.connection import TRANSITIONS, Connection, RequestState, Signal
+from rpw_fixture.workers.protocol import TRANSITIONS, Connection, RequestState, Signal
 
 LIMIT = 1 << 16
 PROTOCOLS = pytest.mark.parametrize("protocol", ["proto", "json"])

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
-from rpw_fixture.execution.input_index import InputIndex
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.launching import executable
 from rpw_fixture.support.removal import discard
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
@@ -37,7 +37,7 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.personalities.rules import InputList
-from rpw_fixture.workers.plumbing import Pipes, make_pipes
+from rpw_fixture.workers.process_pipes import Pipes, make_pipes
 
 #: What servers are known to list.
 _SERVED = {

@@ -23,7 +23,7 @@ from rpw_fixture.processes.spawner import Exit, Process
 from rpw_fixture.wire.worker.messages import FrameError
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.stderr import StderrTail
+from rpw_fixture.workers.stderr_tail import StderrTail
 
 #: What a pipe of the usual size can hold.
 READ_BYTES = 1 << 16
