@@ -19,7 +19,8 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord
-from rpw_fixture.execution import one_shot, reply
+from rpw_fixture.execution import one_shot
+from rpw_fixture.execution import response as reply
 from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.launching.container_command import container_properties
