@@ -20,7 +20,7 @@ from rpw_fixture.plugin import options, reporting
 from rpw_fixture.plugin.servers import SessionServers, make_server
 
 if TYPE_CHECKING:
-    from rpw_fixture.endpoint import Endpoint
+    from rpw_fixture.testing.endpoint import Endpoint
     from rpw_fixture.server import Server
 
 E = TypeVar("E", bound="Endpoint")

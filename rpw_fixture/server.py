@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import grpc
 
 from rpw_fixture.config import Config
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from rpw_fixture.bazel import BazelWorkspace
     from rpw_fixture.client.outcome import ActionOutcome, Outputs
-    from rpw_fixture.endpoint import Endpoint
+    from rpw_fixture.testing.endpoint import Endpoint
 
 TIMELINE = "rpw timeline"
 STDERR = "rpw worker stderr"
@@ -28,14 +28,14 @@ Section = tuple[str, str]
 
 def sections_of(servers: Sequence[Endpoint]) -> list[Section]:
     """Report sections that tell what happened on a test's servers; none when nothing did."""
-    from rpw_fixture.observing import evidence  # noqa: PLC0415 - needed after failures only
+    from rpw_fixture.testing import explain  # noqa: PLC0415 - needed after failures only
 
     sections: list[Section] = []
     for number, server in enumerate(servers, 1):
         which = f" (server {number})" if len(servers) > 1 else ""
         texts = (
-            (TIMELINE, evidence.timeline(server.events.snapshot())),
-            (STDERR, evidence.stderr_of(server.worker_stderr())),
+            (TIMELINE, explain.timeline(server.events.snapshot())),
+            (STDERR, explain.stderr_of(server.worker_stderr())),
         )
         sections += [(title + which, text) for title, text in texts if text]
     return sections

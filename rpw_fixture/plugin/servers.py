@@ -13,7 +13,7 @@ from rpw_fixture.bazel import BazelWorkspace, find_bazel
 from rpw_fixture.config import Config
 
 if TYPE_CHECKING:
-    from rpw_fixture.cluster import Cluster
+    from rpw_fixture.testing.cluster import Cluster
     from rpw_fixture.server import Server
 
 #: Idle servers kept for the next tests that want their config; each has a socket and some threads.
@@ -61,7 +61,7 @@ class SessionServers:
 
         The caller stops it.
         """
-        from rpw_fixture.cluster import Cluster  # noqa: PLC0415 - loads grpc
+        from rpw_fixture.testing.cluster import Cluster  # noqa: PLC0415 - loads grpc
 
         return Cluster(self.endpoint, **self._options)
 

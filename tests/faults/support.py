@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from rpw_fixture import Action
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.errors import Code
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import bytestream, longrunning, methods

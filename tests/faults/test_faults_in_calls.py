@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from rpw_fixture import ConfigError, Server
-from rpw_fixture.cluster import Cluster
+from rpw_fixture.testing.cluster import Cluster
 from rpw_fixture.errors import Code
 from rpw_fixture.faults.fault import Effect, Fault
 from rpw_fixture.wire.digests import SHA256

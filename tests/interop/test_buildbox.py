@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 # A session in this process forgets what it imported, and gRPC can't be loaded twice.
-import rpw_fixture.cluster  # noqa: F401 - as above
+import rpw_fixture.testing.cluster  # noqa: F401 - as above
 from rpw_fixture import Action, Client, Server
 from rpw_fixture.cli import main
 from tests.hermeticity.samples import stage

@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 from rpw_fixture.config import Config
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import (
     ActionCompleted,
@@ -22,7 +22,7 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.observing.records import ActionRecord
+from rpw_fixture.testing.records import ActionRecord
 from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences
 
 REASON = "persistentWorkerKey, 2 tool input(s) and a flagfile are there"

@@ -12,7 +12,7 @@ import pytest
 
 from rpw_fixture import Action
 from rpw_fixture.client import ActionOutcome, Outputs
-from rpw_fixture.observing.assertions import UNSEEN
+from rpw_fixture.testing.assertions import UNSEEN
 
 from .story import KEY, Story, tools, with_changes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpw_fixture.events.kinds import FileRecord
-from rpw_fixture.observing.records import actions_in, workers_in
+from rpw_fixture.testing.records import actions_in, workers_in
 
 from .story import KEY, Story, hashed, with_changes
 

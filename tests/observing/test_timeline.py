@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpw_fixture.events import kinds
-from rpw_fixture.observing.evidence import timeline
+from rpw_fixture.testing.explain import timeline
 
 from .story import Story
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # A session in this process forgets what it imported, and gRPC can't be loaded twice.
-import rpw_fixture.cluster
+import rpw_fixture.testing.cluster
 import rpw_fixture.server  # noqa: F401 - as above
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from typing import assert_type
 import pytest
 
 from rpw_fixture import Action, ActionOutcome, Client, Config, File, Server, Symlink
-from rpw_fixture.observing.records import ActionRecord, Actions, WorkerRecord, Workers
+from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 from rpw_fixture.pytest_plugin import MakeServer
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome, Client
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events.kinds import Event, RequestSent
 from tests.waiting import PATIENCE, until

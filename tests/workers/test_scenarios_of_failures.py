@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.events.kinds import RequestCancelled, WorkerRetired
 from rpw_fixture.pytest_plugin import MakeServer
 

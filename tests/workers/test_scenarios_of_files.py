@@ -11,7 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.client.inputs import Symlink
 from rpw_fixture.pytest_plugin import MakeServer
 

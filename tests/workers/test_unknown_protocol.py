@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events.kinds import (
     ProtocolDetected,

@@ -14,10 +14,10 @@ from typing import Any, Self
 from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionFailedError, ActionOutcome
 from rpw_fixture.config import Config
-from rpw_fixture.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord, RequestSent
-from rpw_fixture.observing.assertions import UNSEEN
+from rpw_fixture.testing.assertions import UNSEEN
 
 _OURS = re.compile(r"rpw_fixture(?:/worker-\d+)?")
 

@@ -10,7 +10,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rpw_fixture.observing import assertions, evidence, records, subjects
+    from rpw_fixture.testing import assertions
+    from rpw_fixture.testing import explain
+    from rpw_fixture.testing import records
+    from rpw_fixture.testing import lookup
 
 __all__ = ["assertions", "evidence", "records", "subjects"]
 

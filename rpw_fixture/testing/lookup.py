@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Union
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.observing import evidence
-from rpw_fixture.observing.records import ActionRecord, Actions
+from rpw_fixture.testing import explain
+from rpw_fixture.testing.records import ActionRecord, Actions
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome
@@ -56,7 +56,7 @@ def subject_of(
     # Two clients that want the same action at the same time share one execution and its record.
     found = find(known, wanted.operation) or next(iter(reversed(known.of(wanted.action))), None)
     if found is None:
-        shown = evidence.listed(evidence.nearest(known, wanted))
+        shown = explain.listed(explain.nearest(known, wanted))
         raise AssertionError(f"{wanted} was not run on this server.\n\nactions that were:\n{shown}")
     return found
 

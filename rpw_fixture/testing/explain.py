@@ -1,6 +1,6 @@
 """Records in words: the building blocks of failure texts and of reports after a failed test.
 
-Pure formatting; what is right or wrong is decided in `rpw_fixture.observing.assertions`.
+Pure formatting; what is right or wrong is decided in `rpw_fixture.testing.assertions`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.observing.records import ActionRecord, Actions, WorkerRecord, actions_in
+from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, actions_in
 from rpw_fixture.workers.key import ToolInputs
 
 _CELL = 44

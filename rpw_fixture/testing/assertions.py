@@ -12,8 +12,8 @@ from unittest import SkipTest
 
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import InternalError, KeyComponents
-from rpw_fixture.observing import evidence
-from rpw_fixture.observing.records import ActionRecord, Actions, WorkerRecord, Workers
+from rpw_fixture.testing import explain
+from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 from rpw_fixture.support import globs
 from rpw_fixture.workers.key import ToolInputs, differences
 
@@ -69,7 +69,7 @@ def worker_restarted(
         _text(
             f"Worker {after.worker} took the place of worker {before.worker}, "
             f"but not because of {because!r}.",
-            "the reasons:\n" + (evidence.indented(reasons) or "  none is known"),
+            "the reasons:\n" + (explain.indented(reasons) or "  none is known"),
             _comparison(before, after),
             _lives([before], workers),
         )
@@ -87,8 +87,8 @@ def one_shot(action: ActionRecord, because: str | None) -> None:
         raise AssertionError(
             _text(
                 "Expected a one-shot run.",
-                f"  {evidence.told(action)}\n{advice}",
-                "its worker key:\n" + evidence.key_list(key) if key else "",
+                f"  {explain.told(action)}\n{advice}",
+                "its worker key:\n" + explain.key_list(key) if key else "",
             )
         )
     if because is None:
@@ -118,7 +118,7 @@ def tool_inputs(action: ActionRecord, paths: Iterable[str], actions: Actions) ->
         _text(
             f"The tool inputs of {action} are not as expected: "
             f"{len(missing)} missing (-), {len(extra)} unexpected (+).",
-            evidence.indented(lines),
+            explain.indented(lines),
             "An input is a tool input when the client marks it bazel_tool_input "
             "or --tool-input matches it."
             if missing
@@ -147,7 +147,7 @@ def _require_worker(action: ActionRecord, actions: Sequence[ActionRecord]) -> No
     if action.worker is not None:
         return
     advice = f"({_ADVICE_CACHED})" if action.mode == "cache" else ""
-    shown = evidence.listed(actions) + (f"\n  {advice}" if advice else "")
+    shown = explain.listed(actions) + (f"\n  {advice}" if advice else "")
     raise AssertionError(_text(f"{action} was not served by a worker.", f"actions:\n{shown}"))
 
 
@@ -167,7 +167,7 @@ def _not_shared(
     told = differences(first.key_components, other.key_components)
     return _text(
         f"Expected one worker for {len(actions)} actions, found workers {_numbers(actions)}.",
-        f"actions:\n{evidence.listed(actions)}",
+        f"actions:\n{explain.listed(actions)}",
         _differences(told) if told else _why_not_shared(first, other, workers),
         _comparison(first, other),
         _lives([first, other], workers),
@@ -185,15 +185,15 @@ def _not_warm(action: ActionRecord, workers: Workers) -> str:
     )
     table = ""
     if closest is not None and closest.key != action.key:
-        table = "worker keys, ! marks what differs:\n" + evidence.key_table(
+        table = "worker keys, ! marks what differs:\n" + explain.key_table(
             closest.key_components,
             action.key_components,
             (f"worker {closest.worker}", f"worker {action.worker}"),
         )
-    lives = [evidence.life(each) for each in earlier if not each.is_alive][-3:]
+    lives = [explain.life(each) for each in earlier if not each.is_alive][-3:]
     return _text(
         f"Expected {action} to be served by a worker that was warm.",
-        f"  {evidence.told(action)}",
+        f"  {explain.told(action)}",
         why,
         table,
         "\n".join(lives),
@@ -215,8 +215,8 @@ def _not_restarted(
     expected = f" because of {because!r}" if because is not None else ""
     return _text(
         f"Expected a restart{expected}, but worker {before.worker} served both actions.",
-        f"actions:\n{evidence.listed([before, after])}",
-        "their worker key, the same for both:\n" + evidence.key_list(after.key_components)
+        f"actions:\n{explain.listed([before, after])}",
+        "their worker key, the same for both:\n" + explain.key_list(after.key_components)
         if after.key_components
         else "",
         "A worker is restarted when anything in its key changes; other inputs are not in it."
@@ -258,7 +258,7 @@ def _tool_inputs_of(action: ActionRecord, actions: Actions) -> list[str]:
         _text(
             f"The tool inputs of {action} are not known:\n"
             "they matter, and are looked for, only when an action goes to a worker.",
-            f"  {evidence.told(action)}",
+            f"  {explain.told(action)}",
         )
     )
 
@@ -268,7 +268,7 @@ def _comparison(before: ActionRecord, after: ActionRecord) -> str:
     if not old or not after.key_components or old == after.key_components:
         return ""
     titles = (f"worker {before.worker}", f"worker {after.worker}")
-    table = evidence.key_table(old, after.key_components, titles)
+    table = explain.key_table(old, after.key_components, titles)
     return f"worker keys, ! marks what differs:\n{table}"
 
 
@@ -288,7 +288,7 @@ def _differences(told: Sequence[str]) -> str:
 def _lives(actions: Iterable[ActionRecord], workers: Workers) -> str:
     found = [_worker(each, workers) for each in actions]
     ended = [each for each in found if each is not None and not each.is_alive]
-    return "\n".join(evidence.life(each) for each in ended)
+    return "\n".join(explain.life(each) for each in ended)
 
 
 def _worker(action: ActionRecord, workers: Workers) -> WorkerRecord | None:

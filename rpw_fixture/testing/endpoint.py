@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpw_fixture import observing
+from rpw_fixture import testing
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.log import EventLog
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome, Client
     from rpw_fixture.faults.registry import Faults
     from rpw_fixture.services.interceptors.counters import Counters
-    from rpw_fixture.observing.records import ActionRecord, Actions, Workers
-    from rpw_fixture.observing.subjects import Subject
+    from rpw_fixture.testing.records import ActionRecord, Actions, Workers
+    from rpw_fixture.testing.lookup import Subject
 
 #: How many actions `assert_hermetic` knows without being told.
 _REMEMBERED = 200
@@ -116,12 +116,12 @@ class Endpoint:
     @property
     def actions(self) -> Actions:
         """All executions of actions so far, in the order in which they were routed."""
-        return observing.records.actions_in(self.events)
+        return testing.records.actions_in(self.events)
 
     @property
     def workers(self) -> Workers:
         """All worker processes so far, in the order in which they were started."""
-        return observing.records.workers_in(self.events)
+        return testing.records.workers_in(self.events)
 
     @property
     def faults(self) -> Faults:
@@ -182,7 +182,7 @@ class Endpoint:
             AssertionError: with what kept the worker from being reused.
         """
         __tracebackhide__ = True
-        observing.assertions.worker_reused(self._records(actions), self.workers)
+        testing.assertions.worker_reused(self._records(actions), self.workers)
 
     def assert_worker_restarted(
         self, before: Subject, after: Subject, *, because: str | None = None
@@ -198,8 +198,8 @@ class Endpoint:
             AssertionError: with the keys of both.
         """
         __tracebackhide__ = True
-        unmarked = observing.subjects.unmarked_inputs(after, because) if because is not None else []
-        observing.assertions.worker_restarted(
+        unmarked = testing.subjects.unmarked_inputs(after, because) if because is not None else []
+        testing.assertions.worker_restarted(
             self._record(before), self._record(after), because, self.workers, unmarked
         )
 
@@ -213,7 +213,7 @@ class Endpoint:
             AssertionError: with what is missing and what is there beyond.
         """
         __tracebackhide__ = True
-        observing.assertions.tool_inputs(self._record(action), paths, self.actions)
+        testing.assertions.tool_inputs(self._record(action), paths, self.actions)
 
     def assert_one_shot(self, action: Subject, *, because: str | None = None) -> None:
         """``action`` ran as a process of its own, not on a worker.
@@ -225,7 +225,7 @@ class Endpoint:
             AssertionError: with how it ran, and why.
         """
         __tracebackhide__ = True
-        observing.assertions.one_shot(self._record(action), because)
+        testing.assertions.one_shot(self._record(action), because)
 
     def assert_hermetic(
         self,
@@ -274,7 +274,7 @@ class Endpoint:
             AssertionError: with every error of the server's own code, which are its bugs.
         """
         __tracebackhide__ = True
-        observing.assertions.no_internal_error(self.events)
+        testing.assertions.no_internal_error(self.events)
 
     def _live_stderr(self) -> dict[int, str]:
         """What workers that are still alive wrote, where somebody reads it."""
@@ -290,7 +290,7 @@ class Endpoint:
         __tracebackhide__ = True
         from rpw_fixture.client import ActionFailedError  # noqa: PLC0415 - loads grpc
 
-        record = observing.records.execution_in(self.events.snapshot(), outcome.operation)
+        record = testing.records.execution_in(self.events.snapshot(), outcome.operation)
         if record is not None and record.worker is not None:
             outcome = dataclasses.replace(outcome, worker=record.worker, reused=record.reused)
         if check and outcome.status != "OK":
@@ -302,17 +302,17 @@ class Endpoint:
         known = self.actions
         found: list[ActionRecord] = []
         for subject in subjects:
-            if isinstance(subject, observing.records.Actions):
+            if isinstance(subject, testing.records.Actions):
                 found += subject
             else:
-                found.append(observing.subjects.subject_of(subject, known, self._digest))
+                found.append(testing.subjects.subject_of(subject, known, self._digest))
         return found
 
     def _record(self, subject: Subject) -> ActionRecord:
         __tracebackhide__ = True
-        if isinstance(subject, observing.records.Actions):
+        if isinstance(subject, testing.records.Actions):
             return subject.only()
-        return observing.subjects.subject_of(subject, self.actions, self._digest)
+        return testing.subjects.subject_of(subject, self.actions, self._digest)
 
     def _digest(self, action: Action) -> str:
         return self.client.digest_of(action)
