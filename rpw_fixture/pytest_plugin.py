@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 import pytest
 
 from rpw_fixture import __version__
-from rpw_fixture.bazel import BazelWorkspace
+from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
 from rpw_fixture.config import Config
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.plugin import options, reporting
-from rpw_fixture.plugin.servers import SessionServers, make_server
+from rpw_fixture.plugin.session_servers import SessionServers, make_server
 
 if TYPE_CHECKING:
     from rpw_fixture.testing.endpoint import Endpoint

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.cli.interrupting import interruptible
+from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.client.existing_server import Connection, headers, properties
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 

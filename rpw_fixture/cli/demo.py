@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.cli.samples import python_workers
+from rpw_fixture.cli.sample_workers import python_workers
 from rpw_fixture.events.kinds import WorkerNotReused, WorkerStarted
 
 if TYPE_CHECKING:

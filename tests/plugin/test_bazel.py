@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.bazel import BazelFailedError, BazelWorkspace, find_bazel
+from rpw_fixture.plugin.bazel_workspace import BazelFailedError, BazelWorkspace, find_bazel
 from rpw_fixture.errors import EnvironmentLacksError
 
 Suite = Callable[[str], None]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from rpw_fixture import Server
-from rpw_fixture.bazel import BazelWorkspace
+from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
 
 from .conftest import REPOSITORY
 

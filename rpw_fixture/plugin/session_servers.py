@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rpw_fixture.bazel import BazelWorkspace, find_bazel
+from rpw_fixture.plugin.bazel_workspace import BazelWorkspace, find_bazel
 from rpw_fixture.config import Config
 
 if TYPE_CHECKING:
