@@ -16,7 +16,7 @@ from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
     from rpw_fixture.hermeticity.check import Options
-    from rpw_fixture.hermeticity.findings import Report
+    from rpw_fixture.hermeticity.findings.finding import Report
 
 _FINDINGS = 1
 _HEADER, _PROPERTY = "--remote-header", "--platform-property"
@@ -120,7 +120,7 @@ def connection_of(options: argparse.Namespace) -> Connection | None:
 def run(options: argparse.Namespace) -> int:
     """Checks a suite and prints the report."""
     if options.explain is not None:
-        from rpw_fixture.hermeticity.codes import explain  # noqa: PLC0415 - only what is needed
+        from rpw_fixture.hermeticity.findings.codes import explain  # noqa: PLC0415 - only what is needed
 
         sys.stdout.write(explain(options.explain))
         return 0
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
     with interruptible():
         report = _check(options)
     if options.write_baseline is not None:
-        from rpw_fixture.hermeticity import baseline  # noqa: PLC0415 - only what is needed
+        from rpw_fixture.hermeticity.findings import baseline  # noqa: PLC0415 - only what is needed
 
         baseline.write(options.write_baseline, [*report.findings, *report.accepted])
     _print(report, options)
@@ -139,7 +139,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> Report:
-    from rpw_fixture.hermeticity import check, recording, suite  # noqa: PLC0415 - heavy
+    from rpw_fixture.hermeticity import check  # noqa: PLC0415 - heavy
+    from rpw_fixture.hermeticity.suites import recording  # noqa: PLC0415 - heavy
+    from rpw_fixture.hermeticity.suites import suite_file  # noqa: PLC0415 - heavy
 
     progress = _Progress() if sys.stderr.isatty() else None
     wanted = _options(options, progress)
@@ -148,7 +150,7 @@ def _check(options: argparse.Namespace) -> Report:
             return check.check_recording(recording.load(options.suite), wanted)
         if options.cache_poisoning:
             raise ConfigError("--cache-poisoning needs a folder made by serve --record")
-        return check.check(suite.load(options.suite), wanted)
+        return check.check(suite_file.load(options.suite), wanted)
     finally:
         if progress is not None:
             progress.wipe()
@@ -156,7 +158,7 @@ def _check(options: argparse.Namespace) -> Report:
 
 def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | None) -> Options:
     from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
-    from rpw_fixture.hermeticity.codes import CODES, expand  # noqa: PLC0415
+    from rpw_fixture.hermeticity.findings.codes import CODES, expand  # noqa: PLC0415
 
     selected = expand(given.select) if given.select is not None else frozenset(CODES)
     ignored = expand(given.ignore) if given.ignore is not None else frozenset()
@@ -215,15 +217,16 @@ def _require_room(option: str, path: Path | None) -> None:
 
 
 def _render(report: Report, options: argparse.Namespace) -> str:
-    from rpw_fixture.report import findings_formats, findings_text  # noqa: PLC0415
+    from rpw_fixture.hermeticity.findings import formats  # noqa: PLC0415
+    from rpw_fixture.hermeticity.findings import text as findings_text  # noqa: PLC0415
 
     if options.format == "text":
         to_terminal = options.output is None and findings_text.is_coloured(sys.stdout, os.environ)
         return findings_text.render(report, is_coloured=to_terminal)
     renderers = {
-        "json": findings_formats.as_json,
-        "junit": findings_formats.as_junit,
-        "github": findings_formats.as_github,
+        "json": formats.as_json,
+        "junit": formats.as_junit,
+        "github": formats.as_github,
     }
     return renderers[options.format](report)
 

@@ -146,7 +146,7 @@ def _recorder(config: Config, log: EventLog, undo: ExitStack) -> OnServed | None
     """What writes a recording of all worker actions, if one is wanted."""
     if config.record is None:
         return None
-    from rpw_fixture.hermeticity.recording import Recorder  # noqa: PLC0415 - few servers record
+    from rpw_fixture.hermeticity.suites.recording import Recorder  # noqa: PLC0415 - few servers record
 
     rules = personalities.find(config.personality)
     recorder = Recorder(Path(config.record), rules.flagfile_base.value)

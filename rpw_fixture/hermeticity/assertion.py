@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity import from_actions
+from rpw_fixture.hermeticity.suites import from_actions
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.codes import CODES, expand
-from rpw_fixture.hermeticity.findings import merged
-from rpw_fixture.report import findings_text
+from rpw_fixture.hermeticity.findings.codes import CODES, expand
+from rpw_fixture.hermeticity.findings.finding import merged
+from rpw_fixture.hermeticity.findings import text
 
 #: What a test suite can afford each time. Left out is what takes many requests or cold starts: growth,
 #: and what is told by a tracer or by other surroundings.
@@ -57,4 +57,4 @@ def assert_hermetic(
     )
     report = merged([check(suite, options) for suite in found])
     if report.has_errors:
-        raise AssertionError(findings_text.render(report))
+        raise AssertionError(text.render(report))

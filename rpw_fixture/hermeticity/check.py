@@ -13,35 +13,24 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import Connection
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity import baseline, poisoning, reproducers
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.blame import code_of_rule
-from rpw_fixture.hermeticity.checks import (
-    access,
-    cancellation,
-    cold_runs,
-    concurrency,
-    deliveries,
-    environment,
-    every_run,
-    keys,
-    leaks,
-    lifecycle,
-    listings,
-    long_runs,
-    never_read,
-    one_shot,
-    resources,
-    stale_inputs,
-    stale_outputs,
-    unknown_fields,
-)
-from rpw_fixture.hermeticity.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings import Finding, Report, merged, states
-from rpw_fixture.hermeticity.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.recording import RecordedAction, suites
-from rpw_fixture.hermeticity.subject import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials import Trial, UnavailableError, Way
+from rpw_fixture.hermeticity.findings import baseline
+from rpw_fixture.hermeticity.findings import reproducers
+from rpw_fixture.hermeticity.checks import cache_poisoning as poisoning
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.blame import code_of_rule
+from rpw_fixture.hermeticity.checks import cancellation, cold_runs, concurrency, environment, every_run, lifecycle, long_runs, one_shot, resources, stale_inputs, stale_outputs, unknown_fields
+from rpw_fixture.hermeticity.checks import undeclared_access
+from rpw_fixture.hermeticity.checks import split_requests
+from rpw_fixture.hermeticity.checks import worker_keys
+from rpw_fixture.hermeticity.checks import state_leaks
+from rpw_fixture.hermeticity.checks import input_listings
+from rpw_fixture.hermeticity.checks import unread_inputs
+from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings.finding import Finding, Report, merged, states
+from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
+from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way
 
 _ALL = frozenset(CODES)
 _PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
@@ -117,17 +106,17 @@ CHECKS = (
     Check((*_PROTOCOL, "RPW201", "RPW210"), cold_runs.find, needs_worker=False),
     Check(("RPW106", "RPW112"), lifecycle.find),
     Check(("RPW107",), unknown_fields.find),
-    Check(_PROTOCOL, deliveries.find),
+    Check(_PROTOCOL, split_requests.find),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
     Check(("RPW209",), environment.find, needs_answers=True),
-    Check(("RPW209",), listings.find, needs_answers=True),
+    Check(("RPW209",), input_listings.find, needs_answers=True),
     Check(("RPW401",), stale_inputs.find_unmarked, needs_answers=True),
-    Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), leaks.find),
+    Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), state_leaks.find),
     Check(("RPW203",), stale_inputs.find_stale, needs_answers=True),
     Check(("RPW204",), stale_inputs.find_phantoms, needs_answers=True),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
-    Check(("RPW207", "RPW208"), access.find),
-    Check(("RPW207",), never_read.find),
+    Check(("RPW207", "RPW208"), undeclared_access.find),
+    Check(("RPW207",), unread_inputs.find),
     Check(("RPW110",), cancellation.find, needs_answers=True),
     Check(("RPW111", "RPW213"), concurrency.find_mixups, needs_answers=True),
     Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), long_runs.find, needs_answers=True),
@@ -198,7 +187,7 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
 
 
 def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report:
-    findings = [*keys.find_collisions(recorded), *keys.find_churn(recorded)]
+    findings = [*worker_keys.find_collisions(recorded), *worker_keys.find_churn(recorded)]
     selected = options.selected & frozenset(_RECORDED)
     kept = [each for each in findings if each.code in selected]
     accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
@@ -260,7 +249,7 @@ def _make(bench: Bench, made: _Made) -> None:
     if check.needs_worker and not bench.usable:
         for code in set(check.codes) - set(_PROTOCOL):
             bench.skip(code, "no action works on a fresh worker")
-    elif check.needs_answers and leaks.stalls(bench):
+    elif check.needs_answers and state_leaks.stalls(bench):
         _skip(bench, [check], "a warm worker stops answering (RPW102)")
     else:
         try:
@@ -357,13 +346,13 @@ def _require_told(bench: Bench, findings: Collection[Finding], selected: frozens
 
 
 def _run_remote(bench: Bench, options: Options) -> list[Finding]:
-    from rpw_fixture.hermeticity import target  # noqa: PLC0415 - local checks need no grpc
+    from rpw_fixture.hermeticity.checks import remote_limits  # noqa: PLC0415 - local checks need no grpc
 
-    for code, reason in target.skipped():
+    for code, reason in remote_limits.skipped():
         bench.skip(code, reason)
-    findings = _run(bench, options.selected & target.JUDGED)
+    findings = _run(bench, options.selected & remote_limits.JUDGED)
     if bench.harness.remote is not None:
-        target.tell(bench, bench.harness.remote)
+        remote_limits.tell(bench, bench.harness.remote)
     return findings
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.codes import CODES, expand
-from rpw_fixture.hermeticity.findings import Report
-from rpw_fixture.hermeticity.suite import load
+from rpw_fixture.hermeticity.findings.codes import CODES, expand
+from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.hermeticity.suites.suite_file import load
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers"
 LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"

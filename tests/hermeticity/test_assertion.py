@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture import Action, ConfigError
-from rpw_fixture.hermeticity import assertion, codes
+from rpw_fixture.hermeticity import assertion
+from rpw_fixture.hermeticity.findings import codes
 from rpw_fixture.hermeticity.check import Options
-from rpw_fixture.hermeticity.codes import CODES
-from rpw_fixture.hermeticity.findings import Report
+from rpw_fixture.hermeticity.findings.codes import CODES
+from rpw_fixture.hermeticity.findings.finding import Report
 from rpw_fixture.server import Server
 
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rpw_fixture.cli import main
-from rpw_fixture.hermeticity.codes import CODES
+from rpw_fixture.hermeticity.findings.codes import CODES
 
 from .samples import stage
 

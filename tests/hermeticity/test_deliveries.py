@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpw_fixture.hermeticity.findings import Status
-from rpw_fixture.hermeticity.running.delivery import pieces
-from rpw_fixture.hermeticity.trials import Delivery
+from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.trials.delivery import pieces
+from rpw_fixture.hermeticity.trials.trial import Delivery
 
 from .samples import PROTOCOL, run, stage
 

@@ -2,7 +2,7 @@ import io
 import tarfile
 import zipfile
 
-from rpw_fixture.hermeticity.differences import of_bytes
+from rpw_fixture.hermeticity.findings.diff import of_bytes
 
 LABELS = ("cold", "warm")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.hermeticity.findings import Status
+from rpw_fixture.hermeticity.findings.finding import Status
 
 from .samples import PROTOCOL, codes, run, stage
 

@@ -1,6 +1,6 @@
 from rpw_fixture.client.action import Action
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.from_actions import suites
+from rpw_fixture.hermeticity.suites.from_actions import suites
 
 from .samples import source
 

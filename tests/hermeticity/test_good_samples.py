@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.hermeticity.findings import Report, Status
+from rpw_fixture.hermeticity.findings.finding import Report, Status
 
 from .samples import SAMPLES, run, stage
 

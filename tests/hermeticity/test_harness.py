@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from rpw_fixture.hermeticity.harness import Harness, cold
-from rpw_fixture.hermeticity.suite import load
-from rpw_fixture.hermeticity.trials import Trial, steps
+from rpw_fixture.hermeticity.trials.harness import Harness, cold
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.trial import Trial, steps
 
 from .samples import stage
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rpw_fixture.hermeticity.codes import Severity
+from rpw_fixture.hermeticity.findings.codes import Severity
 
 from .samples import run, stage
 

@@ -9,9 +9,9 @@ import pytest
 
 from rpw_fixture.cli import main
 from rpw_fixture.support.beneath import OwnFolder
-from rpw_fixture.hermeticity.codes import Severity
-from rpw_fixture.hermeticity.findings import Status
-from rpw_fixture.hermeticity.running.read_watch import ReadWatch
+from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
 
 from .samples import run, stage
 

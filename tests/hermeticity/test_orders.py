@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpw_fixture.hermeticity import orders
+from rpw_fixture.hermeticity.checks import orders
 
 
 @given(st.integers(min_value=2, max_value=40))

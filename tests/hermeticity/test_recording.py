@@ -16,7 +16,7 @@ from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
-from rpw_fixture.hermeticity import recording
+from rpw_fixture.hermeticity.suites import recording
 from rpw_fixture.client.inputs import File, Symlink
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpw_fixture.hermeticity.shrink import minimise, simplify_order
+from rpw_fixture.hermeticity.checks.shrinking import minimise, simplify_order
 
 
 class Counter:

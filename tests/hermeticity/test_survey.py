@@ -11,8 +11,8 @@ import pytest
 
 from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.support.removal import remove
-from rpw_fixture.hermeticity.running import survey
-from rpw_fixture.hermeticity.running.place import plant
+from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials.run_folder import plant
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions
 from rpw_fixture.wire.trees import Folder
@@ -55,8 +55,8 @@ def swap(root: Beneath) -> None:
     out.symlink_to("../secret")
 
 
-def compared(root: Beneath, cas: Cas, before: dict[str, survey.Seen]) -> survey.Survey:
-    return survey.compare(root, before, inputs=NO_INPUTS, outputs=("out",), store=cas.store(SHA256))
+def compared(root: Beneath, cas: Cas, before: dict[str, snapshot.Seen]) -> snapshot.Survey:
+    return snapshot.compare(root, before, inputs=NO_INPUTS, outputs=("out",), store=cas.store(SHA256))
 
 
 def test_outputs_are_seen_with_their_content(root: Beneath, cas: Cas) -> None:
@@ -92,12 +92,12 @@ def test_a_folder_that_becomes_a_link_meanwhile_is_not_followed(
 
 
 def test_a_root_that_is_gone_or_a_link_shows_nothing(root: Beneath, cas: Cas) -> None:
-    before = survey.look(root)
+    before = snapshot.look(root)
     Path(root.path).rename(f"{root.path}-moved")
-    assert survey.look(root) == {}
+    assert snapshot.look(root) == {}
     Path(root.path).symlink_to("secret")
-    assert survey.look(root) == {}
-    assert survey.count_files(root) == 0
+    assert snapshot.look(root) == {}
+    assert snapshot.count_files(root) == 0
     assert compared(root, cas, before).outputs == {}
 
 
@@ -117,7 +117,7 @@ def test_folders_deeper_than_descriptors_reach_are_not_looked_into(root: Beneath
         os.close(fd)
         fd = below
     os.close(fd)
-    assert 100 < len(survey.look(root)) < 500
+    assert 100 < len(snapshot.look(root)) < 500
     assert remove(root.path) == []
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.findings import Finding
-from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import Cancel, Step, Trial
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Cancel, Step, Trial
 from rpw_fixture.wire.worker.messages import Rule
 
 #: Parts of an action's usual time after which it is cancelled.

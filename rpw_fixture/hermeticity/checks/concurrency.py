@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity import orders
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.findings import Finding, outputs_among
-from rpw_fixture.hermeticity.running import layout
-from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome, Step, Trial, Way, steps
+from rpw_fixture.hermeticity.checks import orders
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.trials import input_tree
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, Step, Trial, Way, steps
 
 _ROUNDS = 4
 _MOST_AT_ONCE = 8
@@ -56,7 +56,7 @@ def compatible(bench: Bench) -> list[SuiteAction]:
         candidates = [*group, action]
         worker, store = bench.suite.worker, bench.harness.store
         try:
-            layout.merged([layout.layout(worker, each, store) for each in candidates])
+            input_tree.merged([input_tree.layout(worker, each, store) for each in candidates])
         except ValueError:
             continue
         group = candidates[:_MOST_AT_ONCE]

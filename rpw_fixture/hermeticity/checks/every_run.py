@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rpw_fixture.hermeticity import shrink
-from rpw_fixture.hermeticity.bench import Bench, names, titles
-from rpw_fixture.hermeticity.blame import Suspicion, blame, code_of_rule
-from rpw_fixture.hermeticity.checks import leaks, lifecycle, resources
-from rpw_fixture.hermeticity.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings import Finding
-from rpw_fixture.hermeticity.trials import (
+from rpw_fixture.hermeticity.checks import shrinking
+from rpw_fixture.hermeticity.checks.context import Bench, names, titles
+from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
+from rpw_fixture.hermeticity.checks import lifecycle, resources
+from rpw_fixture.hermeticity.checks import state_leaks
+from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,
     Cancel,
@@ -155,7 +156,7 @@ def find_failures(bench: Bench) -> Iterator[Finding]:
 
 def _run_warm(bench: Bench) -> None:
     """Make sure that there are warm and failing requests to look at, whatever else was selected."""
-    bench.run(leaks.recorded(bench))
+    bench.run(state_leaks.recorded(bench))
     for trial in resources.trials(bench):
         bench.run(trial)
 
@@ -207,7 +208,7 @@ def _needed(bench: Bench, trace: _Trace, sighting: _Sighting) -> tuple[Step, ...
 
     if is_guilty(()):
         return ()
-    least = shrink.minimise(sighting.before, is_guilty, max_questions=_MAX_RUNS)
+    least = shrinking.minimise(sighting.before, is_guilty, max_questions=_MAX_RUNS)
     return least if is_guilty(least, run=1) else sighting.before
 
 

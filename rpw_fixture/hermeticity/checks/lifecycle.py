@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.findings import Finding
-from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import Outcome, Trial, steps
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Outcome, Trial, steps
 
 _REQUESTS = 3
 #: So many processes that repeated requests added are no longer a helper that is there to stay.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.findings import Finding, outputs_among
-from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import EXIT_CODE, RESPONSE, Outcome, Trial, Way, steps
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, Trial, Way, steps
 
 #: Plain runs may take about so long, seconds.
 _SECONDS = 5.0

@@ -11,11 +11,11 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rpw_fixture.hermeticity.bench import Bench
+from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.checks import lifecycle
-from rpw_fixture.hermeticity.findings import Finding
-from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import Sample, Step, Trial, steps
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
 
 _WARM_UP, _MEASURED = 20, 80
 #: Requests in a row, where they are quick enough.

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.checks.screening import Pair, ask, has_noticed
-from rpw_fixture.hermeticity.codes import Severity
-from rpw_fixture.hermeticity.findings import Finding, outputs_among
-from rpw_fixture.hermeticity.subject import SuiteAction
-from rpw_fixture.hermeticity.trials import Listing, Step, Trial, steps
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
+from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Listing, Step, Trial, steps
 from rpw_fixture.client.inputs import Entry, File
 
 _MOST_INPUTS = 3

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.findings import Finding, outputs_among
-from rpw_fixture.hermeticity.trials import RESPONSE, Outcome, Step, Trial
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Step, Trial
 
 _POISON = b"left here before the request was sent\n"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.bench import Bench
-from rpw_fixture.hermeticity.findings import Finding, outputs_among
-from rpw_fixture.hermeticity.trials import Step, Trial
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.trials.trial import Step, Trial
 
 
 def find(bench: Bench) -> Iterator[Finding]:

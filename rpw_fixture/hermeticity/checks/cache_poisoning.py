@@ -1,0 +1,61 @@
+"""How many action-cache entries of a recorded build hold what no fresh worker would have made.
+
+The build's own history is run again, and nothing is varied: whether it was lucky is the question here.
+What a worker could do in other orders is `checks.leaks`' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import CachePoisoning
+from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
+from rpw_fixture.hermeticity.suites.recording import RecordedAction
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Trial, steps
+
+
+def recorded_orders(
+    recorded: Iterable[RecordedAction], suite: Suite
+) -> list[tuple[SuiteAction, ...]]:
+    """The actions of a suite in their recorded order, those of each worker pool by themselves."""
+    members = frozenset(suite.actions)
+    pools: dict[str, list[SuiteAction]] = {}
+    for each in recorded:
+        if each.action in members:
+            pools.setdefault(each.pool, []).append(each.action)
+    return [tuple(each) for each in pools.values()]
+
+
+def count(bench: Bench, orders: Sequence[tuple[SuiteAction, ...]]) -> CachePoisoning:
+    """Replays each order in a warm worker and compares every result with that of a fresh one.
+
+    Only results with exit code 0 count, as REAPI servers cache no others. Response text, and what
+    differs among fresh workers too, makes no entry wrong.
+
+    Args:
+        bench: with what is stable already known.
+        orders: what `recorded_orders` gave.
+    """
+    entries = 0
+    wrong: list[str] = []
+    try:
+        for warm in (outcome for order in orders for outcome in _replay(bench, order)):
+            if warm.failure or warm.exit_code != 0:
+                continue
+            entries += 1
+            if set(bench.differing(bench.cold(warm.step.action), warm)) - {RESPONSE}:
+                wrong.append(warm.step.action.name)
+    except OutOfTimeError as error:
+        return CachePoisoning(entries=entries, actions=tuple(wrong), reason=str(error))
+    return CachePoisoning(entries=entries, actions=tuple(wrong))
+
+
+def _replay(bench: Bench, order: Sequence[SuiteAction]) -> Iterator[Outcome]:
+    """Outcomes in that order; after a request that ended its worker a new one goes on."""
+    rest = [each for each in order if not bench.cold(each).failure]
+    while rest:
+        outcomes = bench.run(Trial(history=steps(*rest))).outcomes
+        yield from outcomes
+        rest = rest[len(outcomes) :]

@@ -1,0 +1,203 @@
+"""What differs among fresh workers in the same surroundings, part by part, and so proves nothing else.
+
+It is learned from repetitions. Those that follow at once show random numbers, process ids and hash
+orders; those at another second show the clock. As the first run of an action comes before everything
+else, a repetition after a suspicious run shows whatever the clock changed between the two.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rpw_fixture.hermeticity.findings import diff
+from rpw_fixture.hermeticity.findings import parts
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome
+from rpw_fixture.hermeticity.trials.trial import differing as differing_aspects
+from rpw_fixture.storage.blobs import BlobStore
+
+#: The coarsest clock that results show, seconds: zip archives count in twos.
+CLOCK_GRAIN = 2
+#: More runs than this of one action teach nothing new.
+_MOST = 7
+_SHOWN = 3
+
+#: By aspect, the parts of it that are left out.
+LeftOut = Mapping[str, frozenset[str]]
+_NOTHING: LeftOut = {}
+
+
+@dataclass(slots=True)
+class _Known:
+    """Repetitions of an action, and the parts in which they differ."""
+
+    samples: list[Outcome] = field(default_factory=list)
+    left_out: dict[str, frozenset[str]] = field(default_factory=dict)
+    has_seen_tick: bool = False
+
+
+class Instability:
+    """Parts of results that differ without any state. Thread-safe.
+
+    Args:
+        store: has the content of outputs.
+    """
+
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._known: dict[SuiteAction, _Known] = {}
+        self._elsewhere: dict[SuiteAction, dict[str, frozenset[str]]] = {}
+        self._by_name: dict[str, SuiteAction] = {}
+        self._tick = 0.0
+        self._lessons: list[str] = []
+
+    def begin(self, samples: Sequence[Outcome]) -> None:
+        """Forget everything; take the first outcome of each action."""
+        with self._lock:
+            self._known = {each.step.action: _Known([each]) for each in samples}
+            self._by_name = {each.step.action.name: each.step.action for each in samples}
+            self._elsewhere.clear()
+            self._tick = next_tick(time.time())
+
+    def missing(self, action: SuiteAction, enough: int) -> range:
+        """Numbers of the runs still wanted of an action: until ``enough``, and the clock has moved."""
+        with self._lock:
+            known = self._known.get(action, _Known())
+            count = len(known.samples)
+            is_known = count > enough and (known.has_seen_tick or enough == 1)
+            if is_known or count >= _MOST:
+                return range(0)
+            return range(count, max(enough, count) + 1)
+
+    def add(self, action: SuiteAction, outcomes: Sequence[Outcome], began: float) -> bool:
+        """Take repetitions of an action; whether they showed something new.
+
+        Args:
+            action: what was repeated.
+            outcomes: what came.
+            began: when the first of them began, seconds since the epoch.
+        """
+        with self._lock:
+            known = self._known.setdefault(action, _Known())
+            known.samples += outcomes
+            known.has_seen_tick = known.has_seen_tick or began >= self._tick
+            before = known.left_out
+            known.left_out = self._compare(known.samples)
+            is_new = known.left_out != before
+            if is_new:
+                self._lessons.append(action.name)
+            return is_new
+
+    @property
+    def lessons(self) -> Sequence[str]:
+        """Names of the actions of which something new became known, in that order."""
+        return tuple(self._lessons)
+
+    def leave_out(self, action: SuiteAction, one: Outcome, other: Outcome) -> None:
+        """Leave out what differs between two outcomes for a reason that is no state."""
+        told = self._elsewhere.setdefault(action, {})
+        for name in differing_aspects(one, other):
+            found = self._parts(name, one, other, frozenset())
+            told[name] = told.get(name, frozenset()) | found
+
+    def differing(self, one: Outcome, other: Outcome) -> list[str]:
+        """Name the aspects in which two outcomes differ, unstable parts left out."""
+        left_out = self.left_out(one.step.action)
+        return [
+            name
+            for name in differing_aspects(one, other)
+            if name not in left_out or self._parts(name, one, other, left_out[name])
+        ]
+
+    def left_out(self, action: SuiteAction) -> LeftOut:
+        """What is left out of comparisons of an action, and of changed versions of it."""
+        plain = self._by_name.get(action.name, action)
+        sources: list[LeftOut] = []
+        for each in dict.fromkeys((action, plain)):
+            known = self._known.get(each)
+            sources += [known.left_out] if known is not None else []
+            sources += [self._elsewhere.get(each, _NOTHING)]
+        found: dict[str, frozenset[str]] = {}
+        for source in sources:
+            for name, some in source.items():
+                found[name] = found.get(name, frozenset()) | some
+        return found
+
+    def pair(self, action: SuiteAction) -> tuple[Outcome, Outcome] | None:
+        """Two outcomes of fresh workers that differ; None when all are the same."""
+        known = self._known.get(action)
+        if known is None or not known.left_out:
+            return None
+        first, *others = known.samples
+        return next(((first, each) for each in others if differing_aspects(first, each)), None)
+
+    def await_tick(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Wait until every clock shows another time than in the first runs."""
+        sleep(max(0.0, self._tick - time.time()))
+
+    def unstable(self, action: SuiteAction) -> list[str]:
+        """Name the aspects in which fresh workers differ in the same surroundings."""
+        known = self._known.get(action)
+        return sorted(known.left_out) if known is not None else []
+
+    def describe(self) -> Iterator[str]:
+        """Say what is left out: action, aspect and places, a text for each."""
+        for action in self._by_name.values():
+            for name, some in sorted(self.left_out(action).items()):
+                places = sorted(some)
+                more = f" and {len(places) - _SHOWN} more places" if len(places) > _SHOWN else ""
+                where = "" if parts.WHOLE in some else f" ({', '.join(places[:_SHOWN])}{more})"
+                yield f"{action.name}: {name}{where}"
+
+    def is_blank(self, actions: Sequence[SuiteAction]) -> bool:
+        """Whether nothing of any result is left to compare."""
+        return bool(actions) and all(self._is_blank(each) for each in actions)
+
+    def _is_blank(self, action: SuiteAction) -> bool:
+        known = self._known.get(action)
+        if known is None or not known.samples:
+            return False
+        left_out = self.left_out(action)
+        outputs = known.samples[0].aspects.keys() - {EXIT_CODE, RESPONSE}
+        return bool(outputs) and all(parts.WHOLE in left_out.get(each, ()) for each in outputs)
+
+    def _compare(self, samples: Sequence[Outcome]) -> dict[str, frozenset[str]]:
+        names = {name for each in samples[1:] for name in differing_aspects(samples[0], each)}
+        return {name: self._of_samples(name, samples) for name in names}
+
+    def _of_samples(self, name: str, samples: Sequence[Outcome]) -> frozenset[str]:
+        contents = [_content(name, each, self._store) for each in samples]
+        known = [each for each in contents if each is not None]
+        if len(known) < len(contents) or len({is_executable for _, is_executable in known}) > 1:
+            return frozenset((parts.WHOLE,))
+        return parts.unstable([data for data, _ in known])
+
+    def _parts(
+        self, name: str, one: Outcome, other: Outcome, ignored: frozenset[str]
+    ) -> frozenset[str]:
+        if parts.WHOLE in ignored:
+            return frozenset()
+        before, after = (_content(name, each, self._store) for each in (one, other))
+        if before is None or after is None or before[1] != after[1]:
+            return frozenset((parts.WHOLE,))
+        return parts.differing(before[0], after[0], ignored)
+
+
+def next_tick(now: float) -> float:
+    """The time at which every clock shows another time than at ``now``, seconds since the epoch."""
+    return (math.floor(now / CLOCK_GRAIN) + 1) * CLOCK_GRAIN + 0.01
+
+
+def _content(name: str, outcome: Outcome, store: BlobStore) -> tuple[bytes, bool] | None:
+    """The bytes of an aspect, and whether it is executable; None for what has no bytes."""
+    value = outcome.aspects.get(name)
+    if name == EXIT_CODE:
+        return None
+    if name == RESPONSE:
+        return str(value).encode(errors="surrogateescape"), False
+    return diff.content(value, store)

@@ -1,0 +1,108 @@
+"""What can be judged on an existing endpoint, and how much a clean result is worth there.
+
+Only tables and words; `running.remote` does the running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.codes import CODES
+from rpw_fixture.hermeticity.trials.probe import REQUESTS, Probed
+from rpw_fixture.hermeticity.trials.remote import RemoteRunner, Sightings
+
+#: Codes whose evidence are results alone.
+JUDGED = frozenset(
+    (
+        "RPW108",
+        "RPW109",
+        "RPW201",
+        "RPW202",
+        "RPW203",
+        "RPW204",
+        "RPW205",
+        "RPW209",
+        "RPW212",
+    )
+)
+#: Of those, codes that tell something only where a worker serves more than one request.
+_NEED_KEPT = ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212")
+#: Codes that compare with a worker, kept or not.
+_NEED_WORKER = ("RPW205",)
+_SURROUNDINGS = frozenset(("RPW210", "RPW211", "RPW401"))
+_REQUESTS = frozenset(("RPW107", "RPW110", "RPW111", "RPW213"))
+_RECORDED = frozenset(("RPW402", "RPW403"))
+
+
+def skipped() -> Iterator[tuple[str, str]]:
+    """Each code that can't be judged on an endpoint, with the reason."""
+    for code in sorted(CODES.keys() - JUDGED - _RECORDED):
+        if code in _SURROUNDINGS:
+            need = "a hand in the worker's surroundings"
+        elif code in _REQUESTS:
+            need = "a hand in what the worker is sent"
+        else:
+            need = "eyes on the process"
+        yield code, f"needs {need}: not with --target"
+
+
+def tell(bench: Bench, runner: RemoteRunner) -> None:
+    """Notes by which means was judged; skips what was not really tried.
+
+    A check that found nothing on an endpoint that kept no worker has not passed. One that does not
+    say who ran a request is asked with a worker of our own.
+    """
+    bench.notes.setdefault(
+        "RPW201", "on --target: what depends on the input root's path (RPW210) counts here as well"
+    )
+    seen = runner.sightings
+    if seen.starts:
+        _tell_seen(bench, seen)
+    elif bench.usable:
+        _tell_probed(bench, runner.probed)
+    if "RPW209" in bench.notes:
+        told = bench.notes["RPW209"].partition(";")[0]
+        bench.notes["RPW209"] = f"on --target: {told}; everything else is the server's"
+    if "RPW203" in bench.notes:
+        bench.notes["RPW203"] += "; inputs read at start-up only (RPW401) count here as well"
+
+
+def _tell_seen(bench: Bench, seen: Sightings) -> None:
+    for code in _NEED_KEPT:
+        if seen.kept:
+            bench.notes.setdefault(code, _means(seen))
+        else:
+            bench.skip(code, "nothing was found, but no worker there served two requests in a row")
+
+
+def _means(seen: Sightings) -> str:
+    told = f"on --target: {seen.kept} requests met a warm worker"
+    lost = seen.moved + seen.unknown
+    return f"{told}, {lost} another worker than before or an unknown one" if lost else told
+
+
+def _tell_probed(bench: Bench, probed: Probed) -> None:
+    for code in (*_NEED_KEPT, *_NEED_WORKER):
+        if problem := _problem(code, probed):
+            bench.skip(code, f"nothing was found, but {problem}")
+        elif code in _NEED_KEPT:
+            bench.notes.setdefault(
+                code,
+                f"on --target: it does not name the worker of a request; {probed.kept} of "
+                f"{REQUESTS - 1} later requests of a probe met the worker of the first",
+            )
+
+
+def _problem(code: str, probed: Probed) -> str:
+    """Why finding nothing says nothing; empty when it does."""
+    if probed.problem:
+        return f"the endpoint names no persistent worker, and {probed.problem}"
+    if probed.one_shots:
+        return (
+            "the endpoint keeps no persistent worker: it ran "
+            f"{probed.one_shots} of {REQUESTS} requests of a probe with a worker key one-shot"
+        )
+    if not probed.kept and code in _NEED_KEPT:
+        return "the endpoint started a worker anew for each request of a probe with one worker key"
+    return ""

@@ -1,0 +1,104 @@
+"""RPW202, RPW109 and RPW212: histories in which a warm worker is compared with fresh ones.
+
+Recorded order twice over, orders that cover every ordered pair, failing requests before good ones, and
+longer histories at random. Whatever differs is shrunk by `blame`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rpw_fixture.hermeticity.checks import orders
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.blame import blame, suspicions
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
+from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
+
+#: Squares grow with the square of the number of actions: of more than this, some are taken.
+_SQUARE = 16
+#: A square has as many cold starts as actions; they may take about so long, seconds.
+_SQUARE_SECONDS = 8.0
+_RANDOM_HISTORIES = 4
+_MOST_FAILING = 4
+_CODES = ("RPW109", "RPW202", "RPW212")
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Compare each result in each history with that of a fresh worker."""
+    last = bench.run(recorded(bench)).outcomes[-1]
+    if last.failure == TIMEOUT:
+        # Every longer history would cost another timeout.
+        yield from blame(bench, suspicions(bench, [bench.run(recorded(bench)).outcomes]))
+        for code in _CODES:
+            bench.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
+        return
+    results = bench.run_all([Trial(history=each) for each in histories(bench)])
+    outcomes = [each.outcomes for each in results]
+    findings = list(blame(bench, suspicions(bench, outcomes)))
+    yield from findings
+    if last.failure:
+        _tell_how_far(bench, last, outcomes, findings)
+
+
+def _tell_how_far(
+    bench: Bench,
+    last: Outcome,
+    histories: Sequence[Sequence[Outcome]],
+    findings: Sequence[Finding],
+) -> None:
+    """Say of a worker that ends when warm what could be judged all the same."""
+    compared = sum(not each.failure for outcomes in histories for each in outcomes[1:])
+    after = next((each.polluters for each in findings if each.code != "RPW202"), ())
+    told = f"the worker breaks the protocol when warm: {last.failure}"
+    told += f" of {last.step.action.title}" + (f" after {', '.join(after)}" if after else "")
+    if last.stderr.strip():
+        told += f"; its stderr ends with: {last.stderr.strip().rpartition(chr(10))[2][-200:]}"
+    for code in _CODES:
+        if compared:
+            bench.notes[code] = f"{compared} later answers were compared, though {told}"
+        else:
+            bench.skip(code, told)
+
+
+def stalls(bench: Bench) -> bool:
+    """Whether a warm worker leaves a request of the recorded order unanswered."""
+    return bench.run(recorded(bench)).outcomes[-1].failure == TIMEOUT
+
+
+def recorded(bench: Bench) -> Trial:
+    """All actions in their recorded order, twice over."""
+    return Trial(history=steps(*bench.usable) * 2)
+
+
+def histories(bench: Bench) -> list[tuple[Step, ...]]:
+    """The histories tried, most likely ones first."""
+    plain = steps(*bench.usable)
+    failing = _failing(bench)
+    plans = [recorded(bench).history]
+    square = bench.affordable(_SQUARE_SECONDS, _SQUARE)
+    plans += [steps(*row) for row in orders.pair_covering(square)]
+    plans += _after_failures(bench, failing)
+    length = min(60, 3 * len(plain) + len(failing))
+    plans += orders.at_random(
+        [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=bench.seed
+    )
+    return plans
+
+
+def _failing(bench: Bench) -> tuple[Step, ...]:
+    own = [each for each in bench.usable if each.exit_code != 0]
+    made = [bench.failing(each) for each in bench.good[:_MOST_FAILING]]
+    return steps(*own, *(each for each in made if each is not None))
+
+
+def _after_failures(bench: Bench, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
+    """Each failing request before good ones: first each with its successor, then all at once."""
+    good = steps(*bench.good)
+    if not failing or not good:
+        bench.skip("RPW109", "no request could be found that fails and is answered")
+        return []
+    interleaved: list[Step] = []
+    for place, each in enumerate(good):
+        interleaved += [failing[place % len(failing)], each]
+    return [tuple(interleaved), (*failing, *good)]

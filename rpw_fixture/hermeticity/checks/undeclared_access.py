@@ -1,0 +1,217 @@
+"""RPW207 and the part of RPW208 outside the input root: what a worker may not read or write.
+
+Landlock takes everything away but inputs, the run's own folders and the system; a result that changes
+shows that something else was needed. strace, where it is installed, names the paths and sees what a
+worker tries and does without.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rpw_fixture.launching import landlock
+from rpw_fixture.launching.access import DEVICES, SYSTEM
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.trials.harness import cold
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import BASE, RESPONSE, UnavailableError, Variation, steps
+
+#: What may be read everywhere: more than isolation gives, because this check looks for what differs
+#: between machines by mistake, not for what a hostile worker could reach.
+_SYSTEM = (*SYSTEM, "/boot", "/etc", "/proc", "/run", "/nix", "/snap", "/var/cache", "/var/lib")
+_MOST_ACTIONS = 8
+_SHOWN = 8
+_BINARIES = frozenset(("bin", "sbin", "shims", "scripts"))
+_CALL = re.compile(
+    r"(?:^|\s)(open|openat|openat2|creat|mkdir|mkdirat|rename|renameat|renameat2|unlink|unlinkat"
+    r"|symlink|symlinkat|link|linkat|truncate|mknod|mknodat|rmdir)\((.*)\)\s*= (\d+)"
+)
+_PATH = re.compile(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
+_READS = frozenset(("open", "openat", "openat2"))
+_CHANGING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
+
+
+class Accesses(NamedTuple):
+    """Paths outside of what an action may touch."""
+
+    read: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Compares with runs under Landlock, and reads what strace saw."""
+    has_landlock = sys.platform == "linux" and not landlock.find_obstacle()
+    tracer = _usable_tracer(bench)
+    means = ["Landlock"] * has_landlock + ["strace"] * (tracer is not None)
+    if not means:
+        for code in ("RPW207", "RPW208"):
+            bench.skip(code, "neither Landlock nor strace can be used on this machine")
+        return
+    for code in ("RPW207", "RPW208"):
+        bench.notes[code] = f"by {' and '.join(means)}"
+    readable = _readable(bench)
+    for action in bench.some(_MOST_ACTIONS):
+        seen = _traced(bench, tracer, action, readable) if tracer is not None else Accesses()
+        if has_landlock:
+            yield from _restricted(bench, action, readable, seen)
+        if seen.read and not has_landlock:
+            yield _finding(bench, "RPW207", action, (), "", seen.read)
+        if seen.written:
+            yield _finding(bench, "RPW208", action, (), "", seen.written)
+
+
+def _restricted(
+    bench: Bench, action: SuiteAction, readable: tuple[str, ...], seen: Accesses
+) -> Iterator[Finding]:
+    plain = bench.cold(action)
+    reads, writes = ("{run}", *readable, *DEVICES), ("{run}", *DEVICES, "/proc")
+    ways = {
+        "": ("only inputs and the system can be used", (reads, writes)),
+        "RPW207": ("only inputs and the system can be read", (reads, None)),
+        "RPW208": ("only the run's folder can be written", (None, writes)),
+    }
+    for code, (factor, rules) in ways.items():
+        varied = Variation(factor=factor, steps=(("restrict_paths", rules),))
+        outcome = bench.run(cold(action, variation=varied)).outcomes[0]
+        aspects = bench.differing(plain, outcome)
+        # A refusal that is only mentioned in the response has been coped with.
+        is_clean = not aspects or aspects == [RESPONSE]
+        if is_clean and not code:
+            return  # whoever bears both bears each
+        if is_clean or not code:
+            continue
+        labels = ("unrestricted", varied.factor)
+        evidence = bench.explain(plain, outcome, aspects, labels)
+        for text in (outcome.response, outcome.stderr):
+            if text.strip() and text not in evidence:
+                evidence += f"\nit says: {text.strip()[-1000:]}"
+        paths = seen.read if code == "RPW207" else seen.written
+        paths = paths or _refused(outcome.response + outcome.stderr)
+        yield _finding(bench, code, action, outputs_among(aspects), evidence, paths, varied)
+
+
+def _refused(text: str) -> tuple[str, ...]:
+    """Absolute paths that lines about a refusal name."""
+    lines = [line for line in text.splitlines() if "ermission denied" in line]
+    return tuple(dict.fromkeys(path for line in lines for path in re.findall(r"/[^\s'\":]+", line)))
+
+
+def _finding(
+    bench: Bench,
+    code: str,
+    action: SuiteAction,
+    outputs: tuple[str, ...],
+    evidence: str,
+    paths: tuple[str, ...],
+    variation: Variation = BASE,
+) -> Finding:
+    verb = "reads" if code == "RPW207" else "writes"
+    told = ", ".join(paths[:_SHOWN]) or "something whose path is not known (install strace)"
+    return Finding(
+        code=code,
+        victim=action.name,
+        outputs=outputs,
+        summary=f"{action.name} {verb} what it did not declare: {told}",
+        evidence=evidence or f"{bench.notes[code].removeprefix('by ')} saw: {', '.join(paths)}",
+        history=steps(action),
+        variation=variation,
+    )
+
+
+# --- what belongs to the system ---
+
+
+def _readable(bench: Bench) -> tuple[str, ...]:
+    """The system, the programs on PATH with what is installed beside them, and what env names."""
+    worker = bench.suite.worker
+    environment = {"PATH": os.environ.get("PATH", os.defpath), **dict(worker.environment)}
+    found = [*_SYSTEM]
+    for folder in environment["PATH"].split(":"):
+        found += [_installation(folder), _installation(os.path.realpath(folder))]
+    program = shutil.which(worker.command[0], path=environment["PATH"])
+    while program is not None:
+        found += [program, _installation(os.path.dirname(program))]
+        if not os.path.islink(program):
+            break
+        program = os.path.join(os.path.dirname(program), os.readlink(program))
+    if program is not None:
+        found.append(_installation(os.path.dirname(os.path.realpath(program))))
+    # JAVA_HOME and its like name installations, too.
+    values = [value for _, value in worker.environment if value.startswith("/")]
+    found += [each for each in values if os.path.isdir(os.path.join(each, "bin"))]
+    return tuple(dict.fromkeys(each for each in found if each and os.path.exists(each)))
+
+
+def _installation(folder: str) -> str:
+    """The folder that ``bin`` lies in, unless that is somebody's home or the whole machine."""
+    parent = os.path.dirname(folder.rstrip("/"))
+    is_usual = os.path.basename(folder.rstrip("/")) in _BINARIES
+    return parent if is_usual and parent not in {"/", str(Path.home())} else folder
+
+
+# --- strace ---
+
+
+def _usable_tracer(bench: Bench) -> str | None:
+    tracer = shutil.which("strace")
+    if tracer is None:
+        return None
+    action = bench.usable[0]
+    try:
+        outcome = bench.run(cold(action, variation=_tracing(tracer))).outcomes[0]
+    except UnavailableError:
+        return None
+    return None if outcome.failure else tracer
+
+
+def _tracing(tracer: str) -> Variation:
+    options = ("-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file", "-o", "{trace}")
+    return Variation(factor="strace", prefix=(tracer, *options))
+
+
+def _traced(bench: Bench, tracer: str, action: SuiteAction, readable: tuple[str, ...]) -> Accesses:
+    result = bench.run(cold(action, variation=_tracing(tracer)))
+    try:
+        text = Path(result.trace).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return Accesses()
+    return accesses(text, readable=readable, inside=str(bench.harness.folder))
+
+
+def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
+    """What strace's record says was read and written elsewhere.
+
+    Args:
+        text: made with ``-f -y``.
+        readable: what may be read, with everything below.
+        inside: what may be read and written, with everything below.
+    """
+    read: dict[str, None] = {}
+    written: dict[str, None] = {}
+    for match in map(_CALL.search, text.splitlines()):
+        if match is None:
+            continue
+        call, arguments, _ = match.groups()
+        is_change = call not in _READS or _CHANGING.search(arguments) is not None
+        for base, name in _PATH.findall(arguments):
+            if not base and not name.startswith("/"):
+                continue  # relative to the working directory, which lies inside
+            path = os.path.normpath(os.path.join(base, name))
+            if _is_below(path, (inside, *DEVICES, "/dev/pts", "/proc", "/sys")):
+                continue
+            if is_change:
+                written[path] = None
+            elif not _is_below(path, readable) and not inside.startswith(path.rstrip("/") + "/"):
+                read[path] = None
+    return Accesses(tuple(read), tuple(written))
+
+
+def _is_below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == each or path.startswith(each.rstrip("/") + "/") for each in folders)

@@ -1,0 +1,61 @@
+"""The advice beside RPW207: declared inputs that no run opened. Of severity info, for nothing is wrong.
+
+Each of them makes the action run again when it changes, for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way, steps
+from rpw_fixture.client.inputs import File
+
+_MOST_ACTIONS = 8
+_SHOWN = 8
+
+
+def find(bench: Bench) -> Iterator[Finding]:
+    """Watches the files of one cold run, and of a one-shot run where that opened too few."""
+    for action in bench.some(_MOST_ACTIONS):
+        if action not in bench.good:
+            continue  # who stops at a mistake has not come to all inputs
+        try:
+            unread = _unread(bench, action)
+        except UnavailableError as error:
+            _note(bench, f"inputs never read were not looked for ({error})")
+            return
+        if unread:
+            yield _finding(action, unread)
+    _note(bench, "inputs never read by inotify")
+
+
+def _unread(bench: Bench, action: SuiteAction) -> list[str]:
+    unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
+    for way in (Way.WORKER, Way.ONE_SHOT):
+        if unread:
+            trial = Trial(history=steps(action), way=way, is_watched=True)
+            unread -= bench.run(trial).outcomes[0].opened
+    return sorted(unread)
+
+
+def _finding(action: SuiteAction, unread: list[str]) -> Finding:
+    more = f" and {len(unread) - _SHOWN} more" if len(unread) > _SHOWN else ""
+    return Finding(
+        code="RPW207",
+        severity=Severity.INFO,
+        victim=action.name,
+        summary=f"{action.name} declares inputs that it never reads: "
+        f"{', '.join(unread[:_SHOWN])}{more}",
+        evidence="no fresh worker and no one-shot run opened them, inotify says; the action runs "
+        "again whenever one of them changes",
+        history=steps(action),
+    )
+
+
+def _note(bench: Bench, text: str) -> None:
+    known = bench.notes.get("RPW207")
+    bench.notes["RPW207"] = f"{known}; {text}" if known else text

@@ -1,0 +1,76 @@
+"""RPW402 and RPW403: the worker keys of a recorded build. Pure: nothing is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.recording import RecordedAction
+from rpw_fixture.hermeticity.suites.suite import SuiteWorker, fingerprint
+
+#: So many keys for one tool, and more than half as many as actions, are too many.
+_MANY_KEYS = 4
+_SHOWN = 5
+
+
+def find_collisions(recorded: Sequence[RecordedAction]) -> Iterator[Finding]:
+    """One key, different tool inputs."""
+    first: dict[str, RecordedAction] = {}
+    told: set[str] = set()
+    for each in recorded:
+        known = first.setdefault(each.key, each)
+        differing = _differing_tools(known.worker, each.worker)
+        if differing and each.key not in told:
+            told.add(each.key)
+            yield Finding(
+                code="RPW402",
+                victim=each.action.name,
+                polluters=(known.action.name,),
+                summary=f"{known.action.name} and {each.action.name} have one "
+                f"persistentWorkerKey and different tool inputs: {', '.join(differing[:_SHOWN])}",
+                evidence=f"key {each.key}",
+            )
+
+
+def find_churn(recorded: Sequence[RecordedAction]) -> Iterator[Finding]:
+    """Many keys for one mnemonic."""
+    groups: dict[str, list[RecordedAction]] = {}
+    for each in recorded:
+        groups.setdefault(each.mnemonic or each.worker.command[0], []).append(each)
+    for mnemonic, group in groups.items():
+        keys = dict.fromkeys(each.key for each in group)
+        if len(keys) < _MANY_KEYS or 2 * len(keys) <= len(group):
+            continue
+        yield Finding(
+            code="RPW403",
+            severity=Severity.WARNING,
+            victim=group[0].action.name,
+            summary=f"{len(keys)} keys for {len(group)} {mnemonic} actions: "
+            f"workers can hardly be reused",
+            evidence=f"what differs: {', '.join(_differences(group)) or 'nothing that is seen here'}",
+        )
+
+
+def _differing_tools(one: SuiteWorker, other: SuiteWorker) -> list[str]:
+    left = {path: fingerprint(entry) for path, entry in one.tool_inputs.items()}
+    right = {path: fingerprint(entry) for path, entry in other.tool_inputs.items()}
+    return sorted(path for path in left.keys() | right.keys() if left.get(path) != right.get(path))
+
+
+def _differences(group: Iterable[RecordedAction]) -> list[str]:
+    """What the workers of a group do not have in common, in words."""
+    workers = [each.worker for each in group]
+    first = workers[0]
+    told: dict[str, None] = {}
+    for each in workers[1:]:
+        for mine, theirs in zip(first.command, each.command, strict=False):
+            if mine != theirs:
+                told[f"startup argument {mine!r} or {theirs!r}"] = None
+        if len(first.command) != len(each.command):
+            told["the number of startup arguments"] = None
+        for name in {name for name, _ in set(first.environment) ^ set(each.environment)}:
+            told[f"environment {name}"] = None
+        for path in _differing_tools(first, each):
+            told[f"tool input {path}"] = None
+    return list(told)[:_SHOWN]

@@ -1,0 +1,222 @@
+"""What a check run says: findings, the state of each check, and the report of both. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import BASE, EXIT_CODE, RESPONSE, Step, Variation
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, with everything needed to believe it.
+
+    Attributes:
+        code: of the check.
+        severity: how bad it is.
+        victim: name of the action whose result is wrong; empty when that is no single one.
+        polluters: names of the actions that have to come before, in order.
+        outputs: paths of the outputs that differ.
+        summary: one sentence.
+        evidence: what was seen, for people.
+        reproducer: folder with a minimal suite, once it was written.
+        history: the requests that show it.
+        variation: the surroundings that show it.
+        is_doubtful: it was seen once and not when repeated, so that its code has not passed.
+    """
+
+    code: str
+    severity: Severity = Severity.ERROR
+    victim: str = ""
+    polluters: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    summary: str
+    evidence: str = ""
+    reproducer: str | None = None
+    history: tuple[Step, ...] = field(default=(), repr=False)
+    variation: Variation = field(default=BASE, repr=False)
+    is_doubtful: bool = field(default=False, repr=False)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two findings of one run the same."""
+        is_advice = self.severity is Severity.INFO
+        return self.code, is_advice, self.victim, self.polluters, self.outputs
+
+    @property
+    def last_action(self) -> tuple[SuiteAction, ...]:
+        """The action of the last request of the history; empty where there is none."""
+        return tuple(each.action for each in self.history[-1:])
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in JSON reports."""
+        return {
+            "code": self.code,
+            "severity": str(self.severity),
+            "victim": self.victim,
+            "polluters": list(self.polluters),
+            "outputs": list(self.outputs),
+            "summary": self.summary,
+            "evidence": self.evidence,
+            "reproducer": self.reproducer,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckState:
+    """Whether a check ran, what came of it, and why or by which means."""
+
+    code: str
+    status: Status
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in JSON reports."""
+        return {
+            "code": self.code,
+            "name": CODES[self.code].name,
+            "status": str(self.status),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePoisoning:
+    """What a recorded build's own history did to its action-cache entries.
+
+    Attributes:
+        entries: results that a cache would keep.
+        actions: names of those among them that are not as from a fresh worker.
+        reason: why not everything was compared; empty when it was.
+    """
+
+    entries: int
+    actions: tuple[str, ...] = ()
+    reason: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """As it stands in JSON reports."""
+        told: dict[str, object] = {
+            "entries": self.entries,
+            "wrong": len(self.actions),
+            "actions": list(self.actions),
+        }
+        return told | {"reason": self.reason} if self.reason else told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a check run says.
+
+    Attributes:
+        actions: how many actions the suite has.
+        checks: the state of every selected check, by code.
+        findings: worst first.
+        worker_starts, requests: what it took.
+        seconds: how long it took.
+        accepted: findings left out because the baseline has them.
+        poisoning: of the action cache, when it was asked for.
+    """
+
+    actions: int
+    checks: tuple[CheckState, ...]
+    findings: tuple[Finding, ...]
+    worker_starts: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    accepted: tuple[Finding, ...] = ()
+    poisoning: CachePoisoning | None = None
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether ``check`` fails."""
+        return any(each.severity is Severity.ERROR for each in self.findings)
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON report."""
+        told: dict[str, object] = {
+            "schema": 1,
+            "actions": self.actions,
+            "checks": [each.as_dict() for each in self.checks],
+            "findings": [each.as_dict() for each in self.findings],
+            "worker_starts": self.worker_starts,
+            "requests": self.requests,
+            "seconds": round(self.seconds, 3),
+        }
+        if self.poisoning is not None:
+            told["cache_poisoning"] = self.poisoning.as_dict()
+        return told
+
+
+def outputs_among(aspects: list[str]) -> tuple[str, ...]:
+    """Those names of aspects that are outputs."""
+    return tuple(each for each in aspects if each not in {EXIT_CODE, RESPONSE})
+
+
+def states(
+    selected: frozenset[str],
+    findings: tuple[Finding, ...],
+    skipped: Mapping[str, str],
+    notes: Mapping[str, str],
+) -> tuple[CheckState, ...]:
+    """The state of every selected check.
+
+    Args:
+        selected: codes.
+        findings: whatever was found.
+        skipped: codes that could not run, with the reason.
+        notes: what else is to be said of a code, such as the means used.
+    """
+    failed = {each.code for each in findings if each.severity is not Severity.INFO}
+    told = []
+    for code in sorted(selected):
+        if code in failed:
+            state = CheckState(code=code, status=Status.FAILED, reason=notes.get(code, ""))
+        elif code in skipped:
+            state = CheckState(code=code, status=Status.SKIPPED, reason=skipped[code])
+        else:
+            state = CheckState(code=code, status=Status.PASSED, reason=notes.get(code, ""))
+        told.append(state)
+    return tuple(told)
+
+
+def merged(reports: Sequence[Report]) -> Report:
+    """Several reports as one: a check has failed, or passed, when it did so in any of them."""
+    order = {Status.FAILED: 0, Status.PASSED: 1, Status.SKIPPED: 2}
+    best: dict[str, CheckState] = {}
+    for state in (each for report in reports for each in report.checks):
+        known = best.get(state.code)
+        if known is None or order[state.status] < order[known.status]:
+            best[state.code] = state
+    return Report(
+        actions=sum(each.actions for each in reports),
+        checks=tuple(best[code] for code in sorted(best)),
+        findings=tuple(finding for each in reports for finding in each.findings),
+        worker_starts=sum(each.worker_starts for each in reports),
+        requests=sum(each.requests for each in reports),
+        seconds=sum(each.seconds for each in reports),
+        accepted=tuple(finding for each in reports for finding in each.accepted),
+        poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
+    )
+
+
+def _summed(counts: Sequence[CachePoisoning]) -> CachePoisoning | None:
+    if not counts:
+        return None
+    return CachePoisoning(
+        entries=sum(each.entries for each in counts),
+        actions=tuple(name for each in counts for name in each.actions),
+        reason="; ".join(dict.fromkeys(each.reason for each in counts if each.reason)),
+    )

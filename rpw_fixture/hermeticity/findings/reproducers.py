@@ -1,0 +1,151 @@
+"""Writing a finding down as a folder that shows it again: a suite, its inputs, and a pytest test."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker, fingerprint
+from rpw_fixture.client.inputs import Entry, File, Symlink
+
+_TEST = '''"""Shows {code} again: {summary}."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_{function}() -> None:
+    suite = Path(__file__).with_name("suite.toml")
+    command = [sys.executable, "-m", "rpw_fixture", "check", str(suite), "--format", "json"]
+    command += ["--select", "{code}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in {{0, 1}}, done.stderr
+    found = [each for each in json.loads(done.stdout)["findings"] if each["severity"] != "info"]
+    assert not found, "\\n\\n".join(f"{{each['summary']}}\\n{{each['evidence']}}" for each in found)
+'''
+
+
+def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
+    """Writes the reproducer of a finding; the finding, knowing where it is.
+
+    Advice and what is not seen in running requests have none.
+
+    Args:
+        finding: what to show.
+        suite: the suite it was found in.
+        folder: for all reproducers; made when it is not there.
+        number: of the finding.
+
+    Raises:
+        EnvironmentLacksError: when that can't be written.
+    """
+    if not finding.history or finding.severity is Severity.INFO:
+        return finding
+    name = "-".join(each for each in (f"{number:02}", finding.code, finding.victim) if each)
+    target = folder / re.sub(r"[^\w.+-]", "_", name)
+    try:
+        _write(finding, suite, target)
+    except OSError as error:
+        raise EnvironmentLacksError(f"--reproducers {folder}: {error.strerror}") from None
+    return replace(finding, reproducer=str(target))
+
+
+def _write(finding: Finding, suite: Suite, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    names = dict.fromkeys(step.action.name for step in finding.history)
+    actions = dict(zip(_file_names(names), map(suite.action, names), strict=True))
+    function = re.sub(r"\W", "_", f"{finding.code}_{finding.victim}".lower())
+    taken = {"suite.toml", "finding.json", f"test_{function}.py"}
+    trees = [suite.worker.tool_inputs, *(each.inputs for each in actions.values())]
+    has_roots = not _fit_together(trees, taken)
+    roots = ["tool", *(f"input/{name}" for name in actions)] if has_roots else [""] * len(trees)
+    for root, tree in zip(roots, trees, strict=True):
+        for path, entry in tree.items():
+            _put(target / root / path, entry)
+    (target / "suite.toml").write_text(_toml(suite.worker, actions, roots), encoding="utf-8")
+    (target / "finding.json").write_text(
+        json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    summary = finding.summary.replace("\\", "/").replace('"', "'")
+    test = _TEST.format(code=finding.code, summary=summary, function=function)
+    (target / f"test_{function}.py").write_text(test, encoding="utf-8")
+
+
+def _file_names(names: Iterable[str]) -> list[str]:
+    """Names without slashes, for they become those of flagfiles; no two of them alike."""
+    found: dict[str, None] = {}
+    for name in names:
+        plain = name.replace("/", "_").lstrip("_@-") or "action"
+        free = (f"{plain}{suffix}" for suffix in ("", *(f"-{count}" for count in range(2, 10_000))))
+        found[next(each for each in free if each not in found)] = None
+    return list(found)
+
+
+def _fit_together(trees: Sequence[Mapping[str, Entry]], taken: Collection[str]) -> bool:
+    """Whether files of all trees can lie in one folder beside those names."""
+    seen: dict[str, str] = dict.fromkeys(taken, "taken")
+    for tree in trees:
+        for path, entry in tree.items():
+            if seen.setdefault(path, fingerprint(entry)) != fingerprint(entry):
+                return False
+    return not any(parent in seen for path in seen for parent in _parents(path))
+
+
+def _parents(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _put(path: Path, entry: Entry) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(entry, File):
+        path.write_bytes(entry.content)
+        path.chmod(0o755 if entry.is_executable else 0o644)
+    elif isinstance(entry, Symlink):
+        path.unlink(missing_ok=True)
+        path.symlink_to(entry.target)
+    else:
+        path.mkdir(exist_ok=True)
+
+
+def _toml(worker: SuiteWorker, actions: Mapping[str, SuiteAction], roots: Sequence[str]) -> str:
+    lines = ["[worker]", f"command = {_list(worker.command)}", *_root(roots[0])]
+    lines.append(f"tool_inputs = {_list(worker.tool_inputs)}")
+    lines.append(f'protocol = "{worker.protocol}"')
+    switches = ("multiplex", "sandbox", "cancellation")
+    lines += [f"{name} = true" for name in switches if getattr(worker, name)]
+    lines.append(f"timeout = {worker.timeout!r}")
+    if worker.environment:
+        pairs = ", ".join(f"{_text(name)} = {_text(value)}" for name, value in worker.environment)
+        lines.append(f"env = {{ {pairs} }}")
+    if worker.working_directory:
+        lines.append(f"working_directory = {_text(worker.working_directory)}")
+    for (name, action), root in zip(actions.items(), roots[1:], strict=True):
+        lines += ["", "[[action]]", f"name = {_text(name)}", *_root(root)]
+        lines.append(f"arguments = {_list(action.arguments)}")
+        lines.append(f"inputs = {_list(action.inputs)}")
+        lines.append(f"outputs = {_list(action.outputs)}")
+        if action.exit_code:
+            lines.append(f"exit_code = {action.exit_code}")
+    return "\n".join(lines) + "\n"
+
+
+def _root(root: str) -> list[str]:
+    return [f"root = {_text(root)}"] if root else []
+
+
+def _list(values: Iterable[str]) -> str:
+    return "[" + ", ".join(_text(each) for each in values) + "]"
+
+
+def _text(value: object) -> str:
+    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

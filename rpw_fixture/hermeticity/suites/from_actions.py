@@ -1,0 +1,60 @@
+"""Suites from `Action` values, for assertions in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rpw_fixture.client.action import Action
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.suites.recording import worker_identity
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+
+_DEFAULT_TIMEOUT = 10.0
+_SWITCHES = ("multiplex", "sandbox", "cancellation")
+
+
+def suites(actions: Iterable[Action]) -> list[Suite]:
+    """A suite for each worker that the actions need, in their order; equal actions are taken once.
+
+    The exit code expected of each is 0. An action's name is its target, else its first output.
+
+    Raises:
+        ConfigError: for an action without a flagfile, which no worker can run.
+    """
+    groups: dict[object, tuple[SuiteWorker, list[SuiteAction]]] = {}
+    names: dict[str, int] = {}
+    for number, action in enumerate(dict.fromkeys(actions), start=1):
+        worker = _worker(action)
+        _, members = groups.setdefault(worker_identity(worker), (worker, []))
+        members.append(_action(action, number, names))
+    return [Suite(worker=worker, actions=tuple(members)) for worker, members in groups.values()]
+
+
+def _worker(action: Action) -> SuiteWorker:
+    switches = {
+        name: action.platform.get(f"persistentWorker{name.capitalize()}") == "1"
+        for name in _SWITCHES
+    }
+    return SuiteWorker(
+        command=action.arguments,
+        tool_inputs=action.tool_inputs,
+        protocol=action.protocol or "proto",
+        timeout=action.timeout or _DEFAULT_TIMEOUT,
+        environment=tuple(action.environment.items()),
+        working_directory=action.working_directory,
+        **switches,
+    )
+
+
+def _action(action: Action, number: int, names: dict[str, int]) -> SuiteAction:
+    if action.flagfile is None:
+        raise ConfigError(f"action {number} has no flagfile, so no worker can be asked to run it")
+    name = action.target or (action.outputs[0] if action.outputs else f"action {number}")
+    names[name] = names.get(name, 0) + 1
+    return SuiteAction(
+        name=name if names[name] == 1 else f"{name} #{names[name]}",
+        arguments=action.flagfile,
+        inputs=action.inputs,
+        outputs=action.outputs,
+        flagfile=action.flagfile_path,
+    )

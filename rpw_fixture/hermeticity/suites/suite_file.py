@@ -1,0 +1,238 @@
+"""Reading a suite file: TOML in, a checked `Suite` out, or one message that names the mistake."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from rpw_fixture.client.action import checked_path
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.client.inputs import Entry, read_folder
+
+_WORKER_KEYS = (
+    "command",
+    "tool_inputs",
+    "protocol",
+    "multiplex",
+    "sandbox",
+    "cancellation",
+    "timeout",
+    "env",
+    "root",
+    "working_directory",
+)
+_ACTION_KEYS = ("name", "arguments", "inputs", "outputs", "exit_code", "root")
+#: A name becomes the flagfile ``NAME.params``.
+_NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
+
+
+def load(path: Path) -> Suite:
+    """The suite in a file.
+
+    Args:
+        path: a TOML file; its globs are relative to its folder.
+
+    Raises:
+        ConfigError: naming the file, the line where that is known, and the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
+        raise ConfigError(f"{path}: {reason}") from None
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return _Reader(path, text).suite(document)
+
+
+class _Reader:
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+        self._folder = path.resolve().parent
+
+    def suite(self, document: dict[str, Any]) -> Suite:
+        self._refuse_unknown(document, ("worker", "action"), "", 0)
+        worker = document.get("worker")
+        actions = document.get("action")
+        if not isinstance(worker, dict):
+            raise self._error("worker", "a [worker] table is needed")
+        if not isinstance(actions, list) or not actions:
+            raise self._error("action", "at least one [[action]] table is needed")
+        if not all(isinstance(each, dict) for each in actions):
+            raise self._error("action", "must be tables, each written as [[action]]")
+        tool = self._worker(worker)
+        base = tool.working_directory
+        read = tuple(self._action(table, number, base) for number, table in enumerate(actions))
+        self._refuse_twins([each.name for each in read])
+        return Suite(worker=tool, actions=read)
+
+    def _worker(self, table: dict[str, Any]) -> SuiteWorker:
+        where = _Table(self, table, "worker", 0)
+        where.refuse_unknown(_WORKER_KEYS)
+        protocol = where.text("protocol", "proto")
+        if protocol not in {"proto", "json"}:
+            raise where.error("protocol", f"is {protocol!r}; known are 'proto' and 'json'")
+        timeout = where.number("timeout", 10.0)
+        if timeout <= 0:
+            raise where.error("timeout", f"is {timeout}; it must be more than 0 seconds")
+        command = where.texts("command", is_needed=True)
+        if not command:
+            raise where.error("command", "must name a program")
+        return SuiteWorker(
+            command=command,
+            tool_inputs=where.files("tool_inputs"),
+            protocol=protocol,
+            multiplex=where.flag("multiplex"),
+            sandbox=where.flag("sandbox"),
+            cancellation=where.flag("cancellation"),
+            timeout=timeout,
+            environment=where.variables("env"),
+            working_directory=where.folder("working_directory"),
+        )
+
+    def _action(self, table: dict[str, Any], number: int, base: str) -> SuiteAction:
+        where = _Table(self, table, "action", number)
+        where.refuse_unknown(_ACTION_KEYS)
+        name = where.text("name", None)
+        if not _NAME.fullmatch(name):
+            raise where.error("name", f"{name!r} can't be the name of a file NAME.params")
+        outputs = where.texts("outputs")
+        for each in outputs:
+            try:
+                checked_path(each, "output", base=base)
+            except ConfigError as error:
+                raise where.error("outputs", str(error)) from None
+        arguments = where.texts("arguments")
+        for each in arguments:
+            if "\n" in each or "\r" in each:
+                raise where.error(
+                    "arguments", f"{each!r}: a flagfile's line can't hold a line break"
+                )
+        exit_code = where.value("exit_code", int, "a number", 0)
+        return SuiteAction(
+            name=name,
+            arguments=arguments,
+            inputs=where.files("inputs"),
+            outputs=outputs,
+            exit_code=exit_code,
+        )
+
+    def files(self, patterns: tuple[str, ...], root: str) -> Mapping[str, Entry]:
+        found = read_folder(self._folder / root, [each.removeprefix("./") for each in patterns])
+        return MappingProxyType(dict(sorted(found.items())))
+
+    def _refuse_twins(self, names: list[str]) -> None:
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                raise self.error("action", number, "name", f"{name!r} is used twice")
+
+    def _refuse_unknown(
+        self, table: dict[str, Any], known: tuple[str, ...], section: str, number: int
+    ) -> None:
+        for key in table:
+            if key not in known:
+                raise self.error(section, number, key, f"unknown key; known are {', '.join(known)}")
+
+    def error(self, section: str, number: int, key: str, problem: str) -> ConfigError:
+        line = self._line_of(section, number, key)
+        full = f"{section}[{number}].{key}" if section == "action" else f"{section}.{key}"
+        place = f"{self._path}:{line}" if line else f"{self._path}"
+        return ConfigError(f"{place}: {full.lstrip('.')}: {problem}")
+
+    def _error(self, key: str, problem: str) -> ConfigError:
+        return self.error("", 0, key, problem)
+
+    def _line_of(self, section: str, number: int, key: str) -> int:
+        """The line where a key stands, from 1; that of its table, else 0, when it isn't found."""
+        header = {"worker": "[worker]", "action": "[[action]]"}.get(section)
+        key_line = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
+        seen, found = -1, 0
+        inside = header is None
+        for index, line in enumerate(self._lines, start=1):
+            bare = line.split("#")[0].strip()
+            if bare.startswith("[") and header is not None and "=" not in bare:
+                seen += bare.replace(" ", "") == header
+                was_inside, inside = inside, bare.replace(" ", "") == header and seen == number
+                inside = inside or (was_inside and bare.startswith(f"[{section}."))
+                found = index if inside and not found else found
+            if inside and key_line.match(line):
+                return index
+        return found
+
+
+class _Table:
+    """One table of the file, whose values are taken out with their types checked."""
+
+    def __init__(self, reader: _Reader, table: dict[str, Any], section: str, number: int) -> None:
+        self._reader = reader
+        self._table = table
+        self._section = section
+        self._number = number
+
+    def error(self, key: str, problem: str) -> ConfigError:
+        return self._reader.error(self._section, self._number, key, problem)
+
+    def refuse_unknown(self, known: tuple[str, ...]) -> None:
+        for key in self._table:
+            if key not in known:
+                raise self.error(key, f"unknown key; known are {', '.join(known)}")
+
+    def value(self, key: str, kind: type, told: str, default: Any) -> Any:
+        if key not in self._table:
+            if default is None:
+                raise self.error(key, f"is missing; it must be {told}")
+            return default
+        value = self._table[key]
+        if type(value) is not kind:
+            raise self.error(key, f"is {value!r}, but must be {told}")
+        return value
+
+    def text(self, key: str, default: str | None) -> str:
+        return str(self.value(key, str, "text", default))
+
+    def flag(self, key: str) -> bool:
+        return bool(self.value(key, bool, "true or false", default=False))
+
+    def number(self, key: str, default: float) -> float:
+        value = self._table.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(key, f"is {value!r}, but must be a number")
+        return float(value)
+
+    def texts(self, key: str, *, is_needed: bool = False) -> tuple[str, ...]:
+        given = self.value(key, list, "a list of texts", None if is_needed else [])
+        for each in given:
+            if not isinstance(each, str) or "\0" in each:
+                raise self.error(key, f"holds {each!r}, but must be a list of texts")
+        return tuple(given)
+
+    def variables(self, key: str) -> tuple[tuple[str, str], ...]:
+        given = self.value(key, dict, "a table of texts", {})
+        for name, value in given.items():
+            if not isinstance(value, str) or "\0" in value + name or "=" in name or not name:
+                raise self.error(key, f"{name} is {value!r}, but must be a text")
+        return tuple(sorted(given.items()))
+
+    def folder(self, key: str) -> str:
+        try:
+            return checked_path(self.text(key, ""), key, or_root=True)
+        except ConfigError as error:
+            raise self.error(key, str(error)) from None
+
+    def files(self, key: str) -> Mapping[str, Entry]:
+        """What globs match below ``root``, a folder that stands for the input root."""
+        patterns, root = self.texts(key), self.folder("root")
+        try:
+            return self._reader.files(patterns, root)
+        except ConfigError as error:
+            raise self.error(key, str(error)) from None
+        except OSError as error:
+            raise self.error(key, f"{error.filename}: {error.strerror}") from None

@@ -1,0 +1,269 @@
+"""The oracle of all checks: `Harness.run(trial)`, memoised, parallel, bounded and counted.
+
+What a trial does is `running`'s business; here is decided where, when and whether at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.workspace import Workspace
+from rpw_fixture.hermeticity.trials.local import LocalRunner
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.trials.trial import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
+from rpw_fixture.processes.spawner import Spawner
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.digests import SHA256, DigestFunctions
+
+if TYPE_CHECKING:
+    from rpw_fixture.client.existing_server import Connection
+    from rpw_fixture.hermeticity.trials.remote import RemoteRunner
+
+_MEMORY = 256 << 20
+_MAX_BYTES = 64 << 30
+_SPILL = 1 << 20
+#: Seconds for a worker that does not end by itself to say something more.
+_IN_VAIN = 0.05
+
+
+class OutOfTimeError(Exception):
+    """The time for all checks is used up."""
+
+
+class _Runner(Protocol):
+    """What runs one trial after the other: `LocalRunner`, or `RemoteRunner`."""
+
+    def run(self, trial: Trial, folder: Path) -> Result: ...
+    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
+
+
+class Harness(Closing):
+    """Runs trials of one suite, on this machine or on an endpoint.
+
+    Args:
+        suite: the worker and its actions.
+        jobs: trials run at once.
+        max_seconds: for everything together; None for no limit.
+        progress: is told worker starts and requests so far.
+        target: an REAPI server that runs them; None for local processes.
+
+    Attributes:
+        remote: runs trials on that server; None for local processes.
+        ignores_eof: the worker is known not to end by itself, so no trial waits for that.
+
+    Raises:
+        ConfigError: for an action or an endpoint that can't be used.
+        EnvironmentLacksError: when nobody answers there.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        *,
+        jobs: int = 2,
+        max_seconds: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        target: Connection | None = None,
+    ) -> None:
+        self.suite = suite
+        self.jobs = max(1, jobs)
+        self.worker_starts = 0
+        self.requests = 0
+        self.remote: RemoteRunner | None = None
+        self.ignores_eof = False
+        self._began = time.monotonic()
+        self._limit = max_seconds
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._undo = contextlib.ExitStack()
+        self._stop: Callable[[], None] = self._undo.close
+        self._serial = itertools.count()
+        self._memo: dict[Trial, Result] = {}
+        self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
+        self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        self._spare: list[Path] = []
+        self._results: list[tuple[Trial, Result]] = []
+        self._build(target)
+
+    def close(self) -> None:
+        """Ends every process and removes every file."""
+        self._undo.close()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was made."""
+        return time.monotonic() - self._began
+
+    @property
+    def store(self) -> BlobStore:
+        """Holds the content of inputs and outputs by digest."""
+        return self._store
+
+    @property
+    def results(self) -> Sequence[tuple[Trial, Result]]:
+        """All trials run so far, in the order in which they ended."""
+        with self._lock:
+            return tuple(self._results)
+
+    @property
+    def folder(self) -> Path:
+        """All runs happen below it."""
+        return self._folder
+
+    def use_one_path(self) -> None:
+        """From now on every trial runs in the same folder, one at a time.
+
+        For actions whose results follow the input root's path: nothing else can be told about them
+        otherwise. What ran elsewhere is forgotten.
+        """
+        with self._lock:
+            slots = sorted(self._slots.get() for _ in range(self.jobs))
+            self._slots.put(slots[0])
+            self._spare += slots[1:]
+            self.jobs = 1
+            self._memo.clear()
+            self._prefixes.clear()
+
+    def use_all_paths(self) -> None:
+        """From now on trials run side by side again, as results do not follow the path after all."""
+        with self._lock:
+            for each in self._spare:
+                self._slots.put(each)
+            self.jobs += len(self._spare)
+            self._spare.clear()
+
+    def run(self, trial: Trial) -> Result:
+        """Runs a trial, unless one like it was run before.
+
+        Raises:
+            OutOfTimeError: when the time is up.
+            ConfigError: when the command can't be started.
+            UnavailableError: when the variation can't be had here.
+        """
+        known = self._known(trial)
+        if known is not None:
+            return known
+        if self._limit is not None and self.seconds >= self._limit:
+            raise OutOfTimeError(f"--max-seconds {self._limit:g} is used up")
+        folder = self._slots.get()
+        try:
+            result = self._runner.run(self._hurried(trial), folder)
+            if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
+                kept = self._folder / f"trace-{next(self._serial)}"
+                shutil.move(result.trace, kept)
+                result = Result(outcomes=result.outcomes, ending=result.ending, trace=str(kept))
+        finally:
+            self._slots.put(folder)
+        self._keep(trial, result)
+        return result
+
+    def run_all(self, trials: Sequence[Trial]) -> list[Result]:
+        """Runs trials side by side; results in their order. Raises what `run` raises."""
+        if self.jobs == 1 or len(trials) < 2:
+            return [self.run(each) for each in trials]
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
+            waiting = [pool.submit(self.run, each) for each in trials]
+            try:
+                return [each.result() for each in waiting]
+            except BaseException as error:
+                for each in waiting:
+                    each.cancel()
+                if isinstance(error, KeyboardInterrupt):
+                    self._stop()  # nobody wants to wait for what runs
+                raise
+
+    def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
+        """Lays actions out without running them.
+
+        Raises:
+            ConfigError: for one that can't be laid out.
+        """
+        self._runner.check_layouts(tuple(actions))
+
+    def _build(self, target: Connection | None) -> None:
+        with contextlib.ExitStack() as undo:
+            self._folder = undo.enter_context(Workspace()).path
+            cas = Cas(
+                DigestFunctions(["SHA256"]),
+                folder=self._folder / "cas",
+                memory_bytes=_MEMORY,
+                spill_threshold=_SPILL,
+                max_bytes=_MAX_BYTES,
+                durable=False,
+            )
+            undo.callback(cas.close)
+            self._store = cas.store(SHA256)
+            self._runner = self._local(undo) if target is None else self._remote(target, undo)
+            self._runner.check_layouts(self.suite.actions)
+            for number in range(self.jobs):
+                self._slots.put(self._folder / f"run-{number:02}")
+            self._undo = undo.pop_all()
+
+    def _local(self, undo: contextlib.ExitStack) -> _Runner:
+        spawner = undo.enter_context(Spawner())
+        self._stop = spawner.close
+        return LocalRunner(self.suite.worker, spawner, self._store)
+
+    def _remote(self, target: Connection, undo: contextlib.ExitStack) -> _Runner:
+        from rpw_fixture.hermeticity.trials.remote import (  # noqa: PLC0415 - local checks need no grpc
+            RemoteRunner,
+        )
+
+        client = undo.enter_context(target.connect())
+        self._stop = client.close
+        runner = RemoteRunner(
+            self.suite.worker, client, self._store, target.platform, may_silo=target.may_silo
+        )
+        self.remote = runner.require_endpoint()
+        return runner
+
+    def _hurried(self, trial: Trial) -> Trial:
+        """The trial, with less patience at its end where that is known to be in vain."""
+        is_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
+        return replace(trial, eof_patience=_IN_VAIN) if is_vain else trial
+
+    def _known(self, trial: Trial) -> Result | None:
+        found = self._memo.get(trial)
+        if found is None and _is_plain(trial):
+            outcomes = self._prefixes.get((trial.variation, trial.run, trial.history))
+            found = Result(outcomes=outcomes) if outcomes is not None else None
+        return found
+
+    def _keep(self, trial: Trial, result: Result) -> None:
+        with self._lock:
+            self.worker_starts += len(trial.history) if trial.way is Way.ONE_SHOT else 1
+            self.requests += len(result.outcomes)
+            self._memo[trial] = result
+            self._results.append((trial, result))
+            if _is_plain(replace(trial, is_measured=False)):
+                # A prefix of a history has that history's first outcomes: it need not be run.
+                is_cut = len(result.outcomes) < len(trial.history)
+                for length in range(1, len(result.outcomes) + is_cut):
+                    key = (trial.variation, trial.run, trial.history[:length])
+                    self._prefixes.setdefault(key, result.outcomes[:length])
+            starts, requests = self.worker_starts, self.requests
+        if self._progress is not None:
+            self._progress(starts, requests)
+
+
+def _is_plain(trial: Trial) -> bool:
+    """Whether nothing but variation, history and number of the run tells the trial from others."""
+    return trial == Trial(history=trial.history, variation=trial.variation, run=trial.run)
+
+
+def cold(action: SuiteAction, *, run: int = 0, variation: Variation = BASE) -> Trial:
+    """One request to a fresh worker."""
+    return Trial(history=steps(action), run=run, variation=variation)

@@ -1,0 +1,174 @@
+"""Input trees of actions under check: entries by path become the `Folder` values that staging takes.
+
+The digests of these folders are our own, not those of Directory messages: nobody but staging and the
+input index sees them, and both only compare them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.execution.staging.placed import Parents
+from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.client.inputs import Entry, File, Symlink
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire import flagfiles
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
+
+
+@dataclass(slots=True)
+class _Draft:
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    symlinks: dict[str, SymlinkEntry] = field(default_factory=dict)
+    folders: dict[str, _Draft] = field(default_factory=dict)
+
+    def below(self, path: str) -> _Draft:
+        here = self
+        for name in path.split("/") if path else ():
+            here = here.folders.setdefault(name, _Draft())
+        return here
+
+    def finish(self, *, is_reversed: bool) -> Folder:
+        folders = {
+            name: each.finish(is_reversed=is_reversed) for name, each in self.folders.items()
+        }
+        files, symlinks = self.files, self.symlinks
+        if is_reversed:
+            files = dict(reversed(files.items()))
+            symlinks = dict(reversed(symlinks.items()))
+            folders = dict(reversed(folders.items()))
+        told = (
+            [(name, str(each.digest), each.is_executable) for name, each in files.items()],
+            [(name, each.target) for name, each in symlinks.items()],
+            [(name, each.digest.hash) for name, each in folders.items()],
+        )
+        digest = Digest(hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest(), 1)
+        return Folder(digest, files, folders, symlinks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How an action's inputs lie on disk, and what its request says.
+
+    Attributes:
+        root: the input root, tool inputs and flagfile included.
+        parents: folders that must exist besides it.
+        arguments: of the WorkRequest.
+        outputs: declared outputs, relative to the input root.
+    """
+
+    root: Folder
+    parents: Parents
+    arguments: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def layout(
+    worker: SuiteWorker, action: SuiteAction, store: BlobStore, *, is_reversed: bool = False
+) -> Layout:
+    """Lays out an action for a worker.
+
+    Raises:
+        ConfigError: when one input lies where another one needs a folder, or a nested flagfile is no
+            input.
+    """
+    base = worker.working_directory
+    flagfile = _join(base, action.flagfile)
+    text = "".join(f"{line}\n" for line in action.arguments)
+    entries = {**action.inputs, flagfile: File(text.encode()), **worker.tool_inputs}
+    outputs = tuple(_join(base, each.rstrip("/")) for each in action.outputs)
+    parents = [posixpath.dirname(each) for each in outputs]
+    return Layout(
+        root=_folder(entries, store, is_reversed=is_reversed),
+        parents=Parents.of(each for each in [base, *parents] if each),
+        arguments=tuple(flagfiles.expand([f"@{action.flagfile}"], _reader(entries, base))),
+        outputs=outputs,
+    )
+
+
+def tool_layout(worker: SuiteWorker, store: BlobStore) -> Layout:
+    """The tool inputs alone."""
+    base = worker.working_directory
+    return Layout(
+        root=_folder(worker.tool_inputs, store),
+        parents=Parents.of([base] if base else []),
+        arguments=(),
+        outputs=(),
+    )
+
+
+def merged(layouts: Sequence[Layout]) -> Layout:
+    """Many layouts in one input root, as overlapping requests without sandboxes have it.
+
+    Raises:
+        ValueError: when two of them need different things at one path.
+    """
+    paths = [path for each in layouts for path in each.outputs]
+    if len(set(paths)) < len(paths):
+        raise ValueError("two actions have an output in common")
+    parents = Parents()
+    for each in layouts:
+        _merge_parents(parents, each.parents)
+    root = layouts[0].root
+    for each in layouts[1:]:
+        root = _merge(root, each.root)
+    return Layout(root=root, parents=parents, arguments=(), outputs=tuple(paths))
+
+
+def _merge(one: Folder, other: Folder) -> Folder:
+    files = {**one.files, **other.files}
+    symlinks = {**one.symlinks, **other.symlinks}
+    folders = dict(one.folders)
+    for name, folder in other.folders.items():
+        folders[name] = _merge(folders[name], folder) if name in folders else folder
+    names = [*files, *symlinks, *folders]
+    for mine, theirs in ((one.files, other.files), (one.symlinks, other.symlinks)):
+        for name in mine.keys() & theirs.keys():
+            if mine[name] != theirs[name]:
+                raise ValueError(f"two actions have different inputs at {name!r}")
+    if len(set(names)) < len(names):
+        raise ValueError("a file of one action is a folder of another one")
+    digest = hashlib.sha256(f"{one.digest.hash} {other.digest.hash}".encode()).hexdigest()
+    return Folder(Digest(digest, 2), files, folders, symlinks)
+
+
+def _merge_parents(into: Parents, more: Parents) -> None:
+    for name, below in more.items():
+        _merge_parents(into.setdefault(name, Parents()), below)
+
+
+def _folder(entries: Mapping[str, Entry], store: BlobStore, *, is_reversed: bool = False) -> Folder:
+    draft = _Draft()
+    for path, entry in sorted(entries.items()):
+        parent, name = posixpath.split(path)
+        here = draft.below(parent)
+        if isinstance(entry, File):
+            here.files[name] = FileEntry(
+                store.put(entry.content), entry.is_executable, is_marked=False
+            )
+        elif isinstance(entry, Symlink):
+            here.symlinks[name] = SymlinkEntry(entry.target, is_marked=False)
+        else:
+            here.below(name)
+        if name in here.folders and (name in here.files or name in here.symlinks):
+            raise ConfigError(f"input {path!r} lies where another input needs a folder")
+    return draft.finish(is_reversed=is_reversed)
+
+
+def _reader(entries: Mapping[str, Entry], base: str) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        entry = entries.get(_join(base, path))
+        if not isinstance(entry, File):
+            raise ConfigError(f"flagfile {path!r} is no input of its action")
+        return entry.content
+
+    return read
+
+
+def _join(base: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(base, path))

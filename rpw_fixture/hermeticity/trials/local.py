@@ -1,0 +1,58 @@
+"""Running one trial on this machine: a fresh folder, a cold worker, its requests, and a look after each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpw_fixture.support.beneath import OwnFolder
+from rpw_fixture.hermeticity.trials import sequential
+from rpw_fixture.hermeticity.trials import one_shot
+from rpw_fixture.hermeticity.trials import overlapping
+from rpw_fixture.hermeticity.trials.worker_setup import Ground
+from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials.trial import Result, Trial, Way
+from rpw_fixture.processes.spawner import Spawner
+from rpw_fixture.storage.blobs import BlobStore
+
+_WAYS = {
+    Way.WORKER: sequential.run,
+    Way.OVERLAPPING: overlapping.run,
+    Way.ONE_SHOT: one_shot.run,
+}
+
+
+class LocalRunner:
+    """Runs trials of one worker. Thread-safe; each trial needs a folder that no other one uses.
+
+    Args:
+        worker: what is under test.
+        spawner: starts processes.
+        store: takes inputs and outputs.
+    """
+
+    def __init__(self, worker: SuiteWorker, spawner: Spawner, store: BlobStore) -> None:
+        self._ground = Ground(worker, spawner, store)
+
+    def run(self, trial: Trial, folder: Path) -> Result:
+        """Runs a trial.
+
+        Args:
+            trial: what to do.
+            folder: is emptied before; input root, HOME and TMPDIR lie in it.
+
+        Raises:
+            ConfigError: when the command can't be started.
+            UnavailableError: when the variation can't be had here.
+        """
+        with OwnFolder(str(folder.parent)) as own:
+            place = self._ground.prepare(trial.variation, own.at(folder.name))
+            return _WAYS[trial.way](self._ground, trial, place)
+
+    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
+        """Lays all actions out once.
+
+        Raises:
+            ConfigError: for one that can't be.
+        """
+        for each in actions:
+            self._ground.laid_out(each)

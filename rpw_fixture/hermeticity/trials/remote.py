@@ -1,0 +1,298 @@
+"""Running trials on an existing REAPI endpoint, through the public protocol alone.
+
+A key of its own for each trial gets a cold worker; the requests of a history then go one after the
+other with that key. Nothing here sees the process or its input root: a trial that would need that is
+refused. Workers left behind are the endpoint's to retire.
+"""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+from rpw_fixture.client.action import Action
+from rpw_fixture.client import ActionOutcome, Client
+from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
+from rpw_fixture.hermeticity.trials import probe
+from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials.trial import (
+    BASE,
+    NO_RESULT,
+    Outcome,
+    Result,
+    Step,
+    Trial,
+    UnavailableError,
+    Variation,
+    Way,
+)
+from rpw_fixture.storage.blobs import BlobStore
+
+#: Property that keeps groups of clients apart: part of the worker key of most servers.
+_SILO = "cache-silo-key"
+#: A tool input with the key as content, where the key by itself leads to no worker of its own.
+_SALT = "rpw-check.key"
+#: So long an action may wait for a machine before the endpoint is given up, seconds.
+_QUEUE = 120.0
+
+
+@dataclass(slots=True)
+class Sightings:
+    """What the endpoint said about who ran requests to workers.
+
+    Attributes:
+        starts: first requests of a trial whose worker it named.
+        kept: later requests that met the worker of the request before.
+        moved: later requests that met another worker, though the key was the same.
+        unknown: requests of which it named no persistent worker.
+    """
+
+    starts: int = 0
+    kept: int = 0
+    moved: int = 0
+    unknown: int = 0
+    _seen: set[int] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, workers: list[int | None]) -> bool:
+        """Takes in the workers of one trial; False when the first was no fresh one."""
+        with self._lock:
+            known = {each for each in workers if each is not None}
+            is_fresh = workers[0] is None or workers[0] not in self._seen
+            self._seen |= known
+            self.starts += workers[0] is not None
+            self.unknown += workers.count(None)
+            for before, after in itertools.pairwise(workers):
+                if after is not None:
+                    self.kept += before == after
+                    self.moved += before != after
+        return is_fresh
+
+
+class RemoteRunner:
+    """Runs trials of one worker on an endpoint. Thread-safe.
+
+    Args:
+        worker: what is under test.
+        client: of the endpoint; its owner closes it.
+        store: takes the content of outputs, so that differences can be shown.
+        platform: platform properties of every action.
+        may_silo: send ``cache-silo-key`` where nothing else leads to a fresh worker.
+    """
+
+    def __init__(
+        self,
+        worker: SuiteWorker,
+        client: Client,
+        store: BlobStore,
+        platform: Mapping[str, str] = MappingProxyType({}),
+        *,
+        may_silo: bool = True,
+    ) -> None:
+        self.sightings = Sightings()
+        self.probed = probe.Probed()
+        self._worker = worker
+        self._client = client
+        self._store = store
+        self._platform = platform
+        self._may_silo = may_silo
+        self._serial = itertools.count(1)
+
+    def require_endpoint(self) -> Self:
+        """Makes sure that somebody answers who executes actions, and finds out what workers it keeps.
+
+        Raises:
+            EnvironmentLacksError: when not.
+        """
+        try:
+            capabilities = self._client.capabilities()
+            _ = self._client.digest_function  # refuses one that can't be computed here
+        except (RequestError, EnvironmentLacksError) as error:
+            raise EnvironmentLacksError(f"--target: {error}{_hint(error)}") from None
+        if not capabilities.execution_capabilities.exec_enabled:
+            raise EnvironmentLacksError(f"--target: {self._client.endpoint} executes no actions")
+        self.probed = self._probe()
+        return self
+
+    def run(self, trial: Trial, folder: Path) -> Result:
+        """Runs a trial.
+
+        Args:
+            trial: what to do.
+            folder: not used; the endpoint has folders of its own.
+
+        Raises:
+            EnvironmentLacksError: when a call fails, so that nothing can be told of the worker.
+            UnavailableError: when the trial needs more than a client can do.
+        """
+        del folder
+        _refuse_hands_on(trial)
+        key = self._new_key()
+        outcomes: list[Outcome] = []
+        workers: list[int | None] = []
+        for step in trial.history:
+            action = self._action(step.action, trial.variation)
+            if trial.way is not Way.ONE_SHOT:
+                action = self._keyed(action, key)
+                if self.probed.is_shared and action.tool_inputs:
+                    action = action.with_tool_input(_SALT, key)
+            began = time.monotonic()
+            told = self._execute(action, step.action.title)
+            seconds = time.monotonic() - began
+            outcomes.append(replace(self._outcome(step, told), seconds=seconds))
+            workers.append(told.worker)
+            if outcomes[-1].failure and trial.way is not Way.ONE_SHOT:
+                break
+        if trial.way is not Way.ONE_SHOT and not self.sightings.add(workers):
+            raise UnavailableError("the endpoint gives no fresh worker for a new worker key")
+        return Result(outcomes=tuple(outcomes))
+
+    def _probe(self) -> probe.Probed:
+        """Asks workers of our own how many requests they have served: with one key, then another."""
+        wanted = probe.action(
+            protocol=self._worker.protocol, has_tool_inputs=bool(self._worker.tool_inputs)
+        ).with_platform(**self._platform)
+        texts = []
+        for key in (*[self._new_key()] * probe.REQUESTS, self._new_key()):
+            told = self._execute(wanted.with_worker_key(key), "a probe")
+            if told.status != "OK":
+                first_line = told.message.partition("\n")[0]
+                return probe.Probed(problem=f"a probe ends with {told.status}: {first_line}")
+            texts.append(_text(told))
+        probed = probe.judge(texts)
+        if probed.is_shared and self._may_silo and self._separates_silos(wanted):
+            return replace(probed, is_shared=False, needs_silo=True)
+        return probed
+
+    def _separates_silos(self, wanted: Action) -> bool:
+        """Whether a silo leads to a fresh worker where another key did not; strict servers refuse it."""
+        key = self._new_key()
+        told = self._execute(_in_silo(wanted.with_worker_key(key), key), "a probe")
+        return told.status == "OK" and probe.is_first(_text(told))
+
+    def _keyed(self, action: Action, key: str) -> Action:
+        """The action with a worker key of its own, and what else the endpoint needs for a fresh worker."""
+        action = action.with_worker_key(key)
+        return _in_silo(action, key) if self.probed.needs_silo else action
+
+    def _new_key(self) -> str:
+        return f"rpw-check-{self._client.invocation}-{next(self._serial)}"
+
+    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
+        """Builds all actions once.
+
+        Raises:
+            ConfigError: for one that can't be.
+        """
+        for each in actions:
+            self._action(each, BASE)
+
+    def _action(self, given: SuiteAction, variation: Variation) -> Action:
+        worker = self._worker
+        flagfile = self._join(given.flagfile)
+        covered = {flagfile, *worker.tool_inputs}
+        return Action(
+            arguments=worker.command,
+            flagfile=given.arguments,
+            flagfile_path=given.flagfile,
+            inputs={path: entry for path, entry in given.inputs.items() if path not in covered},
+            tool_inputs={
+                path: each for path, each in worker.tool_inputs.items() if path != flagfile
+            },
+            outputs=given.outputs,
+            environment={**dict(worker.environment), **dict(variation.environment)},
+            platform=self._platform,
+            protocol=None if worker.protocol == "proto" else worker.protocol,
+            working_directory=worker.working_directory,
+            timeout=worker.timeout,
+            do_not_cache=True,
+            mnemonic="RpwCheck",
+            target=given.name,
+        )
+
+    def _execute(self, action: Action, title: str) -> ActionOutcome:
+        patience = self._worker.timeout + _QUEUE
+        try:
+            return self._client.run(action, skip_cache_lookup=True, check=False, timeout=patience)
+        except RequestError as error:
+            raise EnvironmentLacksError(
+                f"--target: {title} can't be run: {error}{_hint(error)}"
+            ) from None
+
+    def _outcome(self, step: Step, told: ActionOutcome) -> Outcome:
+        try:
+            outcome = Outcome(
+                step=step,
+                exit_code=told.exit_code,
+                response=_text(told),
+                outputs=self._outputs(told),
+            )
+            if told.status == "OK":
+                return outcome
+            logs = b"\n".join(told.logs.values())
+        except RequestError as error:
+            raise EnvironmentLacksError(f"--target: outputs can't be fetched: {error}") from None
+        return replace(
+            outcome,
+            exit_code=None,
+            failure=NO_RESULT,
+            detail=f"{told.status}: {told.message}",
+            stderr=logs.decode(errors="replace"),
+        )
+
+    def _outputs(self, told: ActionOutcome) -> dict[str, str]:
+        """Outputs in the words of `survey`, by path below the input root."""
+        outputs = told.outputs
+        outputs.fetch()
+        found = {self._join(path): "folder" for path in outputs.folders}
+        for path, target in outputs.symlinks.items():
+            found[self._join(path)] = f"-> {target}"
+        for path, file in outputs.files.items():
+            mode = " executable" if file.is_executable else ""
+            found[self._join(path)] = f"{self._store.put(outputs[path])}{mode}"
+        return found
+
+    def _join(self, path: str) -> str:
+        return posixpath.normpath(posixpath.join(self._worker.working_directory, path))
+
+
+def _in_silo(action: Action, key: str) -> Action:
+    return action.with_platform(**{_SILO: key})
+
+
+def _text(told: ActionOutcome) -> str:
+    return (told.stdout + told.stderr).decode(errors="replace")
+
+
+def _hint(error: Exception) -> str:
+    """Which option may be missing."""
+    code = error.code if isinstance(error, RequestError) else None
+    if code in {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED}:
+        return "; give credentials with --remote-header or --tls-client-certificate"
+    if code in {Code.NOT_FOUND, Code.INVALID_ARGUMENT}:
+        return "; is --remote-instance-name right?"
+    return ""
+
+
+def _refuse_hands_on(trial: Trial) -> None:
+    """Lets pass what is made of plain requests, one after the other, and of variables.
+
+    Raises:
+        UnavailableError: for anything else.
+    """
+    plain = Trial(
+        history=tuple(Step(action=each.action) for each in trial.history),
+        variation=replace(BASE, environment=trial.variation.environment),
+        way=trial.way,
+        run=trial.run,
+    )
+    given = replace(trial, variation=replace(trial.variation, factor=""))
+    if given != plain or trial.way is Way.OVERLAPPING:
+        raise UnavailableError("needs a hand on the process or its requests: not with --target")

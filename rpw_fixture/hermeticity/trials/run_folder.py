@@ -1,0 +1,139 @@
+"""Where one trial runs: its folders, how its worker's process is set up, and what lives there.
+
+Staging is `ground`'s, talking `conversation`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from rpw_fixture.support.beneath import Beneath
+from rpw_fixture.launching import landlock_step
+from rpw_fixture.support.removal import remove_at
+from rpw_fixture.execution.staging.staged_root import StagedRoot
+from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials.worker_session import family
+from rpw_fixture.hermeticity.trials.trial import Sample, Variation
+from rpw_fixture.processes.spawner import Setup, SetupStep
+from rpw_fixture.storage.files import CREATE, write_all
+
+_SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
+#: Files of steps that are not in `surroundings`.
+_STEP_FILES = {"restrict_paths": landlock_step.__file__}
+_UMASK = 0o022
+
+
+@dataclass(slots=True, kw_only=True)
+class Place:
+    """The folders of one trial.
+
+    Attributes:
+        folder: holds everything.
+        variation: says what lies where in it.
+        staged: the input root.
+    """
+
+    folder: Beneath
+    variation: Variation
+    staged: StagedRoot
+
+    @property
+    def input_root(self) -> Beneath:
+        """The input root."""
+        return self.staged.place
+
+    @property
+    def root(self) -> str:
+        """Path of the input root."""
+        return self.staged.path
+
+    @property
+    def home(self) -> str:
+        """The worker's HOME."""
+        return self.folder.below(self.variation.home).path
+
+    @property
+    def temporary(self) -> str:
+        """The worker's TMPDIR."""
+        return self.folder.below(self.variation.temporary).path
+
+    @property
+    def trace(self) -> str:
+        """Where a tracer writes to."""
+        return self.folder.below("trace").path
+
+
+def setup(place: Place) -> Setup:
+    """How the worker's process is set up between fork and exec."""
+    variation = place.variation
+    steps = []
+    for function, argument in variation.steps:
+        file = _STEP_FILES.get(function, _SURROUNDINGS)
+        steps.append(SetupStep(file=file, function=function, argument=_filled(argument, place)))
+    umask = _UMASK if variation.umask is None else variation.umask
+    return Setup(umask=umask, steps=tuple(steps))
+
+
+def plant(root: Beneath, path: str, content: bytes) -> None:
+    """Put a file at ``path`` in an input root, instead of whatever is there.
+
+    Raises:
+        OSError: a folder on the way was replaced by something else.
+    """
+    above, name = posixpath.split(path)
+    if above:
+        with contextlib.suppress(FileExistsError):
+            root.below(above).make()
+    with root.below(above).opened() as fd:
+        remove_at(fd, name)
+        file = os.open(name, CREATE, 0o644, dir_fd=fd)
+        try:
+            write_all(file, content)
+        finally:
+            os.close(file)
+
+
+def children(pid: int) -> tuple[str, ...]:
+    """Living processes below a worker, each as its id and name."""
+    told = []
+    for each in family(pid)[1:]:
+        with contextlib.suppress(psutil.Error):
+            if each.status() != psutil.STATUS_ZOMBIE:
+                told.append(f"{each.pid} {each.name()}")
+    return tuple(told)
+
+
+def sample(pid: int, place: Place) -> Sample | None:
+    """What a worker and those below it hold; None when it is gone."""
+    processes = family(pid)
+    try:
+        return Sample(
+            memory=sum(each.memory_info().rss for each in processes),
+            descriptors=sum(each.num_fds() for each in processes),
+            threads=sum(each.num_threads() for each in processes),
+            files=sum(map(snapshot.count_files, _own_folders(place))),
+            programs=frozenset(each.name() for each in processes),
+        )
+    except psutil.Error:
+        return None
+
+
+def _own_folders(place: Place) -> tuple[Beneath, Beneath]:
+    """Return the worker's HOME and TMPDIR."""
+    variation = place.variation
+    return place.folder.below(variation.home), place.folder.below(variation.temporary)
+
+
+def _filled(argument: object, place: Place) -> object:
+    """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
+    if isinstance(argument, str):
+        return argument.replace("{run}", place.folder.path)
+    if isinstance(argument, tuple):
+        return tuple(_filled(each, place) for each in argument)
+    return argument

@@ -1,0 +1,138 @@
+"""A history of requests to one cold worker, each after the answer to the one before."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
+from rpw_fixture.hermeticity.trials.worker_setup import Ground, outcome_of
+from rpw_fixture.hermeticity.trials.run_folder import Place, children, plant, sample
+from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Step, Trial
+from rpw_fixture.wire.worker.messages import Response
+
+#: Left alone for so long, seconds, a worker that wrote or answered once too often has done it.
+_LATE = 0.15
+
+
+def run(ground: Ground, trial: Trial, place: Place) -> Result:
+    """Runs the trial: the worker starts with the first action's inputs around it, or others' if asked.
+
+    Raises:
+        ConfigError, UnavailableError: as `Ground.started`.
+    """
+    first = trial.started_with or trial.history[0].action
+    ground.stage(first, place)
+    with ground.watched(trial, first, place) as watch, ground.started(place) as talk:
+        if trial.started_with is not None:
+            talk.rest()
+        in_turn = _InTurn(ground, place, talk)
+        outcomes = in_turn.run(trial)
+        if watch is not None:
+            outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
+        is_alive = not outcomes[-1].failure
+        ending = talk.finish(trial.eof_patience if is_alive else 0.0)
+        in_turn.look_again(outcomes)
+    if ending.rule and is_alive:
+        outcomes[-1] = replace(outcomes[-1], failure=ending.rule, detail=ending.surplus)
+    trace = place.trace if trial.variation.prefix else ""
+    return Result(outcomes=tuple(outcomes), ending=ending, trace=trace)
+
+
+class _InTurn:
+    """One worker's conversation, and a look at its place after each answer."""
+
+    def __init__(self, ground: Ground, place: Place, talk: Conversation) -> None:
+        self._ground = ground
+        self._place = place
+        self._talk = talk
+
+        self._answered: dict[str, snapshot.Seen] = {}
+
+    def run(self, trial: Trial) -> list[Outcome]:
+        """Outcomes of the steps, up to the first one that fails."""
+        outcomes: list[Outcome] = []
+        for number, step in enumerate(trial.history, start=1):
+            if number > 1:
+                self.look_again(outcomes)
+                if (fault := self._talk.find_surplus()) is not None:
+                    return [*outcomes, outcome_of(step, fault)]
+            outcome = self._request(step, number)
+            if trial.is_measured:
+                outcome = replace(outcome, sample=sample(self._talk.process.pid, self._place))
+            outcomes.append(outcome)
+            if outcome.failure:
+                break
+        return outcomes
+
+    def look_again(self, outcomes: list[Outcome]) -> None:
+        """Note in the last outcome which of its outputs were written since the response."""
+        if not self._answered or outcomes[-1].failure:
+            return
+        now = snapshot.glance(self._place.input_root, self._answered)
+        changed = tuple(path for path, seen in self._answered.items() if now.get(path) != seen)
+        if changed:
+            outcomes[-1] = replace(outcomes[-1], rewritten=changed)
+
+    def _request(self, step: Step, number: int) -> Outcome:
+        ground, place, talk = self._ground, self._place, self._talk
+        found = ground.stage(step.action, place)
+        for path, content in step.planted:
+            plant(place.input_root, path, content)
+        before = snapshot.look(place.input_root)
+        request_id = number if ground.worker.multiplex else 0
+        talk.stderr.drain()
+        mark = talk.stderr.total
+        began = time.monotonic()
+        talk.send(
+            ground.request(found, step, number, request_id=request_id),
+            is_extended=step.is_extended,
+            delivery=step.delivery,
+        )
+        self._cancel(step, request_id)
+        answer = talk.receive(began + ground.worker.timeout)
+        seconds = time.monotonic() - began
+        seen = ground.look(place.input_root, before, found)
+        self._answered = snapshot.glance(place.input_root, seen.outputs)
+        late = self._find_late(step, answer)
+        talk.stderr.drain()
+        return replace(
+            outcome_of(step, answer),
+            outputs=seen.outputs,
+            changed_inputs=seen.changed_inputs,
+            strays=seen.strays,
+            children=children(talk.process.pid),
+            stderr=talk.stderr.since(mark).decode(errors="replace"),
+            late=late,
+            seconds=seconds,
+        )
+
+    def _cancel(self, step: Step, request_id: int) -> None:
+        if step.cancel is Cancel.AT_WORK:
+            self._hand_over()
+            time.sleep(step.delay)
+        if step.cancel in {Cancel.AT_ONCE, Cancel.AT_WORK}:
+            self._talk.cancel(request_id)
+
+    def _hand_over(self) -> None:
+        self._talk.hand_over(time.monotonic() + self._ground.worker.timeout)
+
+    def _find_late(self, step: Step, answer: Response | Failure) -> str:
+        """What a worker does after its answer to a cancelled request that it must not."""
+        if isinstance(answer, Failure):
+            return ""
+        if step.cancel is Cancel.AFTERWARDS:
+            self._talk.cancel(answer.request_id)
+            self._hand_over()
+            fault = self._talk.listen(_LATE)
+            return f"it answered twice: {fault.detail}" if fault is not None else ""
+        return self._await_late_writes() if answer.was_cancelled else ""
+
+    def _await_late_writes(self) -> str:
+        before = snapshot.look(self._place.input_root)
+        time.sleep(_LATE)
+        after = snapshot.look(self._place.input_root)
+        # Deepest first: a folder changes because of what is in it.
+        changed = [path for path, seen in reversed(after.items()) if before.get(path) != seen]
+        return f"{changed[0]} was written after the response" if changed else ""

@@ -1,0 +1,280 @@
+"""Talking to one worker process under check: any mix of requests, and a close look at its end.
+
+`workers.worker.Worker` serves actions and gives up at the first fault; this drives requests that
+overlap, are cancelled, come in pieces or carry odd bytes, and tells what a worker says when nobody
+asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import NamedTuple
+
+import psutil
+
+from rpw_fixture.hermeticity.trials.delivery import pieces
+from rpw_fixture.hermeticity.trials.trial import Delivery, Ending
+from rpw_fixture.processes import process_tree
+from rpw_fixture.processes.spawner import Process
+from rpw_fixture.wire.varints import varint
+from rpw_fixture.wire.worker.messages import Encoding, FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.stray_output import surplus
+from rpw_fixture.workers.protocol import Connection
+from rpw_fixture.workers.process_pipes import Pipes, Plumbing
+from rpw_fixture.workers.stderr_tail import StderrTail
+
+_MAX_FRAME = 64 << 20
+_PATIENCE = 3.0
+#: A worker whose processes used no CPU time for this long, seconds, has come to rest.
+_REST, _REST_LIMIT = 0.08, 3.0
+#: Between two looks at whether the worker has read what was written, seconds.
+_LOOK = 0.00005
+#: Field 1000, length-delimited, with one byte of content.
+_UNKNOWN_FIELD = varint(1000 << 3 | 2) + b"\x01x"
+
+CRASH, TIMEOUT = "crash", "timeout"
+
+
+class Failure(NamedTuple):
+    """Why a response did not come: the rule or event in the words of events, and the evidence."""
+
+    rule: str
+    detail: str
+
+
+class _Piece(NamedTuple):
+    """What is written once everything before it was read; ``is_rest``: of a request begun already."""
+
+    data: bytes
+    is_rest: bool
+
+
+class Conversation:
+    """A worker and what was said.
+
+    Args:
+        process: just started.
+        pipes: to its standard streams, all non-blocking.
+        encoding: of requests and responses.
+    """
+
+    def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
+        self.process = process
+        self._plumbing = Plumbing(0, process, pipes)
+        self._encoding = encoding
+        self._connection = Connection(encoding, _MAX_FRAME)
+        self._unsent = memoryview(b"")
+        self._later: deque[_Piece] = deque()
+        self._inbox: deque[Response] = deque()
+
+    @property
+    def stderr(self) -> StderrTail:
+        """What the worker writes to stderr."""
+        return self._plumbing.stderr
+
+    def send(
+        self,
+        request: Request,
+        *,
+        is_extended: bool = False,
+        delivery: Delivery = Delivery.WHOLE,
+    ) -> None:
+        """Has a request written by the next `receive`.
+
+        Args:
+            request: what to send.
+            is_extended: adds an unknown field.
+            delivery: pieces go out one by one, each when the worker has read the one before. Where the
+                system does not tell what was read (all but Linux) they may join on the way.
+        """
+        data = self._connection.send(request)
+        data = _extended(data, self._encoding) if is_extended else data
+        if delivery is Delivery.WHOLE:
+            self._queue(data)
+            return
+        for number, piece in enumerate(pieces(data, delivery)):
+            self._later.append(_Piece(piece, is_rest=number > 0))
+
+    def cancel(self, request_id: int) -> None:
+        """Has a cancel request written by the next `receive`, for an answered request too."""
+        data = self._connection.cancel(request_id)
+        self._queue(data or self._encoding.encode(Request(request_id=request_id, cancel=True)))
+
+    def hand_over(self, deadline: float) -> None:
+        """Writes everything and returns when the worker has read it, has ended, or at ``deadline``."""
+        while time.monotonic() < deadline and not self._plumbing.has_ended:
+            self._unsent = self._plumbing.write(self._unsent)
+            if not self._unsent and self._plumbing.consumed >= self._plumbing.written:
+                return
+            self._plumbing.wait(0)  # keeps stderr from filling up meanwhile
+            time.sleep(_LOOK)
+
+    def listen(self, seconds: float) -> Failure | None:
+        """What comes on stdout within so many seconds though no answer is due."""
+        self._plumbing.wait(seconds)
+        return self.find_surplus()
+
+    def receive(self, deadline: float) -> Response | Failure:
+        """Waits for the next response to whichever request, until ``deadline`` (monotonic)."""
+        try:
+            return self._deliver(deadline) or self._receive(deadline)
+        except FrameError as error:
+            return Failure(str(error.rule), error.detail)
+
+    def find_surplus(self) -> Failure | None:
+        """What the worker said on stdout though nothing was asked."""
+        data, _ = self._available()
+        return self._stray(data) if data else None
+
+    def rest(self) -> None:
+        """Waits until the worker, and whatever it started, is idle: its start-up is over."""
+        deadline = time.monotonic() + _REST_LIMIT
+        used, since = -1.0, time.monotonic()
+        while time.monotonic() < deadline and self.process.poll() is None:
+            now_used = _cpu_seconds(self.process.pid)
+            if now_used != used:
+                used, since = now_used, time.monotonic()
+            if time.monotonic() - since >= _REST and used > 0:
+                return
+            time.sleep(0.01)
+
+    def finish(self, patience: float) -> Ending:
+        """Closes stdin, waits for the end and kills what is left after ``patience`` seconds."""
+        self._plumbing.close_stdin()
+        said = self._await_end(time.monotonic() + patience)
+        ended = self.process.poll()
+        is_by_itself = ended is not None
+        if not is_by_itself:
+            self._plumbing.kill()
+        said += self._available()[0]
+        leftovers = ended.leftovers_killed if ended is not None else 0
+        if not said:
+            return Ending(is_by_itself=is_by_itself, leftovers=leftovers)
+        stray = self._stray(said)
+        return Ending(
+            is_by_itself=is_by_itself,
+            leftovers=leftovers,
+            surplus=stray.detail,
+            rule=stray.rule,
+        )
+
+    def close(self) -> None:
+        """Kills what still runs and gives everything back."""
+        if not self._plumbing.has_ended:
+            self._plumbing.kill()
+        self._plumbing.close()
+
+    def _stray(self, data: bytes) -> Failure:
+        """What bytes mean that nobody asked for: one response too many, or no response at all."""
+        try:
+            responses = self._encoding.decoder(_MAX_FRAME).feed(data)
+        except FrameError as error:
+            return Failure(str(error.rule), error.detail)
+        if responses:
+            return Failure(
+                str(Rule.UNEXPECTED_RESPONSE),
+                f"a response with request_id {responses[0].request_id} that no request waits for",
+            )
+        fault = surplus(data)
+        return Failure(str(fault.rule), fault.detail)
+
+    def _queue(self, data: bytes) -> None:
+        self._unsent = memoryview(bytes(self._unsent) + data)
+
+    def _deliver(self, deadline: float) -> Failure | None:
+        """Writes pieces one by one; a failure when an answer comes before its request is whole."""
+        while self._later:
+            self.hand_over(deadline)
+            if self._plumbing.has_ended or time.monotonic() >= deadline:
+                self._later.clear()
+                return None
+            piece = self._later.popleft()
+            if piece.is_rest and (data := self._available()[0]):
+                stray = self._stray(data)
+                return Failure(stray.rule, f"before the whole request was sent: {stray.detail}")
+            self._queue(piece.data)
+        return None
+
+    def _receive(self, deadline: float) -> Response | Failure:
+        while not self._inbox:
+            self._unsent = self._plumbing.write(self._unsent)
+            remaining = deadline - time.monotonic()
+            if not self._plumbing.wait(remaining, to_write=bool(self._unsent)) and remaining <= 0:
+                return self._timed_out()
+            has_ended = self._plumbing.has_ended
+            data, is_open = self._available()
+            self._inbox += self._connection.receive(data) if data else ()
+            if not self._inbox and (has_ended or not is_open):
+                return self._crashed()
+        return self._inbox.popleft()
+
+    def _available(self) -> tuple[bytes, bool]:
+        """What is on stdout now, and whether more may come."""
+        pieces = []
+        while data := self._plumbing.read():
+            pieces.append(data)
+        return b"".join(pieces), data is None
+
+    def _timed_out(self) -> Failure:
+        try:
+            self._connection.end()
+        except FrameError as error:
+            if error.rule is Rule.STDOUT_TEXT:
+                return Failure(str(error.rule), error.detail)
+            return Failure(TIMEOUT, f"only part of a response came: {error.detail}")
+        return Failure(TIMEOUT, "no response within the timeout")
+
+    def _crashed(self) -> Failure:
+        self._connection.end()
+        ended = self._plumbing.wait_for_exit()
+        how = ended.description if ended is not None else "it can't be killed"
+        return Failure(CRASH, f"the process ended before its response was complete ({how})")
+
+    def _await_end(self, deadline: float) -> bytes:
+        """Reads until the process has ended, or ``deadline``."""
+        said = b""
+        is_open = True
+        while not self._plumbing.has_ended and (remaining := deadline - time.monotonic()) > 0:
+            if not is_open:
+                self.process.wait(remaining)
+                break
+            self._plumbing.wait(remaining)
+            data, is_open = self._available()
+            said += data
+        return said
+
+
+def _extended(frame: bytes, encoding: Encoding) -> bytes:
+    if encoding.name == "json":
+        return frame.rstrip()[:-1] + b',"rpwUnknownField":{"names":["x"]}}\n'
+    start = next(index for index, byte in enumerate(frame) if byte < 0x80) + 1
+    payload = frame[start:] + _UNKNOWN_FIELD
+    return varint(len(payload)) + payload
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and those below it. A walk over /proc/PID/task costs a tenth of psutil's own."""
+    found: list[psutil.Process] = []
+    waiting = [pid]
+    while waiting:
+        each = waiting.pop()
+        try:
+            found.append(psutil.Process(each))
+        except psutil.Error:
+            continue
+        waiting += process_tree.children(each)
+    return found
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time of a process and those below it so far; the time of day while one is running."""
+    try:
+        processes = family(pid)
+        states = {each.status() for each in processes}
+        times = [each.cpu_times() for each in processes]
+    except psutil.Error:
+        return time.monotonic()
+    if states & {psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP}:
+        return time.monotonic()
+    return sum(each.user + each.system for each in times)

@@ -1,0 +1,257 @@
+"""What all ways of running a trial stand on: laid-out inputs, a place, a process, its requests.
+
+Built from the server's own parts (staging, spawner, framing), without gRPC between: what is checked is
+what the server would do, some hundred times as often.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import posixpath
+from collections.abc import Iterator
+
+from rpw_fixture.errors import ConfigError
+from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
+from rpw_fixture.workers.input_index import InputIndex
+from rpw_fixture.launching import executable
+from rpw_fixture.support.removal import discard
+from rpw_fixture.execution.routing import PERSISTENT_FLAG
+from rpw_fixture.execution.staging.staged_root import StagedRoot
+from rpw_fixture.hermeticity.trials import input_tree
+from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
+from rpw_fixture.hermeticity.trials.run_folder import Place, setup
+from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
+from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials.trial import (
+    Listing,
+    Outcome,
+    Step,
+    Trial,
+    UnavailableError,
+    Variation,
+)
+from rpw_fixture.processes.spawner import Process, Spawner, StartError
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.worker.encodings import encoding
+from rpw_fixture.wire.worker.messages import Request, Response
+from rpw_fixture.workers.personalities.rules import InputList
+from rpw_fixture.workers.process_pipes import Pipes, make_pipes
+
+#: What servers are known to list.
+_SERVED = {
+    Listing.HONEST: InputList.HEX,
+    Listing.RAW: InputList.RAW,
+    Listing.MESSAGE: InputList.MESSAGE,
+    Listing.NONE: InputList.NONE,
+}
+
+
+class Ground:
+    """Brings a trial's inputs into place and its worker to life. Thread-safe.
+
+    Args:
+        worker: what is under test.
+        spawner: starts processes.
+        store: takes inputs and outputs.
+    """
+
+    def __init__(self, worker: SuiteWorker, spawner: Spawner, store: BlobStore) -> None:
+        self.worker = worker
+        self.spawner = spawner
+        self.store = store
+        self.tools = input_tree.tool_layout(worker, store)
+        self._encoding = encoding(worker.protocol)
+        self._index = InputIndex(lambda _path: False)
+        self._layouts: dict[tuple[SuiteAction, bool], input_tree.Layout] = {}
+
+    def prepare(self, variation: Variation, folder: Beneath) -> Place:
+        """A place in ``folder``, which is emptied before.
+
+        Raises:
+            UnavailableError: when its file system can't give the variation.
+        """
+        discard(folder)
+        root = folder.below(variation.root)
+        for each in (root, folder.below(variation.home), folder.below(variation.temporary)):
+            with contextlib.suppress(FileExistsError):  # an earlier worker's, undeletable
+                each.make()
+        if variation.is_reversed and not _lists_by_creation(folder):
+            raise UnavailableError(
+                "this file system lists files in an order of its own; put TMPDIR on a RAM disk"
+            )
+        return Place(folder=folder, variation=variation, staged=StagedRoot(root))
+
+    def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> input_tree.Layout:
+        """The action's inputs as a tree, once for each action.
+
+        Args:
+            is_reversed: names of a folder come the other way round.
+
+        Raises:
+            ConfigError: when they make no tree.
+        """
+        key = (action, is_reversed)
+        known = self._layouts.get(key)
+        if known is None:
+            known = input_tree.layout(self.worker, action, self.store, is_reversed=is_reversed)
+            self._layouts[key] = known
+        return known
+
+    def stage(self, action: SuiteAction, place: Place) -> input_tree.Layout:
+        """Has the place hold the action's inputs, and nothing else."""
+        found = self.laid_out(action, is_reversed=place.variation.is_reversed)
+        place.staged.stage(found.root, found.parents, self.store)
+        mtime = place.variation.input_mtime
+        if mtime is not None:
+            with place.input_root.opened() as root:
+                for path, _ in found.root.walk():
+                    _set_mtime(root, path, mtime)
+        return found
+
+    def look(
+        self, root: Beneath, before: dict[str, snapshot.Seen], found: input_tree.Layout
+    ) -> snapshot.Survey:
+        """What became of an input root since it looked like ``before``."""
+        return snapshot.compare(
+            root, before, inputs=found.root, outputs=found.outputs, store=self.store
+        )
+
+    def environment(self, place: Place) -> dict[str, str]:
+        """Of the process: the suite's, with what the variation changes in it."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": place.home,
+            "TMPDIR": place.temporary,
+            **dict(self.worker.environment),
+            **dict(place.variation.environment),
+        }
+
+    @contextlib.contextmanager
+    def watched(
+        self, trial: Trial, action: SuiteAction, place: Place
+    ) -> Iterator[ReadWatch | None]:
+        """Watches reads of the action's inputs within the block, if the trial wants that.
+
+        Raises:
+            UnavailableError: when this machine can't.
+        """
+        if not trial.is_watched:
+            yield None
+            return
+        paths = [path for path, _ in self.laid_out(action).root.walk()]
+        try:
+            watch = ReadWatch(place.input_root, paths)
+        except OSError as error:
+            raise UnavailableError(f"reads can't be watched: {error}") from None
+        with watch:
+            yield watch
+
+    @contextlib.contextmanager
+    def started(self, place: Place) -> Iterator[Conversation]:
+        """A fresh worker, which is gone after the block.
+
+        Raises:
+            ConfigError: when the command can't be started.
+            UnavailableError: when the variation can't be had here.
+        """
+        ours, theirs = make_pipes()
+        try:
+            process = self._spawn(place, theirs)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        talk = Conversation(process, ours, self._encoding)
+        try:
+            yield talk
+        finally:
+            talk.close()
+
+    def request(
+        self, found: input_tree.Layout, step: Step, number: int, *, request_id: int, sandbox: str = ""
+    ) -> Request:
+        """The WorkRequest for a step, which is that ``number`` in its history."""
+        return Request(
+            arguments=found.arguments,
+            inputs=self._inputs(found, step.listing, number),
+            request_id=request_id,
+            sandbox_dir=sandbox,
+        )
+
+    def _spawn(self, place: Place, pipes: Pipes) -> Process:
+        argv = [*place.variation.prefix, *self.worker.command, PERSISTENT_FLAG]
+        argv = [each.replace("{trace}", place.trace) for each in argv]
+        environment = self.environment(place)
+        cwd = os.path.join(place.root, self.worker.working_directory)
+        try:
+            return self.spawner.spawn(
+                executable=executable.find(argv[0], environment, cwd),
+                argv=argv,
+                env=environment,
+                cwd=cwd,
+                stdin=pipes.stdin,
+                stdout=pipes.stdout,
+                stderr=pipes.stderr,
+                setup=setup(place),
+            )
+        except StartError as error:
+            if error.stage.startswith("setup step"):
+                raise UnavailableError(error.message) from None
+            raise ConfigError(f"worker.command can't be started: {error}") from None
+        except (FileNotFoundError, PermissionError) as error:
+            raise ConfigError(f"worker.command can't be started: {error}") from None
+
+    def _inputs(self, found: input_tree.Layout, listing: Listing, number: int) -> bytes:
+        served = _SERVED.get(listing)
+        base = self.worker.working_directory
+        if served is not None:
+            return self._index.encoded_inputs(found.root, self._encoding, served, base)
+        return self._encoding.encode_inputs(
+            (os.path.relpath(path, base or "."), _made_up(entry.digest.hash, listing, number))
+            for path, entry in found.root.walk()
+        )
+
+
+def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
+    """What the worker itself said to a step."""
+    if isinstance(answer, Failure):
+        return Outcome(step=step, exit_code=None, failure=answer.rule, detail=answer.detail)
+    return Outcome(
+        step=step,
+        exit_code=None if answer.was_cancelled else answer.exit_code,
+        response=answer.output,
+    )
+
+
+def _lists_by_creation(folder: Beneath) -> bool:
+    """Whether the order of a folder's list follows the order in which its files were made."""
+    lists = []
+    for number, names in enumerate(("ab", "ba")):
+        probe = folder.below(f"order-{number}")
+        probe.make()
+        with probe.opened() as fd:
+            for name in names:
+                os.mkdir(name, dir_fd=fd)
+            lists.append(os.listdir(fd))
+        discard(probe)
+    return lists[0] != lists[1]
+
+
+def _set_mtime(root: int, path: str, mtime: float) -> None:
+    above, name = posixpath.split(path)
+    fd = open_beneath(root, above or ".", FOLDER)
+    try:
+        os.utime(name, (mtime, mtime), dir_fd=fd, follow_symlinks=False)
+    finally:
+        os.close(fd)
+
+
+def _made_up(known: str, listing: Listing, number: int) -> bytes:
+    """Digest bytes that no server sends for a content known by its hash."""
+    if listing is Listing.EMPTY:
+        return b""
+    return hashlib.sha256(f"{known} {number}".encode()).hexdigest().encode()
