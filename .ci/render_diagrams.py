@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout is enough
 
-from rpw_fixture.workers import lifecycle
-from rpw_fixture.workers import protocol
+from rpw_fixture.workers import lifecycle, protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture import pytest_plugin
-from rpw_fixture.events import kinds as events
 from rpw_fixture.config import Config
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.config.flags import flags
+from rpw_fixture.events import kinds as events
+from rpw_fixture.testing.endpoint import Endpoint
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 

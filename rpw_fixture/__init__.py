@@ -10,19 +10,20 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from rpw_fixture._version import __version__
+
 if sys.platform == "win32":
     # Here, because everything else fails later and with the name of some module that Windows lacks.
     raise ImportError("rpw_fixture runs on Linux and macOS only; on Windows, use it inside WSL 2")
 
 if TYPE_CHECKING:
-    from rpw_fixture.client.action import Action
     from rpw_fixture.client import ActionFailedError, ActionOutcome, Client
+    from rpw_fixture.client.action import Action
+    from rpw_fixture.client.inputs import EmptyFolder, File, Symlink
     from rpw_fixture.config import Config
     from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RpwError
-    from rpw_fixture.client.inputs import EmptyFolder, File, Symlink
     from rpw_fixture.server import Server
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "Action": "rpw_fixture.client.action",

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import pytest
 
-from rpw_fixture import __version__
-from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
+from rpw_fixture._version import __version__
 from rpw_fixture.config import Config
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.plugin import options, reporting
+from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
 from rpw_fixture.plugin.session_servers import SessionServers, make_server
 
 if TYPE_CHECKING:
-    from rpw_fixture.testing.endpoint import Endpoint
     from rpw_fixture.server import Server
+    from rpw_fixture.testing.endpoint import Endpoint
 
 E = TypeVar("E", bound="Endpoint")
 _SERVERS = pytest.StashKey[SessionServers]()

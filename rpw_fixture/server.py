@@ -12,27 +12,28 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import grpc
 
 from rpw_fixture.config import Config
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.faults.registry import Faults
-from rpw_fixture.support.lazy import Late
-from rpw_fixture.services.interceptors.counters import Counters
-from rpw_fixture.support.cpu_affinity import Processor
 from rpw_fixture.services.call_executor import CallExecutor
 from rpw_fixture.services.gate import Gate
-from rpw_fixture.services.listener import Activity, Listener
+from rpw_fixture.services.interceptors.activity import Activity
+from rpw_fixture.services.interceptors.counters import Counters
+from rpw_fixture.services.listener import Listener
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.budget import Budget
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.support.cpu_affinity import Processor
+from rpw_fixture.support.lazy import Late
+from rpw_fixture.support.workspace import Workspace
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
 if TYPE_CHECKING:
-    from rpw_fixture.services.base import Interceptor
     from rpw_fixture.services.backend import Front
+    from rpw_fixture.services.base import Interceptor
 
 #: Time for streams to tell how their operations ended, after the last one did, seconds.
 _LAST_WORDS = 0.5

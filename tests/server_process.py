@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.support import workspace
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.support.removal import remove
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.config import Config, default_jobs
-from rpw_fixture.errors import ConfigError
 from rpw_fixture.config.flags import ENVIRONMENT_PREFIX, flags, from_environment
+from rpw_fixture.errors import ConfigError
 
 # The flags that people script against.
 SCRIPTED = frozenset(

@@ -18,8 +18,8 @@ import pytest
 from rpw_fixture import Server
 from rpw_fixture.client.action import Action
 from rpw_fixture.events.event_file import EventFile
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import InternalError
+from rpw_fixture.events.log import EventLog
 
 #: Writes events until the file may grow no more, then lets it grow again, as when a disk is cleared.
 LIMITED = """

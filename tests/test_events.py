@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture import Action, Server
-from rpw_fixture.events import kinds as events
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.events import kinds as events
 from rpw_fixture.events.event_file import EventFile
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
@@ -20,6 +19,7 @@ from rpw_fixture.events.kinds import (
     ProtocolViolation,
     WorkerStarted,
 )
+from rpw_fixture.events.log import EventLog
 
 # Names and fields that people script against.
 SCRIPTED = {

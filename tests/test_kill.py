@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome, Client
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import RpwError
 from tests.waiting import until
 

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from rpw_fixture import Action, Server
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import Code, ConfigError, RequestError
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.support.lazy import Late
 
 
@@ -85,7 +85,7 @@ def test_a_server_is_ready_before_it_has_loaded_what_executes() -> None:
     code = (
         "import sys, rpw_fixture\n"
         "with rpw_fixture.Server() as server:\n"
-        "    for late in ('execution.engine', 'execution.canonical', 'events'):\n"
+        "    for late in ('execution.engine', 'wire.canonical', 'events.kinds'):\n"
         "        assert f'rpw_fixture.{late}' not in sys.modules\n"
         "    server.prepare()\n"
         "    assert 'rpw_fixture.execution.engine' in sys.modules\n"

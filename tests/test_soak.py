@@ -17,8 +17,8 @@ from typing import Self
 import psutil
 import pytest
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import Client
+from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import ActionCompleted, InternalError, WorkerStarted
 from rpw_fixture.server import Server
 from tests.waiting import until

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.processes.spawner import Exit, Process
+from rpw_fixture.support.closing import Closing
 
 #: Seconds; only ever reached by a failure.
 DEADLINE = 30.0

@@ -140,8 +140,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> Report:
     from rpw_fixture.hermeticity import check  # noqa: PLC0415 - heavy
-    from rpw_fixture.hermeticity.suites import recording  # noqa: PLC0415 - heavy
-    from rpw_fixture.hermeticity.suites import suite_file  # noqa: PLC0415 - heavy
+    from rpw_fixture.hermeticity.suites import recording, suite_file  # noqa: PLC0415 - heavy
 
     progress = _Progress() if sys.stderr.isatty() else None
     wanted = _options(options, progress)

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.cli.sample_workers import python_workers
+from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import WorkerNotReused, WorkerStarted
 
 if TYPE_CHECKING:

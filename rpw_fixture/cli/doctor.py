@@ -8,7 +8,7 @@ import shutil
 import sys
 from importlib import metadata
 
-from rpw_fixture import __version__
+from rpw_fixture._version import __version__
 
 _ISOLATION = ("landlock", "namespaces")
 _ENGINES = ("docker", "podman")
@@ -49,9 +49,7 @@ def _facts() -> dict[str, str]:
 
 def _isolation() -> dict[str, str]:
     """Which kinds of isolation and which container engines work here, and why the others don't."""
-    from rpw_fixture.launching import container_runtime
-    from rpw_fixture.launching import isolation
-    from rpw_fixture.launching import landlock
+    from rpw_fixture.launching import container_runtime, isolation, landlock  # noqa: PLC0415
     from rpw_fixture.processes.spawner import Spawner  # noqa: PLC0415
 
     with Spawner() as spawner:

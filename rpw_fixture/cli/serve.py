@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from rpw_fixture import __version__
+from rpw_fixture._version import __version__
 from rpw_fixture.cli.settings import add_settings, config_of
 from rpw_fixture.errors import EnvironmentLacksError
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from rpw_fixture.errors import ConfigError
 from rpw_fixture.client.inputs import Content, EmptyFolder, Entry, File, read_entries, read_folder
+from rpw_fixture.errors import ConfigError
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.digests import Digest, DigestFunction

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from rpw_fixture import __version__
+from rpw_fixture._version import __version__
 from rpw_fixture.client.action import Action
 from rpw_fixture.client.channel import (
     CAPABILITIES,
@@ -21,8 +21,8 @@ from rpw_fixture.client.encoding import EncodedAction, encode
 from rpw_fixture.client.outcome import ActionFailedError, ActionOutcome
 from rpw_fixture.client.results import outcome_of
 from rpw_fixture.client.transfer import Transfer
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.wire.digests import FUNCTIONS, Digest, DigestFunction
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import grpc
 
-from rpw_fixture.support import pem
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.support import pem
 
 
 def credentials(

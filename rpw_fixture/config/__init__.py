@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rpw_fixture.config.values import INT32, Values
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.faults.fault import Fault
-from rpw_fixture.config.values import INT32, Values
 from rpw_fixture.support.suggestions import did_you_mean
 from rpw_fixture.wire.default_protocols import DefaultProtocols
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpw_fixture.config import Config, checks
-from rpw_fixture.errors import ConfigError
 from rpw_fixture.config.values import Values
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.support.suggestions import did_you_mean
 
 #: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.

@@ -5,12 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.support.beneath import OwnFolder
-from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.launching import isolation
 from rpw_fixture.execution.operation import Operation
 from rpw_fixture.execution.outputs import Outputs
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
@@ -19,14 +15,18 @@ from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.runner import ActionRunner, OnServed
 from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.faults.registry import Slot
-from rpw_fixture.support.harmless import harmless
+from rpw_fixture.launching import isolation
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.support import globs
+from rpw_fixture.support.beneath import OwnFolder
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.harmless import harmless
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.lifecycle import Retirement
 
 #: How long killed workers may take to be gone, seconds.
@@ -146,7 +146,7 @@ def _recorder(config: Config, log: EventLog, undo: ExitStack) -> OnServed | None
     """What writes a recording of all worker actions, if one is wanted."""
     if config.record is None:
         return None
-    from rpw_fixture.hermeticity.suites.recording import Recorder  # noqa: PLC0415 - few servers record
+    from rpw_fixture.execution.recorder import Recorder  # noqa: PLC0415 - few servers record
 
     rules = personalities.find(config.personality)
     recorder = Recorder(Path(config.record), rules.flagfile_base.value)

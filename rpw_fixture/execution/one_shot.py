@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.execution.results import RunResult
 from rpw_fixture.launching.launch import Launch, Launcher
 from rpw_fixture.launching.start_errors import status_of_failed_start
-from rpw_fixture.execution.results import RunResult
 from rpw_fixture.processes.spawner import Exit, Process, StartError
+from rpw_fixture.support.cancellation import CancelToken
 
 _READ = 1 << 16
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR

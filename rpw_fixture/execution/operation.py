@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.inline import Inline
 from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import Timeline
-from rpw_fixture.support.pausing import Pause, Signal, blocking
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.cancellation import CancelToken
+from rpw_fixture.support.pausing import Pause, Signal, blocking
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.packing import packed
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.raw_messages import packed
 
 #: A stage that lasts this long is told to the client; shorter ones are not worth a message.
 _FIRST_UPDATE = 0.25

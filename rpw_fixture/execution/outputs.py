@@ -14,11 +14,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import RequestError, failed_precondition
 from rpw_fixture.events.kinds import FileRecord
-from rpw_fixture.support.beneath import Beneath, open_beneath
-from rpw_fixture.wire.command import CommandSpec
 from rpw_fixture.execution.output_lookup import (
     ABSENT,
     ROOT,
@@ -32,6 +29,9 @@ from rpw_fixture.execution.output_lookup import (
 )
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.file_intake import OPEN_OUTPUT, keep_file
+from rpw_fixture.support.beneath import Beneath, open_beneath
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.wire.command import CommandSpec
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.varints import varint

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError, invalid_argument
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import (
     ActionRetried,
     InputsChanged,
@@ -23,8 +21,7 @@ from rpw_fixture.events.kinds import (
     RequestSent,
     ResponseReceived,
 )
-from rpw_fixture.support.beneath import Beneath
-from rpw_fixture.workers.input_index import InputIndex
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
 from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettledError
 from rpw_fixture.execution.resolve import ResolvedAction
@@ -33,12 +30,15 @@ from rpw_fixture.execution.routing import Route
 from rpw_fixture.execution.staging.exec_roots import Place, output_parents
 from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.execution.worker_task import WorkerTask
+from rpw_fixture.support.beneath import Beneath
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import FileEntry
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.personalities.rules import (
     Expansion,

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ProtocolDetected
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.execution.protocol_race import ProtocolRace, Side
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.worker_task import WorkerTask

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.execution.results import RunResult
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import Rule
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey

@@ -13,6 +13,8 @@ from google.protobuf.message import DecodeError
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument
+from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire import canonical
 from rpw_fixture.wire.command import (
     CommandSpec,
@@ -20,8 +22,6 @@ from rpw_fixture.wire.command import (
     platform_properties,
     property_map,
 )
-from rpw_fixture.support.memo import Memo
-from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.trees import Folder, FolderDecoder

@@ -11,9 +11,9 @@ from rpw_fixture.execution.outputs import Outputs, message_of
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.wire.packing import packed
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import wkt
+from rpw_fixture.wire.raw_messages import packed
 from rpw_fixture.wire.statuses import status_of
 from rpw_fixture.workers.failure import WorkerFailure
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import failed_precondition, invalid_argument
-from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.execution.resolve import ResolvedAction
+from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import ToolInputs, WorkerKey, shared
 from rpw_fixture.workers.personalities.rules import (
     Containers,

@@ -14,20 +14,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from rpw_fixture.support import cpu_affinity
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.execution import one_shot
 from rpw_fixture.execution import response as reply
-from rpw_fixture.support.beneath import Beneath, OwnFolder
-from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.launching.container_command import container_properties
-from rpw_fixture.launching.launch import Launch, Launcher
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
-from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.execution.routing import Route, Router
@@ -36,9 +30,15 @@ from rpw_fixture.execution.staging.exec_roots import output_parents
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.faults.registry import Slot
+from rpw_fixture.launching.container_command import container_properties
+from rpw_fixture.launching.launch import Launch, Launcher
 from rpw_fixture.storage.complete_results import CompleteResults
+from rpw_fixture.support import cpu_affinity
+from rpw_fixture.support.beneath import Beneath, OwnFolder
+from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.workers import personalities
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.pool import PoolFullError
 from rpw_fixture.workers.protocol_memory import ProtocolMemory
 

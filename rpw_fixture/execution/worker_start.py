@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code
-from rpw_fixture.support.beneath import Beneath, OwnFolder
-from rpw_fixture.launching.launch import Launch, Launcher
-from rpw_fixture.launching.start_errors import status_of_failed_start
-from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.exec_roots import (
@@ -19,17 +14,22 @@ from rpw_fixture.execution.staging.exec_roots import (
 )
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.faults.registry import Slot
+from rpw_fixture.launching.launch import Launch, Launcher
+from rpw_fixture.launching.start_errors import status_of_failed_start
 from rpw_fixture.processes.spawner import StartError
+from rpw_fixture.support.beneath import Beneath, OwnFolder
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker.encodings import encoding
-from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.failure import WorkerFailure
-from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.fault_injection import MortalConversation
+from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import JsonEnd, Personality, Roots
 from rpw_fixture.workers.process_pipes import Plumbing, make_pipes
+from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.singleplex import Singleplex
 from rpw_fixture.workers.worker import Worker
 

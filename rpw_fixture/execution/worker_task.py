@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rpw_fixture.support.cancellation import CancelToken
-from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, Timeline
 from rpw_fixture.execution.staging.placed import Parents
+from rpw_fixture.support.beneath import Beneath
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.waiting import Turn
 from rpw_fixture.workers.worker import Worker

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.suites import from_actions
 from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.findings import text
 from rpw_fixture.hermeticity.findings.codes import CODES, expand
 from rpw_fixture.hermeticity.findings.finding import merged
-from rpw_fixture.hermeticity.findings import text
+from rpw_fixture.hermeticity.suites import from_actions
 
 #: What a test suite can afford each time. Left out is what takes many requests or cold starts: growth,
 #: and what is told by a tracer or by other surroundings.

@@ -13,23 +13,35 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import Connection
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.findings import baseline
-from rpw_fixture.hermeticity.findings import reproducers
 from rpw_fixture.hermeticity.checks import cache_poisoning as poisoning
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks import (
+    cancellation,
+    cold_runs,
+    concurrency,
+    environment,
+    every_run,
+    input_listings,
+    lifecycle,
+    long_runs,
+    one_shot,
+    resources,
+    split_requests,
+    stale_inputs,
+    stale_outputs,
+    state_leaks,
+    undeclared_access,
+    unknown_fields,
+    unread_inputs,
+    worker_keys,
+)
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
-from rpw_fixture.hermeticity.checks import cancellation, cold_runs, concurrency, environment, every_run, lifecycle, long_runs, one_shot, resources, stale_inputs, stale_outputs, unknown_fields
-from rpw_fixture.hermeticity.checks import undeclared_access
-from rpw_fixture.hermeticity.checks import split_requests
-from rpw_fixture.hermeticity.checks import worker_keys
-from rpw_fixture.hermeticity.checks import state_leaks
-from rpw_fixture.hermeticity.checks import input_listings
-from rpw_fixture.hermeticity.checks import unread_inputs
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, Report, merged, states
-from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
 from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way
 
 _ALL = frozenset(CODES)

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ContainerStarted
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.launching.container_command import run_arguments, spec_of
 from rpw_fixture.launching.container_runtime import ContainerRuntime
 from rpw_fixture.launching.launch import Launch

@@ -13,10 +13,9 @@ from collections.abc import Iterator, Mapping
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import IsolationDegraded
-from rpw_fixture.launching import landlock
-from rpw_fixture.launching import namespaces
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.launching import landlock, namespaces
 from rpw_fixture.launching.containers import Containers
 from rpw_fixture.launching.landlock import Landlock
 from rpw_fixture.launching.launch import ByImage, Launcher, Local, PrivateHome

@@ -10,9 +10,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from rpw_fixture.launching import access
-from rpw_fixture.launching import landlock_step
-from rpw_fixture.launching import privileges_step
+from rpw_fixture.launching import access, landlock_step, privileges_step
 from rpw_fixture.launching.launch import Launch, Launcher
 from rpw_fixture.processes.spawner import Process, SetupStep
 

@@ -12,9 +12,7 @@ import tempfile
 from dataclasses import replace
 from types import MappingProxyType
 
-from rpw_fixture.launching import access
-from rpw_fixture.launching import namespaces_step
-from rpw_fixture.launching import privileges_step
+from rpw_fixture.launching import access, namespaces_step, privileges_step
 from rpw_fixture.launching.launch import Launch, Launcher, Local
 from rpw_fixture.processes.spawner import Process, SetupStep, Spawner, StartError
 

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import EnvironmentLacksError, RpwError
+from rpw_fixture.support.closing import Closing
 
 #: The first Bazel that marks tool inputs (bazel#16362).
 _MARKS_TOOLS_FROM = (6, 0)

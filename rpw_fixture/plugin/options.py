@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from rpw_fixture.config import Config
-from rpw_fixture.errors import ConfigError
 from rpw_fixture.config.flags import ENVIRONMENT_PREFIX, Flag, flags, from_environment
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.support.suggestions import did_you_mean
 
 MARKER = "rpw"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
     from rpw_fixture.client.outcome import ActionOutcome, Outputs
+    from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
     from rpw_fixture.testing.endpoint import Endpoint
 
 TIMELINE = "rpw timeline"

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rpw_fixture.plugin.bazel_workspace import BazelWorkspace, find_bazel
 from rpw_fixture.config import Config
+from rpw_fixture.plugin.bazel_workspace import BazelWorkspace, find_bazel
 
 if TYPE_CHECKING:
-    from rpw_fixture.testing.cluster import Cluster
     from rpw_fixture.server import Server
+    from rpw_fixture.testing.cluster import Cluster
 
 #: Idle servers kept for the next tests that want their config; each has a socket and some threads.
 _MOST_IDLE = 4

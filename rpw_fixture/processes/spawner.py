@@ -1,7 +1,8 @@
 """Starting and killing processes, seen from the server: `Spawner`, `Process` and `Exit`.
 
 Every process of the server is started through here. The work is done by a child program
-(`spawner.py`; `spawner_messages` documents the messages), because a process that runs gRPC must not fork.
+(`spawner_program.py`; `spawner_messages` documents the messages), because a process that runs gRPC must
+not fork.
 Each process has a status pipe of its own, read by whichever thread asks: there is no reader thread
 and no table of processes. What a process is for (worker, one-shot action) is not known here.
 """
@@ -19,9 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner_link import Link, Started, StartError, SurvivorsError
+from rpw_fixture.support.closing import Closing
 
 __all__ = ["Exit", "Process", "Setup", "SetupStep", "Spawner", "StartError", "SurvivorsError"]
 

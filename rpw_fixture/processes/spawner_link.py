@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rpw_fixture.support import cpu_affinity
 from rpw_fixture.errors import RpwError
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner_watch import SpawnerWatch
+from rpw_fixture.support import cpu_affinity
 
-_PROGRAM = str(Path(__file__).with_name("spawner.py"))
+_PROGRAM = str(Path(__file__).with_name("spawner_program.py"))
 _CLOSE_TIMEOUT = 15.0  # seconds; the spawner itself gives up after 10
 _DEATH_PATIENCE = 0.5  # seconds from the end of a status pipe to that of the spawner's socket
 _WAKE_INTERVAL = 0.5  # seconds until supervisors are looked at that do not end

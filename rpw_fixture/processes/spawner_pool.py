@@ -20,11 +20,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from rpw_fixture.processes import process_tree, spawner_messages, supervisor
-    from rpw_fixture.processes import program_start
+    from rpw_fixture.processes import process_tree, program_start, spawner_messages, supervisor
 else:
-    import process_start
     import process_tree
+    import program_start
     import spawner_messages
     import supervisor
 

@@ -1,6 +1,7 @@
 """The spawner: the small child program that has every process started and sweeps up behind it.
 
-Run by path as ``python -I -S spawner.py FD LIFELINE MARK FOLDER``; never imported. Standard library only,
+Run by path as ``python -I -S spawner_program.py FD LIFELINE MARK FOLDER``; never imported. Standard
+library only,
 one thread, so it may do what a gRPC server must not: fork, and be the subreaper.
 
 FD is a stream socket, on which requests come (`spawner_messages`). It starts no program itself: that is
@@ -31,15 +32,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rpw_fixture.processes import child_exits, process_tree, spawner_messages, spawner_pool, supervisor
-    from rpw_fixture.processes import program_start
+    from rpw_fixture.processes import (
+        child_exits,
+        process_tree,
+        program_start,
+        spawner_messages,
+        spawner_pool,
+        supervisor,
+    )
 else:
     # Only this file's folder, and last: the package itself must not be imported here, and its
     # module names must not hide the standard library's.
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import child_exits
-    import process_start
     import process_tree
+    import program_start
     import spawner_messages
     import spawner_pool
     import supervisor

@@ -25,12 +25,11 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
-    from rpw_fixture.processes import child_exits, process_tree, spawner_messages
-    from rpw_fixture.processes import program_start
+    from rpw_fixture.processes import child_exits, process_tree, program_start, spawner_messages
 else:
     import child_exits
-    import process_start
     import process_tree
+    import program_start
     import spawner_messages
 
 PATIENCE = 10.0  # seconds for SIGKILL to work; only a process stuck in the kernel takes that long

@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.faults.registry import Faults
-from rpw_fixture.support.lazy import Late
-from rpw_fixture.services.interceptors.counters import Counters
-from rpw_fixture.services.base import Handlers, Interceptor, Service
 from rpw_fixture.services.action_cache import ActionCacheService
+from rpw_fixture.services.base import Handlers, Interceptor, Service
 from rpw_fixture.services.bytestream import ByteStreamService
 from rpw_fixture.services.call_executor import CallExecutor
 from rpw_fixture.services.capabilities import CapabilitiesService
 from rpw_fixture.services.cas import CasService
-from rpw_fixture.services.interceptors.counting import Counting
 from rpw_fixture.services.execution import ExecutionService
-from rpw_fixture.services.interceptors.faults import FaultInjector
 from rpw_fixture.services.health import HealthService
+from rpw_fixture.services.interceptors.counters import Counters
+from rpw_fixture.services.interceptors.counting import Counting
+from rpw_fixture.services.interceptors.faults import FaultInjector
 from rpw_fixture.services.operations import OperationsService
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.lazy import Late
 from rpw_fixture.wire.digests import DigestFunctions
 
 if TYPE_CHECKING:

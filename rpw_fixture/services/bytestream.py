@@ -6,24 +6,24 @@ the rules of google/bytestream/bytestream.proto and of REAPI's ContentAddressabl
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from itertools import chain
 
-from rpw_fixture import heap
 from rpw_fixture.config import Config
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument, not_found
 from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.services.uploads import Uploads
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.wire.compression import compressor_named
+from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.raw_messages import (
     WriteRequest,
     encode_read_response,
     parse_write_request,
 )
-from rpw_fixture.wire.compression import compressor_named
-from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
 
 #: Clients that accept no committed_size but the uncompressed one (bazel#30000), by a part of the
@@ -224,9 +224,28 @@ class _Received:
 
 
 def _clear_up_after(digest: Digest) -> None:
-    if digest.size >= heap.LARGE_STREAM_BYTES:
-        heap.give_back()
+    if digest.size >= LARGE_STREAM_BYTES:
+        trim_heap()
 
 
 def _absent(digest: Digest) -> RequestError:
     return not_found(f"blob {digest} is not in the CAS")
+
+
+#: A stream of so many bytes leaves enough behind to be worth looking for.
+LARGE_STREAM_BYTES = 16 << 20
+
+
+def trim_heap() -> None:
+    """Returns what is free on the heap to the system (glibc; elsewhere nothing happens).
+
+    A stream passes through buffers of megabytes in whatever threads gRPC has at the time, and glibc keeps
+    those of each thread: without this a server grows by some hundred MiB over its first large blobs.
+    """
+    if sys.platform != "linux":
+        return
+    import ctypes  # noqa: PLC0415 - costs milliseconds
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -17,11 +17,11 @@ from typing import Any
 
 import grpc
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.services import grpc_calls
 from rpw_fixture.services.client_waits import ClientWaits
 from rpw_fixture.services.grpc_calls import ServerCall
 from rpw_fixture.services.sweeper import Sweeper, Swept
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.support.thread_pool import ThreadPool, ThreadStartError
 
 #: How long a client without a valid token may keep a call open, seconds.

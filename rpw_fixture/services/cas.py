@@ -17,11 +17,11 @@ from rpw_fixture.services.capabilities import BATCH_BYTES
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.chunk_layouts import ChunkLayouts
-from rpw_fixture.wire.batch_entries import read_entry, updated_entry
 from rpw_fixture.wire.compression import compressor_numbered
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as re
 from rpw_fixture.wire.protos import rpc as google_rpc
+from rpw_fixture.wire.raw_messages import read_entry, updated_entry
 
 #: The longest message that clients receive with gRPC's default settings.
 _RECEIVABLE_BYTES = 4 << 20

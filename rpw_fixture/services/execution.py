@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rpw_fixture.support.pausing import Pause
 from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.support.pausing import Pause
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re
 

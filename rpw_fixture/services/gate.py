@@ -9,9 +9,9 @@ import grpc
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.support.lazy import Late
 from rpw_fixture.services.call_executor import HowToServe, Lane
 from rpw_fixture.services.listener import Listener
+from rpw_fixture.support.lazy import Late
 
 if TYPE_CHECKING:
     from rpw_fixture.services.backend import Front

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rpw_fixture.errors import not_found
-from rpw_fixture.support.pausing import Pause, Signal
 from rpw_fixture.services.base import Call, Service, rpc
+from rpw_fixture.support.pausing import Pause, Signal
 from rpw_fixture.wire.protos import health
 
 _SERVING = health.HealthCheckResponse.SERVING

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import threading
-import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 
-from rpw_fixture.support import pem
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.support import pem
 
 if TYPE_CHECKING:
-    from rpw_fixture.services.base import Call, Handler
-    from rpw_fixture.wire.protos import Method
+    pass
 
 #: The longest path of a Unix socket, bytes.
 _MAX_SOCKET_PATH = 107
@@ -126,38 +123,6 @@ class Listener:
             return True
         given = str(dict(metadata).get("authorization", "")).encode()
         return hmac.compare_digest(given, f"Bearer {self.token}".encode())
-
-
-class Activity:
-    """Knows for how long nothing was asked of a server."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open = 0
-        self._last = time.monotonic()
-
-    @property
-    def idle_seconds(self) -> float:
-        """Seconds since the last call ended; 0 while one is open."""
-        with self._lock:
-            return 0.0 if self._open else time.monotonic() - self._last
-
-    def interceptor(self, _method: Method, handler: Handler) -> Handler:
-        """Counts each call from its beginning until gRPC says that it is over."""
-
-        def counted(request: Any, call: Call) -> Any:
-            with self._lock:
-                self._open += 1
-            if not call.context.add_callback(self._end):
-                self._end()
-            return handler(request, call)
-
-        return counted
-
-    def _end(self) -> None:
-        with self._lock:
-            self._open -= 1
-            self._last = time.monotonic()
 
 
 def _private_socket(path: str) -> AbstractContextManager[None]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator
 
 import grpc
 
-from rpw_fixture.support.pausing import Pause
 from rpw_fixture.services.call_executor import CallExecutor, Lane
 from rpw_fixture.services.grpc_calls import BlockingSender, Sender
 from rpw_fixture.services.sweeper import Swept
+from rpw_fixture.support.pausing import Pause
 
 _NEVER = float("inf")
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from rpw_fixture.storage.blob_index import Blob
 from rpw_fixture.storage.durable_folder import DurableFolder
 from rpw_fixture.storage.files import TemporaryFiles, remove
-from rpw_fixture.storage.blob_index import Blob
 from rpw_fixture.wire.digests import Digest
 
 _CHECKSUM_BYTES = 32

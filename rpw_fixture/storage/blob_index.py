@@ -10,9 +10,11 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Self
 
 from rpw_fixture.errors import resource_exhausted
 from rpw_fixture.storage.files import FileState, TemporaryFiles, remove, state_of
+from rpw_fixture.wire.digests import Digest
 
 #: A sweep frees this much more than asked, so that sweeps stay rare (a part of the budget).
 _SLACK = 16
@@ -188,3 +190,29 @@ def _delete_files(blobs: Iterable[Blob]) -> None:
     for blob in blobs:
         if blob.path is not None:
             remove(blob.path)
+
+
+class Pins:
+    """Blobs that eviction leaves alone until `release`; a context manager does that at its end.
+
+    Attributes:
+        absent: the digests that were not there to be pinned.
+    """
+
+    def __init__(self, shelf: Shelf, blobs: list[Blob], absent: list[Digest]) -> None:
+        self._shelf = shelf
+        self._blobs = blobs
+        self.absent = absent
+
+    def release(self) -> None:
+        """Lets go; doing it again changes nothing."""
+        with self._shelf.lock:
+            blobs, self._blobs = self._blobs, []
+            for blob in blobs:
+                blob.pins -= 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()

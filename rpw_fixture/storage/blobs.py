@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from rpw_fixture.errors import BlobMissingError
 from rpw_fixture.storage.batches import Claims
+from rpw_fixture.storage.blob_index import Blob, Pins, Shelf
 from rpw_fixture.storage.files import (
     CHUNK_BYTES,
     CREATE,
@@ -24,8 +25,6 @@ from rpw_fixture.storage.files import (
     state_of,
     write_all,
 )
-from rpw_fixture.storage.pins import Pins
-from rpw_fixture.storage.blob_index import Blob, Shelf
 from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import Digest, DigestFunction, mismatch
 

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 from rpw_fixture.errors import RequestError
+from rpw_fixture.storage.blob_index import Shelf
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.durable_folder import DurableFolder
 from rpw_fixture.storage.files import hash_of, remove
-from rpw_fixture.storage.blob_index import Shelf
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 
 __all__ = ["BlobStore", "Cas"]

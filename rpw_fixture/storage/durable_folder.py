@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.support.private_files import make_private_folder, private_opener
 from rpw_fixture.storage.files import full_disk_named, remove
+from rpw_fixture.support.private_files import make_private_folder, private_opener
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

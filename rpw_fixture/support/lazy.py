@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.support.closing import Closing
 
 T = TypeVar("T", bound=Closing)
 

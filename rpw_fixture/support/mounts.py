@@ -11,8 +11,8 @@ import select
 import sys
 from typing import Any
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.support.beneath import mount_of
+from rpw_fixture.support.closing import Closing
 
 _MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x4000, 0x40000, 0x2
 _INFO = "/proc/self/mountinfo"

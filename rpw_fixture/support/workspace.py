@@ -8,10 +8,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from rpw_fixture.support.closing import Closing
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.support.removal import discard
+from rpw_fixture.support.closing import Closing
 from rpw_fixture.support.memory_limit import memory_limit
+from rpw_fixture.support.removal import discard
 
 #: A RAM disk: creating and deleting thousands of small files is many times faster there.
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a folder of our own is made in it, mode 0700

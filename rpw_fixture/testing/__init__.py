@@ -10,12 +10,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rpw_fixture.testing import assertions
-    from rpw_fixture.testing import explain
-    from rpw_fixture.testing import records
-    from rpw_fixture.testing import lookup
+    from rpw_fixture.testing import assertions, explain, lookup, records
 
-__all__ = ["assertions", "evidence", "records", "subjects"]
+__all__ = ["assertions", "explain", "lookup", "records"]
 
 
 def __getattr__(name: str) -> ModuleType:

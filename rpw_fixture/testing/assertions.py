@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from unittest import SkipTest
 
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import InternalError, KeyComponents
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.support import globs
 from rpw_fixture.testing import explain
 from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
-from rpw_fixture.support import globs
 from rpw_fixture.workers.key import ToolInputs, differences
 
 #: The mode of actions that ran out of our sight.

@@ -11,13 +11,13 @@ import threading
 import uuid
 from typing import Any, Self
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionFailedError, ActionOutcome
+from rpw_fixture.client.action import Action
 from rpw_fixture.config import Config
-from rpw_fixture.testing.endpoint import Endpoint
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord, RequestSent
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.testing.assertions import UNSEEN
+from rpw_fixture.testing.endpoint import Endpoint
 
 _OURS = re.compile(r"rpw_fixture(?:/worker-\d+)?")
 

@@ -19,12 +19,12 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.log import EventLog
 
 if TYPE_CHECKING:
-    from rpw_fixture.client.action import Action
     from rpw_fixture.client import ActionOutcome, Client
+    from rpw_fixture.client.action import Action
     from rpw_fixture.faults.registry import Faults
     from rpw_fixture.services.interceptors.counters import Counters
-    from rpw_fixture.testing.records import ActionRecord, Actions, Workers
     from rpw_fixture.testing.lookup import Subject
+    from rpw_fixture.testing.records import ActionRecord, Actions, Workers
 
 #: How many actions `assert_hermetic` knows without being told.
 _REMEMBERED = 200
@@ -198,7 +198,7 @@ class Endpoint:
             AssertionError: with the keys of both.
         """
         __tracebackhide__ = True
-        unmarked = testing.subjects.unmarked_inputs(after, because) if because is not None else []
+        unmarked = testing.lookup.unmarked_inputs(after, because) if because is not None else []
         testing.assertions.worker_restarted(
             self._record(before), self._record(after), because, self.workers, unmarked
         )
@@ -305,14 +305,14 @@ class Endpoint:
             if isinstance(subject, testing.records.Actions):
                 found += subject
             else:
-                found.append(testing.subjects.subject_of(subject, known, self._digest))
+                found.append(testing.lookup.subject_of(subject, known, self._digest))
         return found
 
     def _record(self, subject: Subject) -> ActionRecord:
         __tracebackhide__ = True
         if isinstance(subject, testing.records.Actions):
             return subject.only()
-        return testing.subjects.subject_of(subject, self.actions, self._digest)
+        return testing.lookup.subject_of(subject, self.actions, self._digest)
 
     def _digest(self, action: Action) -> str:
         return self.client.digest_of(action)

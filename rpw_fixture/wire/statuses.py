@@ -6,8 +6,8 @@ How a status reaches the client (trailing metadata, or inside an ExecuteResponse
 from __future__ import annotations
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.wire.packing import packed
 from rpw_fixture.wire.protos import rpc
+from rpw_fixture.wire.raw_messages import packed
 
 
 def status_of(error: RequestError, *, most_violations: int | None = None) -> rpc.Status:

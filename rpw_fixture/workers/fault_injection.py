@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rpw_fixture.support.cancellation import CancelToken
-from rpw_fixture.faults.registry import Slot
 from rpw_fixture.faults.fault import Effect
+from rpw_fixture.faults.registry import Slot
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.process_pipes import Plumbing
 from rpw_fixture.workers.worker import Conversation

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.support.thread_pool import start_thread
 from rpw_fixture.wire.worker.messages import FrameError, Request, Response
-from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.failure import Fault, WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.process_pipes import Plumbing
+from rpw_fixture.workers.protocol import Connection
 
 #: How often a thread looks whether what it waits for can still come, seconds.
 _TICK = 0.5

@@ -16,17 +16,17 @@ from collections.abc import Callable
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ProtocolViolation
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.workers import worker_records
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
-from rpw_fixture.workers.reaper import Janitor
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State
 from rpw_fixture.workers.likeness import OutdatedTools
-from rpw_fixture.workers.memory import resident_bytes
 from rpw_fixture.workers.personalities.rules import WhenFull
+from rpw_fixture.workers.process_pipes import resident_bytes
+from rpw_fixture.workers.reaper import Janitor
 from rpw_fixture.workers.waiting import Client, Waiter
 from rpw_fixture.workers.worker import Worker
 

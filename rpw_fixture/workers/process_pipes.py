@@ -8,6 +8,8 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import functools
+import logging
 import math
 import os
 import select
@@ -27,14 +29,26 @@ from rpw_fixture.workers.stderr_tail import StderrTail
 
 #: What a pipe of the usual size can hold.
 READ_BYTES = 1 << 16
+
+
 _MOST_STATUS = 8192
+
+
 #: Where the pending signals of the main thread stand behind the name in /proc/PID/stat.
 _PENDING = 28
+
+
 #: How long a worker that closed its pipes, or was killed, may take to be gone, seconds.
 _EXIT_PATIENCE = 3.0
+
+
 #: A fatal signal makes SIGKILL pending in every thread, whatever signal it was.
 _KILLED = 1 << (signal.SIGKILL - 1)
+
+
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
 _OUT = select.POLLOUT | select.POLLHUP | select.POLLERR
 
 
@@ -308,3 +322,39 @@ def _read_again(fd: int) -> bytes:
         return os.pread(fd, _MOST_STATUS, 0)
     except OSError:
         return b""
+
+
+_log = logging.getLogger(__name__)
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process and its descendants, 0 when it is gone.
+
+    Memory that they share counts once for each of them, so a launcher with one child says a little
+    too much. Where the system does not let this process read it (macOS refuses for programs of another
+    user, and some hardened kernels for all), that is reported once, because no limit can be kept then.
+    """
+    import psutil  # noqa: PLC0415 - only servers with a memory budget need it
+
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        for each in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):  # gone meanwhile
+                total += int(each.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+    except (psutil.Error, OSError, NotImplementedError) as error:
+        _report(type(error).__name__)
+    return total
+
+
+@functools.cache
+def _report(reason: str) -> None:
+    """Say once that no memory limit is kept."""
+    _log.warning(
+        "--worker-max-rss can't be kept: the memory of workers can't be read here (%s: %s). "
+        "Limit the worker itself, such as with a JVM's -Xmx, or use --worker-max-requests",
+        sys.platform,
+        reason,
+    )

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import FrameError, Request, Response
 from rpw_fixture.wire.worker.stray_output import surplus
-from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.process_pipes import READ_BYTES, Plumbing
+from rpw_fixture.workers.protocol import Connection
 
 #: How long after its stdout a worker's process may be told to have ended, seconds.
 _EXIT_DELAY = 0.2

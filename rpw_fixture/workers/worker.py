@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Protocol
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.processes.spawner import Process
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import Fault
 from rpw_fixture.workers.key import WorkerKey

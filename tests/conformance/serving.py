@@ -11,10 +11,10 @@ from pathlib import Path
 import grpc
 
 from rpw_fixture.config import Config
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import InternalError
-from rpw_fixture.services.base import Handlers
+from rpw_fixture.events.log import EventLog
 from rpw_fixture.services.action_cache import ActionCacheService
+from rpw_fixture.services.base import Handlers
 from rpw_fixture.services.bytestream import ByteStreamService
 from rpw_fixture.services.capabilities import CapabilitiesService
 from rpw_fixture.services.cas import CasService

@@ -14,10 +14,9 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.client import Client
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionRouted, ContainerStarted
-from rpw_fixture.launching import container_runtime
-from rpw_fixture.launching import containers
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.launching import container_runtime, containers
 from rpw_fixture.launching.containers import Containers
 from rpw_fixture.launching.launch import Launch
 from rpw_fixture.processes.spawner import Spawner

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.support.beneath import OwnFolder
-from rpw_fixture.wire.command import CommandSpec, decode_command
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.beneath import OwnFolder
+from rpw_fixture.wire.command import CommandSpec, decode_command
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as re
 

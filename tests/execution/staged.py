@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.execution.staging.staged_root import StagedRoot
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.wire.trees import Folder
 
 NOBODY = Parents()

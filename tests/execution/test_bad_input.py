@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rpw_fixture.client.action import Action
+from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.events.kinds import InternalError
-from rpw_fixture.client.inputs import File
 from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as re

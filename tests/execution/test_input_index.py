@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.support.globs import matcher
+from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import ToolInput, ToolInputs
 
 NAMES = st.sampled_from(["a", "b", "ab", "tools", "x.jar"])

@@ -17,11 +17,9 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import IsolationDegraded
-from rpw_fixture.launching import isolation
-from rpw_fixture.launching import landlock
-from rpw_fixture.launching import namespaces
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.launching import isolation, landlock, namespaces
 from rpw_fixture.launching.launch import Launcher, Local
 from rpw_fixture.processes.spawner import SetupStep, Spawner
 

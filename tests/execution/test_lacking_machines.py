@@ -19,8 +19,8 @@ import pytest
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import InternalError
-from rpw_fixture.support.removal import Leftover
 from rpw_fixture.server import Server
+from rpw_fixture.support.removal import Leftover
 from tests.waiting import until
 
 from .unharmed import unharmed, worker_action

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import ActionRouted, InternalError
-from rpw_fixture.support.harmless import harmless
-from rpw_fixture.hermeticity.suites.recording import Recorder
-from rpw_fixture.services.interceptors.counters import Counters
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.execution.recorder import Recorder
 from rpw_fixture.pytest_plugin import MakeServer
+from rpw_fixture.services.interceptors.counters import Counters
+from rpw_fixture.support.harmless import harmless
 from rpw_fixture.workers import personalities
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution import operation as module
 from rpw_fixture.execution.inline import Inline
 from rpw_fixture.execution.operation import Execution, Operation, Wanted
 from rpw_fixture.execution.results import Timeline
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as re

@@ -6,9 +6,9 @@ import pytest
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.execution.routing import Route, route
 from rpw_fixture.support.globs import matcher
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import WorkerKey, differences
 from rpw_fixture.workers.personalities.reference import REFERENCE
 

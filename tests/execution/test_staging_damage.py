@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.errors import BlobMissingError, Code, RequestError
-from rpw_fixture.support.removal import remove
 from rpw_fixture.execution.staging.placed import INPUT_MTIME_NS
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.support.removal import remove
 from rpw_fixture.wire.digests import SHA256
 
 from .staged import TREE, Root

@@ -12,8 +12,8 @@ import grpc
 import pytest
 
 from rpw_fixture import Action
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.errors import Code
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import bytestream, longrunning, methods
 from rpw_fixture.wire.protos import remote_execution as re

@@ -12,9 +12,9 @@ import grpc
 import pytest
 
 from rpw_fixture import ConfigError, Server
-from rpw_fixture.testing.cluster import Cluster
 from rpw_fixture.errors import Code
 from rpw_fixture.faults.fault import Effect, Fault
+from rpw_fixture.testing.cluster import Cluster
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as re

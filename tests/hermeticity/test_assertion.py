@@ -10,8 +10,8 @@ import pytest
 
 from rpw_fixture import Action, ConfigError
 from rpw_fixture.hermeticity import assertion
-from rpw_fixture.hermeticity.findings import codes
 from rpw_fixture.hermeticity.check import Options
+from rpw_fixture.hermeticity.findings import codes
 from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.findings.finding import Report
 from rpw_fixture.server import Server

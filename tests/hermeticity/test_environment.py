@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.support import workspace
 from rpw_fixture.hermeticity.checks import environment
+from rpw_fixture.support import workspace
 
 from .samples import run, seeds, stage
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import Trial, steps
 
 from .samples import stage

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings import parts
 from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status
-from rpw_fixture.hermeticity.checks.instability import next_tick
 
 from .samples import codes, run, stage
 

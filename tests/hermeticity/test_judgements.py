@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.findings import codes
-from rpw_fixture.hermeticity.checks.undeclared_access import accesses
-from rpw_fixture.hermeticity.checks.worker_keys import find_churn, find_collisions
 from rpw_fixture.hermeticity.checks.resources import LIMITS, is_growing, theil_sen
 from rpw_fixture.hermeticity.checks.stale_inputs import variants
+from rpw_fixture.hermeticity.checks.undeclared_access import accesses
+from rpw_fixture.hermeticity.checks.worker_keys import find_churn, find_collisions
+from rpw_fixture.hermeticity.findings import codes
 from rpw_fixture.hermeticity.suites.recording import RecordedAction
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.client.inputs import File
 
 MEMORY = LIMITS["memory"]
 

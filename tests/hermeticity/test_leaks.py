@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
-from rpw_fixture.hermeticity.trials.harness import Harness
+from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Trial, steps
 
 from .samples import codes, run, stage

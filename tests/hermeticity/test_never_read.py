@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rpw_fixture.cli import main
-from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Status
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
+from rpw_fixture.support.beneath import OwnFolder
 
 from .samples import run, stage
 

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.cli import main
+from rpw_fixture.client.action import Action
 from rpw_fixture.client.encoding import encode
+from rpw_fixture.client.inputs import File, Symlink
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import FileRecord
-from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
 from rpw_fixture.hermeticity.suites import recording
-from rpw_fixture.client.inputs import File, Symlink
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import WorkerKey
 
 from .samples import source

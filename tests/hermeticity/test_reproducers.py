@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from rpw_fixture.hermeticity.findings import reproducers
+from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.findings import reproducers
 from rpw_fixture.hermeticity.findings.finding import Finding, Report
 from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.trial import steps
-from rpw_fixture.client.inputs import File
 
 from .samples import SAMPLES, stage
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suites.suite_file import load
-from rpw_fixture.client.inputs import File
 
 GOOD = """\
 [worker]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.support.beneath import Beneath, OwnFolder
-from rpw_fixture.support.removal import remove
 from rpw_fixture.hermeticity.trials import snapshot
 from rpw_fixture.hermeticity.trials.run_folder import plant
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.support.beneath import Beneath, OwnFolder
+from rpw_fixture.support.removal import remove
 from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions
 from rpw_fixture.wire.trees import Folder
 from tests.mounting import mount, nothing_mounted, require_mounts
@@ -56,7 +56,9 @@ def swap(root: Beneath) -> None:
 
 
 def compared(root: Beneath, cas: Cas, before: dict[str, snapshot.Seen]) -> snapshot.Survey:
-    return snapshot.compare(root, before, inputs=NO_INPUTS, outputs=("out",), store=cas.store(SHA256))
+    return snapshot.compare(
+        root, before, inputs=NO_INPUTS, outputs=("out",), store=cas.store(SHA256)
+    )
 
 
 def test_outputs_are_seen_with_their_content(root: Beneath, cas: Cas) -> None:

@@ -8,8 +8,6 @@ import itertools
 from typing import Any
 
 from rpw_fixture.config import Config
-from rpw_fixture.testing.endpoint import Endpoint
-from rpw_fixture.events.log import EventLog
 from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
@@ -22,6 +20,8 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.testing.records import ActionRecord
 from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences
 

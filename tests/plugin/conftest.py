@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-# A session in this process forgets what it imported, and gRPC can't be loaded twice.
-import rpw_fixture.testing.cluster
 import rpw_fixture.server  # noqa: F401 - as above
+
+# A session in this process forgets what it imported, and gRPC can't be loaded twice.
 
 ROOT = Path(__file__).parents[2]
 WORKERS = ROOT / "sample_workers/python"

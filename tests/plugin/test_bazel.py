@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.plugin.bazel_workspace import BazelFailedError, BazelWorkspace, find_bazel
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.plugin.bazel_workspace import BazelFailedError, BazelWorkspace, find_bazel
 
 Suite = Callable[[str], None]
 

@@ -9,9 +9,9 @@ import pytest
 
 from rpw_fixture import Server
 from rpw_fixture.client.action import Action
+from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import BlobMissingError
 from rpw_fixture.events.kinds import BlobCorrupted
-from rpw_fixture.client.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.storage import blobs as module
 from rpw_fixture.storage.blobs import BlobStore

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.config import Config
+from rpw_fixture.storage.budget import Budget
 from rpw_fixture.support import workspace
 from rpw_fixture.support.memory_limit import is_in_memory, memory_limit
-from rpw_fixture.storage.budget import Budget
 from tests.waiting import until
 
 MIB = 1 << 20

@@ -9,8 +9,8 @@ from typing import assert_type
 import pytest
 
 from rpw_fixture import Action, ActionOutcome, Client, Config, File, Server, Symlink
-from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 from rpw_fixture.pytest_plugin import MakeServer
+from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 
 
 @pytest.fixture(scope="session")

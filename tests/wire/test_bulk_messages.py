@@ -7,8 +7,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpw_fixture.wire.raw_messages import encode_read_response, parse_write_request
 from rpw_fixture.wire.protos import bytestream
+from rpw_fixture.wire.raw_messages import encode_read_response, parse_write_request
 
 LARGE = bytes(range(256)) * 256
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome
-from rpw_fixture.events.kinds import ActionRouted, WorkerStarted
+from rpw_fixture.client.action import Action
 from rpw_fixture.client.inputs import File
+from rpw_fixture.events.kinds import ActionRouted, WorkerStarted
 from rpw_fixture.server import Server
 from rpw_fixture.workers.personalities import everyone, names
 

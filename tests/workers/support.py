@@ -10,11 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome, Client
-from rpw_fixture.testing.endpoint import Endpoint
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events.kinds import Event, RequestSent
+from rpw_fixture.testing.endpoint import Endpoint
 from tests.waiting import PATIENCE, until
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"

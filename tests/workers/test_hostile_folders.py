@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture import Client
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events.kinds import InternalError, ProtocolViolation, WorkerRetired, WorkerStarted
-from rpw_fixture.support import removal
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.server import Server
+from rpw_fixture.support import removal
 from tests.mounting import mount_points, nothing_mounted, require_mounts
 from tests.server_process import ServerProcess
 from tests.waiting import until

@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.events.kinds import ActionCompleted, ProtocolViolation, WorkerRetired, WorkerStarted
+from rpw_fixture.events.kinds import (
+    ActionCompleted,
+    ProtocolViolation,
+    WorkerRetired,
+    WorkerStarted,
+)
 from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import Digest
 from tests.waiting import until

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.events.kinds import ActionCompleted, WorkerNotReused, WorkerRetired, WorkerStarted
+from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.workers import pool
 from tests.waiting import PATIENCE
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.cli import main
+from rpw_fixture.client.action import Action
 from rpw_fixture.pytest_plugin import MakeServer
 
 from .support import MULTIPLEX, SANDBOX, action, tools_of

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpw_fixture import Server
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import Client
+from rpw_fixture.client.action import Action
+from rpw_fixture.client.inputs import File
 from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
@@ -21,7 +22,6 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.client.inputs import File
 from rpw_fixture.pytest_plugin import MakeServer
 from tests.waiting import until
 

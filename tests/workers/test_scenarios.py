@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.events.kinds import ActionRouted, WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
+from rpw_fixture.testing.endpoint import Endpoint
 
 from .support import (
     MULTIPLEX,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.events.kinds import RequestCancelled, WorkerRetired
 from rpw_fixture.pytest_plugin import MakeServer
+from rpw_fixture.testing.endpoint import Endpoint
 
 from .support import (
     CANCELLATION,

@@ -11,9 +11,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.client.inputs import Symlink
 from rpw_fixture.pytest_plugin import MakeServer
+from rpw_fixture.testing.endpoint import Endpoint
 
 from .support import (
     MUX,

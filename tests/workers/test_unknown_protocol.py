@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.errors import RpwError
 from rpw_fixture.events.kinds import (
     ProtocolDetected,
@@ -22,6 +21,7 @@ from rpw_fixture.events.kinds import (
 )
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.server import Server
+from rpw_fixture.testing.endpoint import Endpoint
 from tests.waiting import PATIENCE, until
 
 from .support import CANCELLATION, MULTIPLEX, MUX, SANDBOX, Running, probe_action, run_all, seen

@@ -11,8 +11,8 @@ import contextlib
 import os
 import threading
 
-from rpw_fixture.support.mounts import MountWatch
 from rpw_fixture.support.inotify import IGNORED, QUEUE_OVERFLOW, Inotify
+from rpw_fixture.support.mounts import MountWatch
 
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from rpw_fixture.support.cancellation import CancelToken
-from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.execution.staging.staged_root import StagedRoot
+from rpw_fixture.support.beneath import Beneath
+from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 from rpw_fixture.workers.personalities.rules import Leftovers

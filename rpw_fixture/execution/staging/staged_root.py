@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from rpw_fixture.errors import invalid_argument
-from rpw_fixture.support.beneath import Beneath, opened
-from rpw_fixture.support.mounts import is_mounted_below
-from rpw_fixture.support.removal import Leftover, remove_at, report
 from rpw_fixture.execution.staging.changes import ChangeSet, FolderWatcher
 from rpw_fixture.execution.staging.placed import Parents, Placed, mode_of, mtime_of
 from rpw_fixture.execution.staging.sweeping import Suspect, Sweep
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.beneath import Beneath, opened
+from rpw_fixture.support.mounts import is_mounted_below
+from rpw_fixture.support.removal import Leftover, remove_at, report
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from rpw_fixture.support.beneath import open_beneath, opened
-from rpw_fixture.support.removal import Leftover, make_accessible, remove_at
 from rpw_fixture.execution.staging.placed import Placed, mode_of, mtime_of
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.files import CHUNK_BYTES
+from rpw_fixture.support.beneath import open_beneath, opened
+from rpw_fixture.support.removal import Leftover, make_accessible, remove_at
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 

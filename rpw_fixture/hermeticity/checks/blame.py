@@ -12,8 +12,8 @@ from rpw_fixture.hermeticity.checks import shrinking
 from rpw_fixture.hermeticity.checks.context import Bench, names, titles
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, RESPONSE, Outcome, Step, Trial
+from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
 #: Rules of the worker protocol, as failures name them, and the code that each belongs to.
 _CODES_OF_RULES = {

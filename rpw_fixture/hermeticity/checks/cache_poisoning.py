@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.finding import CachePoisoning
-from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from rpw_fixture.hermeticity.suites.recording import RecordedAction
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Trial, steps
 
 

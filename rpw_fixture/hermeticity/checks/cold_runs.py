@@ -12,13 +12,13 @@ import time
 from collections.abc import Iterator
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
+from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials.harness import cold
-from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.trials.trial import (
     NO_RESULT,
     RESPONSE,

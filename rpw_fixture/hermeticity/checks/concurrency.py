@@ -7,9 +7,17 @@ from collections.abc import Iterator, Sequence
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials import input_tree
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, Step, Trial, Way, steps
+from rpw_fixture.hermeticity.trials import input_tree
+from rpw_fixture.hermeticity.trials.trial import (
+    EXIT_CODE,
+    RESPONSE,
+    Outcome,
+    Step,
+    Trial,
+    Way,
+    steps,
+)
 
 _ROUNDS = 4
 _MOST_AT_ONCE = 8

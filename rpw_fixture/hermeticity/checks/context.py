@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.trials.harness import Harness, cold
-from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
 
 #: More actions than this, and a check picks some by the seed.

@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
+from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     RESPONSE,

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rpw_fixture.hermeticity.checks import shrinking
-from rpw_fixture.hermeticity.checks.context import Bench, names, titles
+from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, state_leaks
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
-from rpw_fixture.hermeticity.checks import lifecycle, resources
-from rpw_fixture.hermeticity.checks import state_leaks
+from rpw_fixture.hermeticity.checks.context import Bench, names, titles
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import (

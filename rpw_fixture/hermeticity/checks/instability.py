@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rpw_fixture.hermeticity.findings import diff
-from rpw_fixture.hermeticity.findings import parts
+from rpw_fixture.hermeticity.findings import diff, parts
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome
 from rpw_fixture.hermeticity.trials.trial import differing as differing_aspects

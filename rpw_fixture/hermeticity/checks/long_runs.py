@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks.context import Bench
-from rpw_fixture.hermeticity.checks.blame import blame, suspicions
 from rpw_fixture.hermeticity.checks import resources
+from rpw_fixture.hermeticity.checks.blame import blame, suspicions
+from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.finding import Finding
 
 

@@ -11,8 +11,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.checks import lifecycle
+from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks.context import Bench, names
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.concurrency import compatible
+from rpw_fixture.hermeticity.checks.context import Bench, names
 from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, Step, Trial, Way, steps

@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
@@ -17,7 +18,6 @@ from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Listing, Step, Trial, steps
-from rpw_fixture.client.inputs import Entry, File
 
 _MOST_INPUTS = 3
 _MOST_ACTIONS = 8

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks import orders
-from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
+from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
+from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
 #: Squares grow with the square of the number of actions: of more than this, some are taken.
 _SQUARE = 16

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rpw_fixture.launching import landlock
-from rpw_fixture.launching.access import DEVICES, SYSTEM
 from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.trials.trial import BASE, RESPONSE, UnavailableError, Variation, steps
+from rpw_fixture.launching import landlock
+from rpw_fixture.launching.access import DEVICES, SYSTEM
 
 #: What may be read everywhere: more than isolation gives, because this check looks for what differs
 #: between machines by mistake, not for what a hostile worker could reach.

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.checks.context import Bench
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way, steps
-from rpw_fixture.client.inputs import File
 
 _MOST_ACTIONS = 8
 _SHOWN = 8

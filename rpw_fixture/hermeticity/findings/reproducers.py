@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker, fingerprint
-from rpw_fixture.client.inputs import Entry, File, Symlink
 
 _TEST = '''"""Shows {code} again: {summary}."""
 

@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 from rpw_fixture.client.action import checked_path
+from rpw_fixture.client.inputs import Entry, read_folder
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
-from rpw_fixture.client.inputs import Entry, read_folder
 
 _WORKER_KEYS = (
     "command",

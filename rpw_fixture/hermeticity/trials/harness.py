@@ -18,14 +18,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rpw_fixture.support.closing import Closing
-from rpw_fixture.support.workspace import Workspace
-from rpw_fixture.hermeticity.trials.local import LocalRunner
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials.trial import BASE, Outcome, Result, Step, Trial, Variation, Way, steps
+from rpw_fixture.hermeticity.trials.local import LocalRunner
+from rpw_fixture.hermeticity.trials.trial import (
+    BASE,
+    Outcome,
+    Result,
+    Step,
+    Trial,
+    Variation,
+    Way,
+    steps,
+)
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:

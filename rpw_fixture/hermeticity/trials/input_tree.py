@@ -11,10 +11,10 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.digests import Digest

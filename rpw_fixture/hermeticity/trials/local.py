@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rpw_fixture.support.beneath import OwnFolder
-from rpw_fixture.hermeticity.trials import sequential
-from rpw_fixture.hermeticity.trials import one_shot
-from rpw_fixture.hermeticity.trials import overlapping
-from rpw_fixture.hermeticity.trials.worker_setup import Ground
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials import one_shot, overlapping, sequential
 from rpw_fixture.hermeticity.trials.trial import Result, Trial, Way
+from rpw_fixture.hermeticity.trials.worker_setup import Ground
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.beneath import OwnFolder
 
 _WAYS = {
     Way.WORKER: sequential.run,

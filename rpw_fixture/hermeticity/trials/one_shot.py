@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.execution import one_shot
-from rpw_fixture.launching.launch import Launch, Local
 from rpw_fixture.hermeticity.trials import snapshot
-from rpw_fixture.hermeticity.trials.worker_setup import Ground
 from rpw_fixture.hermeticity.trials.run_folder import Place
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.worker_setup import Ground
+from rpw_fixture.launching.launch import Launch, Local
+from rpw_fixture.support.cancellation import CancelToken
 
 _MAX_OUTPUT = 1 << 20
 

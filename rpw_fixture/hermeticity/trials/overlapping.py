@@ -6,15 +6,14 @@ import os
 import time
 from dataclasses import dataclass, replace
 
-from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.execution.staging.staged_root import StagedRoot
-from rpw_fixture.hermeticity.trials import input_tree
-from rpw_fixture.hermeticity.trials import snapshot
-from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
-from rpw_fixture.hermeticity.trials.worker_setup import Ground, outcome_of
+from rpw_fixture.hermeticity.trials import input_tree, snapshot
 from rpw_fixture.hermeticity.trials.input_tree import Layout
 from rpw_fixture.hermeticity.trials.run_folder import Place
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
+from rpw_fixture.hermeticity.trials.worker_setup import Ground, outcome_of
+from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.wire.worker.messages import Response
 
 

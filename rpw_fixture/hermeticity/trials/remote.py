@@ -17,11 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from rpw_fixture.client.action import Action
 from rpw_fixture.client import ActionOutcome, Client
+from rpw_fixture.client.action import Action
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
-from rpw_fixture.hermeticity.trials import probe
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials import probe
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,

@@ -13,17 +13,17 @@ from pathlib import Path
 
 import psutil
 
-from rpw_fixture.support.beneath import Beneath
-from rpw_fixture.launching import landlock_step
-from rpw_fixture.support.removal import remove_at
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.trials import snapshot
-from rpw_fixture.hermeticity.trials.worker_session import family
 from rpw_fixture.hermeticity.trials.trial import Sample, Variation
+from rpw_fixture.hermeticity.trials.worker_session import family
+from rpw_fixture.launching import landlock_step
 from rpw_fixture.processes.spawner import Setup, SetupStep
 from rpw_fixture.storage.files import CREATE, write_all
+from rpw_fixture.support.beneath import Beneath
+from rpw_fixture.support.removal import remove_at
 
-_SURROUNDINGS = str(Path(__file__).with_name("surroundings.py"))
+_SETUP_STEPS = str(Path(__file__).with_name("setup_steps.py"))
 #: Files of steps that are not in `surroundings`.
 _STEP_FILES = {"restrict_paths": landlock_step.__file__}
 _UMASK = 0o022
@@ -74,7 +74,7 @@ def setup(place: Place) -> Setup:
     variation = place.variation
     steps = []
     for function, argument in variation.steps:
-        file = _STEP_FILES.get(function, _SURROUNDINGS)
+        file = _STEP_FILES.get(function, _SETUP_STEPS)
         steps.append(SetupStep(file=file, function=function, argument=_filled(argument, place)))
     umask = _UMASK if variation.umask is None else variation.umask
     return Setup(umask=umask, steps=tuple(steps))

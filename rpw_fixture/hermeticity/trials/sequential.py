@@ -6,10 +6,10 @@ import time
 from dataclasses import replace
 
 from rpw_fixture.hermeticity.trials import snapshot
-from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
-from rpw_fixture.hermeticity.trials.worker_setup import Ground, outcome_of
 from rpw_fixture.hermeticity.trials.run_folder import Place, children, plant, sample
 from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
+from rpw_fixture.hermeticity.trials.worker_setup import Ground, outcome_of
 from rpw_fixture.wire.worker.messages import Response
 
 #: Left alone for so long, seconds, a worker that wrote or answered once too often has done it.

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.file_intake import OPEN_OUTPUT, keep_file
+from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
 

@@ -20,8 +20,8 @@ from rpw_fixture.processes.spawner import Process
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.messages import Encoding, FrameError, Request, Response, Rule
 from rpw_fixture.wire.worker.stray_output import surplus
-from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.process_pipes import Pipes, Plumbing
+from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.stderr_tail import StderrTail
 
 _MAX_FRAME = 64 << 20

@@ -13,18 +13,12 @@ import posixpath
 from collections.abc import Iterator
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
-from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.launching import executable
-from rpw_fixture.support.removal import discard
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot
-from rpw_fixture.hermeticity.trials import input_tree
-from rpw_fixture.hermeticity.trials import snapshot
-from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
-from rpw_fixture.hermeticity.trials.run_folder import Place, setup
-from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials import input_tree, snapshot
+from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
+from rpw_fixture.hermeticity.trials.run_folder import Place, setup
 from rpw_fixture.hermeticity.trials.trial import (
     Listing,
     Outcome,
@@ -33,10 +27,15 @@ from rpw_fixture.hermeticity.trials.trial import (
     UnavailableError,
     Variation,
 )
+from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
+from rpw_fixture.launching import executable
 from rpw_fixture.processes.spawner import Process, Spawner, StartError
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
+from rpw_fixture.support.removal import discard
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response
+from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.personalities.rules import InputList
 from rpw_fixture.workers.process_pipes import Pipes, make_pipes
 
@@ -172,7 +171,13 @@ class Ground:
             talk.close()
 
     def request(
-        self, found: input_tree.Layout, step: Step, number: int, *, request_id: int, sandbox: str = ""
+        self,
+        found: input_tree.Layout,
+        step: Step,
+        number: int,
+        *,
+        request_id: int,
+        sandbox: str = "",
     ) -> Request:
         """The WorkRequest for a step, which is that ``number`` in its history."""
         return Request(

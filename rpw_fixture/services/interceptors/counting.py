@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.support.harmless import harmless
-from rpw_fixture.services.interceptors.counters import Counters, DigestCount
-from rpw_fixture.support.pausing import Pause
 from rpw_fixture.services.base import Call, Handler, encoded
+from rpw_fixture.services.interceptors.counters import Counters, DigestCount
 from rpw_fixture.services.interceptors.named_blobs import FINDS, READS, WRITES, named
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.support.harmless import harmless
+from rpw_fixture.support.pausing import Pause
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import Method
 

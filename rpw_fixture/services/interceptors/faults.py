@@ -12,16 +12,16 @@ from itertools import islice
 from typing import Any
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.faults.registry import Faults
 from rpw_fixture.faults.fault import Effect, Fault
-from rpw_fixture.support.pausing import Pause
+from rpw_fixture.faults.registry import Faults
 from rpw_fixture.services.base import Call, Handler
 from rpw_fixture.services.interceptors.named_blobs import named, value
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.support.pausing import Pause
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.packing import packed
 from rpw_fixture.wire.protos import Method, longrunning
 from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.raw_messages import packed
 
 _EXECUTING = re.ExecutionStage.EXECUTING
 
