@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout is enough
 
 from rpw_fixture.workers.personalities import everyone
-from rpw_fixture.workers.personalities.rules import Personality, Rule
+from rpw_fixture.workers.personalities.rules import Personality, SourcedRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,11 +38,11 @@ def rendered(text: str) -> str:
     return _PLACE.sub(lambda _: "\n".join(_lines()) + "\n", text)
 
 
-def rules_of(personality: Personality) -> Iterator[tuple[str, Rule[Any]]]:
+def rules_of(personality: Personality) -> Iterator[tuple[str, SourcedRule[Any]]]:
     """All rules of a personality with their names."""
     for each in dataclasses.fields(personality):
         value = getattr(personality, each.name)
-        if isinstance(value, Rule):
+        if isinstance(value, SourcedRule):
             yield each.name, value
 
 

@@ -25,14 +25,14 @@ from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.budget import Budget
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.support.cpu_affinity import Processor
-from rpw_fixture.support.lazy import Late
+from rpw_fixture.support.lazy import Lazy
 from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
 if TYPE_CHECKING:
-    from rpw_fixture.services.backend import Front
+    from rpw_fixture.services.backend import Backend
     from rpw_fixture.services.base import Interceptor
 
 #: Time for streams to tell how their operations ended, after the last one did, seconds.
@@ -59,7 +59,7 @@ class Server(Endpoint):
         personalities.require(config.personality)
         self._listener = Listener.of(config)
         self._lock = threading.Lock()
-        self._parts: _Parts | None = None
+        self._parts: _RunningServer | None = None
         self._faults = Faults(config.faults, evict=self._evict)
         self._counters = Counters(counts_digests=config.count_digests)
 
@@ -71,7 +71,7 @@ class Server(Endpoint):
         """
         with self._lock:
             if self._parts is None:
-                self._parts = _Parts(
+                self._parts = _RunningServer(
                     self.config,
                     self._functions,
                     self._listener,
@@ -143,7 +143,7 @@ class Server(Endpoint):
         self.stop()
 
 
-class _Parts:
+class _RunningServer:
     """All that exists while a server runs."""
 
     def __init__(
@@ -169,7 +169,7 @@ class _Parts:
                 log.add_sink(sink)
             self._folder = undo.enter_context(Workspace()).path
             self._executor = undo.enter_context(CallExecutor(config.threads))
-            self._front = Late(lambda: self._build_front([self._activity.interceptor]))
+            self._front = Lazy(lambda: self._build_front([self._activity.interceptor]))
             try:
                 self._keep(undo)
                 undo.enter_context(self._front)
@@ -205,11 +205,11 @@ class _Parts:
 
         self._log.append(BlobCorrupted(digest=str(digest), function=function.name, path=path))
 
-    def _build_front(self, around: Sequence[Interceptor]) -> Front:
+    def _build_front(self, around: Sequence[Interceptor]) -> Backend:
         # Not at the top: with protobuf it is half of all there is to load.
-        from rpw_fixture.services.backend import Front, Ground  # noqa: PLC0415
+        from rpw_fixture.services.backend import Backend, BackendDependencies  # noqa: PLC0415
 
-        ground = Ground(
+        ground = BackendDependencies(
             config=self._config,
             functions=self._functions,
             log=self._log,
@@ -220,7 +220,7 @@ class _Parts:
             counters=self._counters,
             executor=self._executor,
         )
-        return Front(ground, around)
+        return Backend(ground, around)
 
     def _serve(self, listener: Listener, undo: contextlib.ExitStack) -> None:
         self._grpc = grpc.server(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rpw_fixture.support import workspace
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.removal import remove
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +22,7 @@ _READY = "RPW_READY "
 _PATIENCE = 60.0
 
 
-class ServerProcess(Closing):
+class ServerProcess(Closeable):
     """A server that runs and has said so; at the end of the block it is stopped if it still does.
 
     Args:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rpw_fixture import Action, ConfigError, EmptyFolder, File, Symlink
 from rpw_fixture.client.encoding import EncodedAction, encode
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8)
 FILES = st.dictionaries(
@@ -38,17 +38,17 @@ class Decoded:
 
     def __init__(self, encoded: EncodedAction) -> None:
         self.blobs = encoded.blobs
-        self.action = re.Action.FromString(self.blobs[encoded.digest])
-        self.command = re.Command.FromString(self.blob(self.action.command_digest))
+        self.action = reapi.Action.FromString(self.blobs[encoded.digest])
+        self.command = reapi.Command.FromString(self.blob(self.action.command_digest))
 
-    def blob(self, digest: re.Digest) -> bytes:
+    def blob(self, digest: reapi.Digest) -> bytes:
         return self.blobs[Digest(digest.hash, digest.size_bytes)]
 
-    def folder(self, path: str = "") -> re.Directory:
-        folder = re.Directory.FromString(self.blob(self.action.input_root_digest))
+    def folder(self, path: str = "") -> reapi.Directory:
+        folder = reapi.Directory.FromString(self.blob(self.action.input_root_digest))
         for name in path.split("/") if path else []:
             (node,) = [each for each in folder.directories if each.name == name]
-            folder = re.Directory.FromString(self.blob(node.digest))
+            folder = reapi.Directory.FromString(self.blob(node.digest))
         return folder
 
 
@@ -272,7 +272,7 @@ def test_links_empty_folders_and_executables_are_staged_as_they_are() -> None:
     root = found.folder()
     assert [(each.name, each.target) for each in root.symlinks] == [("l", "../x")]
     assert [(each.name, each.is_executable) for each in root.files] == [("x", True)]
-    assert found.folder("d/e") == re.Directory()
+    assert found.folder("d/e") == reapi.Directory()
 
 
 @given(FILES)

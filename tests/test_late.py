@@ -10,11 +10,11 @@ import pytest
 
 from rpw_fixture import Action, Server
 from rpw_fixture.errors import Code, ConfigError, RequestError
-from rpw_fixture.support.closing import Closing
-from rpw_fixture.support.lazy import Late
+from rpw_fixture.support.closing import Closeable
+from rpw_fixture.support.lazy import Lazy
 
 
-class Thing(Closing):
+class Thing(Closeable):
     is_closed = False
 
     def close(self) -> None:
@@ -30,7 +30,7 @@ def test_one_is_built_however_many_ask_at_once() -> None:
         built.append(Thing())
         return built[-1]
 
-    late = Late(build)
+    late = Lazy(build)
 
     def ask() -> None:
         all_here.wait()
@@ -48,7 +48,7 @@ def test_one_is_built_however_many_ask_at_once() -> None:
 
 
 def test_nothing_is_built_for_the_sake_of_being_closed() -> None:
-    late = Late(lambda: pytest.fail("it was built"))
+    late = Lazy(lambda: pytest.fail("it was built"))
     assert late.known is None
     late.close()
     with pytest.raises(RequestError) as caught:
@@ -64,7 +64,7 @@ def test_what_failed_is_tried_again() -> None:
             raise failures.pop()
         return Thing()
 
-    with Late(build) as late:
+    with Lazy(build) as late:
         with pytest.raises(ConfigError, match="not yet"):
             late.get()
         assert late.known is None

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import pytest
 
 from rpw_fixture.processes.spawner import Exit, Process
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
 #: Seconds; only ever reached by a failure.
 DEADLINE = 30.0
 
 
-class WatchedProcess(Closing):
+class WatchedProcess(Closeable):
     """A process with its output pipe, and its input at end of file.
 
     Args:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.cli.signals import interruptible
-from rpw_fixture.client.existing_server import Connection, headers, properties
+from rpw_fixture.client.existing_server import ExistingServer, headers, properties
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connection_of(options: argparse.Namespace) -> Connection | None:
+def connection_of(options: argparse.Namespace) -> ExistingServer | None:
     """The server that ``--target`` and the options beside it name; None for this machine.
 
     Raises:
@@ -105,7 +105,7 @@ def connection_of(options: argparse.Namespace) -> Connection | None:
             if value:
                 raise ConfigError(f"{name} is of no use without --target")
         return None
-    return Connection(
+    return ExistingServer(
         endpoint=options.target,
         instance_name=options.remote_instance_name or "",
         headers=headers(options.remote_header, _HEADER),

@@ -54,10 +54,10 @@ def _isolation() -> dict[str, str]:
 
     with Spawner() as spawner:
         obstacles = {
-            f"isolation {kind}": isolation.find_obstacle(kind, spawner) for kind in _ISOLATION
+            f"isolation {kind}": isolation.why_unavailable(kind, spawner) for kind in _ISOLATION
         }
         obstacles |= {
-            f"containers, {engine}": container_runtime.find_obstacle(engine, spawner)
+            f"containers, {engine}": container_runtime.why_unavailable(engine, spawner)
             for engine in _ENGINES
         }
     facts = {name: f"no: {why}" if why else "yes" for name, why in obstacles.items()}

@@ -7,6 +7,6 @@ never the insides of our own server.
 from __future__ import annotations
 
 from rpw_fixture.client.client import Client
-from rpw_fixture.client.outcome import ActionFailedError, ActionOutcome, Outputs
+from rpw_fixture.client.outcome import ActionFailedError, ActionOutcome, OutputFiles
 
-__all__ = ["ActionFailedError", "ActionOutcome", "Client", "Outputs"]
+__all__ = ["ActionFailedError", "ActionOutcome", "Client", "OutputFiles"]

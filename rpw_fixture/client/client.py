@@ -22,10 +22,10 @@ from rpw_fixture.client.outcome import ActionFailedError, ActionOutcome
 from rpw_fixture.client.results import outcome_of
 from rpw_fixture.client.transfer import Transfer
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.wire.digests import FUNCTIONS, Digest, DigestFunction
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 REQUEST_METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin"
 _ATTEMPTS = 5
@@ -34,7 +34,7 @@ _FIRST_PAUSE = 0.05
 _BROKEN = {Code.UNAVAILABLE, Code.UNKNOWN, Code.INTERNAL, Code.ABORTED}
 
 
-class Client(Closing):
+class Client(Closeable):
     """Speaks REAPI to one endpoint; may be used from several threads.
 
     Args:
@@ -70,7 +70,7 @@ class Client(Closing):
         self._channel = Channel(
             endpoint, headers=headers, tls_ca=tls_ca, tls_cert=tls_cert, tls_key=tls_key
         )
-        self._capabilities: re.ServerCapabilities | None = None
+        self._capabilities: reapi.ServerCapabilities | None = None
         self._transfer: Transfer | None = None
 
     def run(
@@ -103,14 +103,14 @@ class Client(Closing):
             raise ActionFailedError(outcome)
         return outcome
 
-    def capabilities(self) -> re.ServerCapabilities:
+    def capabilities(self) -> reapi.ServerCapabilities:
         """What the server can do; asked once.
 
         Raises:
             EnvironmentLacksError: when nobody answers there.
         """
         if self._capabilities is None:
-            request = re.GetCapabilitiesRequest(instance_name=self.instance_name)
+            request = reapi.GetCapabilitiesRequest(instance_name=self.instance_name)
             try:
                 self._capabilities = self._channel.call(
                     CAPABILITIES, "GetCapabilities", request, timeout=self._timeout
@@ -176,9 +176,9 @@ class Client(Closing):
         Raises:
             RequestError: the call failed.
         """
-        request = re.ExecuteRequest(
+        request = reapi.ExecuteRequest(
             instance_name=self.instance_name,
-            action_digest=re.Digest(hash=digest.hash, size_bytes=digest.size),
+            action_digest=reapi.Digest(hash=digest.hash, size_bytes=digest.size),
             skip_cache_lookup=skip_cache_lookup,
             inline_stdout=True,
             inline_stderr=True,
@@ -198,7 +198,7 @@ class Client(Closing):
         Raises:
             RequestError: the call failed; NOT_FOUND when the server does not know it (any more).
         """
-        request = re.WaitExecutionRequest(name=operation)
+        request = reapi.WaitExecutionRequest(name=operation)
         yield from self._channel.call(EXECUTION, "WaitExecution", request, timeout=timeout)
 
     def cancel(self, operation: str) -> None:
@@ -232,8 +232,8 @@ class Client(Closing):
     def _metadata(
         self, digest: Digest, mnemonic: str, target: str
     ) -> tuple[tuple[str, bytes], ...]:
-        message = re.RequestMetadata(
-            tool_details=re.ToolDetails(tool_name="rpw_fixture", tool_version=__version__),
+        message = reapi.RequestMetadata(
+            tool_details=reapi.ToolDetails(tool_name="rpw_fixture", tool_version=__version__),
             action_id=digest.hash,
             tool_invocation_id=self.invocation,
             action_mnemonic=mnemonic,
@@ -262,7 +262,7 @@ class _Execution:
         self._on_operation = on_operation
         self.operation = ""
 
-    def run(self) -> re.ExecuteResponse:
+    def run(self) -> reapi.ExecuteResponse:
         """The response, once there is one that asks for no blob."""
         for _ in range(_ATTEMPTS):
             try:
@@ -279,7 +279,7 @@ class _Execution:
             f"{self._client.endpoint} still misses {missing[0]} after {_ATTEMPTS} uploads",
         )
 
-    def _until_done(self) -> re.ExecuteResponse:
+    def _until_done(self) -> reapi.ExecuteResponse:
         self.operation = ""
         pause = _FIRST_PAUSE
         for attempt in range(_ATTEMPTS):
@@ -311,7 +311,7 @@ class _Execution:
             timeout=remaining,
         )
 
-    def _follow(self, updates: Iterator[longrunning.Operation]) -> re.ExecuteResponse | None:
+    def _follow(self, updates: Iterator[longrunning.Operation]) -> reapi.ExecuteResponse | None:
         for update in updates:
             if update.name != self.operation:
                 self.operation = update.name
@@ -337,8 +337,8 @@ class _Execution:
         return bool(missing)
 
 
-def _response_of(operation: longrunning.Operation) -> re.ExecuteResponse:
-    response = re.ExecuteResponse()
+def _response_of(operation: longrunning.Operation) -> reapi.ExecuteResponse:
+    response = reapi.ExecuteResponse()
     if operation.WhichOneof("result") == "error":
         response.status.CopyFrom(operation.error)
     else:
@@ -354,6 +354,6 @@ def _choose(wanted: str, offered: Iterable[int]) -> DigestFunction:
         return FUNCTIONS[wanted]
     known = [each for each in FUNCTIONS.values() if each.number in numbers or not numbers]
     if not known:
-        names = ", ".join(re.DigestFunction.Value.Name(each) for each in numbers)
+        names = ", ".join(reapi.DigestFunction.Value.Name(each) for each in numbers)
         raise EnvironmentLacksError(f"none of the server's digest functions is known here: {names}")
     return known[0]

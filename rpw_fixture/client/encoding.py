@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from rpw_fixture.client.action import Action
 from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.wire.digests import Digest, DigestFunction
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import TOOL_INPUT_PROPERTY
 
 
@@ -38,22 +38,23 @@ def encode(action: Action, function: DigestFunction, *, is_legacy: bool = False)
         is_legacy: for servers before API 2.1, which know no ``Command.output_paths``.
     """
     encoder = _Encoder(function)
-    platform = re.Platform(
+    platform = reapi.Platform(
         properties=[
-            re.Platform.Property(name=name, value=value) for name, value in action.platform.items()
+            reapi.Platform.Property(name=name, value=value)
+            for name, value in action.platform.items()
         ]
     )
-    command = re.Command(
+    command = reapi.Command(
         arguments=action.command_line,
         environment_variables=[
-            re.Command.EnvironmentVariable(name=name, value=value)
+            reapi.Command.EnvironmentVariable(name=name, value=value)
             for name, value in action.environment.items()
         ],
         platform=platform,
         working_directory=action.working_directory,
     )
     _add_outputs(command, action, is_legacy=is_legacy)
-    message = re.Action(
+    message = reapi.Action(
         command_digest=encoder.add(command),
         input_root_digest=encoder.add_folder(_tree(action)),
         do_not_cache=action.do_not_cache,
@@ -77,11 +78,11 @@ class _Encoder:
         self._function = function
         self.blobs: dict[Digest, bytes] = {}
 
-    def add(self, message: Message) -> re.Digest:
+    def add(self, message: Message) -> reapi.Digest:
         return self._add_bytes(message.SerializeToString(deterministic=True))
 
-    def add_folder(self, folder: _Folder) -> re.Digest:
-        message = re.Directory()
+    def add_folder(self, folder: _Folder) -> reapi.Digest:
+        message = reapi.Directory()
         for name, child in sorted(folder.folders.items()):
             message.directories.add(name=name, digest=self.add_folder(child))
         for name, (entry, is_tool) in sorted(folder.entries.items()):
@@ -97,10 +98,10 @@ class _Encoder:
                 message.symlinks.add(name=name, target=entry.target, node_properties=marks)
         return self.add(message)
 
-    def _add_bytes(self, data: bytes) -> re.Digest:
+    def _add_bytes(self, data: bytes) -> reapi.Digest:
         digest = self._function.of(data)
         self.blobs[digest] = data
-        return re.Digest(hash=digest.hash, size_bytes=digest.size)
+        return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def _tree(action: Action) -> _Folder:
@@ -117,11 +118,11 @@ def _tree(action: Action) -> _Folder:
     return root
 
 
-def _marks() -> re.NodeProperties:
-    return re.NodeProperties(properties=[re.NodeProperty(name=TOOL_INPUT_PROPERTY)])
+def _marks() -> reapi.NodeProperties:
+    return reapi.NodeProperties(properties=[reapi.NodeProperty(name=TOOL_INPUT_PROPERTY)])
 
 
-def _add_outputs(command: re.Command, action: Action, *, is_legacy: bool) -> None:
+def _add_outputs(command: reapi.Command, action: Action, *, is_legacy: bool) -> None:
     if not is_legacy:
         command.output_paths.extend(sorted(each.rstrip("/") for each in action.outputs))
         return

@@ -23,7 +23,7 @@ _HEADER_VALUE = re.compile(r"[ -~]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class ExistingServer:
     """An existing REAPI server, and what it wants to be told.
 
     Attributes:

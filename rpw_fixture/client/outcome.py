@@ -23,7 +23,7 @@ class OutputFile:
     is_executable: bool = False
 
 
-class Outputs(Mapping[str, bytes]):
+class OutputFiles(Mapping[str, bytes]):
     """The bytes of output files by path, those inside output folders too.
 
     Content is fetched once, when it is first asked for. Two of them are equal when files, executable
@@ -72,7 +72,7 @@ class Outputs(Mapping[str, bytes]):
         return len(self.files)
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Outputs):
+        if isinstance(other, OutputFiles):
             return (self.files, self.symlinks, self.folders) == (
                 other.files,
                 other.symlinks,
@@ -113,7 +113,7 @@ class ActionOutcome:
     exit_code: int
     stdout: bytes
     stderr: bytes
-    outputs: Outputs
+    outputs: OutputFiles
     status: str = "OK"
     message: str = field(default="", compare=False)
     cached: bool = field(default=False, compare=False)

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import re as regular
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.client.outcome import ActionOutcome, OutputFile, Outputs
+from rpw_fixture.client.outcome import ActionOutcome, OutputFile, OutputFiles
 from rpw_fixture.client.transfer import Transfer, digest_of
 from rpw_fixture.errors import Code
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: How our own server names its persistent workers in ExecutedActionMetadata.
-_WORKER = regular.compile(r"rpw_fixture/worker-(\d+)")
+_WORKER = re.compile(r"rpw_fixture/worker-(\d+)")
 #: Outputs up to this are fetched with the outcome, bytes; larger ones when they are read.
 _EAGER_BYTES = 1 << 20
 _SUFFIX = "_timestamp"
 
 
 def outcome_of(
-    response: re.ExecuteResponse, action: Action, digest: Digest, operation: str, blobs: Transfer
+    response: reapi.ExecuteResponse, action: Action, digest: Digest, operation: str, blobs: Transfer
 ) -> ActionOutcome:
     """The outcome that ``response`` tells of.
 
@@ -49,7 +49,7 @@ def outcome_of(
         worker_name=result.execution_metadata.worker,
         worker=int(worker[1]) if worker and not response.cached_result else None,
         timestamps=dict(_timestamps(result.execution_metadata)),
-        logs=Outputs(
+        logs=OutputFiles(
             {name: OutputFile(digest_of(log.digest)) for name, log in response.server_logs.items()},
             fetch=blobs.download,
         ),
@@ -62,7 +62,9 @@ class _Found:
     symlinks: dict[str, str] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
 
-    def add(self, path: str, folder: re.Directory, children: Mapping[Digest, re.Directory]) -> None:
+    def add(
+        self, path: str, folder: reapi.Directory, children: Mapping[Digest, reapi.Directory]
+    ) -> None:
         """Takes in an output folder and everything below."""
         self.folders.add(path)
         prefix = f"{path}/" if path else ""
@@ -74,7 +76,7 @@ class _Found:
             self.add(prefix + child.name, children[digest_of(child.digest)], children)
 
 
-def _outputs(result: re.ActionResult, blobs: Transfer) -> Outputs:
+def _outputs(result: reapi.ActionResult, blobs: Transfer) -> OutputFiles:
     found = _Found()
     known: dict[Digest, bytes] = {}
     for file in result.output_files:
@@ -90,7 +92,7 @@ def _outputs(result: re.ActionResult, blobs: Transfer) -> Outputs:
         found.symlinks.update((link.path, link.target) for link in links)
     for folder in result.output_directories:
         _expand(folder, found, blobs)
-    outputs = Outputs(
+    outputs = OutputFiles(
         found.files,
         symlinks=found.symlinks,
         folders=found.folders,
@@ -102,10 +104,10 @@ def _outputs(result: re.ActionResult, blobs: Transfer) -> Outputs:
     return outputs
 
 
-def _expand(output: re.OutputDirectory, found: _Found, blobs: Transfer) -> None:
+def _expand(output: reapi.OutputDirectory, found: _Found, blobs: Transfer) -> None:
     if output.HasField("tree_digest"):
         digest = digest_of(output.tree_digest)
-        tree = re.Tree.FromString(blobs.download([digest])[digest])
+        tree = reapi.Tree.FromString(blobs.download([digest])[digest])
         root, children = tree.root, {}
         for child in tree.children:
             children[blobs.function.of(child.SerializeToString(deterministic=True))] = child
@@ -116,27 +118,27 @@ def _expand(output: re.OutputDirectory, found: _Found, blobs: Transfer) -> None:
     found.add(output.path, root, children)
 
 
-def _fetch_folders(root: Digest, blobs: Transfer) -> dict[Digest, re.Directory]:
+def _fetch_folders(root: Digest, blobs: Transfer) -> dict[Digest, reapi.Directory]:
     """A folder and all below it, one call for each level."""
-    folders: dict[Digest, re.Directory] = {}
+    folders: dict[Digest, reapi.Directory] = {}
     wanted = {root}
     while wanted:
         found = blobs.download(wanted)
-        level = {digest: re.Directory.FromString(found[digest]) for digest in wanted}
+        level = {digest: reapi.Directory.FromString(found[digest]) for digest in wanted}
         folders.update(level)
         children = (child for folder in level.values() for child in folder.directories)
         wanted = {digest_of(child.digest) for child in children} - folders.keys()
     return folders
 
 
-def _stream(raw: bytes, message: re.Digest, blobs: Transfer) -> bytes:
+def _stream(raw: bytes, message: reapi.Digest, blobs: Transfer) -> bytes:
     digest = digest_of(message)
     if raw or not digest.size:
         return raw
     return blobs.download([digest])[digest]
 
 
-def _timestamps(metadata: re.ExecutedActionMetadata) -> Iterator[tuple[str, float]]:
+def _timestamps(metadata: reapi.ExecutedActionMetadata) -> Iterator[tuple[str, float]]:
     for descriptor, value in metadata.ListFields():
         if descriptor.name.endswith(_SUFFIX):
             yield descriptor.name.removesuffix(_SUFFIX), value.ToNanoseconds() / 1e9

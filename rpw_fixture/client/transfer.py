@@ -11,7 +11,7 @@ from rpw_fixture.client.channel import BYTESTREAM, CAS, Channel
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import bytestream
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.resource_names import BlobName
 
 #: Most bytes of a batch whatever the server allows: gRPC receives 4 MiB by default.
@@ -42,7 +42,7 @@ class Transfer:
         """Those of ``digests`` that the server does not have."""
         wanted, missing = list(dict.fromkeys(digests)), set()
         for start in range(0, len(wanted), _DIGESTS):
-            request = re.FindMissingBlobsRequest(
+            request = reapi.FindMissingBlobsRequest(
                 instance_name=self.instance_name,
                 blob_digests=map(_message, wanted[start : start + _DIGESTS]),
                 digest_function=self._number,
@@ -57,10 +57,10 @@ class Transfer:
             if len(batch) == 1 and self._is_large(batch[0]):
                 self._write(batch[0], blobs[batch[0]])
                 continue
-            request = re.BatchUpdateBlobsRequest(
+            request = reapi.BatchUpdateBlobsRequest(
                 instance_name=self.instance_name,
                 requests=[
-                    re.BatchUpdateBlobsRequest.Request(digest=_message(each), data=blobs[each])
+                    reapi.BatchUpdateBlobsRequest.Request(digest=_message(each), data=blobs[each])
                     for each in batch
                 ],
                 digest_function=self._number,
@@ -79,7 +79,7 @@ class Transfer:
             if len(batch) == 1 and self._is_large(batch[0]):
                 found[batch[0]] = self._read(batch[0])
                 continue
-            request = re.BatchReadBlobsRequest(
+            request = reapi.BatchReadBlobsRequest(
                 instance_name=self.instance_name,
                 digests=map(_message, batch),
                 digest_function=self._number,
@@ -157,10 +157,10 @@ def _write_requests(name: str, data: bytes) -> Iterator[bytestream.WriteRequest]
         )
 
 
-def _message(digest: Digest) -> re.Digest:
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+def _message(digest: Digest) -> reapi.Digest:
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
-def digest_of(message: re.Digest) -> Digest:
+def digest_of(message: reapi.Digest) -> Digest:
     """A digest message as a value, unchecked."""
     return Digest(message.hash, message.size_bytes)

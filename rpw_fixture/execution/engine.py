@@ -21,10 +21,10 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.support import globs
 from rpw_fixture.support.beneath import OwnFolder
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.harmless import harmless
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.lifecycle import Retirement
@@ -33,7 +33,7 @@ from rpw_fixture.workers.lifecycle import Retirement
 _PATIENCE = 10.0
 
 
-class Engine(Closing):
+class Engine(Closeable):
     """Executes actions until it is closed.
 
     Args:
@@ -88,8 +88,8 @@ class Engine(Closing):
         self,
         digest: Digest,
         store: BlobStore,
-        request: re.ExecuteRequest,
-        metadata: re.RequestMetadata,
+        request: reapi.ExecuteRequest,
+        metadata: reapi.RequestMetadata,
     ) -> Operation:
         """Has an action executed, or joins an execution of the same action that is under way.
 

@@ -11,14 +11,14 @@ from typing import Self
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: A response is not filled beyond this; gRPC clients refuse messages over 4 MiB by default.
 ROOM = 3 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inline:
+class InlineHints:
     """What is wanted (ExecuteRequest.inline_*, GetActionResultRequest.inline_*).
 
     Attributes:
@@ -34,7 +34,7 @@ class Inline:
         return bool(self.stdout or self.stderr or self.files)
 
     @classmethod
-    def of(cls, request: re.ExecuteRequest | re.GetActionResultRequest) -> Self:
+    def of(cls, request: reapi.ExecuteRequest | reapi.GetActionResultRequest) -> Self:
         """The hints of a request."""
         return cls(
             stdout=request.inline_stdout,
@@ -42,16 +42,16 @@ class Inline:
             files=frozenset(request.inline_output_files),
         )
 
-    def added_to(self, response: re.ExecuteResponse, store: BlobStore) -> re.ExecuteResponse:
+    def added_to(self, response: reapi.ExecuteResponse, store: BlobStore) -> reapi.ExecuteResponse:
         """A copy of ``response`` whose result is filled, or itself when nothing is wanted."""
         if not self:
             return response
-        filled = re.ExecuteResponse()
+        filled = reapi.ExecuteResponse()
         filled.CopyFrom(response)
         self.fill(filled.result, store, ROOM - response.ByteSize())
         return filled
 
-    def fill(self, result: re.ActionResult, store: BlobStore, room: int) -> None:
+    def fill(self, result: reapi.ActionResult, store: BlobStore, room: int) -> None:
         """Puts what is wanted into ``result``, up to ``room`` bytes.
 
         Digests stay set. What has been evicted by now is left out: all of this is optional
@@ -74,7 +74,7 @@ class _Contents:
         self._store = store
         self._room = room
 
-    def of(self, message: re.Digest) -> bytes:
+    def of(self, message: reapi.Digest) -> bytes:
         if not 0 < message.size_bytes <= self._room:
             return b""
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution.inline import Inline
+from rpw_fixture.execution.inline import InlineHints
 from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import Timeline
 from rpw_fixture.storage.blobs import BlobStore
@@ -17,7 +17,7 @@ from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.support.pausing import Pause, Signal, blocking
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.raw_messages import packed
 
 #: A stage that lasts this long is told to the client; shorter ones are not worth a message.
@@ -28,8 +28,8 @@ _UPDATE_INTERVAL = 10.0
 _FIRST_WATCH = 1.0
 #: How long after a client asked for it by name it may ask again, seconds.
 _NEXT_QUESTION = 60.0
-_QUEUED = re.ExecutionStage.QUEUED
-_COMPLETED = re.ExecutionStage.COMPLETED
+_QUEUED = reapi.ExecutionStage.QUEUED
+_COMPLETED = reapi.ExecutionStage.COMPLETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Wanted:
 
     digest: Digest
     store: BlobStore
-    inline: Inline
+    inline: InlineHints
 
 
 class Operation:
@@ -70,7 +70,7 @@ class Operation:
         self._wanted = wanted
         self._timeline: Timeline | None = None
         self._stage: int = _QUEUED
-        self._response: re.ExecuteResponse | None = None
+        self._response: reapi.ExecuteResponse | None = None
         self._changed = threading.Condition()
         self._signal = Signal()
 
@@ -116,7 +116,7 @@ class Operation:
                 self._stage = stage
                 self._timeline = timeline
 
-    def finish(self, response: re.ExecuteResponse) -> None:
+    def finish(self, response: reapi.ExecuteResponse) -> None:
         """Gives the response; the first one stays."""
         with self._changed:
             if self._response is not None:
@@ -131,7 +131,7 @@ class Operation:
     def cancel(self, error: RequestError | None = None) -> None:
         """Ends it with an error, by default CANCELLED, if it has not ended yet."""
         error = error or RequestError(Code.CANCELLED, f"operation {self.name} was cancelled")
-        response = re.ExecuteResponse(result=re.ActionResult())
+        response = reapi.ExecuteResponse(result=reapi.ActionResult())
         response.status.code = error.code
         response.status.message = response.message = error.message
         self.finish(response)
@@ -141,7 +141,7 @@ class Operation:
         with self._changed:
             stage, response, timeline = self._stage, self._response, self._timeline
         wanted = self._wanted
-        metadata = re.ExecuteOperationMetadata(
+        metadata = reapi.ExecuteOperationMetadata(
             stage=stage,
             action_digest=message_of(wanted.digest),
             digest_function=wanted.store.function.number,
@@ -214,7 +214,7 @@ class Execution:
         self._lock = threading.Lock()
         self._operations: list[Operation] = []
         self._stage: int = _QUEUED
-        self._response: re.ExecuteResponse | None = None
+        self._response: reapi.ExecuteResponse | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -252,7 +252,7 @@ class Execution:
             for operation in self._operations:
                 operation.enter(stage, self.timeline)
 
-    def finish(self, response: re.ExecuteResponse) -> None:
+    def finish(self, response: reapi.ExecuteResponse) -> None:
         """Gives all operations their response."""
         with self._lock:
             self._response = response

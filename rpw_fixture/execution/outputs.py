@@ -30,10 +30,10 @@ from rpw_fixture.execution.output_lookup import (
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.file_intake import OPEN_OUTPUT, keep_file
 from rpw_fixture.support.beneath import Beneath, open_beneath
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.wire.command import CommandSpec
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.varints import varint
 
 _MAX_DEPTH = 200
@@ -49,7 +49,7 @@ class Outputs:
         links: the target of every symlink by its path, likewise.
     """
 
-    result: re.ActionResult = field(default_factory=re.ActionResult)
+    result: reapi.ActionResult = field(default_factory=reapi.ActionResult)
     files: list[FileRecord] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ def collect(
     return outputs
 
 
-class _Collector(Closing):
+class _Collector(Closeable):
     def __init__(self, root: Beneath, command: CommandSpec, store: BlobStore) -> None:
         self._root = root
         self._fd = -1
@@ -187,7 +187,7 @@ class _Collector(Closing):
 
     def _add_symlink(self, folder: int, name: str, wanted: _Wanted, found: os.stat_result) -> None:
         result, path, declared = self._outputs.result, wanted.path, wanted.declared
-        link = re.OutputSymlink(
+        link = reapi.OutputSymlink(
             path=path,
             target=_utf8(_target(folder, name, path), f"the target of output {path!r}"),
             node_properties=_properties(found, self._command.output_node_properties),
@@ -308,8 +308,8 @@ class _TreeBuilder:
         self._children_first.setdefault(digest, data)
         return digest
 
-    def _directory(self, fd: int, prefix: str, depth: int) -> re.Directory:
-        message = re.Directory(node_properties=_properties(os.fstat(fd), self._wanted))
+    def _directory(self, fd: int, prefix: str, depth: int) -> reapi.Directory:
+        message = reapi.Directory(node_properties=_properties(os.fstat(fd), self._wanted))
         for entry in _sorted_entries(fd):
             name = _utf8(entry.name, f"a name in output folder {prefix!r}")
             if entry.is_symlink():
@@ -329,7 +329,7 @@ class _TreeBuilder:
             pieces += (b"\x12", varint(len(data)), data)
         return b"".join(pieces)
 
-    def _add_file(self, message: re.Directory, fd: int, name: str, prefix: str) -> None:
+    def _add_file(self, message: reapi.Directory, fd: int, name: str, prefix: str) -> None:
         found, digest = kept_file(self._store, fd, name, prefix + name)
         self._outputs.files.append(FileRecord(prefix + name, str(digest)))
         message.files.add(
@@ -340,7 +340,7 @@ class _TreeBuilder:
         )
 
     def _add_symlink(
-        self, message: re.Directory, fd: int, entry: os.DirEntry[str], prefix: str
+        self, message: reapi.Directory, fd: int, entry: os.DirEntry[str], prefix: str
     ) -> None:
         path = prefix + entry.name
         target = _utf8(_target(fd, entry.name, path), f"the target of link {entry.name!r}")
@@ -351,7 +351,7 @@ class _TreeBuilder:
             node_properties=self._properties_of(entry, path),
         )
 
-    def _properties_of(self, entry: os.DirEntry[str], path: str) -> re.NodeProperties | None:
+    def _properties_of(self, entry: os.DirEntry[str], path: str) -> reapi.NodeProperties | None:
         if not self._wanted:
             return None
         try:
@@ -369,9 +369,9 @@ def _refuse_absolute(links: Mapping[str, str]) -> None:
             )
 
 
-def message_of(digest: Digest) -> re.Digest:
+def message_of(digest: Digest) -> reapi.Digest:
     """A digest as its message."""
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def _sorted_entries(folder: int) -> Iterator[os.DirEntry[str]]:
@@ -379,11 +379,11 @@ def _sorted_entries(folder: int) -> Iterator[os.DirEntry[str]]:
         yield from sorted(entries, key=lambda entry: entry.name)
 
 
-def _properties(found: os.stat_result, wanted: Collection[str]) -> re.NodeProperties | None:
+def _properties(found: os.stat_result, wanted: Collection[str]) -> reapi.NodeProperties | None:
     """What is asked for of `trees.NODE_PROPERTIES`; None when nothing is."""
     if not wanted:
         return None
-    properties = re.NodeProperties()
+    properties = reapi.NodeProperties()
     if "mtime" in wanted:
         properties.mtime.FromNanoseconds(found.st_mtime_ns)
     if "unix_mode" in wanted:

@@ -27,13 +27,13 @@ from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettle
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
 from rpw_fixture.execution.routing import Route
-from rpw_fixture.execution.staging.exec_roots import Place, output_parents
+from rpw_fixture.execution.staging.exec_roots import Sandbox, output_parents
 from rpw_fixture.execution.worker_start import WorkerStarter
 from rpw_fixture.execution.worker_task import WorkerTask
 from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire import flagfiles
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import FileEntry
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response
@@ -51,7 +51,7 @@ from rpw_fixture.workers.personalities.rules import (
 )
 from rpw_fixture.workers.pool import WorkerPool
 from rpw_fixture.workers.protocol_memory import ProtocolMemory
-from rpw_fixture.workers.waiting import Client, Turn
+from rpw_fixture.workers.waiting import LeaseRequest, Turn
 from rpw_fixture.workers.worker import Worker
 
 #: What a worker did to its folder, so that the inputs of its next request can't be placed.
@@ -126,7 +126,7 @@ class PersistentRunner:
         route: Route,
         *,
         operation: str,
-        metadata: re.RequestMetadata,
+        metadata: reapi.RequestMetadata,
         timeline: Timeline,
         token: CancelToken,
         turn: Turn,
@@ -220,7 +220,7 @@ class PersistentRunner:
         return result
 
     def _acquire(self, task: WorkerTask, *, is_extra: bool = False) -> tuple[Worker, bool]:
-        client = Client(
+        client = LeaseRequest(
             action=str(task.action.digest),
             operation=task.operation,
             mnemonic=task.mnemonic,
@@ -275,7 +275,7 @@ class PersistentRunner:
             max_rss_bytes=worker.peak_bytes,
         )
 
-    def _request(self, worker: Worker, task: WorkerTask, place: Place) -> Request:
+    def _request(self, worker: Worker, task: WorkerTask, place: Sandbox) -> Request:
         listing = self._rules.inputs.value
         base = self._base_of(task.action)
         return Request(
@@ -358,7 +358,7 @@ class PersistentRunner:
             )
         )
 
-    def _tell_changed(self, worker: Worker, task: WorkerTask, place: Place) -> None:
+    def _tell_changed(self, worker: Worker, task: WorkerTask, place: Sandbox) -> None:
         self._log.append(
             InputsChanged(
                 worker=worker.number,
@@ -370,8 +370,8 @@ class PersistentRunner:
 
 
 def _entered(
-    stack: contextlib.ExitStack, place: contextlib.AbstractContextManager[Place], worker: Worker
-) -> Place:
+    stack: contextlib.ExitStack, place: contextlib.AbstractContextManager[Sandbox], worker: Worker
+) -> Sandbox:
     """The place of a request, until ``stack`` is left.
 
     Raises:
@@ -398,7 +398,7 @@ def _staging_failure(worker: Worker, rule: str, detail: str) -> WorkerFailure:
     )
 
 
-def _collect(task: WorkerTask, place: Place, worker: Worker) -> None:
+def _collect(task: WorkerTask, place: Sandbox, worker: Worker) -> None:
     """Collects the outputs.
 
     Raises:

@@ -143,7 +143,7 @@ class ProtocolFinder:
                 self._tell(task, worker.key, worker.number, detail)
             return result
         if race.winner is Side.SECOND:
-            worker.doom = Retirement.OTHER_PROTOCOL
+            worker.retire_reason = Retirement.OTHER_PROTOCOL
             if race.result is None:
                 raise race.error or RuntimeError("the second worker has no result")
             self._warn(task, race.result, worker, failure)

@@ -17,7 +17,7 @@ from enum import Enum
 
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.support.cancellation import CancelToken
-from rpw_fixture.wire.worker.messages import Rule
+from rpw_fixture.wire.worker.messages import ProtocolRule
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
@@ -28,7 +28,13 @@ from rpw_fixture.workers.worker import Worker
 _TICK = 0.05
 #: Failures that a worker may owe to the protocol in which it was asked.
 _TELLING = frozenset(
-    {Retirement.CRASH, Rule.STDOUT_TEXT, Rule.OVERSIZED, Rule.TRUNCATED, Rule.MALFORMED}
+    {
+        Retirement.CRASH,
+        ProtocolRule.STDOUT_TEXT,
+        ProtocolRule.OVERSIZED,
+        ProtocolRule.TRUNCATED,
+        ProtocolRule.MALFORMED,
+    }
 )
 
 

@@ -23,7 +23,7 @@ from rpw_fixture.wire.command import (
     property_map,
 )
 from rpw_fixture.wire.digests import Digest, DigestFunction
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import Folder, FolderDecoder
 
 #: What is remembered: arguments and variables of commands, files and folders of input trees. Each
@@ -79,7 +79,7 @@ class Resolver:
         self._commands.clear()
         self._folders.clear()
 
-    def decode_action(self, digest: Digest, store: BlobStore) -> re.Action:
+    def decode_action(self, digest: Digest, store: BlobStore) -> reapi.Action:
         """The Action message of ``digest``.
 
         Raises:
@@ -90,12 +90,12 @@ class Resolver:
         if self._config.strict:
             canonical.require_action(str(digest), data)
         try:
-            return re.Action.FromString(data)
+            return reapi.Action.FromString(data)
         except DecodeError as error:
             raise invalid_argument(f"blob {digest} is no Action: {error}") from None
 
     def resolve(
-        self, digest: Digest, action: re.Action, store: BlobStore, instance_name: str
+        self, digest: Digest, action: reapi.Action, store: BlobStore, instance_name: str
     ) -> ResolvedAction:
         """All that ``action`` refers to.
 
@@ -128,7 +128,7 @@ class Resolver:
             do_not_cache=action.do_not_cache,
         )
 
-    def _timeout(self, action: re.Action) -> float:
+    def _timeout(self, action: reapi.Action) -> float:
         if not action.HasField("timeout"):
             return self._config.default_timeout
         whole, nanos = action.timeout.seconds, action.timeout.nanos

@@ -11,7 +11,7 @@ from rpw_fixture.execution.outputs import Outputs, message_of
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
 from rpw_fixture.wire.raw_messages import packed
 from rpw_fixture.wire.statuses import status_of
@@ -27,9 +27,9 @@ _MOST_RAW_STDERR = 1 << 20
 _MOST_VIOLATIONS = 20_000
 
 
-def completed(result: RunResult, outputs: Outputs, action: ResolvedAction) -> re.ExecuteResponse:
+def completed(result: RunResult, outputs: Outputs, action: ResolvedAction) -> reapi.ExecuteResponse:
     """The response to an action whose command ended, or whose time was up."""
-    response = re.ExecuteResponse(result=outputs.result, message=result.note)
+    response = reapi.ExecuteResponse(result=outputs.result, message=result.note)
     response.result.exit_code = result.exit_code
     if not result.timed_out:
         _add_streams(response, result, action.store)
@@ -43,14 +43,14 @@ def completed(result: RunResult, outputs: Outputs, action: ResolvedAction) -> re
 
 def failed(
     error: RequestError, result: RunResult | None, outputs: Outputs, store: BlobStore
-) -> re.ExecuteResponse:
+) -> reapi.ExecuteResponse:
     """The response to an action that could not be run, or not to its end.
 
     ``result`` must be set even then (remote_execution.proto, ExecuteResponse), and partial output
     helps who has to find out why.
     """
     status = status_of(error, most_violations=_MOST_VIOLATIONS)
-    response = re.ExecuteResponse(result=outputs.result, status=status)
+    response = reapi.ExecuteResponse(result=outputs.result, status=status)
     response.message = error.message
     with contextlib.suppress(RequestError):  # a full disk is what this may be about
         _add_failure(response, result or RunResult(exit_code=0), store)
@@ -59,21 +59,23 @@ def failed(
     return response
 
 
-def cached(encoded: bytes) -> re.ExecuteResponse:
+def cached(encoded: bytes) -> reapi.ExecuteResponse:
     """The response that gives out a result of the action cache, its metadata as they were then."""
-    response = re.ExecuteResponse(result=re.ActionResult.FromString(encoded), cached_result=True)
+    response = reapi.ExecuteResponse(
+        result=reapi.ActionResult.FromString(encoded), cached_result=True
+    )
     if not response.result.execution_metadata.worker:
         response.result.execution_metadata.worker = WORKER_NAME  # Buck2 refuses a result without
     return response
 
 
-def is_cacheable(response: re.ExecuteResponse) -> bool:
+def is_cacheable(response: reapi.ExecuteResponse) -> bool:
     """Nothing is cached but OK with exit code 0."""
     return response.status.code == Code.OK and response.result.exit_code == 0
 
 
 def add_metadata(
-    response: re.ExecuteResponse, mode: str, result: RunResult | None, timeline: Timeline
+    response: reapi.ExecuteResponse, mode: str, result: RunResult | None, timeline: Timeline
 ) -> None:
     """Fills in who executed the action, when, and what is known besides.
 
@@ -90,7 +92,7 @@ def add_metadata(
     timeline.write_to(metadata)
 
 
-def _add_failure(response: re.ExecuteResponse, result: RunResult, store: BlobStore) -> None:
+def _add_failure(response: reapi.ExecuteResponse, result: RunResult, store: BlobStore) -> None:
     """Add what the action said, and behind it the server's text.
 
     Bazel prints neither the status's message nor ExecuteResponse.message of most failures, but always
@@ -104,7 +106,7 @@ def _add_failure(response: re.ExecuteResponse, result: RunResult, store: BlobSto
     _add_streams(response, dataclasses.replace(result, stderr=stderr), store)
 
 
-def _add_streams(response: re.ExecuteResponse, result: RunResult, store: BlobStore) -> None:
+def _add_streams(response: reapi.ExecuteResponse, result: RunResult, store: BlobStore) -> None:
     # Without output the digests stay unset, as clients expect (see Buildbarn).
     if result.stdout:
         response.result.stdout_digest.CopyFrom(message_of(store.put(result.stdout)))
@@ -125,7 +127,7 @@ def _facts(mode: str, result: RunResult) -> wkt.Any:
     return packed(wkt.StringValue(value=json.dumps({"rpw_fixture": facts})))
 
 
-def _add_log(response: re.ExecuteResponse, name: str, text: bytes, store: BlobStore) -> None:
+def _add_log(response: reapi.ExecuteResponse, name: str, text: bytes, store: BlobStore) -> None:
     log = response.server_logs[name]
     log.digest.CopyFrom(message_of(store.put(text)))
     log.human_readable = True

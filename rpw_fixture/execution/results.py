@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
 from rpw_fixture.workers.key import WorkerKey
 
@@ -45,14 +45,14 @@ class Timeline:
         elif point == "execution_completed":
             self._run_to = time.monotonic_ns()
 
-    def write_reached(self, metadata: re.ExecutedActionMetadata) -> None:
+    def write_reached(self, metadata: reapi.ExecutedActionMetadata) -> None:
         """Fills in the timestamps of the points reached so far, from whatever thread."""
         for point, name in _STAMPS.items():
             stamp = self._stamps.get(point)
             if stamp is not None:
                 _write(getattr(metadata, name), stamp)
 
-    def write_to(self, metadata: re.ExecutedActionMetadata) -> None:
+    def write_to(self, metadata: reapi.ExecutedActionMetadata) -> None:
         """Fills in all timestamps; points that were skipped take the time of the one before."""
         last = self._stamps["queued"]
         for point, name in _STAMPS.items():

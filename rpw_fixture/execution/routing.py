@@ -19,7 +19,7 @@ from rpw_fixture.wire.flagfiles import SplitCommandLine
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import ToolInputs, WorkerKey, shared
 from rpw_fixture.workers.personalities.rules import (
-    Containers,
+    ContainerPolicy,
     Environment,
     FlagPosition,
     Lack,
@@ -210,7 +210,7 @@ class _Plan:
             reason = f"program {program!r} is neither a tool input nor an absolute path"
             yield rules.unmarked_executable.value, reason
         is_reusable = properties.get("dockerReuse") == "True"
-        if rules.containers.value is Containers.NEEDS_REUSE and not is_reusable:
+        if rules.containers.value is ContainerPolicy.NEEDS_REUSE and not is_reusable:
             lack = Lack.ONE_SHOT if properties.get("container-image") else Lack.ACCEPTED
             yield lack, "dockerReuse is not True, and container-image is set"
         protocols = rules.protocols.value
@@ -229,7 +229,7 @@ class _Plan:
         parts = rules.key.value | set(trigger.parts)
         if "multiplex" in abilities and not rules.multiplex_key_has_tools.value:
             parts -= {"tool input"}
-        is_local = rules.containers.value is Containers.IGNORED
+        is_local = rules.containers.value is ContainerPolicy.IGNORED
         key = WorkerKey(
             client_key=properties.get(KEY_PROPERTY, ""),
             instance_name=action.instance_name,

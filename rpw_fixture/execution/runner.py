@@ -36,7 +36,7 @@ from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.support import cpu_affinity
 from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.support.removal import discard, make_new
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.pool import PoolFullError
@@ -139,7 +139,7 @@ class ActionRunner:
         except Exception as error:  # noqa: BLE001 - what the action left can't be removed, or worse
             self._bug(error, job)
 
-    def _respond(self, job: Job, course: _Course) -> re.ExecuteResponse:
+    def _respond(self, job: Job, course: _Course) -> reapi.ExecuteResponse:
         """The response to a job, whatever becomes of it."""
         try:
             return self._run(job, course)
@@ -150,7 +150,7 @@ class ActionRunner:
         except Exception as error:  # noqa: BLE001 - a bug of ours must still answer the client
             return _failed(self._bug(error, job), job, course)
 
-    def _finish(self, job: Job, course: _Course, response: re.ExecuteResponse) -> None:
+    def _finish(self, job: Job, course: _Course, response: reapi.ExecuteResponse) -> None:
         course.timeline.reach("worker_completed")
         if not response.cached_result:
             reply.add_metadata(response, course.mode, course.result, course.timeline)
@@ -159,17 +159,17 @@ class ActionRunner:
         self._record(job, course, response)
         job.execution.finish(response)
 
-    def _run(self, job: Job, course: _Course) -> re.ExecuteResponse:
+    def _run(self, job: Job, course: _Course) -> reapi.ExecuteResponse:
         job.execution.token.check()
         if not job.skip_cache_lookup and not job.action.do_not_cache:
-            job.execution.enter(re.ExecutionStage.CACHE_CHECK)
+            job.execution.enter(reapi.ExecutionStage.CACHE_CHECK)
             known = self._results.get(job.instance_name, job.store.function, job.digest)
             if known is not None:
                 self._take(job, course, _CACHED)
                 return reply.cached(known)
         action, chosen = self._route(job, course)
         job.execution.token.check()
-        job.execution.enter(re.ExecutionStage.EXECUTING)
+        job.execution.enter(reapi.ExecutionStage.EXECUTING)
         way = self._run_on_worker if chosen.mode == "worker" else self._run_once
         course.result = way(job, action, chosen, course)
         if chosen.is_protocol_open:
@@ -264,7 +264,7 @@ class ActionRunner:
         )
         course.timeline.reach("output_upload_completed")
 
-    def _keep(self, job: Job, response: re.ExecuteResponse) -> None:
+    def _keep(self, job: Job, response: reapi.ExecuteResponse) -> None:
         """Puts the result, metadata included, into the action cache; a full disk loses only that."""
         with contextlib.suppress(RequestError):
             self._results.put(
@@ -292,7 +292,7 @@ class ActionRunner:
             )
         )
 
-    def _record(self, job: Job, course: _Course, response: re.ExecuteResponse) -> None:
+    def _record(self, job: Job, course: _Course, response: reapi.ExecuteResponse) -> None:
         result = course.result
         files = course.outputs.files
         if response.cached_result:
@@ -333,11 +333,11 @@ class ActionRunner:
         return RequestError(Code.INTERNAL, f"internal error while executing: {error!r}")
 
 
-def _failed(error: RequestError, job: Job, course: _Course) -> re.ExecuteResponse:
+def _failed(error: RequestError, job: Job, course: _Course) -> reapi.ExecuteResponse:
     return reply.failed(error, course.result, course.outputs, job.store)
 
 
-def _exit_code(result: RunResult | None, response: re.ExecuteResponse) -> int | None:
+def _exit_code(result: RunResult | None, response: reapi.ExecuteResponse) -> int | None:
     if response.cached_result:
         return response.result.exit_code
     return None if result is None or result.timed_out else result.exit_code

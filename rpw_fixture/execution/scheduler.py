@@ -13,12 +13,12 @@ from functools import partial
 from typing import NamedTuple
 
 from rpw_fixture.errors import Code, RequestError, not_found
-from rpw_fixture.execution.inline import Inline
+from rpw_fixture.execution.inline import InlineHints
 from rpw_fixture.execution.job_queue import JobQueue, Turn
 from rpw_fixture.execution.operation import Execution, Operation, Wanted
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: Finished operations that can still be asked for, whatever the grace period.
 _MOST_FINISHED = 2_000
@@ -43,11 +43,11 @@ class Job:
     """
 
     digest: Digest
-    action: re.Action
+    action: reapi.Action
     store: BlobStore
     instance_name: str
     skip_cache_lookup: bool
-    metadata: re.RequestMetadata
+    metadata: reapi.RequestMetadata
     operation: str
     execution: Execution
     turn: Turn
@@ -104,10 +104,10 @@ class Scheduler:
         self,
         *,
         digest: Digest,
-        action: re.Action,
+        action: reapi.Action,
         store: BlobStore,
-        request: re.ExecuteRequest,
-        metadata: re.RequestMetadata,
+        request: reapi.ExecuteRequest,
+        metadata: reapi.RequestMetadata,
     ) -> Operation:
         """Has the action executed, or joins an execution of the same action that is under way.
 
@@ -117,7 +117,7 @@ class Scheduler:
         Raises:
             RequestError: UNAVAILABLE when the server is stopping.
         """
-        wanted = Wanted(digest=digest, store=store, inline=Inline.of(request))
+        wanted = Wanted(digest=digest, store=store, inline=InlineHints.of(request))
         operation = Operation(f"{self._prefix}/{next(self._numbers)}", wanted, self._clock)
         merge_key = (request.instance_name, store.function.name, digest)
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
@@ -292,13 +292,13 @@ def _stopping() -> RequestError:
     return RequestError(Code.UNAVAILABLE, "the server is stopping")
 
 
-def _lost(job: Job) -> re.ExecuteResponse:
+def _lost(job: Job) -> reapi.ExecuteResponse:
     message = f"internal error: action {job.digest} was lost while it was executed"
     return _failed(RequestError(Code.INTERNAL, message))
 
 
-def _failed(error: RequestError) -> re.ExecuteResponse:
-    response = re.ExecuteResponse(result=re.ActionResult())
+def _failed(error: RequestError) -> reapi.ExecuteResponse:
+    response = reapi.ExecuteResponse(result=reapi.ActionResult())
     response.status.code = error.code
     response.status.message = error.message
     return response

@@ -18,23 +18,23 @@ from rpw_fixture.launching.launch import Launch, Launcher
 from rpw_fixture.launching.start_errors import status_of_failed_start
 from rpw_fixture.processes.spawner import StartError
 from rpw_fixture.support.beneath import Beneath, OwnFolder
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.removal import discard, make_new
 from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.workers.failure import WorkerFailure
-from rpw_fixture.workers.fault_injection import MortalConversation
+from rpw_fixture.workers.fault_injection import FaultInjectingConversation
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import JsonEnd, Personality, Roots
-from rpw_fixture.workers.process_pipes import Plumbing, make_pipes
+from rpw_fixture.workers.process_pipes import ProcessPipes, make_pipes
 from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.singleplex import Singleplex
 from rpw_fixture.workers.worker import Worker
 
 
-class WorkerStarter(Closing):
+class WorkerStarter(Closeable):
     """Starts workers, each in a folder of its own, and removes that when it is gone.
 
     Args:
@@ -120,7 +120,7 @@ class WorkerStarter(Closing):
             ) from None
         finally:
             theirs.close()
-        plumbing = Plumbing(number, process, pipes, self._config.worker_start_timeout)
+        plumbing = ProcessPipes(number, process, pipes, self._config.worker_start_timeout)
         speak = Multiplex if key.is_multiplex else Singleplex
         try:
             conversation = speak(
@@ -138,7 +138,7 @@ class WorkerStarter(Closing):
             number=number,
             key=key,
             plumbing=plumbing,
-            conversation=MortalConversation(conversation, plumbing, self._faults),
+            conversation=FaultInjectingConversation(conversation, plumbing, self._faults),
             slots=self._config.max_multiplex if key.is_multiplex else 1,
             folder=folder.path,
         )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rpw_fixture.client.existing_server import Connection
+from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.checks import cache_poisoning as poisoning
 from rpw_fixture.hermeticity.checks import (
@@ -35,7 +35,7 @@ from rpw_fixture.hermeticity.checks import (
     worker_keys,
 )
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, Report, merged, states
@@ -93,7 +93,7 @@ class Options:
     baseline: Path | None = None
     progress: Callable[[int, int], None] | None = None
     cache_poisoning: bool = False
-    target: Connection | None = None
+    target: ExistingServer | None = None
     eof_patience: float = 5.0
 
 
@@ -109,7 +109,7 @@ class Check:
     """
 
     codes: tuple[str, ...]
-    find: Callable[[Bench], Iterator[Finding]]
+    find: Callable[[CheckContext], Iterator[Finding]]
     needs_worker: bool = True
     needs_answers: bool = False
 
@@ -162,23 +162,25 @@ def _check(
         progress=options.progress,
         target=options.target,
     ) as harness:
-        bench = Bench(
+        context = CheckContext(
             suite=suite,
             harness=harness,
             seed=options.seed,
             selected=options.selected,
             eof_patience=options.eof_patience,
         )
-        findings = _run_remote(bench, options) if options.target else _run(bench, options.selected)
+        findings = (
+            _run_remote(context, options) if options.target else _run(context, options.selected)
+        )
         if options.reproducers is not None:
             findings = [
                 reproducers.write(each, suite, options.reproducers, number)
                 for number, each in enumerate(findings, start=1)
             ]
-        report = _report(bench, findings, options)
+        report = _report(context, findings, options)
         if not options.cache_poisoning:
             return report
-        return replace(report, poisoning=poisoning.count(bench, recorded_orders))
+        return replace(report, poisoning=poisoning.count(context, recorded_orders))
 
 
 def check_recording(recorded: Sequence[RecordedAction], options: Options | None = None) -> Report:
@@ -212,25 +214,25 @@ def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report
     )
 
 
-def _run(bench: Bench, selected: frozenset[str]) -> list[Finding]:
+def _run(context: CheckContext, selected: frozenset[str]) -> list[Finding]:
     for code in _RECORDED:
-        bench.skip(code, "needs a recording made by serve --record")
+        context.skip(code, "needs a recording made by serve --record")
     wanted = [each for each in CHECKS if each is CHECKS[0] or selected & set(each.codes)]
     made = [_Made(each) for each in wanted]
     try:
         for each in made:
-            _make(bench, each)
-        _judge_again(bench, made)
+            _make(context, each)
+        _judge_again(context, made)
     except OutOfTimeError as error:
-        _skip(bench, [each.check for each in made if not each.is_done], str(error))
+        _skip(context, [each.check for each in made if not each.is_done], str(error))
     found: dict[object, Finding] = {}
     for finding in (finding for each in made for finding in each.findings):
         if finding.code in selected:
             found.setdefault(finding.identity, finding)
             if finding.is_doubtful:
-                bench.doubt(finding.code)
-    _tell_left_out(bench)
-    _require_told(bench, found.values(), selected)
+                context.doubt(finding.code)
+    _tell_left_out(context)
+    _require_told(context, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
 
 
@@ -251,40 +253,40 @@ class _Made:
     is_done: bool = False
 
 
-def _make(bench: Bench, made: _Made) -> None:
+def _make(context: CheckContext, made: _Made) -> None:
     """Run a check, or note why that can't be.
 
     Raises:
         OutOfTimeError: when the time is up; what was found until then is kept.
     """
     check = made.check
-    if check.needs_worker and not bench.usable:
+    if check.needs_worker and not context.usable:
         for code in set(check.codes) - set(_PROTOCOL):
-            bench.skip(code, "no action works on a fresh worker")
-    elif check.needs_answers and state_leaks.stalls(bench):
-        _skip(bench, [check], "a warm worker stops answering (RPW102)")
+            context.skip(code, "no action works on a fresh worker")
+    elif check.needs_answers and state_leaks.stalls(context):
+        _skip(context, [check], "a warm worker stops answering (RPW102)")
     else:
         try:
-            for finding in _confirmed(bench, check):
+            for finding in _confirmed(context, check):
                 made.findings.append(finding)
         except UnavailableError as error:
-            _skip(bench, [check], str(error))
-    made.lessons, made.is_done = len(bench.instability.lessons), True
+            _skip(context, [check], str(error))
+    made.lessons, made.is_done = len(context.instability.lessons), True
 
 
-def _judge_again(bench: Bench, made: Sequence[_Made]) -> None:
+def _judge_again(context: CheckContext, made: Sequence[_Made]) -> None:
     """Judge anew what rests on results that turned out later to be unstable.
 
     Trials are remembered, so this runs little. The first check is what knows of instability.
     """
     for each in made[1:]:
-        names = frozenset(bench.instability.lessons[each.lessons :])
+        names = frozenset(context.instability.lessons[each.lessons :])
         stale = [finding for finding in each.findings if _rests_on(finding, names)]
         if stale:
-            bench.forget_blamed(names)
+            context.forget_blamed(names)
             each.findings = [finding for finding in each.findings if finding not in stale]
             with contextlib.suppress(UnavailableError):
-                again = [one for one in _confirmed(bench, each.check) if _rests_on(one, names)]
+                again = [one for one in _confirmed(context, each.check) if _rests_on(one, names)]
                 each.findings += again
 
 
@@ -293,7 +295,7 @@ def _rests_on(finding: Finding, names: frozenset[str]) -> bool:
     return finding.victim in names and finding.code in _COMPARING
 
 
-def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
+def _confirmed(context: CheckContext, check: Check) -> Iterator[Finding]:
     """What a check finds, once fresh workers were repeated after the runs that show it.
 
     Where a repetition shows more to be unstable, the check judges again: its trials are remembered.
@@ -301,22 +303,22 @@ def _confirmed(bench: Bench, check: Check) -> Iterator[Finding]:
     is_new = True
     while is_new:
         is_new = False
-        for finding in check.find(bench):
-            if finding.code in _COMPARED and bench.learn(finding.last_action):
+        for finding in check.find(context):
+            if finding.code in _COMPARED and context.learn(finding.last_action):
                 is_new = True
                 break
-            yield finding if _is_reproduced(bench, finding) else _doubtful(finding)
+            yield finding if _is_reproduced(context, finding) else _doubtful(finding)
 
 
-def _is_reproduced(bench: Bench, finding: Finding) -> bool:
+def _is_reproduced(context: CheckContext, finding: Finding) -> bool:
     """Whether a second run of what shows a finding is not as from a fresh worker either."""
     way = _REPEATED.get(finding.code)
     if way is None:
         return True
-    again = bench.run(Trial(history=finding.history, way=way, run=1)).outcomes
+    again = context.run(Trial(history=finding.history, way=way, run=1)).outcomes
     if len(again) < len(finding.history):
         return True
-    aspects = bench.differing(bench.cold(finding.history[-1].action), again[-1])
+    aspects = context.differing(context.cold(finding.history[-1].action), again[-1])
     return bool(aspects)
 
 
@@ -325,29 +327,31 @@ def _doubtful(finding: Finding) -> Finding:
     return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
-def _tell_left_out(bench: Bench) -> None:
+def _tell_left_out(context: CheckContext) -> None:
     """Say what no code was compared in, and why; a code for which nothing is left has not passed."""
-    left_out = list(bench.instability.describe())
+    left_out = list(context.instability.describe())
     if not left_out:
         return
     more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
     told = f"left out, as that differs without any state: {'; '.join(left_out[:_SHOWN])}{more}"
-    is_blank = bench.instability.is_blank(bench.usable)
+    is_blank = context.instability.is_blank(context.usable)
     for code in _COMPARING:
         if is_blank:
-            bench.skip(code, f"nothing is left to compare; {told}")
-        bench.notes[code] = f"{bench.notes[code]}; {told}" if code in bench.notes else told
+            context.skip(code, f"nothing is left to compare; {told}")
+        context.notes[code] = f"{context.notes[code]}; {told}" if code in context.notes else told
 
 
-def _require_told(bench: Bench, findings: Collection[Finding], selected: frozenset[str]) -> None:
+def _require_told(
+    context: CheckContext, findings: Collection[Finding], selected: frozenset[str]
+) -> None:
     """Refuses to call a worker clean that answers nothing, only because that code was not asked for.
 
     Raises:
         ConfigError: with how a fresh worker fails.
     """
-    if bench.usable or findings or not selected or not bench.failures:
+    if context.usable or findings or not selected or not context.failures:
         return
-    outcome = bench.failures[0]
+    outcome = context.failures[0]
     detail = outcome.detail.partition("\n")[0]
     said = outcome.stderr.strip().rpartition("\n")[2]
     raise ConfigError(
@@ -357,23 +361,23 @@ def _require_told(bench: Bench, findings: Collection[Finding], selected: frozens
     )
 
 
-def _run_remote(bench: Bench, options: Options) -> list[Finding]:
+def _run_remote(context: CheckContext, options: Options) -> list[Finding]:
     from rpw_fixture.hermeticity.checks import remote_limits  # noqa: PLC0415 - local checks need no grpc
 
     for code, reason in remote_limits.skipped():
-        bench.skip(code, reason)
-    findings = _run(bench, options.selected & remote_limits.JUDGED)
-    if bench.harness.remote is not None:
-        remote_limits.tell(bench, bench.harness.remote)
+        context.skip(code, reason)
+    findings = _run(context, options.selected & remote_limits.JUDGED)
+    if context.harness.remote is not None:
+        remote_limits.tell(context, context.harness.remote)
     return findings
 
 
-def _skip(bench: Bench, checks: Sequence[Check], reason: str) -> None:
+def _skip(context: CheckContext, checks: Sequence[Check], reason: str) -> None:
     for code in (code for each in checks for code in each.codes):
-        bench.skip(code, reason)
+        context.skip(code, reason)
 
 
-def _report(bench: Bench, findings: list[Finding], options: Options) -> Report:
+def _report(context: CheckContext, findings: list[Finding], options: Options) -> Report:
     accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
     kept = tuple(
         each
@@ -381,11 +385,11 @@ def _report(bench: Bench, findings: list[Finding], options: Options) -> Report:
         if each.severity is Severity.INFO or baseline.identity(each) not in accepted
     )
     return Report(
-        actions=len(bench.suite.actions),
-        checks=states(options.selected, kept, bench.skipped, bench.notes),
+        actions=len(context.suite.actions),
+        checks=states(options.selected, kept, context.skipped, context.notes),
         findings=kept,
-        worker_starts=bench.harness.worker_starts,
-        requests=bench.harness.requests,
-        seconds=bench.harness.seconds,
+        worker_starts=context.harness.worker_starts,
+        requests=context.harness.requests,
+        seconds=context.harness.seconds,
         accepted=tuple(each for each in findings if each not in kept),
     )

@@ -38,7 +38,7 @@ class Answer:
         return said.splitlines()[-1][:_SHOWN]
 
 
-def find_obstacle(command: str, spawner: Spawner) -> str:
+def why_unavailable(command: str, spawner: Spawner) -> str:
     """Why no container can be had from a runtime, "" when its engine answers."""
     try:
         answer = ContainerRuntime(command, (), spawner).ask("ps", "--quiet")

@@ -60,11 +60,11 @@ def resource_limits(settings: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
     return limits
 
 
-def find_obstacle(kind: str, spawner: Spawner) -> str:
+def why_unavailable(kind: str, spawner: Spawner) -> str:
     """Why a kind of isolation can't be had on this machine, "" when it can."""
     if kind == "landlock":
-        return landlock.find_obstacle()
-    return namespaces.find_obstacle(spawner) if kind == "namespaces" else ""
+        return landlock.why_unavailable()
+    return namespaces.why_unavailable(spawner) if kind == "namespaces" else ""
 
 
 def _isolated(
@@ -81,7 +81,7 @@ def _isolated(
 def _best_of(wanted: str, log: EventLog, spawner: Spawner) -> str:
     """The wanted kind of isolation, or the strongest below it that can be had."""
     kind, obstacles = wanted, []
-    while obstacle := find_obstacle(kind, spawner):
+    while obstacle := why_unavailable(kind, spawner):
         obstacles.append(f"{kind}: {obstacle}")
         kind = _NEXT_WEAKER[kind]
     if kind != wanted:

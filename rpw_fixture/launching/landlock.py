@@ -29,7 +29,7 @@ _SINCE = (
 _PROC = "/proc"
 
 
-def find_obstacle() -> str:
+def why_unavailable() -> str:
     """Why there is no Landlock on this machine, "" when there is."""
     try:
         landlock_step.version()

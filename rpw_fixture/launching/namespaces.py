@@ -32,7 +32,7 @@ _PROBE_TIMEOUT = 10.0
 Entry = tuple[str, str, str]
 
 
-def find_obstacle(spawner: Spawner) -> str:
+def why_unavailable(spawner: Spawner) -> str:
     """Why processes can't have namespaces here, "" when they can: it is tried."""
     with tempfile.TemporaryDirectory(prefix="rpw_probe-") as folder:
         root = os.path.join(folder, "root")

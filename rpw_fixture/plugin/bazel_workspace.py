@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError, RpwError
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
 #: The first Bazel that marks tool inputs (bazel#16362).
 _MARKS_TOOLS_FROM = (6, 0)
@@ -76,7 +76,7 @@ def find_bazel(environ: Mapping[str, str] = os.environ) -> str:
     )
 
 
-class BazelWorkspace(Closing):
+class BazelWorkspace(Closeable):
     """A workspace folder, and a Bazel server with an output root of its own.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from rpw_fixture.client.outcome import ActionOutcome, Outputs
+    from rpw_fixture.client.outcome import ActionOutcome, OutputFiles
     from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
     from rpw_fixture.testing.endpoint import Endpoint
 
@@ -95,7 +95,7 @@ def compared(operator: str, left: object, right: object) -> list[str] | None:
         return None  # nothing of ours can be there
     if isinstance(left, module.ActionOutcome) and isinstance(right, module.ActionOutcome):
         return ["outcomes are equal", *_outcome_lines(left, right)]
-    if isinstance(left, module.Outputs) and isinstance(right, module.Outputs | Mapping):
+    if isinstance(left, module.OutputFiles) and isinstance(right, module.OutputFiles | Mapping):
         return ["outputs are equal", *_output_lines(left, right)]
     return None
 
@@ -113,7 +113,7 @@ def _outcome_lines(left: ActionOutcome, right: ActionOutcome) -> Iterator[str]:
     yield from _output_lines(left.outputs, right.outputs)
 
 
-def _output_lines(left: Outputs, right: Outputs | Mapping[str, bytes]) -> Iterator[str]:
+def _output_lines(left: OutputFiles, right: OutputFiles | Mapping[str, bytes]) -> Iterator[str]:
     for path in sorted(left.keys() | right.keys()):
         if path not in left or path not in right:
             yield f"{path}: only {'right' if path in right else 'left'}"

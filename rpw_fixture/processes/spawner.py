@@ -22,7 +22,7 @@ from typing import Any
 
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner_link import Link, Started, StartError, SurvivorsError
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
 __all__ = ["Exit", "Process", "Setup", "SetupStep", "Spawner", "StartError", "SurvivorsError"]
 
@@ -98,7 +98,7 @@ class Exit:
             return f"killed by signal {-self.status}"
 
 
-class Spawner(Closing):
+class Spawner(Closeable):
     """Starts processes, and makes sure that none outlives it.
 
     Nothing runs until the first `spawn` (or `start`). Thread-safe. A spawner program that was
@@ -220,10 +220,10 @@ class Spawner(Closing):
         with self._lock:
             if self._link is link:
                 self._link = None
-        link.bury()
+        link.shut_down()
 
 
-class Process(Closing):
+class Process(Closeable):
     """A started process. Use `close` (or ``with``) when done with it.
 
     The methods may be called from several threads.
@@ -293,7 +293,7 @@ class Process(Closing):
         if not process_tree.can_mark():
             process_tree.send_group(self.pid, signal.SIGKILL)
         if self._link.is_dead():
-            self._link.bury()
+            self._link.shut_down()
         return Exit(
             status=-signal.SIGKILL,
             user_seconds=0.0,

@@ -80,11 +80,11 @@ class Link:
             message = f"cannot start the spawner with {sys.executable}: {error.strerror}"
             raise StartError(error.errno or 0, message, stage="spawner") from error
         self.pid = self._program.pid
-        self._watch = SpawnerWatch(self.pid, self.bury)
+        self._watch = SpawnerWatch(self.pid, self.shut_down)
         try:
             self._watch.start()
         except RuntimeError as error:  # a limit on threads
-            self.bury()
+            self.shut_down()
             message = f"cannot start the thread that watches the spawner: {error}"
             raise StartError(errno.EAGAIN, message, stage="spawner") from None
 
@@ -158,13 +158,13 @@ class Link:
         with self._lock, contextlib.suppress(OSError):  # it may be dead already
             self._socket.shutdown(socket.SHUT_WR)
         _wait_readable(self._socket.fileno(), time.monotonic() + _CLOSE_TIMEOUT)
-        if not self.bury():
+        if not self.shut_down():
             raise SurvivorsError(
                 "processes could not be killed within 10 s; look for processes of another user "
                 "or in uninterruptible sleep (ps -eo pid,user,stat,args)"
             )
 
-    def bury(self) -> bool:
+    def shut_down(self) -> bool:
         """Make sure that the program is dead and nothing it started is left; False if some is."""
         self._watch.stop()
         with self._lock:
@@ -173,18 +173,18 @@ class Link:
         return is_gone
 
     def _bury(self) -> bool:
-        farewell = _last_byte(self._socket)
+        last_byte = _last_byte(self._socket)
         self._socket.close()
-        if not farewell:
+        if not last_byte:
             self._program.kill()
         self._program.wait()
         # Its supervisors kill what they started; the mark finds it if they were killed as well.
-        is_over = bool(farewell) or self._await_supervisors()
+        is_over = bool(last_byte) or self._await_supervisors()
         os.close(self._lifeline)
-        if farewell == b".":
+        if last_byte == b".":
             return True
         # Where a supervisor or the spawner tried before, another long try is in vain.
-        is_first_try = is_over and not farewell
+        is_first_try = is_over and not last_byte
         return not process_tree.purge(self._mark, timeout=_CLOSE_TIMEOUT if is_first_try else 1.0)
 
     def _await_supervisors(self) -> bool:

@@ -54,7 +54,7 @@ else:
 _QUIET_MS = 5000  # after which supervisors that have nothing to do are let go
 
 
-class Spawner:
+class SpawnerProgram:
     """The event loop.
 
     Args:
@@ -207,7 +207,7 @@ def main(descriptor: int, lifeline: int, mark: int, scratch: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     process_tree.become_subreaper()
     with socket.socket(fileno=descriptor) as control:
-        survivors = Spawner(control, lifeline, mark).run()
+        survivors = SpawnerProgram(control, lifeline, mark).run()
         try:
             control.send(b"!" if survivors else b".")
         except OSError:  # the server is dead, or gave us up

@@ -7,13 +7,13 @@ wants inline is put in.
 from __future__ import annotations
 
 from rpw_fixture.errors import invalid_argument, not_found
-from rpw_fixture.execution.inline import ROOM, Inline
+from rpw_fixture.execution.inline import ROOM, InlineHints
 from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.wire.digests import Digest, DigestFunction
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: Who made a result whose uploader does not say; Buck2 rejects results without metadata.
 _UNKNOWN_WORKER = "uploaded"
@@ -34,21 +34,21 @@ class ActionCacheService(Service):
         self._strict = strict
 
     @rpc("GetActionResult")
-    def get_action_result(self, request: re.GetActionResultRequest, _call: Call) -> bytes:
+    def get_action_result(self, request: reapi.GetActionResultRequest, _call: Call) -> bytes:
         """The encoded ActionResult; NOT_FOUND when there is none, or blobs of it are missing."""
         function, action = self._action(request.digest_function, request.action_digest)
         encoded = self._results.get(request.instance_name, function, action)
         if encoded is None:
             raise not_found(f"no result of action {action} whose blobs are all in the CAS")
-        wanted = Inline.of(request)
+        wanted = InlineHints.of(request)
         if not wanted:
             return encoded
-        result = re.ActionResult.FromString(encoded)
+        result = reapi.ActionResult.FromString(encoded)
         wanted.fill(result, self._cas.store(function), ROOM - len(encoded))
         return result.SerializeToString()
 
     @rpc("UpdateActionResult")
-    def update_action_result(self, request: re.UpdateActionResultRequest, _call: Call) -> bytes:
+    def update_action_result(self, request: reapi.UpdateActionResultRequest, _call: Call) -> bytes:
         """Keeps a result; the one kept. Neither the action nor its blobs need to be there."""
         function, action = self._action(request.digest_function, request.action_digest)
         if not request.HasField("action_result"):
@@ -63,12 +63,12 @@ class ActionCacheService(Service):
         self._results.put(request.instance_name, function, action, encoded)
         return encoded
 
-    def _action(self, number: int, message: re.Digest) -> tuple[DigestFunction, Digest]:
+    def _action(self, number: int, message: reapi.Digest) -> tuple[DigestFunction, Digest]:
         function = self._cas.functions.of_request(number, message.hash)
         return function, function.validate(message, what="action_digest")
 
 
-def check_result(result: re.ActionResult, function: DigestFunction) -> None:
+def check_result(result: reapi.ActionResult, function: DigestFunction) -> None:
     """Refuses a result that no client could use.
 
     Raises:
@@ -91,7 +91,7 @@ def check_result(result: re.ActionResult, function: DigestFunction) -> None:
             _check_digest(getattr(result, name), function, name)
 
 
-def _require_canonical_trees(result: re.ActionResult, store: BlobStore) -> None:
+def _require_canonical_trees(result: reapi.ActionResult, store: BlobStore) -> None:
     from rpw_fixture.wire import canonical  # noqa: PLC0415 - only strict servers need it
 
     for directory in result.output_directories:
@@ -102,7 +102,7 @@ def _require_canonical_trees(result: re.ActionResult, store: BlobStore) -> None:
                 canonical.require_tree(f"{digest} of {directory.path!r}", data)
 
 
-def _check_directory(directory: re.OutputDirectory, function: DigestFunction) -> None:
+def _check_directory(directory: reapi.OutputDirectory, function: DigestFunction) -> None:
     what = f"of output directory {directory.path!r}"
     fields = [name for name in ("tree_digest", "root_directory_digest") if directory.HasField(name)]
     if not fields:
@@ -116,7 +116,7 @@ def _check_path(path: str, what: str) -> None:
         raise invalid_argument(f"path {path!r} of {what} is empty, absolute or holds a NUL")
 
 
-def _check_digest(message: re.Digest, function: DigestFunction, what: str) -> None:
+def _check_digest(message: reapi.Digest, function: DigestFunction, what: str) -> None:
     if not message.hash:
         raise invalid_argument(f"{what} is missing")
     function.validate(message, what=what)

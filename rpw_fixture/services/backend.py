@@ -29,8 +29,8 @@ from rpw_fixture.services.operations import OperationsService
 from rpw_fixture.storage.action_cache import ActionCache
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults
-from rpw_fixture.support.closing import Closing
-from rpw_fixture.support.lazy import Late
+from rpw_fixture.support.closing import Closeable
+from rpw_fixture.support.lazy import Lazy
 from rpw_fixture.wire.digests import DigestFunctions
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class BackendDependencies:
     """What a front stands on.
 
     Attributes:
@@ -64,7 +64,7 @@ class Ground:
     executor: CallExecutor
 
 
-class Front(Closing):
+class Backend(Closeable):
     """Answers calls until it is closed.
 
     Args:
@@ -75,11 +75,11 @@ class Front(Closing):
         handlers: of all calls.
     """
 
-    def __init__(self, ground: Ground, around: Sequence[Interceptor]) -> None:
+    def __init__(self, ground: BackendDependencies, around: Sequence[Interceptor]) -> None:
         config, cas = ground.config, ground.cas
         self._ground = ground
         self._results = CompleteResults(ground.cache, cas, is_checked=config.check_action_cache)
-        self._engine = Late(self._build_engine)
+        self._engine = Lazy(self._build_engine)
         self._bytestream = ByteStreamService(config, cas)
         services: list[Service] = [
             CapabilitiesService(config, ground.functions),

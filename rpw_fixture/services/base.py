@@ -43,7 +43,7 @@ from rpw_fixture.services.call_executor import CallExecutor, HowToServe, Lane
 from rpw_fixture.services.waiting_streams import WaitingStream
 from rpw_fixture.support.pausing import Pause, blocking
 from rpw_fixture.wire.protos import Method, methods
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.statuses import status_of
 
 #: Takes a request (or an iterator of them) and the call, gives a response (or an iterator of them).
@@ -80,10 +80,10 @@ class Call:
         self.context = context
         self.method = method
         self.request_bytes = request_bytes
-        self._request_metadata: re.RequestMetadata | None = None
+        self._request_metadata: reapi.RequestMetadata | None = None
 
     @property
-    def request_metadata(self) -> re.RequestMetadata:
+    def request_metadata(self) -> reapi.RequestMetadata:
         """What the client says of itself and its build; empty when it says nothing readable."""
         if self._request_metadata is None:
             self._request_metadata = _request_metadata(self.context)
@@ -323,11 +323,11 @@ def encoded(response: Message | bytes) -> bytes:
     return response if isinstance(response, bytes) else response.SerializeToString()
 
 
-def _request_metadata(context: grpc.ServicerContext) -> re.RequestMetadata:
+def _request_metadata(context: grpc.ServicerContext) -> reapi.RequestMetadata:
     for key, value in context.invocation_metadata():
         if key == REQUEST_METADATA_KEY and isinstance(value, bytes):
             try:
-                return re.RequestMetadata.FromString(value)
+                return reapi.RequestMetadata.FromString(value)
             except DecodeError:
                 break  # it only informs; no call may fail for it
-    return re.RequestMetadata()
+    return reapi.RequestMetadata()

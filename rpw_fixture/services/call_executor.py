@@ -21,7 +21,7 @@ from rpw_fixture.services import grpc_calls
 from rpw_fixture.services.client_waits import ClientWaits
 from rpw_fixture.services.grpc_calls import ServerCall
 from rpw_fixture.services.sweeper import Sweeper, Swept
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.thread_pool import ThreadPool, ThreadStartError
 
 #: How long a client without a valid token may keep a call open, seconds.
@@ -67,7 +67,7 @@ class HowToServe:
         self.needs_message = needs_message
 
 
-class CallExecutor(Closing, Swept):
+class CallExecutor(Closeable, Swept):
     """Serves calls in threads, of which it starts more as they are needed.
 
     Args:

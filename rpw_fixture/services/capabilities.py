@@ -10,7 +10,7 @@ from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.wire.chunking import AVERAGE_BYTES, SEED
 from rpw_fixture.wire.compression import available
 from rpw_fixture.wire.digests import DigestFunctions
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import semver
 from rpw_fixture.wire.trees import NODE_PROPERTIES
 
@@ -19,7 +19,7 @@ from rpw_fixture.wire.trees import NODE_PROPERTIES
 #: of blobs stay below that down to blobs of 300 bytes.
 BATCH_BYTES = 3 << 20
 #: Bazel refuses a priority outside the ranges announced, so announce all there are.
-_PRIORITIES = re.PriorityCapabilities.PriorityRange(
+_PRIORITIES = reapi.PriorityCapabilities.PriorityRange(
     min_priority=-(1 << 31), max_priority=(1 << 31) - 1
 )
 
@@ -31,9 +31,9 @@ class CapabilitiesService(Service):
 
     def __init__(self, config: Config, functions: DigestFunctions) -> None:
         numbers = [function.number for function in functions.offered]
-        self._response = re.ServerCapabilities(
+        self._response = reapi.ServerCapabilities(
             cache_capabilities=_cache(config, numbers),
-            execution_capabilities=re.ExecutionCapabilities(
+            execution_capabilities=reapi.ExecutionCapabilities(
                 # Old clients compare this one with their own function.
                 digest_function=numbers[0],
                 digest_functions=numbers,
@@ -46,16 +46,16 @@ class CapabilitiesService(Service):
         ).SerializeToString()
 
     @rpc("GetCapabilities")
-    def get_capabilities(self, _request: re.GetCapabilitiesRequest, _call: Call) -> bytes:
+    def get_capabilities(self, _request: reapi.GetCapabilitiesRequest, _call: Call) -> bytes:
         """The same for every instance name; none is unknown here."""
         return self._response
 
 
-def _cache(config: Config, functions: list[int]) -> re.CacheCapabilities:
-    compressors, strategy = sorted(available()), re.SymlinkAbsolutePathStrategy
-    return re.CacheCapabilities(
+def _cache(config: Config, functions: list[int]) -> reapi.CacheCapabilities:
+    compressors, strategy = sorted(available()), reapi.SymlinkAbsolutePathStrategy
+    return reapi.CacheCapabilities(
         digest_functions=functions,
-        action_cache_update_capabilities=re.ActionCacheUpdateCapabilities(update_enabled=True),
+        action_cache_update_capabilities=reapi.ActionCacheUpdateCapabilities(update_enabled=True),
         cache_priority_capabilities=_priorities(),
         max_batch_total_size_bytes=BATCH_BYTES,
         symlink_absolute_path_strategy=(
@@ -66,12 +66,12 @@ def _cache(config: Config, functions: list[int]) -> re.CacheCapabilities:
         max_cas_blob_size_bytes=config.max_blob_bytes,
         split_blob_support=True,
         splice_blob_support=True,
-        fast_cdc_2020_params=re.FastCdc2020Params(avg_chunk_size_bytes=AVERAGE_BYTES, seed=SEED),
+        fast_cdc_2020_params=reapi.FastCdc2020Params(avg_chunk_size_bytes=AVERAGE_BYTES, seed=SEED),
     )
 
 
-def _priorities() -> re.PriorityCapabilities:
-    return re.PriorityCapabilities(priorities=[_PRIORITIES])
+def _priorities() -> reapi.PriorityCapabilities:
+    return reapi.PriorityCapabilities(priorities=[_PRIORITIES])
 
 
 def _version(text: str) -> semver.SemVer:

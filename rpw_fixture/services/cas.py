@@ -19,7 +19,7 @@ from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.chunk_layouts import ChunkLayouts
 from rpw_fixture.wire.compression import compressor_numbered
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import rpc as google_rpc
 from rpw_fixture.wire.raw_messages import read_entry, updated_entry
 
@@ -28,7 +28,7 @@ _RECEIVABLE_BYTES = 4 << 20
 #: More blobs in one batch have no response of that length: each takes a hash of 20 bytes or more,
 #: written in twice as many digits.
 _MOST_ENTRIES = _RECEIVABLE_BYTES // 40
-_FAST_CDC = re.ChunkingFunction.FAST_CDC_2020
+_FAST_CDC = reapi.ChunkingFunction.FAST_CDC_2020
 
 
 class CasService(Service):
@@ -48,21 +48,21 @@ class CasService(Service):
 
     @rpc("FindMissingBlobs")
     def find_missing_blobs(
-        self, request: re.FindMissingBlobsRequest, _call: Call
-    ) -> re.FindMissingBlobsResponse:
+        self, request: reapi.FindMissingBlobsRequest, _call: Call
+    ) -> reapi.FindMissingBlobsResponse:
         """The digests that are not there; the others count as used now."""
         digests = request.blob_digests
         store = self._store(request.digest_function, digests)
-        return re.FindMissingBlobsResponse(missing_blob_digests=store.claims.missing(digests))
+        return reapi.FindMissingBlobsResponse(missing_blob_digests=store.claims.missing(digests))
 
     @rpc("BatchUpdateBlobs")
-    def batch_update_blobs(self, request: re.BatchUpdateBlobsRequest, _call: Call) -> bytes:
+    def batch_update_blobs(self, request: reapi.BatchUpdateBlobsRequest, _call: Call) -> bytes:
         """Keeps blobs; each has a status of its own, in the order of the request."""
         entries = request.requests
         _check_batch([entry.digest for entry in entries], request)
         store = self._store(request.digest_function, [entry.digest for entry in entries[:1]])
         refused: dict[int, bytes] = {}
-        plain: dict[int, tuple[bytes, re.Digest]] = {}
+        plain: dict[int, tuple[bytes, reapi.Digest]] = {}
         room = self._max_message_bytes
 
         def refuse(position: int, error: RequestError) -> None:
@@ -83,7 +83,7 @@ class CasService(Service):
         )
 
     @rpc("BatchReadBlobs")
-    def batch_read_blobs(self, request: re.BatchReadBlobsRequest, _call: Call) -> bytes:
+    def batch_read_blobs(self, request: reapi.BatchReadBlobsRequest, _call: Call) -> bytes:
         """The blobs in the order of the request, compressed where that shrinks them."""
         store = self._store(request.digest_function, request.digests)
         _check_batch(request.digests, request)
@@ -106,7 +106,9 @@ class CasService(Service):
         return encoded
 
     @rpc("GetTree")
-    def get_tree(self, request: re.GetTreeRequest, _call: Call) -> Iterator[re.GetTreeResponse]:
+    def get_tree(
+        self, request: reapi.GetTreeRequest, _call: Call
+    ) -> Iterator[reapi.GetTreeResponse]:
         """Every Directory reachable from the root, each once, the root first.
 
         A page token is how many of them earlier pages held; content never changes under a digest.
@@ -118,32 +120,34 @@ class CasService(Service):
         if not store.contains(root):
             raise not_found(f"root directory {root} is not in the CAS")
         skip = _page_token(request.page_token)
-        position, page, size = skip, re.GetTreeResponse(), 0
+        position, page, size = skip, reapi.GetTreeResponse(), 0
         for data in _directories(store, root, skip):
             is_full = request.page_size and len(page.directories) >= request.page_size
             if page.directories and (is_full or size + len(data) > BATCH_BYTES):
                 page.next_page_token = str(position)
                 yield page
-                page, size = re.GetTreeResponse(), 0
+                page, size = reapi.GetTreeResponse(), 0
             page.directories.add().MergeFromString(data)
             position += 1
             size += len(data)
         yield page
 
     @rpc("SplitBlob")
-    def split_blob(self, request: re.SplitBlobRequest, _call: Call) -> re.SplitBlobResponse:
+    def split_blob(self, request: reapi.SplitBlobRequest, _call: Call) -> reapi.SplitBlobResponse:
         """The chunks of a blob, all of them in the CAS: as it was spliced, else by FastCDC 2020."""
         store = self._store(request.digest_function, [request.blob_digest])
         digest = store.function.validate(request.blob_digest, what="blob_digest")
         if not store.contains(digest):
             raise not_found(f"blob {digest} is not in the CAS")
-        return re.SplitBlobResponse(
+        return reapi.SplitBlobResponse(
             chunk_digests=_messages(self._layouts.split(store, digest)),
             chunking_function=_FAST_CDC,
         )
 
     @rpc("SpliceBlob")
-    def splice_blob(self, request: re.SpliceBlobRequest, _call: Call) -> re.SpliceBlobResponse:
+    def splice_blob(
+        self, request: reapi.SpliceBlobRequest, _call: Call
+    ) -> reapi.SpliceBlobResponse:
         """Joins chunks into a blob, once their digest together is verified."""
         if not request.HasField("blob_digest"):
             raise invalid_argument("blob_digest is required")
@@ -152,22 +156,22 @@ class CasService(Service):
         chunks = [store.function.validate(each, what="chunk") for each in request.chunk_digests]
         self._check_size(digest)
         self._layouts.splice(store, digest, chunks)
-        return re.SpliceBlobResponse(blob_digest=request.blob_digest)
+        return reapi.SpliceBlobResponse(blob_digest=request.blob_digest)
 
-    def _store(self, number: int, digests: Sequence[re.Digest]) -> BlobStore:
+    def _store(self, number: int, digests: Sequence[reapi.Digest]) -> BlobStore:
         some_hash = digests[0].hash if digests else ""
         return self._cas.store(self._cas.functions.of_request(number, some_hash))
 
     def _plain(
-        self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request
-    ) -> tuple[bytes, re.Digest]:
+        self, store: BlobStore, entry: reapi.BatchUpdateBlobsRequest.Request
+    ) -> tuple[bytes, reapi.Digest]:
         digest = entry.digest
         if digest.size_bytes > self._max_blob_bytes:
             self._check_size(store.function.validate(digest))
         return entry.data, digest
 
     def _put_compressed(
-        self, store: BlobStore, entry: re.BatchUpdateBlobsRequest.Request, room: int
+        self, store: BlobStore, entry: reapi.BatchUpdateBlobsRequest.Request, room: int
     ) -> int:
         """Keeps a compressed blob of at most ``room`` bytes; its size."""
         digest = store.function.validate(entry.digest)
@@ -189,7 +193,8 @@ class CasService(Service):
 
 
 def _check_batch(
-    digests: Sequence[re.Digest], request: re.BatchUpdateBlobsRequest | re.BatchReadBlobsRequest
+    digests: Sequence[reapi.Digest],
+    request: reapi.BatchUpdateBlobsRequest | reapi.BatchReadBlobsRequest,
 ) -> None:
     """Refuses a batch over the limit.
 
@@ -203,7 +208,7 @@ def _check_batch(
             f"use batches of at most {_MOST_ENTRIES}"
         )
     blob_bytes = sum(max(0, digest.size_bytes) for digest in digests)
-    is_update = isinstance(request, re.BatchUpdateBlobsRequest)
+    is_update = isinstance(request, reapi.BatchUpdateBlobsRequest)
     if blob_bytes > BATCH_BYTES and (not is_update or request.ByteSize() > BATCH_BYTES):
         raise invalid_argument(
             f"blobs of {blob_bytes} bytes in one batch, which may hold {BATCH_BYTES}; "
@@ -222,14 +227,14 @@ def _compressed(data: bytes, accepted: Sequence[int]) -> tuple[bytes, int]:
     return data, 0
 
 
-def _refused_update(digest: re.Digest, error: RequestError) -> bytes:
-    response = re.BatchUpdateBlobsResponse()
+def _refused_update(digest: reapi.Digest, error: RequestError) -> bytes:
+    response = reapi.BatchUpdateBlobsResponse()
     response.responses.add(digest=digest, status=_status(error))
     return response.SerializeToString()
 
 
-def _refused_read(digest: re.Digest, error: RequestError) -> bytes:
-    response = re.BatchReadBlobsResponse()
+def _refused_read(digest: reapi.Digest, error: RequestError) -> bytes:
+    response = reapi.BatchReadBlobsResponse()
     response.responses.add(digest=digest, status=_status(error))
     return response.SerializeToString()
 
@@ -253,9 +258,9 @@ def _directories(store: BlobStore, root: Digest, skip: int) -> Iterator[bytes]:
             yield data
 
 
-def _directory(data: bytes, root: Digest) -> re.Directory:
+def _directory(data: bytes, root: Digest) -> reapi.Directory:
     try:
-        return re.Directory.FromString(data)
+        return reapi.Directory.FromString(data)
     except DecodeError as error:
         raise invalid_argument(f"a blob in the tree of {root} is no Directory: {error}") from None
 
@@ -266,8 +271,8 @@ def _page_token(text: str) -> int:
     return int(text or 0)
 
 
-def _messages(digests: Sequence[Digest]) -> list[re.Digest]:
-    return [re.Digest(hash=digest.hash, size_bytes=digest.size) for digest in digests]
+def _messages(digests: Sequence[Digest]) -> list[reapi.Digest]:
+    return [reapi.Digest(hash=digest.hash, size_bytes=digest.size) for digest in digests]
 
 
 def _status(error: RequestError) -> google_rpc.Status:

@@ -10,7 +10,7 @@ from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.support.pausing import Pause
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 if TYPE_CHECKING:
     from rpw_fixture.execution.engine import Engine
@@ -33,7 +33,7 @@ class ExecutionService(Service):
 
     @rpc("Execute", pauses=True)
     def execute(
-        self, request: re.ExecuteRequest, call: Call
+        self, request: reapi.ExecuteRequest, call: Call
     ) -> Iterator[longrunning.Operation | Pause]:
         """Executes an action, unless its result is known.
 
@@ -49,7 +49,7 @@ class ExecutionService(Service):
 
     @rpc("WaitExecution", pauses=True)
     def wait_execution(
-        self, request: re.WaitExecutionRequest, call: Call
+        self, request: reapi.WaitExecutionRequest, call: Call
     ) -> Iterator[longrunning.Operation | Pause]:
         """Tells how an operation fares, from now until it is done.
 

@@ -11,10 +11,10 @@ from rpw_fixture.errors import RequestError
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.services.call_executor import HowToServe, Lane
 from rpw_fixture.services.listener import Listener
-from rpw_fixture.support.lazy import Late
+from rpw_fixture.support.lazy import Lazy
 
 if TYPE_CHECKING:
-    from rpw_fixture.services.backend import Front
+    from rpw_fixture.services.backend import Backend
 
 _HEALTH_PREFIX = "/grpc.health.v1.Health/"
 _HINT = (
@@ -34,7 +34,7 @@ class Gate(grpc.GenericRpcHandler):
         log: gets the bugs.
     """
 
-    def __init__(self, front: Late[Front], listener: Listener, log: EventLog) -> None:
+    def __init__(self, front: Lazy[Backend], listener: Listener, log: EventLog) -> None:
         self._front = front
         self._listener = listener
         self._log = log

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.thread_pool import ThreadStartError, start_thread
 
 #: How often it looks, seconds.
@@ -22,7 +22,7 @@ class Swept:
         raise NotImplementedError
 
 
-class Sweeper(Closing):
+class Sweeper(Closeable):
     """Sweeps what was added until that says no; its thread runs from the first addition on."""
 
     def __init__(self) -> None:

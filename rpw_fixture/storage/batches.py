@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.storage.blob_index import Blob, Shelf
+from rpw_fixture.storage.blob_index import Blob, BlobIndex
 from rpw_fixture.wire.digests import Digest, mismatch
 
 if TYPE_CHECKING:
     from rpw_fixture.storage.blobs import BlobStore
-    from rpw_fixture.wire.protos import remote_execution as re
+    from rpw_fixture.wire.protos import remote_execution as reapi
 
 _HEX_DIGITS = b"0123456789abcdef"
 #: Told the position of a claim and why it is refused. Must not keep the error: its frames hold the call.
 Refuse = Callable[[int, RequestError], None]
 
 
-class Claims:
+class DigestBatches:
     """What clients say of the blobs of a store.
 
     Args:
@@ -31,12 +31,12 @@ class Claims:
         blobs: entries of the store by hash.
     """
 
-    def __init__(self, store: BlobStore, shelf: Shelf, blobs: dict[str, Blob]) -> None:
+    def __init__(self, store: BlobStore, shelf: BlobIndex, blobs: dict[str, Blob]) -> None:
         self._store = store
         self._shelf = shelf
         self._blobs = blobs
 
-    def missing(self, messages: Iterable[re.Digest]) -> list[re.Digest]:
+    def missing(self, messages: Iterable[reapi.Digest]) -> list[reapi.Digest]:
         """Those that are not there, in order; the others count as used.
 
         Raises:
@@ -56,7 +56,7 @@ class Claims:
             self._validate_all(absent, hashes)
         return absent
 
-    def get(self, message: re.Digest) -> bytes | None:
+    def get(self, message: reapi.Digest) -> bytes | None:
         """The whole content, or None when it is not there.
 
         Raises:
@@ -70,7 +70,7 @@ class Claims:
                 return data
         return self._store.get_or_none(self._store.function.validate(message))
 
-    def put(self, claims: Mapping[int, tuple[bytes, re.Digest]], refuse: Refuse) -> None:
+    def put(self, claims: Mapping[int, tuple[bytes, reapi.Digest]], refuse: Refuse) -> None:
         """Keeps content that is what its digest says. What is small comes to the shelf together.
 
         Args:
@@ -106,7 +106,7 @@ class Claims:
                 except RequestError as error:
                     refuse(position, error)
 
-    def _validate_all(self, messages: list[re.Digest], hashes: list[str]) -> None:
+    def _validate_all(self, messages: list[reapi.Digest], hashes: list[str]) -> None:
         """Like validating one by one, but for 10,000 in a millisecond when all are fine."""
         function = self._store.function
         is_hex = not "".join(hashes).encode().translate(None, _HEX_DIGITS)

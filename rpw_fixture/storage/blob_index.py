@@ -24,24 +24,24 @@ class Blob:
     """One entry. Whoever holds it may read it without a lock.
 
     Attributes:
-        hash: its key in ``home``.
+        hash: its key in ``index``.
         size: in bytes.
         data: the content, when it is in memory.
         path: of the file that holds the content, when it is on disk.
         touched: tick of the last use.
         pins: how many running actions need it.
-        home: the store's entries by hash, where it is while it is present.
+        index: the store's entries by hash, where it is while it is present.
         seen: the state of the file when its content was known to be right; None while it never was.
     """
 
-    __slots__ = ("data", "hash", "home", "path", "pins", "seen", "size", "touched")
+    __slots__ = ("data", "hash", "index", "path", "pins", "seen", "size", "touched")
 
     def __init__(
-        self, hash_: str, size: int, home: dict[str, Blob], data: bytes | None, path: str | None
+        self, hash_: str, size: int, index: dict[str, Blob], data: bytes | None, path: str | None
     ) -> None:
         self.hash = hash_
         self.size = size
-        self.home = home
+        self.index = index
         self.data = data
         self.path = path
         self.touched = 0
@@ -49,7 +49,7 @@ class Blob:
         self.seen: FileState | None = None
 
 
-class Shelf:
+class BlobIndex:
     """Keeps entries within a budget of memory and of bytes in all.
 
     Over the memory budget the least recently used entries move to files; over the whole budget they
@@ -73,11 +73,11 @@ class Shelf:
         self.memory_used = 0
         self.used = 0
 
-    def new_home(self) -> dict[str, Blob]:
+    def new_index(self) -> dict[str, Blob]:
         """The entries by hash of one more store."""
-        home: dict[str, Blob] = {}
-        self._homes.append(home)
-        return home
+        index: dict[str, Blob] = {}
+        self._homes.append(index)
+        return index
 
     def add(self, *blobs: Blob) -> None:
         """Puts entries on the shelf, and makes room for all of them first.
@@ -93,7 +93,7 @@ class Shelf:
         with self.lock:
             now = self.tick()
             for blob in blobs:
-                present = blob.home.setdefault(blob.hash, blob)
+                present = blob.index.setdefault(blob.hash, blob)
                 present.touched = now
                 if present is blob:
                     self.used += blob.size
@@ -106,7 +106,7 @@ class Shelf:
         """Has a blob on disk in memory too, from now on, if there is room."""
         with self.lock:
             fits = self.memory_used + blob.size <= self._memory_bytes
-            if fits and blob.data is None and blob.home.get(blob.hash) is blob:
+            if fits and blob.data is None and blob.index.get(blob.hash) is blob:
                 blob.data = data
                 self.memory_used += blob.size
 
@@ -149,7 +149,7 @@ class Shelf:
             path = self.files.write(data)
             seen = state_of(path)
         with self.lock:
-            is_present = blob.home.get(blob.hash) is blob
+            is_present = blob.index.get(blob.hash) is blob
             if is_present and blob.data is not None:
                 blob.path, blob.seen = path, seen
                 blob.data = None
@@ -168,14 +168,14 @@ class Shelf:
 
     def _forget(self, victims: Iterable[Blob]) -> None:
         for blob in victims:
-            del blob.home[blob.hash]
+            del blob.index[blob.hash]
             self.used -= blob.size
             if blob.data is not None:
                 self.memory_used -= blob.size
             self.evictions += 1
 
     def _all(self) -> Iterable[Blob]:
-        return itertools.chain.from_iterable(home.values() for home in self._homes)
+        return itertools.chain.from_iterable(index.values() for index in self._homes)
 
 
 def _oldest(blobs: list[Blob], wanted: int) -> list[Blob]:
@@ -199,7 +199,7 @@ class Pins:
         absent: the digests that were not there to be pinned.
     """
 
-    def __init__(self, shelf: Shelf, blobs: list[Blob], absent: list[Digest]) -> None:
+    def __init__(self, shelf: BlobIndex, blobs: list[Blob], absent: list[Digest]) -> None:
         self._shelf = shelf
         self._blobs = blobs
         self.absent = absent

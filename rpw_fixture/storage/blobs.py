@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from rpw_fixture.errors import BlobMissingError
-from rpw_fixture.storage.batches import Claims
-from rpw_fixture.storage.blob_index import Blob, Pins, Shelf
+from rpw_fixture.storage.batches import DigestBatches
+from rpw_fixture.storage.blob_index import Blob, BlobIndex, Pins
 from rpw_fixture.storage.files import (
     CHUNK_BYTES,
     CREATE,
@@ -51,7 +51,7 @@ class BlobStore:
     def __init__(
         self,
         function: DigestFunction,
-        shelf: Shelf,
+        shelf: BlobIndex,
         *,
         spill_threshold: int,
         publish: Callable[[Digest, str], str] | None = None,
@@ -64,8 +64,8 @@ class BlobStore:
         self._publish = publish
         self._on_corrupt = on_corrupt
         self._shelf = shelf
-        self._blobs = shelf.new_home()
-        self.claims = Claims(self, shelf, self._blobs)
+        self._blobs = shelf.new_index()
+        self.claims = DigestBatches(self, shelf, self._blobs)
         self._add_empty()
 
     # --- what is there ---
@@ -278,7 +278,7 @@ class BlobStore:
         """
         return self._shelf.drop(
             lambda blob: (
-                blob.home is self._blobs
+                blob.index is self._blobs
                 and blob.size > 0
                 and predicate(Digest(blob.hash, blob.size))
             )

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.storage.blob_index import Shelf
+from rpw_fixture.storage.blob_index import BlobIndex
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.durable_folder import DurableFolder
 from rpw_fixture.storage.files import hash_of, remove
@@ -60,7 +60,7 @@ class Cas:
     ) -> None:
         self.functions = functions
         self._durable = DurableFolder(folder) if durable else None
-        self._shelf = Shelf(folder, memory_bytes=memory_bytes, max_bytes=max_bytes)
+        self._shelf = BlobIndex(folder, memory_bytes=memory_bytes, max_bytes=max_bytes)
         self._serial = itertools.count()
         self._stores = {
             function.name: BlobStore(

@@ -17,7 +17,7 @@ from rpw_fixture.storage.action_cache import ActionCache, ActionKey, CachedResul
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import Digest, DigestFunction
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 _Key = tuple[str, Digest]
 #: Files and folders directly in one folder.
@@ -71,7 +71,7 @@ class CompleteResults:
         evictions = self._cas.evictions
         if entry.complete_at != evictions:
             try:
-                digests = self._referenced(re.ActionResult.FromString(entry.encoded), store)
+                digests = self._referenced(reapi.ActionResult.FromString(entry.encoded), store)
             except (DecodeError, RequestError):  # of a tree, or a tree is gone
                 return False
             blobs = store.entries(digests)
@@ -82,7 +82,7 @@ class CompleteResults:
         store.touch(entry.blobs)
         return True
 
-    def _referenced(self, result: re.ActionResult, store: BlobStore) -> set[Digest]:
+    def _referenced(self, result: reapi.ActionResult, store: BlobStore) -> set[Digest]:
         digests = {_value(file.digest) for file in result.output_files}
         for directory in result.output_directories:
             if directory.HasField("tree_digest"):
@@ -101,7 +101,7 @@ class CompleteResults:
         key = (store.function.name, digest)
         known = self._trees.get(key)
         if known is None:
-            tree = re.Tree.FromString(store.get(digest))
+            tree = reapi.Tree.FromString(store.get(digest))
             files = (_files(directory) for directory in (tree.root, *tree.children))
             known = self._remember(self._trees, key, frozenset({digest}.union(*files)))
         return known
@@ -118,7 +118,7 @@ class CompleteResults:
         key = (store.function.name, digest)
         known = self._directories.get(key)
         if known is None:
-            directory = re.Directory.FromString(store.get(digest))
+            directory = reapi.Directory.FromString(store.get(digest))
             folders = frozenset(_value(node.digest) for node in directory.directories)
             known = self._remember(self._directories, key, (_files(directory), folders))
         return known
@@ -131,9 +131,9 @@ class CompleteResults:
         return value
 
 
-def _files(directory: re.Directory) -> frozenset[Digest]:
+def _files(directory: reapi.Directory) -> frozenset[Digest]:
     return frozenset(_value(node.digest) for node in directory.files)
 
 
-def _value(message: re.Digest) -> Digest:
+def _value(message: reapi.Digest) -> Digest:
     return Digest(message.hash, message.size_bytes)

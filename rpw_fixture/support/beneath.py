@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Opens a folder only to go through it, or to look at what it is.
@@ -214,7 +214,7 @@ class _Implementation:
 _implementation = _Implementation()
 
 
-class OwnFolder(Closing):
+class OwnFolder(Closeable):
     """A folder of ours that is held open, so that what is beneath it is never reached by a path.
 
     Args:

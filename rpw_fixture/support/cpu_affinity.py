@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
 #: Where in /proc/thread-self/stat, counted from behind the name, the processor stands (proc(5)).
 _PROCESSOR = 36
@@ -24,7 +24,7 @@ _PROCESSOR = 36
 _CLAIM = "\0rpw_fixture/processor/{}"
 
 
-class Processor(Closing):
+class Processor(Closeable):
     """One processor for the threads of one server.
 
     No other server has it. When all are taken, threads run wherever the kernel likes: two servers on

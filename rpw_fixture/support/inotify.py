@@ -9,7 +9,7 @@ import os
 import struct
 import sys
 
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
 #: Bits of a record that say something about the watching itself (inotify.h).
 QUEUE_OVERFLOW, IGNORED = 0x4000, 0x8000
@@ -23,7 +23,7 @@ _BUFFER = 1 << 16
 Record = tuple[int, int, bytes]
 
 
-class Inotify(Closing):
+class Inotify(Closeable):
     """One inotify instance, of which users have few.
 
     Raises:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
-T = TypeVar("T", bound=Closing)
+T = TypeVar("T", bound=Closeable)
 
 
-class Late(Closing, Generic[T]):
+class Lazy(Closeable, Generic[T]):
     """A value of a server, built once, by whichever thread needs it first.
 
     Args:

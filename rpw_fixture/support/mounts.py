@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from rpw_fixture.support.beneath import mount_of
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 
 _MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x4000, 0x40000, 0x2
 _INFO = "/proc/self/mountinfo"
@@ -22,7 +22,7 @@ _ESCAPED = str.maketrans({each: f"\\{ord(each):03o}" for each in " \t\n\\"})
 _MOST = 1000
 
 
-class MountWatch(Closing):
+class MountWatch(Closeable):
     """Notices that something was mounted or unmounted anywhere, which inotify does not report."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.memory_limit import memory_limit
 from rpw_fixture.support.removal import discard
 
@@ -23,7 +23,7 @@ _PREFIX = "rpw_fixture-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Workspace(Closing):
+class Workspace(Closeable):
     """A new empty folder, accessible to this user only.
 
     It is locked until it is closed or this process is gone, however that ends; then the next workspace

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from rpw_fixture.errors import RequestError, invalid_argument
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import check_name
 
 #: Problems told in one error; there may be thousands.
@@ -32,25 +32,25 @@ def require_action(name: str, data: bytes) -> None:
     Raises:
         RequestError: INVALID_ARGUMENT that tells what is wrong.
     """
-    _require(name, data, re.Action, action_problems)
+    _require(name, data, reapi.Action, action_problems)
 
 
 def require_command(name: str, data: bytes) -> None:
     """The same for a Command."""
-    _require(name, data, re.Command, command_problems)
+    _require(name, data, reapi.Command, command_problems)
 
 
 def require_directory(name: str, data: bytes) -> None:
     """The same for a Directory."""
-    _require(name, data, re.Directory, directory_problems)
+    _require(name, data, reapi.Directory, directory_problems)
 
 
 def require_tree(name: str, data: bytes) -> None:
     """The same for a Tree."""
-    _require(name, data, re.Tree, tree_problems)
+    _require(name, data, reapi.Tree, tree_problems)
 
 
-def action_problems(action: re.Action) -> Iterator[str]:
+def action_problems(action: reapi.Action) -> Iterator[str]:
     """What makes an Action non-canonical, each in words."""
     for field in ("command_digest", "input_root_digest"):
         if not action.HasField(field):
@@ -58,7 +58,7 @@ def action_problems(action: re.Action) -> Iterator[str]:
     yield from _platform_problems(action.platform)
 
 
-def command_problems(command: re.Command) -> Iterator[str]:
+def command_problems(command: reapi.Command) -> Iterator[str]:
     """What makes a Command non-canonical, each in words."""
     names = [variable.name for variable in command.environment_variables]
     yield from _order_problems("environment variable", names)
@@ -77,7 +77,7 @@ def command_problems(command: re.Command) -> Iterator[str]:
     yield from _path_problems("working directory", command.working_directory, may_be_empty=True)
 
 
-def directory_problems(directory: re.Directory) -> Iterator[str]:
+def directory_problems(directory: reapi.Directory) -> Iterator[str]:
     """What makes a Directory non-canonical, each in words."""
     groups = (
         ("file", directory.files),
@@ -97,7 +97,7 @@ def directory_problems(directory: re.Directory) -> Iterator[str]:
         yield from _property_problems(_shown(leaf.name), leaf.node_properties)
 
 
-def tree_problems(tree: re.Tree) -> Iterator[str]:
+def tree_problems(tree: reapi.Tree) -> Iterator[str]:
     """What makes a Tree non-canonical, each in words."""
     if not tree.HasField("root"):
         yield "root is not set"
@@ -140,7 +140,7 @@ def _order_problems(what: str, names: Sequence[str]) -> Iterator[str]:
     yield from _sorting_problems(what, [(name, _shown(name)) for name in names], "by name")
 
 
-def _platform_problems(platform: re.Platform) -> Iterator[str]:
+def _platform_problems(platform: reapi.Platform) -> Iterator[str]:
     properties = [
         ((each.name, each.value), f"{_shown(each.name)} = {_shown(each.value)}")
         for each in platform.properties
@@ -160,7 +160,7 @@ def _sorting_problems(what: str, values: Sequence[tuple[Any, str]], how: str) ->
         seen.add(value)
 
 
-def _property_problems(where: str, properties: re.NodeProperties) -> Iterator[str]:
+def _property_problems(where: str, properties: reapi.NodeProperties) -> Iterator[str]:
     names = [each.name for each in properties.properties]
     for problem in _order_problems("node property", names):
         yield f"of {where}, {problem}"
@@ -197,7 +197,7 @@ def _clash_problems(files: Iterable[str], directories: Iterable[str]) -> Iterato
                 yield f"output file {_shown(parent)} is a parent of {_shown(path)}"
 
 
-def _leaves(directory: re.Directory) -> list[re.FileNode | re.SymlinkNode]:
+def _leaves(directory: reapi.Directory) -> list[reapi.FileNode | reapi.SymlinkNode]:
     return [*directory.files, *directory.symlinks]
 
 

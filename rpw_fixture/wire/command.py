@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import MAX_NAME_BYTES, NODE_PROPERTIES
 
 #: Deepest working directory, and deepest output below it; nothing that people write comes near.
@@ -62,7 +62,7 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
             absolute, leaves the input root or can't exist, or a node property that is unknown here.
     """
     try:
-        message = re.Command.FromString(data)
+        message = reapi.Command.FromString(data)
     except DecodeError as error:
         raise invalid_argument(f"blob {digest} is no Command: {error}") from None
     if not message.arguments:
@@ -90,7 +90,7 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
     )
 
 
-def platform_properties(platform: re.Platform) -> tuple[tuple[str, str], ...]:
+def platform_properties(platform: reapi.Platform) -> tuple[tuple[str, str], ...]:
     """The properties of a Platform as pairs, in their order."""
     return tuple((each.name, each.value) for each in platform.properties)
 
@@ -133,7 +133,7 @@ def inside(path: str, what: str, base: str = "") -> str:
     return "" if normal == "." else normal
 
 
-def _environment(message: re.Command) -> tuple[tuple[str, str], ...]:
+def _environment(message: reapi.Command) -> tuple[tuple[str, str], ...]:
     # Of a variable set twice, which no canonical Command does, the last value is the one.
     variables = {each.name: each.value for each in message.environment_variables}
     return tuple(sorted(variables.items()))
@@ -147,7 +147,7 @@ def _output_paths(paths: Iterable[str], base: str) -> tuple[str, ...]:
     return unique
 
 
-def _refuse_nul(digest: Digest, message: re.Command) -> None:
+def _refuse_nul(digest: Digest, message: reapi.Command) -> None:
     for argument in message.arguments:
         if "\0" in argument:
             raise invalid_argument(f"Command {digest} has an argument with NUL: {argument[:80]!r}")

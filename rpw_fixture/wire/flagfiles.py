@@ -63,7 +63,7 @@ def split(arguments: Sequence[str], mode: Split = Split.BAZEL) -> SplitCommandLi
         RequestError: INVALID_ARGUMENT for a flagfile that is not at the end, where it must be.
     """
     if mode is Split.FROM_FIRST_AT:
-        return _cut(arguments, next(_places(arguments, ("@",)), len(arguments)))
+        return _split(arguments, next(_places(arguments, ("@",)), len(arguments)))
     if mode is Split.SUFFIX:
         return _split_suffix(arguments)
     is_flagfile = _PATTERNS[mode].fullmatch
@@ -80,14 +80,14 @@ def _split_suffix(arguments: Sequence[str]) -> SplitCommandLine:
             f"flagfile {arguments[first]!r} must stand at the end of the command line; "
             f"after it comes {arguments[first + 1]!r}"
         )
-    return _cut(arguments, first)
+    return _split(arguments, first)
 
 
 def _places(arguments: Sequence[str], prefixes: tuple[str, ...]) -> Iterator[int]:
     return (index for index, each in enumerate(arguments) if each.startswith(prefixes))
 
 
-def _cut(arguments: Sequence[str], at: int) -> SplitCommandLine:
+def _split(arguments: Sequence[str], at: int) -> SplitCommandLine:
     return SplitCommandLine(startup=tuple(arguments[:at]), flagfiles=tuple(arguments[at:]))
 
 

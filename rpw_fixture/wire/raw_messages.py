@@ -13,7 +13,7 @@ from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.varints import varint
 
 if TYPE_CHECKING:
-    from rpw_fixture.wire.protos import remote_execution as re
+    from rpw_fixture.wire.protos import remote_execution as reapi
 from google.protobuf.message import Message
 
 from rpw_fixture.wire.protos import wkt
@@ -129,7 +129,7 @@ _UPDATED_OK = b"\x12\x00"
 _BLOB_DATA, _BLOB_OK, _BLOB_COMPRESSOR = b"\x12", b"\x1a\x00", b"\x20"
 
 
-def updated_entry(digest: re.Digest) -> bytes:
+def updated_entry(digest: reapi.Digest) -> bytes:
     """A blob that is kept now."""
     encoded = digest.SerializeToString()
     size = varint(len(encoded))
@@ -137,7 +137,7 @@ def updated_entry(digest: re.Digest) -> bytes:
     return b"".join((_ENTRY, whole, _DIGEST, size, encoded, _UPDATED_OK))
 
 
-def read_entry(digest: re.Digest, data: bytes, compressor: int) -> Iterator[bytes]:
+def read_entry(digest: reapi.Digest, data: bytes, compressor: int) -> Iterator[bytes]:
     """A blob that is sent, in pieces; ``compressor`` is the number of the one used, 0 for none."""
     encoded = digest.SerializeToString()
     head = b"".join((_DIGEST, varint(len(encoded)), encoded, _BLOB_DATA, varint(len(data))))

@@ -6,7 +6,7 @@ value serves every action whose input root contains it.
 
 from __future__ import annotations
 
-import re as regex
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire.digests import Digest, DigestFunction
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: The node property that marks a tool's files (bazel#16362); its value may be empty.
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
@@ -25,12 +25,12 @@ NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
 #: Most names need no closer look: 63 characters are never more than 252 bytes.
-_IS_PLAIN_NAME = regex.compile(r"(?!\.{1,2}\Z)[^/\0]{1,63}").fullmatch
+_IS_PLAIN_NAME = re.compile(r"(?!\.{1,2}\Z)[^/\0]{1,63}").fullmatch
 #: Latest time of change that ext4 can hold, seconds since the epoch (in 2446).
 _LATEST = 15_032_385_535
 #: Tags of Directory.files and directories, and the length from which a node's own takes three bytes.
 _FILE, _FOLDER, _LONGEST_NODE = 0x0A, 0x12, 1 << 14
-_NO_MORE = re.Directory()
+_NO_MORE = reapi.Directory()
 #: Files, and folders' names and digests, that are remembered by a decoder; each takes half a KiB.
 _MOST_FILES, _MOST_FOLDERS = 20_000, 5_000
 
@@ -136,15 +136,15 @@ class FolderDecoder:
                 long, ``.``, ``..`` or holds a slash or NUL, one name used twice, or an impossible
                 time of change (remote_execution.proto, Directory).
         """
-        file_nodes, end = _cut(data, 0, _FILE)
-        folder_nodes, end = _cut(data, end, _FOLDER)
+        file_nodes, end = _split_nodes(data, 0, _FILE)
+        folder_nodes, end = _split_nodes(data, end, _FOLDER)
         known_file, known_folder = self._files.get, self._folders.get
         try:
             files = [known_file(node) or self._note_file(node, digest) for node in file_nodes]
             folders = [
                 known_folder(node) or self._note_folder(node, digest) for node in folder_nodes
             ]
-            rest = re.Directory.FromString(data[end:]) if end < len(data) else _NO_MORE
+            rest = reapi.Directory.FromString(data[end:]) if end < len(data) else _NO_MORE
         except DecodeError as error:
             raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
         files += [_file(node, digest, self._function) for node in rest.files]
@@ -166,11 +166,11 @@ class FolderDecoder:
         self._folders.clear()
 
     def _note_file(self, node: bytes, folder: Digest) -> tuple[str, FileEntry]:
-        made = _file(re.FileNode.FromString(node), folder, self._function)
+        made = _file(reapi.FileNode.FromString(node), folder, self._function)
         return self._files.put(node, made)
 
     def _note_folder(self, node: bytes, folder: Digest) -> tuple[str, Digest]:
-        made = _folder(re.DirectoryNode.FromString(node), folder, self._function)
+        made = _folder(reapi.DirectoryNode.FromString(node), folder, self._function)
         return self._folders.put(node, made)
 
 
@@ -192,7 +192,7 @@ def check_name(name: str, where: str) -> None:
         raise invalid_argument(f"name {shown!r} in {where} {problem}")
 
 
-def _cut(data: bytes, start: int, tag: int) -> tuple[list[bytes], int]:
+def _split_nodes(data: bytes, start: int, tag: int) -> tuple[list[bytes], int]:
     """The encoded nodes of one kind that follow each other from ``start`` on, and where they end.
 
     So canonical messages have them. What looks unusual is left to protobuf.
@@ -215,19 +215,21 @@ def _check_plainly(name: str, folder: Digest) -> None:
         check_name(name, f"Directory {folder}")
 
 
-def _symlink(node: re.SymlinkNode, folder: Digest) -> SymlinkEntry:
+def _symlink(node: reapi.SymlinkNode, folder: Digest) -> SymlinkEntry:
     _check_plainly(node.name, folder)
     if not node.target or "\0" in node.target:
         raise invalid_argument(f"symlink {node.name!r} has the impossible target {node.target!r}")
     return SymlinkEntry(node.target, _is_marked(node))
 
 
-def _folder(node: re.DirectoryNode, folder: Digest, function: DigestFunction) -> tuple[str, Digest]:
+def _folder(
+    node: reapi.DirectoryNode, folder: Digest, function: DigestFunction
+) -> tuple[str, Digest]:
     _check_plainly(node.name, folder)
     return node.name, function.validate(node.digest, what=f"folder {node.name!r}")
 
 
-def _file(node: re.FileNode, folder: Digest, function: DigestFunction) -> tuple[str, FileEntry]:
+def _file(node: reapi.FileNode, folder: Digest, function: DigestFunction) -> tuple[str, FileEntry]:
     _check_plainly(node.name, folder)
     digest = function.validate(node.digest, what=f"file {node.name!r}")
     if not node.HasField("node_properties"):
@@ -235,13 +237,13 @@ def _file(node: re.FileNode, folder: Digest, function: DigestFunction) -> tuple[
     return node.name, FileEntry(digest, node.is_executable, _is_marked(node), *_attributes(node))
 
 
-def _is_marked(node: re.FileNode | re.SymlinkNode) -> bool:
+def _is_marked(node: reapi.FileNode | reapi.SymlinkNode) -> bool:
     if not node.HasField("node_properties"):
         return False
     return any(each.name == TOOL_INPUT_PROPERTY for each in node.node_properties.properties)
 
 
-def _attributes(node: re.FileNode) -> tuple[int | None, int | None]:
+def _attributes(node: reapi.FileNode) -> tuple[int | None, int | None]:
     """The time of change and the permission bits that a file's properties ask for."""
     given, mtime, mode = node.node_properties, None, None
     if given.HasField("mtime"):

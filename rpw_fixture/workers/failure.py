@@ -86,7 +86,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class IdleProblem:
     """What makes an idle worker unusable.
 
     Attributes:

@@ -6,11 +6,11 @@ from rpw_fixture.faults.fault import Effect
 from rpw_fixture.faults.registry import Slot
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import Request, Response
-from rpw_fixture.workers.process_pipes import Plumbing
+from rpw_fixture.workers.process_pipes import ProcessPipes
 from rpw_fixture.workers.worker import Conversation
 
 
-class MortalConversation:
+class FaultInjectingConversation:
     """A conversation with a worker that armed faults kill.
 
     The worker is killed once its response is there, when it certainly has read the request: what
@@ -23,12 +23,12 @@ class MortalConversation:
         slot: the faults armed for workers.
     """
 
-    def __init__(self, conversation: Conversation, plumbing: Plumbing, slot: Slot) -> None:
+    def __init__(self, conversation: Conversation, plumbing: ProcessPipes, slot: Slot) -> None:
         self._conversation = conversation
         self._plumbing = plumbing
         self._slot = slot
         self.new_request_id = conversation.new_request_id
-        self.find_fault = conversation.find_fault
+        self.find_problem = conversation.find_problem
         self.close = conversation.close
 
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:

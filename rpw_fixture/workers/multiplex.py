@@ -13,9 +13,9 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.support.thread_pool import start_thread
 from rpw_fixture.wire.worker.messages import FrameError, Request, Response
-from rpw_fixture.workers.failure import Fault, WorkerFailure
+from rpw_fixture.workers.failure import IdleProblem, WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.process_pipes import Plumbing
+from rpw_fixture.workers.process_pipes import ProcessPipes
 from rpw_fixture.workers.protocol import Connection
 
 #: How often a thread looks whether what it waits for can still come, seconds.
@@ -59,7 +59,7 @@ class Multiplex:
 
     def __init__(
         self,
-        plumbing: Plumbing,
+        plumbing: ProcessPipes,
         connection: Connection,
         *,
         takes_cancel: bool,
@@ -96,7 +96,7 @@ class Multiplex:
         """
         call = _Call(request.request_id, threading.Condition(self._lock))
         if self._plumbing.is_dying:
-            self._condemn(partial(self._plumbing.crashed, "was killed", 0))
+            self._fail_all(partial(self._plumbing.crashed, "was killed", 0))
         with self._lock:
             if not self._is_condemned:
                 data = self._connection.send(request)
@@ -113,15 +113,15 @@ class Multiplex:
             )
         return call.response
 
-    def find_fault(self) -> Fault | None:
+    def find_problem(self) -> IdleProblem | None:
         """What makes the worker unusable; None when nothing does."""
         if not self._is_condemned:
-            return Fault(reason=Retirement.CRASHED_IDLE) if self._plumbing.has_ended else None
+            return IdleProblem(reason=Retirement.CRASHED_IDLE) if self._plumbing.has_ended else None
         failure = self._failure
         if failure is None or failure.rule == Retirement.CRASH:
-            return Fault(reason=Retirement.CRASHED_IDLE)
+            return IdleProblem(reason=Retirement.CRASHED_IDLE)
         violation = (failure.rule, failure.detail) if failure.is_violation else None
-        return Fault(reason=f"{failure.rule}: {failure.detail}", violation=violation)
+        return IdleProblem(reason=f"{failure.rule}: {failure.detail}", violation=violation)
 
     def close(self) -> None:
         """Ends the reading thread and all writing; the process must have ended."""
@@ -146,7 +146,7 @@ class Multiplex:
         if self._is_settled(call):
             return
         if not token.is_cancelled and until < deadline:
-            self._condemn(self._plumbing.not_started, call)
+            self._fail_all(self._plumbing.not_started, call)
         else:
             self._give_up(call, deadline)
 
@@ -161,7 +161,7 @@ class Multiplex:
             self._write(message, until)
         while not self._wait_until(call, until):
             if message or time.monotonic() >= deadline or self._is_wanted_by_nobody():
-                self._condemn(partial(self._overdue, call, bool(message)), call)
+                self._fail_all(partial(self._overdue, call, bool(message)), call)
                 return
             until = min(deadline, time.monotonic() + self._cancel_grace)
 
@@ -192,7 +192,7 @@ class Multiplex:
     ) -> None:
         """Writes all of it, unless the worker is condemned or does not read until ``deadline``."""
         if not self._write_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            self._condemn(lambda: self._plumbing.timed_out(_DEAF), call)
+            self._fail_all(lambda: self._plumbing.timed_out(_DEAF), call)
             return
         try:
             if call is not None:
@@ -202,7 +202,7 @@ class Multiplex:
                 if token is not None and token.is_cancelled:
                     deadline = min(deadline, time.monotonic() + self._cancel_grace)
                 if time.monotonic() >= deadline:
-                    self._condemn(lambda: self._plumbing.timed_out(_DEAF), call)
+                    self._fail_all(lambda: self._plumbing.timed_out(_DEAF), call)
                     return
                 self._plumbing.wait_to_write(min(_TICK, deadline - time.monotonic()))
         finally:
@@ -222,10 +222,10 @@ class Multiplex:
                     with self._lock:
                         self._connection.end()
                     how = "ended" if data is None else "closed its stdout"
-                    self._condemn(partial(plumbing.crashed, how, 0))
+                    self._fail_all(partial(plumbing.crashed, how, 0))
                     return
         except FrameError as error:
-            self._condemn(partial(plumbing.violated, error))
+            self._fail_all(partial(plumbing.violated, error))
 
     def _hand_out(self, data: bytes) -> None:
         with self._lock:
@@ -234,7 +234,7 @@ class Multiplex:
                 call.response = response
                 call.changed.notify()
 
-    def _condemn(self, judge: Callable[[], WorkerFailure], culprit: _Call | None = None) -> None:
+    def _fail_all(self, describe: Callable[[], WorkerFailure], cause: _Call | None = None) -> None:
         """Has the worker killed for a reason, unless it was before, and tells all who wait.
 
         Args:
@@ -245,9 +245,9 @@ class Multiplex:
             if self._is_condemned:
                 return
             self._is_condemned = True
-            self._culprit = culprit
+            self._culprit = cause
         try:
-            self._failure = judge()
+            self._failure = describe()
             self._consumed = self._plumbing.consumed
         finally:
             with self._lock:

@@ -19,15 +19,15 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.events.kinds import ProtocolViolation
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.workers import worker_records
-from rpw_fixture.workers.failure import Fault
+from rpw_fixture.workers.failure import IdleProblem
 from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State
 from rpw_fixture.workers.likeness import OutdatedTools
 from rpw_fixture.workers.personalities.rules import WhenFull
 from rpw_fixture.workers.process_pipes import resident_bytes
-from rpw_fixture.workers.reaper import Janitor
-from rpw_fixture.workers.waiting import Client, Waiter
+from rpw_fixture.workers.reaper import Reaper
+from rpw_fixture.workers.waiting import LeaseRequest, Waiter
 from rpw_fixture.workers.worker import Worker
 
 #: Starts a worker process of a number for a key; raises WorkerFailure.
@@ -85,7 +85,7 @@ class WorkerPool:
         self._served_at = 0.0
         self._outdated = OutdatedTools()
         self._ending: Retirement | None = None
-        self._janitor = Janitor(grace=0.5, on_gone=self._on_gone, look_around=self._look_around)
+        self._reaper = Reaper(grace=0.5, on_gone=self._on_gone, inspect_idle=self._inspect_idle)
 
     @property
     def alive(self) -> list[Worker]:
@@ -93,7 +93,7 @@ class WorkerPool:
         with self._lock:
             return list(self._alive.values())
 
-    def acquire(self, key: WorkerKey, start: Start, client: Client) -> tuple[Worker, bool]:
+    def acquire(self, key: WorkerKey, start: Start, client: LeaseRequest) -> tuple[Worker, bool]:
         """A worker for ``key``, and whether it was there before.
 
         It is an idle one, else a new one, else whichever comes free first after those who waited
@@ -176,9 +176,9 @@ class WorkerPool:
         """Ends all idle workers and the janitor; nobody may be at work any more."""
         with self._lock:
             self._retire_idle(Retirement.SHUTDOWN)
-        self._janitor.stop()
+        self._reaper.stop()
 
-    def _wait(self, waiter: Waiter, client: Client) -> None:
+    def _wait(self, waiter: Waiter, client: LeaseRequest) -> None:
         client.turn.pass_on()
         with client.token.calling(waiter.served.set):
             waiter.wait(client.patience, lambda: self._served_at, self.serve_waiting)
@@ -216,11 +216,11 @@ class WorkerPool:
 
     def _take_back(self, worker: Worker) -> None:
         """What becomes of a worker that has one request less."""
-        doom = worker.doom or self._ending
-        if doom is not None:
+        retire_reason = worker.retire_reason or self._ending
+        if retire_reason is not None:
             if not worker.leases:
                 self._take_out(worker)
-                self._retire(worker, doom, at_once=doom is self._ending)
+                self._retire(worker, retire_reason, at_once=retire_reason is self._ending)
             return
         if not worker.leases:
             worker.move(State.IDLE)
@@ -301,7 +301,7 @@ class WorkerPool:
         free = self._free.get(key)
         while free:
             worker = free[-1]
-            fault = worker.find_fault()
+            fault = worker.find_problem()
             if fault is None:
                 return worker
             self._take_out(worker)
@@ -316,8 +316,8 @@ class WorkerPool:
         worker.outdated_at = math.inf
         worker.granted += 1
         if self._most_requests and worker.granted >= self._most_requests:
-            worker.doom = worker.doom or Retirement.REQUEST_BUDGET
-        if worker.leases == worker.slots or worker.doom is not None:
+            worker.retire_reason = worker.retire_reason or Retirement.REQUEST_BUDGET
+        if worker.leases == worker.slots or worker.retire_reason is not None:
             self._take_out(worker)
 
     def _take_out(self, worker: Worker) -> None:
@@ -333,7 +333,7 @@ class WorkerPool:
             worker for free in self._free.values() for worker in free if worker.state is State.IDLE
         ]
 
-    def _start_worker(self, key: WorkerKey, start: Start, client: Client) -> Worker:
+    def _start_worker(self, key: WorkerKey, start: Start, client: LeaseRequest) -> Worker:
         worker = None
         try:
             if client.before_start is not None:
@@ -356,12 +356,12 @@ class WorkerPool:
                     self._retire_outdated(key)
                 self._serve()
                 self._changed.notify_all()
-        self._janitor.watch()
+        self._reaper.watch()
         return worker
 
     def _retire(self, worker: Worker, reason: str, *, at_once: bool = False) -> None:
         worker.move(State.RETIRING)
-        self._janitor.retire(worker, reason, at_once=at_once)
+        self._reaper.retire(worker, reason, at_once=at_once)
 
     def _retire_idle(self, reason: Retirement) -> None:
         for worker in self._idle():
@@ -379,11 +379,11 @@ class WorkerPool:
                 worker.outdated_at = time.monotonic()
                 continue
             self._take_out(worker)
-            worker.doom = worker.doom or Retirement.OUTDATED
+            worker.retire_reason = worker.retire_reason or Retirement.OUTDATED
             if worker.state is State.IDLE:
                 self._retire(worker, Retirement.OUTDATED)
 
-    def _retire_faulty(self, worker: Worker, fault: Fault) -> None:
+    def _retire_faulty(self, worker: Worker, fault: IdleProblem) -> None:
         if fault.violation is not None:
             rule, detail = fault.violation
             self._log.append(ProtocolViolation(worker=worker.number, rule=rule, detail=detail))
@@ -407,13 +407,13 @@ class WorkerPool:
         worker.close()
         self._clean_up(worker)
 
-    def _look_around(self) -> None:
+    def _inspect_idle(self) -> None:
         """Retires workers whose time is up, that use too much memory, or that have ended."""
-        self._weigh()
+        self._retire_over_memory()
         limit = self._config.worker_idle_timeout
         with self._lock:
             for worker in self._idle():
-                fault = worker.find_fault()
+                fault = worker.find_problem()
                 if fault is not None:
                     self._take_out(worker)
                     self._retire_faulty(worker, fault)
@@ -424,15 +424,15 @@ class WorkerPool:
                     self._take_out(worker)
                     self._retire(worker, Retirement.OUTDATED)
 
-    def _weigh(self) -> None:
+    def _retire_over_memory(self) -> None:
         """Retires workers that use too much memory; busy ones after their requests."""
         limit = self._config.worker_max_rss
         for worker in self.alive if limit else ():
             if resident_bytes(worker.process.pid) <= limit:
                 continue
             with self._lock:
-                if worker.state in {State.BUSY, State.IDLE} and worker.doom is None:
-                    worker.doom = Retirement.MEMORY_BUDGET
+                if worker.state in {State.BUSY, State.IDLE} and worker.retire_reason is None:
+                    worker.retire_reason = Retirement.MEMORY_BUDGET
                     self._take_out(worker)
                 if worker.state is State.IDLE:
                     self._retire(worker, Retirement.MEMORY_BUDGET)

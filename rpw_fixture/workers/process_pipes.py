@@ -76,7 +76,7 @@ def make_pipes() -> tuple[Pipes, Pipes]:
     return ours, Pipes(stdin=stdin[0], stdout=stdout[1], stderr=stderr[1])
 
 
-class Plumbing:
+class ProcessPipes:
     """One worker process, seen through its descriptors.
 
     Args:

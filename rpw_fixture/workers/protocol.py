@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from enum import Enum, auto
 
-from rpw_fixture.wire.worker.messages import Encoding, FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.messages import Encoding, FrameError, ProtocolRule, Request, Response
 from rpw_fixture.wire.worker.stray_output import surplus, truncated
 
 
@@ -132,7 +132,7 @@ class Connection:
         signal = Signal.RESPONSE_CANCELLED if response.was_cancelled else Signal.RESPONSE
         if (state, signal) not in TRANSITIONS and self._checks_was_cancelled:
             raise FrameError(
-                Rule.UNEXPECTED_CANCEL,
+                ProtocolRule.UNEXPECTED_CANCEL,
                 f"the response to request {response.request_id} says was_cancelled, "
                 "but nobody cancelled it",
             )
@@ -142,17 +142,17 @@ class Connection:
     def _stray(self, response: Response) -> FrameError:
         if not self._open:
             return FrameError(
-                Rule.UNEXPECTED_RESPONSE,
+                ProtocolRule.UNEXPECTED_RESPONSE,
                 f"a response with request_id {response.request_id} came, but no request is open",
             )
         if 0 < response.request_id <= self._newest:  # ids of multiplex requests only ever grow
             return FrameError(
-                Rule.UNEXPECTED_RESPONSE,
+                ProtocolRule.UNEXPECTED_RESPONSE,
                 f"a second response to request {response.request_id} came",
             )
         waiting = ", ".join(map(str, sorted(self._open)))
         return FrameError(
-            Rule.WRONG_REQUEST_ID,
+            ProtocolRule.WRONG_REQUEST_ID,
             f"the response says request_id {response.request_id}; open is {waiting}",
         )
 

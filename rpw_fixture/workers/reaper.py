@@ -30,7 +30,7 @@ class _Leaving:
     due: float
 
 
-class Janitor:
+class Reaper:
     """Ends workers.
 
     Args:
@@ -45,12 +45,12 @@ class Janitor:
         *,
         grace: float,
         on_gone: Callable[[Worker, str], None],
-        look_around: Callable[[], None],
+        inspect_idle: Callable[[], None],
         interval: float = 1.0,
     ) -> None:
         self._grace = grace
         self._on_gone = on_gone
-        self._look_around = look_around
+        self._inspect_idle = inspect_idle
         self._interval = interval
         self._lock = threading.Lock()
         self._new: list[_Leaving] = []
@@ -110,7 +110,7 @@ class Janitor:
             now = time.monotonic()
             self._leaving = [each for each in self._leaving if not self._advance(each, now)]
             if now >= next_look and not self._is_stopping:
-                self._look_around()
+                self._inspect_idle()
                 next_look = now + self._interval
             if self._is_stopping and not self._leaving:
                 continue

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import FrameError, Request, Response
 from rpw_fixture.wire.worker.stray_output import surplus
-from rpw_fixture.workers.failure import Fault
+from rpw_fixture.workers.failure import IdleProblem
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.process_pipes import READ_BYTES, Plumbing
+from rpw_fixture.workers.process_pipes import READ_BYTES, ProcessPipes
 from rpw_fixture.workers.protocol import Connection
 
 #: How long after its stdout a worker's process may be told to have ended, seconds.
@@ -35,7 +35,7 @@ class Singleplex:
 
     def __init__(
         self,
-        plumbing: Plumbing,
+        plumbing: ProcessPipes,
         connection: Connection,
         *,
         takes_cancel: bool,
@@ -75,24 +75,24 @@ class Singleplex:
             token.check()
         return response
 
-    def find_fault(self) -> Fault | None:
+    def find_problem(self) -> IdleProblem | None:
         """What makes an idle worker unusable: it has ended, or said something unasked; else None."""
         if self._plumbing.is_quiet:
             return None
         self._plumbing.stderr.drain()
         if self._plumbing.has_ended:
-            return Fault(reason=Retirement.CRASHED_IDLE)
+            return IdleProblem(reason=Retirement.CRASHED_IDLE)
         data = self._plumbing.read()
         if data is None:
             return None
         if not data:
             # The end of its streams comes before the word that it has ended.
             if self._plumbing.process.wait(_EXIT_DELAY) is not None:
-                return Fault(reason=Retirement.CRASHED_IDLE)
-            return Fault(reason="closed its stdout between requests")
+                return IdleProblem(reason=Retirement.CRASHED_IDLE)
+            return IdleProblem(reason="closed its stdout between requests")
         violation = surplus(data)
         told = (str(violation.rule), violation.detail)
-        return Fault(reason=str(violation), violation=told)
+        return IdleProblem(reason=str(violation), violation=told)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -50,7 +50,7 @@ class Turn(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class LeaseRequest:
     """For whom a worker is wanted: the action as events name it, and how long it can wait.
 
     Attributes:

@@ -10,10 +10,10 @@ from typing import Protocol
 from rpw_fixture.processes.spawner import Process
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import Request, Response
-from rpw_fixture.workers.failure import Fault
+from rpw_fixture.workers.failure import IdleProblem
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement, State, moved
-from rpw_fixture.workers.process_pipes import Plumbing
+from rpw_fixture.workers.process_pipes import ProcessPipes
 from rpw_fixture.workers.stderr_tail import StderrTail
 
 
@@ -26,7 +26,7 @@ class Conversation(Protocol):
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
         """Sends a request and waits for its response."""
 
-    def find_fault(self) -> Fault | None:
+    def find_problem(self) -> IdleProblem | None:
         """What makes an idle worker unusable; None when nothing does."""
 
     def close(self) -> None:
@@ -60,7 +60,7 @@ class Worker:
         *,
         number: int,
         key: WorkerKey,
-        plumbing: Plumbing,
+        plumbing: ProcessPipes,
         conversation: Conversation,
         slots: int,
         folder: str,
@@ -73,7 +73,7 @@ class Worker:
         self.leases = 0
         self.granted = 0
         self.has_answered = False
-        self.doom: Retirement | None = None
+        self.retire_reason: Retirement | None = None
         self.idle_since = 0.0
         self.outdated_at = math.inf
         self._plumbing = plumbing
@@ -145,9 +145,9 @@ class Worker:
         self.has_answered = True
         return response
 
-    def find_fault(self) -> Fault | None:
+    def find_problem(self) -> IdleProblem | None:
         """What makes an idle worker unusable: it has ended, or said something unasked; else None."""
-        return self._conversation.find_fault()
+        return self._conversation.find_problem()
 
     def close_stdin(self) -> None:
         """Asks the worker to end, as the protocol says it."""

@@ -11,10 +11,10 @@ from rpw_fixture.workers.likeness import closest
 from rpw_fixture.workers.worker import Worker
 
 if TYPE_CHECKING:
-    from rpw_fixture.workers.waiting import Client
+    from rpw_fixture.workers.waiting import LeaseRequest
 
 
-def started(worker: Worker, client: Client) -> WorkerStarted:
+def started(worker: Worker, client: LeaseRequest) -> WorkerStarted:
     """Return the record of a worker that was started for a client."""
     key = worker.key
     return WorkerStarted(
@@ -29,7 +29,9 @@ def started(worker: Worker, client: Client) -> WorkerStarted:
     )
 
 
-def not_reused(alive: Sequence[Worker], key: WorkerKey, client: Client) -> WorkerNotReused | None:
+def not_reused(
+    alive: Sequence[Worker], key: WorkerKey, client: LeaseRequest
+) -> WorkerNotReused | None:
     """Return the record of a client whom no live worker fits; None when one does, or none lives."""
     if not alive or any(worker.key.digest == key.digest for worker in alive):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .blobs import message
 from .figures import Effort, Figure
@@ -20,9 +20,11 @@ def figures(effort: Effort) -> Iterator[Figure]:
     with pair() as servers:
         (ready,) = upload(servers.client, [worker_action()], is_cached=True)
         check([servers.execute(ready)])
-        request = re.GetActionResultRequest(action_digest=message(ready.digest)).SerializeToString()
+        request = reapi.GetActionResultRequest(
+            action_digest=message(ready.digest)
+        ).SerializeToString()
         answer = servers.ours.unary(ACTION_RESULT, request)
-        assert len(re.ActionResult.FromString(answer).output_files) == 1
+        assert len(reapi.ActionResult.FromString(answer).output_files) == 1
         servers.bare.configure([len(answer)])
         ours, bare = interleaved(
             rounds,

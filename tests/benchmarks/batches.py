@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .bare_server import PIECE, hash_pieces
 from .blobs import random_blobs, read_requests, update_requests
@@ -49,7 +49,7 @@ def _update(
         rounds, *floors, *updates, warm_up=len(requests) - rounds
     )
     for answer in answers:
-        entries = re.BatchUpdateBlobsResponse.FromString(answer).responses
+        entries = reapi.BatchUpdateBlobsResponse.FromString(answer).responses
         assert not any(each.status.code for each in entries)
     figure = Figure(
         name=f"batch update, {count} blobs of 4 KiB",
@@ -73,7 +73,7 @@ def _read(servers: Pair, digests: list[Digest], rounds: int, count: int) -> Figu
     requests = read_requests(digests)
     answers = [servers.ours.unary(BATCH_READ, each) for each in requests]
     for answer in answers:
-        entries = re.BatchReadBlobsResponse.FromString(answer).responses
+        entries = reapi.BatchReadBlobsResponse.FromString(answer).responses
         assert all(len(each.data) == PIECE for each in entries)
     servers.bare.configure([max(map(len, answers))])
     sizes = [len(each) for each in answers]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import bytestream
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: Blobs of 4 KiB in one batch: less than 3 MiB, which every server known takes.
 BATCH_BLOBS = 750
@@ -19,16 +19,16 @@ def random_blobs(count: int, size: int) -> dict[Digest, bytes]:
     return {SHA256.of(data): data for data in made}
 
 
-def message(digest: Digest) -> re.Digest:
+def message(digest: Digest) -> reapi.Digest:
     """A digest as it travels."""
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def update_requests(blobs: dict[Digest, bytes]) -> list[bytes]:
     """BatchUpdateBlobs requests for all of them."""
     requests = []
     for batch in _batches(list(blobs)):
-        request = re.BatchUpdateBlobsRequest()
+        request = reapi.BatchUpdateBlobsRequest()
         for digest in batch:
             request.requests.add(digest=message(digest), data=blobs[digest])
         requests.append(request.SerializeToString())
@@ -38,7 +38,7 @@ def update_requests(blobs: dict[Digest, bytes]) -> list[bytes]:
 def read_requests(digests: Sequence[Digest]) -> list[bytes]:
     """BatchReadBlobs requests for all of them."""
     return [
-        re.BatchReadBlobsRequest(digests=map(message, batch)).SerializeToString()
+        reapi.BatchReadBlobsRequest(digests=map(message, batch)).SerializeToString()
         for batch in _batches(digests)
     ]
 

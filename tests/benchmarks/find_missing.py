@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .blobs import message, random_blobs, update_requests
 from .figures import Effort, Figure
@@ -66,9 +66,9 @@ def _measure(servers: Pair, request: bytes, rounds: int) -> tuple[float, float, 
 
 
 def _request(digests: list[Digest]) -> bytes:
-    return re.FindMissingBlobsRequest(blob_digests=map(message, digests)).SerializeToString()
+    return reapi.FindMissingBlobsRequest(blob_digests=map(message, digests)).SerializeToString()
 
 
 def _missing(answer: bytes) -> set[str]:
-    response = re.FindMissingBlobsResponse.FromString(answer)
+    response = reapi.FindMissingBlobsResponse.FromString(answer)
     return {each.hash for each in response.missing_blob_digests}

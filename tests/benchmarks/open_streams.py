@@ -7,7 +7,7 @@ from typing import Any
 
 from rpw_fixture import Action
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .figures import Effort, Figure
 from .pair import Pair, pair
@@ -24,8 +24,8 @@ def figures(effort: Effort) -> Iterator[Figure]:
     """The slowest hundredth of find-missing calls to a busy server, and to a calm one beside it."""
     rounds = effort.pick(smoke=3, quick=500, full=3000)
     count = effort.pick(smoke=6, quick=_STREAMS, full=_STREAMS)
-    request = re.FindMissingBlobsRequest(
-        blob_digests=[re.Digest(hash=f"{number:064x}", size_bytes=1) for number in range(20)]
+    request = reapi.FindMissingBlobsRequest(
+        blob_digests=[reapi.Digest(hash=f"{number:064x}", size_bytes=1) for number in range(20)]
     ).SerializeToString()
     with pair() as calm, pair() as busy:
         streams = _open(busy, count)

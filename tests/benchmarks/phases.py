@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .figures import Effort, Figure
 from .one_shot import action as one_shot_action
@@ -58,7 +58,7 @@ def _run(servers: Pair, action: Ready) -> list[float]:
     answer = servers.execute(action)
     received = time.time() * _MS
     check([answer])
-    response = re.ExecuteResponse()
+    response = reapi.ExecuteResponse()
     longrunning.Operation.FromString(answer[-1]).response.Unpack(response)
     metadata = response.result.execution_metadata
     points = [getattr(metadata, f"{each}_timestamp").ToNanoseconds() / 1e6 for each in _POINTS]

@@ -11,7 +11,7 @@ from rpw_fixture import Action, Client
 from rpw_fixture.client.encoding import encode
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 TRIVIAL_WORKER = Path(__file__).with_name("trivial_worker.py")
 #: What the one changed input and the output of every worker action are called.
@@ -85,7 +85,7 @@ def check(answers: Sequence[Sequence[bytes]]) -> None:
     """Every action was executed and succeeded; a fast failure would make a fine figure."""
     for answer in answers:
         operation = longrunning.Operation.FromString(answer[-1])
-        response = re.ExecuteResponse()
+        response = reapi.ExecuteResponse()
         assert operation.done, operation
         operation.response.Unpack(response)
         assert response.status.code == 0, response
@@ -94,8 +94,8 @@ def check(answers: Sequence[Sequence[bytes]]) -> None:
 
 
 def _request(digest: Digest, *, is_cached: bool) -> bytes:
-    message = re.ExecuteRequest(
-        action_digest=re.Digest(hash=digest.hash, size_bytes=digest.size),
+    message = reapi.ExecuteRequest(
+        action_digest=reapi.Digest(hash=digest.hash, size_bytes=digest.size),
         skip_cache_lookup=not is_cached,
     )
     return message.SerializeToString()

@@ -11,7 +11,7 @@ import grpc
 
 from rpw_fixture.client.channel import CAPABILITIES, CAS, EXECUTION, OPERATIONS
 from rpw_fixture.wire.protos import longrunning, methods, semver, wkt
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: Answers a request: with a response, or an iterator of them; it may raise `BrokenError`.
 Answer = Callable[[Any], Any]
@@ -26,10 +26,10 @@ class BrokenError(Exception):
         self.details = details
 
 
-def capabilities(_request: object = None) -> re.ServerCapabilities:
-    return re.ServerCapabilities(
-        cache_capabilities=re.CacheCapabilities(
-            digest_functions=[re.DigestFunction.SHA256], max_batch_total_size_bytes=1 << 20
+def capabilities(_request: object = None) -> reapi.ServerCapabilities:
+    return reapi.ServerCapabilities(
+        cache_capabilities=reapi.CacheCapabilities(
+            digest_functions=[reapi.DigestFunction.SHA256], max_batch_total_size_bytes=1 << 20
         ),
         low_api_version=semver.SemVer(major=2),
         high_api_version=semver.SemVer(major=2, minor=3),
@@ -39,7 +39,7 @@ def capabilities(_request: object = None) -> re.ServerCapabilities:
 #: A server that has every blob and does nothing.
 NOTHING: Mapping[str, Answer] = {
     "GetCapabilities": capabilities,
-    "FindMissingBlobs": lambda _request: re.FindMissingBlobsResponse(),
+    "FindMissingBlobs": lambda _request: reapi.FindMissingBlobsResponse(),
     "CancelOperation": lambda _request: wkt.Empty(),
 }
 
@@ -48,9 +48,11 @@ def under_way(name: str) -> longrunning.Operation:
     return longrunning.Operation(name=name)
 
 
-def done(name: str, response: re.ExecuteResponse | None = None) -> longrunning.Operation:
+def done(name: str, response: reapi.ExecuteResponse | None = None) -> longrunning.Operation:
     operation = longrunning.Operation(name=name, done=True)
-    operation.response.Pack(response or re.ExecuteResponse(result=re.ActionResult(exit_code=3)))
+    operation.response.Pack(
+        response or reapi.ExecuteResponse(result=reapi.ActionResult(exit_code=3))
+    )
     return operation
 
 

@@ -17,7 +17,7 @@ from rpw_fixture.client.encoding import encode
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import longrunning, rpc, wkt
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .fake_server import BrokenError, capabilities, done, fake_server, under_way
 
@@ -120,15 +120,15 @@ def test_an_error_that_was_handled_is_let_go_at_once_and_its_call_with_it() -> N
         gc.enable()
 
 
-def missing_blob() -> re.ExecuteResponse:
+def missing_blob() -> reapi.ExecuteResponse:
     digest = SHA256.of(b"content")
     failure = rpc.PreconditionFailure(
         violations=[rpc.PreconditionFailure.Violation(type="MISSING", subject=f"blobs/{digest}")]
     )
     detail = wkt.Any()
     detail.Pack(failure)
-    return re.ExecuteResponse(
-        result=re.ActionResult(),
+    return reapi.ExecuteResponse(
+        result=reapi.ActionResult(),
         status=rpc.Status(code=int(Code.FAILED_PRECONDITION), details=[detail]),
     )
 
@@ -137,15 +137,15 @@ def test_blobs_lost_between_upload_and_execution_are_uploaded_again() -> None:
     stored: set[str] = set()
     is_first = threading.Event()
 
-    def find_missing(request: re.FindMissingBlobsRequest) -> re.FindMissingBlobsResponse:
+    def find_missing(request: reapi.FindMissingBlobsRequest) -> reapi.FindMissingBlobsResponse:
         wanted = [each for each in request.blob_digests if each.hash not in stored]
-        return re.FindMissingBlobsResponse(missing_blob_digests=wanted)
+        return reapi.FindMissingBlobsResponse(missing_blob_digests=wanted)
 
-    def update(request: re.BatchUpdateBlobsRequest) -> re.BatchUpdateBlobsResponse:
+    def update(request: reapi.BatchUpdateBlobsRequest) -> reapi.BatchUpdateBlobsResponse:
         stored.update(each.digest.hash for each in request.requests)
-        return re.BatchUpdateBlobsResponse(
+        return reapi.BatchUpdateBlobsResponse(
             responses=[
-                re.BatchUpdateBlobsResponse.Response(digest=each.digest)
+                reapi.BatchUpdateBlobsResponse.Response(digest=each.digest)
                 for each in request.requests
             ]
         )
@@ -220,10 +220,10 @@ def test_nobody_at_the_endpoint_is_a_lack_of_the_environment() -> None:
 def test_content_that_does_not_match_its_digest_is_refused() -> None:
     digest = SHA256.of(b"right")
 
-    def wrong(request: re.BatchReadBlobsRequest) -> re.BatchReadBlobsResponse:
-        return re.BatchReadBlobsResponse(
+    def wrong(request: reapi.BatchReadBlobsRequest) -> reapi.BatchReadBlobsResponse:
+        return reapi.BatchReadBlobsResponse(
             responses=[
-                re.BatchReadBlobsResponse.Response(digest=each, data=b"wrong")
+                reapi.BatchReadBlobsResponse.Response(digest=each, data=b"wrong")
                 for each in request.digests
             ]
         )
@@ -238,7 +238,7 @@ def test_content_that_does_not_match_its_digest_is_refused() -> None:
 
 
 def test_a_server_of_api_2_0_gets_no_output_paths() -> None:
-    def old(_request: object) -> re.ServerCapabilities:
+    def old(_request: object) -> reapi.ServerCapabilities:
         message = capabilities()
         message.high_api_version.minor = 0
         return message

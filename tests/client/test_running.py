@@ -21,7 +21,7 @@ from rpw_fixture import (
     Server,
     Symlink,
 )
-from rpw_fixture.client.outcome import OutputFile, Outputs
+from rpw_fixture.client.outcome import OutputFile, OutputFiles
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
 
@@ -241,11 +241,11 @@ def test_a_server_that_was_not_started_has_no_endpoint() -> None:
 
 def test_outputs_are_equal_by_content_mode_links_and_folders() -> None:
     one = OutputFile(SHA256.of(b"1"))
-    outputs = Outputs({"a": one}, known={one.digest: b"1"})
-    assert outputs == Outputs({"a": one})
-    assert outputs != Outputs({"a": OutputFile(one.digest, is_executable=True)})
-    assert outputs != Outputs({"a": one}, symlinks={"l": "a"})
-    assert outputs != Outputs({"a": one}, folders=["d"])
+    outputs = OutputFiles({"a": one}, known={one.digest: b"1"})
+    assert outputs == OutputFiles({"a": one})
+    assert outputs != OutputFiles({"a": OutputFile(one.digest, is_executable=True)})
+    assert outputs != OutputFiles({"a": one}, symlinks={"l": "a"})
+    assert outputs != OutputFiles({"a": one}, folders=["d"])
     assert outputs == {"a": b"1"}
     assert outputs != {"a": b"2"}
     assert repr(outputs) == "Outputs({'a': <1 bytes>})"
@@ -259,7 +259,7 @@ def test_outputs_are_fetched_once_and_when_they_are_read() -> None:
         return dict.fromkeys(digests, b"x")
 
     digest = SHA256.of(b"x")
-    outputs = Outputs({"a": OutputFile(digest), "b": OutputFile(digest)}, fetch=fetch)
+    outputs = OutputFiles({"a": OutputFile(digest), "b": OutputFile(digest)}, fetch=fetch)
     assert len(outputs) == 2
     assert fetched == []
     assert (outputs["a"], outputs["b"]) == (b"x", b"x")

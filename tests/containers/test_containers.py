@@ -250,9 +250,9 @@ def test_what_keeps_an_engine_from_answering_is_told(tmp_path: Path) -> None:
     broken.write_text("#!/bin/sh\necho trying >&2\necho is the daemon running? >&2\nexit 1\n")
     broken.chmod(0o755)
     with Spawner() as spawner:
-        assert container_runtime.find_obstacle(str(broken), spawner) == "is the daemon running?"
-        assert "not found" in container_runtime.find_obstacle(f"{broken}-not", spawner)
-        assert container_runtime.find_obstacle("/bin/true", spawner) == ""
+        assert container_runtime.why_unavailable(str(broken), spawner) == "is the daemon running?"
+        assert "not found" in container_runtime.why_unavailable(f"{broken}-not", spawner)
+        assert container_runtime.why_unavailable("/bin/true", spawner) == ""
 
 
 def test_a_runtime_that_is_not_there_is_named() -> None:

@@ -14,7 +14,7 @@ from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import Folder, FolderDecoder
 
 from .finished_work import Work
@@ -54,9 +54,9 @@ class Inputs:
         """Uploads everything; the root's digest."""
         return self.store.put(self.directory(tree).SerializeToString(deterministic=True))
 
-    def directory(self, tree: Mapping[str, object]) -> re.Directory:
+    def directory(self, tree: Mapping[str, object]) -> reapi.Directory:
         """Uploads everything but the root, which is returned."""
-        message = re.Directory()
+        message = reapi.Directory()
         for name, node in sorted(tree.items()):
             match node:
                 case bytes():
@@ -92,10 +92,10 @@ class Inputs:
         arguments: tuple[str, ...] = ("tool",),
         properties: Mapping[str, str] | None = None,
         **command: object,
-    ) -> re.Action:
+    ) -> reapi.Action:
         """Uploads a tree and a command; an action of both, with these platform properties."""
-        message = re.Command(arguments=arguments, **command)
-        action = re.Action(
+        message = reapi.Command(arguments=arguments, **command)
+        action = reapi.Action(
             command_digest=self.message_of(self.store.put(message.SerializeToString())),
             input_root_digest=self.message_of(self.put(tree or {})),
         )
@@ -104,15 +104,15 @@ class Inputs:
         return action
 
     def resolved(
-        self, action: re.Action, config: Config | None = None, instance_name: str = ""
+        self, action: reapi.Action, config: Config | None = None, instance_name: str = ""
     ) -> ResolvedAction:
         """The action as a fresh resolver sees it."""
         digest = self.store.put(action.SerializeToString())
         return Resolver(config or Config()).resolve(digest, action, self.store, instance_name)
 
     @staticmethod
-    def message_of(digest: Digest) -> re.Digest:
-        return re.Digest(hash=digest.hash, size_bytes=digest.size)
+    def message_of(digest: Digest) -> reapi.Digest:
+        return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 @pytest.fixture

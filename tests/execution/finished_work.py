@@ -13,7 +13,7 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.wire.command import CommandSpec, decode_command
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 
 class Work:
@@ -42,7 +42,7 @@ class Work:
 
     def collect(self, *paths: str, working_directory: str = "", **fields: object) -> Outputs:
         """Collects ``output_paths``, or what else a command may declare."""
-        message = re.Command(
+        message = reapi.Command(
             arguments=["x"],
             output_paths=paths,
             working_directory=working_directory,
@@ -57,14 +57,14 @@ class Work:
         assert not caught.value.missing
         return caught.value.message
 
-    def tree(self, path: str = "out", **fields: object) -> re.Tree:
+    def tree(self, path: str = "out", **fields: object) -> reapi.Tree:
         """The Tree of the only output, a folder; what is promised of its bytes is checked."""
         (output,) = self.collect(path, **fields).result.output_directories
         assert output.path == path
         data = self.store.get(SHA256.validate(output.tree_digest))
         assert output.is_topologically_sorted
         assert_topologically_sorted(data)
-        tree = re.Tree.FromString(data)
+        tree = reapi.Tree.FromString(data)
         assert digest_of(tree.root) == SHA256.validate(output.root_directory_digest)
         for message in (tree.root, *tree.children):
             assert self.store.contains(digest_of(message))
@@ -72,12 +72,12 @@ class Work:
         return tree
 
 
-def spec(message: re.Command) -> CommandSpec:
+def spec(message: reapi.Command) -> CommandSpec:
     data = message.SerializeToString()
     return decode_command(SHA256.of(data), data)
 
 
-def digest_of(message: re.Directory) -> Digest:
+def digest_of(message: reapi.Directory) -> Digest:
     return SHA256.of(message.SerializeToString(deterministic=True))
 
 
@@ -108,12 +108,12 @@ def assert_topologically_sorted(data: bytes) -> None:
     for position, content in enumerate([root, *(content for _, content in children)]):
         if position:
             assert SHA256.of(content) in expected, "a folder stands before its parent"
-        message = re.Directory.FromString(content)
+        message = reapi.Directory.FromString(content)
         expected |= {SHA256.validate(each.digest) for each in message.directories}
     assert expected == set(named)
 
 
-def assert_canonical(message: re.Directory) -> None:
+def assert_canonical(message: reapi.Directory) -> None:
     for nodes in (message.files, message.directories, message.symlinks):
         names = [node.name.encode() for node in nodes]
         assert names == sorted(set(names))

@@ -13,7 +13,7 @@ from rpw_fixture.client.encoding import encode
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.waiting import PATIENCE, until
 
 _EXECUTION = "/build.bazel.remote.execution.v2.Execution"
@@ -31,12 +31,12 @@ class Caller:
         action = Action(arguments=arguments, do_not_cache=True)
         encoded = encode(action, self._server.client.digest_function)
         self._server.client.upload(encoded.blobs)
-        digest = re.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
-        return self._stream("Execute", re.ExecuteRequest(action_digest=digest))
+        digest = reapi.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
+        return self._stream("Execute", reapi.ExecuteRequest(action_digest=digest))
 
     def wait(self, name: str) -> tuple[str, grpc.Future]:
         """Waits for an operation by its name."""
-        return self._stream("WaitExecution", re.WaitExecutionRequest(name=name))
+        return self._stream("WaitExecution", reapi.WaitExecutionRequest(name=name))
 
     def get(self, name: str) -> longrunning.Operation:
         call = self._channel.unary_unary(
@@ -114,7 +114,7 @@ def test_abandoned_work_is_dropped_and_cancelled_and_leaves_no_process(
     after = server.run(Action(arguments=["/bin/echo", "after"]))
     assert after.ok
     operation = caller.get(calls[0][0])
-    response = re.ExecuteResponse()
+    response = reapi.ExecuteResponse()
     assert operation.response.Unpack(response)
     assert "no client waited for it for 0.2 s" in response.status.message
     caller.close()

@@ -19,7 +19,7 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .unharmed import unharmed, worker_action
 
@@ -38,40 +38,40 @@ class Uploads:
     def __init__(self) -> None:
         self.blobs: dict[Digest, bytes] = {}
 
-    def add(self, content: object) -> re.Digest:
+    def add(self, content: object) -> reapi.Digest:
         data = content if isinstance(content, bytes) else content.SerializeToString()  # type: ignore[attr-defined]  # a message of any kind
         digest = SHA256.of(data)
         self.blobs[digest] = data
-        return re.Digest(hash=digest.hash, size_bytes=digest.size)
+        return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
-    def action(self, command: re.Command, root: object = b"") -> Digest:
-        message = re.Action(command_digest=self.add(command), input_root_digest=self.add(root))
+    def action(self, command: reapi.Command, root: object = b"") -> Digest:
+        message = reapi.Action(command_digest=self.add(command), input_root_digest=self.add(root))
         digest = self.add(message)
         return Digest(digest.hash, digest.size_bytes)
 
 
-def execute(server: Server, digest: Digest, uploads: Uploads) -> re.ExecuteResponse:
+def execute(server: Server, digest: Digest, uploads: Uploads) -> reapi.ExecuteResponse:
     server.client.upload(uploads.blobs)
     (*_, last) = server.client.execute(digest)
-    response = re.ExecuteResponse()
+    response = reapi.ExecuteResponse()
     assert last.response.Unpack(response)
     assert "Traceback" not in response.status.message
     return response
 
 
-def chain(uploads: Uploads, depth: int, *, width: int = 1) -> re.Directory:
+def chain(uploads: Uploads, depth: int, *, width: int = 1) -> reapi.Directory:
     """A folder with ``width`` times the same folder in it, and so on."""
-    folder = re.Directory()
+    folder = reapi.Directory()
     for _ in range(depth):
         digest = uploads.add(folder)
         names = [f"d{number}" for number in range(width)]
-        folder = re.Directory(
-            directories=[re.DirectoryNode(name=name, digest=digest) for name in names]
+        folder = reapi.Directory(
+            directories=[reapi.DirectoryNode(name=name, digest=digest) for name in names]
         )
     return folder
 
 
-NOTHING = re.Command(arguments=["/bin/true"])
+NOTHING = reapi.Command(arguments=["/bin/true"])
 
 
 def test_a_tree_of_ten_thousand_levels_is_refused(server: Server) -> None:
@@ -93,15 +93,15 @@ def test_a_tree_that_doubles_on_every_level_is_refused_at_once(server: Server) -
 def test_a_doubling_tree_with_a_hole_in_it_tells_of_the_hole(server: Server) -> None:
     uploads = Uploads()
     hole = SHA256.of(b"a folder nobody uploads")
-    folder = re.Directory(
+    folder = reapi.Directory(
         directories=[
-            re.DirectoryNode(name="d", digest=re.Digest(hash=hole.hash, size_bytes=hole.size))
+            reapi.DirectoryNode(name="d", digest=reapi.Digest(hash=hole.hash, size_bytes=hole.size))
         ]
     )
     for _ in range(100):
         digest = uploads.add(folder)
-        folder = re.Directory(
-            directories=[re.DirectoryNode(name=name, digest=digest) for name in "ab"]
+        folder = reapi.Directory(
+            directories=[reapi.DirectoryNode(name=name, digest=digest) for name in "ab"]
         )
     action = uploads.action(NOTHING, folder)
     response = execute(server, action, uploads)
@@ -114,8 +114,8 @@ def test_a_folder_with_many_entries_over_the_limit_is_refused() -> None:
     with unharmed(max_input_files=1000) as server:
         uploads = Uploads()
         empty = uploads.add(b"")
-        files = [re.FileNode(name=f"{number:05}", digest=empty) for number in range(2000)]
-        digest = uploads.action(NOTHING, re.Directory(files=files))
+        files = [reapi.FileNode(name=f"{number:05}", digest=empty) for number in range(2000)]
+        digest = uploads.action(NOTHING, reapi.Directory(files=files))
         response = execute(server, digest, uploads)
         assert response.status.code == Code.RESOURCE_EXHAUSTED
         assert "2000" in response.status.message
@@ -143,8 +143,8 @@ def test_a_malformed_digest_is_an_invalid_argument(server: Server, hash_: str, s
     assert hash_[:20] in caught.value.message
     assert len(caught.value.message) < 1000
     uploads = Uploads()
-    bad = re.Digest(hash=hash_, size_bytes=size)
-    message = re.Action(command_digest=uploads.add(NOTHING), input_root_digest=bad)
+    bad = reapi.Digest(hash=hash_, size_bytes=size)
+    message = reapi.Action(command_digest=uploads.add(NOTHING), input_root_digest=bad)
     digest = uploads.add(message)
     response = execute(server, Digest(digest.hash, digest.size_bytes), uploads)
     assert response.status.code == Code.INVALID_ARGUMENT
@@ -165,11 +165,13 @@ def test_the_right_hash_with_a_wrong_size_is_missing(server: Server, size: int) 
 def test_a_message_of_another_kind_is_refused_or_runs_nothing(server: Server) -> None:
     """A Command in the place of a Directory, and so on; some bytes are both."""
     uploads = Uploads()
-    command = re.Command(arguments=["no/such/program"], working_directory="sub")
-    folder = re.Directory(files=[re.FileNode(name="f", digest=uploads.add(b"x"))])
+    command = reapi.Command(arguments=["no/such/program"], working_directory="sub")
+    folder = reapi.Directory(files=[reapi.FileNode(name="f", digest=uploads.add(b"x"))])
     digest = uploads.action(command, command)
     assert execute(server, digest, uploads).status.code == Code.INVALID_ARGUMENT
-    message = re.Action(command_digest=uploads.add(folder), input_root_digest=uploads.add(folder))
+    message = reapi.Action(
+        command_digest=uploads.add(folder), input_root_digest=uploads.add(folder)
+    )
     action = uploads.add(message)
     response = execute(server, Digest(action.hash, action.size_bytes), uploads)
     assert response.status.code == Code.INVALID_ARGUMENT or response.result.exit_code == 127
@@ -183,19 +185,19 @@ def test_a_message_of_another_kind_is_refused_or_runs_nothing(server: Server) ->
 def test_flipped_bytes_never_end_in_an_internal_error(fuzzed: Server, seed: int, part: str) -> None:
     """The program exists in no folder, so whatever comes out of it runs nothing."""
     uploads, chance = Uploads(), random.Random(seed)
-    inner = re.Directory(symlinks=[re.SymlinkNode(name="l", target="../x")])
-    folder = re.Directory(
-        files=[re.FileNode(name="f", digest=uploads.add(b"x"), is_executable=True)],
-        directories=[re.DirectoryNode(name="d", digest=uploads.add(inner))],
+    inner = reapi.Directory(symlinks=[reapi.SymlinkNode(name="l", target="../x")])
+    folder = reapi.Directory(
+        files=[reapi.FileNode(name="f", digest=uploads.add(b"x"), is_executable=True)],
+        directories=[reapi.DirectoryNode(name="d", digest=uploads.add(inner))],
     )
-    command = re.Command(
+    command = reapi.Command(
         arguments=["no/such/program", "@f"],
-        environment_variables=[re.Command.EnvironmentVariable(name="A", value="b")],
+        environment_variables=[reapi.Command.EnvironmentVariable(name="A", value="b")],
         output_paths=["out/file"],
         output_files=["old"],
         working_directory="d/e",
-        platform=re.Platform(
-            properties=[re.Platform.Property(name="persistentWorkerKey", value="k")]
+        platform=reapi.Platform(
+            properties=[reapi.Platform.Property(name="persistentWorkerKey", value="k")]
         ),
     )
     command_data, folder_data = command.SerializeToString(), folder.SerializeToString()
@@ -203,7 +205,7 @@ def test_flipped_bytes_never_end_in_an_internal_error(fuzzed: Server, seed: int,
         command_data = damaged(command_data, chance)
     if part == "folder":
         folder_data = damaged(folder_data, chance)
-    action = re.Action(
+    action = reapi.Action(
         command_digest=uploads.add(command_data), input_root_digest=uploads.add(folder_data)
     )
     action.timeout.seconds = 5
@@ -272,7 +274,7 @@ def test_paths_longer_than_the_system_takes_are_an_invalid_argument(
     server: Server, path: str, what: str
 ) -> None:
     uploads = Uploads()
-    command, root = re.Command(arguments=["/bin/true"]), re.Directory()
+    command, root = reapi.Command(arguments=["/bin/true"]), reapi.Directory()
     if what == "working_directory":
         command.working_directory = path
     elif what == "output":
@@ -280,8 +282,8 @@ def test_paths_longer_than_the_system_takes_are_an_invalid_argument(
     else:
         root.files.add(name="file", digest=uploads.add(b"x"))
         for name in reversed(path.split("/")):
-            node = re.DirectoryNode(name=name, digest=uploads.add(root))
-            root = re.Directory(directories=[node])
+            node = reapi.DirectoryNode(name=name, digest=uploads.add(root))
+            root = reapi.Directory(directories=[node])
     response = execute(server, uploads.action(command, root), uploads)
     if what == "input" and path.startswith("dd"):
         assert response.status.code == Code.OK  # such files can be made, and nobody looks at them

@@ -11,22 +11,22 @@ from hypothesis import strategies as st
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire import canonical
 from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: Texts that a protobuf string can hold.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = TEXT.filter(lambda name: name not in {"", ".", ".."} and not set(name) & set("/\0"))
-EMPTY = re.Digest(hash=SHA256.empty.hash)
+EMPTY = reapi.Digest(hash=SHA256.empty.hash)
 
 
-def variables(names: Sequence[str]) -> re.Command:
-    return re.Command(
-        environment_variables=[re.Command.EnvironmentVariable(name=name) for name in names]
+def variables(names: Sequence[str]) -> reapi.Command:
+    return reapi.Command(
+        environment_variables=[reapi.Command.EnvironmentVariable(name=name) for name in names]
     )
 
 
-def files(names: Sequence[str]) -> re.Directory:
-    return re.Directory(files=[re.FileNode(name=name, digest=EMPTY) for name in names])
+def files(names: Sequence[str]) -> reapi.Directory:
+    return reapi.Directory(files=[reapi.FileNode(name=name, digest=EMPTY) for name in names])
 
 
 @given(st.lists(TEXT, unique=True))
@@ -91,7 +91,7 @@ def test_node_properties_out_of_order_are_told_with_their_node() -> None:
 
 
 def test_platform_properties_may_repeat_a_name_with_values_in_order() -> None:
-    command = re.Command()
+    command = reapi.Command()
     for value in ("1", "2"):
         command.platform.properties.add(name="a", value=value)
     assert list(canonical.command_problems(command)) == []
@@ -100,45 +100,45 @@ def test_platform_properties_may_repeat_a_name_with_values_in_order() -> None:
 @pytest.mark.parametrize("path", ["/a", "a/", "a//b", "a/./b", "a/../b", "."])
 def test_an_odd_path_is_told(path: str) -> None:
     for field in ("output_paths", "output_files", "output_directories"):
-        (problem,) = canonical.command_problems(re.Command(**{field: [path]}))
+        (problem,) = canonical.command_problems(reapi.Command(**{field: [path]}))
         assert repr(path) in problem
 
 
 @pytest.mark.parametrize("path", ["..", "../out", "../../out/x"])
 def test_a_path_that_starts_with_dot_dot_is_in_its_shortest_form(path: str) -> None:
     for field in ("output_paths", "output_files", "output_directories"):
-        command = re.Command(working_directory="a/b", **{field: [path]})
+        command = reapi.Command(working_directory="a/b", **{field: [path]})
         assert list(canonical.command_problems(command)) == []
 
 
 @pytest.mark.parametrize("path", ["../a/../b", ".././b", "a/..", "../."])
 def test_dot_dot_after_a_name_is_told(path: str) -> None:
     (problem,) = canonical.command_problems(
-        re.Command(working_directory="a/b", output_paths=[path])
+        reapi.Command(working_directory="a/b", output_paths=[path])
     )
     assert repr(path) in problem
 
 
 def test_a_working_directory_never_starts_with_dot_dot() -> None:
-    (problem,) = canonical.command_problems(re.Command(working_directory="../a"))
+    (problem,) = canonical.command_problems(reapi.Command(working_directory="../a"))
     assert "'..'" in problem
 
 
 def test_the_empty_path_is_a_folder_and_no_file() -> None:
-    assert list(canonical.command_problems(re.Command(output_paths=[""]))) == []
-    assert list(canonical.command_problems(re.Command(output_directories=[""]))) == []
-    (problem,) = canonical.command_problems(re.Command(output_files=[""]))
+    assert list(canonical.command_problems(reapi.Command(output_paths=[""]))) == []
+    assert list(canonical.command_problems(reapi.Command(output_directories=[""]))) == []
+    (problem,) = canonical.command_problems(reapi.Command(output_files=[""]))
     assert "empty" in problem
 
 
 def test_one_path_as_file_and_folder_is_told() -> None:
-    command = re.Command(output_files=["a"], output_directories=["a"])
+    command = reapi.Command(output_files=["a"], output_directories=["a"])
     (problem,) = canonical.command_problems(command)
     assert problem == "'a' is both an output file and an output directory"
 
 
 def test_an_action_without_digests_is_told() -> None:
-    assert list(canonical.action_problems(re.Action())) == [
+    assert list(canonical.action_problems(reapi.Action())) == [
         "command_digest is not set",
         "input_root_digest is not set",
     ]

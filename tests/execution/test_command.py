@@ -5,15 +5,15 @@ import pytest
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.command import CommandSpec, decode_command, inside, property_map
 from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 
-def decode(message: re.Command | bytes) -> CommandSpec:
+def decode(message: reapi.Command | bytes) -> CommandSpec:
     data = message if isinstance(message, bytes) else message.SerializeToString()
     return decode_command(SHA256.of(data), data)
 
 
-def refused(message: re.Command | bytes) -> str:
+def refused(message: reapi.Command | bytes) -> str:
     with pytest.raises(RequestError) as caught:
         decode(message)
     assert caught.value.code is Code.INVALID_ARGUMENT
@@ -21,11 +21,11 @@ def refused(message: re.Command | bytes) -> str:
     return caught.value.message
 
 
-def command(**fields: object) -> re.Command:
-    return re.Command(arguments=["tool"], **fields)
+def command(**fields: object) -> reapi.Command:
+    return reapi.Command(arguments=["tool"], **fields)
 
 
-def variables(*pairs: tuple[str, str]) -> re.Command:
+def variables(*pairs: tuple[str, str]) -> reapi.Command:
     message = command()
     for name, value in pairs:
         message.environment_variables.add(name=name, value=value)
@@ -33,12 +33,12 @@ def variables(*pairs: tuple[str, str]) -> re.Command:
 
 
 def test_a_command_is_kept_as_a_value() -> None:
-    message = re.Command(
+    message = reapi.Command(
         arguments=["bin/tool", "", "@flags"],
         working_directory="work/./dir/",
         output_paths=["out/b", "out/a"],
         output_node_properties=["mtime"],
-        output_directory_format=re.Command.TREE_AND_DIRECTORY,
+        output_directory_format=reapi.Command.TREE_AND_DIRECTORY,
     )
     message.platform.properties.add(name="OSFamily", value="linux")
     spec = decode(message)
@@ -49,7 +49,7 @@ def test_a_command_is_kept_as_a_value() -> None:
     assert spec.outputs == spec.output_paths == ("out/b", "out/a")
     assert spec.platform == (("OSFamily", "linux"),)
     assert spec.output_node_properties == ("mtime",)
-    assert spec.directory_format == re.Command.TREE_AND_DIRECTORY
+    assert spec.directory_format == reapi.Command.TREE_AND_DIRECTORY
 
 
 def test_output_paths_come_before_the_lists_of_older_clients() -> None:
@@ -81,13 +81,13 @@ def test_bytes_that_are_no_command_are_refused(data: bytes) -> None:
 
 
 def test_a_command_without_arguments_is_refused() -> None:
-    assert "no arguments" in refused(re.Command())
+    assert "no arguments" in refused(reapi.Command())
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        re.Command(arguments=["tool", "a\0b"]),
+        reapi.Command(arguments=["tool", "a\0b"]),
         variables(("", "x")),
         variables(("A=B", "x")),
         variables(("A\0", "x")),
@@ -96,7 +96,7 @@ def test_a_command_without_arguments_is_refused() -> None:
     ],
     ids=["argument", "no name", "equals sign", "NUL in name", "NUL in value", "endless"],
 )
-def test_what_no_process_can_be_given_is_refused(message: re.Command) -> None:
+def test_what_no_process_can_be_given_is_refused(message: reapi.Command) -> None:
     refused(message)
 
 

@@ -98,7 +98,7 @@ def attempt(launcher: Launcher, place: Place, *what: tuple[Any, ...], **others: 
 
 
 def require(kind: str, spawner: Spawner) -> None:
-    obstacle = isolation.find_obstacle(kind, spawner)
+    obstacle = isolation.why_unavailable(kind, spawner)
     if not obstacle:
         return
     if os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1":
@@ -355,10 +355,10 @@ def test_isolation_that_can_not_be_had_is_replaced_and_that_is_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(
-        landlock, "find_obstacle", lambda: "too old" if "landlock" in missing else ""
+        landlock, "why_unavailable", lambda: "too old" if "landlock" in missing else ""
     )
     monkeypatch.setattr(
-        namespaces, "find_obstacle", lambda _: "forbidden" if "namespaces" in missing else ""
+        namespaces, "why_unavailable", lambda _: "forbidden" if "namespaces" in missing else ""
     )
     log = EventLog()
     with isolation.launching(Config(isolation=wanted), log, spawner):
@@ -375,7 +375,7 @@ def test_why_there_are_no_namespaces_is_found_by_trying(
     broken = tmp_path / "step.py"
     broken.write_text("def enter(plan): raise OSError(1, 'unshare: Operation not permitted')")
     monkeypatch.setattr(namespaces.namespaces_step, "__file__", str(broken))
-    assert "unshare: Operation not permitted" in namespaces.find_obstacle(spawner)
+    assert "unshare: Operation not permitted" in namespaces.why_unavailable(spawner)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ import pytest
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution import operation as module
-from rpw_fixture.execution.inline import Inline
+from rpw_fixture.execution.inline import InlineHints
 from rpw_fixture.execution.operation import Execution, Operation, Wanted
 from rpw_fixture.execution.results import Timeline
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
-Stage = re.ExecutionStage
+Stage = reapi.ExecutionStage
 DIGEST = SHA256.of(b"an action")
 FOREVER = 30.0
 
@@ -26,27 +26,27 @@ FOREVER = 30.0
 def make(store) -> Callable[..., Operation]:
     numbers = itertools.count(1)
 
-    def one(inline: Inline | None = None) -> Operation:
-        wanted = Wanted(digest=DIGEST, store=store, inline=inline or Inline())
+    def one(inline: InlineHints | None = None) -> Operation:
+        wanted = Wanted(digest=DIGEST, store=store, inline=inline or InlineHints())
         return Operation(f"test/{next(numbers)}", wanted)
 
     return one
 
 
-def response(exit_code: int = 0) -> re.ExecuteResponse:
-    return re.ExecuteResponse(result=re.ActionResult(exit_code=exit_code))
+def response(exit_code: int = 0) -> reapi.ExecuteResponse:
+    return reapi.ExecuteResponse(result=reapi.ActionResult(exit_code=exit_code))
 
 
-def unpacked(message: longrunning.Operation) -> re.ExecuteResponse:
-    target = re.ExecuteResponse()
+def unpacked(message: longrunning.Operation) -> reapi.ExecuteResponse:
+    target = reapi.ExecuteResponse()
     assert message.response.Unpack(target)
     return target
 
 
 def stage_of(message: longrunning.Operation) -> int:
-    target = re.ExecuteOperationMetadata()
+    target = reapi.ExecuteOperationMetadata()
     assert message.metadata.Unpack(target)
-    assert target.action_digest == re.Digest(hash=DIGEST.hash, size_bytes=DIGEST.size)
+    assert target.action_digest == reapi.Digest(hash=DIGEST.hash, size_bytes=DIGEST.size)
     assert target.digest_function == SHA256.number
     return target.stage
 
@@ -101,7 +101,7 @@ def test_a_cancelled_operation_is_done_with_that_status_and_a_result(make) -> No
 
 
 def test_what_one_client_wants_inline_is_in_its_response_only(make, store) -> None:
-    wants, plain = make(Inline(stdout=True)), make()
+    wants, plain = make(InlineHints(stdout=True)), make()
     full = response()
     digest = store.put(b"said")
     full.result.stdout_digest.hash, full.result.stdout_digest.size_bytes = digest

@@ -14,7 +14,7 @@ from rpw_fixture.errors import Code
 from rpw_fixture.execution import outputs
 from rpw_fixture.execution.output_lookup import OutputsChangedError
 from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .finished_work import Work, digest_of
 
@@ -53,14 +53,14 @@ def test_what_does_not_exist_is_left_out(work: Work) -> None:
     work.write("file")
     outputs = work.collect("missing", "missing/deep", "file/below")
 
-    assert outputs.result == re.ActionResult()
+    assert outputs.result == reapi.ActionResult()
     assert outputs.files == []
 
 
 def test_a_link_to_itself_on_the_way_means_that_nothing_is_there(work: Work) -> None:
     work.link("loop", "loop")
 
-    assert work.collect("loop/x").result == re.ActionResult()
+    assert work.collect("loop/x").result == reapi.ActionResult()
 
 
 def test_paths_are_relative_to_the_working_directory(work: Work) -> None:
@@ -173,7 +173,7 @@ def test_a_folder_that_is_child_and_grandchild_stands_after_the_deepest(work: Wo
     (work.root / "out/e").mkdir()
     tree = work.tree()
 
-    assert tree.children[-1] == re.Directory()
+    assert tree.children[-1] == reapi.Directory()
     assert len(tree.children) == 5
 
 
@@ -237,7 +237,7 @@ def test_a_symlink_is_told_verbatim_and_not_followed(target: str, work: Work) ->
 
     assert [(each.path, each.target) for each in result.output_symlinks] == [("out", target)]
     result.ClearField("output_symlinks")
-    assert result == re.ActionResult()
+    assert result == reapi.ActionResult()
 
 
 def test_a_symlink_stays_one_even_with_a_slash_behind_it(work: Work) -> None:
@@ -513,7 +513,7 @@ def test_a_root_that_became_a_link_is_not_followed(work: Work) -> None:
 def test_of_a_root_that_is_gone_nothing_is_collected(work: Work) -> None:
     work.root.rmdir()
 
-    assert work.collect("file", "folder").result == re.ActionResult()
+    assert work.collect("file", "folder").result == reapi.ActionResult()
     assert work.collect(output_directories=["folder"]).files == []
 
 

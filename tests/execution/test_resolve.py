@@ -9,7 +9,7 @@ from rpw_fixture.errors import BlobMissingError, Code, RequestError
 from rpw_fixture.execution.resolve import ResolvedAction, Resolver
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 TREE = {"src": {"a.txt": b"a", "deep": {"b.txt": b"b"}}, "tools": {"t": b"tool"}}
 
@@ -19,19 +19,19 @@ def resolver() -> Resolver:
     return Resolver(Config())
 
 
-def resolve(resolver: Resolver, inputs, action: re.Action) -> ResolvedAction:
+def resolve(resolver: Resolver, inputs, action: reapi.Action) -> ResolvedAction:
     digest = SHA256.of(action.SerializeToString())
     return resolver.resolve(digest, action, inputs.store, "instance")
 
 
-def missing(resolver: Resolver, inputs, action: re.Action) -> set[str]:
+def missing(resolver: Resolver, inputs, action: reapi.Action) -> set[str]:
     with pytest.raises(BlobMissingError) as caught:
         resolve(resolver, inputs, action)
     assert len(set(caught.value.missing)) == len(caught.value.missing)
     return set(caught.value.missing)
 
 
-def refused(resolver: Resolver, inputs, action: re.Action) -> RequestError:
+def refused(resolver: Resolver, inputs, action: reapi.Action) -> RequestError:
     with pytest.raises(RequestError) as caught:
         resolve(resolver, inputs, action)
     return caught.value
@@ -49,7 +49,7 @@ def below(inputs, tree: dict) -> list[Digest]:
     return digests
 
 
-def command_of(action: re.Action) -> Digest:
+def command_of(action: reapi.Action) -> Digest:
     return SHA256.validate(action.command_digest)
 
 
@@ -73,7 +73,7 @@ def test_an_action_is_resolved_to_its_command_and_tree(resolver: Resolver, input
 
 
 def test_the_actions_properties_come_before_the_commands(resolver: Resolver, inputs) -> None:
-    platform = re.Platform(properties=[re.Platform.Property(name="a", value="command")])
+    platform = reapi.Platform(properties=[reapi.Platform.Property(name="a", value="command")])
     both = inputs.action(properties={"b": "action"}, platform=platform)
     only_command = inputs.action(platform=platform)
 
@@ -251,13 +251,13 @@ def test_clearing_forgets_what_was_decoded(resolver: Resolver, inputs) -> None:
 def chain(inputs, depth: int, leaf: Digest) -> Digest:
     """The root of a tree so many folders deep, whose last folder is ``leaf``."""
     for _ in range(depth - 1):
-        message = re.Directory()
+        message = reapi.Directory()
         message.directories.add(name="d", digest=inputs.message_of(leaf))
         leaf = inputs.store.put(message.SerializeToString())
     return leaf
 
 
-def rooted(inputs, digest: Digest) -> re.Action:
+def rooted(inputs, digest: Digest) -> reapi.Action:
     action = inputs.action()
     action.input_root_digest.CopyFrom(inputs.message_of(digest))
     return action
@@ -294,7 +294,7 @@ def test_a_tree_that_doubles_on_each_level_is_refused_by_its_count_soon(
 ) -> None:
     digest = SHA256.of(leaf)  # the empty folder is always there, the other one never
     for _ in range(100):
-        message = re.Directory()
+        message = reapi.Directory()
         message.directories.add(name="a", digest=inputs.message_of(digest))
         message.directories.add(name="b", digest=inputs.message_of(digest))
         digest = inputs.store.put(message.SerializeToString())
@@ -307,7 +307,7 @@ def test_a_tree_that_doubles_and_lacks_a_file_is_searched_once(
 ) -> None:
     digest = inputs.put({"gone": b"gone"})
     for _ in range(17):
-        message = re.Directory()
+        message = reapi.Directory()
         message.directories.add(name="a", digest=inputs.message_of(digest))
         message.directories.add(name="b", digest=inputs.message_of(digest))
         digest = inputs.store.put(message.SerializeToString())

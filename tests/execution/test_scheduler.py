@@ -12,7 +12,7 @@ from rpw_fixture.execution.operation import Operation
 from rpw_fixture.execution.scheduler import Job, Scheduler
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 FOREVER = 30.0
 
@@ -52,7 +52,7 @@ class Runs:
                 ),
                 FOREVER,
             )
-        result = re.ExecuteResponse(result=re.ActionResult(exit_code=len(self.begun)))
+        result = reapi.ExecuteResponse(result=reapi.ActionResult(exit_code=len(self.begun)))
         if job.execution.token.is_cancelled:
             result.status.code = Code.CANCELLED
         job.execution.finish(result)
@@ -86,13 +86,13 @@ class Runs:
             for key in ("skip_cache_lookup", "inline_stdout", "inline_stderr")
             if key in fields
         }
-        action = re.Action(**fields)
+        action = reapi.Action(**fields)
         return scheduler.submit(
             digest=SHA256.of(action.SerializeToString()),
             action=action,
             store=self.store,
-            request=re.ExecuteRequest(instance_name=name, **request_fields),
-            metadata=re.RequestMetadata(action_mnemonic="Test"),
+            request=reapi.ExecuteRequest(instance_name=name, **request_fields),
+            metadata=reapi.RequestMetadata(action_mnemonic="Test"),
         )
 
 
@@ -103,11 +103,11 @@ def runs(store: BlobStore) -> Iterator[Runs]:
     made.close()
 
 
-def final(operation: Operation) -> re.ExecuteResponse:
+def final(operation: Operation) -> reapi.ExecuteResponse:
     """The response, waited for."""
     assert operation.wait(FOREVER)
     message = operation.message()
-    response = re.ExecuteResponse()
+    response = reapi.ExecuteResponse()
     assert message.response.Unpack(response)
     return response
 
@@ -125,7 +125,7 @@ def test_a_job_says_everything_about_the_action(runs: Runs) -> None:
     assert job.operation == operation.name
     assert job.instance_name == "ci"
     assert job.skip_cache_lookup
-    assert job.action == re.Action(salt=b"s")
+    assert job.action == reapi.Action(salt=b"s")
     assert job.metadata.action_mnemonic == "Test"
     assert job.store is runs.store
     assert final(operation).result.exit_code == 1
@@ -220,7 +220,7 @@ def test_each_client_of_a_shared_run_gets_what_it_wants_inline(runs: Runs) -> No
 
     def run(job: Job) -> None:
         go.wait(FOREVER)
-        response = re.ExecuteResponse()
+        response = reapi.ExecuteResponse()
         response.result.stdout_digest.hash = digest.hash
         response.result.stdout_digest.size_bytes = digest.size
         job.execution.finish(response)

@@ -16,7 +16,7 @@ from rpw_fixture.errors import Code
 from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import bytestream, longrunning, methods
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 SAMPLES = Path(__file__).parents[2] / "sample_workers/python"
 PATIENCE = 30.0
@@ -58,7 +58,7 @@ class Bare:
         digest = SHA256.of(data)
         self.call(
             "BatchUpdateBlobs",
-            re.BatchUpdateBlobsRequest(requests=[{"digest": message(digest), "data": data}]),
+            reapi.BatchUpdateBlobsRequest(requests=[{"digest": message(digest), "data": data}]),
         )
         return digest
 
@@ -70,14 +70,14 @@ class Bare:
         return b"".join(response.data for response in self.call("Read", request))
 
     def missing(self, *digests: Digest) -> list[str]:
-        request = re.FindMissingBlobsRequest(blob_digests=map(message, digests))
+        request = reapi.FindMissingBlobsRequest(blob_digests=map(message, digests))
         found = self.call("FindMissingBlobs", request).missing_blob_digests
         return [each.hash for each in found]
 
     def execute(self, digest: str, **fields: Any) -> list[longrunning.Operation]:
         hash_, size = digest.split("/")
-        request = re.ExecuteRequest(
-            action_digest=re.Digest(hash=hash_, size_bytes=int(size)), **fields
+        request = reapi.ExecuteRequest(
+            action_digest=reapi.Digest(hash=hash_, size_bytes=int(size)), **fields
         )
         return self.call("Execute", request)
 
@@ -98,8 +98,8 @@ def failing(code: Code, words: str = "") -> Iterator[Any]:
     assert words in caught.value.details()
 
 
-def message(digest: Digest) -> re.Digest:
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+def message(digest: Digest) -> reapi.Digest:
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def writes(data: bytes, piece: int) -> Iterator[bytestream.WriteRequest]:

@@ -12,7 +12,7 @@ from rpw_fixture.errors import Code
 from rpw_fixture.services.interceptors.counters import DigestCount, MethodCount
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .support import bare, failing, message, shell
 
@@ -44,7 +44,7 @@ def test_bytes_are_counted_in_and_out(rpw_server: Server) -> None:
     with bare(rpw_server) as calls:
         calls.write(data)
         calls.read(SHA256.of(data))
-        request = re.FindMissingBlobsRequest(blob_digests=[message(SHA256.of(b"absent"))])
+        request = reapi.FindMissingBlobsRequest(blob_digests=[message(SHA256.of(b"absent"))])
         calls.call("FindMissingBlobs", request)
     methods = rpw_server.counters.methods
     assert methods["Write"].bytes_in == len(data)
@@ -88,7 +88,7 @@ def test_each_blob_is_counted_when_that_was_asked_for(rpw_server: Server) -> Non
         calls.upload(b"once")
         calls.write(b"once")
         calls.read(digest)
-        calls.call("BatchReadBlobs", re.BatchReadBlobsRequest(digests=[message(digest)]))
+        calls.call("BatchReadBlobs", reapi.BatchReadBlobsRequest(digests=[message(digest)]))
         for _ in range(3):
             calls.missing(digest)
         other = calls.upload(b"another")
@@ -104,9 +104,9 @@ def test_each_blob_is_counted_when_that_was_asked_for(rpw_server: Server) -> Non
 @pytest.mark.rpw(count_digests=True)
 def test_names_that_are_none_are_refused_as_ever(rpw_server: Server) -> None:
     with bare(rpw_server) as calls:
-        bad = re.Digest(hash="no hash", size_bytes=-1)
+        bad = reapi.Digest(hash="no hash", size_bytes=-1)
         with failing(Code.INVALID_ARGUMENT):
-            calls.call("FindMissingBlobs", re.FindMissingBlobsRequest(blob_digests=[bad]))
+            calls.call("FindMissingBlobs", reapi.FindMissingBlobsRequest(blob_digests=[bad]))
         with failing(Code.INVALID_ARGUMENT):
             calls.call("Read", bytestream.ReadRequest(resource_name="rubbish"))
         with failing(Code.INVALID_ARGUMENT):
@@ -132,8 +132,8 @@ def test_the_oldest_invocations_are_forgotten_beyond_a_limit(rpw_server: Server)
     most = 1_000
     with bare(rpw_server) as calls:
         for number in range(most + 3):
-            metadata = re.RequestMetadata(tool_invocation_id=str(number))
-            request = re.FindMissingBlobsRequest()
+            metadata = reapi.RequestMetadata(tool_invocation_id=str(number))
+            request = reapi.FindMissingBlobsRequest()
             header = (METADATA, metadata.SerializeToString())
             calls.call("FindMissingBlobs", request, metadata=[header])
     assert list(rpw_server.counters.invocations) == [str(each) for each in range(3, most + 3)]

@@ -17,7 +17,7 @@ from rpw_fixture.faults.fault import Effect, Fault
 from rpw_fixture.testing.cluster import Cluster
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .support import bare, failing, message, shell
 
@@ -53,8 +53,8 @@ def test_a_star_stands_for_every_rpc_but_health(rpw_server: Server) -> None:
     rpw_server.faults.arm("*:ABORTED")
     with bare(rpw_server) as calls:
         for name, request in (
-            ("GetCapabilities", re.GetCapabilitiesRequest()),
-            ("Execute", re.ExecuteRequest()),
+            ("GetCapabilities", reapi.GetCapabilitiesRequest()),
+            ("Execute", reapi.ExecuteRequest()),
             ("Write", [bytestream.WriteRequest()]),
         ):
             with failing(Code.ABORTED):
@@ -120,10 +120,10 @@ def test_a_half_closed_execution_ends_ok_and_is_not_done(rpw_server: Server, ski
         (operation,) = calls.execute(digest, skip_cache_lookup=skip)
         assert operation.name
         assert not operation.done
-        metadata = re.ExecuteOperationMetadata()
+        metadata = reapi.ExecuteOperationMetadata()
         assert operation.metadata.Unpack(metadata)
-        assert metadata.stage != re.ExecutionStage.COMPLETED
-        (*_, last) = calls.call("WaitExecution", re.WaitExecutionRequest(name=operation.name))
+        assert metadata.stage != reapi.ExecutionStage.COMPLETED
+        (*_, last) = calls.call("WaitExecution", reapi.WaitExecutionRequest(name=operation.name))
         assert last.done
     assert armed.hits == 1
 
@@ -138,8 +138,8 @@ def test_a_broken_execution_never_told_that_it_was_done(rpw_server: Server) -> N
             None,
         )
         hash_, size = digest.split("/")
-        wanted = re.Digest(hash=hash_, size_bytes=int(size))
-        stream = execute(re.ExecuteRequest(action_digest=wanted), timeout=30)
+        wanted = reapi.Digest(hash=hash_, size_bytes=int(size))
+        stream = execute(reapi.ExecuteRequest(action_digest=wanted), timeout=30)
         assert next(stream)
         with failing(Code.UNAVAILABLE):
             next(stream)
@@ -218,7 +218,7 @@ def test_blobs_are_gone_right_after_a_call_named_them(rpw_server: Server, name: 
         elif name == "BatchUpdateBlobs":
             calls.upload(data)
         else:
-            request = re.BatchReadBlobsRequest(digests=[message(digest)])
+            request = reapi.BatchReadBlobsRequest(digests=[message(digest)])
             (entry,) = calls.call("BatchReadBlobs", request).responses
             assert entry.data == data
         assert calls.missing(digest) == [digest.hash]
@@ -229,7 +229,9 @@ def test_a_cached_result_is_in_hands_whose_blobs_are_gone(rpw_server: Server) ->
     output = outcome.outputs.files["out"].digest
     rpw_server.faults.evict_after("GetActionResult", first=1)
     hash_, size = outcome.digest.split("/")
-    request = re.GetActionResultRequest(action_digest=re.Digest(hash=hash_, size_bytes=int(size)))
+    request = reapi.GetActionResultRequest(
+        action_digest=reapi.Digest(hash=hash_, size_bytes=int(size))
+    )
     with bare(rpw_server) as calls:
         result = calls.call("GetActionResult", request)
         assert result.output_files[0].digest.hash == output.hash
@@ -243,7 +245,7 @@ def test_an_execution_answers_with_a_result_whose_blobs_are_gone(rpw_server: Ser
     digest = uploaded(rpw_server)
     rpw_server.faults.evict_after("Execute", first=1)
     with bare(rpw_server) as calls:
-        response = re.ExecuteResponse()
+        response = reapi.ExecuteResponse()
         assert calls.execute(digest)[-1].response.Unpack(response)
         (file,) = response.result.output_files
         assert calls.missing(SHA256.validate(file.digest)) == [file.digest.hash]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Trial, steps
@@ -43,13 +43,13 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
     )
     assert len(history) == 201
     with Harness(suite) as harness:
-        bench = Bench(suite=suite, harness=harness, usable=suite.actions)
+        context = CheckContext(suite=suite, harness=harness, usable=suite.actions)
         outcomes = harness.run(Trial(history=history)).outcomes
         suspects = [
-            each for each in suspicions(bench, [outcomes]) if each.victim.action.name == "six"
+            each for each in suspicions(context, [outcomes]) if each.victim.action.name == "six"
         ]
         before = harness.worker_starts
-        (finding,) = blame(bench, suspects)
+        (finding,) = blame(context, suspects)
         assert set(finding.polluters) == {"open", "fill"}
         assert harness.worker_starts - before < 150
 
@@ -60,12 +60,12 @@ def test_a_leak_is_told_from_plain_requests_even_if_failing_ones_show_it_sooner(
     suite = load(stage(tmp_path / "suite", "leaky.py", headers=["alpha", "beta"]))
     alpha, beta = suite.actions
     with Harness(suite) as harness:
-        bench = Bench(suite=suite, harness=harness, usable=suite.actions)
-        failing = bench.failing(alpha)
+        context = CheckContext(suite=suite, harness=harness, usable=suite.actions)
+        failing = context.failing(alpha)
         assert failing is not None
         histories = [steps(failing, beta), steps(alpha, alpha, beta)]
         outcomes = [harness.run(Trial(history=each)).outcomes for each in histories]
-        told = {each.victim.action: each.before for each in suspicions(bench, outcomes)}
+        told = {each.victim.action: each.before for each in suspicions(context, outcomes)}
         assert told[beta] == steps(alpha, alpha)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rpw_fixture import Server
 from rpw_fixture.cli import main
-from rpw_fixture.client.existing_server import Connection
+from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.checks.remote_limits import JUDGED
 from rpw_fixture.hermeticity.findings.finding import CheckState, Report
@@ -43,7 +43,7 @@ def stage_for_cluster(
 
 
 def run_there(suite: Path, server: Server) -> Report:
-    return check(load(suite), Options(jobs=2, target=Connection(endpoint=server.endpoint)))
+    return check(load(suite), Options(jobs=2, target=ExistingServer(endpoint=server.endpoint)))
 
 
 def states(report: Report) -> dict[str, CheckState]:
@@ -162,7 +162,7 @@ def test_a_trial_that_needs_a_hand_on_the_process_is_refused(
     suite = load(stage_for_cluster(tmp_path / "suite", "good.py"))
     step = Step(action=suite.actions[0], listing=Listing.NONE)
     with (
-        Harness(suite, target=Connection(endpoint=cluster.endpoint)) as harness,
+        Harness(suite, target=ExistingServer(endpoint=cluster.endpoint)) as harness,
         pytest.raises(UnavailableError, match="not with --target"),
     ):
         harness.run(Trial(history=(step,)))

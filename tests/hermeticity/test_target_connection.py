@@ -15,7 +15,7 @@ import trustme
 from rpw_fixture import Server
 from rpw_fixture.cli import main
 from rpw_fixture.client import results
-from rpw_fixture.client.existing_server import Connection
+from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.events.kinds import ActionRouted
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.finding import CheckState
@@ -23,7 +23,7 @@ from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.wire.protos import remote_execution as re_protos
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.personalities.reference import REFERENCE
-from rpw_fixture.workers.personalities.rules import Rule
+from rpw_fixture.workers.personalities.rules import SourcedRule
 from tests.client.fake_server import capabilities, fake_server
 
 from .test_target import stage_for_cluster
@@ -174,7 +174,9 @@ def test_a_property_that_sends_actions_elsewhere_is_seen(tmp_path: Path) -> None
     """A container image without dockerReuse rules out workers in the reference rules."""
     suite = load(stage_for_cluster(tmp_path / "suite", "good.py"))
     with Server(allow_docker=False) as server:
-        target = Connection(endpoint=server.endpoint, platform={"container-image": "docker://x"})
+        target = ExistingServer(
+            endpoint=server.endpoint, platform={"container-image": "docker://x"}
+        )
         with pytest.raises(Exception, match="container-image"):
             check(suite, Options(jobs=2, target=target))
 
@@ -195,7 +197,7 @@ def test_a_strict_server_is_not_sent_a_silo(tmp_path: Path, personality: str) ->
     suite = stage_for_cluster(tmp_path / "suite", "leaky.py")
     suite.write_text(suite.read_text().replace('"python3"', json.dumps(sys.executable)))
     with Server(personality=personality, known_properties=KNOWN) as server:
-        target = Connection(endpoint=server.endpoint)
+        target = ExistingServer(endpoint=server.endpoint)
         selected = frozenset({"RPW202"})
         report = check(load(suite), Options(jobs=2, target=target, selected=selected))
     assert {each.code for each in report.findings} == {"RPW202"}
@@ -204,7 +206,7 @@ def test_a_strict_server_is_not_sent_a_silo(tmp_path: Path, personality: str) ->
 def only_silos(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default server tells workers apart by their silo, and neither by their key nor their tool."""
     parts = REFERENCE.key.value - {"persistentWorkerKey", "tool input"}
-    rules = dataclasses.replace(REFERENCE, key=Rule(parts, "a test"))
+    rules = dataclasses.replace(REFERENCE, key=SourcedRule(parts, "a test"))
     monkeypatch.setattr(personalities, "find", lambda _name: rules)
 
 
@@ -214,7 +216,7 @@ def test_a_server_that_goes_by_silos_gets_one(
     only_silos(monkeypatch)
     suite = load(stage_for_cluster(tmp_path / "suite", "leaky.py"))
     with Server() as server:
-        target = Connection(endpoint=server.endpoint)
+        target = ExistingServer(endpoint=server.endpoint)
         report = check(suite, Options(jobs=2, target=target, selected=frozenset({"RPW202"})))
         assert "cache-silo-key" in sent_properties(server)
     assert {each.code for each in report.findings} == {"RPW202"}
@@ -251,7 +253,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def judged(suite: Path, server: Server) -> dict[str, CheckState]:
-    target = Connection(endpoint=server.endpoint)
+    target = ExistingServer(endpoint=server.endpoint)
     report = check(load(suite), Options(jobs=2, target=target, selected=frozenset({"RPW202"})))
     assert report.findings == ()
     return {each.code: each for each in report.checks}

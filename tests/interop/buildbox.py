@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from tests.waiting import until
 
 _PATIENCE = 60.0
@@ -15,7 +15,7 @@ _PATIENCE = 60.0
 PYTHON = os.path.realpath(sys.executable)
 
 
-class Casd(Closing):
+class Casd(Closeable):
     """A running ``buildbox-casd`` that executes actions itself, each in a bubblewrap sandbox.
 
     It treats the input root as ``/``, so a few folders of this machine are mounted there.

@@ -19,7 +19,7 @@ import psutil
 
 from rpw_fixture import Action
 from rpw_fixture.client import Client
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from tests.server_process import OURS, ServerProcess
 
 from .table import rows
@@ -36,7 +36,7 @@ _HIDDEN = frozenset(
 _DEVICES = ("/dev/kmsg", "/dev/mem", "/dev/vda", "/dev/sda", "/dev/nvme0n1", "/dev/loop-control")
 
 
-class Machine(Closing):
+class Machine(Closeable):
     """A server, a neighbour, folders, all of one user.
 
     Args:

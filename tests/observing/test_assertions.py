@@ -11,7 +11,7 @@ from unittest import SkipTest
 import pytest
 
 from rpw_fixture import Action
-from rpw_fixture.client import ActionOutcome, Outputs
+from rpw_fixture.client import ActionOutcome, OutputFiles
 from rpw_fixture.testing.assertions import UNSEEN
 
 from .story import KEY, Story, tools, with_changes
@@ -43,7 +43,7 @@ def outcome(record: Any, **changes: Any) -> ActionOutcome:
             "exit_code": 0,
             "stdout": b"",
             "stderr": b"",
-            "outputs": Outputs({}),
+            "outputs": OutputFiles({}),
             "action": Action(arguments=["x"], inputs={"lib.py": ""}),
             "digest": record.action,
             "operation": record.operation,

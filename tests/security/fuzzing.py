@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rpw_fixture import Server
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import Method, bytestream, health, longrunning, methods
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 _REAPI = "build.bazel.remote.execution.v2"
 #: How long one call may take before it counts as hung, seconds.
@@ -118,23 +118,23 @@ class Target:
                 raise AssertionError(told) from None
             return []
 
-    def put(self, data: bytes) -> re.Digest:
+    def put(self, data: bytes) -> reapi.Digest:
         """Uploads what no client should, under its right name."""
         digest = message(SHA256.of(data))
         entry = {"digest": digest, "data": data}
-        request = re.BatchUpdateBlobsRequest(requests=[entry])
+        request = reapi.BatchUpdateBlobsRequest(requests=[entry])
         (answer,) = self.throw("BatchUpdateBlobs", request.SerializeToString())
-        (response,) = re.BatchUpdateBlobsResponse.FromString(answer).responses
+        (response,) = reapi.BatchUpdateBlobsResponse.FromString(answer).responses
         assert response.status.code == 0
         return digest
 
-    def execute(self, action: re.Digest) -> re.ExecuteResponse | None:
+    def execute(self, action: reapi.Digest) -> reapi.ExecuteResponse | None:
         """Executes an action that may be anything."""
-        request = re.ExecuteRequest(action_digest=action)
+        request = reapi.ExecuteRequest(action_digest=action)
         answers = self.throw("Execute", request.SerializeToString())
         if not answers:
             return None
-        response = re.ExecuteResponse()
+        response = reapi.ExecuteResponse()
         assert longrunning.Operation.FromString(answers[-1]).response.Unpack(response)
         status = grpc_name(response.status.code)
         # A deadline inside a response is the action's own.
@@ -150,52 +150,52 @@ class Target:
 def seeds_of(target: Target) -> dict[str, list[bytes]]:
     """Valid requests of every RPC, and what they refer to is there."""
     blob = target.put(b"some content " * 100)
-    command = re.Command(arguments=["/bin/true"], output_paths=["out"])
-    root = re.Directory(files=[{"name": "in", "digest": blob}])
-    root.directories.add(name="folder", digest=target.put(re.Directory().SerializeToString()))
+    command = reapi.Command(arguments=["/bin/true"], output_paths=["out"])
+    root = reapi.Directory(files=[{"name": "in", "digest": blob}])
+    root.directories.add(name="folder", digest=target.put(reapi.Directory().SerializeToString()))
     root_digest = target.put(root.SerializeToString())
-    action = re.Action(
+    action = reapi.Action(
         command_digest=target.put(command.SerializeToString()), input_root_digest=root_digest
     )
     action_digest = target.put(action.SerializeToString())
-    result = re.ActionResult(output_files=[{"path": "out", "digest": blob}], exit_code=0)
+    result = reapi.ActionResult(output_files=[{"path": "out", "digest": blob}], exit_code=0)
     name = f"{blob.hash}/{blob.size_bytes}"
     data = b"another content"
     write = f"{_UPLOAD}/blobs/{SHA256.of(data)}"
     packed = f"{_UPLOAD}/compressed-blobs/deflate/{SHA256.of(data)}"
     requests: dict[str, list[Any]] = {
-        "GetCapabilities": [re.GetCapabilitiesRequest(instance_name="a/b")],
+        "GetCapabilities": [reapi.GetCapabilitiesRequest(instance_name="a/b")],
         "GetActionResult": [
-            re.GetActionResultRequest(
+            reapi.GetActionResultRequest(
                 action_digest=action_digest, inline_stdout=True, inline_output_files=["out"]
             )
         ],
         "UpdateActionResult": [
-            re.UpdateActionResultRequest(action_digest=action_digest, action_result=result)
+            reapi.UpdateActionResultRequest(action_digest=action_digest, action_result=result)
         ],
-        "FindMissingBlobs": [re.FindMissingBlobsRequest(blob_digests=[blob, action_digest])],
+        "FindMissingBlobs": [reapi.FindMissingBlobsRequest(blob_digests=[blob, action_digest])],
         "BatchUpdateBlobs": [
-            re.BatchUpdateBlobsRequest(
+            reapi.BatchUpdateBlobsRequest(
                 requests=[
                     {"digest": message(SHA256.of(data)), "data": data},
                     {
                         "digest": message(SHA256.of(data)),
                         "data": deflated(data),
-                        "compressor": re.Compressor.DEFLATE,
+                        "compressor": reapi.Compressor.DEFLATE,
                     },
                 ]
             )
         ],
         "BatchReadBlobs": [
-            re.BatchReadBlobsRequest(
-                digests=[blob, root_digest], acceptable_compressors=[re.Compressor.ZSTD]
+            reapi.BatchReadBlobsRequest(
+                digests=[blob, root_digest], acceptable_compressors=[reapi.Compressor.ZSTD]
             )
         ],
-        "GetTree": [re.GetTreeRequest(root_digest=root_digest, page_size=1, page_token="1")],
-        "SplitBlob": [re.SplitBlobRequest(blob_digest=blob)],
-        "SpliceBlob": [re.SpliceBlobRequest(blob_digest=blob, chunk_digests=[blob])],
-        "Execute": [re.ExecuteRequest(action_digest=action_digest, skip_cache_lookup=True)],
-        "WaitExecution": [re.WaitExecutionRequest(name="some/1")],
+        "GetTree": [reapi.GetTreeRequest(root_digest=root_digest, page_size=1, page_token="1")],
+        "SplitBlob": [reapi.SplitBlobRequest(blob_digest=blob)],
+        "SpliceBlob": [reapi.SpliceBlobRequest(blob_digest=blob, chunk_digests=[blob])],
+        "Execute": [reapi.ExecuteRequest(action_digest=action_digest, skip_cache_lookup=True)],
+        "WaitExecution": [reapi.WaitExecutionRequest(name="some/1")],
         "Read": [
             bytestream.ReadRequest(resource_name=f"a/blobs/{name}", read_offset=3, read_limit=5),
             bytestream.ReadRequest(resource_name=f"compressed-blobs/zstd/{name}"),
@@ -216,8 +216,8 @@ def seeds_of(target: Target) -> dict[str, list[bytes]]:
     return {name: found.get(name, [b""]) for name in METHODS}
 
 
-def message(digest: Digest) -> re.Digest:
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+def message(digest: Digest) -> reapi.Digest:
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def deflated(data: bytes) -> bytes:

@@ -16,7 +16,7 @@ from rpw_fixture.errors import Code
 from rpw_fixture.wire.compression import available, compressor_named
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.server_process import ServerProcess
 
 REAPI = "/build.bazel.remote.execution.v2"
@@ -47,10 +47,10 @@ class Bombed:
         """By how much its memory has ever grown, bytes."""
         return self._peak() - self._before
 
-    def update(self, request: re.BatchUpdateBlobsRequest) -> list[int]:
+    def update(self, request: reapi.BatchUpdateBlobsRequest) -> list[int]:
         call = self._channel.unary_unary(f"{CAS}/BatchUpdateBlobs", None, None)
         answer = call(request.SerializeToString(), timeout=60)
-        responses = re.BatchUpdateBlobsResponse.FromString(answer).responses
+        responses = reapi.BatchUpdateBlobsResponse.FromString(answer).responses
         return [each.status.code for each in responses]
 
     def refusal(self, path: str, request: Any) -> str:
@@ -103,10 +103,10 @@ def zeros(name: str, size: int) -> bytes:
     return b"".join(compressor_named(name).compress_pieces(pieces))
 
 
-def entry(name: str, data: bytes, size: int) -> re.BatchUpdateBlobsRequest.Request:
-    digest = re.Digest(hash=SHA256.of(b"%d" % size).hash, size_bytes=size)
+def entry(name: str, data: bytes, size: int) -> reapi.BatchUpdateBlobsRequest.Request:
+    digest = reapi.Digest(hash=SHA256.of(b"%d" % size).hash, size_bytes=size)
     number = compressor_named(name).number
-    return re.BatchUpdateBlobsRequest.Request(digest=digest, data=data, compressor=number)
+    return reapi.BatchUpdateBlobsRequest.Request(digest=digest, data=data, compressor=number)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -115,7 +115,7 @@ def test_a_batch_is_not_decompressed_beyond_what_a_batch_may_hold(
 ) -> None:
     size = 1 << 30
     bomb = entry(name, zeros(name, size), size)
-    assert server.update(re.BatchUpdateBlobsRequest(requests=[bomb])) == [Code.INVALID_ARGUMENT]
+    assert server.update(reapi.BatchUpdateBlobsRequest(requests=[bomb])) == [Code.INVALID_ARGUMENT]
     assert server.growth() < MOST
 
 
@@ -125,7 +125,7 @@ def test_many_that_fit_do_not_fit_together(server: Bombed, name: str) -> None:
     data, digest = zeros(name, size), SHA256.of(bytes(size))
     good = entry(name, data, size)
     good.digest.hash = digest.hash
-    codes = server.update(re.BatchUpdateBlobsRequest(requests=[good] * 400))
+    codes = server.update(reapi.BatchUpdateBlobsRequest(requests=[good] * 400))
     assert codes == [Code.OK] * 32 + [Code.INVALID_ARGUMENT] * 368  # 64 MiB: the largest message
     assert server.growth() < MOST
 
@@ -134,7 +134,7 @@ def test_many_that_fit_do_not_fit_together(server: Bombed, name: str) -> None:
 def test_data_that_decompresses_to_more_than_it_says_is_refused(server: Bombed, name: str) -> None:
     data = zeros(name, 1 << 30)
     small = entry(name, data, 100)
-    assert server.update(re.BatchUpdateBlobsRequest(requests=[small])) == [Code.INVALID_ARGUMENT]
+    assert server.update(reapi.BatchUpdateBlobsRequest(requests=[small])) == [Code.INVALID_ARGUMENT]
     resource = f"uploads/5f0c2a1e-1111-4222-8333-444455556666/compressed-blobs/{name}"
     told = server.refused_write(f"{resource}/{SHA256.of(b'small')}", data)
     assert "does not match" in told
@@ -146,7 +146,7 @@ def test_thousands_of_tiny_frames_are_refused_soon(server: Bombed) -> None:
     data = frame * (2 * MIB // len(frame))
     began = time.monotonic()
     many = entry("zstd", data, 0)
-    assert server.update(re.BatchUpdateBlobsRequest(requests=[many])) == [Code.INVALID_ARGUMENT]
+    assert server.update(reapi.BatchUpdateBlobsRequest(requests=[many])) == [Code.INVALID_ARGUMENT]
     resource = "uploads/5f0c2a1e-1111-4222-8333-444455556666/compressed-blobs/zstd"
     assert "frames" in server.refused_write(f"{resource}/{SHA256.of(b'small')}", data)
     assert time.monotonic() - began < LONGEST
@@ -172,10 +172,10 @@ def test_a_huge_window_takes_no_memory(server: Bombed) -> None:
 
 def test_negative_sizes_do_not_make_up_for_large_ones(server: Bombed) -> None:
     digest = SHA256.of(b"x")
-    request = re.BatchReadBlobsRequest(
+    request = reapi.BatchReadBlobsRequest(
         digests=[
-            re.Digest(hash=digest.hash, size_bytes=1 << 40),
-            re.Digest(hash=digest.hash, size_bytes=-(1 << 40)),
+            reapi.Digest(hash=digest.hash, size_bytes=1 << 40),
+            reapi.Digest(hash=digest.hash, size_bytes=-(1 << 40)),
         ]
     )
     assert "in one batch" in server.refusal(f"{CAS}/BatchReadBlobs", request.SerializeToString())

@@ -20,14 +20,14 @@ from rpw_fixture import Server
 from rpw_fixture.wire.compression import available, compressor_numbered
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .fuzzing import METHODS, Target, changed, channels, effort, message, seeds_of
 
 METADATA = "build.bazel.remote.execution.v2.requestmetadata-bin"
 UPLOAD = "uploads/5f0c2a1e-1111-4222-8333-444455556666"
 TEXT = b"a text that is repeated, a text that is repeated, a text that is repeated\n"
-COMMAND = re.Command(
+COMMAND = reapi.Command(
     arguments=["/bin/true", "--flag", "value"],
     environment_variables=[{"name": "LANG", "value": "C"}],
     output_paths=["out/file"],
@@ -65,7 +65,7 @@ def test_no_request_upsets_the_server(target: Target, name: str) -> None:
 
 
 def test_no_request_metadata_upsets_the_server(target: Target) -> None:
-    metadata = re.RequestMetadata(
+    metadata = reapi.RequestMetadata(
         tool_details={"tool_name": "bazel", "tool_version": "4.2.3"},
         action_id="x",
         tool_invocation_id="y",
@@ -86,7 +86,7 @@ def test_no_request_metadata_upsets_the_server(target: Target) -> None:
 @pytest.mark.parametrize("number", sorted(available()))
 def test_no_compressed_bytes_upset_the_server(target: Target, number: int) -> None:
     compressor = compressor_numbered(number)
-    name = {re.Compressor.ZSTD: "zstd", re.Compressor.DEFLATE: "deflate"}[number]
+    name = {reapi.Compressor.ZSTD: "zstd", reapi.Compressor.DEFLATE: "deflate"}[number]
     seeds = [compressor.compress(TEXT), compressor.compress(TEXT * 2) * 2, compressor.compress(b"")]
     digest = SHA256.of(TEXT)
 
@@ -94,7 +94,7 @@ def test_no_compressed_bytes_upset_the_server(target: Target, number: int) -> No
     @given(changed(*seeds))
     def throw(raw: bytes) -> None:
         entry = {"digest": message(digest), "data": raw, "compressor": number}
-        update = re.BatchUpdateBlobsRequest(requests=[entry])
+        update = reapi.BatchUpdateBlobsRequest(requests=[entry])
         target.throw("BatchUpdateBlobs", update.SerializeToString())
         write = bytestream.WriteRequest(
             resource_name=f"{UPLOAD}/compressed-blobs/{name}/{digest}", data=raw, finish_write=True
@@ -106,7 +106,7 @@ def test_no_compressed_bytes_upset_the_server(target: Target, number: int) -> No
 
 def test_no_directory_upsets_the_server(target: Target) -> None:
     blob, empty = target.put(TEXT), target.put(b"")
-    directory = re.Directory(
+    directory = reapi.Directory(
         files=[
             {"name": "a", "digest": blob, "is_executable": True},
             {
@@ -122,14 +122,14 @@ def test_no_directory_upsets_the_server(target: Target) -> None:
         directories=[{"name": "sub", "digest": empty}],
         symlinks=[{"name": "z", "target": "a"}],
     )
-    command = target.put(re.Command(arguments=["/bin/true"]).SerializeToString())
+    command = target.put(reapi.Command(arguments=["/bin/true"]).SerializeToString())
 
     @effort(short=60, long=5_000)
     @given(changed(directory.SerializeToString()))
     def throw(raw: bytes) -> None:
         root = target.put(raw)
-        target.throw("GetTree", re.GetTreeRequest(root_digest=root).SerializeToString())
-        action = re.Action(command_digest=command, input_root_digest=root)
+        target.throw("GetTree", reapi.GetTreeRequest(root_digest=root).SerializeToString())
+        action = reapi.Action(command_digest=command, input_root_digest=root)
         target.execute(target.put(action.SerializeToString()))
 
     throw()
@@ -137,13 +137,13 @@ def test_no_directory_upsets_the_server(target: Target) -> None:
 
 def test_no_command_upsets_the_server(target: Target) -> None:
     empty = target.put(b"")
-    sub = re.Directory(directories=[{"name": "sub", "digest": empty}])
+    sub = reapi.Directory(directories=[{"name": "sub", "digest": empty}])
     root = target.put(sub.SerializeToString())
 
     @effort(short=60, long=5_000)
     @given(changed(COMMAND.SerializeToString()))
     def throw(raw: bytes) -> None:
-        action = re.Action(command_digest=target.put(raw), input_root_digest=root)
+        action = reapi.Action(command_digest=target.put(raw), input_root_digest=root)
         target.execute(target.put(action.SerializeToString()))
 
     throw()
@@ -151,8 +151,8 @@ def test_no_command_upsets_the_server(target: Target) -> None:
 
 def test_no_action_upsets_the_server(target: Target) -> None:
     empty = target.put(b"")
-    command = target.put(re.Command(arguments=["/bin/true"]).SerializeToString())
-    action = re.Action(
+    command = target.put(reapi.Command(arguments=["/bin/true"]).SerializeToString())
+    action = reapi.Action(
         command_digest=command,
         input_root_digest=empty,
         timeout={"seconds": 5},
@@ -170,7 +170,7 @@ def test_no_action_upsets_the_server(target: Target) -> None:
 
 def test_no_tree_in_a_result_upsets_the_server(target: Target) -> None:
     blob = target.put(TEXT)
-    tree = re.Tree(
+    tree = reapi.Tree(
         root={"files": [{"name": "a", "digest": blob}]},
         children=[{"files": [{"name": "b", "digest": blob}]}],
     )
@@ -181,10 +181,10 @@ def test_no_tree_in_a_result_upsets_the_server(target: Target) -> None:
     def throw(raw: bytes) -> None:
         digest = target.put(raw)
         for field in ("tree_digest", "root_directory_digest"):
-            result = re.ActionResult(output_directories=[{"path": "out", field: digest}])
-            update = re.UpdateActionResultRequest(action_digest=action, action_result=result)
+            result = reapi.ActionResult(output_directories=[{"path": "out", field: digest}])
+            update = reapi.UpdateActionResultRequest(action_digest=action, action_result=result)
             target.throw("UpdateActionResult", update.SerializeToString())
-            get = re.GetActionResultRequest(action_digest=action)
+            get = reapi.GetActionResultRequest(action_digest=action)
             target.throw("GetActionResult", get.SerializeToString())
 
     throw()
@@ -195,12 +195,12 @@ def test_no_flagfile_upsets_the_server_or_a_worker(rpw_server: Server, target: T
     from pathlib import Path
 
     samples = Path(__file__).parents[2] / "sample_workers/python"
-    tools = re.Directory()
+    tools = reapi.Directory()
     for each in ("good.py", "rpw_worker.py"):
         node = tools.files.add(name=each, digest=target.put((samples / each).read_bytes()))
         node.node_properties.properties.add(name="bazel_tool_input")
     tools_digest = target.put(tools.SerializeToString())
-    command = re.Command(
+    command = reapi.Command(
         arguments=[sys.executable, "tools/good.py", "@flags"],
         output_paths=["out"],
         platform={"properties": [{"name": "persistentWorkerKey", "value": "key"}]},
@@ -211,14 +211,14 @@ def test_no_flagfile_upsets_the_server_or_a_worker(rpw_server: Server, target: T
     @effort(short=40, long=1_000)
     @given(changed(b"--in\nsource\n--out\nout\n", b"@flags\n", b"--flagfile=source\n"))
     def throw(raw: bytes) -> None:
-        root = re.Directory(
+        root = reapi.Directory(
             files=[
                 {"name": "flags", "digest": target.put(raw)},
                 {"name": "source", "digest": source},
             ],
             directories=[{"name": "tools", "digest": tools_digest}],
         )
-        action = re.Action(
+        action = reapi.Action(
             command_digest=command_digest,
             input_root_digest=target.put(root.SerializeToString()),
             timeout={"seconds": 20},

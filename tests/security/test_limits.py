@@ -10,7 +10,7 @@ import pytest
 from rpw_fixture import Server
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream, methods
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 REAPI = "build.bazel.remote.execution.v2"
 CAS = methods(f"{REAPI}.ContentAddressableStorage")
@@ -39,9 +39,9 @@ def refused(call: Callable[[], object], code: grpc.StatusCode, words: str) -> No
     assert words in caught.value.details()
 
 
-def message(data: bytes) -> re.Digest:
+def message(data: bytes) -> reapi.Digest:
     digest = SHA256.of(data)
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def test_a_message_over_the_limit_is_refused(channel: grpc.Channel) -> None:
@@ -91,10 +91,10 @@ def test_a_blob_over_the_limit_is_refused_in_a_batch_and_no_other(channel: grpc.
     update = channel.unary_unary(
         CAS["BatchUpdateBlobs"].path,
         lambda request: request.SerializeToString(),
-        re.BatchUpdateBlobsResponse.FromString,
+        reapi.BatchUpdateBlobsResponse.FromString,
     )
     blobs = (bytes(SMALL), bytes(SMALL + 1))
-    request = re.BatchUpdateBlobsRequest(
+    request = reapi.BatchUpdateBlobsRequest(
         requests=[{"digest": message(blob), "data": blob} for blob in blobs]
     )
     first, second = update(request, timeout=10).responses
@@ -107,9 +107,9 @@ def test_a_splice_over_the_limit_is_refused(channel: grpc.Channel) -> None:
     splice = channel.unary_unary(
         CAS["SpliceBlob"].path, lambda request: request.SerializeToString(), None
     )
-    digest = re.Digest(hash=SHA256.of(b"").hash, size_bytes=SMALL + 1)
+    digest = reapi.Digest(hash=SHA256.of(b"").hash, size_bytes=SMALL + 1)
     refused(
-        lambda: splice(re.SpliceBlobRequest(blob_digest=digest), timeout=10),
+        lambda: splice(reapi.SpliceBlobRequest(blob_digest=digest), timeout=10),
         grpc.StatusCode.INVALID_ARGUMENT,
         str(SMALL),
     )

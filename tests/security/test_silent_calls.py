@@ -19,7 +19,7 @@ from rpw_fixture import Action, Server
 from rpw_fixture.services import call_executor, grpc_calls
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream, health
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .conftest import TOKEN
 from .raw_http2 import RawClient, message
@@ -81,7 +81,7 @@ def open_many(client: RawClient, kind: str, token: str = "") -> list[int]:
 def answers_in(server: Server) -> float:
     """The median of a few unary calls, each over a new connection, seconds."""
     seconds = []
-    request = re.FindMissingBlobsRequest().SerializeToString()
+    request = reapi.FindMissingBlobsRequest().SerializeToString()
     for _ in range(3):
         with grpc.insecure_channel(
             server.address, [("grpc.use_local_subchannel_pool", 1)]
@@ -127,8 +127,8 @@ def test_all_kinds_at_once_beside_600_sleeping_actions(server: Server, tmp_path:
         for action in actions:
             encoded = client._encode(action)
             client.upload(encoded.blobs)
-            digest = re.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
-            request = re.ExecuteRequest(action_digest=digest).SerializeToString()
+            digest = reapi.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
+            request = reapi.ExecuteRequest(action_digest=digest).SerializeToString()
             executing.open(EXECUTE, message(request), end=True, token=TOKEN)
         for kind in KINDS:
             for token in (TOKEN, ""):

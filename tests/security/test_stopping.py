@@ -14,7 +14,7 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream, longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.waiting import until
 
 from .raw_http2 import RawClient, message
@@ -55,8 +55,8 @@ def reading() -> bytes:
 
 
 def batch() -> bytes:
-    digest = re.Digest(hash=SHA256.of(DATA).hash, size_bytes=len(DATA))
-    return message(re.BatchReadBlobsRequest(digests=[digest]).SerializeToString())
+    digest = reapi.Digest(hash=SHA256.of(DATA).hash, size_bytes=len(DATA))
+    return message(reapi.BatchReadBlobsRequest(digests=[digest]).SerializeToString())
 
 
 def uploading() -> bytes:
@@ -102,8 +102,8 @@ def test_an_answer_of_an_action_that_nobody_reads_is_not_waited_for(server: Serv
     script = "head -c 3000000 /dev/zero"
     encoded = server.client._encode(Action(arguments=["/bin/sh", "-c", script]))
     server.client.upload(encoded.blobs)
-    digest = re.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
-    request = re.ExecuteRequest(action_digest=digest, inline_stdout=True).SerializeToString()
+    digest = reapi.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
+    request = reapi.ExecuteRequest(action_digest=digest, inline_stdout=True).SerializeToString()
     with raw(server) as client:
         stream = client.open(EXECUTE, message(request), end=True)
         client.wait([stream], 30, answered=True)
@@ -117,15 +117,15 @@ def test_an_action_that_is_waited_for_ends_before_the_server_does(server: Server
     server.client.run(Action(arguments=["/bin/true"]))
     encoded = server.client._encode(Action(arguments=["/bin/sh", "-c", "sleep 2; echo done"]))
     server.client.upload(encoded.blobs)
-    digest = re.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
-    request = re.ExecuteRequest(action_digest=digest).SerializeToString()
+    digest = reapi.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
+    request = reapi.ExecuteRequest(action_digest=digest).SerializeToString()
     with grpc.insecure_channel(server.address) as channel:
         execute = channel.unary_stream(EXECUTE, None, longrunning.Operation.FromString)
         stream = execute(request, timeout=60)
         assert not next(stream).done
         server.stop()
         *_, last = stream
-    response = re.ExecuteResponse()
+    response = reapi.ExecuteResponse()
     assert last.done
     assert last.response.Unpack(response)
     assert response.result.exit_code == 0

@@ -10,7 +10,7 @@ import pytest
 from rpw_fixture.errors import not_found
 from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.services.base import REQUEST_METADATA_KEY, Service, rpc
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import rpc as google_rpc
 
 from .echo import (
@@ -95,7 +95,7 @@ def test_a_client_that_goes_away_is_no_bug():
 
 def test_request_metadata_is_decoded_and_nonsense_is_none():
     service = Echo()
-    good = re.RequestMetadata(action_mnemonic="Javac").SerializeToString()
+    good = reapi.RequestMetadata(action_mnemonic="Javac").SerializeToString()
     with served(service) as (channel, _log):
         for value in (good, b"\xff\xff"):
             query(channel, metadata=[("other", "x"), (REQUEST_METADATA_KEY, value)])

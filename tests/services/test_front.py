@@ -11,7 +11,7 @@ import pytest
 from rpw_fixture.client import Client
 from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.server import Server
-from rpw_fixture.services.backend import Front
+from rpw_fixture.services.backend import Backend
 
 LISTEN = """
 import sys
@@ -59,7 +59,7 @@ def test_a_bug_in_what_the_first_call_loads_is_recorded(monkeypatch: pytest.Monk
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(Front, "__init__", broken)
+    monkeypatch.setattr(Backend, "__init__", broken)
     with (
         Server() as server,
         grpc.insecure_channel(server.endpoint.removeprefix("grpc://")) as channel,

@@ -16,7 +16,7 @@ from rpw_fixture.services.cas import CasService
 from rpw_fixture.services.interceptors.faults import FaultInjector
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import methods
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .echo import Echo, cancelled_read, cancelled_upload, query, read_all, served, upload
 
@@ -79,18 +79,18 @@ def test_a_call_struck_by_a_fault_is_let_go(watch, cas, spec):
 
 LARGE = SHA256.of(bytes(1001))
 BATCH = {
-    "kept": re.BatchUpdateBlobsRequest.Request(
-        digest=re.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"one"
+    "kept": reapi.BatchUpdateBlobsRequest.Request(
+        digest=reapi.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"one"
     ),
-    "another content": re.BatchUpdateBlobsRequest.Request(
-        digest=re.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"two"
+    "another content": reapi.BatchUpdateBlobsRequest.Request(
+        digest=reapi.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"two"
     ),
-    "malformed digest": re.BatchUpdateBlobsRequest.Request(digest=re.Digest(hash="A" * 64)),
-    "unknown compressor": re.BatchUpdateBlobsRequest.Request(
-        digest=re.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"one", compressor=99
+    "malformed digest": reapi.BatchUpdateBlobsRequest.Request(digest=reapi.Digest(hash="A" * 64)),
+    "unknown compressor": reapi.BatchUpdateBlobsRequest.Request(
+        digest=reapi.Digest(hash=SHA256.of(b"one").hash, size_bytes=3), data=b"one", compressor=99
     ),
-    "no room": re.BatchUpdateBlobsRequest.Request(
-        digest=re.Digest(hash=LARGE.hash, size_bytes=LARGE.size), data=bytes(1001)
+    "no room": reapi.BatchUpdateBlobsRequest.Request(
+        digest=reapi.Digest(hash=LARGE.hash, size_bytes=LARGE.size), data=bytes(1001)
     ),
 }
 
@@ -98,7 +98,7 @@ BATCH = {
 @pytest.mark.parametrize("name", BATCH)
 def test_a_batch_is_let_go_whatever_is_in_it(watch, cas, name):
     method = methods(CasService.name)["BatchUpdateBlobs"]
-    request = re.BatchUpdateBlobsRequest(requests=[BATCH[name]]).SerializeToString()
+    request = reapi.BatchUpdateBlobsRequest(requests=[BATCH[name]]).SerializeToString()
     with served(CasService(Config(), cas), watch.interceptor) as (channel, _log):
         call = channel.unary_unary(method.path, None, method.response_class.FromString)
         [answer] = call(request).responses

@@ -13,7 +13,7 @@ from rpw_fixture import Action, Server
 from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.services import grpc_calls
 from rpw_fixture.wire.protos import longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.waiting import until
 
 EXECUTE = "/build.bazel.remote.execution.v2.Execution/Execute"
@@ -32,8 +32,8 @@ def server(
 def request_for(server: Server, action: Action) -> bytes:
     encoded = server.client._encode(action)
     server.client.upload(encoded.blobs)
-    digest = re.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
-    return re.ExecuteRequest(action_digest=digest).SerializeToString()
+    digest = reapi.Digest(hash=encoded.digest.hash, size_bytes=encoded.digest.size)
+    return reapi.ExecuteRequest(action_digest=digest).SerializeToString()
 
 
 def gated(path: Path, salt: int = 0) -> Action:

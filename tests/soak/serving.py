@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import random
-import re as regex
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.server_process import ServerProcess
 
 LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
@@ -42,7 +42,7 @@ class ServeProcess(ServerProcess):
 
     def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        found = regex.search(rf"{name}:\s+(\d+) kB", status)
+        found = re.search(rf"{name}:\s+(\d+) kB", status)
         assert found is not None
         return int(found[1]) * 1024
 
@@ -64,5 +64,5 @@ def digest_of(content: Iterator[bytes]) -> Digest:
     return Digest(hasher.hexdigest(), size)
 
 
-def message(digest: Digest) -> re.Digest:
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+def message(digest: Digest) -> reapi.Digest:
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)

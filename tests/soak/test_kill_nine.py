@@ -18,7 +18,7 @@ import grpc
 
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import bytestream
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .serving import LONG, ServeProcess, message
 
@@ -41,10 +41,10 @@ class Calls:
         def unary(path: str, response: Any) -> Any:
             return channel.unary_unary(path, _encode, response.FromString)
 
-        self.update = unary(f"{_CAS}/BatchUpdateBlobs", re.BatchUpdateBlobsResponse)
-        self.find = unary(f"{_CAS}/FindMissingBlobs", re.FindMissingBlobsResponse)
-        self.get_result = unary(f"{_REAPI}.ActionCache/GetActionResult", re.ActionResult)
-        self.put_result = unary(f"{_REAPI}.ActionCache/UpdateActionResult", re.ActionResult)
+        self.update = unary(f"{_CAS}/BatchUpdateBlobs", reapi.BatchUpdateBlobsResponse)
+        self.find = unary(f"{_CAS}/FindMissingBlobs", reapi.FindMissingBlobsResponse)
+        self.get_result = unary(f"{_REAPI}.ActionCache/GetActionResult", reapi.ActionResult)
+        self.put_result = unary(f"{_REAPI}.ActionCache/UpdateActionResult", reapi.ActionResult)
         self.write = channel.stream_unary(
             "/google.bytestream.ByteStream/Write", _encode, bytestream.WriteResponse.FromString
         )
@@ -56,7 +56,7 @@ class Calls:
         """Returns once the server has acknowledged the blob."""
         if len(data) < 50_000 and digest.hash[0] < "8":
             entry = {"digest": message(digest), "data": data}
-            request = re.BatchUpdateBlobsRequest(requests=[entry])
+            request = reapi.BatchUpdateBlobsRequest(requests=[entry])
             (response,) = self.update(request, timeout=60).responses
             assert response.status.code == 0
         else:
@@ -78,7 +78,7 @@ class Calls:
         count = 0
         for start in range(0, len(digests), 10_000):
             some = map(message, digests[start : start + 10_000])
-            request = re.FindMissingBlobsRequest(blob_digests=some)
+            request = reapi.FindMissingBlobsRequest(blob_digests=some)
             count += len(self.find(request, timeout=60).missing_blob_digests)
         return count
 
@@ -125,9 +125,9 @@ def write_until_it_dies(address: str, book: Book, started: threading.Event) -> N
                 book.keep(digest)
                 started.set()
                 action = SHA256.of(data[:8])
-                result = re.ActionResult(output_files=[{"path": "o", "digest": message(digest)}])
+                result = reapi.ActionResult(output_files=[{"path": "o", "digest": message(digest)}])
                 calls.put_result(
-                    re.UpdateActionResultRequest(
+                    reapi.UpdateActionResultRequest(
                         action_digest=message(action), action_result=result
                     ),
                     timeout=60,
@@ -153,7 +153,7 @@ def verify(address: str, book: Book, tried_before: int, kept_before: int, seed: 
             assert calls.get(digest) in (None, content(book.tried[digest]))
         actions = list(book.results)
         for action in chance.sample(actions, min(SAMPLE, len(actions))):
-            request = re.GetActionResultRequest(action_digest=message(action))
+            request = reapi.GetActionResultRequest(action_digest=message(action))
             (file,) = calls.get_result(request, timeout=60).output_files
             assert file.digest == message(book.results[action])
 

@@ -10,7 +10,7 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream, longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .serving import message
 
@@ -45,7 +45,7 @@ def test_unary_calls_are_answered_while_200_executions_are_waited_for(
             longrunning.Operation.FromString,
         )
         streams = [
-            execute(re.ExecuteRequest(action_digest=message(digest)), timeout=300)
+            execute(reapi.ExecuteRequest(action_digest=message(digest)), timeout=300)
             for digest in digests
         ]
         names = {next(stream).name for stream in streams}
@@ -67,7 +67,7 @@ def _call_everything(channel: grpc.Channel, action: str) -> None:
     find = channel.unary_unary(
         f"{_REAPI}.ContentAddressableStorage/FindMissingBlobs",
         lambda request: request.SerializeToString(),
-        re.FindMissingBlobsResponse.FromString,
+        reapi.FindMissingBlobsResponse.FromString,
     )
     read = channel.unary_stream(
         "/google.bytestream.ByteStream/Read",
@@ -76,7 +76,7 @@ def _call_everything(channel: grpc.Channel, action: str) -> None:
     )
     absent = message(SHA256.of(b"absent"))
     for _ in range(CALLS):
-        answer = find(re.FindMissingBlobsRequest(blob_digests=[absent]), timeout=20)
+        answer = find(reapi.FindMissingBlobsRequest(blob_digests=[absent]), timeout=20)
         assert len(answer.missing_blob_digests) == 1
         name = f"blobs/{action}"
         data = b"".join(

@@ -8,7 +8,7 @@ from rpw_fixture.storage.action_cache import ActionCache, ActionKey
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 
 def key(number, instance=""):
@@ -16,7 +16,7 @@ def key(number, instance=""):
 
 
 def message(digest):
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def test_a_result_of_no_bytes_is_a_result():
@@ -64,12 +64,14 @@ def cas(tmp_path):
 def test_a_hit_reads_its_trees_once_as_long_as_nothing_is_evicted(cas, monkeypatch):
     store, complete = cas.store(SHA256), CompleteResults(ActionCache(), cas)
     leaf = store.put(b"leaf")
-    tree = re.Tree(root=re.Directory(files=[re.FileNode(name="leaf", digest=message(leaf))]))
+    tree = reapi.Tree(
+        root=reapi.Directory(files=[reapi.FileNode(name="leaf", digest=message(leaf))])
+    )
     digest = store.put(tree.SerializeToString())
-    directory = re.OutputDirectory(path="d", tree_digest=message(digest))
+    directory = reapi.OutputDirectory(path="d", tree_digest=message(digest))
     action = SHA256.of(b"action")
     complete.put(
-        "", SHA256, action, re.ActionResult(output_directories=[directory]).SerializeToString()
+        "", SHA256, action, reapi.ActionResult(output_directories=[directory]).SerializeToString()
     )
     assert complete.get("", SHA256, action) is not None
     used = store.last_used(leaf)
@@ -83,13 +85,15 @@ def test_remembered_trees_are_bounded(cas):
     store = cas.store(SHA256)
     complete = CompleteResults(ActionCache(), cas, limit=2)
     for number in range(5):
-        root = re.Directory(files=[re.FileNode(name=str(number), digest=message(store.empty))])
-        tree = store.put(re.Tree(root=root).SerializeToString())
+        root = reapi.Directory(
+            files=[reapi.FileNode(name=str(number), digest=message(store.empty))]
+        )
+        tree = store.put(reapi.Tree(root=root).SerializeToString())
         folder = store.put(root.SerializeToString())
-        result = re.ActionResult(
+        result = reapi.ActionResult(
             output_directories=[
-                re.OutputDirectory(tree_digest=message(tree)),
-                re.OutputDirectory(root_directory_digest=message(folder)),
+                reapi.OutputDirectory(tree_digest=message(tree)),
+                reapi.OutputDirectory(root_directory_digest=message(folder)),
             ]
         )
         action = SHA256.of(b"%d" % number)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, RpwError
 from rpw_fixture.storage.file_intake import keep_file
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .support import SIZES, files_below, make_cas, write_whole
 
@@ -184,12 +184,12 @@ def test_missing_digests_come_once_and_in_order(store):
 def test_absent_digests_of_a_message_are_validated(store, hash_, size):
     here = store.put(b"here")
     messages = [
-        re.Digest(hash=here.hash, size_bytes=here.size),
-        re.Digest(hash=SHA256.of(b"gone").hash, size_bytes=4),
+        reapi.Digest(hash=here.hash, size_bytes=here.size),
+        reapi.Digest(hash=SHA256.of(b"gone").hash, size_bytes=4),
     ]
     assert store.claims.missing(messages) == messages[1:]
     with pytest.raises(RequestError) as caught:
-        store.claims.missing([*messages, re.Digest(hash=hash_, size_bytes=size)])
+        store.claims.missing([*messages, reapi.Digest(hash=hash_, size_bytes=size)])
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
@@ -212,7 +212,7 @@ def test_use_is_counted_by_every_way_of_asking(store):
     ways = [
         lambda: store.contains(digest),
         lambda: store.missing([digest]),
-        lambda: store.claims.missing([re.Digest(hash=digest.hash, size_bytes=digest.size)]),
+        lambda: store.claims.missing([reapi.Digest(hash=digest.hash, size_bytes=digest.size)]),
         lambda: store.get(digest),
         lambda: list(store.read(digest)),
         lambda: store.put(b"content"),

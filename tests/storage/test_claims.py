@@ -6,16 +6,16 @@ import pytest
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .support import SIZES, files_below, make_cas
 
 
-def message(digest: Digest) -> re.Digest:
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+def message(digest: Digest) -> reapi.Digest:
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
-def claims_of(*blobs: bytes) -> dict[int, tuple[bytes, re.Digest]]:
+def claims_of(*blobs: bytes) -> dict[int, tuple[bytes, reapi.Digest]]:
     return {number: (data, message(SHA256.of(data))) for number, data in enumerate(blobs)}
 
 
@@ -45,14 +45,14 @@ def test_the_same_blob_twice_in_one_call_is_kept_once(tmp_path):
 
 def test_a_wrong_claim_is_refused_and_the_others_are_kept(tmp_path):
     store = make_cas(tmp_path).store(SHA256)
-    lie, malformed = SHA256.of(b"another"), re.Digest(hash="A" * 64, size_bytes=1)
+    lie, malformed = SHA256.of(b"another"), reapi.Digest(hash="A" * 64, size_bytes=1)
     refused = put(
         store,
         {
             4: (b"one", message(SHA256.of(b"one"))),
             7: (b"two", message(lie)),
             9: (b"x", malformed),
-            11: (b"short", re.Digest(hash=SHA256.of(b"short").hash, size_bytes=4)),
+            11: (b"short", reapi.Digest(hash=SHA256.of(b"short").hash, size_bytes=4)),
         },
     )
     assert {number: error.code for number, error in refused.items()} == dict.fromkeys(
@@ -94,4 +94,4 @@ def test_reading_what_is_absent_tells_malformed_digests(tmp_path):
     store = make_cas(tmp_path).store(SHA256)
     assert store.claims.get(message(SHA256.of(b"gone"))) is None
     with pytest.raises(RequestError, match="no SHA256 hash"):
-        store.claims.get(re.Digest(hash="xyz", size_bytes=3))
+        store.claims.get(reapi.Digest(hash="xyz", size_bytes=3))

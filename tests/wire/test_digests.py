@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, ConfigError, RequestError
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest, DigestFunctions
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 
 @pytest.mark.parametrize("name", ["SHA1", "SHA256", "SHA384", "SHA512"])
@@ -18,7 +18,9 @@ from rpw_fixture.wire.protos import remote_execution as re
 def test_a_digest_is_the_hash_and_the_size(name, data):
     digest = FUNCTIONS[name].of(data)
     assert digest == Digest(hashlib.new(name, data).hexdigest(), len(data))
-    assert FUNCTIONS[name].validate(re.Digest(hash=digest.hash, size_bytes=digest.size)) == digest
+    assert (
+        FUNCTIONS[name].validate(reapi.Digest(hash=digest.hash, size_bytes=digest.size)) == digest
+    )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=lambda function: function.name)

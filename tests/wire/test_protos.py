@@ -28,7 +28,7 @@ from rpw_fixture.wire.protos import (
     wkt,
     worker,
 )
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 REGENERATE = DESCRIPTOR_SET.parents[3] / ".ci" / "regenerate_protos.py"
 CAS = "build.bazel.remote.execution.v2.ContentAddressableStorage"
@@ -160,28 +160,28 @@ def test_the_newest_remote_execution_fields_have_their_numbers():
     numbers = {
         (message.DESCRIPTOR.name, name): message.DESCRIPTOR.fields_by_name[name].number
         for message, name in (
-            (re.Command, "output_directory_format"),
-            (re.OutputDirectory, "is_topologically_sorted"),
-            (re.OutputDirectory, "root_directory_digest"),
-            (re.ExecuteRequest, "inline_output_files"),
-            (re.ExecuteOperationMetadata, "partial_execution_metadata"),
-            (re.ExecuteOperationMetadata, "digest_function"),
-            (re.SplitBlobRequest, "chunking_function"),
-            (re.SpliceBlobRequest, "chunking_function"),
-            (re.CacheCapabilities, "max_cas_blob_size_bytes"),
-            (re.CacheCapabilities, "split_blob_support"),
-            (re.CacheCapabilities, "splice_blob_support"),
-            (re.CacheCapabilities, "fast_cdc_2020_params"),
-            (re.CacheCapabilities, "rep_max_cdc_params"),
+            (reapi.Command, "output_directory_format"),
+            (reapi.OutputDirectory, "is_topologically_sorted"),
+            (reapi.OutputDirectory, "root_directory_digest"),
+            (reapi.ExecuteRequest, "inline_output_files"),
+            (reapi.ExecuteOperationMetadata, "partial_execution_metadata"),
+            (reapi.ExecuteOperationMetadata, "digest_function"),
+            (reapi.SplitBlobRequest, "chunking_function"),
+            (reapi.SpliceBlobRequest, "chunking_function"),
+            (reapi.CacheCapabilities, "max_cas_blob_size_bytes"),
+            (reapi.CacheCapabilities, "split_blob_support"),
+            (reapi.CacheCapabilities, "splice_blob_support"),
+            (reapi.CacheCapabilities, "fast_cdc_2020_params"),
+            (reapi.CacheCapabilities, "rep_max_cdc_params"),
         )
     }
     assert list(numbers.values()) == [9, 4, 5, 12, 5, 6, 4, 5, 8, 9, 10, 11, 12]
-    assert re.DigestFunction.Value.items()[-3:] == [
+    assert reapi.DigestFunction.Value.items()[-3:] == [
         ("SHA256TREE", 8),
         ("BLAKE3", 9),
         ("GITSHA1", 10),
     ]
-    assert re.Compressor.Value.keys() == ["IDENTITY", "ZSTD", "DEFLATE", "BROTLI"]
+    assert reapi.Compressor.Value.keys() == ["IDENTITY", "ZSTD", "DEFLATE", "BROTLI"]
 
 
 def test_worker_messages_have_the_bytes_that_workers_expect():
@@ -205,9 +205,9 @@ def test_worker_messages_have_the_bytes_that_workers_expect():
     content=st.binary(),
 )
 def test_messages_come_back_from_their_bytes_unchanged(names, size, content):
-    digest = re.Digest(hash="ab", size_bytes=size)
-    directory = re.Directory(files=[re.FileNode(name=name, digest=digest) for name in names])
-    result = re.ActionResult(stdout_raw=content, stdout_digest=digest)
+    digest = reapi.Digest(hash="ab", size_bytes=size)
+    directory = reapi.Directory(files=[reapi.FileNode(name=name, digest=digest) for name in names])
+    result = reapi.ActionResult(stdout_raw=content, stdout_digest=digest)
     for message in (directory, result):
         assert type(message).FromString(message.SerializeToString()) == message
 
@@ -216,10 +216,10 @@ def test_messages_come_back_from_their_bytes_unchanged(names, size, content):
 
 
 def test_nested_messages_and_enum_values_are_reached_as_in_generated_modules():
-    assert re.Command.EnvironmentVariable(name="PATH").name == "PATH"
-    assert re.BatchUpdateBlobsRequest.Request(data=b"x").data == b"x"
-    assert re.DigestFunction.SHA256 == re.DigestFunction.Value.SHA256 == 1
-    assert re.ExecutionStage.Value.Name(re.ExecutionStage.COMPLETED) == "COMPLETED"
+    assert reapi.Command.EnvironmentVariable(name="PATH").name == "PATH"
+    assert reapi.BatchUpdateBlobsRequest.Request(data=b"x").data == b"x"
+    assert reapi.DigestFunction.SHA256 == reapi.DigestFunction.Value.SHA256 == 1
+    assert reapi.ExecutionStage.Value.Name(reapi.ExecutionStage.COMPLETED) == "COMPLETED"
     assert health.HealthCheckResponse.ServingStatus.Value("SERVING") == 1
     assert (rpc.Code.Name(rpc.NOT_FOUND), rpc.UNAUTHENTICATED) == ("NOT_FOUND", 16)
 
@@ -227,9 +227,9 @@ def test_nested_messages_and_enum_values_are_reached_as_in_generated_modules():
 def test_a_message_of_one_namespace_is_the_field_type_in_another():
     operation = longrunning.Operation(error=rpc.Status(code=rpc.ABORTED))
     assert operation.WhichOneof("result") == "error"
-    capabilities = re.ServerCapabilities(high_api_version=semver.SemVer(major=2, minor=12))
+    capabilities = reapi.ServerCapabilities(high_api_version=semver.SemVer(major=2, minor=12))
     assert capabilities.high_api_version.minor == 12
-    assert isinstance(re.ExecuteResponse().status, rpc.Status)
+    assert isinstance(reapi.ExecuteResponse().status, rpc.Status)
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -266,14 +266,14 @@ def test_what_no_protocol_has_is_a_lookup_error_that_names_it():
         method("google.bytestream.ByteStream", "Reed")
     with pytest.raises(LookupError, match=r"'google\.bytestream\.ReadRequest'"):
         methods("google.bytestream.ReadRequest")
-    with pytest.raises(LookupError, match=r"'re\.Action'"):
-        protos.message_class("re.Action")
+    with pytest.raises(LookupError, match=r"'reapi\.Action'"):
+        protos.message_class("reapi.Action")
 
 
 def test_a_message_class_is_found_by_its_full_name():
     assert protos.message_class("blaze.worker.Input") is worker.Input
     nested = protos.message_class("build.bazel.remote.execution.v2.Platform.Property")
-    assert nested is re.Platform.Property
+    assert nested is reapi.Platform.Property
 
 
 # ---------------------------------------------------------------- well-known types
@@ -285,7 +285,7 @@ def test_timestamps_and_durations_keep_their_helpers():
     assert (moment.seconds, moment.nanos) == (1, 500_000_001)
     moment.FromDatetime(datetime(2026, 4, 1, tzinfo=UTC))
     assert moment.ToDatetime(UTC) == datetime(2026, 4, 1, tzinfo=UTC)
-    action = re.Action()
+    action = reapi.Action()
     action.timeout.FromNanoseconds(2_000_000_003)
     assert action.timeout.ToNanoseconds() == 2_000_000_003
     action.timeout.FromTimedelta(timedelta(minutes=1))
@@ -294,11 +294,11 @@ def test_timestamps_and_durations_keep_their_helpers():
 
 def test_any_packs_and_unpacks_messages_of_every_namespace():
     operation = longrunning.Operation()
-    operation.metadata.Pack(re.ExecuteOperationMetadata(stage=re.ExecutionStage.QUEUED))
-    assert operation.metadata.Is(re.ExecuteOperationMetadata.DESCRIPTOR)
-    metadata = re.ExecuteOperationMetadata()
+    operation.metadata.Pack(reapi.ExecuteOperationMetadata(stage=reapi.ExecutionStage.QUEUED))
+    assert operation.metadata.Is(reapi.ExecuteOperationMetadata.DESCRIPTOR)
+    metadata = reapi.ExecuteOperationMetadata()
     assert operation.metadata.Unpack(metadata)
-    assert metadata.stage == re.ExecutionStage.QUEUED
+    assert metadata.stage == reapi.ExecutionStage.QUEUED
     assert not operation.metadata.Unpack(rpc.RetryInfo())
 
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import FileEntry, Folder, FolderDecoder, SymlinkEntry, check_name
 
 CONTENT = SHA256.of(b"content")
 
 
-def message_of(digest: Digest) -> re.Digest:
-    return re.Digest(hash=digest.hash, size_bytes=digest.size)
+def message_of(digest: Digest) -> reapi.Digest:
+    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def nobody(digest: Digest) -> Folder:
@@ -25,21 +25,21 @@ def nobody(digest: Digest) -> Folder:
 
 
 def decode(
-    message: re.Directory | bytes, child: Callable[[Digest], Folder | None] = nobody
+    message: reapi.Directory | bytes, child: Callable[[Digest], Folder | None] = nobody
 ) -> Folder:
     data = message if isinstance(message, bytes) else message.SerializeToString()
     return FolderDecoder(SHA256).decode(SHA256.of(data), data, child)
 
 
-def refused(message: re.Directory | bytes) -> str:
+def refused(message: reapi.Directory | bytes) -> str:
     with pytest.raises(RequestError) as caught:
         decode(message, lambda _digest: Folder(CONTENT, {}, {}, {}))
     assert caught.value.code is Code.INVALID_ARGUMENT
     return caught.value.message
 
 
-def with_entry(kind: str, *names: str) -> re.Directory:
-    message = re.Directory()
+def with_entry(kind: str, *names: str) -> reapi.Directory:
+    message = reapi.Directory()
     for name in names:
         if kind == "symlinks":
             message.symlinks.add(name=name, target="t")
@@ -50,13 +50,13 @@ def with_entry(kind: str, *names: str) -> re.Directory:
 
 def sample() -> Folder:
     """a.txt, bin/tool (marked, executable), bin/deep/link -> ../x."""
-    deep = re.Directory()
+    deep = reapi.Directory()
     deep.symlinks.add(name="link", target="../x")
-    middle = re.Directory()
+    middle = reapi.Directory()
     tool = middle.files.add(name="tool", digest=message_of(CONTENT), is_executable=True)
     tool.node_properties.properties.add(name="bazel_tool_input")
     middle.directories.add(name="deep", digest=message_of(SHA256.of(deep.SerializeToString())))
-    top = re.Directory()
+    top = reapi.Directory()
     top.files.add(name="a.txt", digest=message_of(CONTENT))
     top.directories.add(name="bin", digest=message_of(SHA256.of(middle.SerializeToString())))
     return decode(top, lambda _: decode(middle, lambda _: decode(deep)))
@@ -109,7 +109,7 @@ def test_an_empty_directory_is_an_empty_folder() -> None:
 
 
 def test_a_mark_counts_whatever_its_value_and_whatever_stands_beside_it() -> None:
-    message = re.Directory()
+    message = reapi.Directory()
     marked = message.files.add(name="a", digest=message_of(CONTENT))
     marked.node_properties.properties.add(name="other", value="x")
     marked.node_properties.properties.add(name="bazel_tool_input", value="anything")
@@ -195,20 +195,20 @@ def test_bytes_that_are_no_directory_are_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     "digest",
     [
-        re.Digest(),
-        re.Digest(hash="abc", size_bytes=1),
-        re.Digest(hash=CONTENT.hash.upper(), size_bytes=7),
-        re.Digest(hash="../" + CONTENT.hash[3:], size_bytes=7),
-        re.Digest(hash=CONTENT.hash, size_bytes=-1),
-        re.Digest(hash="x" * 100_000, size_bytes=1),
+        reapi.Digest(),
+        reapi.Digest(hash="abc", size_bytes=1),
+        reapi.Digest(hash=CONTENT.hash.upper(), size_bytes=7),
+        reapi.Digest(hash="../" + CONTENT.hash[3:], size_bytes=7),
+        reapi.Digest(hash=CONTENT.hash, size_bytes=-1),
+        reapi.Digest(hash="x" * 100_000, size_bytes=1),
     ],
     ids=["unset", "short", "upper case", "path", "negative", "endless"],
 )
 @pytest.mark.parametrize("kind", ["files", "directories"])
 def test_a_malformed_digest_is_refused_by_the_name_of_its_node(
-    kind: str, digest: re.Digest
+    kind: str, digest: reapi.Digest
 ) -> None:
-    message = re.Directory()
+    message = reapi.Directory()
     getattr(message, kind).add(name="node", digest=digest)
     told = refused(message)
 
@@ -218,7 +218,7 @@ def test_a_malformed_digest_is_refused_by_the_name_of_its_node(
 
 @pytest.mark.parametrize("target", ["", "a\0b"])
 def test_a_symlink_that_can_lead_nowhere_is_refused(target: str) -> None:
-    message = re.Directory()
+    message = reapi.Directory()
     message.symlinks.add(name="link", target=target)
 
     assert "'link'" in refused(message)
@@ -226,7 +226,7 @@ def test_a_symlink_that_can_lead_nowhere_is_refused(target: str) -> None:
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../..", "missing", "link"])
 def test_any_other_target_is_kept_verbatim(target: str) -> None:
-    message = re.Directory()
+    message = reapi.Directory()
     message.symlinks.add(name="link", target=target)
 
     assert decode(message).symlinks["link"].target == target
@@ -236,7 +236,7 @@ def test_any_other_target_is_kept_verbatim(target: str) -> None:
 
 
 def test_a_folder_of_20000_files_is_decoded_in_linear_time() -> None:
-    message = re.Directory()
+    message = reapi.Directory()
     for number in range(20_000):
         message.files.add(name=f"file{number:05}", digest=message_of(CONTENT))
     began = time.process_time()
@@ -291,7 +291,7 @@ def test_a_name_that_stands_twice_is_found_wherever_it_stands() -> None:
 def test_damaged_folders_are_judged_as_protobuf_judges_them(junk: bytes, cut: int) -> None:
     data = (with_entry("files", "a", "b").SerializeToString() + junk)[:cut]
     try:
-        expected = re.Directory.FromString(data)
+        expected = reapi.Directory.FromString(data)
     except DecodeError:
         assert "is no Directory" in refused(data)
         return

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.encodings import encoding
-from rpw_fixture.wire.worker.messages import Decoder, FrameError, Response, Rule
+from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule, Response, ResponseDecoder
 from rpw_fixture.wire.worker.stray_output import surplus, truncated
 
 LIMIT = 1 << 20
@@ -59,7 +59,7 @@ def as_json(response: Response, **layout: object) -> bytes:
     return json.dumps(fields, **layout).encode() + b"\n"
 
 
-def decoder(protocol: str, limit: int = LIMIT) -> Decoder:
+def decoder(protocol: str, limit: int = LIMIT) -> ResponseDecoder:
     return encoding(protocol).decoder(limit)
 
 
@@ -161,7 +161,7 @@ def test_text_like_json_raises_nothing_but_frame_errors(text: str) -> None:
     ids=["deep lists", "deep objects", "long number"],
 )
 def test_json_beyond_what_python_parses_is_malformed(text: str) -> None:
-    assert refused("json", text.encode()).rule is Rule.MALFORMED
+    assert refused("json", text.encode()).rule is ProtocolRule.MALFORMED
 
 
 # --- text never becomes a success ---
@@ -187,42 +187,42 @@ def test_text_is_never_a_response_but_text_on_stdout_to_a_proto_server(
     except FrameError as caught:
         error = caught
 
-    assert error.rule is Rule.STDOUT_TEXT
+    assert error.rule is ProtocolRule.STDOUT_TEXT
 
 
 @given(PRINTED.filter(lambda text: text.strip(" ") and not text.strip(" ").startswith("{")))
 def test_text_is_text_on_stdout_to_a_json_server(text: str) -> None:
-    assert refused("json", text.encode()).rule is Rule.STDOUT_TEXT
+    assert refused("json", text.encode()).rule is ProtocolRule.STDOUT_TEXT
 
 
 @pytest.mark.parametrize("text", ["{DEBUG} started", "{oops", "{'exitCode': 0}", "[]", "null", "0"])
 def test_text_that_begins_like_json_is_refused_at_once(text: str) -> None:
-    assert refused("json", text.encode()).rule is Rule.STDOUT_TEXT
+    assert refused("json", text.encode()).rule is ProtocolRule.STDOUT_TEXT
 
 
 def test_a_line_of_a_json_log_is_no_response() -> None:
     error = refused("json", b'{"level": "info", "msg": "ready"}\n')
 
-    assert error.rule is Rule.STDOUT_TEXT
+    assert error.rule is ProtocolRule.STDOUT_TEXT
     assert "ready" in error.detail
 
 
 def test_text_before_a_proper_response_is_shown() -> None:
     error = refused("proto", b"Picked up JAVA_TOOL_OPTIONS\n" + as_proto(Response(output="ok")))
 
-    assert error.rule is Rule.STDOUT_TEXT
+    assert error.rule is ProtocolRule.STDOUT_TEXT
     assert "JAVA_TOOL_OPTIONS" in error.detail
 
 
 def test_a_json_worker_on_a_proto_server_is_told_which_property_is_missing() -> None:
     error = refused("proto", as_json(Response(exit_code=1)))
 
-    assert error.rule is Rule.STDOUT_TEXT
+    assert error.rule is ProtocolRule.STDOUT_TEXT
     assert "persistentWorkerProtocol=json" in error.detail
 
 
 def test_a_proto_worker_on_a_json_server_is_malformed_not_text() -> None:
-    assert refused("json", as_proto(Response(exit_code=1))).rule is Rule.MALFORMED
+    assert refused("json", as_proto(Response(exit_code=1))).rule is ProtocolRule.MALFORMED
 
 
 # --- limits ---
@@ -235,13 +235,13 @@ def test_a_response_of_just_the_limit_is_accepted(protocol: str) -> None:
     size = len(data) - (1 if protocol == "proto" else 0)
 
     assert decoder(protocol, size).feed(data) == [response]
-    assert refused(protocol, data, size - 1).rule is Rule.OVERSIZED
+    assert refused(protocol, data, size - 1).rule is ProtocolRule.OVERSIZED
 
 
 def test_a_huge_announced_length_is_refused_before_its_payload_comes() -> None:
-    assert refused("proto", varint(LIMIT + 1)).rule is Rule.OVERSIZED
-    assert refused("proto", b"\xff\xff\xff\xff\x7f\x08").rule is Rule.OVERSIZED
-    assert refused("proto", b"\xff" * 5).rule is Rule.OVERSIZED
+    assert refused("proto", varint(LIMIT + 1)).rule is ProtocolRule.OVERSIZED
+    assert refused("proto", b"\xff\xff\xff\xff\x7f\x08").rule is ProtocolRule.OVERSIZED
+    assert refused("proto", b"\xff" * 5).rule is ProtocolRule.OVERSIZED
 
 
 def test_an_endless_json_object_is_refused_at_the_limit() -> None:
@@ -267,7 +267,7 @@ def test_half_a_proto_frame_stays_pending(length: int) -> None:
 
     assert target.feed(data) == []
     assert target.pending == data
-    assert truncated(target.pending).rule is Rule.TRUNCATED
+    assert truncated(target.pending).rule is ProtocolRule.TRUNCATED
 
 
 def test_an_empty_proto_frame_is_a_response_of_all_defaults() -> None:
@@ -305,12 +305,12 @@ def test_a_response_may_begin_with_fields_of_later_versions(later: bytes, cut: i
 
 @pytest.mark.parametrize("first", [0x00, 0x07, 0x0A, 0x22, 0x2B, 0x2C, 0x2E, 0x2F])
 def test_a_response_may_not_begin_with_what_no_reader_can_skip(first: int) -> None:
-    assert refused("proto", bytes([9, first, 1])).rule is Rule.MALFORMED
+    assert refused("proto", bytes([9, first, 1])).rule is ProtocolRule.MALFORMED
 
 
 @pytest.mark.parametrize("text", ["Welcome!\n", "Hi there", "ready to go", "java.io.IOException"])
 def test_text_that_could_begin_with_a_later_field_is_refused_at_once(text: str) -> None:
-    assert refused("proto", text.encode()).rule is Rule.STDOUT_TEXT
+    assert refused("proto", text.encode()).rule is ProtocolRule.STDOUT_TEXT
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_text_that_could_begin_with_a_later_field_is_refused_at_once(text: str) 
     ids=["no value", "short string", "no UTF-8", "group", "fixed32", "bool of 2"],
 )
 def test_a_whole_frame_that_is_no_message_is_malformed(payload: bytes) -> None:
-    assert refused("proto", frame(payload)).rule is Rule.MALFORMED
+    assert refused("proto", frame(payload)).rule is ProtocolRule.MALFORMED
 
 
 # --- the shape of JSON ---
@@ -369,11 +369,11 @@ def test_blank_lines_between_json_responses_are_not_pending() -> None:
     ],
 )
 def test_json_that_can_be_no_work_response_is_malformed(text: str) -> None:
-    assert refused("json", text.encode()).rule is Rule.MALFORMED
+    assert refused("json", text.encode()).rule is ProtocolRule.MALFORMED
 
 
 def test_json_that_is_no_utf8_is_malformed() -> None:
-    assert refused("json", b'{"output": "\xff"}').rule is Rule.MALFORMED
+    assert refused("json", b'{"output": "\xff"}').rule is ProtocolRule.MALFORMED
 
 
 def test_half_a_surrogate_pair_is_replaced_so_that_the_output_can_be_stored() -> None:
@@ -396,14 +396,14 @@ def test_a_large_json_output_full_of_braces_and_escapes_is_parsed_once() -> None
 
 
 def test_surplus_is_told_as_text_or_as_an_unexpected_response() -> None:
-    assert surplus(b"bye\n").rule is Rule.STDOUT_TEXT
-    assert surplus(as_proto(Response(exit_code=1))).rule is Rule.UNEXPECTED_RESPONSE
+    assert surplus(b"bye\n").rule is ProtocolRule.STDOUT_TEXT
+    assert surplus(as_proto(Response(exit_code=1))).rule is ProtocolRule.UNEXPECTED_RESPONSE
 
 
 # --- JSON that ends with its line ---
 
 
-def by_line(limit: int = LIMIT) -> Decoder:
+def by_line(limit: int = LIMIT) -> ResponseDecoder:
     return encoding("json", json_by_line=True).decoder(limit)
 
 
@@ -434,15 +434,15 @@ def test_a_line_is_waited_for_and_what_it_lacks_is_told() -> None:
 @pytest.mark.parametrize(
     ("data", "rule"),
     [
-        (as_json(Response(), indent=1), Rule.MALFORMED),
-        (as_json(Response())[:-1] * 2 + b"\n", Rule.MALFORMED),
-        (b"Compiling 3 files\n", Rule.STDOUT_TEXT),
-        (b"\0\1\n", Rule.MALFORMED),
-        (b'{"output": "' + b"x" * LIMIT, Rule.OVERSIZED),
-        (b'{"output": "' + b"x" * LIMIT + b'"}\n', Rule.OVERSIZED),
+        (as_json(Response(), indent=1), ProtocolRule.MALFORMED),
+        (as_json(Response())[:-1] * 2 + b"\n", ProtocolRule.MALFORMED),
+        (b"Compiling 3 files\n", ProtocolRule.STDOUT_TEXT),
+        (b"\0\1\n", ProtocolRule.MALFORMED),
+        (b'{"output": "' + b"x" * LIMIT, ProtocolRule.OVERSIZED),
+        (b'{"output": "' + b"x" * LIMIT + b'"}\n', ProtocolRule.OVERSIZED),
     ],
 )
-def test_a_line_that_is_no_response_is_refused(data: bytes, rule: Rule) -> None:
+def test_a_line_that_is_no_response_is_refused(data: bytes, rule: ProtocolRule) -> None:
     with pytest.raises(FrameError) as caught:
         by_line().feed(data)
     assert caught.value.rule is rule

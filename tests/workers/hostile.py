@@ -13,7 +13,7 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import WorkerRetired
 from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import rpc
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"
@@ -103,11 +103,11 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def status_of(server: Server, wanted: Action) -> tuple[rpc.Status, re.ActionResult]:
+def status_of(server: Server, wanted: Action) -> tuple[rpc.Status, reapi.ActionResult]:
     """The response's own status and result, as they travelled."""
     hash_, _, size = server.client.digest_of(wanted).partition("/")
     (*_, last) = server.client.execute(Digest(hash_, int(size)))
-    response = re.ExecuteResponse()
+    response = reapi.ExecuteResponse()
     assert last.response.Unpack(response)
     return response.status, response.result
 

@@ -27,7 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.encodings import encoding
-from rpw_fixture.wire.worker.messages import FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule, Request, Response
 from rpw_fixture.workers.protocol import TRANSITIONS, Connection, RequestState, Signal
 
 LIMIT = 1 << 16
@@ -210,46 +210,60 @@ def test_a_worker_that_keeps_the_rules_is_understood(protocol: str, transcript: 
 @pytest.mark.parametrize(
     ("transcript", "broken"),
     [
-        pytest.param("< 0", Rule.UNEXPECTED_RESPONSE, id="a response before any request"),
+        pytest.param("< 0", ProtocolRule.UNEXPECTED_RESPONSE, id="a response before any request"),
         pytest.param(
-            "> 0 \n < 0 0", Rule.UNEXPECTED_RESPONSE, id="two responses to one request at once"
+            "> 0 \n < 0 0",
+            ProtocolRule.UNEXPECTED_RESPONSE,
+            id="two responses to one request at once",
         ),
         pytest.param(
             "> 0 \n < 0 \n = 0 \n < 0",
-            Rule.UNEXPECTED_RESPONSE,
+            ProtocolRule.UNEXPECTED_RESPONSE,
             id="two responses to one request, one later",
         ),
-        pytest.param("> 1 \n < 0", Rule.WRONG_REQUEST_ID, id="id 0 to a multiplex request"),
-        pytest.param("> 0 \n < 5", Rule.WRONG_REQUEST_ID, id="an id that was never sent"),
+        pytest.param("> 1 \n < 0", ProtocolRule.WRONG_REQUEST_ID, id="id 0 to a multiplex request"),
+        pytest.param("> 0 \n < 5", ProtocolRule.WRONG_REQUEST_ID, id="an id that was never sent"),
         pytest.param(
-            "> 1 \n > 2 \n < 1 \n = 1 \n < 1", Rule.UNEXPECTED_RESPONSE, id="an id answered before"
+            "> 1 \n > 2 \n < 1 \n = 1 \n < 1",
+            ProtocolRule.UNEXPECTED_RESPONSE,
+            id="an id answered before",
         ),
         pytest.param(
-            "> 1 \n < 1 cancelled", Rule.UNEXPECTED_CANCEL, id="was_cancelled without a cancel"
+            "> 1 \n < 1 cancelled",
+            ProtocolRule.UNEXPECTED_CANCEL,
+            id="was_cancelled without a cancel",
         ),
         pytest.param(
             "> 1 \n > 2 \n > cancel 1 \n < 2 cancelled",
-            Rule.UNEXPECTED_CANCEL,
+            ProtocolRule.UNEXPECTED_CANCEL,
             id="was_cancelled for another request",
         ),
-        pytest.param("> 0 \n < text Hello", Rule.STDOUT_TEXT, id="text instead of a response"),
-        pytest.param("< text Ready.", Rule.STDOUT_TEXT, id="text before any request"),
         pytest.param(
-            "> 0 \n < 0 \n = 0 \n < text W", Rule.STDOUT_TEXT, id="a letter after the response"
+            "> 0 \n < text Hello", ProtocolRule.STDOUT_TEXT, id="text instead of a response"
         ),
-        pytest.param("> 0 \n < half 0 \n end", Rule.TRUNCATED, id="the end amid a response"),
-        pytest.param("> 1 \n > 2 \n < 1 \n = 1 \n < half 2 \n end", Rule.TRUNCATED, id="of many"),
+        pytest.param("< text Ready.", ProtocolRule.STDOUT_TEXT, id="text before any request"),
+        pytest.param(
+            "> 0 \n < 0 \n = 0 \n < text W",
+            ProtocolRule.STDOUT_TEXT,
+            id="a letter after the response",
+        ),
+        pytest.param(
+            "> 0 \n < half 0 \n end", ProtocolRule.TRUNCATED, id="the end amid a response"
+        ),
+        pytest.param(
+            "> 1 \n > 2 \n < 1 \n = 1 \n < half 2 \n end", ProtocolRule.TRUNCATED, id="of many"
+        ),
     ],
 )
 def test_a_worker_that_breaks_a_rule_is_told_which(
-    protocol: str, transcript: str, broken: Rule
+    protocol: str, transcript: str, broken: ProtocolRule
 ) -> None:
     play(protocol, f"{transcript} \n ! {broken}")
 
 
 @PROTOCOLS
 def test_half_a_response_too_many_is_refused_at_once(protocol: str) -> None:
-    play(protocol, f"> 0 \n < 0 \n = 0 \n < half 0 \n ! {Rule.UNEXPECTED_RESPONSE}")
+    play(protocol, f"> 0 \n < 0 \n = 0 \n < half 0 \n ! {ProtocolRule.UNEXPECTED_RESPONSE}")
 
 
 @PROTOCOLS

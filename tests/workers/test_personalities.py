@@ -17,10 +17,10 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import ActionRouted, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.server import Server
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers.personalities import find
 from rpw_fixture.workers.personalities.reference import REFERENCE
-from rpw_fixture.workers.personalities.rules import Personality, Rule
+from rpw_fixture.workers.personalities.rules import Personality, SourcedRule
 from tests.waiting import until
 
 from .portraits import CHANGES, EVERY, EVERYWHERE, TRIGGERED, by_rule, lame, portrait, probe, routes
@@ -35,7 +35,7 @@ def test_every_rule_has_a_source_or_is_unknown_and_then_as_in_the_reference(name
     rules = {
         each.name: getattr(personality, each.name)
         for each in dataclasses.fields(Personality)
-        if isinstance(getattr(personality, each.name), Rule)
+        if isinstance(getattr(personality, each.name), SourcedRule)
     }
     assert len(rules) == len(dataclasses.fields(Personality)) - 3
     for rule, told in rules.items():
@@ -134,14 +134,14 @@ def run_without_action_platform(server: Server, action: Action) -> int:
     from rpw_fixture.wire.digests import SHA256
 
     encoded = encode(action, SHA256)
-    message = re.Action.FromString(encoded.blobs[encoded.digest])
+    message = reapi.Action.FromString(encoded.blobs[encoded.digest])
     message.ClearField("platform")
     data = message.SerializeToString()
     digest = SHA256.of(data)
     server.client.upload({**encoded.blobs, digest: data})
     for update in server.client.execute(digest):
         if update.done:
-            response = re.ExecuteResponse()
+            response = reapi.ExecuteResponse()
             update.response.Unpack(response)
     return response.result.exit_code
 

@@ -11,7 +11,7 @@ import os
 import pytest
 
 from rpw_fixture.pytest_plugin import MakeServer
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers.personalities import find
 
 from .portraits import EVERY, EVERYWHERE, SPLITS, by_rule, portrait, probe, routes
@@ -87,7 +87,7 @@ def test_what_inputs_are_listed_with_which_digest_bytes(name: str, listing: str)
     expected = {
         "all, hex as ASCII": hexed.encode().hex(),
         "all, raw hash": hexed,
-        "all, Digest message": re.Digest(hash=hexed, size_bytes=1).SerializeToString().hex(),
+        "all, Digest message": reapi.Digest(hash=hexed, size_bytes=1).SerializeToString().hex(),
     }
 
     if listing == "none":

@@ -33,7 +33,7 @@ _PARTIAL = Digest("", 0)
 
 
 @dataclass(slots=True, kw_only=True)
-class Place:
+class Sandbox:
     """Where one request works.
 
     Attributes:
@@ -59,7 +59,7 @@ class ExecRoot(Protocol):
 
     def place(
         self, action: ResolvedAction, parents: Parents, token: CancelToken
-    ) -> contextlib.AbstractContextManager[Place]:
+    ) -> contextlib.AbstractContextManager[Sandbox]:
         """Puts the inputs of one request there; the place is its own within the block."""
 
 
@@ -86,7 +86,7 @@ class PrivateRoot:
     @contextlib.contextmanager
     def place(
         self, action: ResolvedAction, parents: Parents, token: CancelToken
-    ) -> Iterator[Place]:
+    ) -> Iterator[Sandbox]:
         """See `ExecRoot.place`."""
         del token
         changed: Sequence[str] = ()
@@ -94,7 +94,7 @@ class PrivateRoot:
             self._staged.add(action.root, parents, output_paths(action), action.store)
         else:
             changed = self._staged.stage(action.root, parents, action.store)
-        place = Place(
+        place = Sandbox(
             root=self._staged.place, changed=changed, has_leftovers=self._staged.has_leftovers
         )
         try:
@@ -129,7 +129,7 @@ class SharedRoot:
     @contextlib.contextmanager
     def place(
         self, action: ResolvedAction, parents: Parents, token: CancelToken
-    ) -> Iterator[Place]:
+    ) -> Iterator[Sandbox]:
         """See `ExecRoot.place`.
 
         Raises:
@@ -137,7 +137,7 @@ class SharedRoot:
         """
         with self._changed:
             self._await_turn(action, token)
-            place = Place(root=self._staged.place)
+            place = Sandbox(root=self._staged.place)
             if self._active:
                 self._staged.add(action.root, parents, output_paths(action), action.store)
             else:
@@ -214,7 +214,7 @@ class SandboxedRoot:
     @contextlib.contextmanager
     def place(
         self, action: ResolvedAction, parents: Parents, token: CancelToken
-    ) -> Iterator[Place]:
+    ) -> Iterator[Sandbox]:
         """See `ExecRoot.place`."""
         del token
         base = action.command.working_directory
@@ -224,7 +224,7 @@ class SandboxedRoot:
             changed = sandbox.stage(action.root, parents, action.store)
             told = sandbox.path if self._is_absolute else name
             sandbox_dir = posixpath.join(told, base) if base else told
-            yield Place(
+            yield Sandbox(
                 root=sandbox.place,
                 sandbox_dir=sandbox_dir,
                 changed=changed,

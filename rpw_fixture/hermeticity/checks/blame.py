@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.hermeticity.checks import shrinking
-from rpw_fixture.hermeticity.checks.context import Bench, names, titles
+from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, RESPONSE, Outcome, Step, Trial
@@ -56,21 +56,21 @@ def code_of_rule(rule: str, otherwise: str = _MALFORMED) -> str:
     return otherwise if rule == NO_RESULT else _CODES_OF_RULES.get(rule, _MALFORMED)
 
 
-def suspicions(bench: Bench, histories: Sequence[Sequence[Outcome]]) -> list[Suspicion]:
+def suspicions(context: CheckContext, histories: Sequence[Sequence[Outcome]]) -> list[Suspicion]:
     """The clearest suspicion for each action of the suite, shortest prefix first."""
-    found = _suspicions(bench, histories)
+    found = _suspicions(context, histories)
     # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
-    if found and bench.learn(each.victim.action for each in found):
-        found = _suspicions(bench, histories)
+    if found and context.learn(each.victim.action for each in found):
+        found = _suspicions(context, histories)
     return found
 
 
-def _suspicions(bench: Bench, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
+def _suspicions(context: CheckContext, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
     best: dict[Step, Suspicion] = {}
     for outcomes in histories:
         done: list[Step] = []
         for warm in outcomes:
-            found = _suspicion(bench, tuple(done), warm)
+            found = _suspicion(context, tuple(done), warm)
             done.append(warm.step)
             if found is None:
                 continue
@@ -88,7 +88,7 @@ def _rank(suspicion: Suspicion) -> tuple[bool, int]:
     return any(each.twist or each.exit_code for each in actions), len(actions)
 
 
-def blame(bench: Bench, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
+def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
     """Find the polluters of each suspicion; one that cannot be reproduced becomes info.
 
     Of victims that a broken rule of the protocol hits, one is enough: the rule is what is wrong.
@@ -96,84 +96,86 @@ def blame(bench: Bench, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
     guilty: list[tuple[Step, ...]] = []
     shrunk = 0
     for suspect in suspects:
-        if bench.is_blamed(suspect.victim.action, suspect.warm.failure):
+        if context.is_blamed(suspect.victim.action, suspect.warm.failure):
             continue
-        polluters = _try_known(bench, suspect, guilty)
+        polluters = _try_known(context, suspect, guilty)
         if polluters is None:
             # Shrinking takes many runs; the whole history is true as well.
-            polluters = _shrink(bench, suspect) if shrunk < _MOST_SHRUNK else suspect.before
+            polluters = _shrink(context, suspect) if shrunk < _MOST_SHRUNK else suspect.before
             shrunk += 1
-        finding = _proven(bench, suspect, polluters) if polluters is not None else None
+        finding = _proven(context, suspect, polluters) if polluters is not None else None
         if finding is None:
-            yield from _doubtful(bench, suspect)
+            yield from _doubtful(context, suspect)
             continue
         if polluters is not None and polluters not in guilty:
             guilty.append(polluters)
-        bench.note_blamed(suspect.victim.action, suspect.warm.failure)
+        context.note_blamed(suspect.victim.action, suspect.warm.failure)
         yield finding
 
 
-def _suspicion(bench: Bench, before: tuple[Step, ...], warm: Outcome) -> Suspicion | None:
+def _suspicion(context: CheckContext, before: tuple[Step, ...], warm: Outcome) -> Suspicion | None:
     step = warm.step
     # Of requests made up to fail, the text is no concern; that they are answered is.
     if not before or (step.action.twist and not warm.failure):
         return None
-    cold = bench.run(Trial(history=(step,))).outcomes[0]
-    aspects = bench.differing(cold, warm)
+    cold = context.run(Trial(history=(step,))).outcomes[0]
+    aspects = context.differing(cold, warm)
     if not aspects:
         return None
     return Suspicion(victim=step, before=before, cold=cold, warm=warm, aspects=tuple(aspects))
 
 
 def _is_guilty(
-    bench: Bench, suspect: Suspicion, before: Sequence[Step], run: int = 0
+    context: CheckContext, suspect: Suspicion, before: Sequence[Step], run: int = 0
 ) -> Outcome | None:
     """The victim's outcome after ``before``, if it is wrong in an aspect it was wrong in."""
     history = (*before, suspect.victim)
-    outcomes = bench.run(Trial(history=history, run=run)).outcomes
+    outcomes = context.run(Trial(history=history, run=run)).outcomes
     if len(outcomes) < len(history):
         return None
     warm = outcomes[-1]
-    if not set(bench.differing(suspect.cold, warm)) & set(suspect.aspects):
+    if not set(context.differing(suspect.cold, warm)) & set(suspect.aspects):
         return None
     # A crash and a wrong output are two things, though both show in the exit code.
     return warm if warm.failure == suspect.warm.failure else None
 
 
 def _try_known(
-    bench: Bench, suspect: Suspicion, guilty: Sequence[tuple[Step, ...]]
+    context: CheckContext, suspect: Suspicion, guilty: Sequence[tuple[Step, ...]]
 ) -> tuple[Step, ...] | None:
     for polluters in guilty:
-        if set(polluters) <= set(suspect.before) and _is_guilty(bench, suspect, polluters):
+        if set(polluters) <= set(suspect.before) and _is_guilty(context, suspect, polluters):
             return polluters
     return None
 
 
-def _shrink(bench: Bench, suspect: Suspicion) -> tuple[Step, ...] | None:
-    if _is_guilty(bench, suspect, suspect.before) is None:
+def _shrink(context: CheckContext, suspect: Suspicion) -> tuple[Step, ...] | None:
+    if _is_guilty(context, suspect, suspect.before) is None:
         return None
 
     def asked(part: tuple[Step, ...]) -> bool:
-        return bool(part) and _is_guilty(bench, suspect, part) is not None
+        return bool(part) and _is_guilty(context, suspect, part) is not None
 
     least = shrinking.minimise(suspect.before, asked, max_questions=_MAX_RUNS)
-    order = {action.name: place for place, action in enumerate(bench.suite.actions)}
+    order = {action.name: place for place, action in enumerate(context.suite.actions)}
     return shrinking.simplify_order(least, asked, lambda step: order.get(step.action.name, 0))
 
 
-def _proven(bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]) -> Finding | None:
+def _proven(
+    context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]
+) -> Finding | None:
     """The finding, once more runs of everything show the same; None when they do not."""
     warm: Outcome | None = None
-    is_shaky = bool(bench.instability.left_out(suspect.victim.action))
+    is_shaky = bool(context.instability.left_out(suspect.victim.action))
     for run in range(1, _PROOFS_OF_SHAKY + 1 if is_shaky else _PROOFS + 1):
-        warm = _is_guilty(bench, suspect, polluters, run)
+        warm = _is_guilty(context, suspect, polluters, run)
         if warm is None:
             return None
-    bench.learn([suspect.victim.action])
-    aspects = bench.differing(suspect.cold, warm) if warm is not None else []
+    context.learn([suspect.victim.action])
+    aspects = context.differing(suspect.cold, warm) if warm is not None else []
     if warm is None or not aspects:
         return None
-    code, severity = _classify(bench, suspect, polluters, warm, aspects)
+    code, severity = _classify(context, suspect, polluters, warm, aspects)
     return Finding(
         code=code,
         severity=severity,
@@ -181,23 +183,23 @@ def _proven(bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]) -> Fi
         polluters=names(polluters),
         outputs=outputs_among(aspects),
         summary=_summary(code, suspect, polluters),
-        evidence=_evidence(bench, suspect, polluters, warm, aspects),
+        evidence=_evidence(context, suspect, polluters, warm, aspects),
         history=(*polluters, suspect.victim),
     )
 
 
-def _doubtful(bench: Bench, suspect: Suspicion) -> Iterator[Finding]:
+def _doubtful(context: CheckContext, suspect: Suspicion) -> Iterator[Finding]:
     """Tell what was seen once and did not come again, unless fresh workers differ in the same way.
 
     That a process ended, or wrote what is no response, needs no second time to be true.
     """
-    bench.learn([suspect.victim.action])
-    aspects = bench.differing(suspect.cold, suspect.warm)
+    context.learn([suspect.victim.action])
+    aspects = context.differing(suspect.cold, suspect.warm)
     if not aspects:
         return
-    code, _ = _classify(bench, suspect, suspect.before, suspect.warm, aspects)
+    code, _ = _classify(context, suspect, suspect.before, suspect.warm, aspects)
     is_certain = bool(suspect.warm.failure) and suspect.warm.failure not in {TIMEOUT, NO_RESULT}
-    bench.note_blamed(suspect.victim.action, suspect.warm.failure)
+    context.note_blamed(suspect.victim.action, suspect.warm.failure)
     what = suspect.warm.failure or "another result"
     yield Finding(
         code=code,
@@ -207,45 +209,45 @@ def _doubtful(bench: Bench, suspect: Suspicion) -> Iterator[Finding]:
         outputs=outputs_among(aspects),
         summary=f"{CODES[code].name}: {suspect.victim.action.title} after {titles(suspect.before)}: "
         f"{what}, seen once and not when repeated",
-        evidence=_evidence_text(bench, suspect.cold, suspect.warm, aspects),
+        evidence=_evidence_text(context, suspect.cold, suspect.warm, aspects),
         history=(*suspect.before, suspect.victim),
         is_doubtful=not is_certain,
     )
 
 
 def _classify(
-    bench: Bench,
+    context: CheckContext,
     suspect: Suspicion,
     polluters: tuple[Step, ...],
     warm: Outcome,
     aspects: list[str],
 ) -> tuple[str, Severity]:
     is_text_only = aspects == [RESPONSE]
-    if is_text_only and _carries(bench, polluters, suspect.cold.response, warm.response):
+    if is_text_only and _carries(context, polluters, suspect.cold.response, warm.response):
         return "RPW212", Severity.ERROR
     severity = Severity.WARNING if is_text_only else Severity.ERROR
-    is_of_failures = bool(warm.failure) and _is_failing(bench, suspect.victim)
-    if not is_of_failures and all(_is_failing(bench, each) for each in polluters):
+    is_of_failures = bool(warm.failure) and _is_failing(context, suspect.victim)
+    if not is_of_failures and all(_is_failing(context, each) for each in polluters):
         return "RPW109", severity
     if warm.failure:
         code = code_of_rule(warm.failure, "RPW202")
         # An earlier request changed a later result: true as well, where only that is asked for.
-        is_wanted = code in bench.selected or "RPW202" not in bench.selected
+        is_wanted = code in context.selected or "RPW202" not in context.selected
         return code if is_wanted else "RPW202", severity
     return "RPW202", severity
 
 
-def _is_failing(bench: Bench, step: Step) -> bool:
-    outcome = bench.run(Trial(history=(step,))).outcomes[0]
+def _is_failing(context: CheckContext, step: Step) -> bool:
+    outcome = context.run(Trial(history=(step,))).outcomes[0]
     return bool(outcome.failure) or outcome.exit_code != 0
 
 
-def _carries(bench: Bench, polluters: tuple[Step, ...], cold: str, warm: str) -> bool:
+def _carries(context: CheckContext, polluters: tuple[Step, ...], cold: str, warm: str) -> bool:
     """Whether what the warm response has on top comes from an earlier request."""
     known = set(cold.splitlines())
     fresh = [line.strip() for line in warm.splitlines() if line not in known]
     for step in polluters:
-        own = bench.run(Trial(history=(step,))).outcomes[0].response
+        own = context.run(Trial(history=(step,))).outcomes[0].response
         words = [*step.action.arguments, *step.action.inputs, *step.action.outputs]
         for line in fresh:
             if len(line) >= _SHORTEST_TELLING and line in own:
@@ -253,15 +255,15 @@ def _carries(bench: Bench, polluters: tuple[Step, ...], cold: str, warm: str) ->
             if any(len(word) >= _SHORTEST_TELLING and word in line for word in words):
                 return True
     return any(
-        len(line) >= _SHORTEST_TELLING for line in own_lines(bench, polluters) if line in warm
+        len(line) >= _SHORTEST_TELLING for line in own_lines(context, polluters) if line in warm
     )
 
 
-def own_lines(bench: Bench, polluters: tuple[Step, ...]) -> list[str]:
+def own_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
     """Lines that fresh workers say to some requests."""
     lines: list[str] = []
     for step in polluters:
-        response = bench.run(Trial(history=(step,))).outcomes[0].response
+        response = context.run(Trial(history=(step,))).outcomes[0].response
         lines += [line.strip() for line in response.splitlines()]
     return lines
 
@@ -279,36 +281,38 @@ def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
 
 
 def _evidence(
-    bench: Bench,
+    context: CheckContext,
     suspect: Suspicion,
     polluters: tuple[Step, ...],
     warm: Outcome,
     aspects: list[str],
 ) -> str:
-    told = [_evidence_text(bench, suspect.cold, warm, aspects)]
-    cleaners = _cleaners(bench, suspect, polluters)
+    told = [_evidence_text(context, suspect.cold, warm, aspects)]
+    cleaners = _cleaners(context, suspect, polluters)
     if cleaners:
         told.append(f"goes away when one of these runs between: {', '.join(cleaners)}")
     return "\n".join(each for each in told if each)
 
 
-def _evidence_text(bench: Bench, cold: Outcome, warm: Outcome, aspects: list[str]) -> str:
-    told = [bench.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
+def _evidence_text(context: CheckContext, cold: Outcome, warm: Outcome, aspects: list[str]) -> str:
+    told = [context.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
     if warm.failure and warm.stderr.strip():
         told.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
     return "\n".join(each for each in told if each)
 
 
-def _cleaners(bench: Bench, suspect: Suspicion, polluters: tuple[Step, ...]) -> list[str]:
+def _cleaners(context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]) -> list[str]:
     """Actions that, run between polluters and victim, hide the leak."""
     if suspect.warm.failure:
         return []
     involved = {*names(polluters), suspect.victim.action.name}
-    others = [each for each in bench.good if each.name not in involved][:_MOST_CLEANERS]
+    others = [each for each in context.good if each.name not in involved][:_MOST_CLEANERS]
     trials = [Trial(history=(*polluters, Step(action=each), suspect.victim)) for each in others]
     found = []
-    for each, result in zip(others, bench.run_all(trials), strict=True):
+    for each, result in zip(others, context.run_all(trials), strict=True):
         outcomes = result.outcomes
-        if len(outcomes) == len(polluters) + 2 and not bench.differing(suspect.cold, outcomes[-1]):
+        if len(outcomes) == len(polluters) + 2 and not context.differing(
+            suspect.cold, outcomes[-1]
+        ):
             found.append(each.name)
     return found

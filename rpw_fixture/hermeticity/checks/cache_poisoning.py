@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import CachePoisoning
 from rpw_fixture.hermeticity.suites.recording import RecordedAction
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
@@ -28,7 +28,7 @@ def recorded_orders(
     return [tuple(each) for each in pools.values()]
 
 
-def count(bench: Bench, orders: Sequence[tuple[SuiteAction, ...]]) -> CachePoisoning:
+def count(context: CheckContext, orders: Sequence[tuple[SuiteAction, ...]]) -> CachePoisoning:
     """Replays each order in a warm worker and compares every result with that of a fresh one.
 
     Only results with exit code 0 count, as REAPI servers cache no others. Response text, and what
@@ -41,21 +41,21 @@ def count(bench: Bench, orders: Sequence[tuple[SuiteAction, ...]]) -> CachePoiso
     entries = 0
     wrong: list[str] = []
     try:
-        for warm in (outcome for order in orders for outcome in _replay(bench, order)):
+        for warm in (outcome for order in orders for outcome in _replay(context, order)):
             if warm.failure or warm.exit_code != 0:
                 continue
             entries += 1
-            if set(bench.differing(bench.cold(warm.step.action), warm)) - {RESPONSE}:
+            if set(context.differing(context.cold(warm.step.action), warm)) - {RESPONSE}:
                 wrong.append(warm.step.action.name)
     except OutOfTimeError as error:
         return CachePoisoning(entries=entries, actions=tuple(wrong), reason=str(error))
     return CachePoisoning(entries=entries, actions=tuple(wrong))
 
 
-def _replay(bench: Bench, order: Sequence[SuiteAction]) -> Iterator[Outcome]:
+def _replay(context: CheckContext, order: Sequence[SuiteAction]) -> Iterator[Outcome]:
     """Outcomes in that order; after a request that ended its worker a new one goes on."""
-    rest = [each for each in order if not bench.cold(each).failure]
+    rest = [each for each in order if not context.cold(each).failure]
     while rest:
-        outcomes = bench.run(Trial(history=steps(*rest))).outcomes
+        outcomes = context.run(Trial(history=steps(*rest))).outcomes
         yield from outcomes
         rest = rest[len(outcomes) :]

@@ -4,61 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Cancel, Step, Trial
-from rpw_fixture.wire.worker.messages import Rule
+from rpw_fixture.wire.worker.messages import ProtocolRule
 
 #: Parts of an action's usual time after which it is cancelled.
 _PARTS = (0.25, 0.5, 0.9)
 _MOST_ACTIONS = 4
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Cancels requests, and asks for something else afterwards; the first bug is enough."""
-    if not bench.suite.worker.cancellation:
-        bench.skip("RPW110", "the suite does not say cancellation = true")
+    if not context.suite.worker.cancellation:
+        context.skip("RPW110", "the suite does not say cancellation = true")
         return
-    if not bench.good:
-        bench.skip("RPW110", "no action succeeds, so there is nothing to cancel")
-    slowest_first = sorted(bench.good, key=lambda each: -_warm_seconds(bench, each))
+    if not context.good:
+        context.skip("RPW110", "no action succeeds, so there is nothing to cancel")
+    slowest_first = sorted(context.good, key=lambda each: -_warm_seconds(context, each))
     for action in slowest_first[:_MOST_ACTIONS]:
-        for step in _cancelled(bench, action):
-            finding = _judged(bench, step)
+        for step in _cancelled(context, action):
+            finding = _judged(context, step)
             if finding is not None:
                 yield finding
                 return
 
 
-def _cancelled(bench: Bench, action: SuiteAction) -> Iterator[Step]:
+def _cancelled(context: CheckContext, action: SuiteAction) -> Iterator[Step]:
     yield Step(action=action, cancel=Cancel.AT_ONCE)
-    seconds = _warm_seconds(bench, action)
+    seconds = _warm_seconds(context, action)
     for part in _PARTS:
         yield Step(action=action, cancel=Cancel.AT_WORK, delay=round(part * seconds, 4))
     yield Step(action=action, cancel=Cancel.AFTERWARDS)
 
 
-def _warm_seconds(bench: Bench, action: SuiteAction) -> float:
+def _warm_seconds(context: CheckContext, action: SuiteAction) -> float:
     """How long a worker takes that has started already."""
-    return bench.run(Trial(history=(Step(action=action),) * 2)).outcomes[-1].seconds
+    return context.run(Trial(history=(Step(action=action),) * 2)).outcomes[-1].seconds
 
 
-def _judged(bench: Bench, step: Step) -> Finding | None:
+def _judged(context: CheckContext, step: Step) -> Finding | None:
     # Started and warm by then, so that the delay counts from the work and not from the start.
     plain = Step(action=step.action)
     history = (plain, step, plain)
-    uncancelled = bench.run(Trial(history=(plain,) * 3)).outcomes
+    uncancelled = context.run(Trial(history=(plain,) * 3)).outcomes
     if uncancelled[-1].failure:
-        bench.skip("RPW110", f"without any cancel the worker fails: {uncancelled[-1].failure}")
+        context.skip("RPW110", f"without any cancel the worker fails: {uncancelled[-1].failure}")
         return None
-    outcomes = bench.run(Trial(history=history)).outcomes
+    outcomes = context.run(Trial(history=history)).outcomes
     if len(outcomes) < 2:
         return None
     cancelled, last = outcomes[1], outcomes[-1]
     problem = _in_words(cancelled.failure) or cancelled.late
     if not problem and len(outcomes) > 2:
-        aspects = bench.differing(uncancelled[-1], last)
+        aspects = context.differing(uncancelled[-1], last)
         problem = _in_words(last.failure) or ("another result afterwards" if aspects else "")
     if not problem:
         return None
@@ -74,4 +74,4 @@ def _judged(bench: Bench, step: Step) -> Finding | None:
 def _in_words(failure: str) -> str:
     # On a busy machine a cancel meant for mid-work comes too late, and a second answer just as well
     # before as after the first one was read: one bug, in one set of words.
-    return "it answered twice" if failure == Rule.UNEXPECTED_RESPONSE else failure
+    return "it answered twice" if failure == ProtocolRule.UNEXPECTED_RESPONSE else failure

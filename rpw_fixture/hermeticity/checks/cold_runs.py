@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -47,32 +47,32 @@ SEEDS = tuple(
 )
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Runs every action cold and notes what is usable, and what of it is stable."""
-    first = bench.cold_all(bench.suite.actions)
-    bench.usable = tuple(each.step.action for each in first if not each.failure)
-    bench.failures = tuple(each for each in first if each.failure)
-    bench.instability.begin(first)
-    bench.start_seconds = statistics.median(each.seconds for each in first)
+    first = context.cold_all(context.suite.actions)
+    context.usable = tuple(each.step.action for each in first if not each.failure)
+    context.failures = tuple(each for each in first if each.failure)
+    context.instability.begin(first)
+    context.start_seconds = statistics.median(each.seconds for each in first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
             yield protocol_finding(outcome)
-    if bench.is_remote:
-        _require_usable(bench, first)
+    if context.is_remote:
+        _require_usable(context, first)
     else:
-        yield from _path_dependent(bench)
-    bench.learn(bench.usable, enough=1)
+        yield from _path_dependent(context)
+    context.learn(context.usable, enough=1)
     # Where one repetition differs, more tell whether it is always in the same places.
-    bench.learn([each for each in bench.usable if bench.instability.unstable(each)])
-    yield from _nondeterministic(bench)
-    _require_expected(bench)
+    context.learn([each for each in context.usable if context.instability.unstable(each)])
+    yield from _nondeterministic(context)
+    _require_expected(context)
 
 
-def find_late(bench: Bench) -> Iterator[Finding]:
+def find_late(context: CheckContext) -> Iterator[Finding]:
     """Repeat every action once more, now that the clock shows another time than at first."""
-    bench.instability.await_tick()
-    bench.learn(bench.usable, enough=2)
-    yield from _nondeterministic(bench)
+    context.instability.await_tick()
+    context.learn(context.usable, enough=2)
+    yield from _nondeterministic(context)
 
 
 def protocol_finding(outcome: Outcome) -> Finding:
@@ -91,56 +91,56 @@ def protocol_finding(outcome: Outcome) -> Finding:
     )
 
 
-def _path_dependent(bench: Bench) -> Iterator[Finding]:
-    bench.run_all([cold(each, variation=_ALL_ELSEWHERE) for each in bench.usable])
-    if not any(_differences(bench, each, _ALL_ELSEWHERE) for each in bench.usable):
+def _path_dependent(context: CheckContext) -> Iterator[Finding]:
+    context.run_all([cold(each, variation=_ALL_ELSEWHERE) for each in context.usable])
+    if not any(_differences(context, each, _ALL_ELSEWHERE) for each in context.usable):
         return
     # Either paths reach results or nothing is stable. In one folder the two can be told apart.
-    bench.harness.use_one_path()
-    bench.instability.begin(bench.cold_all(bench.usable))
+    context.harness.use_one_path()
+    context.instability.begin(context.cold_all(context.usable))
     findings = []
-    for action in bench.usable:
-        aspects = _differences(bench, action, ELSEWHERE)
+    for action in context.usable:
+        aspects = _differences(context, action, ELSEWHERE)
         # Repeated after that run, so that what the clock changed in between is known.
-        if aspects and bench.learn([action]):
-            aspects = _differences(bench, action, ELSEWHERE)
-        findings += [_path_finding(bench, action, aspects)] if aspects else []
+        if aspects and context.learn([action]):
+            aspects = _differences(context, action, ELSEWHERE)
+        findings += [_path_finding(context, action, aspects)] if aspects else []
     if not findings:
-        bench.harness.use_all_paths()
+        context.harness.use_all_paths()
     yield from findings
 
 
-def _differences(bench: Bench, action: SuiteAction, variation: Variation) -> list[str]:
-    varied = bench.run(cold(action, variation=variation)).outcomes[0]
-    return bench.differing(bench.cold(action), varied)
+def _differences(context: CheckContext, action: SuiteAction, variation: Variation) -> list[str]:
+    varied = context.run(cold(action, variation=variation)).outcomes[0]
+    return context.differing(context.cold(action), varied)
 
 
-def _path_finding(bench: Bench, action: SuiteAction, aspects: list[str]) -> Finding:
-    other = bench.run(cold(action, variation=ELSEWHERE)).outcomes[0]
+def _path_finding(context: CheckContext, action: SuiteAction, aspects: list[str]) -> Finding:
+    other = context.run(cold(action, variation=ELSEWHERE)).outcomes[0]
     return Finding(
         code="RPW210",
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
         victim=action.name,
         outputs=outputs_among(aspects),
         summary=f"{action.name} has another result when the input root lies elsewhere",
-        evidence=bench.explain(bench.cold(action), other, aspects, ("here", "elsewhere")),
+        evidence=context.explain(context.cold(action), other, aspects, ("here", "elsewhere")),
         history=steps(action),
         variation=ELSEWHERE,
     )
 
 
-def _nondeterministic(bench: Bench) -> Iterator[Finding]:
-    for action in bench.usable:
-        pair = bench.instability.pair(action)
+def _nondeterministic(context: CheckContext) -> Iterator[Finding]:
+    for action in context.usable:
+        pair = context.instability.pair(action)
         if pair is not None:
-            yield _unstable_finding(bench, action, bench.instability.unstable(action), pair)
+            yield _unstable_finding(context, action, context.instability.unstable(action), pair)
 
 
 def _unstable_finding(
-    bench: Bench, action: SuiteAction, aspects: list[str], pair: tuple[Outcome, Outcome]
+    context: CheckContext, action: SuiteAction, aspects: list[str], pair: tuple[Outcome, Outcome]
 ) -> Finding:
-    evidence = bench.explain(*pair, aspects, ("one fresh worker", "another one"))
-    if _is_seeded(bench, action):
+    evidence = context.explain(*pair, aspects, ("one fresh worker", "another one"))
+    if _is_seeded(context, action):
         evidence += "\ngoes away with PYTHONHASHSEED=1 (PERL_HASH_SEED=1): it is the hash order"
     failures = [each for each in pair if each.failure]
     code = code_of_rule(failures[0].failure, "RPW201") if failures else "RPW201"
@@ -155,19 +155,19 @@ def _unstable_finding(
     )
 
 
-def _is_seeded(bench: Bench, action: SuiteAction) -> bool:
-    if "RPW201" not in bench.selected:
+def _is_seeded(context: CheckContext, action: SuiteAction) -> bool:
+    if "RPW201" not in context.selected:
         return False
-    early = bench.run_all([cold(action, run=run, variation=SEEDS[0]) for run in (0, 1)])
+    early = context.run_all([cold(action, run=run, variation=SEEDS[0]) for run in (0, 1)])
     if differing(early[0].outcomes[0], early[1].outcomes[0]):
         return False
     # The clock has to move as well, or it would be mistaken for the hash order.
     time.sleep(max(0.0, next_tick(time.time()) - time.time()))
-    late = bench.run(cold(action, run=2, variation=SEEDS[0]))
+    late = context.run(cold(action, run=2, variation=SEEDS[0]))
     return not differing(early[0].outcomes[0], late.outcomes[0])
 
 
-def _require_usable(bench: Bench, first: list[Outcome]) -> None:
+def _require_usable(context: CheckContext, first: list[Outcome]) -> None:
     """Refuses an endpoint that runs none of the actions: whether it or the worker fails, is not seen.
 
     Raises:
@@ -175,25 +175,25 @@ def _require_usable(bench: Bench, first: list[Outcome]) -> None:
     """
     failed = [each for each in first if each.failure]
     told = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
-    if not bench.usable:
+    if not context.usable:
         raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {told}")
     if failed:
-        bench.notes["RPW201"] = f"on --target: left out, as they have no result there: {told}"
+        context.notes["RPW201"] = f"on --target: left out, as they have no result there: {told}"
 
 
 def _first_line(text: str) -> str:
     return text.partition("\n")[0]
 
 
-def _require_expected(bench: Bench) -> None:
+def _require_expected(context: CheckContext) -> None:
     """Refuses a suite that expects another exit code than every fresh worker gives.
 
     Raises:
         ConfigError: naming the action.
     """
-    for action in bench.usable:
-        outcome = bench.cold(action)
-        if bench.instability.unstable(action):
+    for action in context.usable:
+        outcome = context.cold(action)
+        if context.instability.unstable(action):
             continue
         if outcome.is_as_expected:
             _require_outputs(outcome)

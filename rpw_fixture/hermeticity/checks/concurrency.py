@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks import orders
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import input_tree
@@ -23,29 +23,29 @@ _ROUNDS = 4
 _MOST_AT_ONCE = 8
 
 
-def find_mixups(bench: Bench) -> Iterator[Finding]:
+def find_mixups(context: CheckContext) -> Iterator[Finding]:
     """RPW111 and RPW213: sends requests at once and compares each answer with a fresh worker's."""
-    group = compatible(bench)
-    obstacle = _obstacle(bench, group)
+    group = compatible(context)
+    obstacle = _obstacle(context, group)
     if obstacle:
         for code in ("RPW111", "RPW213"):
-            bench.skip(code, obstacle)
+            context.skip(code, obstacle)
         return
     told: set[str] = set()
     for history in _rounds(group):
         for run in range(2):
             trial = Trial(history=history, way=Way.OVERLAPPING, run=run)
-            for finding in _judge(bench, history, bench.run(trial).outcomes):
+            for finding in _judge(context, history, context.run(trial).outcomes):
                 if finding.victim not in told:
                     told.add(finding.victim)
                     yield finding
 
 
-def _obstacle(bench: Bench, group: Sequence[SuiteAction]) -> str:
+def _obstacle(context: CheckContext, group: Sequence[SuiteAction]) -> str:
     """Why nothing can be told of overlapping requests; empty when something can."""
-    if not bench.suite.worker.multiplex:
+    if not context.suite.worker.multiplex:
         return "the suite does not say multiplex = true"
-    if bench.loses_requests:
+    if context.loses_requests:
         return "the worker loses requests that come in one write"
     return "" if len(group) > 1 else "no two actions can share an input root; try sandbox = true"
 
@@ -55,14 +55,14 @@ def _rounds(group: Sequence[SuiteAction]) -> list[tuple[Step, ...]]:
     return [steps(*row) for row in rows]
 
 
-def compatible(bench: Bench) -> list[SuiteAction]:
+def compatible(context: CheckContext) -> list[SuiteAction]:
     """Actions that can lie in one input root, as many as are found in their order."""
-    if bench.suite.worker.sandbox:
-        return list(bench.usable[:_MOST_AT_ONCE])
+    if context.suite.worker.sandbox:
+        return list(context.usable[:_MOST_AT_ONCE])
     group: list[SuiteAction] = []
-    for action in bench.usable:
+    for action in context.usable:
         candidates = [*group, action]
-        worker, store = bench.suite.worker, bench.harness.store
+        worker, store = context.suite.worker, context.harness.store
         try:
             input_tree.merged([input_tree.layout(worker, each, store) for each in candidates])
         except ValueError:
@@ -72,12 +72,12 @@ def compatible(bench: Bench) -> list[SuiteAction]:
 
 
 def _judge(
-    bench: Bench, history: tuple[Step, ...], outcomes: Sequence[Outcome]
+    context: CheckContext, history: tuple[Step, ...], outcomes: Sequence[Outcome]
 ) -> Iterator[Finding]:
-    colds = [bench.cold(step.action) for step in history]
+    colds = [context.cold(step.action) for step in history]
     for place, (outcome, cold) in enumerate(zip(outcomes, colds, strict=True)):
-        aspects = bench.differing(cold, outcome)
-        if not aspects or _is_leak(bench, history, outcome, aspects):
+        aspects = context.differing(cold, outcome)
+        if not aspects or _is_leak(context, history, outcome, aspects):
             continue
         others = [each for index, each in enumerate(colds) if index != place]
         is_mixup = outcome.failure in {"wrong request_id", "unexpected response"} or any(
@@ -94,23 +94,23 @@ def _judge(
             summary=f"{action.name} gets "
             + ("another request's answer" if is_mixup else "another result")
             + " when requests overlap",
-            evidence=bench.explain(cold, outcome, aspects, ("alone", "overlapping")),
+            evidence=context.explain(cold, outcome, aspects, ("alone", "overlapping")),
             history=history,
         )
 
 
 def _is_leak(
-    bench: Bench, history: tuple[Step, ...], outcome: Outcome, aspects: Sequence[str]
+    context: CheckContext, history: tuple[Step, ...], outcome: Outcome, aspects: Sequence[str]
 ) -> bool:
     """Whether the same goes wrong when the requests come one by one: overlapping is not to blame."""
     victim = outcome.step
     one_by_one = (*(each for each in history if each != victim), victim)
-    outcomes = bench.run(Trial(history=one_by_one)).outcomes
+    outcomes = context.run(Trial(history=one_by_one)).outcomes
     if outcomes[-1].failure and outcomes[-1].failure == outcome.failure:
         return True
     if len(outcomes) < len(one_by_one):
         return False
-    return set(aspects) <= set(bench.differing(bench.cold(victim.action), outcomes[-1]))
+    return set(aspects) <= set(context.differing(context.cold(victim.action), outcomes[-1]))
 
 
 def _answers(outcome: Outcome) -> tuple[object, object]:

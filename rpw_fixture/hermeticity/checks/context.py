@@ -22,7 +22,7 @@ _FEWEST = 4
 
 
 @dataclass(slots=True, kw_only=True)
-class Bench:
+class CheckContext:
     """What a check gets.
 
     Attributes:

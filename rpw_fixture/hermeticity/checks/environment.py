@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -43,58 +43,60 @@ _SECONDS = 5.0
 _SLOWED_SECONDS = 0.5
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Runs all actions on one worker under each factor, and cold where that differs."""
-    if not bench.usable:
+    if not context.usable:
         return
-    pairs = list(_pairs(bench))
+    pairs = list(_pairs(context))
     untried: dict[str, str] = {}
     if not glob.glob(_FAKETIME):
         untried[_CLOCK] = "libfaketime is not installed; RPW201 runs at different seconds"
     if sys.platform == "linux" and len(os.sched_getaffinity(0)) < 2:
         untried["CPU count"] = "there is only one processor"
     try:
-        for usual, varied in _uncleared(bench, pairs):
-            yield from _compared(bench, usual, varied, untried)
+        for usual, varied in _uncleared(context, pairs):
+            yield from _compared(context, usual, varied, untried)
     finally:
-        _sweep(bench)
+        _sweep(context)
     factors = dict.fromkeys(varied.factor for _, varied in pairs)
-    bench.notes["RPW209"] = f"varied: {', '.join(each for each in factors if each not in untried)}"
+    context.notes["RPW209"] = (
+        f"varied: {', '.join(each for each in factors if each not in untried)}"
+    )
     if untried:
         told = "; ".join(f"{factor} ({reason})" for factor, reason in untried.items())
-        bench.notes["RPW209"] += f"; not varied: {told}"
+        context.notes["RPW209"] += f"; not varied: {told}"
 
 
 def _compared(
-    bench: Bench, usual: Variation, varied: Variation, untried: dict[str, str]
+    context: CheckContext, usual: Variation, varied: Variation, untried: dict[str, str]
 ) -> Iterator[Finding]:
     """Findings under one factor; where it can't be varied, ``untried`` gets it with the reason."""
     try:
         # A root that was used before has an order of its own, so only cold runs tell.
-        few = bench.affordable(_SECONDS, len(bench.usable))
-        suspects = few if varied.is_reversed else _suspects(bench, usual, varied)
+        few = context.affordable(_SECONDS, len(context.usable))
+        suspects = few if varied.is_reversed else _suspects(context, usual, varied)
     except UnavailableError as error:
         untried[varied.factor] = str(error)
         return
-    if usual.factor == _CLOCK and not _works(bench, usual):
+    if usual.factor == _CLOCK and not _works(context, usual):
         untried[_CLOCK] = "the worker fails under libfaketime, whatever the time"
         return
     try:
         for action in suspects:
-            found = list(_confirmed(bench, action, usual, varied))
-            yield from found or _doubtful(bench, action, usual, varied)
+            found = list(_confirmed(context, action, usual, varied))
+            yield from found or _doubtful(context, action, usual, varied)
     except UnavailableError as error:
         untried[varied.factor] = str(error)
 
 
 def _doubtful(
-    bench: Bench, action: SuiteAction, usual: Variation, varied: Variation
+    context: CheckContext, action: SuiteAction, usual: Variation, varied: Variation
 ) -> Iterator[Finding]:
     """Tell of a difference that a warm worker showed under a factor, and no fresh one."""
     if usual in SEEDS or varied.is_reversed:
         return
-    pairs = [each for each in _pairs_of(bench, usual, varied) if each[0].step.action == action]
-    aspects = _aspects(bench, *pairs[0], usual) if pairs else []
+    pairs = [each for each in _pairs_of(context, usual, varied) if each[0].step.action == action]
+    aspects = _aspects(context, *pairs[0], usual) if pairs else []
     if not aspects:
         return
     labels = ("usual", f"other {varied.factor}")
@@ -105,23 +107,23 @@ def _doubtful(
         outputs=outputs_among(aspects),
         summary=f"{action.name} had another result with another {varied.factor}, seen once and not "
         "when repeated",
-        evidence=bench.explain(*pairs[0], aspects, labels),
-        history=steps(*bench.usable[: bench.usable.index(action) + 1]),
+        evidence=context.explain(*pairs[0], aspects, labels),
+        history=steps(*context.usable[: context.usable.index(action) + 1]),
         variation=varied,
         is_doubtful=True,
     )
 
 
-def _works(bench: Bench, variation: Variation) -> bool:
-    history = steps(*bench.usable)
-    outcomes = bench.run(Trial(history=history, variation=variation)).outcomes
+def _works(context: CheckContext, variation: Variation) -> bool:
+    history = steps(*context.usable)
+    outcomes = context.run(Trial(history=history, variation=variation)).outcomes
     return len(outcomes) == len(history) and all(
-        each.is_as_expected or bench.instability.unstable(each.step.action) for each in outcomes
+        each.is_as_expected or context.instability.unstable(each.step.action) for each in outcomes
     )
 
 
 def _uncleared(
-    bench: Bench, pairs: Sequence[tuple[Variation, Variation]]
+    context: CheckContext, pairs: Sequence[tuple[Variation, Variation]]
 ) -> Sequence[tuple[Variation, Variation]]:
     """Those left to try when all plain factors, varied at once, change nothing."""
     plain = [
@@ -130,7 +132,7 @@ def _uncleared(
         if usual is BASE and not varied.is_reversed and not _has_library(varied)
     ]
     try:
-        if _suspects(bench, BASE, _joined(plain)):
+        if _suspects(context, BASE, _joined(plain)):
             return pairs
     except UnavailableError:
         return pairs
@@ -149,9 +151,9 @@ def _joined(variations: Sequence[Variation]) -> Variation:
     return joined
 
 
-def _sweep(bench: Bench) -> None:
+def _sweep(context: CheckContext) -> None:
     """Removes what libfaketime shares among processes and leaves behind when they are killed."""
-    since = time.time() - bench.harness.seconds - 1
+    since = time.time() - context.harness.seconds - 1
     for path in glob.glob("/dev/shm/*faketime_s*_*"):  # noqa: S108 - a fixed name of that library
         pid = path.rpartition("_")[2]
         with contextlib.suppress(OSError):
@@ -159,15 +161,15 @@ def _sweep(bench: Bench) -> None:
                 os.unlink(path)
 
 
-def _pairs(bench: Bench) -> Iterator[tuple[Variation, Variation]]:
+def _pairs(context: CheckContext) -> Iterator[tuple[Variation, Variation]]:
     """Surroundings to compare; a factor that the action sets itself is its own affair."""
-    own = {name for name, _ in bench.suite.worker.environment}
+    own = {name for name, _ in context.suite.worker.environment}
     for varied in _variations():
         is_own = varied.factor in own or own & {name for name, _ in varied.environment}
-        if not is_own and not (bench.is_remote and _needs_machine(varied)):
+        if not is_own and not (context.is_remote and _needs_machine(varied)):
             yield BASE, varied
     # An endpoint's machine need not have the library, and would keep what it leaves behind.
-    for library in sorted(glob.glob(_FAKETIME))[:1] if not bench.is_remote else ():
+    for library in sorted(glob.glob(_FAKETIME))[:1] if not context.is_remote else ():
         if not own & {"LD_PRELOAD", "FAKETIME"}:
             yield _clock(library, _LONG_AGO[0]), _clock(library, _LONG_AGO[1])
     if "PYTHONHASHSEED" not in own:
@@ -217,73 +219,73 @@ def _clock(library: str, time_told: str) -> Variation:
     )
 
 
-def _suspects(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
+def _suspects(context: CheckContext, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
     """Actions whose result, in one history of all, follows the factor, or that were not reached."""
-    found = _differing(bench, usual, varied)
+    found = _differing(context, usual, varied)
     if found and usual.factor == _CLOCK:
-        bench.instability.await_tick()
+        context.instability.await_tick()
     # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
-    if found and usual not in SEEDS and bench.learn(found):
-        found = _differing(bench, usual, varied)
+    if found and usual not in SEEDS and context.learn(found):
+        found = _differing(context, usual, varied)
     return found
 
 
-def _differing(bench: Bench, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
-    pairs = _pairs_of(bench, usual, varied)
-    found = [one.step.action for one, other in pairs if _aspects(bench, one, other, usual)]
-    return [*found, *_in_turn(bench, varied)[len(pairs) :]]
+def _differing(context: CheckContext, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
+    pairs = _pairs_of(context, usual, varied)
+    found = [one.step.action for one, other in pairs if _aspects(context, one, other, usual)]
+    return [*found, *_in_turn(context, varied)[len(pairs) :]]
 
 
 def _pairs_of(
-    bench: Bench, usual: Variation, varied: Variation
+    context: CheckContext, usual: Variation, varied: Variation
 ) -> Sequence[tuple[Outcome, Outcome]]:
-    history = steps(*_in_turn(bench, varied))
-    results = bench.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
+    history = steps(*_in_turn(context, varied))
+    results = context.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
     return list(zip(results[0].outcomes, results[1].outcomes, strict=False))
 
 
-def _in_turn(bench: Bench, varied: Variation) -> Sequence[SuiteAction]:
+def _in_turn(context: CheckContext, varied: Variation) -> Sequence[SuiteAction]:
     is_slow = _has_library(varied)
-    return bench.affordable(_SLOWED_SECONDS, len(bench.usable)) if is_slow else bench.usable
+    return context.affordable(_SLOWED_SECONDS, len(context.usable)) if is_slow else context.usable
 
 
-def _aspects(bench: Bench, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
+def _aspects(context: CheckContext, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
     if usual.factor == _CLOCK:
         # What shows another time in each run is nondeterminism already, and told as that.
-        unstable = frozenset(bench.instability.unstable(one.step.action))
-        return [each for each in bench.differing(one, other) if each not in unstable]
+        unstable = frozenset(context.instability.unstable(one.step.action))
+        return [each for each in context.differing(one, other) if each not in unstable]
     # With the seed fixed, what is unstable for its sake can be told about.
-    return differing(one, other) if usual in SEEDS else bench.differing(one, other)
+    return differing(one, other) if usual in SEEDS else context.differing(one, other)
 
 
 def _confirmed(
-    bench: Bench, action: SuiteAction, usual: Variation, varied: Variation
+    context: CheckContext, action: SuiteAction, usual: Variation, varied: Variation
 ) -> Iterator[Finding]:
     """The finding, when fresh workers show it as well, twice."""
-    one, other = _cold_pair(bench, action, usual, varied, 0)
-    aspects = _aspects(bench, one, other, usual)
+    one, other = _cold_pair(context, action, usual, varied, 0)
+    aspects = _aspects(context, one, other, usual)
     if not aspects:
         return
-    aspects = _lasting(bench, action, (usual, varied), (one, other), aspects)
+    aspects = _lasting(context, action, (usual, varied), (one, other), aspects)
     if not aspects:
         return
     if varied.is_reversed:
         # Inputs lie in another order in a root that was used before, too: that is no leak.
-        bench.instability.leave_out(action, one, other)
+        context.instability.leave_out(action, one, other)
     yield Finding(
         code="RPW209",
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
         victim=action.name,
         outputs=outputs_among(aspects),
         summary=f"{action.name} follows a factor of the environment: {varied.factor}",
-        evidence=bench.explain(one, other, aspects, ("usual", f"other {varied.factor}")),
+        evidence=context.explain(one, other, aspects, ("usual", f"other {varied.factor}")),
         history=steps(action),
         variation=varied,
     )
 
 
 def _lasting(
-    bench: Bench,
+    context: CheckContext,
     action: SuiteAction,
     surroundings: tuple[Variation, Variation],
     pair: tuple[Outcome, Outcome],
@@ -292,21 +294,21 @@ def _lasting(
     """Those aspects that are the same whenever the surroundings are."""
     usual = surroundings[0]
     # Where fresh workers differ anyway, chance may look like a factor for a while.
-    count = _MORE if bench.instability.unstable(action) else 1
+    count = _MORE if context.instability.unstable(action) else 1
     for run in range(_AGAIN, _AGAIN + count):
-        again = _cold_pair(bench, action, *surroundings, run)
+        again = _cold_pair(context, action, *surroundings, run)
         noise = {
             name
             for before, after in zip(pair, again, strict=True)
-            for name in _aspects(bench, before, after, usual)
+            for name in _aspects(context, before, after, usual)
         }
         aspects = [each for each in aspects if each not in noise]
     return aspects
 
 
 def _cold_pair(
-    bench: Bench, action: SuiteAction, usual: Variation, varied: Variation, run: int
+    context: CheckContext, action: SuiteAction, usual: Variation, varied: Variation, run: int
 ) -> tuple[Outcome, Outcome]:
     trials = [cold(action, run=run, variation=each) for each in (usual, varied)]
-    one, other = bench.run_all(trials)
+    one, other = context.run_all(trials)
     return one.outcomes[0], other.outcomes[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, state_leaks
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
-from rpw_fixture.hermeticity.checks.context import Bench, names, titles
+from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import (
@@ -88,25 +88,25 @@ class _Sighting:
         )
 
 
-def find_traces(bench: Bench) -> Iterator[Finding]:
+def find_traces(context: CheckContext) -> Iterator[Finding]:
     """Find inputs that were changed, and files that were left, in any run and of every action."""
-    _run_warm(bench)
+    _run_warm(context)
     for trace in _TRACES:
         best: dict[str, _Sighting] = {}
-        for each in _sightings(bench):
+        for each in _sightings(context):
             if not trace.found(each.outcome):
                 continue
             known = best.get(each.outcome.step.action.name)
             if known is None or each.rank < known.rank:
                 best[each.outcome.step.action.name] = each
         for each in best.values():
-            yield _trace_finding(bench, trace, each)
+            yield _trace_finding(context, trace, each)
 
 
-def find_processes(bench: Bench) -> Iterator[Finding]:
+def find_processes(context: CheckContext) -> Iterator[Finding]:
     """RPW112: find processes that requests of any run added, and that stayed."""
-    _run_warm(bench)
-    results = [each for each in bench.harness.results if _is_usual(each[0])]
+    _run_warm(context)
+    results = [each for each in context.harness.results if _is_usual(each[0])]
     suspects: dict[object, Step] = {}
     for trial, result in results:
         for place, outcome in enumerate(result.outcomes):
@@ -114,49 +114,49 @@ def find_processes(bench: Bench) -> Iterator[Finding]:
                 suspects.setdefault(outcome.step.action, Step(action=outcome.step.action))
         added = lifecycle.repeatedly_added(result.outcomes)
         if len(added) >= lifecycle.MANY:
-            bench.has_orphans = True
+            context.has_orphans = True
             yield _processes_finding(trial.history, result.outcomes, added)
             return
     for step in list(suspects.values())[:_MOST_CONFIRMED]:
-        trial = lifecycle.trial(bench, step.action)
-        outcomes = bench.run(trial).outcomes
+        trial = lifecycle.trial(context, step.action)
+        outcomes = context.run(trial).outcomes
         added = lifecycle.lasting(outcomes)
         if added and not outcomes[-1].failure:
-            bench.has_orphans = True
+            context.has_orphans = True
             yield _processes_finding(trial.history, outcomes, added)
             return
-    yield from _outliving(bench, results)
+    yield from _outliving(context, results)
 
 
-def find_failures(bench: Bench) -> Iterator[Finding]:
+def find_failures(context: CheckContext) -> Iterator[Finding]:
     """RPW101–105: make a finding of each worker that failed in a run which nothing else judges."""
     told: set[str] = set()
-    for each in sorted(_sightings(bench, with_failures=True), key=lambda each: each.rank):
+    for each in sorted(_sightings(context, with_failures=True), key=lambda each: each.rank):
         warm = each.outcome
         is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in told
         if is_known or each.trial.way is not Way.WORKER:
             continue
         if not all(map(_is_plain, (*each.before, warm.step))):
             continue  # a request that no server sends may be to blame
-        if bench.is_blamed(warm.step.action, warm.failure):
+        if context.is_blamed(warm.step.action, warm.failure):
             continue
-        if warm.step.action.twist and bench.cold(warm.step.action).failure == warm.failure:
+        if warm.step.action.twist and context.cold(warm.step.action).failure == warm.failure:
             told.add(warm.failure)
-            yield _made_up_finding(bench.cold(warm.step.action))
+            yield _made_up_finding(context.cold(warm.step.action))
         elif each.before:
-            plain = bench.run(Trial(history=(warm.step,))).outcomes[0]
-            aspects = tuple(bench.differing(plain, warm))
+            plain = context.run(Trial(history=(warm.step,))).outcomes[0]
+            aspects = tuple(context.differing(plain, warm))
             suspect = Suspicion(
                 victim=warm.step, before=each.before, cold=plain, warm=warm, aspects=aspects
             )
-            yield from blame(bench, [suspect] if aspects else [])
+            yield from blame(context, [suspect] if aspects else [])
 
 
-def _run_warm(bench: Bench) -> None:
+def _run_warm(context: CheckContext) -> None:
     """Make sure that there are warm and failing requests to look at, whatever else was selected."""
-    bench.run(state_leaks.recorded(bench))
-    for trial in resources.trials(bench):
-        bench.run(trial)
+    context.run(state_leaks.recorded(context))
+    for trial in resources.trials(context):
+        context.run(trial)
 
 
 def _is_usual(trial: Trial) -> bool:
@@ -168,9 +168,9 @@ def _is_plain(step: Step) -> bool:
     return step == Step(action=step.action)
 
 
-def _sightings(bench: Bench, *, with_failures: bool = False) -> Iterator[_Sighting]:
+def _sightings(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Sighting]:
     """All requests of all runs in the usual surroundings that were not cancelled."""
-    for trial, result in bench.harness.results:
+    for trial, result in context.harness.results:
         if trial.variation != BASE or trial.started_with is not None:
             continue
         for place, outcome in enumerate(result.outcomes):
@@ -179,9 +179,9 @@ def _sightings(bench: Bench, *, with_failures: bool = False) -> Iterator[_Sighti
                 yield _Sighting(trial=trial, before=before, outcome=outcome)
 
 
-def _trace_finding(bench: Bench, trace: _Trace, sighting: _Sighting) -> Finding:
+def _trace_finding(context: CheckContext, trace: _Trace, sighting: _Sighting) -> Finding:
     step = sighting.outcome.step
-    before = _needed(bench, trace, sighting) if sighting.before else ()
+    before = _needed(context, trace, sighting) if sighting.before else ()
     paths = trace.found(sighting.outcome)
     how = {Way.ONE_SHOT: " without --persistent_worker", Way.OVERLAPPING: " when requests overlap"}
     after = f" after {titles(before)}" if before else how.get(sighting.trial.way, "")
@@ -195,13 +195,13 @@ def _trace_finding(bench: Bench, trace: _Trace, sighting: _Sighting) -> Finding:
     )
 
 
-def _needed(bench: Bench, trace: _Trace, sighting: _Sighting) -> tuple[Step, ...]:
+def _needed(context: CheckContext, trace: _Trace, sighting: _Sighting) -> tuple[Step, ...]:
     """The requests that have to come before; all of them, where fewer do not show it again."""
     step = sighting.outcome.step
 
     def is_guilty(part: Sequence[Step], run: int = 0) -> bool:
         history = (*part, step)
-        outcomes = bench.run(Trial(history=history, run=run)).outcomes
+        outcomes = context.run(Trial(history=history, run=run)).outcomes
         return len(outcomes) == len(history) and bool(trace.found(outcomes[-1]))
 
     if is_guilty(()):
@@ -230,11 +230,11 @@ def _processes_finding(
     )
 
 
-def _outliving(bench: Bench, results: Iterable[tuple[Trial, Result]]) -> Iterator[Finding]:
+def _outliving(context: CheckContext, results: Iterable[tuple[Trial, Result]]) -> Iterator[Finding]:
     """Processes that were still there when the worker had ended by itself, twice."""
     ended = [each for each in results if each[1].ending.is_by_itself and each[1].ending.leftovers]
     for trial, _ in sorted(ended, key=lambda each: len(each[0].history))[:1]:
-        again = bench.run(Trial(history=trial.history, run=1, eof_patience=bench.eof_patience))
+        again = context.run(Trial(history=trial.history, run=1, eof_patience=context.eof_patience))
         if not again.ending.leftovers or not again.ending.is_by_itself:
             continue
         yield Finding(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rpw_fixture.hermeticity.checks import shrinking
-from rpw_fixture.hermeticity.checks.context import Bench, names, titles
+from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -23,13 +23,13 @@ _OTHERS = (Listing.RAW, Listing.MESSAGE, Listing.CHANGING, Listing.NONE, Listing
 _MAX_RUNS = 60
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Compares histories in which nothing but the lists differs; one finding for each victim."""
-    if bench.is_remote:
+    if context.is_remote:
         return  # what an endpoint lists is its own decision
     found: dict[str, Finding] = {}
     for listing in _OTHERS:
-        finding = _first_victim(bench, listing)
+        finding = _first_victim(context, listing)
         if finding is None:
             continue
         known = found.get(finding.victim)
@@ -38,8 +38,8 @@ def find(bench: Bench) -> Iterator[Finding]:
         elif not finding.is_doubtful:
             told = f"{known.evidence}\nso it is with {listing.value}"
             found[finding.victim] = replace(known, evidence=told)
-    note = bench.notes.get("RPW209", "varied: nothing else")
-    bench.notes["RPW209"] = note.replace("varied: ", f"varied: {FACTOR}, ", 1)
+    note = context.notes.get("RPW209", "varied: nothing else")
+    context.notes["RPW209"] = note.replace("varied: ", f"varied: {FACTOR}, ", 1)
     yield from found.values()
 
 
@@ -47,66 +47,70 @@ def _listed(actions: Sequence[SuiteAction], listing: Listing) -> tuple[Step, ...
     return tuple(Step(action=each, listing=listing) for each in actions)
 
 
-def _first_victim(bench: Bench, listing: Listing) -> Finding | None:
-    actions = bench.some() * 2  # the second time, caches are asked
-    usual = bench.run(Trial(history=_listed(actions, Listing.HONEST))).outcomes
+def _first_victim(context: CheckContext, listing: Listing) -> Finding | None:
+    actions = context.some() * 2  # the second time, caches are asked
+    usual = context.run(Trial(history=_listed(actions, Listing.HONEST))).outcomes
     histories: list[Sequence[SuiteAction]] = [actions]
     if len(usual) < len(actions):
         # The worker does not live that long: ask shorter.
-        histories = [(each, each) for each in bench.some()]
+        histories = [(each, each) for each in context.some()]
     for history in histories:
         trials = [Trial(history=_listed(history, each)) for each in (Listing.HONEST, listing)]
-        one, other = (each.outcomes for each in bench.run_all(trials))
+        one, other = (each.outcomes for each in context.run_all(trials))
         for place, pair in enumerate(zip(one, other, strict=False)):
-            if not bench.differing(*pair):
+            if not context.differing(*pair):
                 continue
-            bench.learn([history[place]])
-            if bench.differing(*pair):
-                found = _confirmed(bench, history[:place], history[place], listing)
-                return found or _doubtful(bench, pair, _listed(history[: place + 1], listing))
+            context.learn([history[place]])
+            if context.differing(*pair):
+                found = _confirmed(context, history[:place], history[place], listing)
+                return found or _doubtful(context, pair, _listed(history[: place + 1], listing))
     return None
 
 
 def _confirmed(
-    bench: Bench, before: Sequence[SuiteAction], victim: SuiteAction, listing: Listing
+    context: CheckContext, before: Sequence[SuiteAction], victim: SuiteAction, listing: Listing
 ) -> Finding | None:
     """The finding with as few requests before the victim as show it, twice."""
 
     def is_guilty(part: Sequence[SuiteAction], run: int = 0) -> bool:
-        pair = _pair(bench, (*part, victim), listing, run)
-        return pair is not None and bool(bench.differing(*pair))
+        pair = _pair(context, (*part, victim), listing, run)
+        return pair is not None and bool(context.differing(*pair))
 
     least: tuple[SuiteAction, ...] = ()
     if not is_guilty(least):
         if not is_guilty(before):
             return None
         least = shrinking.minimise(before, is_guilty, max_questions=_MAX_RUNS)
-    pair = _pair(bench, (*least, victim), listing, 0)
+    pair = _pair(context, (*least, victim), listing, 0)
     if pair is None or not is_guilty(least, run=1):
         return None
-    return _finding(bench, pair, _listed((*least, victim), listing))
+    return _finding(context, pair, _listed((*least, victim), listing))
 
 
 def _pair(
-    bench: Bench, history: Sequence[SuiteAction], listing: Listing, run: int
+    context: CheckContext, history: Sequence[SuiteAction], listing: Listing, run: int
 ) -> tuple[Outcome, Outcome] | None:
     """The last outcomes with honest lists and with the others; None if one of them was not reached."""
     trials = [Trial(history=_listed(history, each), run=run) for each in (Listing.HONEST, listing)]
-    one, other = (each.outcomes for each in bench.run_all(trials))
+    one, other = (each.outcomes for each in context.run_all(trials))
     if len(one) < len(history) or len(other) < len(history):
         return None
     return one[-1], other[-1]
 
 
-def _doubtful(bench: Bench, pair: tuple[Outcome, Outcome], history: tuple[Step, ...]) -> Finding:
+def _doubtful(
+    context: CheckContext, pair: tuple[Outcome, Outcome], history: tuple[Step, ...]
+) -> Finding:
     """Tell of a difference that did not come again."""
-    finding = _finding(bench, pair, history)
+    finding = _finding(context, pair, history)
     summary = f"{finding.summary}, seen once and not when repeated"
     return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
-def _finding(bench: Bench, pair: tuple[Outcome, Outcome], history: tuple[Step, ...]) -> Finding:
-    aspects = bench.differing(*pair)
+def _finding(
+    context: CheckContext, pair: tuple[Outcome, Outcome], history: tuple[Step, ...]
+) -> Finding:
+    aspects = context.differing(*pair)
     victim, before = history[-1], history[:-1]
     is_lesser = aspects == [RESPONSE] or victim.listing in _PORTABILITY
     labels = (Listing.HONEST.value, victim.listing.value)
@@ -119,6 +123,6 @@ def _finding(bench: Bench, pair: tuple[Outcome, Outcome], history: tuple[Step, .
         outputs=outputs_among(aspects),
         summary=f"{victim.action.name}{after} follows a factor of the environment: {FACTOR}",
         evidence=f"when the request lists {victim.listing.value}:\n"
-        + bench.explain(*pair, aspects, labels),
+        + context.explain(*pair, aspects, labels),
         history=history,
     )

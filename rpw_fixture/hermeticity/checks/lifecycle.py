@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Trial, steps
@@ -14,33 +14,33 @@ _REQUESTS = 3
 MANY = 2
 
 
-def trial(bench: Bench, action: SuiteAction) -> Trial:
+def trial(context: CheckContext, action: SuiteAction) -> Trial:
     """A few identical requests, and then time for the worker to end."""
-    return Trial(history=steps(*[action] * _REQUESTS), eof_patience=bench.eof_patience)
+    return Trial(history=steps(*[action] * _REQUESTS), eof_patience=context.eof_patience)
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Send a few identical requests, close stdin and wait."""
-    action = (bench.good or bench.usable)[0]
-    asked = trial(bench, action)
-    result = bench.run(asked)
+    action = (context.good or context.usable)[0]
+    asked = trial(context, action)
+    result = context.run(asked)
     is_cut = len(result.outcomes) < _REQUESTS or bool(result.outcomes[-1].failure)
     if is_cut:
         # One that does not survive a few requests still has to end after its first.
-        bench.skip("RPW112", "the worker did not survive a few identical requests")
-        asked = Trial(history=steps(action), eof_patience=bench.eof_patience)
-        result = bench.run(asked)
+        context.skip("RPW112", "the worker did not survive a few identical requests")
+        asked = Trial(history=steps(action), eof_patience=context.eof_patience)
+        result = context.run(asked)
     if not result.ending.is_by_itself and not result.outcomes[-1].failure:
-        bench.harness.ignores_eof = True
+        context.harness.ignores_eof = True
         yield Finding(
             code="RPW106",
-            summary=f"the worker still runs {bench.eof_patience:g} s after its stdin was closed",
+            summary=f"the worker still runs {context.eof_patience:g} s after its stdin was closed",
             evidence="it was killed then",
             history=asked.history,
         )
     still_there = lasting(result.outcomes)
     if still_there:
-        bench.has_orphans = True
+        context.has_orphans = True
         yield Finding(
             code="RPW112",
             victim=action.name,

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.checks import resources
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Compare each answer of the growth runs with that of a fresh worker."""
-    if bench.is_remote:
+    if context.is_remote:
         return
-    for trial in resources.trials(bench):
-        outcomes = bench.run(trial).outcomes
+    for trial in resources.trials(context):
+        outcomes = context.run(trial).outcomes
         if len(trial.history) < resources.USUAL:
             told = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
-            bench.notes.setdefault("RPW202", told)
-        yield from blame(bench, suspicions(bench, [outcomes]))
+            context.notes.setdefault("RPW202", told)
+        yield from blame(context, suspicions(context, [outcomes]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, Trial, Way, steps
@@ -13,30 +13,30 @@ from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, T
 _SECONDS = 5.0
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Runs the actions as plain commands and compares with fresh workers."""
-    actions = bench.affordable(_SECONDS) or bench.suite.actions[:1]
+    actions = context.affordable(_SECONDS) or context.suite.actions[:1]
     trials = [Trial(history=steps(each), way=Way.ONE_SHOT) for each in actions]
-    outcomes = [each.outcomes[0] for each in bench.run_all(trials)]
+    outcomes = [each.outcomes[0] for each in context.run_all(trials)]
     good = [each for each in outcomes if each.step.action.exit_code == 0]
     if not good:
-        bench.skip(
+        context.skip(
             "RPW108", "no action of the suite succeeds, so a failure without the flag says little"
         )
-    wrong = [each for each in good if not each.is_as_expected and _is_stable(bench, each)]
+    wrong = [each for each in good if not each.is_as_expected and _is_stable(context, each)]
     if wrong and len(wrong) == len(good):
         yield _broken(wrong[0])
-        bench.skip("RPW205", "the tool does not work without --persistent_worker (RPW108)")
+        context.skip("RPW205", "the tool does not work without --persistent_worker (RPW108)")
         return
-    if not bench.usable:
-        bench.skip("RPW205", "no action works on a worker")
+    if not context.usable:
+        context.skip("RPW205", "no action works on a worker")
         return
     for action, outcome in zip(actions, outcomes, strict=True):
-        yield from _mismatch(bench, action, outcome)
+        yield from _mismatch(context, action, outcome)
 
 
-def _is_stable(bench: Bench, outcome: Outcome) -> bool:
-    return EXIT_CODE not in bench.ignored(outcome.step.action)
+def _is_stable(context: CheckContext, outcome: Outcome) -> bool:
+    return EXIT_CODE not in context.ignored(outcome.step.action)
 
 
 def _broken(outcome: Outcome) -> Finding:
@@ -51,16 +51,16 @@ def _broken(outcome: Outcome) -> Finding:
     )
 
 
-def _mismatch(bench: Bench, action: SuiteAction, outcome: Outcome) -> Iterator[Finding]:
-    plain = bench.cold(action)
+def _mismatch(context: CheckContext, action: SuiteAction, outcome: Outcome) -> Iterator[Finding]:
+    plain = context.cold(action)
     # What a worker puts into its response, a plain tool writes to stdout and stderr in any mix.
-    aspects = [each for each in bench.differing(plain, outcome) if each != RESPONSE]
+    aspects = [each for each in context.differing(plain, outcome) if each != RESPONSE]
     if aspects:
         yield Finding(
             code="RPW205",
             victim=action.name,
             outputs=outputs_among(aspects),
             summary=f"{action.name} has another result without --persistent_worker",
-            evidence=bench.explain(plain, outcome, aspects, ("worker", "one-shot")),
+            evidence=context.explain(plain, outcome, aspects, ("worker", "one-shot")),
             history=(outcome.step,),
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.trials.probe import REQUESTS, Probed
 from rpw_fixture.hermeticity.trials.remote import RemoteRunner, Sightings
@@ -47,33 +47,35 @@ def skipped() -> Iterator[tuple[str, str]]:
         yield code, f"needs {need}: not with --target"
 
 
-def tell(bench: Bench, runner: RemoteRunner) -> None:
+def tell(context: CheckContext, runner: RemoteRunner) -> None:
     """Notes by which means was judged; skips what was not really tried.
 
     A check that found nothing on an endpoint that kept no worker has not passed. One that does not
     say who ran a request is asked with a worker of our own.
     """
-    bench.notes.setdefault(
+    context.notes.setdefault(
         "RPW201", "on --target: what depends on the input root's path (RPW210) counts here as well"
     )
     seen = runner.sightings
     if seen.starts:
-        _tell_seen(bench, seen)
-    elif bench.usable:
-        _tell_probed(bench, runner.probed)
-    if "RPW209" in bench.notes:
-        told = bench.notes["RPW209"].partition(";")[0]
-        bench.notes["RPW209"] = f"on --target: {told}; everything else is the server's"
-    if "RPW203" in bench.notes:
-        bench.notes["RPW203"] += "; inputs read at start-up only (RPW401) count here as well"
+        _tell_seen(context, seen)
+    elif context.usable:
+        _tell_probed(context, runner.probed)
+    if "RPW209" in context.notes:
+        told = context.notes["RPW209"].partition(";")[0]
+        context.notes["RPW209"] = f"on --target: {told}; everything else is the server's"
+    if "RPW203" in context.notes:
+        context.notes["RPW203"] += "; inputs read at start-up only (RPW401) count here as well"
 
 
-def _tell_seen(bench: Bench, seen: Sightings) -> None:
+def _tell_seen(context: CheckContext, seen: Sightings) -> None:
     for code in _NEED_KEPT:
         if seen.kept:
-            bench.notes.setdefault(code, _means(seen))
+            context.notes.setdefault(code, _means(seen))
         else:
-            bench.skip(code, "nothing was found, but no worker there served two requests in a row")
+            context.skip(
+                code, "nothing was found, but no worker there served two requests in a row"
+            )
 
 
 def _means(seen: Sightings) -> str:
@@ -82,12 +84,12 @@ def _means(seen: Sightings) -> str:
     return f"{told}, {lost} another worker than before or an unknown one" if lost else told
 
 
-def _tell_probed(bench: Bench, probed: Probed) -> None:
+def _tell_probed(context: CheckContext, probed: Probed) -> None:
     for code in (*_NEED_KEPT, *_NEED_WORKER):
         if problem := _problem(code, probed):
-            bench.skip(code, f"nothing was found, but {problem}")
+            context.skip(code, f"nothing was found, but {problem}")
         elif code in _NEED_KEPT:
-            bench.notes.setdefault(
+            context.notes.setdefault(
                 code,
                 f"on --target: it does not name the worker of a request; {probed.kept} of "
                 f"{REQUESTS - 1} later requests of a probe met the worker of the first",

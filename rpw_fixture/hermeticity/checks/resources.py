@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.checks import lifecycle
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
@@ -52,86 +52,86 @@ LIMITS = {
 _ORPHANS = "processes pile up below the worker (RPW112), and all they hold"
 
 
-def trials(bench: Bench) -> list[Trial]:
+def trials(context: CheckContext) -> list[Trial]:
     """The runs whose answers are judged: one action again and again, and one that fails.
 
     Slow requests are sent less often, but for those of the warm-up. Empty where processes pile up: a
     hundred of them would have to be looked at after each request.
     """
-    if bench.has_orphans:
+    if context.has_orphans:
         return []
-    action = (bench.good or bench.usable)[0]
-    failing = failing_action(bench)
-    found = [_long_trial(bench, action)]
+    action = (context.good or context.usable)[0]
+    failing = failing_action(context)
+    found = [_long_trial(context, action)]
     if failing is not None and failing != action:
-        found.append(_long_trial(bench, failing))
+        found.append(_long_trial(context, failing))
     return found
 
 
-def _long_trial(bench: Bench, action: SuiteAction) -> Trial:
-    count = max(_WARM_UP, _affordable(bench, action))
+def _long_trial(context: CheckContext, action: SuiteAction) -> Trial:
+    count = max(_WARM_UP, _affordable(context, action))
     return Trial(history=_history(action, count), is_measured=True)
 
 
-def failing_action(bench: Bench) -> SuiteAction | None:
+def failing_action(context: CheckContext) -> SuiteAction | None:
     """An action that fails: of the suite, or made up; None where there is none."""
-    own = next((each for each in bench.usable if each.exit_code != 0), None)
-    return own or bench.failing((bench.good or bench.usable)[0])
+    own = next((each for each in context.usable if each.exit_code != 0), None)
+    return own or context.failing((context.good or context.usable)[0])
 
 
-def _trial(bench: Bench, action: SuiteAction) -> Trial | None:
-    count = _affordable(bench, action)
-    return _long_trial(bench, action) if count >= _WARM_UP + _FEWEST else None
+def _trial(context: CheckContext, action: SuiteAction) -> Trial | None:
+    count = _affordable(context, action)
+    return _long_trial(context, action) if count >= _WARM_UP + _FEWEST else None
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Sends one action again and again and looks at what the worker holds; then one that fails."""
-    if bench.has_orphans:
-        _skip(bench, _ORPHANS)
+    if context.has_orphans:
+        _skip(context, _ORPHANS)
         return
-    action = (bench.good or bench.usable)[0]
-    samples = _samples(bench, action)
+    action = (context.good or context.usable)[0]
+    samples = _samples(context, action)
     if isinstance(samples, str):
-        _skip(bench, samples)
+        _skip(context, samples)
         return
     limits = _limits(samples)
     if "memory" not in limits:
-        bench.skip(
+        context.skip(
             "RPW301", "memory grows with the threads that are left (RPW303); mend that first"
         )
     for limit in limits.values():
-        bench.notes[limit.code] = (
+        context.notes[limit.code] = (
             f"{len(samples)} samples after {_WARM_UP} requests; found above {limit.slope:g} each"
         )
     findings = list(_judge(action, samples, "request"))
     yield from findings
     told = {each.code for each in findings}
-    yield from (each for each in _of_failures(bench, action) if each.code not in told)
+    yield from (each for each in _of_failures(context, action) if each.code not in told)
 
 
-def _of_failures(bench: Bench, action: SuiteAction) -> Iterator[Finding]:
+def _of_failures(context: CheckContext, action: SuiteAction) -> Iterator[Finding]:
     """What grows when requests fail: error paths forget to close what the usual ones close."""
-    failing = failing_action(bench)
+    failing = failing_action(context)
     if failing is None or failing == action:
         return
-    samples = _samples(bench, failing)
+    samples = _samples(context, failing)
     if samples == _ORPHANS:
-        _skip(bench, _ORPHANS)
+        _skip(context, _ORPHANS)
     if not isinstance(samples, str):
         yield from _judge(failing, samples, "request that fails")
 
 
-def _skip(bench: Bench, reason: str) -> None:
+def _skip(context: CheckContext, reason: str) -> None:
     for each in LIMITS.values():
-        bench.skip(each.code, reason)
+        context.skip(each.code, reason)
 
 
-def _samples(bench: Bench, action: SuiteAction) -> Sequence[Sample] | str:
+def _samples(context: CheckContext, action: SuiteAction) -> Sequence[Sample] | str:
     """What the worker held after each request once it was warm, or why that can't be told."""
-    trial = _trial(bench, action)
+    trial = _trial(context, action)
     if trial is None:
         return f"{action.title} is too slow for {_WARM_UP + _FEWEST} requests"
-    outcomes = bench.run(trial).outcomes
+    outcomes = context.run(trial).outcomes
     if outcomes[-1].failure:
         said = outcomes[-1].stderr.strip().rpartition("\n")[2][-200:]
         return f"the worker did not survive {len(outcomes)} requests: {outcomes[-1].failure}" + (
@@ -161,8 +161,8 @@ def is_growing(values: Sequence[float], limit: Limit) -> bool:
     )
 
 
-def _affordable(bench: Bench, action: SuiteAction) -> int:
-    outcomes = bench.run(Trial(history=_history(action, 3))).outcomes
+def _affordable(context: CheckContext, action: SuiteAction) -> int:
+    outcomes = context.run(Trial(history=_history(action, 3))).outcomes
     seconds = max(0.001, min(each.seconds for each in outcomes))
     return min(USUAL, int(_SECONDS / seconds))
 

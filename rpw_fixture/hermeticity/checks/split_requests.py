@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.concurrency import compatible
-from rpw_fixture.hermeticity.checks.context import Bench, names
+from rpw_fixture.hermeticity.checks.context import CheckContext, names
 from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, Step, Trial, Way, steps
@@ -16,26 +16,26 @@ _CUT = (Delivery.SPLIT_BODY, Delivery.SPLIT_LENGTH, Delivery.DRIBBLED)
 _MIXED_UP = frozenset(("wrong request_id", "unexpected response"))
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Compares with a request that came whole; and two in one write with two that came alone."""
-    action = (bench.good or bench.usable)[0]
-    plain = bench.cold(action)
+    action = (context.good or context.usable)[0]
+    plain = context.cold(action)
     for delivery in _CUT:
         step = Step(action=action, delivery=delivery)
-        outcome = bench.run(Trial(history=(step,))).outcomes[0]
-        if bench.differing(plain, outcome):
-            yield _cut_finding(bench, plain, outcome)
+        outcome = context.run(Trial(history=(step,))).outcomes[0]
+        if context.differing(plain, outcome):
+            yield _cut_finding(context, plain, outcome)
             return
-    if bench.suite.worker.multiplex:
-        yield from _joined(bench)
+    if context.suite.worker.multiplex:
+        yield from _joined(context)
 
 
-def _cut_finding(bench: Bench, plain: Outcome, outcome: Outcome) -> Finding:
-    aspects = bench.differing(plain, outcome)
+def _cut_finding(context: CheckContext, plain: Outcome, outcome: Outcome) -> Finding:
+    aspects = context.differing(plain, outcome)
     how = outcome.step.delivery.value
     # Another result is one to a part of the request, as good as a response that nobody asked for.
     code = code_of_rule(outcome.failure) if outcome.failure else "RPW105"
-    evidence = bench.explain(plain, outcome, aspects, ("in one piece", how))
+    evidence = context.explain(plain, outcome, aspects, ("in one piece", how))
     return Finding(
         code=code,
         victim=outcome.step.action.name,
@@ -47,16 +47,16 @@ def _cut_finding(bench: Bench, plain: Outcome, outcome: Outcome) -> Finding:
     )
 
 
-def _joined(bench: Bench) -> Iterator[Finding]:
-    pair = compatible(bench)[:2]
+def _joined(context: CheckContext) -> Iterator[Finding]:
+    pair = compatible(context)[:2]
     if len(pair) < 2:
         return
     history = steps(*pair)
-    broken = _first_broken(bench, history)
+    broken = _first_broken(context, history)
     alone = tuple(Step(action=each, delivery=Delivery.ALONE) for each in pair)
-    if broken is None or _first_broken(bench, alone) is not None:
+    if broken is None or _first_broken(context, alone) is not None:
         return
-    bench.loses_requests = True
+    context.loses_requests = True
     code = code_of_rule(broken.failure)
     yield Finding(
         code=code,
@@ -70,8 +70,8 @@ def _joined(bench: Bench) -> Iterator[Finding]:
     )
 
 
-def _first_broken(bench: Bench, history: tuple[Step, ...]) -> Outcome | None:
-    outcomes = bench.run(Trial(history=history, way=Way.OVERLAPPING)).outcomes
+def _first_broken(context: CheckContext, history: tuple[Step, ...]) -> Outcome | None:
+    outcomes = context.run(Trial(history=history, way=Way.OVERLAPPING)).outcomes
     return next((each for each in outcomes if each.failure and each.failure not in _MIXED_UP), None)
 
 

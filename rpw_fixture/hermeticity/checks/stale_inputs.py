@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -37,58 +37,58 @@ class _Case:
     other: SuiteAction
 
 
-def find_unmarked(bench: Bench) -> Iterator[Finding]:
+def find_unmarked(context: CheckContext) -> Iterator[Finding]:
     """RPW401: has inputs replaced between a worker's start and its first request."""
-    if not any(_inputs(bench)):
-        bench.skip("RPW401", _UNASKED)
-    suspects = _readers(bench)
+    if not any(_inputs(context)):
+        context.skip("RPW401", _UNASKED)
+    suspects = _readers(context)
     seen: set[str] = set()
-    for case in _visible(bench, [each for each in _inputs(bench) if each[0] in suspects]):
+    for case in _visible(context, [each for each in _inputs(context) if each[0] in suspects]):
         if case.path in seen:
             continue
         seen.add(case.path)
         trial = Trial(history=steps(case.action), started_with=case.other)
-        outcome = bench.run(trial).outcomes[0]
-        cold = bench.cold(case.action)
-        aspects = bench.differing(cold, outcome)
+        outcome = context.run(trial).outcomes[0]
+        cold = context.cold(case.action)
+        aspects = context.differing(cold, outcome)
         if not aspects:
             continue
-        bench.unmarked.add(case.path)
+        context.unmarked.add(case.path)
         yield Finding(
             code="RPW401",
             victim=case.action.name,
             outputs=outputs_among(aspects),
             summary=f"the worker reads {case.path} at start-up, and it is no tool input",
             evidence="it was replaced after the start and before the first request:\n"
-            + bench.explain(cold, outcome, aspects, ("read anew", "as it was at start-up")),
+            + context.explain(cold, outcome, aspects, ("read anew", "as it was at start-up")),
             history=trial.history,
         )
 
 
-def find_stale(bench: Bench) -> Iterator[Finding]:
+def find_stale(context: CheckContext) -> Iterator[Finding]:
     """RPW203: old content, then new content at the same path."""
-    inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
-    unsettled = {listing: _unnoticed(bench, inputs, listing) for listing in _listings(bench)}
+    inputs = [each for each in _inputs(context) if each[1] not in context.unmarked]
+    unsettled = {listing: _unnoticed(context, inputs, listing) for listing in _listings(context)}
     suspects = [each for each in inputs if any(each in some for some in unsettled.values())]
     is_asked = len(suspects) < len(inputs)
-    for case in _visible(bench, suspects):
-        is_asked = is_asked or _is_answered(bench, (case.action, case.other))
+    for case in _visible(context, suspects):
+        is_asked = is_asked or _is_answered(context, (case.action, case.other))
         for listing, some in unsettled.items():
             if (case.action, case.path) not in some:
                 continue
-            finding = _stale(bench, case, listing)
+            finding = _stale(context, case, listing)
             if finding is not None:
                 yield finding
                 break
     if not is_asked:
-        bench.skip("RPW203", _UNASKED)
+        context.skip("RPW203", _UNASKED)
 
 
-def find_phantoms(bench: Bench) -> Iterator[Finding]:
+def find_phantoms(context: CheckContext) -> Iterator[Finding]:
     """RPW204: an input there, then gone."""
-    inputs = [each for each in _inputs(bench) if each[1] not in bench.unmarked]
+    inputs = [each for each in _inputs(context) if each[1] not in context.unmarked]
     pairs = {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
-    answers = ask(bench, list(pairs.values()))
+    answers = ask(context, list(pairs.values()))
     is_asked = False
     for action, path in inputs:
         pair = pairs[action, path]
@@ -96,48 +96,48 @@ def find_phantoms(bench: Bench) -> Iterator[Finding]:
             is_asked = True
             continue  # the input was missed
         without = pair.changed
-        cold = bench.cold(without)
+        cold = context.cold(without)
         if not cold.failure and cold.exit_code == action.exit_code:
             continue
-        outcomes = bench.run(Trial(history=steps(action, without))).outcomes
-        is_asked = is_asked or _is_answered(bench, (action, without))
+        outcomes = context.run(Trial(history=steps(action, without))).outcomes
+        is_asked = is_asked or _is_answered(context, (action, without))
         warm = outcomes[-1]
         if len(outcomes) < 2 or warm.failure or warm.exit_code != action.exit_code:
             continue
-        aspects = bench.differing(cold, warm)
+        aspects = context.differing(cold, warm)
         yield Finding(
             code="RPW204",
             victim=action.name,
             polluters=(action.name,),
             outputs=outputs_among(aspects),
             summary=f"{action.name} succeeds without {path}, which a fresh worker needs",
-            evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after a run with it")),
+            evidence=context.explain(cold, warm, aspects, ("fresh worker", "after a run with it")),
             history=steps(action, without),
         )
     if not is_asked:
-        bench.skip(
+        context.skip(
             "RPW204",
             "no action needs any of its inputs, or the worker does not answer a second request",
         )
 
 
-def _readers(bench: Bench) -> set[SuiteAction]:
+def _readers(context: CheckContext) -> set[SuiteAction]:
     """Actions that go otherwise on workers which found every input changed when they started."""
-    inputs = list(_inputs(bench))
+    inputs = list(_inputs(context))
     actions = list(dict.fromkeys(action for action, _ in inputs))
     found: set[SuiteAction] = set()
     try:
         starts = [_all_changed(inputs, number) for number in range(_MOST_TRIES) if inputs]
-        bench.harness.check_layouts(starts)
+        context.harness.check_layouts(starts)
     except ConfigError:  # inputs of different actions can't lie side by side
         return set(actions)
     history = steps(*actions)
     trials = [Trial(history=history, started_with=each) for each in dict.fromkeys(starts)]
-    for result in bench.run_all(trials):
+    for result in context.run_all(trials):
         answered = {each.step.action: each for each in result.outcomes}
         for action in actions:
             warm = answered.get(action)
-            if warm is None or bench.differing(bench.cold(action), warm):
+            if warm is None or context.differing(context.cold(action), warm):
                 found.add(action)
     return found
 
@@ -155,7 +155,7 @@ def _all_changed(inputs: Sequence[tuple[SuiteAction, str]], number: int) -> Suit
 
 
 def _unnoticed(
-    bench: Bench, inputs: Sequence[tuple[SuiteAction, str]], listing: Listing
+    context: CheckContext, inputs: Sequence[tuple[SuiteAction, str]], listing: Listing
 ) -> set[tuple[SuiteAction, str]]:
     """Inputs of which no change was noticed by a warm worker that is otherwise as a fresh one."""
     left = dict.fromkeys(inputs)
@@ -165,24 +165,24 @@ def _unnoticed(
             for each in left
             if number < len(others := variants(_content(*each)))
         }
-        answers = ask(bench, list(pairs.values()), listing)
+        answers = ask(context, list(pairs.values()), listing)
         for each, pair in pairs.items():
-            if pair in answers and has_noticed(bench, answers[pair]):
+            if pair in answers and has_noticed(context, answers[pair]):
                 del left[each]
     return set(left)
 
 
-def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
+def _stale(context: CheckContext, case: _Case, listing: Listing) -> Finding | None:
     history = tuple(Step(action=each, listing=listing) for each in (case.action, case.other))
-    outcomes = bench.run(Trial(history=history)).outcomes
+    outcomes = context.run(Trial(history=history)).outcomes
     if len(outcomes) < 2:
         return None
     warm = outcomes[-1]
-    cold = bench.run(Trial(history=history[1:])).outcomes[0]
+    cold = context.run(Trial(history=history[1:])).outcomes[0]
     first = outcomes[0].aspects
     # Another wrong result than the old one, such as an error from the second request on, is a leak.
     aspects = [
-        each for each in bench.differing(cold, warm) if warm.aspects.get(each) == first.get(each)
+        each for each in context.differing(cold, warm) if warm.aspects.get(each) == first.get(each)
     ]
     if not aspects or warm.failure:
         return None
@@ -194,27 +194,27 @@ def _stale(bench: Bench, case: _Case, listing: Listing) -> Finding | None:
         polluters=(case.action.name,),
         outputs=outputs_among(aspects),
         summary=f"{case.action.name} keeps its old result though {case.path} has new content{how}",
-        evidence=bench.explain(cold, warm, aspects, ("fresh worker", "after the old content")),
+        evidence=context.explain(cold, warm, aspects, ("fresh worker", "after the old content")),
         history=history,
     )
 
 
-def _is_answered(bench: Bench, actions: tuple[SuiteAction, ...]) -> bool:
+def _is_answered(context: CheckContext, actions: tuple[SuiteAction, ...]) -> bool:
     """Whether one worker answers all of these, one after the other."""
-    outcomes = bench.run(Trial(history=steps(*actions))).outcomes
+    outcomes = context.run(Trial(history=steps(*actions))).outcomes
     return len(outcomes) == len(actions) and not outcomes[-1].failure
 
 
-def _listings(bench: Bench) -> tuple[Listing, ...]:
+def _listings(context: CheckContext) -> tuple[Listing, ...]:
     # What an endpoint lists is its own decision.
-    return (Listing.HONEST,) if bench.is_remote else (Listing.HONEST, Listing.NONE)
+    return (Listing.HONEST,) if context.is_remote else (Listing.HONEST, Listing.NONE)
 
 
-def _inputs(bench: Bench) -> Iterator[tuple[SuiteAction, str]]:
+def _inputs(context: CheckContext) -> Iterator[tuple[SuiteAction, str]]:
     """Actions with inputs of theirs that are files; some of them, where there are many."""
-    source = random.Random(bench.seed)  # noqa: S311 - for variety, not for secrets
-    for action in bench.some(_MOST_ACTIONS):
-        if action not in bench.good:
+    source = random.Random(context.seed)  # noqa: S311 - for variety, not for secrets
+    for action in context.some(_MOST_ACTIONS):
+        if action not in context.good:
             continue
         paths = [path for path, entry in action.inputs.items() if isinstance(entry, File)]
         if len(paths) > _MOST_INPUTS:
@@ -223,16 +223,16 @@ def _inputs(bench: Bench) -> Iterator[tuple[SuiteAction, str]]:
             yield action, path
 
 
-def _visible(bench: Bench, inputs: Iterable[tuple[SuiteAction, str]]) -> Iterator[_Case]:
+def _visible(context: CheckContext, inputs: Iterable[tuple[SuiteAction, str]]) -> Iterator[_Case]:
     """Inputs with a change that a fresh worker's result shows."""
     for action, path in inputs:
-        cold = bench.cold(action)
-        if not bench.differing(cold, bench.cold(action.without_input(path))):
+        cold = context.cold(action)
+        if not context.differing(cold, context.cold(action.without_input(path))):
             continue  # whoever does as well without it does not read it
         for content in variants(_content(action, path))[:_MOST_TRIES]:
             other = action.with_content(path, content)
-            changed = bench.cold(other)
-            if not changed.failure and bench.differing(cold, changed):
+            changed = context.cold(other)
+            if not changed.failure and context.differing(cold, changed):
                 yield _Case(action=action, path=path, other=other)
                 break
 

@@ -5,42 +5,44 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Step, Trial
 
 _POISON = b"left here before the request was sent\n"
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Plants old outputs and compares with runs that find a clean folder."""
-    planned = [_planted(bench, bench.cold(each)) for each in bench.good]
+    planned = [_planted(context, context.cold(each)) for each in context.good]
     planted = [each for each in planned if each is not None]
     if not planted:
-        bench.skip("RPW211", "no action that succeeds has a file among its outputs")
-    trials = [Trial(history=(step,)) for step in _suspects(bench, planted)]
-    for result in bench.run_all(trials):
+        context.skip("RPW211", "no action that succeeds has a file among its outputs")
+    trials = [Trial(history=(step,)) for step in _suspects(context, planted)]
+    for result in context.run_all(trials):
         outcome = result.outcomes[0]
-        cold = bench.cold(outcome.step.action)
-        aspects = [each for each in bench.differing(cold, outcome) if each != RESPONSE]
+        cold = context.cold(outcome.step.action)
+        aspects = [each for each in context.differing(cold, outcome) if each != RESPONSE]
         if aspects:
-            yield _finding(bench, cold, outcome, aspects)
+            yield _finding(context, cold, outcome, aspects)
 
 
-def _suspects(bench: Bench, planted: list[Step]) -> list[Step]:
+def _suspects(context: CheckContext, planted: list[Step]) -> list[Step]:
     """Those that a worker which serves them all does not answer as a fresh one the plain action."""
     if not planted:
         return []
-    outcomes = bench.run(Trial(history=tuple(planted))).outcomes
+    outcomes = context.run(Trial(history=tuple(planted))).outcomes
     clean = {
-        each.step for each in outcomes if not bench.differing(bench.cold(each.step.action), each)
+        each.step
+        for each in outcomes
+        if not context.differing(context.cold(each.step.action), each)
     }
     return [each for each in planted if each not in clean]
 
 
-def _planted(bench: Bench, cold: Outcome) -> Step | None:
+def _planted(context: CheckContext, cold: Outcome) -> Step | None:
     """The request with every file among its outputs there already; None where there are none."""
-    base = bench.suite.worker.working_directory
+    base = context.suite.worker.working_directory
     declared = {posixpath.normpath(posixpath.join(base, each)) for each in cold.step.action.outputs}
     folders = {each for each in declared if cold.outputs.get(each) == "folder"}
     paths = sorted(each for each in declared - folders if each not in cold.step.action.inputs)
@@ -49,13 +51,13 @@ def _planted(bench: Bench, cold: Outcome) -> Step | None:
     return Step(action=cold.step.action, planted=tuple((path, _POISON) for path in paths))
 
 
-def _finding(bench: Bench, cold: Outcome, outcome: Outcome, aspects: list[str]) -> Finding:
+def _finding(context: CheckContext, cold: Outcome, outcome: Outcome, aspects: list[str]) -> Finding:
     action = outcome.step.action
     return Finding(
         code="RPW211",
         victim=action.name,
         outputs=outputs_among(aspects),
         summary=f"{action.name} has another result where an old output lies",
-        evidence=bench.explain(cold, outcome, aspects, ("clean folder", "with old outputs")),
+        evidence=context.explain(cold, outcome, aspects, ("clean folder", "with old outputs")),
         history=(outcome.step,),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
@@ -24,25 +24,25 @@ _MOST_FAILING = 4
 _CODES = ("RPW109", "RPW202", "RPW212")
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Compare each result in each history with that of a fresh worker."""
-    last = bench.run(recorded(bench)).outcomes[-1]
+    last = context.run(recorded(context)).outcomes[-1]
     if last.failure == TIMEOUT:
         # Every longer history would cost another timeout.
-        yield from blame(bench, suspicions(bench, [bench.run(recorded(bench)).outcomes]))
+        yield from blame(context, suspicions(context, [context.run(recorded(context)).outcomes]))
         for code in _CODES:
-            bench.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
+            context.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
-    results = bench.run_all([Trial(history=each) for each in histories(bench)])
+    results = context.run_all([Trial(history=each) for each in histories(context)])
     outcomes = [each.outcomes for each in results]
-    findings = list(blame(bench, suspicions(bench, outcomes)))
+    findings = list(blame(context, suspicions(context, outcomes)))
     yield from findings
     if last.failure:
-        _tell_how_far(bench, last, outcomes, findings)
+        _tell_how_far(context, last, outcomes, findings)
 
 
 def _tell_how_far(
-    bench: Bench,
+    context: CheckContext,
     last: Outcome,
     histories: Sequence[Sequence[Outcome]],
     findings: Sequence[Finding],
@@ -56,47 +56,47 @@ def _tell_how_far(
         told += f"; its stderr ends with: {last.stderr.strip().rpartition(chr(10))[2][-200:]}"
     for code in _CODES:
         if compared:
-            bench.notes[code] = f"{compared} later answers were compared, though {told}"
+            context.notes[code] = f"{compared} later answers were compared, though {told}"
         else:
-            bench.skip(code, told)
+            context.skip(code, told)
 
 
-def stalls(bench: Bench) -> bool:
+def stalls(context: CheckContext) -> bool:
     """Whether a warm worker leaves a request of the recorded order unanswered."""
-    return bench.run(recorded(bench)).outcomes[-1].failure == TIMEOUT
+    return context.run(recorded(context)).outcomes[-1].failure == TIMEOUT
 
 
-def recorded(bench: Bench) -> Trial:
+def recorded(context: CheckContext) -> Trial:
     """All actions in their recorded order, twice over."""
-    return Trial(history=steps(*bench.usable) * 2)
+    return Trial(history=steps(*context.usable) * 2)
 
 
-def histories(bench: Bench) -> list[tuple[Step, ...]]:
+def histories(context: CheckContext) -> list[tuple[Step, ...]]:
     """The histories tried, most likely ones first."""
-    plain = steps(*bench.usable)
-    failing = _failing(bench)
-    plans = [recorded(bench).history]
-    square = bench.affordable(_SQUARE_SECONDS, _SQUARE)
+    plain = steps(*context.usable)
+    failing = _failing(context)
+    plans = [recorded(context).history]
+    square = context.affordable(_SQUARE_SECONDS, _SQUARE)
     plans += [steps(*row) for row in orders.pair_covering(square)]
-    plans += _after_failures(bench, failing)
+    plans += _after_failures(context, failing)
     length = min(60, 3 * len(plain) + len(failing))
     plans += orders.at_random(
-        [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=bench.seed
+        [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=context.seed
     )
     return plans
 
 
-def _failing(bench: Bench) -> tuple[Step, ...]:
-    own = [each for each in bench.usable if each.exit_code != 0]
-    made = [bench.failing(each) for each in bench.good[:_MOST_FAILING]]
+def _failing(context: CheckContext) -> tuple[Step, ...]:
+    own = [each for each in context.usable if each.exit_code != 0]
+    made = [context.failing(each) for each in context.good[:_MOST_FAILING]]
     return steps(*own, *(each for each in made if each is not None))
 
 
-def _after_failures(bench: Bench, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
+def _after_failures(context: CheckContext, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
     """Each failing request before good ones: first each with its successor, then all at once."""
-    good = steps(*bench.good)
+    good = steps(*context.good)
     if not failing or not good:
-        bench.skip("RPW109", "no request could be found that fails and is answered")
+        context.skip("RPW109", "no request could be found that fails and is answered")
         return []
     interleaved: list[Step] = []
     for place, each in enumerate(good):

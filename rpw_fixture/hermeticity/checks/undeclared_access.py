@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import cold
@@ -45,32 +45,32 @@ class Accesses(NamedTuple):
     written: tuple[str, ...] = ()
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Compares with runs under Landlock, and reads what strace saw."""
-    has_landlock = sys.platform == "linux" and not landlock.find_obstacle()
-    tracer = _usable_tracer(bench)
+    has_landlock = sys.platform == "linux" and not landlock.why_unavailable()
+    tracer = _usable_tracer(context)
     means = ["Landlock"] * has_landlock + ["strace"] * (tracer is not None)
     if not means:
         for code in ("RPW207", "RPW208"):
-            bench.skip(code, "neither Landlock nor strace can be used on this machine")
+            context.skip(code, "neither Landlock nor strace can be used on this machine")
         return
     for code in ("RPW207", "RPW208"):
-        bench.notes[code] = f"by {' and '.join(means)}"
-    readable = _readable(bench)
-    for action in bench.some(_MOST_ACTIONS):
-        seen = _traced(bench, tracer, action, readable) if tracer is not None else Accesses()
+        context.notes[code] = f"by {' and '.join(means)}"
+    readable = _readable(context)
+    for action in context.some(_MOST_ACTIONS):
+        seen = _traced(context, tracer, action, readable) if tracer is not None else Accesses()
         if has_landlock:
-            yield from _restricted(bench, action, readable, seen)
+            yield from _restricted(context, action, readable, seen)
         if seen.read and not has_landlock:
-            yield _finding(bench, "RPW207", action, (), "", seen.read)
+            yield _finding(context, "RPW207", action, (), "", seen.read)
         if seen.written:
-            yield _finding(bench, "RPW208", action, (), "", seen.written)
+            yield _finding(context, "RPW208", action, (), "", seen.written)
 
 
 def _restricted(
-    bench: Bench, action: SuiteAction, readable: tuple[str, ...], seen: Accesses
+    context: CheckContext, action: SuiteAction, readable: tuple[str, ...], seen: Accesses
 ) -> Iterator[Finding]:
-    plain = bench.cold(action)
+    plain = context.cold(action)
     reads, writes = ("{run}", *readable, *DEVICES), ("{run}", *DEVICES, "/proc")
     ways = {
         "": ("only inputs and the system can be used", (reads, writes)),
@@ -79,8 +79,8 @@ def _restricted(
     }
     for code, (factor, rules) in ways.items():
         varied = Variation(factor=factor, steps=(("restrict_paths", rules),))
-        outcome = bench.run(cold(action, variation=varied)).outcomes[0]
-        aspects = bench.differing(plain, outcome)
+        outcome = context.run(cold(action, variation=varied)).outcomes[0]
+        aspects = context.differing(plain, outcome)
         # A refusal that is only mentioned in the response has been coped with.
         is_clean = not aspects or aspects == [RESPONSE]
         if is_clean and not code:
@@ -88,13 +88,13 @@ def _restricted(
         if is_clean or not code:
             continue
         labels = ("unrestricted", varied.factor)
-        evidence = bench.explain(plain, outcome, aspects, labels)
+        evidence = context.explain(plain, outcome, aspects, labels)
         for text in (outcome.response, outcome.stderr):
             if text.strip() and text not in evidence:
                 evidence += f"\nit says: {text.strip()[-1000:]}"
         paths = seen.read if code == "RPW207" else seen.written
         paths = paths or _refused(outcome.response + outcome.stderr)
-        yield _finding(bench, code, action, outputs_among(aspects), evidence, paths, varied)
+        yield _finding(context, code, action, outputs_among(aspects), evidence, paths, varied)
 
 
 def _refused(text: str) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ def _refused(text: str) -> tuple[str, ...]:
 
 
 def _finding(
-    bench: Bench,
+    context: CheckContext,
     code: str,
     action: SuiteAction,
     outputs: tuple[str, ...],
@@ -119,7 +119,7 @@ def _finding(
         victim=action.name,
         outputs=outputs,
         summary=f"{action.name} {verb} what it did not declare: {told}",
-        evidence=evidence or f"{bench.notes[code].removeprefix('by ')} saw: {', '.join(paths)}",
+        evidence=evidence or f"{context.notes[code].removeprefix('by ')} saw: {', '.join(paths)}",
         history=steps(action),
         variation=variation,
     )
@@ -128,9 +128,9 @@ def _finding(
 # --- what belongs to the system ---
 
 
-def _readable(bench: Bench) -> tuple[str, ...]:
+def _readable(context: CheckContext) -> tuple[str, ...]:
     """The system, the programs on PATH with what is installed beside them, and what env names."""
-    worker = bench.suite.worker
+    worker = context.suite.worker
     environment = {"PATH": os.environ.get("PATH", os.defpath), **dict(worker.environment)}
     found = [*_SYSTEM]
     for folder in environment["PATH"].split(":"):
@@ -159,13 +159,13 @@ def _installation(folder: str) -> str:
 # --- strace ---
 
 
-def _usable_tracer(bench: Bench) -> str | None:
+def _usable_tracer(context: CheckContext) -> str | None:
     tracer = shutil.which("strace")
     if tracer is None:
         return None
-    action = bench.usable[0]
+    action = context.usable[0]
     try:
-        outcome = bench.run(cold(action, variation=_tracing(tracer))).outcomes[0]
+        outcome = context.run(cold(action, variation=_tracing(tracer))).outcomes[0]
     except UnavailableError:
         return None
     return None if outcome.failure else tracer
@@ -176,13 +176,15 @@ def _tracing(tracer: str) -> Variation:
     return Variation(factor="strace", prefix=(tracer, *options))
 
 
-def _traced(bench: Bench, tracer: str, action: SuiteAction, readable: tuple[str, ...]) -> Accesses:
-    result = bench.run(cold(action, variation=_tracing(tracer)))
+def _traced(
+    context: CheckContext, tracer: str, action: SuiteAction, readable: tuple[str, ...]
+) -> Accesses:
+    result = context.run(cold(action, variation=_tracing(tracer)))
     try:
         text = Path(result.trace).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return Accesses()
-    return accesses(text, readable=readable, inside=str(bench.harness.folder))
+    return accesses(text, readable=readable, inside=str(context.harness.folder))
 
 
 def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:

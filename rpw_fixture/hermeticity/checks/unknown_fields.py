@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import Step, Trial
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Compares with the same request without the field."""
-    action = (bench.good or bench.usable)[0]
+    action = (context.good or context.usable)[0]
     step = Step(action=action, is_extended=True)
-    outcome = bench.run(Trial(history=(step,))).outcomes[0]
-    plain = bench.cold(action)
-    aspects = bench.differing(plain, outcome)
+    outcome = context.run(Trial(history=(step,))).outcomes[0]
+    plain = context.cold(action)
+    aspects = context.differing(plain, outcome)
     if aspects:
         how = outcome.failure or "another result"
         yield Finding(
@@ -23,7 +23,7 @@ def find(bench: Bench) -> Iterator[Finding]:
             victim=action.name,
             outputs=outputs_among(aspects),
             summary=f"a WorkRequest with an unknown field led to {how}",
-            evidence=bench.explain(plain, outcome, aspects, ("without the field", "with it"))
+            evidence=context.explain(plain, outcome, aspects, ("without the field", "with it"))
             + (f"\nworker's stderr: {outcome.stderr.strip()[-1000:]}" if outcome.stderr else ""),
             history=(step,),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rpw_fixture.client.inputs import File
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -18,27 +18,27 @@ _MOST_ACTIONS = 8
 _SHOWN = 8
 
 
-def find(bench: Bench) -> Iterator[Finding]:
+def find(context: CheckContext) -> Iterator[Finding]:
     """Watches the files of one cold run, and of a one-shot run where that opened too few."""
-    for action in bench.some(_MOST_ACTIONS):
-        if action not in bench.good:
+    for action in context.some(_MOST_ACTIONS):
+        if action not in context.good:
             continue  # who stops at a mistake has not come to all inputs
         try:
-            unread = _unread(bench, action)
+            unread = _unread(context, action)
         except UnavailableError as error:
-            _note(bench, f"inputs never read were not looked for ({error})")
+            _note(context, f"inputs never read were not looked for ({error})")
             return
         if unread:
             yield _finding(action, unread)
-    _note(bench, "inputs never read by inotify")
+    _note(context, "inputs never read by inotify")
 
 
-def _unread(bench: Bench, action: SuiteAction) -> list[str]:
+def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
     unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
     for way in (Way.WORKER, Way.ONE_SHOT):
         if unread:
             trial = Trial(history=steps(action), way=way, is_watched=True)
-            unread -= bench.run(trial).outcomes[0].opened
+            unread -= context.run(trial).outcomes[0].opened
     return sorted(unread)
 
 
@@ -56,6 +56,6 @@ def _finding(action: SuiteAction, unread: list[str]) -> Finding:
     )
 
 
-def _note(bench: Bench, text: str) -> None:
-    known = bench.notes.get("RPW207")
-    bench.notes["RPW207"] = f"{known}; {text}" if known else text
+def _note(context: CheckContext, text: str) -> None:
+    known = context.notes.get("RPW207")
+    context.notes["RPW207"] = f"{known}; {text}" if known else text

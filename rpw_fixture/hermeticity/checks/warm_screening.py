@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rpw_fixture.hermeticity.checks.context import Bench
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import (
     EXIT_CODE,
@@ -36,20 +36,20 @@ class Answers(NamedTuple):
 
 
 def ask(
-    bench: Bench, pairs: Sequence[Pair], listing: Listing = Listing.HONEST
+    context: CheckContext, pairs: Sequence[Pair], listing: Listing = Listing.HONEST
 ) -> dict[Pair, Answers]:
     """The answers that count, of as few workers as there are jobs; the others are left out."""
-    parts = [each for each in _parts(pairs, bench.harness.jobs) if each]
-    results = bench.run_all([Trial(history=_history(each, listing)) for each in parts])
+    parts = [each for each in _parts(pairs, context.harness.jobs) if each]
+    results = context.run_all([Trial(history=_history(each, listing)) for each in parts])
     found: dict[Pair, Answers] = {}
     for part, result in zip(parts, results, strict=True):
-        found.update(_counting(bench, part, result.outcomes))
+        found.update(_counting(context, part, result.outcomes))
     return found
 
 
-def has_noticed(bench: Bench, answers: Answers) -> bool:
+def has_noticed(context: CheckContext, answers: Answers) -> bool:
     """Whether nothing that the changed action led to is as before."""
-    told = {*bench.differing(answers.plain, answers.changed)}
+    told = {*context.differing(answers.plain, answers.changed)}
     outputs = answers.plain.aspects.keys() - {EXIT_CODE, RESPONSE}
     return EXIT_CODE in told or (bool(outputs) and outputs <= told)
 
@@ -60,10 +60,12 @@ def _history(pairs: Sequence[Pair], listing: Listing) -> tuple[Step, ...]:
 
 
 def _counting(
-    bench: Bench, pairs: Sequence[Pair], outcomes: Sequence[Outcome]
+    context: CheckContext, pairs: Sequence[Pair], outcomes: Sequence[Outcome]
 ) -> Iterator[tuple[Pair, Answers]]:
     """The pairs whose plain action, and the plain one that follows, went as in a fresh worker."""
-    is_good = [not bench.differing(bench.cold(each.step.action), each) for each in outcomes[::2]]
+    is_good = [
+        not context.differing(context.cold(each.step.action), each) for each in outcomes[::2]
+    ]
     for place, pair in enumerate(pairs):
         if 2 * place + 2 < len(outcomes) and is_good[place] and is_good[place + 1]:
             yield pair, Answers(outcomes[2 * place], outcomes[2 * place + 1])

@@ -52,7 +52,7 @@ def load(folder: Path) -> tuple[RecordedAction, ...]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise ConfigError(f"{folder}: no recording ({path}: {error.strerror})") from None
-    reader = _Reader(folder)
+    reader = _RecordingReader(folder)
     found: dict[tuple[str, str], RecordedAction] = {}
     for number, line in enumerate(lines, start=1):
         try:
@@ -90,7 +90,7 @@ def worker_identity(worker: SuiteWorker) -> tuple[object, ...]:
     )
 
 
-class _Reader:
+class _RecordingReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._blobs: dict[str, bytes] = {}

@@ -49,10 +49,10 @@ def load(path: Path) -> Suite:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return _Reader(path, text).suite(document)
+    return _SuiteReader(path, text).suite(document)
 
 
-class _Reader:
+class _SuiteReader:
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
         self._lines = text.splitlines()
@@ -171,7 +171,9 @@ class _Reader:
 class _Table:
     """One table of the file, whose values are taken out with their types checked."""
 
-    def __init__(self, reader: _Reader, table: dict[str, Any], section: str, number: int) -> None:
+    def __init__(
+        self, reader: _SuiteReader, table: dict[str, Any], section: str, number: int
+    ) -> None:
         self._reader = reader
         self._table = table
         self._section = section

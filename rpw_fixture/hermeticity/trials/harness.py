@@ -33,12 +33,12 @@ from rpw_fixture.hermeticity.trials.trial import (
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:
-    from rpw_fixture.client.existing_server import Connection
+    from rpw_fixture.client.existing_server import ExistingServer
     from rpw_fixture.hermeticity.trials.remote import RemoteRunner
 
 _MEMORY = 256 << 20
@@ -59,7 +59,7 @@ class _Runner(Protocol):
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
 
 
-class Harness(Closing):
+class Harness(Closeable):
     """Runs trials of one suite, on this machine or on an endpoint.
 
     Args:
@@ -85,7 +85,7 @@ class Harness(Closing):
         jobs: int = 2,
         max_seconds: float | None = None,
         progress: Callable[[int, int], None] | None = None,
-        target: Connection | None = None,
+        target: ExistingServer | None = None,
     ) -> None:
         self.suite = suite
         self.jobs = max(1, jobs)
@@ -202,7 +202,7 @@ class Harness(Closing):
         """
         self._runner.check_layouts(tuple(actions))
 
-    def _build(self, target: Connection | None) -> None:
+    def _build(self, target: ExistingServer | None) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = undo.enter_context(Workspace()).path
             cas = Cas(
@@ -226,7 +226,7 @@ class Harness(Closing):
         self._stop = spawner.close
         return LocalRunner(self.suite.worker, spawner, self._store)
 
-    def _remote(self, target: Connection, undo: contextlib.ExitStack) -> _Runner:
+    def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> _Runner:
         from rpw_fixture.hermeticity.trials.remote import (  # noqa: PLC0415 - local checks need no grpc
             RemoteRunner,
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import one_shot, overlapping, sequential
 from rpw_fixture.hermeticity.trials.trial import Result, Trial, Way
-from rpw_fixture.hermeticity.trials.worker_setup import Ground
+from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.beneath import OwnFolder
@@ -29,7 +29,7 @@ class LocalRunner:
     """
 
     def __init__(self, worker: SuiteWorker, spawner: Spawner, store: BlobStore) -> None:
-        self._ground = Ground(worker, spawner, store)
+        self._ground = WorkerSetup(worker, spawner, store)
 
     def run(self, trial: Trial, folder: Path) -> Result:
         """Runs a trial.

@@ -6,16 +6,16 @@ import time
 
 from rpw_fixture.execution import one_shot
 from rpw_fixture.hermeticity.trials import snapshot
-from rpw_fixture.hermeticity.trials.run_folder import Place
+from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
-from rpw_fixture.hermeticity.trials.worker_setup import Ground
+from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.launching.launch import Launch, Local
 from rpw_fixture.support.cancellation import CancelToken
 
 _MAX_OUTPUT = 1 << 20
 
 
-def run(ground: Ground, trial: Trial, place: Place) -> Result:
+def run(ground: WorkerSetup, trial: Trial, place: RunFolder) -> Result:
     """Runs the trial.
 
     Raises:
@@ -25,7 +25,7 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
     return Result(outcomes=tuple(_run(ground, trial, each, place) for each in trial.history))
 
 
-def _run(ground: Ground, trial: Trial, step: Step, place: Place) -> Outcome:
+def _run(ground: WorkerSetup, trial: Trial, step: Step, place: RunFolder) -> Outcome:
     found = ground.stage(step.action, place)
     before = snapshot.look(place.input_root)
     command = Launch(

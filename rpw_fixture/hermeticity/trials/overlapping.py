@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.trials import input_tree, snapshot
 from rpw_fixture.hermeticity.trials.input_tree import Layout
-from rpw_fixture.hermeticity.trials.run_folder import Place
+from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
-from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
-from rpw_fixture.hermeticity.trials.worker_setup import Ground, outcome_of
+from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
+from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.wire.worker.messages import Response
 
@@ -27,11 +27,11 @@ class _Asked:
     before: dict[str, snapshot.Seen]
 
 
-def run(ground: Ground, trial: Trial, place: Place) -> Result:
+def run(ground: WorkerSetup, trial: Trial, place: RunFolder) -> Result:
     """Runs the trial.
 
     Raises:
-        ConfigError, UnavailableError: as `Ground.started`.
+        ConfigError, UnavailableError: as `WorkerSetup.started`.
     """
     layouts = [ground.laid_out(step.action) for step in trial.history]
     roots = _stage_all(ground, layouts, place)
@@ -56,7 +56,7 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
     return Result(outcomes=outcomes, ending=ending)
 
 
-def _stage_all(ground: Ground, layouts: list[Layout], place: Place) -> list[Beneath]:
+def _stage_all(ground: WorkerSetup, layouts: list[Layout], place: RunFolder) -> list[Beneath]:
     """Puts all inputs into place; the input root of each request."""
     if not ground.worker.sandbox:
         merged = input_tree.merged(layouts)
@@ -73,7 +73,7 @@ def _stage_all(ground: Ground, layouts: list[Layout], place: Place) -> list[Bene
 
 
 def _answers(
-    talk: Conversation, count: int, deadline: float
+    talk: WorkerSession, count: int, deadline: float
 ) -> tuple[dict[int, Response], Failure]:
     """Responses by request id, and what became of the requests that have none."""
     answers: dict[int, Response] = {}
@@ -86,7 +86,7 @@ def _answers(
 
 
 def _outcome(
-    ground: Ground, asked: _Asked, answer: Response | Failure, declared: tuple[str, ...]
+    ground: WorkerSetup, asked: _Asked, answer: Response | Failure, declared: tuple[str, ...]
 ) -> Outcome:
     seen = ground.look(asked.root, asked.before, asked.found)
     # In a shared root the outputs of all requests lie side by side.

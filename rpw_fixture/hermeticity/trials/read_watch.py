@@ -10,13 +10,13 @@ import posixpath
 from collections.abc import Iterable
 
 from rpw_fixture.support.beneath import Beneath
-from rpw_fixture.support.closing import Closing
+from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.inotify import QUEUE_OVERFLOW, Inotify
 
 _IN_OPEN, _IN_ISDIR = 0x20, 0x4000_0000
 
 
-class ReadWatch(Closing):
+class ReadWatch(Closeable):
     """Watches files below a folder until it is closed.
 
     Args:

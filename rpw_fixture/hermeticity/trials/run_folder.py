@@ -30,7 +30,7 @@ _UMASK = 0o022
 
 
 @dataclass(slots=True, kw_only=True)
-class Place:
+class RunFolder:
     """The folders of one trial.
 
     Attributes:
@@ -69,7 +69,7 @@ class Place:
         return self.folder.below("trace").path
 
 
-def setup(place: Place) -> Setup:
+def setup(place: RunFolder) -> Setup:
     """How the worker's process is set up between fork and exec."""
     variation = place.variation
     steps = []
@@ -109,7 +109,7 @@ def children(pid: int) -> tuple[str, ...]:
     return tuple(told)
 
 
-def sample(pid: int, place: Place) -> Sample | None:
+def sample(pid: int, place: RunFolder) -> Sample | None:
     """What a worker and those below it hold; None when it is gone."""
     processes = family(pid)
     try:
@@ -124,13 +124,13 @@ def sample(pid: int, place: Place) -> Sample | None:
         return None
 
 
-def _own_folders(place: Place) -> tuple[Beneath, Beneath]:
+def _own_folders(place: RunFolder) -> tuple[Beneath, Beneath]:
     """Return the worker's HOME and TMPDIR."""
     variation = place.variation
     return place.folder.below(variation.home), place.folder.below(variation.temporary)
 
 
-def _filled(argument: object, place: Place) -> object:
+def _filled(argument: object, place: RunFolder) -> object:
     """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
     if isinstance(argument, str):
         return argument.replace("{run}", place.folder.path)

@@ -6,21 +6,21 @@ import time
 from dataclasses import replace
 
 from rpw_fixture.hermeticity.trials import snapshot
-from rpw_fixture.hermeticity.trials.run_folder import Place, children, plant, sample
+from rpw_fixture.hermeticity.trials.run_folder import RunFolder, children, plant, sample
 from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Step, Trial
-from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
-from rpw_fixture.hermeticity.trials.worker_setup import Ground, outcome_of
+from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
+from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.wire.worker.messages import Response
 
 #: Left alone for so long, seconds, a worker that wrote or answered once too often has done it.
 _LATE = 0.15
 
 
-def run(ground: Ground, trial: Trial, place: Place) -> Result:
+def run(ground: WorkerSetup, trial: Trial, place: RunFolder) -> Result:
     """Runs the trial: the worker starts with the first action's inputs around it, or others' if asked.
 
     Raises:
-        ConfigError, UnavailableError: as `Ground.started`.
+        ConfigError, UnavailableError: as `WorkerSetup.started`.
     """
     first = trial.started_with or trial.history[0].action
     ground.stage(first, place)
@@ -43,7 +43,7 @@ def run(ground: Ground, trial: Trial, place: Place) -> Result:
 class _InTurn:
     """One worker's conversation, and a look at its place after each answer."""
 
-    def __init__(self, ground: Ground, place: Place, talk: Conversation) -> None:
+    def __init__(self, ground: WorkerSetup, place: RunFolder, talk: WorkerSession) -> None:
         self._ground = ground
         self._place = place
         self._talk = talk

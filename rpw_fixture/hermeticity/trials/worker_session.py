@@ -18,9 +18,9 @@ from rpw_fixture.hermeticity.trials.trial import Delivery, Ending
 from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner import Process
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker.messages import Encoding, FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.messages import Encoding, FrameError, ProtocolRule, Request, Response
 from rpw_fixture.wire.worker.stray_output import surplus
-from rpw_fixture.workers.process_pipes import Pipes, Plumbing
+from rpw_fixture.workers.process_pipes import Pipes, ProcessPipes
 from rpw_fixture.workers.protocol import Connection
 from rpw_fixture.workers.stderr_tail import StderrTail
 
@@ -50,7 +50,7 @@ class _Piece(NamedTuple):
     is_rest: bool
 
 
-class Conversation:
+class WorkerSession:
     """A worker and what was said.
 
     Args:
@@ -61,7 +61,7 @@ class Conversation:
 
     def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
         self.process = process
-        self._plumbing = Plumbing(0, process, pipes)
+        self._plumbing = ProcessPipes(0, process, pipes)
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
@@ -173,7 +173,7 @@ class Conversation:
             return Failure(str(error.rule), error.detail)
         if responses:
             return Failure(
-                str(Rule.UNEXPECTED_RESPONSE),
+                str(ProtocolRule.UNEXPECTED_RESPONSE),
                 f"a response with request_id {responses[0].request_id} that no request waits for",
             )
         fault = surplus(data)
@@ -220,7 +220,7 @@ class Conversation:
         try:
             self._connection.end()
         except FrameError as error:
-            if error.rule is Rule.STDOUT_TEXT:
+            if error.rule is ProtocolRule.STDOUT_TEXT:
                 return Failure(str(error.rule), error.detail)
             return Failure(TIMEOUT, f"only part of a response came: {error.detail}")
         return Failure(TIMEOUT, "no response within the timeout")

@@ -18,7 +18,7 @@ from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import input_tree, snapshot
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
-from rpw_fixture.hermeticity.trials.run_folder import Place, setup
+from rpw_fixture.hermeticity.trials.run_folder import RunFolder, setup
 from rpw_fixture.hermeticity.trials.trial import (
     Listing,
     Outcome,
@@ -27,7 +27,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     UnavailableError,
     Variation,
 )
-from rpw_fixture.hermeticity.trials.worker_session import Conversation, Failure
+from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
 from rpw_fixture.launching import executable
 from rpw_fixture.processes.spawner import Process, Spawner, StartError
 from rpw_fixture.storage.blobs import BlobStore
@@ -48,7 +48,7 @@ _SERVED = {
 }
 
 
-class Ground:
+class WorkerSetup:
     """Brings a trial's inputs into place and its worker to life. Thread-safe.
 
     Args:
@@ -66,7 +66,7 @@ class Ground:
         self._index = InputIndex(lambda _path: False)
         self._layouts: dict[tuple[SuiteAction, bool], input_tree.Layout] = {}
 
-    def prepare(self, variation: Variation, folder: Beneath) -> Place:
+    def prepare(self, variation: Variation, folder: Beneath) -> RunFolder:
         """A place in ``folder``, which is emptied before.
 
         Raises:
@@ -81,7 +81,7 @@ class Ground:
             raise UnavailableError(
                 "this file system lists files in an order of its own; put TMPDIR on a RAM disk"
             )
-        return Place(folder=folder, variation=variation, staged=StagedRoot(root))
+        return RunFolder(folder=folder, variation=variation, staged=StagedRoot(root))
 
     def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> input_tree.Layout:
         """The action's inputs as a tree, once for each action.
@@ -99,7 +99,7 @@ class Ground:
             self._layouts[key] = known
         return known
 
-    def stage(self, action: SuiteAction, place: Place) -> input_tree.Layout:
+    def stage(self, action: SuiteAction, place: RunFolder) -> input_tree.Layout:
         """Has the place hold the action's inputs, and nothing else."""
         found = self.laid_out(action, is_reversed=place.variation.is_reversed)
         place.staged.stage(found.root, found.parents, self.store)
@@ -118,7 +118,7 @@ class Ground:
             root, before, inputs=found.root, outputs=found.outputs, store=self.store
         )
 
-    def environment(self, place: Place) -> dict[str, str]:
+    def environment(self, place: RunFolder) -> dict[str, str]:
         """Of the process: the suite's, with what the variation changes in it."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -130,7 +130,7 @@ class Ground:
 
     @contextlib.contextmanager
     def watched(
-        self, trial: Trial, action: SuiteAction, place: Place
+        self, trial: Trial, action: SuiteAction, place: RunFolder
     ) -> Iterator[ReadWatch | None]:
         """Watches reads of the action's inputs within the block, if the trial wants that.
 
@@ -149,7 +149,7 @@ class Ground:
             yield watch
 
     @contextlib.contextmanager
-    def started(self, place: Place) -> Iterator[Conversation]:
+    def started(self, place: RunFolder) -> Iterator[WorkerSession]:
         """A fresh worker, which is gone after the block.
 
         Raises:
@@ -164,7 +164,7 @@ class Ground:
             raise
         finally:
             theirs.close()
-        talk = Conversation(process, ours, self._encoding)
+        talk = WorkerSession(process, ours, self._encoding)
         try:
             yield talk
         finally:
@@ -187,7 +187,7 @@ class Ground:
             sandbox_dir=sandbox,
         )
 
-    def _spawn(self, place: Place, pipes: Pipes) -> Process:
+    def _spawn(self, place: RunFolder, pipes: Pipes) -> Process:
         argv = [*place.variation.prefix, *self.worker.command, PERSISTENT_FLAG]
         argv = [each.replace("{trace}", place.trace) for each in argv]
         environment = self.environment(place)

@@ -20,10 +20,10 @@ from rpw_fixture.storage.cas import Cas
 from rpw_fixture.support.pausing import Pause
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import Method, longrunning
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.raw_messages import packed
 
-_EXECUTING = re.ExecutionStage.EXECUTING
+_EXECUTING = reapi.ExecutionStage.EXECUTING
 
 
 class FaultInjector:
@@ -143,7 +143,7 @@ def _cut(responses: Iterator[Any], count: int) -> Iterator[Any]:
 
 
 def _unfinished(operation: longrunning.Operation) -> longrunning.Operation:
-    metadata = re.ExecuteOperationMetadata()
+    metadata = reapi.ExecuteOperationMetadata()
     operation.metadata.Unpack(metadata)
     metadata.stage = _EXECUTING
     return longrunning.Operation(name=operation.name, metadata=packed(metadata))
@@ -179,7 +179,7 @@ def _short_name(method: Method) -> str:
     return f"{service.rpartition('.')[2]}.{name}"
 
 
-def _of_result(result: re.ActionResult) -> Iterator[Digest]:
+def _of_result(result: reapi.ActionResult) -> Iterator[Digest]:
     for file in result.output_files:
         yield value(file.digest)
     for directory in result.output_directories:
@@ -190,14 +190,14 @@ def _of_result(result: re.ActionResult) -> Iterator[Digest]:
 
 
 def _of_operation(operation: longrunning.Operation) -> Iterator[Digest]:
-    response = re.ExecuteResponse()
+    response = reapi.ExecuteResponse()
     if operation.response.Unpack(response):
         yield from _of_result(response.result)
 
 
 def _of_encoded_result(response: Any) -> Iterator[Digest]:
     encoded = response if isinstance(response, bytes) else response.SerializeToString()
-    return _of_result(re.ActionResult.FromString(encoded))
+    return _of_result(reapi.ActionResult.FromString(encoded))
 
 
 #: The blobs that a response names, by the simple name of its RPC; of all others requests name them.

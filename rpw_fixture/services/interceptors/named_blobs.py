@@ -11,7 +11,7 @@ from typing import Any
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.wire.digests import Digest, DigestFunctions
-from rpw_fixture.wire.protos import remote_execution as re
+from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
 
 #: RPCs whose requests name blobs, by what they do with them.
@@ -20,7 +20,7 @@ WRITES = frozenset({"Write", "BatchUpdateBlobs"})
 FINDS = frozenset({"FindMissingBlobs"})
 
 
-def value(message: re.Digest) -> Digest:
+def value(message: reapi.Digest) -> Digest:
     """A digest message as a value, not validated."""
     return Digest(message.hash, message.size_bytes)
 
@@ -52,7 +52,7 @@ def _digest(
         return []
 
 
-def _in_update(request: re.BatchUpdateBlobsRequest) -> Iterator[Digest]:
+def _in_update(request: reapi.BatchUpdateBlobsRequest) -> Iterator[Digest]:
     return (value(entry.digest) for entry in request.requests)
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from rpw_fixture.wire.worker.messages import (
     JSON_FIELDS,
-    Decoder,
     FrameError,
+    ProtocolRule,
     Request,
     Response,
-    Rule,
+    ResponseDecoder,
 )
 from rpw_fixture.wire.worker.stray_output import not_a_response, shown
 
@@ -71,7 +71,7 @@ class JsonEncoding:
         """See `Encoding.join_inputs`."""
         return b",".join(piece for piece in pieces if piece)
 
-    def decoder(self, max_frame_bytes: int) -> Decoder:
+    def decoder(self, max_frame_bytes: int) -> ResponseDecoder:
         """See `Encoding.decoder`."""
         return (JsonLineDecoder if self._by_line else JsonDecoder)(max_frame_bytes)
 
@@ -92,16 +92,16 @@ class JsonDecoder:
 
     @property
     def pending(self) -> bytes:
-        """See `Decoder.pending`."""
+        """See `ResponseDecoder.pending`."""
         return bytes(self._buffer)
 
     @property
     def lacks(self) -> str:
-        """See `Decoder.lacks`."""
+        """See `ResponseDecoder.lacks`."""
         return ""
 
     def feed(self, data: bytes) -> list[Response]:
-        """See `Decoder.feed`."""
+        """See `ResponseDecoder.feed`."""
         self._buffer += data
         responses: list[Response] = []
         while (end := self._object_end()) is not None:
@@ -126,7 +126,7 @@ class JsonDecoder:
         del buffer[: _skip(_BLANK, buffer, 0)]
         begun = _FIRST_KEY.match(buffer)
         if buffer and begun is None:
-            raise not_a_response(bytes(buffer), Rule.MALFORMED, "no JSON object")
+            raise not_a_response(bytes(buffer), ProtocolRule.MALFORMED, "no JSON object")
         return begun is not None and begun[1] is not None
 
     def _scan(self) -> int | None:
@@ -161,16 +161,16 @@ class JsonLineDecoder:
 
     @property
     def pending(self) -> bytes:
-        """See `Decoder.pending`."""
+        """See `ResponseDecoder.pending`."""
         return bytes(self._buffer) if self._buffer.strip() else b""
 
     @property
     def lacks(self) -> str:
-        """See `Decoder.lacks`."""
+        """See `ResponseDecoder.lacks`."""
         return "a newline" if self._buffer.rstrip().endswith(b"}") else ""
 
     def feed(self, data: bytes) -> list[Response]:
-        """See `Decoder.feed`."""
+        """See `ResponseDecoder.feed`."""
         self._buffer += data
         responses: list[Response] = []
         while (end := self._buffer.find(b"\n", self._scanned)) >= 0:
@@ -187,12 +187,12 @@ class JsonLineDecoder:
 
 def _require_size(length: int, limit: int) -> None:
     if length > limit:
-        raise FrameError(Rule.OVERSIZED, f"{length} bytes without an end, {limit} allowed")
+        raise FrameError(ProtocolRule.OVERSIZED, f"{length} bytes without an end, {limit} allowed")
 
 
 def _from_line(line: bytes) -> Response:
     if not line.lstrip().startswith(b"{"):
-        raise not_a_response(line, Rule.MALFORMED, "no JSON object")
+        raise not_a_response(line, ProtocolRule.MALFORMED, "no JSON object")
     return _from_json(line)
 
 
@@ -209,12 +209,12 @@ def _from_json(data: bytes) -> Response:
     try:
         pairs = _JSON.decode(data.decode())
     except (ValueError, RecursionError) as error:
-        raise FrameError(Rule.MALFORMED, f"{error}: {shown(data)}") from None
+        raise FrameError(ProtocolRule.MALFORMED, f"{error}: {shown(data)}") from None
     known = [(key, value) for key, value in pairs if key in JSON_FIELDS]
     if pairs and not known:
-        raise FrameError(Rule.STDOUT_TEXT, f"JSON, but no WorkResponse: {shown(data)}")
+        raise FrameError(ProtocolRule.STDOUT_TEXT, f"JSON, but no WorkResponse: {shown(data)}")
     if len(dict(known)) < len(known):
-        raise FrameError(Rule.MALFORMED, f"a field stands twice: {shown(data)}")
+        raise FrameError(ProtocolRule.MALFORMED, f"a field stands twice: {shown(data)}")
     given = {JSON_FIELDS[key]: _checked(key, value) for key, value in known if value is not None}
     return Response(**given)
 
@@ -224,9 +224,11 @@ def _checked(key: str, value: object) -> Any:
     expected = type(getattr(_NO_RESPONSE, JSON_FIELDS[key]))
     if type(value) is not expected:
         told = shown(repr(value).encode(errors="replace"))
-        raise FrameError(Rule.MALFORMED, f"{key} is {told}, not of type {expected.__name__}")
+        raise FrameError(
+            ProtocolRule.MALFORMED, f"{key} is {told}, not of type {expected.__name__}"
+        )
     if type(value) is int and not _INT32_MIN <= value <= _INT32_MAX:
-        raise FrameError(Rule.MALFORMED, f"{key} is {value}, which is no int32")
+        raise FrameError(ProtocolRule.MALFORMED, f"{key} is {value}, which is no int32")
     if isinstance(value, str):  # half of a surrogate pair is no character, and can't be stored
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value

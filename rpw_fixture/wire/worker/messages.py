@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class Rule(StrEnum):
+class ProtocolRule(StrEnum):
     """Rules of the worker protocol that a worker can break, in the words reports use."""
 
     STDOUT_TEXT = "text on stdout"
@@ -41,7 +41,7 @@ class FrameError(Exception):
         detail: the evidence, in words.
     """
 
-    def __init__(self, rule: Rule, detail: str) -> None:
+    def __init__(self, rule: ProtocolRule, detail: str) -> None:
         super().__init__(f"{rule}: {detail}")
         self.rule = rule
         self.detail = detail
@@ -69,7 +69,7 @@ class Request:
     sandbox_dir: str = ""
 
 
-class Decoder(Protocol):
+class ResponseDecoder(Protocol):
     """Turns a worker's stdout into responses."""
 
     def feed(self, data: bytes) -> list[Response]:
@@ -102,5 +102,5 @@ class Encoding(Protocol):
     def join_inputs(self, pieces: Iterable[bytes]) -> bytes:
         """Many results of `encode_inputs` as one."""
 
-    def decoder(self, max_frame_bytes: int) -> Decoder:
+    def decoder(self, max_frame_bytes: int) -> ResponseDecoder:
         """A fresh decoder for one worker's stdout."""

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker.messages import FrameError, Request, Response, Rule
+from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule, Request, Response
 from rpw_fixture.wire.worker.stray_output import begins_with_text, not_a_response
 
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
@@ -112,13 +112,13 @@ class ProtoDecoder:
                 break
         else:
             if len(buffer) - start >= _MAX_VARINT_BYTES:
-                raise self._refused(start, Rule.OVERSIZED, "its length does not end")
+                raise self._refused(start, ProtocolRule.OVERSIZED, "its length does not end")
             return None
         if length:
             self._check_first_field(start, begin, begin + length)
         if length > self._limit:
             raise self._refused(
-                start, Rule.OVERSIZED, f"{length} bytes announced, {self._limit} allowed"
+                start, ProtocolRule.OVERSIZED, f"{length} bytes announced, {self._limit} allowed"
             )
         end = begin + length
         return (begin, end) if end <= len(buffer) else None
@@ -133,17 +133,19 @@ class ProtoDecoder:
         if first and first[0] not in _KNOWN_TAGS:
             can_be_skipped = first[0] >= _LEAST_UNKNOWN and first[0] & 7 in _WIRE_TYPES
             if not can_be_skipped or begins_with_text(self._buffer[start:end]):
-                raise self._refused(start, Rule.MALFORMED, f"first field tag is 0x{first[0]:02x}")
+                raise self._refused(
+                    start, ProtocolRule.MALFORMED, f"first field tag is 0x{first[0]:02x}"
+                )
             return
         # The only tag that is a printable character, a space: no text goes on with 0 or 1.
         if len(first) == 2 and first[0] == _CANCELLED_TAG and first[1] > 1:
-            raise self._refused(start, Rule.MALFORMED, f"was_cancelled is 0x{first[1]:02x}")
+            raise self._refused(start, ProtocolRule.MALFORMED, f"was_cancelled is 0x{first[1]:02x}")
 
     def _parse(self, start: int, payload_start: int, end: int) -> Response:
         try:
             message = worker.WorkResponse.FromString(bytes(self._buffer[payload_start:end]))
         except DecodeError as error:
-            raise self._refused(start, Rule.MALFORMED, str(error)) from None
+            raise self._refused(start, ProtocolRule.MALFORMED, str(error)) from None
         return Response(
             exit_code=message.exit_code,
             output=message.output,
@@ -151,7 +153,7 @@ class ProtoDecoder:
             was_cancelled=message.was_cancelled,
         )
 
-    def _refused(self, start: int, rule: Rule, problem: str) -> FrameError:
+    def _refused(self, start: int, rule: ProtocolRule, problem: str) -> FrameError:
         error = not_a_response(bytes(self._buffer[start:]), rule, problem)
         if self._buffer.startswith(b'{"', start):  # bazel#28405
             return FrameError(error.rule, f"{error.detail}; {_SPEAKS_JSON}")

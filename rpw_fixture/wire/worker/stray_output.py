@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from rpw_fixture.wire.worker.messages import JSON_FIELDS, FrameError, Rule
+from rpw_fixture.wire.worker.messages import JSON_FIELDS, FrameError, ProtocolRule
 
 _SHOWN = 200
 #: So many printable characters before anything else are no accident of a binary frame.
@@ -24,21 +24,23 @@ _JSON_KEY = re.compile(rb'[ \t\r\n]*+\{[ \t\r\n]*+"([A-Za-z]*)')
 def truncated(pending: bytes) -> FrameError:
     """The error for a stream that ended, or a time that ran out, amid a response."""
     if _is_text(pending) and not _is_json_response(pending):
-        return FrameError(Rule.STDOUT_TEXT, shown(pending))
-    return FrameError(Rule.TRUNCATED, f"only {len(pending)} bytes came: {shown(pending)}")
+        return FrameError(ProtocolRule.STDOUT_TEXT, shown(pending))
+    return FrameError(ProtocolRule.TRUNCATED, f"only {len(pending)} bytes came: {shown(pending)}")
 
 
 def surplus(pending: bytes) -> FrameError:
     """The error for bytes on stdout that no request asked for."""
     if _is_text(pending) and not _is_json_response(pending):
-        return FrameError(Rule.STDOUT_TEXT, shown(pending))
-    return FrameError(Rule.UNEXPECTED_RESPONSE, f"bytes after the response: {shown(pending)}")
+        return FrameError(ProtocolRule.STDOUT_TEXT, shown(pending))
+    return FrameError(
+        ProtocolRule.UNEXPECTED_RESPONSE, f"bytes after the response: {shown(pending)}"
+    )
 
 
-def not_a_response(data: bytes, rule: Rule, detail: str) -> FrameError:
+def not_a_response(data: bytes, rule: ProtocolRule, detail: str) -> FrameError:
     """The error for bytes that can't be a response: text if they read so, else ``rule``."""
     if _is_text(data):
-        return FrameError(Rule.STDOUT_TEXT, shown(data))
+        return FrameError(ProtocolRule.STDOUT_TEXT, shown(data))
     return FrameError(rule, f"{detail}: {shown(data)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from rpw_fixture.workers.personalities.reference import REFERENCE
-from rpw_fixture.workers.personalities.rules import Leftovers, Rule, unknown
+from rpw_fixture.workers.personalities.rules import Leftovers, SourcedRule, unknown
 
 BAZEL_LOCAL = dataclasses.replace(
     REFERENCE,
@@ -17,8 +17,10 @@ BAZEL_LOCAL = dataclasses.replace(
     unmarked_tools=unknown(REFERENCE.unmarked_tools),
     containers=unknown(REFERENCE.containers),
     protocols=unknown(REFERENCE.protocols),
-    flagfile_base=Rule(REFERENCE.flagfile_base.value, "Bazel's WorkerSpawnRunner: the exec root"),
-    key=Rule(
+    flagfile_base=SourcedRule(
+        REFERENCE.flagfile_base.value, "Bazel's WorkerSpawnRunner: the exec root"
+    ),
+    key=SourcedRule(
         frozenset(
             {
                 "startup argument",
@@ -31,11 +33,13 @@ BAZEL_LOCAL = dataclasses.replace(
         ),
         "Bazel's WorkerKey; tool inputs are compared when a worker is taken from the pool",
     ),
-    multiplex_key_has_tools=Rule(False, "bazel#29447: a multiplex worker survives a changed tool"),
-    environment=Rule(REFERENCE.environment.value, "Bazel's WorkerKey"),
-    leftovers=Rule(Leftovers.KEPT, "Bazel's SingleplexWorker works in the shared exec root"),
-    checks_request_id=Rule(False, "Bazel's SingleplexWorker reads no id"),
-    outputs_after_failure=Rule(True, "the exec root is the client's own"),
+    multiplex_key_has_tools=SourcedRule(
+        False, "bazel#29447: a multiplex worker survives a changed tool"
+    ),
+    environment=SourcedRule(REFERENCE.environment.value, "Bazel's WorkerKey"),
+    leftovers=SourcedRule(Leftovers.KEPT, "Bazel's SingleplexWorker works in the shared exec root"),
+    checks_request_id=SourcedRule(False, "Bazel's SingleplexWorker reads no id"),
+    outputs_after_failure=SourcedRule(True, "the exec root is the client's own"),
     not_reproduced=(
         "a request that waits for ever: no timeout of a request (bazel#10288)",
         "the flags --worker_extra_flag and --experimental_worker_strict_flagfiles",

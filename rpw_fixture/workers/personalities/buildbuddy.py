@@ -6,11 +6,11 @@ import dataclasses
 
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import (
-    Containers,
+    ContainerPolicy,
     FlagfileBase,
     InputList,
     Lack,
-    Rule,
+    SourcedRule,
     Trigger,
     WhenFull,
     unknown,
@@ -23,51 +23,57 @@ BUILDBUDDY = dataclasses.replace(
     REFERENCE,
     name="buildbuddy",
     describes="BuildBuddy's executor, 2025-06 and later",
-    properties=Rule(REFERENCE.properties.value, _RUNNER),
-    triggers=Rule(
+    properties=SourcedRule(REFERENCE.properties.value, _RUNNER),
+    triggers=SourcedRule(
         (
             Trigger("persistentWorkerKey"),
             Trigger("persistent-workers", "true", ("startup argument",)),
         ),
         f"{_RUNNER}; buildbuddy#9777",
     ),
-    unmarked_tools=Rule(Lack.ACCEPTED, f"{_RUNNER}: no tool hashing of its own"),
-    unmarked_executable=Rule(Lack.ACCEPTED, _RUNNER),
-    no_flagfile=Rule(Lack.ONE_SHOT, _RUNNER),
-    containers=Rule(Containers.ALWAYS, f"{_WORKER}: a process inside the runner's container"),
-    protocols=Rule(REFERENCE.protocols.value, f"{_WORKER}: an error for any other value"),
-    abilities=Rule(
+    unmarked_tools=SourcedRule(Lack.ACCEPTED, f"{_RUNNER}: no tool hashing of its own"),
+    unmarked_executable=SourcedRule(Lack.ACCEPTED, _RUNNER),
+    no_flagfile=SourcedRule(Lack.ONE_SHOT, _RUNNER),
+    containers=SourcedRule(
+        ContainerPolicy.ALWAYS, f"{_WORKER}: a process inside the runner's container"
+    ),
+    protocols=SourcedRule(REFERENCE.protocols.value, f"{_WORKER}: an error for any other value"),
+    abilities=SourcedRule(
         frozenset[str](), f"{_WORKER}: request_id is always 0, no cancel, no sandbox_dir"
     ),
-    key=Rule(
+    key=SourcedRule(
         frozenset({"persistentWorkerKey", "instance name", "platform"}),
         f"{_RUNNER}, RunnerKey: group, instance name, whole Platform, worker key",
     ),
     multiplex_key_has_tools=unknown(REFERENCE.multiplex_key_has_tools),
-    split=Rule(REFERENCE.split.value, _WORKER),
-    expansion=Rule(REFERENCE.expansion.value, _WORKER),
-    flagfile_base=Rule(FlagfileBase.INPUT_ROOT, f"{_WORKER}: relative to the workspace root"),
-    inputs=Rule(InputList.MESSAGE, _WORKER),
-    json_always=Rule(
+    split=SourcedRule(REFERENCE.split.value, _WORKER),
+    expansion=SourcedRule(REFERENCE.expansion.value, _WORKER),
+    flagfile_base=SourcedRule(
+        FlagfileBase.INPUT_ROOT, f"{_WORKER}: relative to the workspace root"
+    ),
+    inputs=SourcedRule(InputList.MESSAGE, _WORKER),
+    json_always=SourcedRule(
         frozenset({"arguments", "inputs", "requestId", "cancel", "verbosity", "sandboxDir"}),
         f"{_WORKER}: unset fields are written",
     ),
-    json_end=Rule(REFERENCE.json_end.value, f"{_WORKER}: a decoder of values, not of lines"),
-    environment=Rule(REFERENCE.environment.value, _WORKER),
-    roots=Rule(REFERENCE.roots.value, _RUNNER),
-    leftovers=Rule(
+    json_end=SourcedRule(REFERENCE.json_end.value, f"{_WORKER}: a decoder of values, not of lines"),
+    environment=SourcedRule(REFERENCE.environment.value, _WORKER),
+    roots=SourcedRule(REFERENCE.roots.value, _RUNNER),
+    leftovers=SourcedRule(
         REFERENCE.leftovers.value, f"{_RUNNER}: cleaned between tasks, unless preserve-workspace"
     ),
-    flag_position=Rule(REFERENCE.flag_position.value, _WORKER),
-    checks_request_id=Rule(False, _WORKER),
-    checks_was_cancelled=Rule(False, _WORKER),
-    response_text=Rule(REFERENCE.response_text.value, _WORKER),
-    worker_stderr=Rule(
+    flag_position=SourcedRule(REFERENCE.flag_position.value, _WORKER),
+    checks_request_id=SourcedRule(False, _WORKER),
+    checks_was_cancelled=SourcedRule(False, _WORKER),
+    response_text=SourcedRule(REFERENCE.response_text.value, _WORKER),
+    worker_stderr=SourcedRule(
         REFERENCE.worker_stderr.value, f"{_WORKER}: shown in error texts only (buildbuddy#2132)"
     ),
     outputs_after_failure=unknown(REFERENCE.outputs_after_failure),
-    when_full=Rule(WhenFull.GROW, f"{_RUNNER}: idle runners are evicted, no action waits for one"),
-    most_requests=Rule(0, _RUNNER),
+    when_full=SourcedRule(
+        WhenFull.GROW, f"{_RUNNER}: idle runners are evicted, no action waits for one"
+    ),
+    most_requests=SourcedRule(0, _RUNNER),
     not_reproduced=(
         "Unavailable as the status of a broken worker, which clients retry",
         "preserve-workspace and clean-workspace-inputs",

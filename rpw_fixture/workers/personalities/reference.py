@@ -8,7 +8,7 @@ from __future__ import annotations
 from rpw_fixture.wire.flagfiles import Split
 from rpw_fixture.workers.key import REFERENCE_PARTS
 from rpw_fixture.workers.personalities.rules import (
-    Containers,
+    ContainerPolicy,
     Environment,
     Expansion,
     FlagfileBase,
@@ -21,7 +21,7 @@ from rpw_fixture.workers.personalities.rules import (
     PropertySource,
     Protocols,
     Roots,
-    Rule,
+    SourcedRule,
     TextTo,
     Trigger,
     WhenFull,
@@ -34,40 +34,46 @@ _CREATING = "Bazel's page Creating Persistent Workers"
 REFERENCE = Personality(
     name="reference",
     describes="the published rules, with Bazel's flagfile and protocol semantics",
-    properties=Rule(PropertySource.ACTION_ELSE_COMMAND, "remote_execution.proto, Action.platform"),
-    triggers=Rule((Trigger("persistentWorkerKey"),), f"{_PAGE}, client settings 1"),
-    unmarked_tools=Rule(Lack.ONE_SHOT, f"{_PAGE}, client settings 3"),
-    unmarked_executable=Rule(Lack.ACCEPTED, "no rule asks for it"),
-    no_flagfile=Rule(Lack.ONE_SHOT, f"{_CREATING}: a worker's action has a flagfile"),
-    containers=Rule(Containers.NEEDS_REUSE, f"{_PAGE}, client settings 2"),
-    protocols=Rule(
+    properties=SourcedRule(
+        PropertySource.ACTION_ELSE_COMMAND, "remote_execution.proto, Action.platform"
+    ),
+    triggers=SourcedRule((Trigger("persistentWorkerKey"),), f"{_PAGE}, client settings 1"),
+    unmarked_tools=SourcedRule(Lack.ONE_SHOT, f"{_PAGE}, client settings 3"),
+    unmarked_executable=SourcedRule(Lack.ACCEPTED, "no rule asks for it"),
+    no_flagfile=SourcedRule(Lack.ONE_SHOT, f"{_CREATING}: a worker's action has a flagfile"),
+    containers=SourcedRule(ContainerPolicy.NEEDS_REUSE, f"{_PAGE}, client settings 2"),
+    protocols=SourcedRule(
         Protocols("persistentWorkerProtocol", ("proto", "json"), Lack.ERROR),
         "bazel#28489, bazel#29299",
     ),
-    abilities=Rule(
+    abilities=SourcedRule(
         frozenset({"multiplex", "sandbox", "cancellation"}),
         "Bazel's pages on multiplex workers; the properties are this project's own",
     ),
-    key=Rule(
+    key=SourcedRule(
         REFERENCE_PARTS,
         "all that a server can see; bazel#29447 and buildfarm#2228 show what a part left out costs",
     ),
-    multiplex_key_has_tools=Rule(True, "bazel#29447 shows what it costs to leave them out"),
-    split=Rule(Split.BAZEL, "Bazel's WorkerParser, legacy mode"),
-    expansion=Rule(Expansion.LINES, "Bazel's WorkerSpawnRunner"),
-    flagfile_base=Rule(FlagfileBase.WORKING_DIRECTORY, "remote_execution.proto, Command"),
-    inputs=Rule(InputList.HEX, "Bazel's WorkerSpawnRunner"),
-    json_always=Rule(frozenset({"arguments", "inputs"}), "bazel#14293: zeros are left out"),
-    json_end=Rule(JsonEnd.OBJECT, "Bazel's JsonWorkerProtocol"),
-    environment=Rule(Environment.COMMAND, "remote_execution.proto, Command.environment_variables"),
-    roots=Rule(Roots.WORKING_DIRECTORY, _CREATING),
-    leftovers=Rule(Leftovers.REMOVED, "remote_execution.proto, Action.input_root_digest"),
-    flag_position=Rule(FlagPosition.LAST, "Bazel's WorkerParser"),
-    checks_request_id=Rule(True, f"{_CREATING}: the response carries the request's id"),
-    checks_was_cancelled=Rule(True, "Bazel's SingleplexWorker"),
-    response_text=Rule(TextTo.STDERR, "Bazel's WorkerSpawnRunner"),
-    worker_stderr=Rule(WorkerStderr.SERVER_LOG, f"{_CREATING}: stderr is no action's output"),
-    outputs_after_failure=Rule(True, "remote_execution.proto, ActionResult"),
-    when_full=Rule(WhenFull.WAIT, "Bazel's worker pool"),
-    most_requests=Rule(0, "Bazel's worker pool has no such limit"),
+    multiplex_key_has_tools=SourcedRule(True, "bazel#29447 shows what it costs to leave them out"),
+    split=SourcedRule(Split.BAZEL, "Bazel's WorkerParser, legacy mode"),
+    expansion=SourcedRule(Expansion.LINES, "Bazel's WorkerSpawnRunner"),
+    flagfile_base=SourcedRule(FlagfileBase.WORKING_DIRECTORY, "remote_execution.proto, Command"),
+    inputs=SourcedRule(InputList.HEX, "Bazel's WorkerSpawnRunner"),
+    json_always=SourcedRule(frozenset({"arguments", "inputs"}), "bazel#14293: zeros are left out"),
+    json_end=SourcedRule(JsonEnd.OBJECT, "Bazel's JsonWorkerProtocol"),
+    environment=SourcedRule(
+        Environment.COMMAND, "remote_execution.proto, Command.environment_variables"
+    ),
+    roots=SourcedRule(Roots.WORKING_DIRECTORY, _CREATING),
+    leftovers=SourcedRule(Leftovers.REMOVED, "remote_execution.proto, Action.input_root_digest"),
+    flag_position=SourcedRule(FlagPosition.LAST, "Bazel's WorkerParser"),
+    checks_request_id=SourcedRule(True, f"{_CREATING}: the response carries the request's id"),
+    checks_was_cancelled=SourcedRule(True, "Bazel's SingleplexWorker"),
+    response_text=SourcedRule(TextTo.STDERR, "Bazel's WorkerSpawnRunner"),
+    worker_stderr=SourcedRule(
+        WorkerStderr.SERVER_LOG, f"{_CREATING}: stderr is no action's output"
+    ),
+    outputs_after_failure=SourcedRule(True, "remote_execution.proto, ActionResult"),
+    when_full=SourcedRule(WhenFull.WAIT, "Bazel's worker pool"),
+    most_requests=SourcedRule(0, "Bazel's worker pool has no such limit"),
 )

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule(Generic[T]):
+class SourcedRule(Generic[T]):
     """One rule of a personality.
 
     Attributes:
@@ -34,9 +34,9 @@ class Rule(Generic[T]):
         return bool(self.source)
 
 
-def unknown(like: Rule[T]) -> Rule[T]:
+def unknown(like: SourcedRule[T]) -> SourcedRule[T]:
     """The rule for what could not be established: as in ``like``, and without a source."""
-    return Rule(like.value, "")
+    return SourcedRule(like.value, "")
 
 
 class PropertySource(StrEnum):
@@ -72,7 +72,7 @@ class Lack(StrEnum):
     ACCEPTED = "accepted"
 
 
-class Containers(StrEnum):
+class ContainerPolicy(StrEnum):
     """What ``container-image`` means for an action that could go to a worker."""
 
     NEEDS_REUSE = "one-shot unless dockerReuse=True"
@@ -222,31 +222,31 @@ class Personality:
 
     name: str
     describes: str
-    properties: Rule[PropertySource]
-    triggers: Rule[tuple[Trigger, ...]]
-    unmarked_tools: Rule[Lack]
-    unmarked_executable: Rule[Lack]
-    no_flagfile: Rule[Lack]
-    containers: Rule[Containers]
-    protocols: Rule[Protocols]
-    abilities: Rule[frozenset[str]]
-    key: Rule[frozenset[str]]
-    multiplex_key_has_tools: Rule[bool]
-    split: Rule[Split]
-    expansion: Rule[Expansion]
-    flagfile_base: Rule[FlagfileBase]
-    inputs: Rule[InputList]
-    json_always: Rule[frozenset[str]]
-    json_end: Rule[JsonEnd]
-    environment: Rule[Environment]
-    roots: Rule[Roots]
-    leftovers: Rule[Leftovers]
-    flag_position: Rule[FlagPosition]
-    checks_request_id: Rule[bool]
-    checks_was_cancelled: Rule[bool]
-    response_text: Rule[TextTo]
-    worker_stderr: Rule[WorkerStderr]
-    outputs_after_failure: Rule[bool]
-    when_full: Rule[WhenFull]
-    most_requests: Rule[int]
+    properties: SourcedRule[PropertySource]
+    triggers: SourcedRule[tuple[Trigger, ...]]
+    unmarked_tools: SourcedRule[Lack]
+    unmarked_executable: SourcedRule[Lack]
+    no_flagfile: SourcedRule[Lack]
+    containers: SourcedRule[ContainerPolicy]
+    protocols: SourcedRule[Protocols]
+    abilities: SourcedRule[frozenset[str]]
+    key: SourcedRule[frozenset[str]]
+    multiplex_key_has_tools: SourcedRule[bool]
+    split: SourcedRule[Split]
+    expansion: SourcedRule[Expansion]
+    flagfile_base: SourcedRule[FlagfileBase]
+    inputs: SourcedRule[InputList]
+    json_always: SourcedRule[frozenset[str]]
+    json_end: SourcedRule[JsonEnd]
+    environment: SourcedRule[Environment]
+    roots: SourcedRule[Roots]
+    leftovers: SourcedRule[Leftovers]
+    flag_position: SourcedRule[FlagPosition]
+    checks_request_id: SourcedRule[bool]
+    checks_was_cancelled: SourcedRule[bool]
+    response_text: SourcedRule[TextTo]
+    worker_stderr: SourcedRule[WorkerStderr]
+    outputs_after_failure: SourcedRule[bool]
+    when_full: SourcedRule[WhenFull]
+    most_requests: SourcedRule[int]
     not_reproduced: tuple[str, ...] = ()

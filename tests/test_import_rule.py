@@ -1,0 +1,126 @@
+"""Packages import only packages below them, and modules form no circle.
+
+Every import counts: at the top of a module, inside a function, and for type checkers only.
+`docs/architecture.md` has the same rule in words.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "rpw_fixture"
+
+#: From top to bottom. A package imports those of later rows, never one of its own row.
+ROWS = (
+    ("__main__",),
+    ("pytest_plugin",),
+    ("cli", "plugin"),
+    ("server",),
+    ("testing",),
+    ("hermeticity", "services"),
+    ("execution",),
+    ("workers", "launching"),
+    ("config",),
+    ("client", "storage", "faults"),
+    ("wire", "processes"),
+    ("events", "support"),
+    ("errors", "_version"),
+)
+#: The package's `__init__` loads each public name from where it is defined, when it is asked for.
+LAZY = "__init__"
+#: Inside `hermeticity` a package imports only those to its right.
+HERMETICITY = ("", "checks", "findings", "trials", "suites")
+
+
+def modules() -> dict[str, Path]:
+    """All modules by their dotted names."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in PACKAGE.rglob("*.py")
+        if "sample_workers" not in path.parts
+    }
+
+
+MODULES = modules()
+
+
+def imports(name: str) -> Iterator[str]:
+    """Every module of the package that a module imports."""
+    tree = ast.parse(MODULES[name].read_text())
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names if each.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            parent = package if node.level else ""
+            home = ".".join(each for each in (parent, node.module) if each)
+            for each in node.names:
+                full = f"{home}.{each.name}"
+                if full in MODULES:
+                    yield full
+                elif home in MODULES:
+                    yield home
+
+
+def room(name: str) -> str:
+    """The first part below the package."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else LAZY
+
+
+def row(name: str) -> int:
+    return next(number for number, rooms in enumerate(ROWS) if room(name) in rooms)
+
+
+def test_every_module_stands_in_a_row() -> None:
+    known = {each for rooms in ROWS for each in rooms} | {LAZY}
+    assert {room(name) for name in MODULES} == known
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {"rpw_fixture"}))
+def test_imports_go_down(name: str) -> None:
+    wrong = [
+        each
+        for each in imports(name)
+        if room(each) != room(name) and room(each) != LAZY and row(each) <= row(name)
+    ]
+    assert not wrong, f"{name} imports upward or sideways"
+
+
+@pytest.mark.parametrize(
+    "name", sorted(each for each in MODULES if each.startswith("rpw_fixture.hermeticity."))
+)
+def test_hermeticity_imports_to_the_right(name: str) -> None:
+    def column(module: str) -> int:
+        parts = module.split(".")
+        return HERMETICITY.index(parts[2] if len(parts) > 2 and parts[2] in HERMETICITY else "")
+
+    wrong = [
+        each
+        for each in imports(name)
+        if room(each) == "hermeticity" and column(each) < column(name)
+    ]
+    assert not wrong, f"{name} imports to the left"
+
+
+def test_modules_form_no_circle() -> None:
+    # A package's `__init__` that only re-exports would close a circle with each of its modules.
+    graph = {
+        name: {each for each in imports(name) if not _is_package(each)}
+        for name in MODULES
+        if not _is_package(name)
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def _is_package(name: str) -> bool:
+    return MODULES[name].name == "__init__.py"
