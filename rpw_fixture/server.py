@@ -186,7 +186,9 @@ class _RunningServer:
         config = self._config
         root = Path(config.root) if config.root is not None else None
         folder = (root or self._folder) / "cas"
-        budget = Budget.of(config, folder)
+        budget = Budget.within_limit(
+            memory_bytes=config.cas_memory_bytes, max_bytes=config.cas_max_bytes, folder=folder
+        )
         self._cas = Cas(
             self._functions,
             folder=folder,

@@ -29,7 +29,8 @@ ROWS = (
     ("config",),
     ("client", "storage", "faults"),
     ("wire", "processes"),
-    ("events", "support"),
+    ("events",),
+    ("support",),
     ("errors", "_version"),
 )
 #: The package's `__init__` loads each public name from where it is defined, when it is asked for.

@@ -16,6 +16,7 @@ from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.services.uploads import Uploads
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.compression import compressor_named
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import bytestream
@@ -120,7 +121,7 @@ class ByteStreamService(Service):
         first: WriteRequest,
     ) -> bytestream.WriteResponse:
         upload = self._uploads.begin(
-            first.resource_name, first.write_offset, lambda: store.writer(name.digest)
+            first.resource_name, first.write_offset, lambda: BlobWriter(store, name.digest)
         )
         writer = upload.writer
         try:
@@ -155,7 +156,7 @@ class ByteStreamService(Service):
     ) -> bytestream.WriteResponse:
         decoder = compressor_named(name.compressor).decoder()
         received = _Received(messages, resource_name, 0)
-        with store.writer(name.digest) as writer:
+        with BlobWriter(store, name.digest) as writer:
             for data in received:
                 for piece in decoder.feed(data):
                     writer.write(piece)

@@ -14,6 +14,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError, invalid_argument, not_found
 from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.services.capabilities import BATCH_BYTES
+from rpw_fixture.storage.batches import DigestBatches
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.chunk_layouts import ChunkLayouts
@@ -53,7 +54,9 @@ class CasService(Service):
         """The digests that are not there; the others count as used now."""
         digests = request.blob_digests
         store = self._store(request.digest_function, digests)
-        return reapi.FindMissingBlobsResponse(missing_blob_digests=store.claims.missing(digests))
+        return reapi.FindMissingBlobsResponse(
+            missing_blob_digests=DigestBatches(store).missing(digests)
+        )
 
     @rpc("BatchUpdateBlobs")
     def batch_update_blobs(self, request: reapi.BatchUpdateBlobsRequest, _call: Call) -> bytes:
@@ -76,7 +79,7 @@ class CasService(Service):
                     plain[position] = self._plain(store, entry)
             except RequestError as error:
                 refuse(position, error)
-        store.claims.put(plain, refuse)
+        DigestBatches(store).put(plain, refuse)
         return b"".join(
             refused.get(position) or updated_entry(entry.digest)
             for position, entry in enumerate(entries)
@@ -91,7 +94,7 @@ class CasService(Service):
         pieces: list[bytes] = []
         for message in request.digests:
             try:
-                data = store.claims.get(message)
+                data = DigestBatches(store).get(message)
                 if data is None:
                     raise not_found(f"blob {message.hash}/{message.size_bytes} is not in the CAS")
                 pieces += read_entry(message, *_compressed(data, accepted))

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.storage.blob_index import Blob, BlobIndex
+from rpw_fixture.storage.blob_index import Blob
+from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest, mismatch
 
 if TYPE_CHECKING:
-    from rpw_fixture.storage.blobs import BlobStore
     from rpw_fixture.wire.protos import remote_execution as reapi
 
 _HEX_DIGITS = b"0123456789abcdef"
@@ -27,14 +27,12 @@ class DigestBatches:
 
     Args:
         store: keeps them.
-        shelf: of the store.
-        blobs: entries of the store by hash.
     """
 
-    def __init__(self, store: BlobStore, shelf: BlobIndex, blobs: dict[str, Blob]) -> None:
+    def __init__(self, store: BlobStore) -> None:
         self._store = store
-        self._shelf = shelf
-        self._blobs = blobs
+        self._blob_index = store.blob_index
+        self._blobs = store.by_hash
 
     def missing(self, messages: Iterable[reapi.Digest]) -> list[reapi.Digest]:
         """Those that are not there, in order; the others count as used.
@@ -42,7 +40,7 @@ class DigestBatches:
         Raises:
             RequestError: INVALID_ARGUMENT when an absent digest is malformed.
         """
-        find, now = self._blobs.get, self._shelf.tick()
+        find, now = self._blobs.get, self._blob_index.tick()
         absent, hashes = [], []
         for message in messages:
             hash_ = message.hash
@@ -66,18 +64,18 @@ class DigestBatches:
         if blob is not None and blob.size == message.size_bytes:
             data = blob.data
             if data is not None:
-                blob.touched = self._shelf.tick()
+                blob.touched = self._blob_index.tick()
                 return data
         return self._store.get_or_none(self._store.function.validate(message))
 
     def put(self, claims: Mapping[int, tuple[bytes, reapi.Digest]], refuse: Refuse) -> None:
-        """Keeps content that is what its digest says. What is small comes to the shelf together.
+        """Keeps content that is what its digest says. What is small comes to the index together.
 
         Args:
             claims: content and digest by position.
             refuse: called for those that are not kept.
         """
-        store, blobs, now = self._store, self._blobs, self._shelf.tick()
+        store, blobs, now = self._store, self._blobs, self._blob_index.tick()
         new, limit = store.function.new, store.file_threshold
         fresh: dict[int, Blob] = {}
         for position, (data, message) in claims.items():
@@ -98,11 +96,11 @@ class DigestBatches:
 
     def _add(self, fresh: Mapping[int, Blob], refuse: Refuse) -> None:
         try:
-            self._shelf.add(*fresh.values())
+            self._blob_index.add(*fresh.values())
         except RequestError:  # together they are too much: which of them are?
             for position, blob in fresh.items():
                 try:
-                    self._shelf.add(blob)
+                    self._blob_index.add(blob)
                 except RequestError as error:
                     refuse(position, error)
 

@@ -1,4 +1,4 @@
-"""The shelf under all blob stores of a server: one budget, one order of use, one folder.
+"""The index under all blob stores of a server: one budget, one order of use, one folder.
 
 Here are entries and who has to leave when room is short. What a digest means, and verification,
 live in blobs.py.
@@ -80,7 +80,7 @@ class BlobIndex:
         return index
 
     def add(self, *blobs: Blob) -> None:
-        """Puts entries on the shelf, and makes room for all of them first.
+        """Puts entries into the index, and makes room for all of them first.
 
         When the same blob is there already, that one stays, and the file of this one is removed.
 
@@ -199,14 +199,14 @@ class Pins:
         absent: the digests that were not there to be pinned.
     """
 
-    def __init__(self, shelf: BlobIndex, blobs: list[Blob], absent: list[Digest]) -> None:
-        self._shelf = shelf
+    def __init__(self, blob_index: BlobIndex, blobs: list[Blob], absent: list[Digest]) -> None:
+        self._blob_index = blob_index
         self._blobs = blobs
         self.absent = absent
 
     def release(self) -> None:
         """Lets go; doing it again changes nothing."""
-        with self._shelf.lock:
+        with self._blob_index.lock:
             blobs, self._blobs = self._blobs, []
             for blob in blobs:
                 blob.pins -= 1

@@ -1,6 +1,6 @@
 """Blobs of one digest function: verified when they come in, whole when they go out.
 
-Budget, order of use and files belong to shelf.py; digest messages as clients send them to claims.py;
+Budget, order of use and files belong to blob_index.py; digest messages as clients send them to batches.py;
 which functions a server has, and what survives a restart, to cas.py. All methods may be called from
 any thread; none hashes or touches the disk under a lock.
 """
@@ -12,7 +12,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from rpw_fixture.errors import BlobMissingError
-from rpw_fixture.storage.batches import DigestBatches
 from rpw_fixture.storage.blob_index import Blob, BlobIndex, Pins
 from rpw_fixture.storage.files import (
     CHUNK_BYTES,
@@ -25,7 +24,6 @@ from rpw_fixture.storage.files import (
     state_of,
     write_all,
 )
-from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import Digest, DigestFunction, mismatch
 
 _READ = os.O_RDONLY | os.O_CLOEXEC
@@ -37,7 +35,7 @@ class BlobStore:
 
     Args:
         function: the digest function of everything in it.
-        shelf: shared with the stores of the other functions.
+        blob_index: shared with the stores of the other functions.
         spill_threshold: blobs of this many bytes and more go to disk at once.
         publish: makes a finished temporary file outlive the process, under the path it returns;
             with it every blob gets a file.
@@ -45,13 +43,14 @@ class BlobStore:
 
     Attributes:
         file_threshold: blobs of this many bytes and more have a file from the start.
-        claims: the same blobs, for digests that a client claims.
+        blob_index: where its entries stand, beside those of other stores.
+        by_hash: its entries.
     """
 
     def __init__(
         self,
         function: DigestFunction,
-        shelf: BlobIndex,
+        blob_index: BlobIndex,
         *,
         spill_threshold: int,
         publish: Callable[[Digest, str], str] | None = None,
@@ -63,9 +62,8 @@ class BlobStore:
         self.file_threshold = 0 if publish is not None else spill_threshold
         self._publish = publish
         self._on_corrupt = on_corrupt
-        self._shelf = shelf
-        self._blobs = shelf.new_index()
-        self.claims = DigestBatches(self, shelf, self._blobs)
+        self.blob_index = blob_index
+        self.by_hash = blob_index.new_index()
         self._add_empty()
 
     # --- what is there ---
@@ -73,7 +71,7 @@ class BlobStore:
     @property
     def evictions(self) -> int:
         """How many blobs ever disappeared. While it stays the same, what was there is there."""
-        return self._shelf.evictions
+        return self.blob_index.evictions
 
     def contains(self, digest: Digest) -> bool:
         """The blob is there; it counts as used now."""
@@ -81,7 +79,7 @@ class BlobStore:
 
     def missing(self, digests: Iterable[Digest]) -> list[Digest]:
         """Those that are not there, each once and in order; the others count as used."""
-        blobs, now = self._blobs, self._shelf.tick()
+        blobs, now = self.by_hash, self.blob_index.tick()
         absent: dict[Digest, None] = {}
         for digest in digests:
             blob = blobs.get(digest.hash)
@@ -103,18 +101,18 @@ class BlobStore:
 
     def pin(self, digests: Iterable[Digest]) -> Pins:
         """Keeps those of ``digests`` that are there from eviction until the result is released."""
-        with self._shelf.lock:
-            now = self._shelf.tick()
+        with self.blob_index.lock:
+            now = self.blob_index.tick()
             pinned, absent = [], []
             for digest in digests:
-                blob = self._blobs.get(digest.hash)
+                blob = self.by_hash.get(digest.hash)
                 if blob is None or blob.size != digest.size:
                     absent.append(digest)
                     continue
                 blob.touched = now
                 blob.pins += 1
                 pinned.append(blob)
-        return Pins(self._shelf, pinned, absent)
+        return Pins(self.blob_index, pinned, absent)
 
     # --- out ---
 
@@ -141,7 +139,7 @@ class BlobStore:
         except BlobMissingError:
             return None
         if blob.size < self.spill_threshold:
-            self._shelf.keep_in_memory(blob, data)
+            self.blob_index.keep_in_memory(blob, data)
         return data
 
     def read(
@@ -228,10 +226,6 @@ class BlobStore:
             self.add_data(actual, data)
         return actual
 
-    def writer(self, digest: Digest) -> BlobWriter:
-        """Takes in the blob ``digest`` piece by piece; it appears when that is committed."""
-        return BlobWriter(self, digest)
-
     def add_verified(self, digest: Digest, *, data: bytes | None, path: str | None) -> None:
         """Keeps content known to be what ``digest`` names; takes over the file at ``path``.
 
@@ -245,9 +239,9 @@ class BlobStore:
         try:
             if path is not None and self._publish is not None:
                 path = self._publish(digest, path)
-            blob = Blob(digest.hash, digest.size, self._blobs, data, path)
+            blob = Blob(digest.hash, digest.size, self.by_hash, data, path)
             blob.seen = None if path is None else state_of(path)
-            self._shelf.add(blob)
+            self.blob_index.add(blob)
         except BaseException:
             if path is not None:
                 remove(path)
@@ -259,7 +253,7 @@ class BlobStore:
         Raises:
             RequestError: RESOURCE_EXHAUSTED when it can't fit.
         """
-        self._shelf.add(Blob(digest.hash, digest.size, self._blobs, None, path))
+        self.blob_index.add(Blob(digest.hash, digest.size, self.by_hash, None, path))
 
     def add_data(self, digest: Digest, data: bytes) -> None:
         """Keeps content known to be what ``digest`` names.
@@ -268,7 +262,7 @@ class BlobStore:
             RequestError: RESOURCE_EXHAUSTED when it can't fit.
         """
         is_large = len(data) >= self.spill_threshold
-        path = self._shelf.files.write(data) if len(data) >= self.file_threshold else None
+        path = self.blob_index.files.write(data) if len(data) >= self.file_threshold else None
         self.add_verified(digest, data=None if is_large else data, path=path)
 
     def evict(self, predicate: Callable[[Digest], bool]) -> int:
@@ -276,9 +270,9 @@ class BlobStore:
 
         The empty blob stays.
         """
-        return self._shelf.drop(
+        return self.blob_index.drop(
             lambda blob: (
-                blob.index is self._blobs
+                blob.index is self.by_hash
                 and blob.size > 0
                 and predicate(Digest(blob.hash, blob.size))
             )
@@ -286,11 +280,11 @@ class BlobStore:
 
     def new_file(self) -> tuple[int, str]:
         """A temporary file for content on its way in: its descriptor and path."""
-        return self._shelf.files.create()
+        return self.blob_index.files.create()
 
     def touch(self, blobs: Iterable[Blob]) -> None:
         """Counts entries as used now (as `entries` returned them)."""
-        now = self._shelf.tick()
+        now = self.blob_index.tick()
         for blob in blobs:
             blob.touched = now
 
@@ -302,24 +296,24 @@ class BlobStore:
 
     def last_used(self, digest: Digest) -> int:
         """A number that grows with every use of the blob; 0 when it is not there. No use itself."""
-        blob = self._blobs.get(digest.hash)
+        blob = self.by_hash.get(digest.hash)
         return blob.touched if blob is not None and blob.size == digest.size else 0
 
     def digests(self) -> list[Digest]:
         """Everything that is there, the empty blob included."""
-        with self._shelf.lock:
-            return [Digest(blob.hash, blob.size) for blob in self._blobs.values()]
+        with self.blob_index.lock:
+            return [Digest(blob.hash, blob.size) for blob in self.by_hash.values()]
 
     def __len__(self) -> int:
-        return len(self._blobs)
+        return len(self.by_hash)
 
     # --- inside ---
 
     def _find(self, digest: Digest) -> Blob | None:
-        blob = self._blobs.get(digest.hash)
+        blob = self.by_hash.get(digest.hash)
         if blob is None or blob.size != digest.size:
             return None
-        blob.touched = self._shelf.tick()
+        blob.touched = self.blob_index.tick()
         return blob
 
     def _open(self, digest: Digest) -> bytes | int:
@@ -331,7 +325,7 @@ class BlobStore:
             try:
                 fd = os.open(blob.path or "", _READ)
             except FileNotFoundError:
-                if self._blobs.get(digest.hash) is blob and blob.data is None:
+                if self.by_hash.get(digest.hash) is blob and blob.data is None:
                     self._lost(blob)
                 continue
             if self._is_intact(blob, fd):
@@ -355,7 +349,7 @@ class BlobStore:
 
     def _report_corrupt(self, blob: Blob, digest: Digest) -> None:
         path = blob.path or ""
-        if self._shelf.drop(lambda each: each is blob):
+        if self.blob_index.drop(lambda each: each is blob):
             _log.error(
                 "%s does not hold the blob %s any more: the file was changed, or the disk is faulty; "
                 "it was removed, and clients have to upload the blob again",
@@ -366,10 +360,10 @@ class BlobStore:
 
     def _lost(self, blob: Blob) -> None:
         """Drops an entry whose file someone else deleted."""
-        self._shelf.drop(lambda each: each is blob)
+        self.blob_index.drop(lambda each: each is blob)
 
     def _add_empty(self) -> None:
-        self._shelf.add(Blob(self.empty.hash, 0, self._blobs, b"", None))
+        self.blob_index.add(Blob(self.empty.hash, 0, self.by_hash, b"", None))
 
     def _missing(self, digest: Digest) -> BlobMissingError:
         return BlobMissingError([self.function.subject(digest)])

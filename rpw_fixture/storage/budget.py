@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from rpw_fixture.config import Config
 from rpw_fixture.support.memory_limit import is_in_memory, memory_limit
 
 #: The part of the memory limit for blobs in memory; actions, workers and the server need the rest.
@@ -30,21 +29,23 @@ class Budget:
     max_bytes: int
 
     @classmethod
-    def of(cls, config: Config, folder: Path, limit: int | None = None) -> Self:
+    def within_limit(
+        cls, *, memory_bytes: int, max_bytes: int, folder: Path, limit: int | None = None
+    ) -> Self:
         """Make the budget of a CAS.
 
         Args:
-            config: asks for a budget.
+            memory_bytes, max_bytes: what the configuration asks for.
             folder: of the CAS's files.
             limit: of this process's memory, bytes; that of its control group when not given.
         """
         limit = memory_limit() if limit is None else limit
-        memory, most = config.cas_memory_bytes, config.cas_max_bytes
+        memory, most = memory_bytes, max_bytes
         if limit is not None:
             memory = min(memory, limit // _MEMORY_PART)
             if most > limit // _RAM_DISK_PART and is_in_memory(folder):
                 most = max(1, limit // _RAM_DISK_PART)
-        if (memory, most) != (config.cas_memory_bytes, config.cas_max_bytes):
+        if (memory, most) != (memory_bytes, max_bytes):
             _log.info(
                 "the control group allows %d bytes of memory: the CAS keeps %d bytes in memory and "
                 "%d in all",

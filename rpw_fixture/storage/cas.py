@@ -1,4 +1,4 @@
-"""The content-addressable storage of a server: one store per digest function over one shelf.
+"""The content-addressable storage of a server: one store per digest function over one index.
 
 Here is also how the blobs of an earlier process are found again. Single blobs live in blobs.py.
 """
@@ -60,12 +60,12 @@ class Cas:
     ) -> None:
         self.functions = functions
         self._durable = DurableFolder(folder) if durable else None
-        self._shelf = BlobIndex(folder, memory_bytes=memory_bytes, max_bytes=max_bytes)
+        self._blob_index = BlobIndex(folder, memory_bytes=memory_bytes, max_bytes=max_bytes)
         self._serial = itertools.count()
         self._stores = {
             function.name: BlobStore(
                 function,
-                self._shelf,
+                self._blob_index,
                 spill_threshold=spill_threshold,
                 publish=partial(self._publish, self._durable, function) if self._durable else None,
                 on_corrupt=partial(on_corrupt, function),
@@ -87,17 +87,17 @@ class Cas:
     @property
     def evictions(self) -> int:
         """How many blobs ever disappeared. While it stays the same, what was there is there."""
-        return self._shelf.evictions
+        return self._blob_index.evictions
 
     @property
     def used(self) -> int:
         """Bytes of all blobs."""
-        return self._shelf.used
+        return self._blob_index.used
 
     @property
     def memory_used(self) -> int:
         """Bytes of the blobs in memory."""
-        return self._shelf.memory_used
+        return self._blob_index.memory_used
 
     def evict(self, predicate: Callable[[DigestFunction, Digest], bool]) -> int:
         """Drops the blobs for which ``predicate`` holds, pinned ones too; how many.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from rpw_fixture.errors import not_found
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.chunking import FastCdc
 from rpw_fixture.wire.digests import Digest
 
@@ -59,7 +60,7 @@ class ChunkLayouts:
             RequestError: INVALID_ARGUMENT when they make up another one, NOT_FOUND when a chunk is
                 not there.
         """
-        with store.pin(chunks) as pins, store.writer(digest) as writer:
+        with store.pin(chunks) as pins, BlobWriter(store, digest) as writer:
             if pins.absent:
                 raise not_found(
                     f"{len(pins.absent)} chunk(s) not in the CAS, the first is {pins.absent[0]}"

@@ -6,14 +6,12 @@ A writer belongs to one thread at a time. Only `commit` makes anything visible t
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rpw_fixture.errors import RpwError, invalid_argument
+from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.files import remove, write_all
 from rpw_fixture.wire.digests import Digest
-
-if TYPE_CHECKING:
-    from rpw_fixture.storage.blobs import BlobStore
 
 
 class BlobWriter:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Helpers that know neither REAPI nor workers: files, mounts, threads, locks, globs."""

@@ -6,6 +6,7 @@ import pytest
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.services.uploads import Uploads
+from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import SHA256
 
 DATA = b"some content"
@@ -17,7 +18,7 @@ def writers(tmp_path, cas):
     made = []
 
     def make():
-        made.append(cas.store(SHA256).writer(SHA256.of(DATA)))
+        made.append(BlobWriter(cas.store(SHA256), SHA256.of(DATA)))
         return made[-1]
 
     make.made = made

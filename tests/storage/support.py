@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import DigestFunctions
 
 SPILL = 1000
@@ -19,6 +20,6 @@ def files_below(folder):
 
 
 def write_whole(store, digest, data):
-    with store.writer(digest) as writer:
+    with BlobWriter(store, digest) as writer:
         writer.write(data)
         writer.commit()

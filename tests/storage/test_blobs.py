@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, RpwError
+from rpw_fixture.storage.batches import DigestBatches
 from rpw_fixture.storage.file_intake import keep_file
+from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -48,7 +50,7 @@ def test_what_is_put_comes_out_whole(store, tmp_path, size):
 @pytest.mark.parametrize("piece", [1, 999, 100_000])
 def test_a_blob_written_in_pieces_comes_out_whole(store, size, piece):
     data = os.urandom(size)
-    with store.writer(SHA256.of(data)) as writer:
+    with BlobWriter(store, SHA256.of(data)) as writer:
         for start in range(0, size, piece):
             writer.write(memoryview(data)[start : start + piece])
         assert writer.written == size
@@ -143,7 +145,7 @@ def test_content_that_is_not_what_it_is_called_is_refused_and_not_kept(cas, stor
 @pytest.mark.parametrize("size", [5, 5000])
 def test_a_writer_that_is_left_or_used_up_takes_no_more(store, tmp_path, size):
     data = os.urandom(size)
-    with store.writer(SHA256.of(data)) as writer:
+    with BlobWriter(store, SHA256.of(data)) as writer:
         writer.write(data[:3])
     with pytest.raises(RpwError, match="another writer"):
         writer.write(data[3:])
@@ -154,7 +156,7 @@ def test_a_writer_that_is_left_or_used_up_takes_no_more(store, tmp_path, size):
 
 @pytest.mark.parametrize("size", [5, 5000])
 def test_a_writer_refuses_the_first_byte_too_many(store, tmp_path, size):
-    with store.writer(SHA256.of(bytes(size))) as writer:
+    with BlobWriter(store, SHA256.of(bytes(size))) as writer:
         writer.write(bytes(size))
         with pytest.raises(RequestError, match=f"{size + 1} bytes or more"):
             writer.write(b"!")
@@ -187,9 +189,9 @@ def test_absent_digests_of_a_message_are_validated(store, hash_, size):
         reapi.Digest(hash=here.hash, size_bytes=here.size),
         reapi.Digest(hash=SHA256.of(b"gone").hash, size_bytes=4),
     ]
-    assert store.claims.missing(messages) == messages[1:]
+    assert DigestBatches(store).missing(messages) == messages[1:]
     with pytest.raises(RequestError) as caught:
-        store.claims.missing([*messages, reapi.Digest(hash=hash_, size_bytes=size)])
+        DigestBatches(store).missing([*messages, reapi.Digest(hash=hash_, size_bytes=size)])
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
@@ -212,7 +214,9 @@ def test_use_is_counted_by_every_way_of_asking(store):
     ways = [
         lambda: store.contains(digest),
         lambda: store.missing([digest]),
-        lambda: store.claims.missing([reapi.Digest(hash=digest.hash, size_bytes=digest.size)]),
+        lambda: DigestBatches(store).missing(
+            [reapi.Digest(hash=digest.hash, size_bytes=digest.size)]
+        ),
         lambda: store.get(digest),
         lambda: list(store.read(digest)),
         lambda: store.put(b"content"),
@@ -317,7 +321,7 @@ def test_a_full_disk_is_named_and_nothing_torn_is_left(cas, store, tmp_path, mon
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "write", write)
-    with store.writer(SHA256.of(data)) as writer:
+    with BlobWriter(store, SHA256.of(data)) as writer:
         for call in (
             lambda: store.put(data),
             lambda: writer.write(data),

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from rpw_fixture.errors import RequestError
+from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import SHA256
 
 from .support import files_below, make_cas
@@ -73,7 +74,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(target=written, data=blobs)
     def begin(self, data):
-        self.writers.append(self.store.writer(SHA256.of(data)))
+        self.writers.append(BlobWriter(self.store, SHA256.of(data)))
         return self.writers[-1], data
 
     @rule(begun=consumes(written), pieces=st.integers(1, 5), spoil=st.booleans())

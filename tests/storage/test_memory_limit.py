@@ -90,14 +90,23 @@ def test_files_on_a_ram_disk_are_told_from_others(tmp_path: Path) -> None:
     assert not is_in_memory(Path("/ram"), tmp_path / "missing")
 
 
+def budget(config: Config, folder: Path, limit: int) -> Budget:
+    return Budget.within_limit(
+        memory_bytes=config.cas_memory_bytes,
+        max_bytes=config.cas_max_bytes,
+        folder=folder,
+        limit=limit,
+    )
+
+
 def test_the_budget_is_a_part_of_the_limit_and_never_more_than_was_asked_for(
     tmp_path: Path,
 ) -> None:
     config = Config(cas_memory_bytes=256 * MIB)
 
-    assert Budget.of(config, tmp_path, 400 * MIB).memory_bytes == 100 * MIB
-    assert Budget.of(config, tmp_path, 1 << 40).memory_bytes == 256 * MIB
-    assert Budget.of(config, tmp_path, 1 << 40).max_bytes == config.cas_max_bytes
+    assert budget(config, tmp_path, 400 * MIB).memory_bytes == 100 * MIB
+    assert budget(config, tmp_path, 1 << 40).memory_bytes == 256 * MIB
+    assert budget(config, tmp_path, 1 << 40).max_bytes == config.cas_max_bytes
 
 
 def test_files_on_a_ram_disk_count_as_memory(
@@ -105,7 +114,7 @@ def test_files_on_a_ram_disk_count_as_memory(
 ) -> None:
     for is_ram, most in ((True, 200 * MIB), (False, Config().cas_max_bytes)):
         monkeypatch.setattr("rpw_fixture.storage.budget.is_in_memory", lambda _, it=is_ram: it)
-        assert Budget.of(Config(), tmp_path, 400 * MIB).max_bytes == most
+        assert budget(Config(), tmp_path, 400 * MIB).max_bytes == most
 
 
 def test_the_ram_disk_is_left_alone_where_memory_is_scarce(

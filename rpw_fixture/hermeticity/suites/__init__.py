@@ -1,1 +1,1 @@
-"""TODO."""
+"""What `check` works on: a worker and its actions, from a suite file, a recording, or a test."""

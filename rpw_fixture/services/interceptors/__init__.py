@@ -1,1 +1,1 @@
-"""TODO."""
+"""What happens around every call: counting, injected faults, telling an idle server."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Bazel's worker protocol on the wire: messages, both encodings, and output that is no message."""

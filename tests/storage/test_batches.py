@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.storage.batches import DigestBatches
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -22,7 +23,7 @@ def claims_of(*blobs: bytes) -> dict[int, tuple[bytes, reapi.Digest]]:
 def put(store, claims):
     """Those that are refused, and why."""
     refused = {}
-    store.claims.put(claims, refused.__setitem__)
+    DigestBatches(store).put(claims, refused.__setitem__)
     return refused
 
 
@@ -33,7 +34,7 @@ def test_blobs_of_every_size_come_out_as_they_were_put(tmp_path, durable):
     blobs = [bytes([number]) * size for number, size in enumerate(SIZES)]
     assert put(store, claims_of(*blobs)) == {}
     for data in blobs:
-        assert store.claims.get(message(SHA256.of(data))) == data
+        assert DigestBatches(store).get(message(SHA256.of(data))) == data
     cas.close()
 
 
@@ -92,6 +93,6 @@ def test_what_is_put_again_counts_as_used(tmp_path):
 
 def test_reading_what_is_absent_tells_malformed_digests(tmp_path):
     store = make_cas(tmp_path).store(SHA256)
-    assert store.claims.get(message(SHA256.of(b"gone"))) is None
+    assert DigestBatches(store).get(message(SHA256.of(b"gone"))) is None
     with pytest.raises(RequestError, match="no SHA256 hash"):
-        store.claims.get(reapi.Digest(hash="xyz", size_bytes=3))
+        DigestBatches(store).get(reapi.Digest(hash="xyz", size_bytes=3))

@@ -1,1 +1,0 @@
-"""What was observed and found, for people and for machines."""
