@@ -16,8 +16,8 @@ from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.faults.registry import Faults
-from rpw_fixture.services.call_executor import CallExecutor
-from rpw_fixture.services.gate import Gate
+from rpw_fixture.services.calls.executor import CallExecutor
+from rpw_fixture.services.calls.lazy_handlers import LazyHandlers
 from rpw_fixture.services.interceptors.activity import Activity
 from rpw_fixture.services.interceptors.counters import Counters
 from rpw_fixture.services.listener import Listener
@@ -227,7 +227,7 @@ class _RunningServer:
     def _serve(self, listener: Listener, undo: contextlib.ExitStack) -> None:
         self._grpc = grpc.server(
             cast("Any", self._executor),  # gRPC only submits to it, whatever its stubs say
-            handlers=[Gate(self._front, listener, self._log)],
+            handlers=[LazyHandlers(self._front, listener, self._log)],
             options=listener.options,
         )
         undo.callback(lambda: self._grpc.stop(0).wait())

@@ -17,7 +17,7 @@ from rpw_fixture.faults.registry import Faults
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.base import Handlers, Interceptor, Service
 from rpw_fixture.services.bytestream import ByteStreamService
-from rpw_fixture.services.call_executor import CallExecutor
+from rpw_fixture.services.calls.executor import CallExecutor
 from rpw_fixture.services.capabilities import CapabilitiesService
 from rpw_fixture.services.cas import CasService
 from rpw_fixture.services.execution import ExecutionService

@@ -39,8 +39,9 @@ from google.protobuf.message import DecodeError, Message
 
 from rpw_fixture.errors import Code, RequestError, invalid_argument
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.services.call_executor import CallExecutor, HowToServe, Lane
-from rpw_fixture.services.waiting_streams import WaitingStream
+from rpw_fixture.services.calls.executor import CallExecutor
+from rpw_fixture.services.calls.lanes import HowToServe, Lane
+from rpw_fixture.services.calls.waiting_streams import WaitingStream
 from rpw_fixture.support.pausing import Pause, blocking
 from rpw_fixture.wire.protos import Method, methods
 from rpw_fixture.wire.protos import remote_execution as reapi

@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from rpw_fixture import Action, Server
-from rpw_fixture.services import call_executor, grpc_calls
+from rpw_fixture.services.calls import executor, grpc_calls
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream, health
 from rpw_fixture.wire.protos import remote_execution as reapi
@@ -95,7 +95,7 @@ def answers_in(server: Server) -> float:
 
 
 def threads_of_calls() -> int:
-    names = [f"rpw-{lane.value}-" for lane in call_executor.Lane]
+    names = [f"rpw-{lane.value}-" for lane in executor.Lane]
     return sum(each.name.startswith(tuple(names)) for each in threading.enumerate())
 
 
@@ -109,8 +109,8 @@ def test_hundreds_of_calls_that_say_nothing_more_hold_up_nobody(
         streams = open_many(client, kind, token)
         assert answers_in(server) < LONGEST
         if token != TOKEN:
-            client.wait(streams, call_executor.STRANGER_SECONDS + SLACK)
-            assert time.monotonic() - began < call_executor.STRANGER_SECONDS + SLACK
+            client.wait(streams, executor.STRANGER_SECONDS + SLACK)
+            assert time.monotonic() - began < executor.STRANGER_SECONDS + SLACK
         elif kind != "the beginning of an upload":
             assert threads_of_calls() < MANY / 4  # they wait without one
     assert answers_in(server) < LONGEST
@@ -146,7 +146,7 @@ def test_who_reads_nothing_and_has_no_token_holds_nothing_either(server: Server)
     with raw(server, window=0) as client:
         streams = open_many(client, "a watch")
         assert answers_in(server) < LONGEST
-        client.wait(streams, call_executor.STRANGER_SECONDS + SLACK)
+        client.wait(streams, executor.STRANGER_SECONDS + SLACK)
 
 
 def test_a_connection_that_says_nothing_is_closed(server: Server) -> None:
@@ -155,7 +155,7 @@ def test_a_connection_that_says_nothing_is_closed(server: Server) -> None:
     with socket.create_connection((host, int(port)), timeout=30) as silent:
         while silent.recv(1 << 16):
             pass  # the server's settings
-    assert time.monotonic() - began < call_executor.STRANGER_SECONDS + SLACK
+    assert time.monotonic() - began < executor.STRANGER_SECONDS + SLACK
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +183,7 @@ def test_streams_without_a_reader_make_room_for_those_with_one(
     make_rpw_server: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lane of transfers is full of clients that read nothing, until others need it."""
-    monkeypatch.setattr(call_executor, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(executor, "STALL_SECONDS", 0.2)
     server = make_rpw_server(threads=8)
     data = bytes(1 << 20)
     digest = _put(server, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from rpw_fixture.services.sweeper import Sweeper, Swept
+from rpw_fixture.services.calls.sweeper import Sweeper, Swept
 
 FOREVER = 30.0
 

@@ -11,7 +11,7 @@ import pytest
 
 from rpw_fixture import Action, Server
 from rpw_fixture.events.kinds import InternalError
-from rpw_fixture.services import grpc_calls
+from rpw_fixture.services.calls import grpc_calls
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.waiting import until

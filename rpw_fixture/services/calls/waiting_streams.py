@@ -12,9 +12,10 @@ from collections.abc import Callable, Generator
 
 import grpc
 
-from rpw_fixture.services.call_executor import CallExecutor, Lane
-from rpw_fixture.services.grpc_calls import BlockingSender, Sender
-from rpw_fixture.services.sweeper import Swept
+from rpw_fixture.services.calls.executor import CallExecutor
+from rpw_fixture.services.calls.grpc_calls import BlockingSender, Sender
+from rpw_fixture.services.calls.lanes import Lane
+from rpw_fixture.services.calls.sweeper import Swept
 from rpw_fixture.support.pausing import Pause
 
 _NEVER = float("inf")

@@ -11,16 +11,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from enum import Enum
 from functools import partial
 from typing import Any
 
 import grpc
 
-from rpw_fixture.services import grpc_calls
-from rpw_fixture.services.client_waits import ClientWaits
-from rpw_fixture.services.grpc_calls import ServerCall
-from rpw_fixture.services.sweeper import Sweeper, Swept
+from rpw_fixture.services.calls import grpc_calls
+from rpw_fixture.services.calls.client_waits import ClientWaits
+from rpw_fixture.services.calls.grpc_calls import ServerCall
+from rpw_fixture.services.calls.lanes import HowToServe, Lane
+from rpw_fixture.services.calls.sweeper import Sweeper, Swept
 from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.thread_pool import ThreadPool, ThreadStartError
 
@@ -37,34 +37,6 @@ _STRANGER = (
     f"a client without a valid token may keep a call open for {STRANGER_SECONDS:g} s; "
     "send the token in the metadata 'authorization'"
 )
-
-
-class Lane(Enum):
-    """Kinds of calls that do not take threads from each other."""
-
-    UNARY = "call"
-    TRANSFER = "transfer"
-    WAITING = "waiting"
-    STRANGER = "stranger"
-
-
-class HowToServe:
-    """What the executor has to know of a handler; handlers have it as attribute ``how``.
-
-    Attributes:
-        lane: whose threads serve it.
-        has_stream: its requests are a stream.
-        needs_message: nothing can be done before the first message is there.
-    """
-
-    __slots__ = ("has_stream", "lane", "needs_message")
-
-    def __init__(
-        self, lane: Lane = Lane.UNARY, *, has_stream: bool = False, needs_message: bool = True
-    ) -> None:
-        self.lane = lane
-        self.has_stream = has_stream
-        self.needs_message = needs_message
 
 
 class CallExecutor(Closeable, Swept):

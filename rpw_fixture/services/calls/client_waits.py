@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 if TYPE_CHECKING:
-    from rpw_fixture.services.call_executor import Lane
+    from rpw_fixture.services.calls.lanes import Lane
 
 _NEVER = float("inf")
 

@@ -9,7 +9,7 @@ import grpc
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.services.call_executor import HowToServe, Lane
+from rpw_fixture.services.calls.lanes import HowToServe, Lane
 from rpw_fixture.services.listener import Listener
 from rpw_fixture.support.lazy import Lazy
 
@@ -23,7 +23,7 @@ _HINT = (
 )
 
 
-class Gate(grpc.GenericRpcHandler):
+class LazyHandlers(grpc.GenericRpcHandler):
     """Finds what serves a call; the first one has the front built.
 
     gRPC's own thread calls it, with nothing but the call's headers.
