@@ -18,7 +18,7 @@ from rpw_fixture.client.inputs import Content, EmptyFolder, Entry, File, read_en
 from rpw_fixture.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rpw_fixture.wire.digests import Digest, DigestFunction
+    pass
 
 #: The platform properties behind `Action.worker_key` and `Action.protocol`.
 WORKER_KEY_PROPERTY = "persistentWorkerKey"
@@ -245,13 +245,6 @@ class Action:
         if found is None:
             raise ConfigError(f"the action has no input {path!r}")
         return found
-
-    def digest(self, function: DigestFunction | None = None) -> Digest:
-        """The digest of the Action message, with SHA256 when no function is given."""
-        from rpw_fixture.client.encoding import encode  # noqa: PLC0415 - loads protobuf
-        from rpw_fixture.wire.digests import SHA256  # noqa: PLC0415 - together with it
-
-        return encode(self, function or SHA256).digest
 
     def __hash__(self) -> int:
         maps = (self.inputs, self.tool_inputs, self.environment, self.platform)

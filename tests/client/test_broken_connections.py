@@ -253,4 +253,4 @@ def test_a_server_of_api_2_0_gets_no_output_paths() -> None:
     ):
         assert client.is_legacy
         legacy = encode(action, SHA256, is_legacy=True)
-        assert client.digest_of(action) == str(legacy.digest) != str(action.digest())
+        assert client.digest_of(action) == str(legacy.digest) != str(encode(action, SHA256).digest)
