@@ -18,7 +18,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import Code, RequestError, invalid_argument, resource_exhausted
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.execution import one_shot
+from rpw_fixture.execution import command_run
 from rpw_fixture.execution import response as reply
 from rpw_fixture.execution.outputs import Outputs, collect
 from rpw_fixture.execution.persistent import PersistentRunner
@@ -240,7 +240,7 @@ class ActionRunner:
             container=container_properties(action.properties),
             purpose=f"action {action.digest}",
         )
-        result = one_shot.run(
+        result = command_run.run(
             command,
             launcher=self._launcher,
             deadline=time.monotonic() + action.timeout,
