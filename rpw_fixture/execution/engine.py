@@ -32,7 +32,7 @@ class Engine(Closeable):
         resources: closed with the engine, after its last action.
 
     Attributes:
-        executor: see above.
+        scheduler, executor: see above.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Engine(Closeable):
     ) -> None:
         self.executor = executor
         self._resolver = resolver
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._pool = pool
         self._forget = forget
         self._resources = resources
@@ -72,7 +72,7 @@ class Engine(Closeable):
             RequestError: INVALID_ARGUMENT when the blob is not an Action, UNAVAILABLE when the server
                 is stopping.
         """
-        return self._scheduler.submit(
+        return self.scheduler.submit(
             digest=digest,
             action=self._resolver.decode_action(digest, store),
             store=store,
@@ -82,11 +82,11 @@ class Engine(Closeable):
 
     def find(self, name: str) -> Operation:
         """Return an operation; see `Scheduler.find`."""
-        return self._scheduler.find(name)
+        return self.scheduler.find(name)
 
     def cancel(self, name: str) -> None:
         """Cancel an operation; see `Scheduler.cancel`."""
-        self._scheduler.cancel(name)
+        self.scheduler.cancel(name)
 
     def live_stderr(self) -> dict[int, str]:
         """Return the end of what each live worker wrote to stderr, by the worker's number."""
@@ -94,16 +94,16 @@ class Engine(Closeable):
 
     def reset(self) -> None:
         """Cancel and forget all actions, and end all workers."""
-        self._scheduler.clear()
+        self.scheduler.clear()
         for forget in self._forget:
             forget()
         self._pool.empty(Retirement.RESET, _PATIENCE)
 
     def stop(self, grace: float) -> None:
         """Take no more actions; those that run get ``grace`` seconds."""
-        self._scheduler.close(grace)
+        self.scheduler.close(grace)
 
     def close(self) -> None:
         """Cancel what still runs, and end all processes."""
-        self._scheduler.close(0)
+        self.scheduler.close(0)
         self._resources.close()
