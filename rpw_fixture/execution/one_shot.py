@@ -1,157 +1,87 @@
-"""Running a command once, in a process of its own."""
+"""Executing an action in a process that runs nothing else."""
 
 from __future__ import annotations
 
-import errno
-import os
-import select
+import contextlib
+import itertools
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
-from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.config import Config
+from rpw_fixture.errors import RequestError
+from rpw_fixture.execution import command_run, response
+from rpw_fixture.execution.collecting import collect_outputs
+from rpw_fixture.execution.job import Job
+from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult
+from rpw_fixture.execution.staging.exec_roots import output_parents
+from rpw_fixture.execution.staging.staged_root import StagedRoot
+from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.launching.launch import Launch, Launcher
-from rpw_fixture.launching.start_errors import status_of_failed_start
-from rpw_fixture.processes.spawner import Exit, Process, StartError
-from rpw_fixture.support.cancellation import CancelToken
-
-_READ = 1 << 16
-_IN = select.POLLIN | select.POLLHUP | select.POLLERR
-#: What a shell says of a program that is not there, or that may not be executed.
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126
-_NOT_EXECUTABLE_ERRORS = {errno.EACCES, errno.ENOEXEC, errno.E2BIG}
+from rpw_fixture.support import cpu_affinity
+from rpw_fixture.support.beneath import Beneath, OwnFolder
+from rpw_fixture.support.removal import discard, make_new
+from rpw_fixture.wire.protos import remote_execution as reapi
 
 
-class Capture:
-    """Keeps the beginning of a stream.
+class OneShotExecutor:
+    """Stages an action's inputs in a new folder, runs its command there, and collects its outputs.
 
     Args:
-        fd: the pipe's end to read from, non-blocking.
-        limit: how many bytes are kept; the rest is read and counted.
+        config: limits.
+        launcher: starts processes.
+        folder: where actions get their folders.
     """
 
-    def __init__(self, fd: int, limit: int) -> None:
-        self.fd = fd
-        self._limit = limit
-        self._pieces: list[bytes] = []
-        self._kept = self._dropped = 0
+    def __init__(self, config: Config, launcher: Launcher, folder: OwnFolder) -> None:
+        self._config = config
+        self._launcher = launcher
+        self._folder = folder
+        self._numbers = itertools.count(1)
 
-    def drain(self) -> bool:
-        """Reads what is there, a bounded piece at a time; False once the stream has ended."""
-        for _ in range(16):
-            try:
-                data = os.read(self.fd, _READ)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            piece = data[: self._limit - self._kept]
-            if piece:
-                self._pieces.append(piece)
-            self._kept += len(piece)
-            self._dropped += len(data) - len(piece)
-        return True
+    def execute(self, job: Job) -> reapi.ExecuteResponse:
+        """See `Executor.execute`."""
+        progress, action = job.progress, job.progress.action
+        root, private = self._make_folders(job)
+        progress.timeline.reach("input_fetch_start")
+        StagedRoot(root).stage(action.root, output_parents(action), action.store)
+        progress.timeline.reach("input_fetch_completed")
+        result = progress.result = self._run(job, root, private)
+        # A killed command may leave anything; the client needs to know that its time was up.
+        with contextlib.suppress(RequestError) if result.timed_out else contextlib.nullcontext():
+            collect_outputs(root, progress, absolute_symlinks=self._config.absolute_symlinks)
+        return response.completed(job)
 
-    @property
-    def content(self) -> bytes:
-        """What was kept, with a last line that says how much was not."""
-        if self._dropped:
-            self._pieces.append(b"\n[%d more bytes were not kept]\n" % self._dropped)
-            self._dropped = 0
-        return b"".join(self._pieces)
+    def _make_folders(self, job: Job) -> tuple[Beneath, Beneath]:
+        """Return the input root and the private folder; they are removed after the reply."""
+        root = self._folder.at(f"action-{next(self._numbers)}")
+        make_new(root)
+        private = self._folder.at(f"{root.name}.private")
+        for folder in (root, private):
+            job.progress.after_reply.callback(discard, folder)
+        job.progress.after_reply.callback(cpu_affinity.give_way)
+        return root, private
 
-
-def run(
-    command: Launch,
-    *,
-    launcher: Launcher,
-    deadline: float,
-    token: CancelToken,
-    max_output_bytes: int,
-) -> RunResult:
-    """Runs ``command`` in its staged input root and waits until nothing of it is left.
-
-    Args:
-        command: what to run.
-        launcher: starts the process.
-        deadline: on the monotonic clock; then the whole process tree is killed.
-        token: when cancelled, the tree is killed as well.
-        max_output_bytes: how much of stdout, and of stderr, is kept.
-
-    Raises:
-        RequestError: CANCELLED; RESOURCE_EXHAUSTED when no process can be had; UNAVAILABLE when the
-            spawner, or the process's supervisor, was killed; FAILED_PRECONDITION when isolation, a limit
-            or an image can't be had.
-    """
-    with ExitStack() as stack:
-        out = stack.enter_context(_captured(max_output_bytes))
-        err = stack.enter_context(_captured(max_output_bytes))
-        null = os.open(os.devnull, os.O_RDONLY)
-        stack.callback(os.close, null)
-        try:
-            process = launcher.launch(command, stdin=null, stdout=out[1], stderr=err[1])
-        except (FileNotFoundError, PermissionError, StartError) as error:
-            code = status_of_failed_start(error)
-            if code is not Code.OK:
-                raise RequestError(code, f"the command did not start: {error}") from None
-            return _not_started(error)
-        stack.callback(process.close)
-        with token.calling(process.kill_tree):
-            ended, timed_out = _await_end(process, (out[0], err[0]), deadline)
-    token.check()
-    if ended.lost and not timed_out:
-        raise RequestError(Code.UNAVAILABLE, f"the command was {ended.description}; try again")
-    return RunResult(
-        exit_code=ended.status if ended.status >= 0 else 128 - ended.status,
-        stdout=out[0].content,
-        stderr=err[0].content,
-        timed_out=timed_out,
-        max_rss_bytes=ended.max_rss_bytes,
-        note="" if ended.status >= 0 else f"the command was {ended.description}",
-    )
+    def _run(self, job: Job, root: Beneath, private: Beneath) -> RunResult:
+        action, timeline = job.progress.action, job.progress.timeline
+        timeline.reach("execution_start")
+        result = command_run.run(
+            _launch(action, root, private),
+            launcher=self._launcher,
+            deadline=time.monotonic() + action.timeout,
+            token=job.token,
+            max_output_bytes=self._config.max_output_bytes,
+        )
+        timeline.reach("execution_completed")
+        return result
 
 
-@contextmanager
-def _captured(limit: int) -> Iterator[tuple[Capture, int]]:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    try:
-        yield Capture(reading, limit), writing
-    finally:
-        os.close(reading)
-        os.close(writing)
-
-
-def _await_end(
-    process: Process, captures: tuple[Capture, Capture], deadline: float
-) -> tuple[Exit, bool]:
-    """Reads both streams until the process has ended; says also whether the time was up.
-
-    We hold the pipes' writing ends ourselves, so they never end: the process's end counts.
-    """
-    poller = select.poll()
-    poller.register(process.status_fd, _IN)
-    for capture in captures:
-        poller.register(capture.fd, _IN)
-    timed_out = False
-    while (ended := process.poll()) is None:
-        wait = None if timed_out else max(0.0, deadline - time.monotonic()) * 1000
-        poller.poll(wait)
-        if not timed_out and time.monotonic() >= deadline:  # however much it still has to say
-            timed_out = True
-            process.kill_tree()
-        for capture in captures:
-            capture.drain()
-    for capture in captures:
-        capture.drain()
-    return ended, timed_out
-
-
-def _not_started(error: OSError | StartError) -> RunResult:
-    is_there = isinstance(error, PermissionError) or error.errno in _NOT_EXECUTABLE_ERRORS
-    code = _NOT_EXECUTABLE if is_there else _NOT_FOUND
-    text = f"rpw_fixture: {error}\n"
-    return RunResult(
-        exit_code=code, stderr=text.encode(), note=f"the command did not start: {error}"
+def _launch(action: ResolvedAction, root: Beneath, private: Beneath) -> Launch:
+    return Launch(
+        argv=action.command.arguments,
+        environment=dict(action.command.environment),
+        root=root.path,
+        working_directory=action.command.working_directory,
+        private=private.path,
+        container=container_properties(action.properties),
+        purpose=f"action {action.digest}",
     )

@@ -1,91 +1,39 @@
-"""Running an action as a request to a persistent worker."""
+"""Executing an action as a request to a persistent worker."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import dataclasses
 import itertools
-import posixpath
-import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from rpw_fixture.config import Config
-from rpw_fixture.errors import RequestError, invalid_argument
-from rpw_fixture.events.kinds import (
-    ActionRetried,
-    InputsChanged,
-    ProtocolViolation,
-    RequestCancelled,
-    RequestSent,
-    ResponseReceived,
-)
+from rpw_fixture.events.kinds import ActionRetried, ProtocolViolation
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
+from rpw_fixture.execution import response
+from rpw_fixture.execution.job import Job
 from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettledError
-from rpw_fixture.execution.resolve import ResolvedAction
-from rpw_fixture.execution.results import OnWorker, RunResult, Timeline
-from rpw_fixture.execution.routing import Route
-from rpw_fixture.execution.staging.exec_roots import Sandbox, output_parents
-from rpw_fixture.execution.worker_start import WorkerStarter
+from rpw_fixture.execution.results import RunResult
+from rpw_fixture.execution.staging.exec_roots import output_parents
+from rpw_fixture.execution.worker_flagfiles import request_arguments
+from rpw_fixture.execution.worker_request import WorkerRequests
 from rpw_fixture.execution.worker_task import WorkerTask
-from rpw_fixture.support.beneath import Beneath
-from rpw_fixture.support.cancellation import CancelToken
-from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.protos import remote_execution as reapi
-from rpw_fixture.wire.trees import FileEntry
-from rpw_fixture.wire.worker.encodings import encoding
-from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import WorkerFailure
-from rpw_fixture.workers.input_index import InputIndex
+from rpw_fixture.workers.lease import Lease
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.personalities.rules import (
-    Expansion,
-    FlagfileBase,
-    InputList,
-    Personality,
-    TextTo,
-    WhenFull,
-    WorkerStderr,
-)
-from rpw_fixture.workers.pool import WorkerPool
-from rpw_fixture.workers.protocol_memory import ProtocolMemory
-from rpw_fixture.workers.waiting import LeaseRequest, Turn
-from rpw_fixture.workers.worker import Worker
-
-#: What a worker did to its folder, so that the inputs of its next request can't be placed.
-_GONE = "working directory gone"
-_DISTURBED = "working directory disturbed"
-_CHANGED = "outputs changed after the response"
-_LEFTOVERS = "left what can't be removed"
-#: How that shows.
-_IN_THE_WAY = frozenset(
-    {
-        errno.ENOENT,
-        errno.ENOTDIR,
-        errno.EEXIST,
-        errno.ENOTEMPTY,
-        errno.EISDIR,
-        errno.ELOOP,
-        errno.EXDEV,
-        errno.EBUSY,
-        errno.EPERM,
-        errno.EACCES,
-    }
-)
+from rpw_fixture.workers.personalities.rules import Personality
 
 
-class PersistentRunner:
-    """Runs actions on workers.
+class PersistentExecutor:
+    """Leases a worker, has it serve the action, and tries another one where that can help.
 
     Args:
         config: limits.
         rules: the personality's.
-        log: requests, responses and violations are told here.
-        index: lists inputs.
-        starter: starts workers; closed with this.
-        protocols: what workers were found to speak.
+        log: gets violations and retries.
+        requests: leases workers and sends requests.
+        finder: serves actions that don't say which protocol their worker speaks.
     """
 
     def __init__(
@@ -94,82 +42,49 @@ class PersistentRunner:
         config: Config,
         rules: Personality,
         log: EventLog,
-        index: InputIndex,
-        starter: WorkerStarter,
-        protocols: ProtocolMemory,
+        requests: WorkerRequests,
+        finder: ProtocolFinder,
     ) -> None:
         self._config = config
         self._rules = rules
         self._log = log
-        self._index = index
-        self._starter = starter
-        self.pool = WorkerPool(
-            config,
-            log,
-            starter.clean_up,
-            when_full=WhenFull(config.when_full or rules.when_full.value),
-            most_requests=config.worker_max_requests or rules.most_requests.value,
-        )
-        self._finder = ProtocolFinder(
-            config=config,
-            rules=rules,
-            log=log,
-            memory=protocols,
-            acquire=self._acquire,
-            pool=self.pool,
-            serve=self._serve,
-        )
+        self._requests = requests
+        self._finder = finder
 
-    def run(
-        self,
-        action: ResolvedAction,
-        route: Route,
-        *,
-        operation: str,
-        metadata: reapi.RequestMetadata,
-        timeline: Timeline,
-        token: CancelToken,
-        turn: Turn,
-        on_worker: OnWorker,
-        collect: Callable[[Beneath], None],
-    ) -> RunResult:
-        """Sends the action to a worker that fits.
-
-        Args:
-            action: what to run.
-            route: names the worker's key and the flagfiles.
-            operation: names the execution in events.
-            metadata: what the client says of the action.
-            timeline: gets the points in time.
-            token: ends the waiting, and the worker.
-            turn: given up while it waits for a worker.
-            on_worker: told which worker serves the action, for each one that is tried.
-            collect: called with the input root after the response, before the worker is
-                given to anybody else.
+    def execute(self, job: Job) -> reapi.ExecuteResponse:
+        """Execute an action on a worker of its route's key.
 
         Raises:
-            RequestError: of the action (a flagfile that is no input), or CANCELLED.
+            RequestError: of the action (a flagfile that is not an input), or CANCELLED.
             WorkerFailure: of the worker.
+            PoolFullError: when there is no worker for it, and actions do not wait.
         """
-        key = route.key
-        if key is None:
+        progress = job.progress
+        task = self._task(job)
+        progress.timeline.reach("input_fetch_start")
+        result = progress.result = self._serve(task)
+        if progress.route.is_protocol_open:
+            key = result.key or task.key
+            progress.route = dataclasses.replace(progress.route, key=key)
+        return response.completed(job)
+
+    def _task(self, job: Job) -> WorkerTask:
+        action, route = job.progress.action, job.progress.route
+        if route.key is None:
             raise ValueError("the route leads to no worker")
-        task = WorkerTask(
+        return WorkerTask(
+            identity=job.identity,
             action=action,
-            key=key,
-            arguments=self._arguments(action, route),
-            parents=output_parents(action),
-            operation=operation,
-            mnemonic=metadata.action_mnemonic,
-            target=metadata.target_id,
-            timeline=timeline,
-            token=token,
-            turn=turn,
-            on_worker=on_worker,
-            collect=collect,
+            key=route.key,
             is_protocol_open=route.is_protocol_open,
+            arguments=request_arguments(action, route.flagfiles, self._rules),
+            parents=output_parents(action),
+            progress=job.progress,
+            token=job.token,
+            turn=job.turn,
         )
-        timeline.reach("input_fetch_start")
+
+    def _serve(self, task: WorkerTask) -> RunResult:
         for retries in itertools.count():
             if task.is_protocol_open:
                 task = self._finder.settled(task)
@@ -180,161 +95,47 @@ class PersistentRunner:
                 return result
         raise AssertionError("not reached")
 
-    def close(self) -> None:
-        """Ends all workers; none may be at work any more."""
-        self.pool.close()
-        self._starter.close()
-
-    def _arguments(self, action: ResolvedAction, route: Route) -> tuple[str, ...]:
-        if self._rules.expansion.value is Expansion.RAW:
-            return route.flagfiles
-        base = self._base_of(action)
-        return tuple(
-            flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, base, path))
-        )
-
-    def _base_of(self, action: ResolvedAction) -> str:
-        """Return the folder to which paths in requests are relative."""
-        is_from_root = self._rules.flagfile_base.value is FlagfileBase.INPUT_ROOT
-        return "" if is_from_root else action.command.working_directory
-
     def _attempt(self, task: WorkerTask, retries: int) -> RunResult | None:
-        """Has one worker serve the task; None when it failed and another one should."""
-        worker, is_reused = self._acquire(task)
-        task.on_worker(worker.number, is_reused=is_reused)
-        serve = self._finder.serve if task.is_protocol_open else self._serve
-        try:
-            result = serve(worker, task, is_reused=is_reused)
-        except WorkerFailure as failure:
-            self._discard(worker, failure, task, is_reused=is_reused)
-            task.token.check()
-            reason = self._reason_to_retry(failure, retries, is_reused=is_reused)
-            if reason is None:
-                raise
-            self._tell_retry(worker, task, reason)
-            return None
-        except BaseException:
-            self.pool.release(worker)
-            raise
-        self.pool.release(worker)
-        return result
+        """Have one worker serve the task; None when it failed and another one should."""
+        is_open = task.is_protocol_open
+        serve = self._finder.serve if is_open else self._requests.serve
+        check = partial(self._finder.check, task) if is_open else None
+        with self._requests.lease(task, before_start=check) as lease:
+            task.progress.assign(lease.worker.number, is_reused=lease.is_reused)
+            try:
+                return serve(lease, task)
+            except WorkerFailure as failure:
+                self._discard(lease, failure, task)
+                task.token.check()
+                reason = self._reason_to_retry(failure, retries, is_reused=lease.is_reused)
+                if reason is None:
+                    raise
+                self._log_retry(lease, task, reason)
+                return None
 
-    def _acquire(self, task: WorkerTask, *, is_extra: bool = False) -> tuple[Worker, bool]:
-        client = LeaseRequest(
-            action=str(task.action.digest),
-            operation=task.operation,
-            mnemonic=task.mnemonic,
-            target=task.target,
-            patience=task.action.timeout,
-            token=task.token,
-            turn=task.turn,
-            is_extra=is_extra,
-            before_start=partial(self._finder.check, task) if task.is_protocol_open else None,
-        )
-        return self.pool.acquire(
-            task.key,
-            lambda number, key: self._starter.start(number, key, task.action, task.parents),
-            client,
-        )
-
-    def _serve(self, worker: Worker, task: WorkerTask, *, is_reused: bool) -> RunResult:
-        rules, timeline = self._rules, task.timeline
-        root = self._starter.root_of(worker)
-        with contextlib.ExitStack() as stack:
-            place = _entered(stack, root.place(task.action, task.parents, task.token), worker)
-            if place.has_leftovers and is_reused:
-                raise _staging_failure(worker, _LEFTOVERS, place.root.path)
-            timeline.reach("input_fetch_completed")
-            if place.changed:
-                self._tell_changed(worker, task, place)
-            request = self._request(worker, task, place)
-            position = worker.stderr.total
-            timeline.reach("execution_start")
-            sent = time.time()
-            response = self._call(worker, request, task)
-            if task.on_answer is not None:
-                task.on_answer(worker)
-            timeline.reach("execution_completed")
-            place.has_failed = response.exit_code != 0
-            if not place.has_failed or rules.outputs_after_failure.value:
-                _collect(task, place, worker)
-        text, noise = response.output.encode(), worker.stderr.since(position)
-        is_to_stdout = rules.response_text.value is TextTo.STDOUT
-        is_noise_shown = rules.worker_stderr.value is WorkerStderr.ACTION
-        is_noise_logged = rules.worker_stderr.value is WorkerStderr.SERVER_LOG
-        return RunResult(
-            exit_code=response.exit_code,
-            stdout=text if is_to_stdout else b"",
-            stderr=(b"" if is_to_stdout else text) + (noise if is_noise_shown else b""),
-            worker=worker.number,
-            is_reused=is_reused,
-            key=worker.key,
-            request_id=response.request_id,
-            sent=sent,
-            worker_stderr=noise if is_noise_logged else b"",
-            max_rss_bytes=worker.peak_bytes,
-        )
-
-    def _request(self, worker: Worker, task: WorkerTask, place: Sandbox) -> Request:
-        listing = self._rules.inputs.value
-        base = self._base_of(task.action)
-        return Request(
-            arguments=task.arguments,
-            inputs=self._index.encoded_inputs(
-                task.action.root, encoding(worker.key.protocol), listing, base
-            ),
-            request_id=worker.new_request_id(),
-            verbosity=self._config.worker_verbosity,
-            sandbox_dir=place.sandbox_dir,
-        )
-
-    def _call(self, worker: Worker, request: Request, task: WorkerTask) -> Response:
-        what: dict[str, Any] = {
-            "worker": worker.number,
-            "request_id": request.request_id,
-            "action": str(task.action.digest),
-            "operation": task.operation,
-        }
-        is_listed = self._rules.inputs.value is not InputList.NONE
-        count = task.action.root.file_count if is_listed else 0
-        self._log.append(RequestSent(**what, inputs=count))
-        sent = time.monotonic()
-        try:
-            deadline = min(sent + task.action.timeout, task.latest)
-            response = worker.call(request, deadline, task.token)
-        except WorkerFailure:
-            raise
-        except RequestError as error:
-            self._log.append(RequestCancelled(**what, reason=error.code.name))
-            raise
-        seconds = time.monotonic() - sent
-        self._log.append(ResponseReceived(**what, exit_code=response.exit_code, seconds=seconds))
-        return response
-
-    def _discard(
-        self, worker: Worker, failure: WorkerFailure, task: WorkerTask, *, is_reused: bool
-    ) -> None:
+    def _discard(self, lease: Lease, failure: WorkerFailure, task: WorkerTask) -> None:
+        """End the worker that failed."""
         reason = str(failure.rule)
         if failure.is_violation:
             reason = f"{Retirement.PROTOCOL_VIOLATION}: {failure.rule}"
             self._log.append(
                 ProtocolViolation(
-                    worker=worker.number,
+                    worker=lease.worker.number,
                     rule=failure.rule,
                     detail=failure.detail,
-                    operation=task.operation,
+                    operation=task.identity.operation,
                 )
             )
         elif task.token.is_cancelled:
             reason = Retirement.CANCELLED
-        elif failure.was_unread and is_reused:
+        elif failure.was_unread and lease.is_reused:
             reason = Retirement.CRASHED_IDLE
-        self.pool.discard(worker, reason)
+        lease.discard(reason)
 
     def _reason_to_retry(
         self, failure: WorkerFailure, retries: int, *, is_reused: bool
     ) -> str | None:
-        """Why the action should be sent to another worker, if it should.
+        """Return why the action should be sent to another worker; None when it should not.
 
         A worker that ended before it read any of the request did so between requests, unless it is
         a fresh one, which would end again. So did one that made its folder unusable.
@@ -348,79 +149,12 @@ class PersistentRunner:
             return f"{failure.rule}: {failure.detail} (retry_crashed_worker)"
         return None
 
-    def _tell_retry(self, worker: Worker, task: WorkerTask, reason: str) -> None:
+    def _log_retry(self, lease: Lease, task: WorkerTask, reason: str) -> None:
         self._log.append(
             ActionRetried(
-                action=str(task.action.digest),
-                operation=task.operation,
-                worker=worker.number,
+                action=task.identity.digest,
+                operation=task.identity.operation,
+                worker=lease.worker.number,
                 reason=reason,
             )
         )
-
-    def _tell_changed(self, worker: Worker, task: WorkerTask, place: Sandbox) -> None:
-        self._log.append(
-            InputsChanged(
-                worker=worker.number,
-                action=str(task.action.digest),
-                operation=task.operation,
-                paths=tuple(place.changed),
-            )
-        )
-
-
-def _entered(
-    stack: contextlib.ExitStack, place: contextlib.AbstractContextManager[Sandbox], worker: Worker
-) -> Sandbox:
-    """The place of a request, until ``stack`` is left.
-
-    Raises:
-        WorkerFailure: the worker took away its own working directory, or a folder in it.
-    """
-    try:
-        return stack.enter_context(place)
-    except OSError as error:
-        if error.errno not in _IN_THE_WAY:
-            raise
-        is_gone = isinstance(error, FileNotFoundError | NotADirectoryError)
-        raise _staging_failure(worker, _GONE if is_gone else _DISTURBED, str(error)) from None
-
-
-def _staging_failure(worker: Worker, rule: str, detail: str) -> WorkerFailure:
-    """Return the failure of a worker whose folder can't take the next request's inputs."""
-    return WorkerFailure(
-        worker=worker.number,
-        rule=rule,
-        detail=detail,
-        stderr_tail=worker.stderr.text,
-        is_violation=True,
-        was_unread=True,
-    )
-
-
-def _collect(task: WorkerTask, place: Sandbox, worker: Worker) -> None:
-    """Collects the outputs.
-
-    Raises:
-        WorkerFailure: the worker removed or replaced some after it had answered, or its input root.
-    """
-    try:
-        task.collect(place.root)
-    except OutputsChangedError as error:
-        raise WorkerFailure(
-            worker=worker.number,
-            rule=_GONE if error.path == ROOT else _CHANGED,
-            detail=error.message,
-            stderr_tail=worker.stderr.text,
-            is_violation=True,
-        ) from None
-
-
-def _read_flagfile(action: ResolvedAction, base: str, path: str) -> bytes:
-    full = posixpath.normpath(posixpath.join(base, path))
-    entry = None if path.startswith("/") else action.root.find(full)
-    if not isinstance(entry, FileEntry):
-        raise invalid_argument(
-            f"flagfile {path!r} is not a declared input of the action (flagfile @{path})"
-        )
-    return action.store.get(entry.digest)

@@ -6,20 +6,21 @@ import dataclasses
 import logging
 import time
 from functools import partial
-from typing import Protocol
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events.kinds import ProtocolDetected
 from rpw_fixture.events.log import EventLog
+from rpw_fixture.execution.job import ActionProgress
 from rpw_fixture.execution.protocol_race import ProtocolRace, Side
-from rpw_fixture.execution.results import RunResult, Timeline
+from rpw_fixture.execution.results import RunResult
+from rpw_fixture.execution.worker_request import WorkerRequests
 from rpw_fixture.execution.worker_task import WorkerTask
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.lease import Lease
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.personalities.rules import Personality
-from rpw_fixture.workers.pool import WorkerPool
 from rpw_fixture.workers.protocol_memory import ProtocolMemory
 from rpw_fixture.workers.worker import Worker
 
@@ -30,20 +31,6 @@ class ProtocolSettledError(Exception):
     """While a task waited for a worker, its worker was found to speak another protocol."""
 
 
-class Acquire(Protocol):
-    """Gets a worker for a task from the pool, and whether it was there before."""
-
-    def __call__(self, task: WorkerTask, *, is_extra: bool) -> tuple[Worker, bool]:
-        """See `WorkerPool.acquire`."""
-
-
-class Serve(Protocol):
-    """Has a worker serve a task."""
-
-    def __call__(self, worker: Worker, task: WorkerTask, *, is_reused: bool) -> RunResult:
-        """See `PersistentRunner.run`."""
-
-
 class ProtocolFinder:
     """Serves tasks whose protocol is open.
 
@@ -52,9 +39,7 @@ class ProtocolFinder:
         rules: the personality's; they name the property that should have said it.
         log: gets what was found out.
         memory: keeps what was found out.
-        acquire: gets a worker.
-        pool: takes it back.
-        serve: has a worker serve a task.
+        requests: leases workers and sends requests.
     """
 
     def __init__(
@@ -64,17 +49,13 @@ class ProtocolFinder:
         rules: Personality,
         log: EventLog,
         memory: ProtocolMemory,
-        acquire: Acquire,
-        pool: WorkerPool,
-        serve: Serve,
+        requests: WorkerRequests,
     ) -> None:
         self._config = config
         self._property = rules.protocols.value.name
         self._log = log
         self._memory = memory
-        self._acquire = acquire
-        self._pool = pool
-        self._serve = serve
+        self._requests = requests
 
     def settled(self, task: WorkerTask) -> WorkerTask:
         """Return the task with the protocol that was found out meanwhile, if one was."""
@@ -83,7 +64,7 @@ class ProtocolFinder:
             return task
         key = task.key.speaking(answer)
         if key is not task.key:
-            self._tell(task, key, None, "another action with the same tool found it out")
+            self._log_found(task, key, None, "another action with the same tool found it out")
         return dataclasses.replace(task, key=key, is_protocol_open=False)
 
     def check(self, task: WorkerTask) -> None:
@@ -95,19 +76,20 @@ class ProtocolFinder:
         if self._memory.answer(task.key) not in {None, task.key.protocol}:
             raise ProtocolSettledError
 
-    def serve(self, worker: Worker, task: WorkerTask, *, is_reused: bool) -> RunResult:
-        """Have ``worker`` serve the task or, if it speaks another protocol, a second worker.
+    def serve(self, lease: Lease, task: WorkerTask) -> RunResult:
+        """Have the leased worker serve the task or, if it speaks another protocol, a second worker.
 
-        In the latter case ``worker`` has ended, and must be given back to the pool as it is.
+        In the latter case the leased worker has ended; its lease must end as if it could be used again.
 
         Raises:
-            WorkerFailure: of ``worker``; by rule `Retirement.OTHER_PROTOCOL` when the task should be
-                tried again in the protocol that was found out elsewhere.
-            RequestError: as `PersistentRunner.run`.
+            WorkerFailure: of the leased worker; by rule `Retirement.OTHER_PROTOCOL` when the task
+                should be tried again in the protocol that another action found out.
+            RequestError: as `WorkerRequests.serve`.
         """
+        worker = lease.worker
         if worker.has_answered:
             self._memory.settle(worker.key)
-            return self._serve(worker, task, is_reused=is_reused)
+            return self._requests.serve(lease, task)
         deadline = time.monotonic() + task.action.timeout
         race = ProtocolRace(
             self._memory,
@@ -116,16 +98,17 @@ class ProtocolFinder:
             deadline=deadline,
             token=task.token,
         )
-        first = dataclasses.replace(
-            task, latest=deadline, on_answer=partial(race.claim, Side.FIRST)
-        )
+        first = dataclasses.replace(task, latest=deadline, accept=partial(race.claim, Side.FIRST))
+        second = _second(task, race, deadline)
         result = failure = None
-        with race.watching(partial(self._serve_second, race, task, deadline)):
+        with race.watching(partial(self._serve_second, race, second)):
             try:
-                result = self._serve(worker, first, is_reused=is_reused)
+                result = self._requests.serve(lease, first)
             except WorkerFailure as error:
                 failure = error
                 race.first_failed(error)
+        if race.winner is Side.SECOND:
+            task.progress.take_over(second.progress)
         return self._outcome(race, worker, task, result, failure)
 
     def _outcome(
@@ -140,7 +123,7 @@ class ProtocolFinder:
         if result is not None:
             if race.was_second_asked:
                 detail = f"worker {worker.number} was slow to answer"
-                self._tell(task, worker.key, worker.number, detail)
+                self._log_found(task, worker.key, worker.number, detail)
             return result
         if race.winner is Side.SECOND:
             worker.retire_reason = Retirement.OTHER_PROTOCOL
@@ -156,51 +139,36 @@ class ProtocolFinder:
             raise _wrong(worker) from None
         raise self._explained(failure, race) from None
 
-    def _serve_second(self, race: ProtocolRace, task: WorkerTask, deadline: float) -> None:
+    def _serve_second(self, race: ProtocolRace, second: WorkerTask) -> None:
         """Have a worker that is asked in the other protocol serve the task."""
-        second = dataclasses.replace(
-            task,
-            key=race.second_key,
-            is_protocol_open=False,
-            timeline=Timeline(),
-            latest=deadline,
-            on_answer=partial(self._claim_second, race, task),
-        )
-        worker, is_reused = self._acquire(second, is_extra=True)
-        try:
-            race.enter(worker)
-            race.result = self._serve(worker, second, is_reused=is_reused)
-        except WorkerFailure as failure:
-            race.leave()
-            self._pool.discard(worker, Retirement.OTHER_PROTOCOL)
-            race.error = failure
-        except BaseException:
-            race.leave()
-            self._pool.release(worker)
-            raise
-        else:
-            self._pool.release(worker)
-
-    def _claim_second(self, race: ProtocolRace, task: WorkerTask, worker: Worker) -> None:
-        race.claim(Side.SECOND, worker)
-        task.timeline.reach("execution_completed")
-        task.on_worker(worker.number, is_reused=False)
+        with self._requests.lease(second, is_extra=True) as lease:
+            second.progress.assign(lease.worker.number, is_reused=lease.is_reused)
+            try:
+                race.enter(lease.worker)
+                race.result = self._requests.serve(lease, second)
+            except WorkerFailure as failure:
+                race.leave()
+                lease.discard(Retirement.OTHER_PROTOCOL)
+                race.error = failure
+            except BaseException:
+                race.leave()
+                raise
 
     def _explained(self, failure: WorkerFailure, race: ProtocolRace) -> WorkerFailure:
         """Return the first worker's failure, with what is known of the second one."""
         if race.error is None:
             return failure
-        told = str(race.error).partition("\n")[0]
+        cause = str(race.error).partition("\n")[0]
         return failure.with_note(
             f"(the action does not say {self._property}, so it was sent to a second process as "
-            f"{race.second_key.protocol} as well: {told})"
+            f"{race.second_key.protocol} as well: {cause})"
         )
 
-    def _tell(self, task: WorkerTask, key: WorkerKey, worker: int | None, detail: str) -> None:
+    def _log_found(self, task: WorkerTask, key: WorkerKey, worker: int | None, detail: str) -> None:
         self._log.append(
             ProtocolDetected(
-                action=str(task.action.digest),
-                operation=task.operation,
+                action=task.identity.digest,
+                operation=task.identity.operation,
                 worker=worker,
                 protocol=key.protocol,
                 key=key.digest,
@@ -218,21 +186,34 @@ class ProtocolFinder:
             f"worker {first.number} was asked in {first.key.protocol} and {_fate(failure)}; "
             f"worker {result.worker} answered in {key.protocol}"
         )
-        self._tell(task, key, result.worker, detail)
+        self._log_found(task, key, result.worker, detail)
         if key.protocol != "json":  # proto is what everybody takes for granted
             return
-        name = " ".join(each for each in (task.mnemonic, task.target) if each)
-        mnemonic = task.mnemonic or "MNEMONIC"
+        identity = task.identity
+        name = " ".join(filter(None, (identity.mnemonic, identity.target)))
+        mnemonic = identity.mnemonic or "MNEMONIC"
         _log.warning(
             "action %s does not say which protocol its worker speaks: %s. Send the platform property "
             "%s=json (exec_properties of the target, or --remote_default_exec_properties), or start "
             "this server with --default-protocol %s=json. Other servers take a missing property for "
             "proto; there this action fails, or waits until its timeout.",
-            name or task.action.digest,
+            name or identity.digest,
             detail,
             self._property,
             mnemonic,
         )
+
+
+def _second(task: WorkerTask, race: ProtocolRace, deadline: float) -> WorkerTask:
+    """Return the task as the second worker gets it, with a progress that may be thrown away."""
+    return dataclasses.replace(
+        task,
+        key=race.second_key,
+        is_protocol_open=False,
+        progress=ActionProgress(resolved=task.action, route=task.progress.route),
+        latest=deadline,
+        accept=partial(race.claim, Side.SECOND),
+    )
 
 
 def _fate(failure: WorkerFailure | None) -> str:

@@ -35,7 +35,7 @@ class Recorder:
     def __init__(
         self, folder: Path, flagfile_base: FlagfileBase = FlagfileBase.WORKING_DIRECTORY
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._flagfile_base = flagfile_base
         self._lock = threading.Lock()
         try:
@@ -134,7 +134,7 @@ class Recorder:
             yield told
 
     def _keep(self, action: ResolvedAction, digest: Digest) -> None:
-        path = blob_path(self._folder, str(digest))
+        path = blob_path(self.folder, str(digest))
         if path.exists():
             return
         make_private_folder(path.parent)

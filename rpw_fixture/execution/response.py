@@ -1,4 +1,4 @@
-"""ExecuteResponses: what the client gets to see of how an action ended."""
+"""ExecuteResponses: what the client sees of how an action ended."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import dataclasses
 import json
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution.outputs import Outputs, message_of
-from rpw_fixture.execution.resolve import ResolvedAction
-from rpw_fixture.execution.results import RunResult, Timeline
+from rpw_fixture.events.actions import Mode
+from rpw_fixture.execution.job import ActionProgress, Job
+from rpw_fixture.execution.outputs import message_of
+from rpw_fixture.execution.results import RunResult
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
@@ -27,40 +28,48 @@ _MOST_RAW_STDERR = 1 << 20
 _MOST_VIOLATIONS = 20_000
 
 
-def completed(result: RunResult, outputs: Outputs, action: ResolvedAction) -> reapi.ExecuteResponse:
-    """The response to an action whose command ended, or whose time was up."""
-    response = reapi.ExecuteResponse(result=outputs.result, message=result.note)
+def completed(job: Job) -> reapi.ExecuteResponse:
+    """Return the response to an action whose command ended, or whose time was up.
+
+    Raises:
+        ValueError: the action has no result.
+        RequestError: RESOURCE_EXHAUSTED when the store has no room for its output.
+    """
+    result, action = job.progress.result, job.progress.action
+    if result is None:
+        raise ValueError("the action has no result")
+    response = reapi.ExecuteResponse(result=job.progress.outputs.result, message=result.note)
     response.result.exit_code = result.exit_code
-    if not result.timed_out:
+    if result.timed_out:
+        response.status.code = Code.DEADLINE_EXCEEDED
+        response.status.message = f"the command ran over its timeout of {action.timeout:g} s"
+        response.message = response.status.message
+        _add_failure(response, result, action.store)
+    else:
         _add_streams(response, result, action.store)
-        return response
-    response.status.code = Code.DEADLINE_EXCEEDED
-    response.status.message = f"the command ran over its timeout of {action.timeout:g} s"
-    response.message = response.status.message
-    _add_failure(response, result, action.store)
+    _add_metadata(response, job.progress)
     return response
 
 
-def failed(
-    error: RequestError, result: RunResult | None, outputs: Outputs, store: BlobStore
-) -> reapi.ExecuteResponse:
-    """The response to an action that could not be run, or not to its end.
+def failed(error: RequestError, job: Job) -> reapi.ExecuteResponse:
+    """Return the response to an action that could not be run, or not to its end.
 
     ``result`` must be set even then (remote_execution.proto, ExecuteResponse), and partial output
-    helps who has to find out why.
+    helps to find the cause.
     """
     status = status_of(error, most_violations=_MOST_VIOLATIONS)
-    response = reapi.ExecuteResponse(result=outputs.result, status=status)
+    response = reapi.ExecuteResponse(result=job.progress.outputs.result, status=status)
     response.message = error.message
-    with contextlib.suppress(RequestError):  # a full disk is what this may be about
-        _add_failure(response, result or RunResult(exit_code=0), store)
+    with contextlib.suppress(RequestError):  # the error may be that the disk is full
+        _add_failure(response, job.progress.result or RunResult(exit_code=0), job.store)
         if isinstance(error, WorkerFailure) and error.stderr_tail:
-            _add_log(response, _WORKER_LOG, error.stderr_tail.encode(), store)
+            _add_log(response, _WORKER_LOG, error.stderr_tail.encode(), job.store)
+    _add_metadata(response, job.progress)
     return response
 
 
 def cached(encoded: bytes) -> reapi.ExecuteResponse:
-    """The response that gives out a result of the action cache, its metadata as they were then."""
+    """Return the response with a result of the action cache; its metadata stay as they were."""
     response = reapi.ExecuteResponse(
         result=reapi.ActionResult.FromString(encoded), cached_result=True
     )
@@ -70,30 +79,29 @@ def cached(encoded: bytes) -> reapi.ExecuteResponse:
 
 
 def is_cacheable(response: reapi.ExecuteResponse) -> bool:
-    """Nothing is cached but OK with exit code 0."""
+    """Return whether the result may be kept: only OK with exit code 0."""
     return response.status.code == Code.OK and response.result.exit_code == 0
 
 
-def add_metadata(
-    response: reapi.ExecuteResponse, mode: str, result: RunResult | None, timeline: Timeline
-) -> None:
-    """Fills in who executed the action, when, and what is known besides.
+def _add_metadata(response: reapi.ExecuteResponse, progress: ActionProgress) -> None:
+    """Write who executed the action, when, and what else is known.
 
     ``auxiliary_metadata`` gets one google.protobuf.StringValue, which every client can unpack. It
     holds JSON: ``{"rpw_fixture": {"mode": "worker", "worker": 3, "reused": true, "request_id": 7,
     "peak_memory_bytes": 41943040}}``; a one-shot action has no worker, and what is unknown is null.
     """
-    metadata = response.result.execution_metadata
+    metadata, result = response.result.execution_metadata, progress.result
     metadata.worker = WORKER_NAME
     if result is not None:
         if result.worker is not None:
             metadata.worker = f"{WORKER_NAME}/worker-{result.worker}"
-        metadata.auxiliary_metadata.append(_facts(mode, result))
-    timeline.write_to(metadata)
+        metadata.auxiliary_metadata.append(_facts(progress.route.mode, result))
+    progress.timeline.reach("worker_completed")
+    progress.timeline.write_to(metadata)
 
 
 def _add_failure(response: reapi.ExecuteResponse, result: RunResult, store: BlobStore) -> None:
-    """Add what the action said, and behind it the server's text.
+    """Add the action's output, and after it the server's text.
 
     Bazel prints neither the status's message nor ExecuteResponse.message of most failures, but always
     the stderr of a result. That is inside the response, because not every client fetches a blob after a
@@ -116,7 +124,7 @@ def _add_streams(response: reapi.ExecuteResponse, result: RunResult, store: Blob
         _add_log(response, _WORKER_LOG, result.worker_stderr, store)
 
 
-def _facts(mode: str, result: RunResult) -> wkt.Any:
+def _facts(mode: Mode, result: RunResult) -> wkt.Any:
     facts: dict[str, object] = {"mode": mode, "peak_memory_bytes": result.max_rss_bytes or None}
     if result.worker is not None:
         facts |= {

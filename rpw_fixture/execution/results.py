@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Protocol
 
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
@@ -45,6 +44,14 @@ class Timeline:
         elif point == "execution_completed":
             self._run_to = time.monotonic_ns()
 
+    def take_over(self, other: Timeline) -> None:
+        """Continue with what ``other`` reached after the execution began."""
+        points = ("execution_completed", "output_upload_start", "output_upload_completed")
+        for point in points:
+            if point in other._stamps:
+                self._stamps[point] = self._last = max(self._last, other._stamps[point])
+        self._run_to = other._run_to
+
     def write_reached(self, metadata: reapi.ExecutedActionMetadata) -> None:
         """Fills in the timestamps of the points reached so far, from whatever thread."""
         for point, name in _STAMPS.items():
@@ -65,13 +72,6 @@ class Timeline:
 def _write(target: wkt.Timestamp | wkt.Duration, nanoseconds: int) -> None:
     # What FromNanoseconds does, without its checks of a range that no clock leaves.
     target.seconds, target.nanos = divmod(nanoseconds, 10**9)
-
-
-class OnWorker(Protocol):
-    """Told which worker serves an action, before the action is sent to it."""
-
-    def __call__(self, worker: int, *, is_reused: bool) -> None:
-        """Takes its number, and whether it has served before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

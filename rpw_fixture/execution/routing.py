@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import failed_precondition, invalid_argument
+from rpw_fixture.events.actions import Mode
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.support.memo import Memo
@@ -49,7 +50,7 @@ class Route:
     """Where an action runs.
 
     Attributes:
-        mode: ``worker`` or ``one-shot``.
+        mode: a worker, a process for this action alone, or the action cache.
         reason: names the condition that decided, in its own term.
         key: of the worker that may serve it.
         flagfiles: the arguments that go into the request.
@@ -57,7 +58,7 @@ class Route:
             the key's is a guess.
     """
 
-    mode: str
+    mode: Mode
     reason: str
     key: WorkerKey | None = None
     flagfiles: tuple[str, ...] = ()
@@ -149,7 +150,7 @@ def route(
         if lack is Lack.ERROR:
             raise invalid_argument(reason)
         if lack is Lack.ONE_SHOT:
-            return Route(mode="one-shot", reason=reason)
+            return Route(mode=Mode.ONE_SHOT, reason=reason)
     trigger = plan.trigger
     if trigger is None:
         raise ValueError("an action that nothing sends to a worker has no key")
@@ -158,7 +159,7 @@ def route(
         f"{'a' if plan.split.flagfiles else 'no'} flagfile are there"
     )
     return Route(
-        mode="worker",
+        mode=Mode.WORKER,
         reason=reason,
         key=plan.key(trigger),
         flagfiles=plan.split.flagfiles,

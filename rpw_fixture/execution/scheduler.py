@@ -8,12 +8,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 from rpw_fixture.errors import Code, RequestError, not_found
+from rpw_fixture.events.actions import ActionIdentity
+from rpw_fixture.execution.executor import Executor
 from rpw_fixture.execution.inline import InlineHints
+from rpw_fixture.execution.job import ActionProgress, Job
 from rpw_fixture.execution.job_queue import JobQueue, Turn
 from rpw_fixture.execution.operation import Execution, Operation, Wanted
 from rpw_fixture.storage.blobs import BlobStore
@@ -24,33 +26,6 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 _MOST_FINISHED = 2_000
 #: How often at most abandoned operations are looked for, seconds.
 _LEAST_WATCH = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """An action to execute.
-
-    Attributes:
-        digest: of the Action.
-        action: the Action itself.
-        store: blobs under its digest function.
-        instance_name: of the request.
-        skip_cache_lookup: run it even if the result is known.
-        metadata: what the client says of itself.
-        operation: name of the first operation that wants it.
-        execution: carries the token, the stages and the response.
-        turn: its place among the other jobs.
-    """
-
-    digest: Digest
-    action: reapi.Action
-    store: BlobStore
-    instance_name: str
-    skip_cache_lookup: bool
-    metadata: reapi.RequestMetadata
-    operation: str
-    execution: Execution
-    turn: Turn
 
 
 class _Known(NamedTuple):
@@ -65,26 +40,29 @@ class Scheduler:
     """Executes jobs, so many at once.
 
     Args:
-        run: executes one job and finishes its execution; it must not raise.
+        executor: executes each of them.
         jobs: how many at once.
         grace: seconds for which a finished operation can still be asked for.
         abandoned_timeout: seconds after which an operation that no client waits for is cancelled;
             0 for never.
         on_room: called when a job that waits for a worker could run.
+        on_bug: called with a name of the action and each exception that the executor raises.
         clock: seconds of a clock that never goes back.
     """
 
     def __init__(
         self,
-        run: Callable[[Job], None],
+        executor: Executor,
         *,
         jobs: int,
         grace: float,
         abandoned_timeout: float = 0.0,
         on_room: Callable[[], None] = lambda: None,
+        on_bug: Callable[[str, Exception], object] = lambda _where, _error: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._run = run
+        self._executor = executor
+        self._on_bug = on_bug
         self._grace = grace
         self._abandoned_timeout = abandoned_timeout
         self._clock = clock
@@ -131,15 +109,15 @@ class Scheduler:
                 execution = Execution()
                 execution.attach(operation)
                 job = Job(
+                    identity=_identity(digest, operation, metadata),
                     digest=digest,
                     action=action,
                     store=store,
                     instance_name=request.instance_name,
                     skip_cache_lookup=request.skip_cache_lookup,
-                    metadata=metadata,
-                    operation=operation.name,
                     execution=execution,
                     turn=self._queue.turn(execution),
+                    progress=ActionProgress(timeline=execution.timeline),
                 )
                 job.turn.work = partial(self._work, job, merge_key)
                 if can_merge:
@@ -251,10 +229,14 @@ class Scheduler:
             known.turn.work()
 
     def _work(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
+        job.progress.timeline.reach("worker_start")
         try:
-            self._run(job)
+            with job.progress.after_reply:
+                job.execution.finish(self._executor.execute(job))
+        except Exception as error:  # noqa: BLE001 - a bug, or folders that can't be removed
+            self._on_bug(f"execution of action {job.identity.digest}", error)
         finally:
-            if not job.execution.is_finished:  # a client that waits for ever hides the bug
+            if not job.execution.is_finished:  # a client that never gets an answer hides the bug
                 job.execution.finish(_lost(job))
             self._forget(job, merge_key)
 
@@ -290,6 +272,18 @@ class Scheduler:
 
 def _stopping() -> RequestError:
     return RequestError(Code.UNAVAILABLE, "the server is stopping")
+
+
+def _identity(
+    digest: Digest, operation: Operation, metadata: reapi.RequestMetadata
+) -> ActionIdentity:
+    return ActionIdentity(
+        digest=str(digest),
+        operation=operation.name,
+        mnemonic=metadata.action_mnemonic,
+        target=metadata.target_id,
+        invocation=metadata.tool_invocation_id,
+    )
 
 
 def _lost(job: Job) -> reapi.ExecuteResponse:

@@ -1,4 +1,4 @@
-"""What is known of an action that goes to a worker."""
+"""An action that goes to a worker."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rpw_fixture.events.actions import ActionIdentity
+from rpw_fixture.execution.job import ActionProgress
 from rpw_fixture.execution.resolve import ResolvedAction
-from rpw_fixture.execution.results import OnWorker, Timeline
 from rpw_fixture.execution.staging.placed import Parents
-from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.workers.key import WorkerKey
-from rpw_fixture.workers.waiting import Turn
+from rpw_fixture.workers.waiting import PausableTurn
 from rpw_fixture.workers.worker import Worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerTask:
-    """One action for a worker; see `PersistentRunner.run`.
+    """One action for a worker.
 
     Attributes:
+        identity: of the action.
+        action: what to run.
         key: of the worker that may serve it.
         is_protocol_open: the key's protocol is a guess.
         arguments: what the request says, flagfiles expanded.
         parents: folders of the outputs.
-        mnemonic, target: as the client calls the action.
+        progress: gets times, worker and outputs.
+        token: ends the waiting, and the worker.
+        turn: given up while the action waits for a worker.
         latest: when the response must be there, on the monotonic clock, besides the timeout.
-        on_answer: called with the worker when its response is there, before outputs are collected;
-            it raises WorkerFailure when the response must not count.
+        accept: called with the worker when its response is there, before outputs are collected;
+            raises WorkerFailure when the response must not count.
     """
 
+    identity: ActionIdentity
     action: ResolvedAction
     key: WorkerKey
     is_protocol_open: bool
     arguments: tuple[str, ...]
     parents: Parents
-    operation: str
-    mnemonic: str
-    target: str
-    timeline: Timeline
+    progress: ActionProgress
     token: CancelToken
-    turn: Turn
-    on_worker: OnWorker
-    collect: Callable[[Beneath], None]
+    turn: PausableTurn
     latest: float = math.inf
-    on_answer: Callable[[Worker], None] | None = None
+    accept: Callable[[Worker], None] | None = None

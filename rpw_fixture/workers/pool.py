@@ -22,6 +22,7 @@ from rpw_fixture.workers import worker_records
 from rpw_fixture.workers.failure import IdleProblem
 from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
 from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.lease import Lease, PoolFullError
 from rpw_fixture.workers.lifecycle import Retirement, State
 from rpw_fixture.workers.likeness import OutdatedTools
 from rpw_fixture.workers.personalities.rules import WhenFull
@@ -36,18 +37,6 @@ Start = Callable[[int, WorkerKey], Worker]
 _PATIENCE = 32
 #: For how long nobody must have asked for the former version of a tool, seconds.
 _OUTDATED_PATIENCE = 5.0
-
-
-class PoolFullError(RequestError):
-    """No worker is free, none may be started, and the action is not to wait.
-
-    Attributes:
-        is_one_shot: it is to run without a worker.
-    """
-
-    def __init__(self, message: str, *, is_one_shot: bool) -> None:
-        super().__init__(Code.RESOURCE_EXHAUSTED, message)
-        self.is_one_shot = is_one_shot
 
 
 class WorkerPool:
@@ -93,38 +82,47 @@ class WorkerPool:
         with self._lock:
             return list(self._alive.values())
 
-    def acquire(self, key: WorkerKey, start: Start, client: LeaseRequest) -> tuple[Worker, bool]:
-        """A worker for ``key``, and whether it was there before.
+    def lease(self, request: LeaseRequest, start: Start) -> Lease:
+        """Lend a worker of the request's key, until the lease's ``with`` block is left.
 
-        It is an idle one, else a new one, else whichever comes free first after those who waited
-        longer were served.
+        The worker is an idle one, else a new one, else the first that comes free after the actions
+        that have waited longer were served.
+
+        Args:
+            request: which worker is wanted, and for which action.
+            start: starts a worker when a new one is needed.
 
         Raises:
-            PoolFullError: when none is free and actions do not wait.
-            RequestError: DEADLINE_EXCEEDED when none came free in time, neither for this action nor
-                for others in line; CANCELLED.
+            PoolFullError: when no worker is free and actions do not wait.
+            RequestError: DEADLINE_EXCEEDED when no worker came free in time, neither for this action
+                nor for others in line; CANCELLED.
             WorkerFailure: the process could not be started.
         """
-        if client.is_extra:
-            with self._lock:
-                self._starting[key.digest] += 1
-            return self._start_worker(key, start, client), False
+        worker = self._find(request)
+        if worker is not None:
+            return Lease(self, worker, is_reused=True)
+        return Lease(self, self._start_worker(request, start), is_reused=False)
+
+    def _find(self, request: LeaseRequest) -> Worker | None:
+        """Return a live worker; None when one is to be started, which `_starting` counts by now."""
+        key = request.key
         with self._lock:
+            if request.is_extra:
+                self._starting[key.digest] += 1
+                return None
             worker = None if self._waiters else self._take(key.digest)
             if worker is not None:
-                return worker, True
-            waiter = Waiter(key, self._most(key), client.turn)
+                return worker
+            waiter = Waiter(key, self._most(key), request.turn)
             self._waiters.append(waiter)
             self._serve()
             self._refuse_to_wait(waiter)
             is_waiting = waiter in self._waiters
             if is_waiting:
-                client.turn.pause()
+                request.turn.pause()
         if is_waiting:
-            self._wait(waiter, client)
-        if waiter.worker is not None:
-            return waiter.worker, True
-        return self._start_worker(key, start, client), False
+            self._wait(waiter, request)
+        return waiter.worker
 
     def serve_waiting(self) -> None:
         """Serve those in line who could not go on before, because too many other actions ran."""
@@ -178,15 +176,15 @@ class WorkerPool:
             self._retire_idle(Retirement.SHUTDOWN)
         self._reaper.stop()
 
-    def _wait(self, waiter: Waiter, client: LeaseRequest) -> None:
-        client.turn.pass_on()
-        with client.token.calling(waiter.served.set):
-            waiter.wait(client.patience, lambda: self._served_at, self.serve_waiting)
+    def _wait(self, waiter: Waiter, request: LeaseRequest) -> None:
+        request.turn.pass_on()
+        with request.token.calling(waiter.served.set):
+            waiter.wait(request.patience, lambda: self._served_at, self.serve_waiting)
         with self._lock:
             if waiter not in self._waiters:
                 return
             self._waiters.remove(waiter)
-        client.token.check()
+        request.token.check()
         raise RequestError(
             Code.DEADLINE_EXCEEDED,
             f"no worker came free within the action's timeout; {self._limits}",
@@ -333,19 +331,17 @@ class WorkerPool:
             worker for free in self._free.values() for worker in free if worker.state is State.IDLE
         ]
 
-    def _start_worker(self, key: WorkerKey, start: Start, client: LeaseRequest) -> Worker:
-        worker = None
+    def _start_worker(self, request: LeaseRequest, start: Start) -> Worker:
+        key, worker = request.key, None
         try:
-            if client.before_start is not None:
-                client.before_start()
-            refusal = (
-                None if client.is_extra else worker_records.not_reused(self.alive, key, client)
-            )
+            if request.before_start is not None:
+                request.before_start()
+            refusal = None if request.is_extra else worker_records.not_reused(self.alive, request)
             if refusal is not None:
                 self._log.append(refusal)
             worker = start(next(self._numbers), key)
-            # Before anybody can have the worker: its requests must come after its start in the log.
-            self._log.append(worker_records.started(worker, client))
+            # Before another action can have the worker: its requests must follow its start in the log.
+            self._log.append(worker_records.started(worker, request.identity))
         finally:
             with self._changed:
                 self._starting[key.digest] -= 1

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from rpw_fixture.events.actions import ActionIdentity
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.worker import Worker
@@ -16,7 +17,7 @@ from rpw_fixture.workers.worker import Worker
 _START_SECONDS = 0.25
 
 
-class Turn(Protocol):
+class PausableTurn(Protocol):
     """The right of an action to be one of those that run at once; see `execution.job_queue`."""
 
     @property
@@ -51,24 +52,25 @@ class Turn(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRequest:
-    """For whom a worker is wanted: the action as events name it, and how long it can wait.
+    """Which worker is wanted, for which action, and how long the action can wait.
 
     Attributes:
-        patience: seconds it waits while no action in line is served.
-        mnemonic, target: as the client calls the action.
-        is_extra: start a worker whatever the limits are; it is wanted for a few seconds, to find out
-            something that the workers there are can't tell.
-        before_start: called when a worker is about to be started for it; raises when it is not
-            wanted any more.
+        identity: of the action.
+        key: of the worker.
+        patience: seconds the action waits while no action in line is served.
+        token: cancelled when no client waits for the action any longer.
+        turn: given up while the action waits.
+        is_extra: start a worker beyond all limits; it is needed for a few seconds, to find out what
+            the other workers can't show.
+        before_start: called before a worker is started for the action; raises when the worker is no
+            longer wanted.
     """
 
-    action: str
-    operation: str
+    identity: ActionIdentity
+    key: WorkerKey
     patience: float
     token: CancelToken
-    turn: Turn
-    mnemonic: str = ""
-    target: str = ""
+    turn: PausableTurn
     is_extra: bool = False
     before_start: Callable[[], None] | None = None
 
@@ -88,7 +90,7 @@ class Waiter:
 
     key: WorkerKey
     most_workers: int
-    turn: Turn
+    turn: PausableTurn
     served: threading.Event = field(default_factory=threading.Event)
     worker: Worker | None = None
     has_waited_long: bool = False
@@ -100,12 +102,12 @@ class Waiter:
 
     @property
     def passed_over(self) -> int:
-        """See `Turn.passed_over`."""
+        """See `PausableTurn.passed_over`."""
         return self.turn.passed_over
 
     @property
     def can_go_on(self) -> bool:
-        """See `Turn.can_go_on`."""
+        """See `PausableTurn.can_go_on`."""
         return self.turn.can_go_on
 
     def wait(

@@ -1,27 +1,24 @@
-"""What the pool tells the event log of its workers."""
+"""Records of the event log about the workers of a pool."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from rpw_fixture.events.actions import ActionIdentity
 from rpw_fixture.events.kinds import WorkerNotReused, WorkerRetired, WorkerStarted
-from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.likeness import closest
+from rpw_fixture.workers.waiting import LeaseRequest
 from rpw_fixture.workers.worker import Worker
 
-if TYPE_CHECKING:
-    from rpw_fixture.workers.waiting import LeaseRequest
 
-
-def started(worker: Worker, client: LeaseRequest) -> WorkerStarted:
-    """Return the record of a worker that was started for a client."""
+def started(worker: Worker, identity: ActionIdentity) -> WorkerStarted:
+    """Return the record of a worker that was started for an action."""
     key = worker.key
     return WorkerStarted(
         worker=worker.number,
         pid=worker.process.pid,
-        mnemonic=client.mnemonic,
-        target=client.target,
+        mnemonic=identity.mnemonic,
+        target=identity.target,
         key=key.digest,
         startup_arguments=key.startup_arguments,
         tool_inputs=key.tool_inputs.records(),
@@ -29,21 +26,20 @@ def started(worker: Worker, client: LeaseRequest) -> WorkerStarted:
     )
 
 
-def not_reused(
-    alive: Sequence[Worker], key: WorkerKey, client: LeaseRequest
-) -> WorkerNotReused | None:
-    """Return the record of a client whom no live worker fits; None when one does, or none lives."""
+def not_reused(alive: Sequence[Worker], request: LeaseRequest) -> WorkerNotReused | None:
+    """Return the record of an action that no live worker fits; None when one does, or none lives."""
+    key, identity = request.key, request.identity
     if not alive or any(worker.key.digest == key.digest for worker in alive):
         return None
-    worker, told = closest(alive, key)
+    worker, found = closest(alive, key)
     return WorkerNotReused(
-        action=client.action,
-        operation=client.operation,
-        mnemonic=client.mnemonic,
-        target=client.target,
+        action=identity.digest,
+        operation=identity.operation,
+        mnemonic=identity.mnemonic,
+        target=identity.target,
         key=key.digest,
         closest_worker=worker.number,
-        differences=tuple(told),
+        differences=tuple(found),
     )
 
 

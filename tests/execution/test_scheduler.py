@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.events.actions import ActionIdentity
 from rpw_fixture.execution import scheduler as module
+from rpw_fixture.execution.executor import Executor
+from rpw_fixture.execution.job import Job
 from rpw_fixture.execution.operation import Operation
-from rpw_fixture.execution.scheduler import Job, Scheduler
+from rpw_fixture.execution.scheduler import Scheduler
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import remote_execution as reapi
@@ -33,14 +36,14 @@ class Runs:
         *,
         jobs: int = 2,
         grace: float = 60.0,
-        run: Callable[[Job], None] | None = None,
+        executor: Executor | None = None,
         **others: Any,
     ) -> Scheduler:
-        made = Scheduler(run or self.run, jobs=jobs, grace=grace, **others)
+        made = Scheduler(executor or self, jobs=jobs, grace=grace, **others)
         self._schedulers.append(made)
         return made
 
-    def run(self, job: Job) -> None:
+    def execute(self, job: Job) -> reapi.ExecuteResponse:
         with self._changed:
             self.begun.append(job)
             self._changed.notify_all()
@@ -55,7 +58,7 @@ class Runs:
         result = reapi.ExecuteResponse(result=reapi.ActionResult(exit_code=len(self.begun)))
         if job.execution.token.is_cancelled:
             result.status.code = Code.CANCELLED
-        job.execution.finish(result)
+        return result
 
     def release(self, *names: str) -> None:
         with self._changed:
@@ -96,6 +99,20 @@ class Runs:
         )
 
 
+class Scripted:
+    """An executor that calls a function."""
+
+    def __init__(self, function: Callable[[Job], reapi.ExecuteResponse]) -> None:
+        self.execute = function
+
+
+def raising(error: Exception) -> Callable[[Job], reapi.ExecuteResponse]:
+    def execute(_job: Job) -> reapi.ExecuteResponse:
+        raise error
+
+    return execute
+
+
 @pytest.fixture
 def runs(store: BlobStore) -> Iterator[Runs]:
     made = Runs(store)
@@ -122,11 +139,12 @@ def test_a_job_says_everything_about_the_action(runs: Runs) -> None:
     (job,) = runs.begun
     runs.release("ci")
 
-    assert job.operation == operation.name
+    assert job.identity == ActionIdentity(
+        digest=str(job.digest), operation=operation.name, mnemonic="Test"
+    )
     assert job.instance_name == "ci"
     assert job.skip_cache_lookup
     assert job.action == reapi.Action(salt=b"s")
-    assert job.metadata.action_mnemonic == "Test"
     assert job.store is runs.store
     assert final(operation).result.exit_code == 1
 
@@ -165,9 +183,48 @@ def test_names_are_never_used_twice_also_not_by_another_server(runs: Runs) -> No
 
 
 def test_a_run_that_is_lost_still_answers_the_client(runs: Runs) -> None:
-    scheduler = runs.scheduler(run=lambda _job: None)
+    bugs: list[str] = []
+    error = ZeroDivisionError("a bug")
+    scheduler = runs.scheduler(
+        executor=Scripted(raising(error)), on_bug=lambda where, _: bugs.append(where)
+    )
+    operation = runs.submit(scheduler)
 
-    assert final(runs.submit(scheduler)).status.code == Code.INTERNAL
+    assert final(operation).status.code == Code.INTERNAL
+    scheduler.close(0)
+    assert bugs == [f"execution of action {SHA256.of(b'')}"]
+
+
+def test_what_an_action_leaves_is_removed_after_its_client_has_the_response(runs: Runs) -> None:
+    done: list[bool] = []
+
+    def execute(job: Job) -> reapi.ExecuteResponse:
+        job.progress.after_reply.callback(lambda: done.append(job.execution.is_finished))
+        return reapi.ExecuteResponse()
+
+    scheduler = runs.scheduler(executor=Scripted(execute))
+    runs.submit(scheduler)
+    scheduler.close(FOREVER)
+
+    assert done == [True]
+
+
+def test_folders_that_cannot_be_removed_are_reported_and_fail_no_action(runs: Runs) -> None:
+    bugs: list[Exception] = []
+    error = OSError("busy")
+
+    def execute(job: Job) -> reapi.ExecuteResponse:
+        job.progress.after_reply.callback(lambda: raising(error)(job))
+        return reapi.ExecuteResponse()
+
+    scheduler = runs.scheduler(
+        executor=Scripted(execute), on_bug=lambda _, error: bugs.append(error)
+    )
+    operation = runs.submit(scheduler)
+    scheduler.close(FOREVER)
+
+    assert final(operation).status.code == Code.OK
+    assert bugs == [error]
 
 
 # --- merging ---
@@ -218,14 +275,14 @@ def test_each_client_of_a_shared_run_gets_what_it_wants_inline(runs: Runs) -> No
     digest = runs.store.put(b"said")
     go = threading.Event()
 
-    def run(job: Job) -> None:
+    def run(_job: Job) -> reapi.ExecuteResponse:
         go.wait(FOREVER)
         response = reapi.ExecuteResponse()
         response.result.stdout_digest.hash = digest.hash
         response.result.stdout_digest.size_bytes = digest.size
-        job.execution.finish(response)
+        return response
 
-    scheduler = runs.scheduler(run=run)
+    scheduler = runs.scheduler(executor=Scripted(run))
     plain, wants = runs.submit(scheduler), runs.submit(scheduler, inline_stdout=True)
     go.set()
 

@@ -13,6 +13,7 @@ from rpw_fixture.client.encoding import encode
 from rpw_fixture.client.inputs import File, Symlink
 from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
@@ -72,7 +73,7 @@ def record(folder: Path, store: BlobStore, *actions: Action) -> None:
             flagfile = f"@{action.flagfile_path}"
             recorder.add(
                 resolved,
-                Route(mode="worker", reason="it fits", key=key, flagfiles=(flagfile,)),
+                Route(mode=Mode.WORKER, reason="it fits", key=key, flagfiles=(flagfile,)),
                 mnemonic="Compile",
                 target=f"//src:{action.outputs[0].rpartition('/')[2]}",
                 sent=float(number),

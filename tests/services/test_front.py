@@ -56,7 +56,7 @@ def test_an_rpc_that_nobody_serves_is_unimplemented() -> None:
 
 
 def test_a_bug_in_what_the_first_call_loads_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(Backend, "__init__", broken)

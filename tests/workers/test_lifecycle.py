@@ -11,7 +11,7 @@ from rpw_fixture.workers.lifecycle import ALIVE, TRANSITIONS, Retirement, State,
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ROOT / ".ci" / "render_diagrams.py"
-PAGE = ROOT / "docs" / "worker-protocol.md"
+DOCS = ROOT / "docs"
 
 
 def render(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,10 +58,21 @@ def test_the_diagrams_of_the_page_are_those_of_the_tables() -> None:
     assert checked.returncode == 0, f"{checked.stdout}{checked.stderr}"
 
 
-def test_a_stale_page_is_found_and_mended(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    text = PAGE.read_text(encoding="utf-8")
-    page.write_text(text.replace("starting --> busy", "starting --> idle"), encoding="utf-8")
+@pytest.mark.parametrize(
+    ("name", "fresh", "stale"),
+    [
+        ("worker-protocol.md", "starting --> busy", "starting --> idle"),
+        ("architecture.md", "starting --> busy", "starting --> idle"),
+        ("architecture.md", "Recording --> Routing", "Caching --> Routing"),
+    ],
+)
+def test_a_stale_page_is_found_and_repaired(
+    tmp_path: Path, name: str, fresh: str, stale: str
+) -> None:
+    page = tmp_path / name
+    text = (DOCS / name).read_text(encoding="utf-8")
+    assert fresh in text
+    page.write_text(text.replace(fresh, stale), encoding="utf-8")
     assert render("--check", str(page)).returncode == 1
     assert render(str(page)).returncode == 0
 
@@ -70,9 +81,16 @@ def test_a_stale_page_is_found_and_mended(tmp_path: Path) -> None:
 
 
 def test_a_page_without_its_markers_is_refused(tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
+    page = tmp_path / "architecture.md"
     page.write_text("# Nothing here\n", encoding="utf-8")
     checked = render("--check", str(page))
 
     assert checked.returncode == 1
     assert "no place for" in checked.stdout + checked.stderr
+
+
+def test_a_page_that_has_no_diagrams_is_refused(tmp_path: Path) -> None:
+    checked = render("--check", str(tmp_path / "page.md"))
+
+    assert checked.returncode == 2
+    assert "page.md has no diagrams" in checked.stderr

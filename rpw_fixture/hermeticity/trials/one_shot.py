@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rpw_fixture.execution import one_shot
+from rpw_fixture.execution import command_run
 from rpw_fixture.hermeticity.trials import snapshot
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
@@ -35,7 +35,7 @@ def _run(ground: WorkerSetup, trial: Trial, step: Step, place: RunFolder) -> Out
         working_directory=ground.worker.working_directory,
     )
     with ground.watched(trial, step.action, place) as watch:
-        result = one_shot.run(
+        result = command_run.run(
             command,
             launcher=Local(ground.spawner),
             deadline=time.monotonic() + ground.worker.timeout,

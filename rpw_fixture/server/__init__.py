@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -32,8 +32,8 @@ from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
 if TYPE_CHECKING:
+    from rpw_fixture.execution.engine import Engine
     from rpw_fixture.services.backend import Backend
-    from rpw_fixture.services.base import Interceptor
 
 #: Time for streams to tell how their operations ended, after the last one did, seconds.
 _LAST_WORDS = 0.5
@@ -129,7 +129,8 @@ class Server(Endpoint):
         return parts.evict(predicate)
 
     def _live_stderr(self) -> dict[int, str]:
-        return self._parts.live_stderr() if self._parts is not None else {}
+        engine = self._parts.engine if self._parts is not None else None
+        return engine.live_stderr() if engine is not None else {}
 
     @property
     def idle_seconds(self) -> float:
@@ -169,10 +170,10 @@ class _RunningServer:
                 log.add_sink(sink)
             self._folder = undo.enter_context(Workspace()).path
             self._executor = undo.enter_context(CallExecutor(config.threads))
-            self._front = Lazy(lambda: self._build_front([self._activity.interceptor]))
+            self._backend = Lazy(self._build_backend)
             try:
                 self._keep(undo)
-                undo.enter_context(self._front)
+                undo.enter_context(self._backend)
                 if _may_fail(config):
                     self.prepare()
             except OSError as error:
@@ -207,11 +208,11 @@ class _RunningServer:
 
         self._log.append(BlobCorrupted(digest=str(digest), function=function.name, path=path))
 
-    def _build_front(self, around: Sequence[Interceptor]) -> Backend:
+    def _build_backend(self) -> Backend:
         # Not at the top: with protobuf it is half of all there is to load.
-        from rpw_fixture.services.backend import Backend, BackendDependencies  # noqa: PLC0415
+        from rpw_fixture.server.backend import BackendDependencies, build_backend  # noqa: PLC0415
 
-        ground = BackendDependencies(
+        given = BackendDependencies(
             config=self._config,
             functions=self._functions,
             log=self._log,
@@ -222,12 +223,12 @@ class _RunningServer:
             counters=self._counters,
             executor=self._executor,
         )
-        return Backend(ground, around)
+        return build_backend(given, [self._activity.interceptor])
 
     def _serve(self, listener: Listener, undo: contextlib.ExitStack) -> None:
         self._grpc = grpc.server(
             cast("Any", self._executor),  # gRPC only submits to it, whatever its stubs say
-            handlers=[LazyHandlers(self._front, listener, self._log)],
+            handlers=[LazyHandlers(self._backend, listener, self._log)],
             options=listener.options,
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
@@ -241,29 +242,33 @@ class _RunningServer:
     def evict(self, predicate: Callable[[Digest], bool]) -> int:
         return self._cas.evict(lambda _function, digest: predicate(digest))
 
-    def prepare(self) -> None:
-        self._front.get().prepare()
+    @property
+    def engine(self) -> Engine | None:
+        """What executes actions, if there was a call that needs it."""
+        backend = self._backend.known
+        return backend.engine.known if backend is not None else None
 
-    def live_stderr(self) -> dict[int, str]:
-        front = self._front.known
-        return front.live_stderr() if front is not None else {}
+    def prepare(self) -> None:
+        self._backend.get().engine.get()
 
     def reset(self) -> None:
-        front = self._front.known
-        if front is not None:
-            front.reset()
+        engine, backend = self.engine, self._backend.known
+        if engine is not None:
+            engine.reset()
+        if backend is not None:
+            backend.bytestream.clear()
         self._cache.clear()
         self._cas.clear()
 
     def stop(self, grace: float) -> None:
-        front = self._front.known
-        if front is not None:
-            front.stop_serving()
         deadline = time.monotonic() + grace
-        if front is not None:
-            # While actions end, calls are still served: uploads that fail are all that a client would
-            # tell its user of, and Execute is where it learns that the server is stopping.
-            front.stop(grace)
+        backend, engine = self._backend.known, self.engine
+        if backend is not None:
+            backend.health.stop_serving()
+        if engine is not None:
+            # While actions end, calls are still served: a client would report uploads that fail and
+            # nothing else, and Execute is where it learns that the server is stopping.
+            engine.stop(grace)
         left = max(deadline - time.monotonic(), min(grace, _LAST_WORDS))
         stopped = self._stop_accepting(left)
         self._executor.wait_for_clients(stopped, time.monotonic() + left)

@@ -1,0 +1,31 @@
+"""How events name an action, and where it ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """Where an action's result comes from."""
+
+    WORKER = "worker"
+    ONE_SHOT = "one-shot"
+    CACHE = "cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionIdentity:
+    """The names of one execution of an action.
+
+    Attributes:
+        digest: of the Action, as ``hash/size``.
+        operation: name of the first operation that waits for the execution.
+        mnemonic, target, invocation: from the client's RequestMetadata, else empty.
+    """
+
+    digest: str
+    operation: str
+    mnemonic: str = ""
+    target: str = ""
+    invocation: str = ""
