@@ -23,7 +23,7 @@ PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "worker-protocol
 
 
 def request_diagram() -> str:
-    """The states of one request, from `connection.TRANSITIONS`."""
+    """Return the diagram of one request's states, from `protocol.TRANSITIONS`."""
     return _diagram(
         (state.name.lower(), to.name.lower(), signal.name.lower().replace("_", " "))
         for (state, signal), to in protocol.TRANSITIONS.items()
