@@ -36,7 +36,7 @@ DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 
 
 def request_diagram() -> str:
-    """The states of one request, from `protocol.TRANSITIONS`."""
+    """Return the diagram of one request's states, from `protocol.TRANSITIONS`."""
     return _states(
         (state.name.lower(), to.name.lower(), signal.name.lower().replace("_", " "))
         for (state, signal), to in protocol.TRANSITIONS.items()

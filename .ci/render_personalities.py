@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout is enough
 
-from rpw_fixture.workers.personalities import everyone
+from rpw_fixture.workers.personalities import all_personalities
 from rpw_fixture.workers.personalities.rules import Personality, SourcedRule
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def rules_of(personality: Personality) -> Iterator[tuple[str, SourcedRule[Any]]]
 def _lines() -> Iterator[str]:
     yield "\n## Where they differ\n"
     yield from _differences()
-    for each in everyone():
+    for each in all_personalities():
         yield f"\n## {each.name}\n"
         yield f"{each.describes[0].upper()}{each.describes[1:]}.\n"
         yield from _table(
@@ -65,8 +65,8 @@ def _lines() -> Iterator[str]:
 
 
 def _differences() -> Iterator[str]:
-    reference = dict(rules_of(everyone()[0]))
-    others = everyone()[1:]
+    reference = dict(rules_of(all_personalities()[0]))
+    others = all_personalities()[1:]
     rows = []
     for name, rule in reference.items():
         values = [dict(rules_of(each))[name] for each in others]

@@ -1,7 +1,8 @@
 """The errors of rpw_fixture: one small hierarchy with structured fields.
 
-Here live exception types only. Each carries what a caller can act on, and its message says what to do
-next. Nothing here imports gRPC: a status is a number of google.rpc.Code, and the services translate it.
+This module holds exception types only. Each has the fields that a caller can act on, and its message
+names the fix. Nothing here imports gRPC: a status is a number of google.rpc.Code, which the services
+translate.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """Status codes, numbered as in google/rpc/code.proto (the same numbers as gRPC's own)."""
+    """A status code, numbered as in google/rpc/code.proto (gRPC uses the same numbers)."""
 
     OK = 0
     CANCELLED = 1
@@ -33,7 +34,7 @@ class Code(IntEnum):
 
 
 class RpwError(Exception):
-    """Base of every error that rpw_fixture raises on purpose."""
+    """The base of every error that rpw_fixture raises on purpose."""
 
 
 class ConfigError(RpwError):
@@ -48,8 +49,8 @@ class RequestError(RpwError):
     """A client's request that gets a status other than OK.
 
     Args:
-        code: the status the client sees.
-        message: names the thing (digest, path, rule) that is wrong; clients print it verbatim.
+        code: the status that the client sees.
+        message: names what is wrong (digest, path, rule); clients print it verbatim.
         missing: subjects of ``MISSING`` violations, each ``blobs/[function/]hash/size``
             (remote_execution.proto, Execution.Execute).
     """
@@ -62,32 +63,33 @@ class RequestError(RpwError):
 
 
 def invalid_argument(message: str) -> RequestError:
-    """The client broke a rule of the protocol; trying again can't help."""
+    """Return the error of a request that breaks a rule of the protocol; retrying can't help."""
     return RequestError(Code.INVALID_ARGUMENT, message)
 
 
 def not_found(message: str) -> RequestError:
-    """The named blob, entry or operation is not here."""
+    """Return the error of a request for a blob, entry or operation that is not stored."""
     return RequestError(Code.NOT_FOUND, message)
 
 
 def failed_precondition(message: str) -> RequestError:
-    """The request is well formed but can't run; without details no client retries it."""
+    """Return the error of a valid request that can't run; without details no client retries it."""
     return RequestError(Code.FAILED_PRECONDITION, message)
 
 
 def resource_exhausted(message: str) -> RequestError:
-    """A limit of this server, or its disk, is reached."""
+    """Return the error of a request that exceeds a limit of this server or of its disk."""
     return RequestError(Code.RESOURCE_EXHAUSTED, message)
 
 
 class BlobMissingError(RequestError):
-    """A blob that had to be there is not in the store."""
+    """A required blob that is not stored."""
 
     def __init__(self, subjects: Sequence[str]) -> None:
         names = ", ".join(subjects[:3]) + (", …" if len(subjects) > 3 else "")
+        noun = "blob is" if len(subjects) == 1 else "blobs are"
         super().__init__(
             Code.FAILED_PRECONDITION,
-            f"{len(subjects)} blob(s) missing from the CAS: {names}; upload them and try again",
+            f"{len(subjects)} {noun} missing from the CAS: {names}; upload what is missing, then retry",
             missing=subjects,
         )

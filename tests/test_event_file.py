@@ -112,7 +112,7 @@ def test_a_line_that_was_cut_in_a_pipe_is_ended_before_the_next_one(
         room -= taken or 0
         return taken
 
-    monkeypatch.setattr(EventFile, "_take_back", lambda _self, _count: False)
+    monkeypatch.setattr(EventFile, "_truncate", lambda _self, _count: False)
     with monkeypatch.context() as patch:
         patch.setattr(sink, "_file", Raw(sink._file, cut))
         for _ in range(3):

@@ -37,7 +37,7 @@ def _setting(
     least: float = 0,
     most: float | None = None,
 ) -> Any:
-    """A field that is also a flag; ``kind`` None keeps it out of the command line."""
+    """Return a field that is also a flag; ``kind`` None keeps it out of the command line."""
     values = Values(default=default, choices=choices, least=least, most=most)
     metadata = {"help": help, "kind": kind, "flag": flag, "metavar": metavar, "values": values}
     return field(default=default, metadata=metadata)
@@ -346,7 +346,7 @@ class Config:
         object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
     def replace(self, **changes: Any) -> Config:
-        """A copy with other values.
+        """Return a copy with other values.
 
         Raises:
             ConfigError: for a name that is no setting, or a value out of range.

@@ -46,7 +46,7 @@ class Flag:
         return isinstance(self.default, tuple)
 
     def parse(self, text: str, name: str | None = None) -> Any:
-        """The value of an environment variable's or ini option's text.
+        """Return the value of an environment variable's or ini option's text.
 
         Args:
             name: what the text was given by; the environment variable when not said.
@@ -67,7 +67,7 @@ class Flag:
 
 
 def flags() -> list[Flag]:
-    """All settings that are flags, in the order of `Config`."""
+    """Return all settings that are flags, in the order of `Config`."""
     return [
         Flag(
             name=each.metadata["flag"] or each.name.replace("_", "-"),
@@ -84,7 +84,7 @@ def flags() -> list[Flag]:
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings given as ``RPW_FIXTURE_…`` variables.
+    """Return the settings given as ``RPW_FIXTURE_…`` variables.
 
     Raises:
         ConfigError: for a value that can't be read, and for a name that looks like a misspelt one.

@@ -1,1 +1,1 @@
-"""What a server observed: the kinds of records, the log that keeps them, the file they go to."""
+"""Events of a server: the kinds of records, the log that keeps them, and the file they go to."""

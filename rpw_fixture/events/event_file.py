@@ -1,4 +1,4 @@
-"""The file of ``--events``: every record as one whole line of JSON, also after the disk was full."""
+"""The file of ``--events``: one whole line of JSON for each record, even after the disk was full."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 class EventFile:
     """A sink of an event log that writes each record as one line of JSON.
 
-    When a line can't be written (a full disk, a pipe without reader), that is logged once and the
-    record is lost: actions never fail for it. The next record is tried again; when it can be written,
-    an `EventsLost` record before it says how many are missing.
+    When a line can't be written (a full disk, a pipe without reader), an error is logged once and the
+    record is lost: actions never fail because of it. The next record is written if possible, after
+    an `EventsLost` record that has the number of lost records.
 
     Args:
-        path: the file, appended to.
+        path: path of the file, which is appended to.
 
     Raises:
         EnvironmentLacksError: when the file can't be opened.
@@ -36,16 +36,16 @@ class EventFile:
         self._path = path
         self._lost: list[Event] = []
         self._lost_count = 0
-        #: The end of a line whose beginning is in the file, where that can't be taken back.
+        #: The end of a line whose beginning is in the file, where the beginning can't be removed.
         self._rest = b""
         try:
-            # Unbuffered: what a failed write left in a buffer would fail again at the end.
+            # Unbuffered: the rest of a failed write would stay in the buffer and fail again at the end.
             self._file = open(path, "ab", buffering=0, opener=private_opener)  # noqa: SIM115
         except OSError as error:
             raise EnvironmentLacksError(f"--events {path}: {error.strerror}") from None
 
     def __call__(self, record: Event) -> None:
-        """Write the record, unless closed."""
+        """Write the record, unless the file is closed."""
         if self._file.closed:
             return
         lines = self._rest + self._loss() + _line(record)
@@ -64,13 +64,13 @@ class EventFile:
         self._lost = [*self._lost[:1], record]
 
     def close(self) -> None:
-        """Say what was lost, if that can be written now, and close the file."""
+        """Write how many records were lost, if possible, and close the file."""
         if self._lost and not self._file.closed and self._write(self._rest + self._loss()) is None:
             self._recovered()
         self._file.close()
 
     def _loss(self) -> bytes:
-        """The line that says what was lost since the last one that was written."""
+        """Return the line about records lost since the last written one; empty when none was."""
         if not self._lost:
             return b""
         from rpw_fixture.events.kinds import EventsLost  # noqa: PLC0415 - needed after a failure only
@@ -88,29 +88,29 @@ class EventFile:
             self._lost, self._lost_count = [], 0
 
     def _write(self, data: bytes) -> OSError | None:
-        """Write all of ``data`` or nothing; the error if that fails."""
+        """Write all of ``data`` or nothing; return the error if that fails."""
         rest = memoryview(data)
         try:
             while rest:
                 written = self._file.write(rest)
-                if written is None:  # a pipe that is full, and that somebody made non-blocking
+                if written is None:  # a full pipe that was made non-blocking
                     raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
                 rest = rest[written:]
         except OSError as error:
             count = len(data) - len(rest)
-            if count and not self._take_back(count):
-                # Not a file: at least the line that has begun is ended before the next one.
+            if count and not self._truncate(count):
+                # Not a file: at least the incomplete line is ended before the next one.
                 self._rest = data[count : data.index(b"\n", count - 1) + 1]
             return error
         return None
 
-    def _take_back(self, count: int) -> bool:
-        """Remove the last ``count`` bytes; False where that is not possible."""
+    def _truncate(self, count: int) -> bool:
+        """Remove the last ``count`` bytes; return False where that is not possible."""
         try:
-            found = os.fstat(self._file.fileno())
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(self._file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 return False
-            os.ftruncate(self._file.fileno(), found.st_size - count)
+            os.ftruncate(self._file.fileno(), status.st_size - count)
         except OSError:
             return False
         return True

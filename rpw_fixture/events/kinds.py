@@ -1,7 +1,7 @@
-"""What the server observes: one immutable record for each thing that happens.
+"""Kinds of events: one immutable record for each observation of the server.
 
-The log that keeps them is in event_log.py. Assertions, reports and findings are pure functions of these
-records; nothing here decides anything, and nothing else keeps a second account of what happened.
+The log that keeps them is in log.py. Assertions, reports and findings are pure functions of these
+records; nothing here makes decisions, and no other bookkeeping exists.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ KeyComponents = tuple[tuple[str, object], ...]
 
 
 class FileRecord(NamedTuple):
-    """A path and the digest (``hash/size``) of what it holds."""
+    """A path and the digest (``hash/size``) of its content."""
 
     path: str
     digest: str
@@ -24,10 +24,10 @@ class FileRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Base of all records.
+    """The base of all records.
 
     Attributes:
-        event: the record's name, as in ``--events`` files.
+        event: name of the kind, as in ``--events`` files.
         seq: position in the log, from 1, without gaps.
         time: seconds since the epoch.
     """
@@ -37,7 +37,7 @@ class Event:
     time: float = field(init=False, default=0.0)
 
     def as_dict(self) -> dict[str, object]:
-        """The record as one JSON-able object, ``seq``, ``time`` and ``event`` first."""
+        """Return the record as one object for JSON, ``seq``, ``time`` and ``event`` first."""
         values: dict[str, object] = {"seq": self.seq, "time": self.time, "event": self.event}
         for each in dataclasses.fields(self):
             if each.name not in values and each.metadata.get("json", True):
@@ -47,16 +47,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRouted(Event):
-    """An action was sent one way, and why.
+    """An action was routed: where to, and why.
 
     Attributes:
         action: digest of the Action.
         operation: name of the operation, different for every execution of one action.
-        mnemonic: as the client's RequestMetadata says, else empty; `target` and `invocation` too.
+        mnemonic, target, invocation: from the client's RequestMetadata, else empty.
         mode: ``worker``, ``one-shot`` or ``cache``.
-        reason: names the condition that decided.
-        key: hex digest of the pool key, of an action that goes to a worker.
-        key_components: the key's components.
+        reason: the condition that decided.
+        key: hex digest of the pool key, if the action goes to a worker.
+        key_components: components of the pool key.
     """
 
     event: ClassVar[str] = "action_routed"
@@ -73,14 +73,14 @@ class ActionRouted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolDetected(Event):
-    """Which protocol an action's worker speaks was found out while the action ran.
+    """The protocol of an action's worker was determined while the action ran.
 
     Attributes:
-        worker: the one that answered; None when another action found it out.
+        worker: the worker that answered; None when another action determined the protocol.
         protocol: ``proto`` or ``json``.
         key: hex digest of that worker's pool key, instead of the one in `ActionRouted`.
-        detail: what became of the question in the other protocol.
-        key_components: the key's components.
+        detail: outcome of the trial in the other protocol.
+        key_components: components of the pool key.
     """
 
     event: ClassVar[str] = "protocol_detected"
@@ -95,7 +95,7 @@ class ProtocolDetected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Event):
-    """A worker process was started; ``mnemonic`` and ``target`` are of the action it is for."""
+    """A worker process was started; ``mnemonic`` and ``target`` are those of its first action."""
 
     event: ClassVar[str] = "worker_started"
     worker: int
@@ -110,13 +110,13 @@ class WorkerStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerNotReused(Event):
-    """Workers are alive, but none fits the action's key; the closest one differs so.
+    """Workers are alive, but none fits the action's key; lists how the closest one differs.
 
     Attributes:
-        mnemonic, target: of the action.
+        mnemonic, target: mnemonic and target of the action.
         closest_worker: the live worker with the fewest differences, of those with the same startup
             arguments if there are any.
-        differences: each in words, such as ``tool input tools/lib.py: 3f2a… → 91bc…``.
+        differences: a text each, such as ``tool input tools/lib.py: 3f2a… → 91bc…``.
     """
 
     event: ClassVar[str] = "worker_not_reused"
@@ -131,7 +131,7 @@ class WorkerNotReused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSent(Event):
-    """A WorkRequest is about to be written; ``inputs`` is how many inputs it lists."""
+    """A WorkRequest is about to be written; ``inputs`` is the number of inputs that it lists."""
 
     event: ClassVar[str] = "request_sent"
     worker: int
@@ -143,7 +143,7 @@ class RequestSent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseReceived(Event):
-    """The WorkResponse to a request arrived whole; ``seconds`` after it was sent."""
+    """The whole WorkResponse to a request arrived, ``seconds`` after the request was sent."""
 
     event: ClassVar[str] = "response_received"
     worker: int
@@ -156,10 +156,10 @@ class ResponseReceived(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCancelled(Event):
-    """Nobody waits for a request any more, and the worker can be used again.
+    """A request was cancelled, and its worker can be used again.
 
     Attributes:
-        reason: name of the status with which it ended: ``CANCELLED`` or ``DEADLINE_EXCEEDED``.
+        reason: name of the status of the request: ``CANCELLED`` or ``DEADLINE_EXCEEDED``.
     """
 
     event: ClassVar[str] = "request_cancelled"
@@ -172,13 +172,13 @@ class RequestCancelled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputsChanged(Event):
-    """Inputs in a worker's folder were not as they had been placed, and were placed again.
+    """Inputs in a worker's folder had been changed since they were placed, and were placed again.
 
-    A worker, or an action before this one, changed, replaced or deleted them. What reaches the CAS
-    are outputs only, so no blob is hurt.
+    A worker, or an earlier action, changed, replaced or deleted them. Only outputs reach the CAS, so
+    no blob is affected.
 
     Attributes:
-        action, operation: the next one, for which it was noticed.
+        action, operation: the next action, whose staging noticed the change.
         paths: relative to the input root.
     """
 
@@ -194,9 +194,9 @@ class ActionRetried(Event):
     """An action whose worker ended is sent to another worker.
 
     Attributes:
-        worker: the one that ended.
-        reason: why another try is in order; only a worker that died with the request in its hands
-            needs the setting ``retry_crashed_worker``.
+        worker: the worker that ended.
+        reason: why the action is retried; the setting ``retry_crashed_worker`` is needed only when
+            the worker died while it worked on the request.
     """
 
     event: ClassVar[str] = "action_retried"
@@ -211,10 +211,10 @@ class WorkerRetired(Event):
     """A worker is gone.
 
     Attributes:
-        reason: names what ended it (idle timeout, request budget, crash, timeout, violation…).
-        exit_status: of the process; negative for the number of a signal, None when unknown.
+        reason: why it ended (idle timeout, request budget, crash, timeout, violation…).
+        exit_status: exit status of the process; minus the number of a signal, None when unknown.
         stderr_tail: the end of what it wrote to stderr.
-        requests: how many it was sent in its life.
+        requests: number of requests that it was sent.
     """
 
     event: ClassVar[str] = "worker_retired"
@@ -227,18 +227,20 @@ class WorkerRetired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionCompleted(Event):
-    """An action ended, in whatever way.
+    """An action ended, successfully or not.
 
     Attributes:
-        mnemonic, target: as the client's RequestMetadata says, else empty.
+        mnemonic, target: from the client's RequestMetadata, else empty.
         mode: ``worker``, ``one-shot`` or ``cache``.
-        reason: names the condition that decided.
-        worker: the worker it ran on, if any; ``reused`` when that worker had served before.
-        exit_code: of the command, None when it never ended by itself.
+        reason: the condition that decided.
+        worker: the worker that it ran on, if any.
+        reused: the worker had served another action before.
+        exit_code: exit code of the command, None when it did not end by itself.
         cached: the result came from the action cache.
-        seconds: from acceptance to the reply.
+        seconds: from acceptance to the response.
         outputs: every output file, directories expanded.
-        status: name of the ExecuteResponse's status; ``message`` its text.
+        status: name of the ExecuteResponse's status.
+        message: message of that status.
     """
 
     event: ClassVar[str] = "action_completed"
@@ -260,7 +262,7 @@ class ActionCompleted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolViolation(Event):
-    """A worker broke the worker protocol; ``rule`` names the rule, ``detail`` the evidence."""
+    """A worker broke the worker protocol; ``rule`` is the rule, ``detail`` the evidence."""
 
     event: ClassVar[str] = "protocol_violation"
     worker: int
@@ -271,7 +273,7 @@ class ProtocolViolation(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsolationDegraded(Event):
-    """The machine does not permit the isolation that was wanted; processes get a weaker kind.
+    """The machine does not support the configured isolation; processes get a weaker kind.
 
     Attributes:
         wanted, got: ``namespaces``, ``landlock`` or ``none``.
@@ -286,7 +288,7 @@ class IsolationDegraded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerStarted(Event):
-    """A container was started; ``purpose`` tells for which worker or action."""
+    """A container was started; ``purpose`` names the worker or action that it is for."""
 
     event: ClassVar[str] = "container_started"
     container: str
@@ -296,11 +298,11 @@ class ContainerStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventsLost(Event):
-    """Events are missing from the ``--events`` file, which could not be written: a full disk.
+    """Events are missing from the ``--events`` file, which could not be written, as on a full disk.
 
     Attributes:
-        count: how many.
-        first, last: `seq` of the first and of the last one.
+        count: number of missing events.
+        first, last: `seq` of the first and of the last missing event.
     """
 
     event: ClassVar[str] = "events_lost"
@@ -311,12 +313,12 @@ class EventsLost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobCorrupted(Event):
-    """A blob's file did not hold what its digest names; the blob counts as missing now.
+    """A blob's file did not match its digest; the blob counts as missing now.
 
     Attributes:
-        digest: of the blob.
+        digest: digest of the blob.
         function: name of the digest function.
-        path: the file, which was removed.
+        path: path of the file, which was removed.
     """
 
     event: ClassVar[str] = "blob_corrupted"
@@ -327,7 +329,7 @@ class BlobCorrupted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InternalError(Event):
-    """Code of this server raised: a bug of ours, never the client's."""
+    """Code of this server raised an unexpected exception: a bug of the server, never of the client."""
 
     event: ClassVar[str] = "internal_error"
     where: str

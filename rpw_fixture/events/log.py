@@ -1,7 +1,7 @@
-"""The log of a server: what it observed, in order, the newest records of it.
+"""The event log of a server: the newest records, in order.
 
-What can be observed is told in events.py. That is not loaded here: to make all those classes takes a
-tenth of a server's start, and before the first action there is nothing to record.
+The kinds of records are in kinds.py, which is not loaded here: creating its classes takes a tenth of a
+server's start time, and there is nothing to record before the first action.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ E = TypeVar("E", bound="Event")
 class EventLog(Sequence["Event"]):
     """An append-only log that keeps the newest ``limit`` records.
 
-    It behaves as a sequence of the records it still holds. All methods may be called from any thread.
+    It is a sequence of the records that it still holds. Thread-safe.
 
     Args:
-        limit: how many records are kept.
-        clock: seconds since the epoch.
+        limit: number of records that are kept.
+        clock: returns seconds since the epoch.
     """
 
     def __init__(self, *, limit: int = 100_000, clock: Callable[[], float] = time.time) -> None:
@@ -40,7 +40,7 @@ class EventLog(Sequence["Event"]):
         self._waiters = 0
 
     def append(self, record: E) -> E:
-        """Stamps the record with its number and the time, keeps it, and tells the sinks."""
+        """Set the record's number and time, keep it, and pass it to the sinks."""
         with self._changed:
             object.__setattr__(record, "seq", self._next)
             object.__setattr__(record, "time", self._clock())
@@ -53,41 +53,41 @@ class EventLog(Sequence["Event"]):
         return record
 
     def append_bug(self, where: str, error: Exception) -> None:
-        """Records an `InternalError` with the traceback of an exception that nobody foresaw."""
+        """Record an `InternalError` with the traceback of an unexpected exception."""
         from rpw_fixture.events.kinds import InternalError  # noqa: PLC0415 - see the top
 
         detail = "".join(traceback.format_exception(error))
         self.append(InternalError(where=where, detail=detail))
 
     def add_sink(self, sink: Callable[[Event], object]) -> None:
-        """Has ``sink`` called with every later record, in order, under the log's lock.
+        """Call ``sink`` with every later record, in order, under the log's lock.
 
-        What it raises is logged, and reaches nobody who appends.
+        What it raises is logged, and never reaches the code that appends.
         """
         with self._changed:
             self._sinks = (*self._sinks, (sink, harmless("a sink of the event log", sink)))
 
     def remove_sink(self, sink: Callable[[Event], object]) -> None:
-        """Has ``sink`` called no more."""
+        """Stop calling ``sink``."""
         with self._changed:
             self._sinks = tuple(each for each in self._sinks if each[0] != sink)
 
     def clear(self) -> None:
-        """Forgets all records; numbers go on."""
+        """Forget all records; numbering continues."""
         with self._changed:
             self._records.clear()
 
     def of(self, kind: type[E]) -> list[E]:
-        """The records of one kind, oldest first."""
+        """Return the records of one kind, oldest first."""
         return [record for record in self.snapshot() if isinstance(record, kind)]
 
     def snapshot(self) -> list[Event]:
-        """The records held now, oldest first."""
+        """Return the records held now, oldest first."""
         with self._changed:
             return list(self._records)
 
     def wait_for(self, condition: Callable[[list[Event]], bool], timeout: float = 10.0) -> bool:
-        """Waits until ``condition`` holds of the records; False when ``timeout`` seconds passed."""
+        """Wait until ``condition`` holds for the records; return False after ``timeout`` seconds."""
         with self._changed:
             self._waiters += 1
             try:

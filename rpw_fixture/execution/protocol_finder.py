@@ -62,7 +62,7 @@ class ProtocolFinder:
         answer = self._memory.answer(task.key)
         if answer is None:
             return task
-        key = task.key.speaking(answer)
+        key = task.key.with_protocol(answer)
         if key is not task.key:
             self._log_found(task, key, None, "another action with the same tool found it out")
         return dataclasses.replace(task, key=key, is_protocol_open=False)

@@ -18,7 +18,7 @@ from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
 from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.workers.key import ToolInputs, WorkerKey, shared
+from rpw_fixture.workers.key import ToolInputs, WorkerKey, interned
 from rpw_fixture.workers.personalities.rules import (
     ContainerPolicy,
     Environment,
@@ -111,9 +111,11 @@ class Router:
             return known
         answer = self._protocols.answer(known.key)
         if answer is None:
-            guess = known.key.speaking(self._protocols.first_guess(known.key))
+            guess = known.key.with_protocol(self._protocols.first_guess(known.key))
             return dataclasses.replace(known, key=guess)
-        settled = dataclasses.replace(known, key=known.key.speaking(answer), is_protocol_open=False)
+        settled = dataclasses.replace(
+            known, key=known.key.with_protocol(answer), is_protocol_open=False
+        )
         return self._known.replace(same, settled)
 
     def clear(self) -> None:
@@ -247,7 +249,7 @@ class _Plan:
             mnemonic=self._mnemonic,
             parts=frozenset(parts),
         )
-        return shared(key)
+        return interned(key)
 
     def _trigger(self) -> Trigger | None:
         for each in self._rules.triggers.value:

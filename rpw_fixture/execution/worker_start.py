@@ -120,25 +120,25 @@ class WorkerStarter(Closeable):
             ) from None
         finally:
             theirs.close()
-        plumbing = ProcessPipes(number, process, pipes, self._config.worker_start_timeout)
+        process_pipes = ProcessPipes(number, process, pipes, self._config.worker_start_timeout)
         speak = Multiplex if key.is_multiplex else Singleplex
         try:
             conversation = speak(
-                plumbing,
+                process_pipes,
                 self._connection(key),
                 takes_cancel="cancellation" in key.abilities,
                 cancel_grace=self._config.cancel_grace,
             )
         except ThreadStartError:
-            plumbing.kill()
-            plumbing.wait_for_exit()
-            plumbing.close()
+            process_pipes.kill()
+            process_pipes.wait_for_exit()
+            process_pipes.close()
             raise
         return Worker(
             number=number,
             key=key,
-            plumbing=plumbing,
-            conversation=FaultInjectingConversation(conversation, plumbing, self._faults),
+            pipes=process_pipes,
+            conversation=FaultInjectingConversation(conversation, process_pipes, self._faults),
             slots=self._config.max_multiplex if key.is_multiplex else 1,
             folder=folder.path,
         )

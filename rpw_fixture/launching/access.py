@@ -74,7 +74,7 @@ class Access:
 
 
 def access_of(command: Launch, extra: tuple[str, ...] = ()) -> Access:
-    """What the process of ``command`` may use.
+    """Return what the process of ``command`` may use.
 
     It is the system, the program it is started with and where that is installed, ``extra``, and to
     change, the exec root and what is private to it.
@@ -93,7 +93,7 @@ def access_of(command: Launch, extra: tuple[str, ...] = ()) -> Access:
 
 
 def _tops(paths: Iterable[str], others: Iterable[str]) -> list[str]:
-    """The paths that lie in none of the rest and in none of the others, sorted."""
+    """Return the paths that lie in none of the rest and in none of the others, sorted."""
     kept: list[str] = []
     for path in sorted(set(paths)):
         if not any(f"{path}/".startswith(f"{each}/") for each in (*kept, *others)):
@@ -111,7 +111,7 @@ def _settings() -> list[str]:
 
 
 def _installation(program: str, root: str) -> list[str]:
-    """Where a program outside the system's own folders is installed, such as a virtual environment.
+    """Return where a program outside the system's own folders is installed, such as a virtual environment.
 
     Each link on the way to the file itself counts: a virtual environment's ``python`` finds its
     packages by the link's place, and its standard library by the target's.
@@ -128,7 +128,7 @@ def _installation(program: str, root: str) -> list[str]:
 
 
 def _place(path: str, taboo: list[str]) -> str:
-    """What to allow for a program: its prefix, else its folder, else the file alone.
+    """Return what to allow for a program: its prefix, else its folder, else the file alone.
 
     Nothing that contains a home folder or exec root is allowed for being near a program.
     """

@@ -54,12 +54,12 @@ class ContainerSpec:
 
 
 def container_properties(properties: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Those platform properties that concern containers and say something."""
+    """Return those platform properties that concern containers and say something."""
     return tuple((name, properties[name]) for name in _PROPERTIES if properties.get(name))
 
 
 def spec_of(properties: Mapping[str, str]) -> ContainerSpec:
-    """What platform properties say.
+    """Return what platform properties say.
 
     Raises:
         RequestError: INVALID_ARGUMENT for a value that can't be meant.
@@ -89,7 +89,7 @@ def run_arguments(
     limits: Mapping[str, tuple[int, int]],
     more: Sequence[str] = (),
 ) -> list[str]:
-    """The arguments that run ``command`` in a container whose end is the client program's end.
+    """Return the arguments that run ``command`` in a container whose end is the client program's end.
 
     Args:
         spec: of the container.
@@ -128,7 +128,7 @@ def run_arguments(
 
 
 def _field(name: str, value: str) -> str:
-    """A field of ``--mount``, which is one record of CSV."""
+    """Return a field of ``--mount``, which is one record of CSV."""
     text = f"{name}={value}"
     return '"' + text.replace('"', '""') + '"' if set(text) & {",", '"'} else text
 

@@ -39,7 +39,7 @@ class Answer:
 
 
 def why_unavailable(command: str, spawner: Spawner) -> str:
-    """Why no container can be had from a runtime, "" when its engine answers."""
+    """Return why no container can be had from a runtime, "" when its engine answers."""
     try:
         answer = ContainerRuntime(command, (), spawner).ask("ps", "--quiet")
     except (EnvironmentLacksError, RequestError) as error:
@@ -70,7 +70,7 @@ class ContainerRuntime:
         self._spawner = spawner
 
     def command(self, *arguments: str) -> list[str]:
-        """The whole command line for a subcommand."""
+        """Return the whole command line for a subcommand."""
         return [*self._prefix, *arguments]
 
     @cached_property
@@ -94,7 +94,7 @@ class ContainerRuntime:
         return ("--user=0:0",) if is_rootless else (f"--user={user}",)
 
     def provide(self, image: str) -> None:
-        """Makes sure that an image is there, fetching it if need be.
+        """Make sure that an image is there, fetching it if need be.
 
         Raises:
             RequestError: FAILED_PRECONDITION when it can't be had.
@@ -106,7 +106,7 @@ class ContainerRuntime:
             raise failed_precondition(f"container-image {image} can't be had: {answer.complaint}")
 
     def containers(self) -> dict[str, str]:
-        """Names of all containers that any server of this kind left or runs, and their server."""
+        """Name of all containers that any server of this kind left or runs, and their server."""
         # Podman's labels are a map; Docker's are text, with a function for them.
         value = f'index .Labels "{LABEL}"' if self.is_podman else f'.Label "{LABEL}"'
         form = f"--format={{{{.Names}}}} {{{{{value}}}}}"
@@ -115,12 +115,12 @@ class ContainerRuntime:
         return {line[0]: line[1] for line in lines if len(line) == 2}
 
     def remove(self, names: Sequence[str]) -> None:
-        """Kills and removes containers; what is gone already is no error."""
+        """Kill and removes containers; what is gone already is no error."""
         if names:
             self.ask("rm", "--force", "--volumes", *names)
 
     def ask(self, *arguments: str, patience: float = _PATIENCE) -> Answer:
-        """Runs a subcommand to its end.
+        """Run a subcommand to its end.
 
         Raises:
             RequestError: UNAVAILABLE when it does not end in time, or can't be started.

@@ -97,7 +97,7 @@ class Containers:
         return process
 
     def close(self) -> None:
-        """Removes containers of this server that are still there; normally there are none."""
+        """Remove containers of this server that are still there; normally there are none."""
         if self._is_clean:
             mine = [name for name, owner in self._leftovers().items() if owner == self._server]
             self._runtime.remove(mine)
@@ -123,7 +123,7 @@ class Containers:
 
 
 def server_identity() -> str:
-    """What names this process among all that use one container engine: machine, id, start time."""
+    """Return what names this process among all that use one container engine: machine, id, start time."""
     import psutil  # noqa: PLC0415 - only servers with containers need it
 
     own = psutil.Process()
@@ -131,7 +131,7 @@ def server_identity() -> str:
 
 
 def is_abandoned(server: str) -> bool:
-    """Whether the server of a label is known to be dead: it was on this machine, and is no more."""
+    """Return whether the server of a label is known to be dead: it was on this machine, and is no more."""
     machine, _, rest = server.partition("-")
     parts = rest.split("-")
     if machine != _machine() or len(parts) != 3 or not all(each.isdigit() for each in parts):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def find(name: str, environment: Mapping[str, str], working_directory: str) -> str:
-    """The path of the program to execute.
+    """Return the path of the program to execute.
 
     An absolute name stands for itself, one with a slash is relative to the working directory, and a
     bare one is looked up in the command's own PATH (remote_execution.proto, Command.arguments since

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def launching(config: Config, log: EventLog, spawner: Spawner) -> Iterator[Launcher]:
-    """What starts a server's processes; within the block containers may exist, afterwards none does.
+    """Return what starts a server's processes; within the block containers may exist, afterwards none does.
 
     Raises:
         ConfigError: for a resource limit that this system does not have.
@@ -44,7 +44,7 @@ def launching(config: Config, log: EventLog, spawner: Spawner) -> Iterator[Launc
 
 
 def resource_limits(settings: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
-    """The limits that ``NAME=N`` settings mean, soft and hard by the name ``RLIMIT_NAME``.
+    """Return the limits that ``NAME=N`` settings mean, soft and hard by the name ``RLIMIT_NAME``.
 
     Raises:
         ConfigError: for a limit that this system does not have.
@@ -61,7 +61,7 @@ def resource_limits(settings: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
 
 
 def why_unavailable(kind: str, spawner: Spawner) -> str:
-    """Why a kind of isolation can't be had on this machine, "" when it can."""
+    """Return why a kind of isolation can't be had on this machine, "" when it can."""
     if kind == "landlock":
         return landlock.why_unavailable()
     return namespaces.why_unavailable(spawner) if kind == "namespaces" else ""
@@ -79,7 +79,7 @@ def _isolated(
 
 
 def _best_of(wanted: str, log: EventLog, spawner: Spawner) -> str:
-    """The wanted kind of isolation, or the strongest below it that can be had."""
+    """Return the wanted kind of isolation, or the strongest below it that can be had."""
     kind, obstacles = wanted, []
     while obstacle := why_unavailable(kind, spawner):
         obstacles.append(f"{kind}: {obstacle}")

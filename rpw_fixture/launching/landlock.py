@@ -30,7 +30,7 @@ _PROC = "/proc"
 
 
 def why_unavailable() -> str:
-    """Why there is no Landlock on this machine, "" when there is."""
+    """Return why there is no Landlock on this machine, "" when there is."""
     try:
         landlock_step.version()
     except (OSError, AttributeError) as error:  # AttributeError: a libc without syscall()

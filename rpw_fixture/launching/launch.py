@@ -52,7 +52,7 @@ class Launch:
         return os.path.join(self.root, self.working_directory)
 
     def find_program(self) -> str:
-        """The path of the program on this machine.
+        """Return the path of the program on this machine.
 
         Raises:
             FileNotFoundError, PermissionError: naming what is not there or may not be executed.
@@ -64,7 +64,7 @@ class Launcher(Protocol):
     """Starts processes in one way."""
 
     def launch(self, command: Launch, *, stdin: int, stdout: int, stderr: int) -> Process:
-        """Starts the program and returns once it runs.
+        """Start the program and returns once it runs.
 
         Args:
             command: what to start.

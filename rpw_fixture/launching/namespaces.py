@@ -33,7 +33,7 @@ Entry = tuple[str, str, str]
 
 
 def why_unavailable(spawner: Spawner) -> str:
-    """Why processes can't have namespaces here, "" when they can: it is tried."""
+    """Return why processes can't have namespaces here, "" when they can: it is tried."""
     with tempfile.TemporaryDirectory(prefix="rpw_probe-") as folder:
         root = os.path.join(folder, "root")
         os.mkdir(root)
@@ -79,7 +79,7 @@ class Namespaces:
 
 
 def entries(allowed: access.Access) -> list[Entry]:
-    """What the new root holds, parents before what is in them."""
+    """Return what the new root holds, parents before what is in them."""
     found: dict[str, Entry] = {"/proc": ("proc", "", "/proc")}
     found |= {path: ("memory", "", path) for path in _IN_MEMORY}
     found |= {path: ("link", source, path) for path, source in _DEVICE_LINKS.items()}

@@ -91,7 +91,7 @@ def _raise_loopback() -> None:
 
 
 def _become_second() -> None:
-    """Forks twice; the caller goes on as process 2 of the new namespace."""
+    """Fork twice; the caller goes on as process 2 of the new namespace."""
     report, telling = os.pipe()
     init = os.fork()
     if init:
@@ -105,7 +105,7 @@ def _become_second() -> None:
 
 
 def _be_outer(init: int, report: int) -> NoReturn:
-    """Waits for the end of the namespace, then ends as the program did."""
+    """Wait for the end of the namespace, then ends as the program did."""
     _pass_on_sigterm(lambda: os.kill(init, signal.SIGTERM))
     _close_all_but(report)
     os.waitpid(init, 0)
@@ -120,7 +120,7 @@ def _be_outer(init: int, report: int) -> NoReturn:
 
 
 def _be_init(program: int, telling: int) -> NoReturn:
-    """Reaps whoever is orphaned until the program ends; then the kernel kills the rest."""
+    """Reap whoever is orphaned until the program ends; then the kernel kills the rest."""
     # The program can see this process, whose memory holds the server's environment.
     _checked(_libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
     os.setpgid(0, 0)  # or what is sent to the group comes here twice, directly and passed on
@@ -143,13 +143,13 @@ def _pass_on_sigterm(action: Callable[[], None]) -> None:
 
 
 def _close_all_but(descriptor: int) -> None:
-    """Lets go of the program's pipes and the spawner's descriptors, which must end without us."""
+    """Let go of the program's pipes and the spawner's descriptors, which must end without us."""
     os.closerange(0, descriptor)
     os.closerange(descriptor + 1, 1 << 20)
 
 
 def _build_root(base: str, entries: Iterable[tuple[str, str, str]]) -> None:
-    """Puts a new root together in memory, from parts of the old one, and drops the old one."""
+    """Put a new root together in memory, from parts of the old one, and drops the old one."""
     _mount(None, "/", None, _RECURSIVE | _PRIVATE)
     _mount("tmpfs", base, "tmpfs", _NO_SUID | _NO_DEVICES, "mode=0755")
     _mount(None, base, None, _UNBINDABLE)  # or what holds the base would bring it along

@@ -243,7 +243,7 @@ class Pool:
         return handle
 
     def _on_death(self, handle: Handle) -> None:
-        """A supervisor is dead. If it had a program, its processes are our children by now."""
+        """Return a supervisor is dead. If it had a program, its processes are our children by now."""
         if handle.tag is not None and _read(
             handle.link
         ):  # it was done, and we had not read that yet

@@ -171,7 +171,7 @@ def _watch_parent() -> int:
 
 
 def _is_dying(server: int) -> bool:
-    """Whether our parent is no more, or about to be: its sockets close before we get another one."""
+    """Return whether our parent is no more, or about to be: its sockets close before we get another one."""
     deadline = time.monotonic() + 1.0
     while os.getppid() == server and time.monotonic() < deadline:
         time.sleep(0.005)

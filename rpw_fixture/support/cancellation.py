@@ -23,7 +23,7 @@ class CancelToken:
         return self._is_cancelled
 
     def cancel(self) -> None:
-        """Raises the flag and calls back; later calls do nothing."""
+        """Raise the flag and calls back; later calls do nothing."""
         with self._lock:
             if self._is_cancelled:
                 return
@@ -47,7 +47,7 @@ class CancelToken:
                 self._callbacks.remove(callback)
 
     def check(self) -> None:
-        """Does nothing, unless cancelled.
+        """Do nothing, unless cancelled.
 
         Raises:
             RequestError: CANCELLED.

@@ -13,7 +13,7 @@ class Closeable(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Gives back all that is held."""
+        """Give back all that is held."""
 
     def __enter__(self) -> Self:
         return self

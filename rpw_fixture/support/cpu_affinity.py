@@ -35,7 +35,7 @@ class Processor(Closeable):
         self._claim: socket.socket | None = None
 
     def hold(self, function: Callable[[], None]) -> None:
-        """Calls ``function``; the threads it starts, and those they start, stay on the processor.
+        """Call ``function``; the threads it starts, and those they start, stay on the processor.
 
         It is one where the kernel has room now, if possible. The caller itself stays free.
         """
@@ -55,12 +55,12 @@ class Processor(Closeable):
             raise failure[0]
 
     def close(self) -> None:
-        """Leaves the processor to others."""
+        """Leave the processor to others."""
         if self._claim is not None:
             self._claim.close()
 
     def _move_in(self) -> None:
-        """Has the calling thread stay on a processor that is free."""
+        """Have the calling thread stay on a processor that is free."""
         if sys.platform != "linux":
             return
         with contextlib.suppress(OSError):  # a sandbox without /proc; it is as well, but slower
@@ -94,13 +94,13 @@ def anywhere() -> Iterator[None]:
 
 
 def give_way() -> None:
-    """Lets threads run that wait for the processor, before work that nobody waits for."""
+    """Let threads run that wait for the processor, before work that nobody waits for."""
     if sys.platform == "linux":
         os.sched_yield()
 
 
 def _claimed(processor: int) -> socket.socket | None:
-    """The claim to a processor; None when another server has it."""
+    """Return the claim to a processor; None when another server has it."""
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(_CLAIM.format(processor))

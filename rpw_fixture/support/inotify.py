@@ -40,11 +40,11 @@ class Inotify(Closeable):
         self._fd = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
     def close(self) -> None:
-        """Ends watching."""
+        """End watching."""
         os.close(self._fd)
 
     def add(self, path: bytes, mask: int) -> int:
-        """Watches what is at ``path`` for what ``mask`` names; the watch that stands for it.
+        """Watch what is at ``path`` for what ``mask`` names; the watch that stands for it.
 
         Raises:
             OSError: when there is nothing, or there are too many watches.
@@ -52,7 +52,7 @@ class Inotify(Closeable):
         return self._checked(self._libc.inotify_add_watch(self._fd, path, mask))
 
     def read(self) -> list[Record]:
-        """What happened up to now."""
+        """Return what happened up to now."""
         records: list[Record] = []
         while True:
             try:

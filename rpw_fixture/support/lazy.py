@@ -33,7 +33,7 @@ class Lazy(Closeable, Generic[T]):
         return self._value
 
     def get(self) -> T:
-        """The value.
+        """Return the value.
 
         Raises:
             RequestError: UNAVAILABLE once it is closed; whatever ``build`` raises.
@@ -49,7 +49,7 @@ class Lazy(Closeable, Generic[T]):
             return self._value
 
     def close(self) -> None:
-        """Closes the value if there is one, and builds none any more."""
+        """Close the value if there is one, and builds none any more."""
         with self._lock:
             self._is_closed = True
             value = self._value

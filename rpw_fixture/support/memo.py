@@ -28,11 +28,11 @@ class Memo(Generic[K, V]):
         self._values: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """The value kept for ``key``, if it still is."""
+        """Return the value kept for ``key``, if it still is."""
         return self._values.get(key)
 
     def put(self, key: K, value: V) -> V:
-        """Keeps ``value``, unless there is one already; the one that is kept."""
+        """Keep ``value``, unless there is one already; the one that is kept."""
         with self._lock:
             known = self._values.setdefault(key, value)
             if known is value:
@@ -49,7 +49,7 @@ class Memo(Generic[K, V]):
         return value
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Forget everything."""
         with self._lock:
             self._values.clear()
             self._weight = 0

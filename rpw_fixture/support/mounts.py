@@ -36,7 +36,7 @@ class MountWatch(Closeable):
             self._poller.register(self._fd, select.POLLPRI)
 
     def close(self) -> None:
-        """Watches nothing any more."""
+        """Watch nothing any more."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             self._poller.unregister(fd)

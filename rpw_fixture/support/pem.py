@@ -11,7 +11,7 @@ from rpw_fixture.errors import ConfigError
 
 
 def read(path: str | Path, what: str) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file.
 
     Raises:
         ConfigError: when it can't be read.

@@ -132,7 +132,7 @@ class ThreadPool(Executor):
                 thread.join()
 
     def _drop_waiting(self) -> None:
-        """Forgets what nobody does yet; the futures of it are never asked again."""
+        """Forget what nobody does yet; the futures of it are never asked again."""
         dropped: list[Callable[[], None] | None] = []
         try:
             while True:

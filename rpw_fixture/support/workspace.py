@@ -47,13 +47,13 @@ class Workspace(Closeable):
             raise EnvironmentLacksError(f"no folder for actions can be made: {error}") from None
 
     def close(self) -> None:
-        """Removes the folder with all that is in it."""
+        """Remove the folder with all that is in it."""
         discard(str(self.path))
         os.close(self._fd)
 
 
 def _made(where: str) -> tuple[Path, int]:
-    """A new folder, and the descriptor that has it locked."""
+    """Return a new folder, and the descriptor that has it locked."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=where)).resolve()
         # Who sweeps just now may have been quicker with the lock.
@@ -65,7 +65,7 @@ def _made(where: str) -> tuple[Path, int]:
 
 
 def _sweep(where: str) -> None:
-    """Removes folders of this user that nobody has locked."""
+    """Remove folders of this user that nobody has locked."""
     with os.scandir(where) as entries:
         found = [each.path for each in entries if each.name.startswith(_PREFIX)]
     for path in found:
@@ -81,7 +81,7 @@ def _sweep(where: str) -> None:
 
 
 def _lock(fd: int, *, otherwise: bool) -> bool:
-    """Locks a folder; False when somebody else has it locked.
+    """Lock a folder; False when somebody else has it locked.
 
     Args:
         otherwise: the answer of a file system that locks no folders, such as NFS.
@@ -96,7 +96,7 @@ def _lock(fd: int, *, otherwise: bool) -> bool:
 
 
 def base() -> str:
-    """The RAM disk if it is good for running programs from, else the usual temporary folder."""
+    """Return the RAM disk if it is good for running programs from, else the usual temporary folder."""
     if "TMPDIR" in os.environ:
         return tempfile.gettempdir()  # whoever set it wants it used
     try:

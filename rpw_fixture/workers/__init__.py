@@ -1,1 +1,1 @@
-"""Persistent workers: what makes two actions share one, how long it lives, how it is spoken to."""
+"""Persistent workers: which actions share one, how long it lives, and how requests reach it."""

@@ -1,4 +1,4 @@
-"""What is told when a worker fails an action: always the cause, and the end of its stderr."""
+"""The error of an action whose worker failed: always the cause, and the end of the worker's stderr."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from dataclasses import dataclass
 
 from rpw_fixture.errors import Code, RequestError
 
-#: How much of a worker's stderr goes into an error's message, in characters.
+#: How much of a worker's stderr goes into an error message, in characters.
 SHOWN_STDERR = 4096
 
 _ADVICE = {
-    "text on stdout": "a worker may write nothing but WorkResponses to stdout; print to stderr",
+    "text on stdout": "a worker may write only WorkResponses to stdout; print to stderr instead",
     "wrong request_id": "the response must carry the request's own id",
-    "unexpected was_cancelled": "only a request that was sent a cancel may be answered so",
+    "unexpected was_cancelled": "only the response to a cancelled request may set was_cancelled",
     "unexpected response": "there must be exactly one response to each request",
 }
 
 
 class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
-    """A persistent worker did not answer an action as the protocol demands.
+    """A persistent worker that did not answer an action as the protocol demands.
 
     Its status is one that Bazel does not retry: FAILED_PRECONDITION without details, or
-    DEADLINE_EXCEEDED for a timeout. It is another one when the machine is to blame: UNAVAILABLE when
-    the worker was killed together with what supervises it, RESOURCE_EXHAUSTED when none can be started.
+    DEADLINE_EXCEEDED for a timeout. Failures of the machine have other codes: UNAVAILABLE when the
+    worker was killed together with its supervisor, RESOURCE_EXHAUSTED when no worker can be started.
 
     Args:
-        worker: its number.
-        rule: what happened, in the terms that events use.
+        worker: the worker's number.
+        rule: what happened, in the words that events use.
         detail: the evidence.
         stderr_tail: the end of what the worker wrote to stderr.
-        exit_status: of the process, None when it was still alive.
-        is_violation: it broke the protocol (a crash or a timeout is none).
-        was_unread: it had ended before it read any of the request, which can be sent to another.
+        exit_status: exit status of the process, None when it was still alive.
+        is_violation: the worker broke the protocol (a crash or a timeout does not).
+        was_unread: the worker ended before it read any of the request, which can be sent to another one.
         code: the status the client sees.
     """
 
@@ -64,14 +64,14 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         self.was_unread = was_unread
 
     def with_note(self, note: str) -> WorkerFailure:
-        """Return the same failure with a paragraph more in its message."""
+        """Return the same failure with another paragraph in its message."""
         failure = self.for_another(was_unread=self.was_unread, code=self.code)
         failure.message = f"{self.message}\n{note}"
         failure.args = (failure.message,)
         return failure
 
     def for_another(self, *, was_unread: bool, code: Code | None = None) -> WorkerFailure:
-        """The same failure as seen by a request that shares the worker and is not its cause."""
+        """Return the same failure for a request that shares the worker and is not the cause."""
         shared = self.code if self.code is Code.UNAVAILABLE else Code.FAILED_PRECONDITION
         return WorkerFailure(
             worker=self.worker,
@@ -87,11 +87,11 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdleProblem:
-    """What makes an idle worker unusable.
+    """The reason why an idle worker is unusable.
 
     Attributes:
-        reason: why it must go, as `worker_retired` says it.
-        violation: rule and detail of what it said unasked, if that is it.
+        reason: why the worker must be retired, as in `worker_retired`.
+        violation: rule and detail, if the worker wrote to stdout without a request.
     """
 
     reason: str

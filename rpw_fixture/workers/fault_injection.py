@@ -1,4 +1,4 @@
-"""Workers that die of an armed fault, as they would of the kernel's out-of-memory killer."""
+"""Faults that kill workers, as the kernel's out-of-memory killer would."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from rpw_fixture.workers.worker import Conversation
 
 
 class FaultInjectingConversation:
-    """A conversation with a worker that armed faults kill.
+    """A conversation with a worker that injected faults kill.
 
-    The worker is killed once its response is there, when it certainly has read the request: what
-    then counts as inside the request and what as after it differs only in what becomes of the
-    response, so that nothing depends on who is faster.
+    The worker is killed once its response has arrived, when it has certainly read the request. Dying
+    in a request and dying after it differ only in whether the response is dropped, so that the
+    outcome does not depend on timing.
 
     Args:
-        conversation: the real one.
-        plumbing: the way to the worker.
-        slot: the faults armed for workers.
+        conversation: the conversation without faults.
+        pipes: the pipes to the worker.
+        slot: the faults registered for workers.
     """
 
-    def __init__(self, conversation: Conversation, plumbing: ProcessPipes, slot: Slot) -> None:
+    def __init__(self, conversation: Conversation, pipes: ProcessPipes, slot: Slot) -> None:
         self._conversation = conversation
-        self._plumbing = plumbing
+        self._pipes = pipes
         self._slot = slot
         self.new_request_id = conversation.new_request_id
         self.find_problem = conversation.find_problem
         self.close = conversation.close
 
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
-        """Sends a request and waits for its response.
+        """Send a request and wait for its response.
 
         Raises:
             WorkerFailure: the worker must not be used again.
@@ -40,11 +40,11 @@ class FaultInjectingConversation:
         """
         if not self._slot.armed:
             return self._conversation.call(request, deadline, token)
-        sent_from = self._plumbing.written
+        sent_from = self._pipes.written
         response = self._conversation.call(request, deadline, token)
         effects = {fault.effect for fault in self._slot.strike()}
         if effects:
-            self._plumbing.kill()
+            self._pipes.kill()
         if Effect.DIE_IN_REQUEST in effects:
-            raise self._plumbing.crashed("was killed by an armed fault", sent_from)
+            raise self._pipes.crashed("was killed by an injected fault", sent_from)
         return response

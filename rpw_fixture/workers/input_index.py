@@ -1,8 +1,8 @@
-"""What of an input root are tool inputs, and how its files are listed in a WorkRequest.
+"""The tool inputs of an input root, and its files as a WorkRequest lists them.
 
-Both are worked out folder by folder and kept by the folder's digest and place, so that an action that
-changes one file pays for that file's folder and its parents only. Of a folder that changed, most files
-did not: how each is listed is kept too.
+Both are computed folder by folder and kept by the folder's digest and path, so that an action that
+changes one file pays only for that file's folder and its parents. Most files of a changed folder did
+not change, so the encoding of each file is kept too.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from rpw_fixture.workers.key import ToolInput, ToolInputs
 from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
-#: What is remembered: files and folders, and bytes.
+#: Limits of the caches: files and folders, then bytes.
 _MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 50_000, 4 << 20, 4 << 20
 
 
 class InputIndex:
-    """Indexes input roots.
+    """An index of input roots.
 
     Args:
-        is_tool: whether the input at a path is a tool input though it carries no mark.
+        is_tool: whether the input at a path is a tool input although it is not marked.
     """
 
     def __init__(self, is_tool: Callable[[str], bool]) -> None:
@@ -38,13 +38,13 @@ class InputIndex:
         self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, len)
 
     def clear(self) -> None:
-        """Forgets everything worked out so far."""
+        """Forget everything computed so far."""
         self._tools.clear()
         self._encoded.clear()
         self._pieces.clear()
 
     def tool_inputs(self, root: Folder) -> ToolInputs:
-        """The marked files and symlinks of an input root, and those the globs mark."""
+        """Return the marked files and symlinks of an input root, and those that `is_tool` accepts."""
         return self._tools_below(root, "")
 
     def encoded_inputs(
@@ -54,34 +54,34 @@ class InputIndex:
         listing: InputList = InputList.HEX,
         base: str = "",
     ) -> bytes:
-        """All files of an input root as the ``inputs`` of a WorkRequest, tool inputs too.
+        """Return all files of an input root, tool inputs included, as the ``inputs`` of a WorkRequest.
 
         Args:
-            root: of the action.
-            encoding: of the worker.
-            listing: what the digest bytes are, by default the ASCII bytes of the hex as in Bazel.
-            base: folder to which the paths are relative, as those of the arguments are: a worker
-                finds files only so. It is not the root with Bazel's
-                --experimental_sibling_repository_layout.
+            root: input root of the action.
+            encoding: encoding that the worker uses.
+            listing: format of the digest bytes, by default the ASCII bytes of the hex as in Bazel.
+            base: folder to which the paths are relative, like the paths in the arguments, so that
+                the worker finds the files. With Bazel's --experimental_sibling_repository_layout it
+                is not the input root.
         """
         if listing is InputList.NONE:
             return b""
-        return self._encoded_below(root, "", _Form(encoding, listing, base))
+        return self._encoded_below(root, "", _ListingFormat(encoding, listing, base))
 
     def _tools_below(self, folder: Folder, prefix: str) -> ToolInputs:
         key = (folder.digest.hash, prefix)
         known = self._tools.get(key)
         if known is not None:
             return known
-        own = tuple(sorted(self._own_tools(folder, prefix)))
+        direct = tuple(sorted(self._direct_tools(folder, prefix)))
         below = [
             tools
             for name, child in sorted(folder.folders.items())
             if (tools := self._tools_below(child, f"{prefix}{name}/"))
         ]
-        return self._tools.put(key, _joined(own, below))
+        return self._tools.put(key, _joined(direct, below))
 
-    def _own_tools(self, folder: Folder, prefix: str) -> Iterable[ToolInput]:
+    def _direct_tools(self, folder: Folder, prefix: str) -> Iterable[ToolInput]:
         for name, entry in folder.files.items():
             if entry.is_marked or self._is_tool(prefix + name):
                 yield ToolInput(prefix + name, str(entry.digest), entry.is_executable)
@@ -89,30 +89,34 @@ class InputIndex:
             if link.is_marked or self._is_tool(prefix + name):
                 yield ToolInput(prefix + name, f"-> {link.target}", is_executable=False)
 
-    def _encoded_below(self, folder: Folder, prefix: str, form: _Form) -> bytes:
-        key = (folder.digest.hash, prefix, form.name)
+    def _encoded_below(self, folder: Folder, prefix: str, listing_format: _ListingFormat) -> bytes:
+        key = (folder.digest.hash, prefix, listing_format.name)
         known = self._encoded.get(key)
         if known is not None:
             return known
-        pieces = [self._piece(prefix, name, each, form) for name, each in folder.files.items()]
+        pieces = [
+            self._piece(prefix, name, each, listing_format) for name, each in folder.files.items()
+        ]
         pieces += [
-            self._encoded_below(child, f"{prefix}{name}/", form)
+            self._encoded_below(child, f"{prefix}{name}/", listing_format)
             for name, child in folder.folders.items()
         ]
-        return self._encoded.put(key, form.encoding.join_inputs(pieces))
+        return self._encoded.put(key, listing_format.encoding.join_inputs(pieces))
 
-    def _piece(self, prefix: str, name: str, entry: FileEntry, form: _Form) -> bytes:
-        key = (prefix, name, entry.digest, form.name)
+    def _piece(
+        self, prefix: str, name: str, entry: FileEntry, listing_format: _ListingFormat
+    ) -> bytes:
+        key = (prefix, name, entry.digest, listing_format.name)
         known = self._pieces.get(key)
         if known is not None:
             return known
-        digest = _DIGEST_BYTES[form.listing](entry.digest)
-        path = form.told(prefix) + name
-        return self._pieces.put(key, form.encoding.encode_inputs([(path, digest)]))
+        digest = _DIGEST_BYTES[listing_format.listing](entry.digest)
+        path = listing_format.request_path(prefix) + name
+        return self._pieces.put(key, listing_format.encoding.encode_inputs([(path, digest)]))
 
 
-class _Form:
-    """How inputs are listed, with a name that stands for it."""
+class _ListingFormat:
+    """A way to list inputs, with a name that identifies it in cache keys."""
 
     __slots__ = ("_base", "encoding", "listing", "name")
 
@@ -122,8 +126,8 @@ class _Form:
         self.name = f"{encoding.name} {listing.value} {base}"
         self._base = base
 
-    def told(self, prefix: str) -> str:
-        """Return the path of a folder as requests say it, from its path in the input root."""
+    def request_path(self, prefix: str) -> str:
+        """Return a folder's path for use in requests, from its path in the input root."""
         if not self._base:
             return prefix
         path = posixpath.relpath(prefix or ".", self._base)
@@ -145,13 +149,13 @@ _DIGEST_BYTES: dict[InputList, Callable[[Digest], bytes]] = {
 }
 
 
-def _joined(own: tuple[ToolInput, ...], below: list[ToolInputs]) -> ToolInputs:
+def _joined(direct: tuple[ToolInput, ...], below: list[ToolInputs]) -> ToolInputs:
     if not below:
-        return ToolInputs(own) if own else _NONE
-    if len(below) == 1 and not own:
+        return ToolInputs(direct) if direct else _NONE
+    if len(below) == 1 and not direct:
         return below[0]
-    hasher = hashlib.sha256(repr(own).encode())
+    hasher = hashlib.sha256(repr(direct).encode())
     for tools in below:
         hasher.update(tools.fingerprint)
-    files = own + tuple(each for tools in below for each in tools.files)
+    files = direct + tuple(each for tools in below for each in tools.files)
     return ToolInputs(files, hasher.digest())

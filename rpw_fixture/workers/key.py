@@ -1,7 +1,7 @@
 """The pool key: everything that two actions must have in common to share a worker process.
 
-The client's ``persistentWorkerKey`` is opaque; the key adds what the server can see for itself. It is
-a value with named components, so that two keys can be compared and the difference told in words.
+The client's ``persistentWorkerKey`` is opaque; the pool key adds what the server itself can see. It is
+a value with named components, so that two keys can be compared and their difference described.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rpw_fixture.events.kinds import FileRecord, KeyComponents
 
 _SHOWN_HASH = 8
-#: What two actions must have in common to share a worker, unless a personality says otherwise.
+#: Components that count in the pool key, unless a personality says otherwise.
 REFERENCE_PARTS = frozenset(
     {
         "persistentWorkerKey",
@@ -32,16 +32,16 @@ REFERENCE_PARTS = frozenset(
         "ability",
     }
 )
-#: What decides which program answers, and so in which protocol.
+#: Components that decide which program answers, and so in which protocol.
 _TOOL_PARTS = frozenset(
     {"tool input", "startup argument", "environment", "working directory", "container", "ability"}
 )
-#: What an edit of a tool changes.
+#: Components that an edit of a tool changes.
 _VERSION_PARTS = frozenset({"persistentWorkerKey", "tool input", "tool path"})
 
 
 class ToolInput(NamedTuple):
-    """One file of the tool: its path in the input root, content, and executable bit.
+    """One file of the tool: its path in the input root, its content and its executable bit.
 
     ``digest`` is ``hash/size``, or for a symlink ``-> target``.
     """
@@ -52,11 +52,11 @@ class ToolInput(NamedTuple):
 
 
 class ToolInputs:
-    """All tool inputs of an input root, with a fingerprint that stands for them.
+    """All tool inputs of an input root, with a fingerprint that identifies them.
 
     Args:
         files: the files, in the order of their paths.
-        fingerprint: equal for equal files; worked out from them when not given.
+        fingerprint: equal for equal files; computed from them when not given.
     """
 
     __slots__ = ("files", "fingerprint")
@@ -75,29 +75,29 @@ class ToolInputs:
         return hash(self.fingerprint)
 
     def records(self) -> tuple[FileRecord, ...]:
-        """Path and digest of each, as events tell them."""
+        """Return path and digest of each file, for use in events."""
         return tuple(FileRecord(each.path, each.digest) for each in self.files)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerKey:
-    """What must be equal for an action to be served by a worker.
+    """The properties in which an action must equal a worker to be served by it.
 
     Attributes:
         client_key: ``persistentWorkerKey``.
-        instance_name: of the REAPI request.
-        digest_function: of the action.
+        instance_name: instance name of the REAPI request.
+        digest_function: digest function of the action.
         cache_silo_key: ``cache-silo-key``, which keeps groups of clients apart.
         container: image and docker properties, empty for local workers.
         protocol: ``proto`` or ``json``.
-        abilities: of ``multiplex``, ``sandbox`` and ``cancellation`` those the action asks for.
+        abilities: those that the action asks for.
         startup_arguments: the command line without flagfiles, and ``--persistent_worker`` last.
         environment: variables by name.
         working_directory: relative to the input root.
-        tool_inputs: the server's own account of them.
+        tool_inputs: the tool inputs as the server found them in the input root.
         platform: all platform properties.
-        mnemonic: as the client's RequestMetadata says.
-        parts: names of the components that count; the others are known, but may differ.
+        mnemonic: mnemonic from the client's RequestMetadata.
+        parts: names of the components that count; the others may differ.
     """
 
     client_key: str
@@ -122,7 +122,7 @@ class WorkerKey:
 
     @cached_property
     def components(self) -> KeyComponents:
-        """Every component that counts with its name, most telling first."""
+        """Every component that counts, with its name; the most informative first."""
         return tuple((name, value) for name, value in self._all if name in self.parts)
 
     @property
@@ -151,57 +151,57 @@ class WorkerKey:
 
     @cached_property
     def tool(self) -> str:
-        """Hex digest over what makes the worker the program it is, however it is spoken to."""
+        """Hex digest over what identifies the worker's program, whatever the protocol."""
         return _digest_of((name, value) for name, value in self._all if name in _TOOL_PARTS)
 
     @cached_property
     def lineage(self) -> str:
-        """Hex digest that is the same for all versions of a tool: its content does not count.
+        """Hex digest that all versions of a tool share: it leaves the tool's content out.
 
-        Nor does the client's key, which most clients make of that content.
+        It leaves the client's key out too, because most clients derive it from that content.
         """
         kept = ((name, value) for name, value in self.components if name not in _VERSION_PARTS)
         paths = tuple(each.path for each in self.tool_inputs.files)
         return _digest_of((*kept, ("tool path", paths)))
 
-    def speaking(self, protocol: str) -> WorkerKey:
-        """The key of the same worker when it is spoken to in ``protocol``."""
+    def with_protocol(self, protocol: str) -> WorkerKey:
+        """Return the key of the same worker when its protocol is ``protocol``."""
         if protocol == self.protocol:
             return self
-        return shared(dataclasses.replace(self, protocol=protocol))
+        return interned(dataclasses.replace(self, protocol=protocol))
 
 
 def _digest_of(components: Iterable[tuple[str, object]]) -> str:
     hasher = hashlib.sha256()
     for name, value in components:
-        told = value.fingerprint if isinstance(value, ToolInputs) else repr(value).encode()
-        for part in (name.encode(), told):
+        encoded = value.fingerprint if isinstance(value, ToolInputs) else repr(value).encode()
+        for part in (name.encode(), encoded):
             hasher.update(len(part).to_bytes(8, "big"))
             hasher.update(part)
     return hasher.hexdigest()
 
 
 @lru_cache(maxsize=256)
-def shared(key: WorkerKey) -> WorkerKey:
-    """One value for all equal keys, so that what follows from it is worked out, and kept, once."""
+def interned(key: WorkerKey) -> WorkerKey:
+    """Return one object for all equal keys, so that its cached properties are computed once."""
     return key
 
 
 def differences(old: KeyComponents, new: KeyComponents) -> list[str]:
-    """How two keys differ, each difference in words, nothing for equal keys."""
-    told: list[str] = []
+    """Return a text for each difference between two keys; an empty list for equal keys."""
+    texts: list[str] = []
     for name, before, after in _pairwise(old, new):
-        told += _component_differences(name, before, after) or [f"{name}: another order"]
-    return told
+        texts += _component_differences(name, before, after) or [f"{name}: another order"]
+    return texts
 
 
 def distance(old: KeyComponents, new: KeyComponents) -> int:
-    """In how many components two keys differ."""
+    """Return the number of components in which two keys differ."""
     return sum(1 for _ in _pairwise(old, new))
 
 
 def _pairwise(old: KeyComponents, new: KeyComponents) -> Iterator[tuple[str, object, object]]:
-    """The components that differ; one that counts in one of the keys only differs too."""
+    """Yield the components that differ, those that count in only one of the keys included."""
     before, after = dict(old), dict(new)
     for name in {**before, **after}:
         if name not in before or name not in after or before[name] != after[name]:
@@ -221,32 +221,32 @@ def _component_differences(name: str, before: object, after: object) -> list[str
 def _tool_differences(before: ToolInputs, after: ToolInputs) -> list[str]:
     old = {each.path: each for each in before.files}
     new = {each.path: each for each in after.files}
-    told: list[str] = []
+    texts: list[str] = []
     for path in sorted(old.keys() | new.keys()):
         was, now = old.get(path), new.get(path)
         if was is None:
-            told.append(f"tool input {path}: added")
+            texts.append(f"tool input {path}: added")
         elif now is None:
-            told.append(f"tool input {path}: removed")
+            texts.append(f"tool input {path}: removed")
         elif was.digest != now.digest:
-            told.append(f"tool input {path}: {_short(was.digest)} → {_short(now.digest)}")
+            texts.append(f"tool input {path}: {_short(was.digest)} → {_short(now.digest)}")
         elif was.is_executable != now.is_executable:
-            told.append(
+            texts.append(
                 f"tool input {path}: executable bit {'set' if now.is_executable else 'cleared'}"
             )
-    return told
+    return texts
 
 
 def _mapping_differences(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    told: list[str] = []
+    texts: list[str] = []
     for each in sorted(old.keys() | new.keys()):
         if each not in old:
-            told.append(f"{name}: {each} added")
+            texts.append(f"{name}: {each} added")
         elif each not in new:
-            told.append(f"{name}: {each} removed")
+            texts.append(f"{name}: {each} removed")
         elif old[each] != new[each]:
-            told.append(f"{name}: {each} {old[each]!r} → {new[each]!r}")
-    return told
+            texts.append(f"{name}: {each} {old[each]!r} → {new[each]!r}")
+    return texts
 
 
 def _sequence_differences(

@@ -1,4 +1,4 @@
-"""The states of a worker, and every way between them."""
+"""The states of a worker, and every transition between them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a worker stands."""
+    """The state of a worker."""
 
     STARTING = "starting"
     BUSY = "busy"
@@ -24,12 +24,12 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.GONE: frozenset(),
 }
 
-#: States in which a worker counts against the limits: whatever may still have a process.
+#: States in which a worker counts against the limits: those in which it may still have a process.
 ALIVE = frozenset(State) - {State.GONE}
 
 
 class Retirement(StrEnum):
-    """Why a worker ends, in the words of `worker_retired`."""
+    """The reason why a worker ends, as `worker_retired` reports it."""
 
     IDLE_TIMEOUT = "idle timeout"
     REQUEST_BUDGET = "request budget"
@@ -48,11 +48,11 @@ class Retirement(StrEnum):
     RESET = "server reset"
 
 
-def moved(state: State, to: State) -> State:
-    """``to``, if there is a way there from ``state``.
+def transition(state: State, to: State) -> State:
+    """Return ``to``, if it may follow ``state``.
 
     Raises:
-        ValueError: when there is none, which is a bug of ours.
+        ValueError: when it may not, which is a bug of this server.
     """
     if to not in TRANSITIONS[state]:
         raise ValueError(f"a worker can't go from {state} to {to}")

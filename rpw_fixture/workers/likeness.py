@@ -1,4 +1,4 @@
-"""How live workers compare with a key that none of them fits: the closest one, and the outdated ones."""
+"""Comparing live workers with a key that none of them fits: the closest one, and outdated ones."""
 
 from __future__ import annotations
 
@@ -8,36 +8,39 @@ from rpw_fixture.support.memo import Memo
 from rpw_fixture.workers.key import WorkerKey, differences
 from rpw_fixture.workers.worker import Worker
 
-#: Differences that one record tells.
+#: The most differences that one record lists.
 _SHOWN_DIFFERENCES = 20
-#: Keys of outdated tools that are remembered.
+#: The most keys of outdated tools that are remembered.
 _MOST_KEYS = 4_096
 
 
 def closest(workers: Sequence[Worker], key: WorkerKey) -> tuple[Worker, list[str]]:
-    """Return the worker that is most like ``key``, and how it differs, in words.
+    """Return the worker that is most like ``key``, and a text for each difference.
 
-    It is one with the same startup arguments, where there is one: another tool differs in everything,
-    and an edit of this one would be lost in that. Then the fewest differences count, then the newest.
+    Workers with the same startup arguments come first: a worker of another tool differs in nearly
+    everything, which would hide an edit of this tool. Among them, the one with the fewest differences is
+    chosen, then the newest.
 
     Args:
         workers: at least one, oldest first.
-        key: which none of them fits.
+        key: a key that none of them fits.
     """
-    akin = [each for each in workers if each.key.startup_arguments == key.startup_arguments]
-    found = [(each, differences(each.key.components, key.components)) for each in akin or workers]
-    worker, told = min(reversed(found), key=lambda pair: len(pair[1]))
-    if len(told) > _SHOWN_DIFFERENCES:
-        told = [*told[:_SHOWN_DIFFERENCES], f"… and {len(told) - _SHOWN_DIFFERENCES} more"]
-    return worker, told
+    same_tool = [each for each in workers if each.key.startup_arguments == key.startup_arguments]
+    compared = [
+        (each, differences(each.key.components, key.components)) for each in same_tool or workers
+    ]
+    worker, texts = min(reversed(compared), key=lambda pair: len(pair[1]))
+    if len(texts) > _SHOWN_DIFFERENCES:
+        texts = [*texts[:_SHOWN_DIFFERENCES], f"… and {len(texts) - _SHOWN_DIFFERENCES} more"]
+    return worker, texts
 
 
 class OutdatedTools:
-    """Which workers hold a former version of a tool, and will hardly be asked again.
+    """The workers that hold an earlier version of a tool and will rarely be needed again.
 
-    A version is outdated once a worker of another one starts that differs in nothing but the content
-    of its tool inputs. When a version comes back that was outdated, two clients have two versions of
-    the tool: from then on both are kept.
+    A version is outdated once a worker starts that differs only in the content of its tool inputs.
+    When an outdated version is requested again, two clients use two versions of the tool: from then on
+    both are kept.
     """
 
     def __init__(self) -> None:

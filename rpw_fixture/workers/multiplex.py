@@ -1,4 +1,4 @@
-"""Many requests at a time to one worker: whoever has one writes it, one thread reads for all."""
+"""Overlapping requests to one worker: each caller writes its request, one thread reads for all."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.process_pipes import ProcessPipes
 from rpw_fixture.workers.protocol import Connection
 
-#: How often a thread looks whether what it waits for can still come, seconds.
+#: How often a thread checks whether what it waits for can still happen, seconds.
 _TICK = 0.5
-#: How long the first who finds a failure may take to kill the worker and tell the cause, seconds.
-_VERDICT_PATIENCE = 15.0
-_DEAF = "it does not read its stdin"
+#: How long the thread that finds a failure may take to kill the worker and describe the cause, seconds.
+_FAILURE_TIMEOUT = 15.0
+_STDIN_UNREAD = "it does not read its stdin"
 
 
 @dataclass(slots=True, eq=False)
@@ -30,10 +30,10 @@ class _Call:
     """A request that waits for its response.
 
     Attributes:
-        number: its request_id.
-        changed: told when there may be something new; its lock is the conversation's.
-        sent_from: how many bytes the worker's stdin had taken before the request.
-        is_given_up: nobody wants the response any more, though the worker may still work on it.
+        number: the request_id.
+        changed: notified when there may be something new; its lock is the conversation's.
+        sent_from: number of bytes that the worker's stdin had taken before the request.
+        is_given_up: the response is no longer needed, although the worker may still work on it.
     """
 
     number: int
@@ -44,28 +44,28 @@ class _Call:
 
 
 class Multiplex:
-    """Speaks to a worker that takes overlapping requests, with ids from 1 up.
+    """A conversation with a worker that takes overlapping requests, with ids from 1 up.
 
-    What goes wrong with the worker goes wrong for all its requests, and is told to each. It is the
-    first one to notice who kills it.
+    A failure of the worker fails all its requests. The thread that notices the failure first kills
+    the worker.
 
     Args:
-        plumbing: the way to it.
-        connection: the protocol's state.
-        takes_cancel: it understands cancel messages. The answer of one that does not is awaited, and
-            dropped, unless nobody wants anything of it any more: then it is killed.
-        cancel_grace: seconds it has to answer a cancel message, else it is killed.
+        pipes: the worker's process and the pipes to it.
+        connection: state of the protocol.
+        takes_cancel: the worker understands cancel messages. A worker that does not is left to
+            finish, and its response is dropped; it is killed when all its requests were given up.
+        cancel_grace: seconds in which it must answer a cancel message, else it is killed.
     """
 
     def __init__(
         self,
-        plumbing: ProcessPipes,
+        pipes: ProcessPipes,
         connection: Connection,
         *,
         takes_cancel: bool,
         cancel_grace: float,
     ) -> None:
-        self._plumbing = plumbing
+        self._pipes = pipes
         self._connection = connection
         self._takes_cancel = takes_cancel
         self._cancel_grace = cancel_grace
@@ -73,32 +73,32 @@ class Multiplex:
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._calls: dict[int, _Call] = {}
-        self._is_condemned = False
-        self._culprit: _Call | None = None
+        self._has_failed = False
+        self._cause: _Call | None = None
         self._failure: WorkerFailure | None = None
         self._consumed = 0
-        self._verdict = threading.Event()
+        self._failure_known = threading.Event()
         self._is_closed = False
         self._reader = threading.Thread(target=self._read, name="rpw-multiplex", daemon=True)
         start_thread(self._reader)
 
     def new_request_id(self) -> int:
-        """An id that was not used before."""
+        """Return a request_id that was not used before."""
         return next(self._ids)
 
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
-        """Sends a request and waits for the response to it.
+        """Send a request and wait for its response.
 
         Raises:
-            WorkerFailure: the worker must not be used again, by anybody.
+            WorkerFailure: the worker must not be used again, for any request.
             RequestError: CANCELLED, or DEADLINE_EXCEEDED when the worker gave the request up in
                 time; it can be used again.
         """
         call = _Call(request.request_id, threading.Condition(self._lock))
-        if self._plumbing.is_dying:
-            self._fail_all(partial(self._plumbing.crashed, "was killed", 0))
+        if self._pipes.is_dying:
+            self._fail_all(partial(self._pipes.crashed, "was killed", 0))
         with self._lock:
-            if not self._is_condemned:
+            if not self._has_failed:
                 data = self._connection.send(request)
                 self._calls[call.number] = call
         if call.number in self._calls:
@@ -109,14 +109,14 @@ class Multiplex:
         token.check()
         if call.is_given_up or call.response.was_cancelled:
             raise RequestError(
-                Code.DEADLINE_EXCEEDED, "the worker gave the request up when its time was over"
+                Code.DEADLINE_EXCEEDED, "the worker gave the request up after the action's timeout"
             )
         return call.response
 
     def find_problem(self) -> IdleProblem | None:
-        """What makes the worker unusable; None when nothing does."""
-        if not self._is_condemned:
-            return IdleProblem(reason=Retirement.CRASHED_IDLE) if self._plumbing.has_ended else None
+        """Return why the worker is unusable; None when it is usable."""
+        if not self._has_failed:
+            return IdleProblem(reason=Retirement.CRASHED_IDLE) if self._pipes.has_ended else None
         failure = self._failure
         if failure is None or failure.rule == Retirement.CRASH:
             return IdleProblem(reason=Retirement.CRASHED_IDLE)
@@ -124,34 +124,35 @@ class Multiplex:
         return IdleProblem(reason=f"{failure.rule}: {failure.detail}", violation=violation)
 
     def close(self) -> None:
-        """Ends the reading thread and all writing; the process must have ended."""
-        self._is_closed = self._is_condemned = True
-        with self._write_lock:  # nobody may write to a descriptor that is about to be another's
+        """End the reading thread and all writing; the process must have ended already."""
+        self._is_closed = self._has_failed = True
+        # The number of a closed descriptor may be reused: wait for the last write.
+        with self._write_lock:
             pass
         if self._reader is not threading.current_thread():
             self._reader.join()
 
     def _await_response(self, call: _Call, deadline: float, token: CancelToken) -> None:
-        """Returns when there is a response, or a verdict on the worker."""
+        """Wait until there is a response, or the worker has failed."""
 
-        def tell() -> None:
+        def wake() -> None:
             with self._lock:
                 call.changed.notify()
 
-        with token.calling(tell), self._lock:
-            until = min(deadline, self._plumbing.start_deadline)
+        with token.calling(wake), self._lock:
+            until = min(deadline, self._pipes.start_deadline)
             while not (token.is_cancelled or self._is_settled(call) or time.monotonic() >= until):
                 call.changed.wait(until - time.monotonic())
-                until = min(deadline, self._plumbing.start_deadline)
+                until = min(deadline, self._pipes.start_deadline)
         if self._is_settled(call):
             return
         if not token.is_cancelled and until < deadline:
-            self._fail_all(self._plumbing.not_started, call)
+            self._fail_all(self._pipes.not_started, call)
         else:
             self._give_up(call, deadline)
 
     def _give_up(self, call: _Call, deadline: float) -> None:
-        """Gets the request off the worker: by a cancel message, by patience, or by killing it."""
+        """Cancel the request: by a cancel message, by waiting for it to end, or by killing the worker."""
         with self._lock:
             call.is_given_up = True
             message = self._connection.cancel(call.number) if self._takes_cancel else b""
@@ -160,7 +161,7 @@ class Multiplex:
         if message:
             self._write(message, until)
         while not self._wait_until(call, until):
-            if message or time.monotonic() >= deadline or self._is_wanted_by_nobody():
+            if message or time.monotonic() >= deadline or self._are_all_given_up():
                 self._fail_all(partial(self._overdue, call, bool(message)), call)
                 return
             until = min(deadline, time.monotonic() + self._cancel_grace)
@@ -168,7 +169,7 @@ class Multiplex:
     def _overdue(self, call: _Call, was_asked: bool) -> WorkerFailure:
         what = "ignored the cancel message for" if was_asked else "did not answer"
         delay = self._connection.describe_delay()
-        return self._plumbing.timed_out(f"it {what} request {call.number}; {delay}")
+        return self._pipes.timed_out(f"it {what} request {call.number}; {delay}")
 
     def _wait_until(self, call: _Call, until: float) -> bool:
         with self._lock:
@@ -177,9 +178,9 @@ class Multiplex:
             )
 
     def _is_settled(self, call: _Call) -> bool:
-        return call.response is not None or self._is_condemned
+        return call.response is not None or self._has_failed
 
-    def _is_wanted_by_nobody(self) -> bool:
+    def _are_all_given_up(self) -> bool:
         with self._lock:
             return all(call.is_given_up for call in self._calls.values())
 
@@ -190,42 +191,43 @@ class Multiplex:
         call: _Call | None = None,
         token: CancelToken | None = None,
     ) -> None:
-        """Writes all of it, unless the worker is condemned or does not read until ``deadline``."""
+        """Write all of it, unless the worker has failed or does not read until ``deadline``."""
         if not self._write_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            self._fail_all(lambda: self._plumbing.timed_out(_DEAF), call)
+            self._fail_all(lambda: self._pipes.timed_out(_STDIN_UNREAD), call)
             return
         try:
             if call is not None:
-                call.sent_from = self._plumbing.written
+                call.sent_from = self._pipes.written
             unsent = memoryview(data)
-            while not self._is_condemned and (unsent := self._plumbing.write(unsent)):
+            while not self._has_failed and (unsent := self._pipes.write(unsent)):
                 if token is not None and token.is_cancelled:
                     deadline = min(deadline, time.monotonic() + self._cancel_grace)
                 if time.monotonic() >= deadline:
-                    self._fail_all(lambda: self._plumbing.timed_out(_DEAF), call)
+                    self._fail_all(lambda: self._pipes.timed_out(_STDIN_UNREAD), call)
                     return
-                self._plumbing.wait_to_write(min(_TICK, deadline - time.monotonic()))
+                self._pipes.wait_to_write(min(_TICK, deadline - time.monotonic()))
         finally:
             self._write_lock.release()
 
     def _read(self) -> None:
-        """The reading thread: hands out responses until the worker is no more."""
-        plumbing = self._plumbing
+        """Hand out responses until the worker has ended; runs in the reading thread."""
+        pipes = self._pipes
         try:
             while not self._is_closed:
-                plumbing.wait(_TICK)
-                has_ended = plumbing.has_ended  # asked before its last words are looked for
-                data = plumbing.read()
+                pipes.wait(_TICK)
+                # Before the read: what it wrote last must not be missed.
+                has_ended = pipes.has_ended
+                data = pipes.read()
                 if data:
                     self._hand_out(data)
                 elif data is not None or has_ended:
                     with self._lock:
                         self._connection.end()
                     how = "ended" if data is None else "closed its stdout"
-                    self._fail_all(partial(plumbing.crashed, how, 0))
+                    self._fail_all(partial(pipes.crashed, how, 0))
                     return
         except FrameError as error:
-            self._fail_all(partial(plumbing.violated, error))
+            self._fail_all(partial(pipes.violated, error))
 
     def _hand_out(self, data: bytes) -> None:
         with self._lock:
@@ -235,33 +237,33 @@ class Multiplex:
                 call.changed.notify()
 
     def _fail_all(self, describe: Callable[[], WorkerFailure], cause: _Call | None = None) -> None:
-        """Has the worker killed for a reason, unless it was before, and tells all who wait.
+        """Mark the worker as failed, once, and wake all callers.
 
         Args:
-            judge: kills it and names the cause.
-            culprit: the request that is the cause, if it is one.
+            describe: kills the worker and returns the failure.
+            cause: the request that caused it, if one did.
         """
         with self._lock:
-            if self._is_condemned:
+            if self._has_failed:
                 return
-            self._is_condemned = True
-            self._culprit = cause
+            self._has_failed = True
+            self._cause = cause
         try:
             self._failure = describe()
-            self._consumed = self._plumbing.consumed
+            self._consumed = self._pipes.consumed
         finally:
             with self._lock:
                 for call in self._calls.values():
                     call.changed.notify()
-            self._verdict.set()
+            self._failure_known.set()
 
     def _failure_of(self, call: _Call) -> WorkerFailure:
-        """The verdict on the worker as one of its requests is told."""
-        self._verdict.wait(_VERDICT_PATIENCE)
+        """Return the worker's failure as the error of one of its requests."""
+        self._failure_known.wait(_FAILURE_TIMEOUT)
         failure = self._failure
         if failure is None:
-            return self._plumbing.timed_out("it can't be killed")
-        if call is self._culprit:
+            return self._pipes.timed_out("it can't be killed")
+        if call is self._cause:
             return failure
         sent_from = call.sent_from
         has_crashed = failure.rule == Retirement.CRASH

@@ -1,6 +1,6 @@
-"""A worker's process and the pipes to it: reading, writing, ending, and telling how it failed.
+"""A worker's process and the pipes to it: reading, writing, ending it, and describing its failure.
 
-Nothing here knows what is said over the pipes.
+This module knows nothing of the messages that the pipes carry.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.stderr_tail import StderrTail
 
-#: What a pipe of the usual size can hold.
+#: Capacity of a pipe of the default size.
 READ_BYTES = 1 << 16
 
 
 _MOST_STATUS = 8192
 
 
-#: Where the pending signals of the main thread stand behind the name in /proc/PID/stat.
+#: Position of the main thread's pending signals behind the name in /proc/PID/stat.
 _PENDING = 28
 
 
-#: How long a worker that closed its pipes, or was killed, may take to be gone, seconds.
+#: How long a worker that closed its pipes, or was killed, may take to end, seconds.
 _EXIT_PATIENCE = 3.0
 
 
@@ -54,21 +54,21 @@ _OUT = select.POLLOUT | select.POLLHUP | select.POLLERR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipes:
-    """Our ends of a worker's standard streams, or the worker's."""
+    """The server's ends of a worker's standard streams, or the worker's ends."""
 
     stdin: int
     stdout: int
     stderr: int
 
     def close(self) -> None:
-        """Closes all three."""
+        """Close all three descriptors."""
         for fd in (self.stdin, self.stdout, self.stderr):
             with contextlib.suppress(OSError):
                 os.close(fd)
 
 
 def make_pipes() -> tuple[Pipes, Pipes]:
-    """Pipes for the three standard streams: our ends, non-blocking, and the worker's."""
+    """Return the server's ends (non-blocking) and the worker's ends of three standard streams."""
     stdin, stdout, stderr = os.pipe(), os.pipe(), os.pipe()
     ours = Pipes(stdin=stdin[1], stdout=stdout[0], stderr=stderr[0])
     for fd in (ours.stdin, ours.stdout, ours.stderr):
@@ -77,17 +77,17 @@ def make_pipes() -> tuple[Pipes, Pipes]:
 
 
 class ProcessPipes:
-    """One worker process, seen through its descriptors.
+    """One worker process and the descriptors that lead to it.
 
     Args:
-        number: of the worker, for errors.
-        process: just started.
-        pipes: our ends, non-blocking.
-        start_timeout: seconds after which it must have begun to read its stdin, 0 for no limit. The
-            protocol has no word for "ready"; reading the first request is what shows it.
+        number: the worker's number, for errors.
+        process: the process, just started.
+        pipes: the server's ends, non-blocking.
+        start_timeout: seconds in which it must begin to read its stdin, 0 for no limit. The
+            protocol has no message for "ready"; reading the first request shows it.
 
     Attributes:
-        written: how many bytes stdin took so far.
+        written: number of bytes that stdin took so far.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ProcessPipes:
         self._number = number
         self._pipes = pipes
         self._is_stdin_open = True
-        # Told twice by Linux: for people, and in a third of the time for programs, but not as much.
+        # Linux has two files: "stat" is read in a third of the time, but holds less than "status".
         self._status = _open_in_proc(process.pid, "status")
         self._stat = _open_in_proc(process.pid, "stat")
         self._exit: Exit | None = None
@@ -114,12 +114,12 @@ class ProcessPipes:
         self._writing.register(pipes.stdin, _OUT)
 
     def wait(self, timeout: float, *, to_write: bool = False) -> AbstractSet[int]:
-        """Waits until stdout has something, the process has ended or, on demand, stdin takes more.
+        """Wait until stdout has data, the process has ended or, on demand, stdin takes more.
 
-        What comes on stderr meanwhile is read and kept.
+        Text on stderr is read and kept meanwhile.
 
         Returns:
-            The descriptors of which there is news; none when ``timeout`` seconds passed without.
+            The descriptors that are ready; an empty set after ``timeout`` seconds.
         """
         poller = self._writing if to_write and self._is_stdin_open else self._reading
         ready = {fd for fd, _ in poller.poll(max(0.0, timeout) * 1000)}
@@ -129,16 +129,16 @@ class ProcessPipes:
         return ready
 
     def wait_to_write(self, timeout: float) -> None:
-        """Waits until stdin takes more, or is closed, or ``timeout`` seconds passed."""
+        """Wait until stdin takes more, or is closed, or ``timeout`` seconds passed."""
         poller = select.poll()
         poller.register(self._pipes.stdin, _OUT)
         poller.poll(max(0.0, timeout) * 1000)
 
     def write(self, unsent: memoryview) -> memoryview:
-        """Writes as much as stdin takes now; the rest.
+        """Write as much as stdin takes now, and return the rest.
 
-        A worker that closed its stdin takes everything: it may have answered before, and if it did
-        not, the reading side tells.
+        When the worker has closed its stdin, nothing remains: it may have answered before, and if it
+        did not, the reading side notices.
         """
         while unsent:
             try:
@@ -153,7 +153,7 @@ class ProcessPipes:
 
     @property
     def consumed(self) -> int:
-        """How many bytes the worker has read of its stdin; where that is not known, all of them."""
+        """Number of bytes that the worker has read from its stdin; all of them where it is unknown."""
         if sys.platform != "linux" or not self._is_stdin_open:
             return self.written
         unread = array.array("i", [0])
@@ -162,17 +162,17 @@ class ProcessPipes:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has read any of what was written to it; where not known, whether it could."""
+        """Whether the worker has read any of its stdin; where unknown, whether anything was written."""
         return self.consumed > 0
 
     @property
     def start_deadline(self) -> float:
-        """When it must have begun to read, on the monotonic clock; infinity once it has."""
+        """Deadline for it to begin reading, on the monotonic clock; infinity once it has begun."""
         self._has_begun = self._has_begun or sys.platform != "linux" or self.consumed > 0
         return math.inf if self._has_begun else self._started + self._start_timeout
 
     def read(self) -> bytes | None:
-        """What is on stdout; None for nothing yet, no bytes at its end."""
+        """Return the data on stdout; None when there is none yet, empty bytes at its end."""
         try:
             return os.read(self._pipes.stdout, READ_BYTES)
         except BlockingIOError:
@@ -185,47 +185,47 @@ class ProcessPipes:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the process lives and has said nothing that was not read yet."""
+        """Whether the process lives and all its output was read."""
         return not self._reading.poll(0)
 
     @property
     def is_dying(self) -> bool:
-        """Whether the process was killed, though it may not know yet (Linux).
+        """Whether the process was sent a fatal signal, even if it has not ended yet (Linux).
 
-        Until it is scheduled again it still takes what is written to its stdin.
+        Until it is scheduled again, its stdin still takes data.
         """
         fields = _read_again(self._stat).rpartition(b")")[2].split()
         return len(fields) > _PENDING and bool(int(fields[_PENDING]) & _KILLED)
 
     @property
     def peak_bytes(self) -> int:
-        """The largest resident set the process ever had; 0 when it is gone, or not on Linux.
+        """Largest resident set of the process so far, bytes; 0 when it is gone, or not on Linux.
 
-        Descendants do not count: this is asked after every request.
+        Descendants do not count, because this is read after every request and must be fast.
         """
-        told = _read_again(self._status).partition(b"\nVmHWM:")[2].split(maxsplit=1)
-        return int(told[0]) << 10 if told else 0
+        fields = _read_again(self._status).partition(b"\nVmHWM:")[2].split(maxsplit=1)
+        return int(fields[0]) << 10 if fields else 0
 
     @property
     def exit_status(self) -> int | None:
-        """Of the process; negative for a signal, None while it lives or when it was lost."""
+        """Exit status of the process; negative for a signal, None while it lives or when unknown."""
         ended = self._exit or self.process.poll()
         return None if ended is None or ended.lost else ended.status
 
     def close_stdin(self) -> None:
-        """Asks the worker to end, as the protocol says it."""
+        """Close the worker's stdin, by which the protocol asks a worker to end."""
         if self._is_stdin_open:
             self._is_stdin_open = False
             self._writing.unregister(self._pipes.stdin)
             os.close(self._pipes.stdin)
 
     def kill(self) -> None:
-        """Kills the worker with all its descendants and waits for their end."""
+        """Kill the worker with all its descendants and wait for their end."""
         self.process.kill_tree()
         self.wait_for_exit()
 
     def wait_for_exit(self) -> Exit | None:
-        """How the process ended; it is killed if it does not end soon by itself."""
+        """Return how the process ended; kill it if it does not end within seconds."""
         self._exit = self._exit or self.process.wait(_EXIT_PATIENCE)
         if self._exit is None:
             self.process.kill_tree()
@@ -234,7 +234,7 @@ class ProcessPipes:
         return self._exit
 
     def close(self) -> None:
-        """Gives all descriptors back; the process must have ended."""
+        """Close all descriptors; the process must have ended already."""
         self._exit = self._exit or self.process.poll()
         self.stderr.drain()
         self.process.close()
@@ -246,11 +246,11 @@ class ProcessPipes:
         os.close(self._pipes.stderr)
 
     def crashed(self, how: str, sent_from: int) -> WorkerFailure:
-        """The failure of a worker that is no longer there; waits for its end.
+        """Wait for the end of a worker that crashed, and return the failure.
 
         Args:
-            how: in words.
-            sent_from: what `written` was when the request was about to be sent.
+            how: the end of its output, such as ``closed its stdout``.
+            sent_from: value of `written` just before the request was sent.
         """
         ended = self.wait_for_exit()
         described = ended.description if ended is not None else "it can't be killed"
@@ -261,7 +261,7 @@ class ProcessPipes:
         )
 
     def not_started(self) -> WorkerFailure:
-        """The failure of a worker that does not begin to read its first request; kills it."""
+        """Kill a worker that does not begin to read its first request, and return the failure."""
         self.kill()
         return self._failure(
             Retirement.START_TIMEOUT,
@@ -269,12 +269,12 @@ class ProcessPipes:
         )
 
     def timed_out(self, detail: str) -> WorkerFailure:
-        """The failure of a worker that took too long; kills it."""
+        """Kill a worker that took too long, and return the failure."""
         self.kill()
         return self._failure(Retirement.TIMEOUT, detail, code=Code.DEADLINE_EXCEEDED)
 
     def violated(self, error: FrameError) -> WorkerFailure:
-        """The failure of a worker that broke the protocol; kills it."""
+        """Kill a worker that broke the protocol, and return the failure."""
         ended = self.process.poll()
         self.kill()
         suffix = f" ({ended.description})" if ended is not None else ""
@@ -289,9 +289,8 @@ class ProcessPipes:
         was_unread: bool = False,
         code: Code = Code.FAILED_PRECONDITION,
     ) -> WorkerFailure:
-        if (
-            self._exit is not None and self._exit.lost
-        ):  # not the worker's fault, whatever it looks like
+        # Not the worker's fault, whatever it looks like.
+        if self._exit is not None and self._exit.lost:
             is_violation = False
             code = Code.UNAVAILABLE if code is Code.FAILED_PRECONDITION else code
         return WorkerFailure(
@@ -307,7 +306,7 @@ class ProcessPipes:
 
 
 def _open_in_proc(pid: int, name: str) -> int:
-    """What Linux tells of a process, to be read again and again; -1 where there is nothing."""
+    """Open a file about a process in /proc, to be read repeatedly; return -1 where there is none."""
     try:
         return os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -315,7 +314,7 @@ def _open_in_proc(pid: int, name: str) -> int:
 
 
 def _read_again(fd: int) -> bytes:
-    """A file of `_open_in_proc` as it is now; nothing when the process is gone."""
+    """Return the present content of a file of `_open_in_proc`; empty when the process is gone."""
     if fd < 0:
         return b""
     try:
@@ -328,11 +327,11 @@ _log = logging.getLogger(__name__)
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process and its descendants, 0 when it is gone.
+    """Return the resident memory of a process and its descendants, bytes; 0 when it is gone.
 
-    Memory that they share counts once for each of them, so a launcher with one child says a little
-    too much. Where the system does not let this process read it (macOS refuses for programs of another
-    user, and some hardened kernels for all), that is reported once, because no limit can be kept then.
+    Memory that they share counts once for each of them, so the sum is slightly too high for a launcher
+    with one child. Some systems forbid reading it (macOS for programs of another user, hardened kernels
+    for all); a warning is logged once, because no limit can be enforced then.
     """
     import psutil  # noqa: PLC0415 - only servers with a memory budget need it
 
@@ -345,16 +344,17 @@ def resident_bytes(pid: int) -> int:
     except psutil.NoSuchProcess:
         return 0
     except (psutil.Error, OSError, NotImplementedError) as error:
-        _report(type(error).__name__)
+        _warn_once(type(error).__name__)
     return total
 
 
 @functools.cache
-def _report(reason: str) -> None:
-    """Say once that no memory limit is kept."""
+def _warn_once(reason: str) -> None:
+    """Log once that the memory limit is not enforced."""
     _log.warning(
-        "--worker-max-rss can't be kept: the memory of workers can't be read here (%s: %s). "
-        "Limit the worker itself, such as with a JVM's -Xmx, or use --worker-max-requests",
+        "--worker-max-rss has no effect: the memory of workers can't be read on this system "
+        "(%s: %s). Fix: limit the worker itself, such as with a JVM's -Xmx, or use "
+        "--worker-max-requests",
         sys.platform,
         reason,
     )

@@ -1,8 +1,8 @@
 """The worker protocol from the server's side, without any I/O.
 
-A `Connection` is fed with what the worker's stdout yields and says what that means; it gives out the
-bytes to write. It keeps, for each request, one of the states below, and refuses every response that
-the table has no way for. Times, pipes and processes are somebody else's.
+A `Connection` takes the bytes from the worker's stdout and returns responses; it returns the bytes to
+write for each request. It keeps one of the states below for each request, and refuses every response
+for which the table has no transition. It knows nothing of time, pipes and processes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rpw_fixture.wire.worker.stray_output import surplus, truncated
 
 
 class RequestState(Enum):
-    """Where one request stands."""
+    """The state of one request."""
 
     UNKNOWN = auto()
     SENT = auto()
@@ -24,8 +24,8 @@ class RequestState(Enum):
     CANCELLED = auto()
 
 
-class Signal(Enum):
-    """What can happen to a request."""
+class RequestEvent(Enum):
+    """An event that changes the state of a request."""
 
     SEND = auto()
     CANCEL = auto()
@@ -33,27 +33,27 @@ class Signal(Enum):
     RESPONSE_CANCELLED = auto()
 
 
-#: Every way there is. A response that has none is a violation; a cancel that has none does nothing.
-TRANSITIONS: dict[tuple[RequestState, Signal], RequestState] = {
-    (RequestState.UNKNOWN, Signal.SEND): RequestState.SENT,
-    (RequestState.SENT, Signal.RESPONSE): RequestState.ANSWERED,
-    (RequestState.SENT, Signal.CANCEL): RequestState.CANCELLING,
-    (RequestState.CANCELLING, Signal.RESPONSE): RequestState.ANSWERED,
-    (RequestState.CANCELLING, Signal.RESPONSE_CANCELLED): RequestState.CANCELLED,
+#: Every transition. A response without one is a violation; a cancel without one does nothing.
+TRANSITIONS: dict[tuple[RequestState, RequestEvent], RequestState] = {
+    (RequestState.UNKNOWN, RequestEvent.SEND): RequestState.SENT,
+    (RequestState.SENT, RequestEvent.RESPONSE): RequestState.ANSWERED,
+    (RequestState.SENT, RequestEvent.CANCEL): RequestState.CANCELLING,
+    (RequestState.CANCELLING, RequestEvent.RESPONSE): RequestState.ANSWERED,
+    (RequestState.CANCELLING, RequestEvent.RESPONSE_CANCELLED): RequestState.CANCELLED,
 }
 
 
 class Connection:
-    """One worker's conversation.
+    """The protocol state of the conversation with one worker.
 
-    Not safe for use by several threads at a time.
+    Not thread-safe.
 
     Args:
         encoding: proto or JSON.
-        max_frame_bytes: the largest response accepted.
-        checks_request_id: a response must carry the id of an open request; else, with a single one
-            open, any id will do, as for servers that never look.
-        checks_was_cancelled: only a request that was sent a cancel may be answered so.
+        max_frame_bytes: size of the largest response accepted.
+        checks_request_id: a response must carry the id of an open request; otherwise, while one
+            request is open, any id is accepted, as by servers that ignore the id.
+        checks_was_cancelled: only the response to a cancelled request may set was_cancelled.
     """
 
     def __init__(
@@ -73,32 +73,32 @@ class Connection:
 
     @property
     def open_requests(self) -> int:
-        """How many requests wait for their response."""
+        """Number of requests that wait for their response."""
         return len(self._open)
 
     def send(self, request: Request) -> bytes:
-        """The bytes of a request, which now waits for its response.
+        """Return the bytes of a request, and count it as open.
 
         Raises:
-            ValueError: when a request of that id is open already.
+            ValueError: when a request with that id is open already.
         """
-        self._open[request.request_id] = self._next(request.request_id, Signal.SEND)
+        self._open[request.request_id] = self._next(request.request_id, RequestEvent.SEND)
         self._newest = request.request_id
         return self._encoding.encode(request)
 
     def cancel(self, request_id: int) -> bytes:
-        """The bytes that ask the worker to give a request up; none when it is no longer open."""
-        state = TRANSITIONS.get((self._state(request_id), Signal.CANCEL))
+        """Return the bytes of a cancel message; empty when the request is no longer open."""
+        state = TRANSITIONS.get((self._state(request_id), RequestEvent.CANCEL))
         if state is None:
             return b""
         self._open[request_id] = state
         return self._encoding.encode(Request(request_id=request_id, cancel=True))
 
     def receive(self, data: bytes) -> list[Response]:
-        """The responses that ``data`` completes, each with the id of a request that was open.
+        """Return the responses that ``data`` completes, each with the id of a request that was open.
 
         Raises:
-            FrameError: when the worker broke the protocol; nothing it says later can be trusted.
+            FrameError: when the worker broke the protocol; its later output can't be trusted.
         """
         responses = [self._closed(response) for response in self._decoder.feed(data)]
         if not self._open and self._decoder.pending:
@@ -106,21 +106,21 @@ class Connection:
         return responses
 
     def end(self) -> None:
-        """The worker's stdout has ended, or its time is up.
+        """Accept the end of the worker's stdout.
 
         Raises:
-            FrameError: when that left a response half said.
+            FrameError: when a response is incomplete.
         """
         if self._decoder.pending:
             raise truncated(self._decoder.pending)
 
     def describe_delay(self) -> str:
-        """What there is of a response whose time is over, in words."""
+        """Return a text about a response that did not arrive in time, and what arrived of it."""
         if not self._decoder.pending:
             return "no response within the action's timeout"
         late = "no complete response within the action's timeout"
         if self._decoder.lacks:
-            late += f": it lacks {self._decoder.lacks}, and this server reads up to there"
+            late += f": it lacks {self._decoder.lacks}, which this server waits for"
         return f"{late}; {truncated(self._decoder.pending)}"
 
     def _closed(self, response: Response) -> Response:
@@ -129,12 +129,12 @@ class Connection:
         state = self._state(response.request_id)
         if state is RequestState.UNKNOWN:
             raise self._stray(response)
-        signal = Signal.RESPONSE_CANCELLED if response.was_cancelled else Signal.RESPONSE
-        if (state, signal) not in TRANSITIONS and self._checks_was_cancelled:
+        event = RequestEvent.RESPONSE_CANCELLED if response.was_cancelled else RequestEvent.RESPONSE
+        if (state, event) not in TRANSITIONS and self._checks_was_cancelled:
             raise FrameError(
                 ProtocolRule.UNEXPECTED_CANCEL,
                 f"the response to request {response.request_id} says was_cancelled, "
-                "but nobody cancelled it",
+                "but it was not cancelled",
             )
         del self._open[response.request_id]
         return response
@@ -153,14 +153,14 @@ class Connection:
         waiting = ", ".join(map(str, sorted(self._open)))
         return FrameError(
             ProtocolRule.WRONG_REQUEST_ID,
-            f"the response says request_id {response.request_id}; open is {waiting}",
+            f"the response says request_id {response.request_id}; open: {waiting}",
         )
 
     def _state(self, request_id: int) -> RequestState:
         return self._open.get(request_id, RequestState.UNKNOWN)
 
-    def _next(self, request_id: int, signal: Signal) -> RequestState:
-        state = TRANSITIONS.get((self._state(request_id), signal))
+    def _next(self, request_id: int, event: RequestEvent) -> RequestState:
+        state = TRANSITIONS.get((self._state(request_id), event))
         if state is None:
             raise ValueError(f"request {request_id} is open already")
         return state

@@ -1,4 +1,4 @@
-"""Which protocol workers were found to speak, when no action said so."""
+"""The protocols that workers were found to use when no action named one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import threading
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.workers.key import WorkerKey
 
-#: Answers that are kept; each takes about a hundred bytes.
+#: The most answers that are kept; each takes about 100 bytes.
 _MOST_ANSWERS = 4_096
 _OTHER = {"proto": "json", "json": "proto"}
 
 
 class ProtocolMemory:
-    """Answers to the question which protocol a tool speaks. Thread-safe.
+    """The known protocols of tools. Thread-safe.
 
-    A tool is its startup arguments, its files and what else `WorkerKey.tool` holds, so an answer
-    never becomes wrong. After an edit of the tool the question is open again; what the same startup
-    arguments spoke before is then tried first.
+    A tool is its startup arguments, its files and what else `WorkerKey.tool` covers, so an answer
+    never becomes wrong. After an edit of the tool its protocol is unknown again; the protocol that
+    worked with the same startup arguments is then tried first.
 
     Attributes:
-        changed: notified of every answer, and when a second worker is asked no more.
-        asked_twice: tools of which a second worker is being asked; one at a time is enough.
+        changed: notified of every answer, and when the trial with a second worker ends.
+        asked_twice: tools that are being tried with a second worker; one at a time is enough.
     """
 
     def __init__(self) -> None:
@@ -31,15 +31,15 @@ class ProtocolMemory:
         self._hints: Memo[tuple[str, ...], str] = Memo(_MOST_ANSWERS)
 
     def answer(self, key: WorkerKey) -> str | None:
-        """Return the protocol of a key's tool, None while it is not known."""
+        """Return the protocol of a key's tool, None while it is unknown."""
         return self._answers.get(key.tool)
 
     def first_guess(self, key: WorkerKey) -> str:
-        """Return the protocol in which a new worker should be asked first."""
+        """Return the protocol to try first with a new worker."""
         return self._hints.get(key.startup_arguments) or "proto"
 
     def settle(self, key: WorkerKey) -> None:
-        """Keep the protocol of a worker's key, after a worker answered in it."""
+        """Store the protocol of a worker's key, after a worker answered in it."""
         with self.changed:
             self._answers.put(key.tool, key.protocol)
             self._hints.put(key.startup_arguments, key.protocol)
@@ -53,6 +53,6 @@ class ProtocolMemory:
             self._hints.clear()
 
 
-def other(protocol: str) -> str:
+def other_protocol(protocol: str) -> str:
     """Return the protocol to try when ``protocol`` got no answer."""
     return _OTHER[protocol]

@@ -1,7 +1,7 @@
-"""The thread that ends workers in good order, and looks after idle ones.
+"""The thread that ends workers in good order and inspects idle ones.
 
-A worker that is to go is asked by closing its stdin, then by SIGTERM, then killed, with a grace
-period between; nobody who has work to do waits for that.
+To end a worker, its stdin is closed; after a grace period it gets SIGTERM, and after another one
+SIGKILL. No action waits for that.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PATIENCE_AFTER_KILL = 10.0
 
 @dataclass(slots=True)
 class _Leaving:
-    """A worker on its way out: the steps still to take, and when the next one is due."""
+    """A worker that is ending: the remaining steps, and when the next one is due."""
 
     worker: Worker
     reason: str
@@ -31,12 +31,12 @@ class _Leaving:
 
 
 class Reaper:
-    """Ends workers.
+    """Ends workers in a thread.
 
     Args:
-        grace: seconds between asking, asking sternly, and killing.
-        on_gone: called from the janitor's thread with each worker that has ended, and the reason.
-        look_around: called about every ``interval`` seconds while the thread runs.
+        grace: seconds between closing stdin, SIGTERM and SIGKILL.
+        on_gone: called in the reaper's thread with each worker that has ended, and the reason.
+        inspect_idle: called about every ``interval`` seconds while the thread runs.
         interval: seconds.
     """
 
@@ -61,7 +61,7 @@ class Reaper:
         self._wake_sender.setblocking(False)
 
     def retire(self, worker: Worker, reason: str, *, at_once: bool = False) -> None:
-        """Ends ``worker``; `on_gone` follows. ``at_once`` kills without asking first."""
+        """End ``worker`` and call `on_gone` afterwards; ``at_once`` starts with SIGKILL."""
         gentle = [worker.close_stdin, worker.process.terminate]
         steps = [*([] if at_once else gentle), worker.process.kill_tree]
         with self._lock:
@@ -70,12 +70,12 @@ class Reaper:
         self._wake()
 
     def watch(self) -> None:
-        """Starts the thread, if it does not run yet: there are workers to look after."""
+        """Start the thread, if it does not run yet, because there are workers to inspect."""
         with self._lock:
             self._start()
 
     def stop(self) -> None:
-        """Waits until all that were to end have ended, and ends the thread."""
+        """Wait until all retired workers have ended, then end the thread."""
         with self._lock:
             self._is_stopping = True
             thread = self._thread
@@ -89,7 +89,7 @@ class Reaper:
 
     def _start(self) -> None:
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="rpw-janitor", daemon=True)
+            thread = threading.Thread(target=self._run, name="rpw-reaper", daemon=True)
             # Without a thread left, the next call tries again, and `stop` does the work itself.
             with contextlib.suppress(ThreadStartError):
                 start_thread(thread)
@@ -117,7 +117,7 @@ class Reaper:
             self._sleep(min([next_look, *(each.due for each in self._leaving)]))
 
     def _advance(self, leaving: _Leaving, now: float) -> bool:
-        """Takes the next step if it is due; True once the worker is gone."""
+        """Take the next step if it is due; return True once the worker is gone."""
         worker = leaving.worker
         worker.stderr.drain()
         if worker.process.poll() is not None:

@@ -1,4 +1,4 @@
-"""What a worker writes to stderr: bounded, and told apart by the time when it came."""
+"""The end of a worker's stderr: bounded, with positions that separate the text of requests."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _READ = 1 << 16
 
 
 class StderrTail:
-    """Keeps the end of a worker's stderr. All methods may be called from any thread.
+    """The end of a worker's stderr. Thread-safe.
 
     Args:
-        fd: the pipe's end to read from, non-blocking.
-        limit: how many bytes are kept.
+        fd: the read end of the pipe, non-blocking.
+        limit: number of bytes that are kept.
 
     Attributes:
-        total: how many bytes were read so far.
+        total: number of bytes read so far.
     """
 
     def __init__(self, fd: int, limit: int = 1 << 16) -> None:
@@ -27,7 +27,7 @@ class StderrTail:
         self.total = 0
 
     def drain(self, most: int = 1 << 20) -> bool:
-        """Reads what is there, up to ``most`` bytes; False once the stream has ended."""
+        """Read what is available, up to ``most`` bytes; return False once the stream has ended."""
         with self._lock:
             while most > 0:
                 try:
@@ -42,12 +42,12 @@ class StderrTail:
         return True
 
     def since(self, position: int) -> bytes:
-        """What was read when `total` was ``position`` and after, as far as it is kept."""
+        """Return what was read since `total` was ``position``, as far as it is kept."""
         with self._lock:
             fresh = self.total - position
             return self._kept[-fresh:] if fresh else b""
 
     @property
     def text(self) -> str:
-        """All that is kept."""
+        """All text that is kept."""
         return self._kept.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""A worker as the pool sees it: identity, life, and how many requests it takes at a time."""
+"""A worker as the pool sees it: identity, state, and how many requests it takes at a time."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import IdleProblem
 from rpw_fixture.workers.key import WorkerKey
-from rpw_fixture.workers.lifecycle import Retirement, State, moved
+from rpw_fixture.workers.lifecycle import Retirement, State, transition
 from rpw_fixture.workers.process_pipes import ProcessPipes
 from rpw_fixture.workers.stderr_tail import StderrTail
 
 
 class Conversation(Protocol):
-    """How requests get to a worker and responses back: `Singleplex` or `Multiplex`."""
+    """The exchange of requests and responses with a worker: `Singleplex` or `Multiplex`."""
 
     def new_request_id(self) -> int:
-        """The id of the next request."""
+        """Return the id of the next request."""
 
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
-        """Sends a request and waits for its response."""
+        """Send a request and wait for its response."""
 
     def find_problem(self) -> IdleProblem | None:
-        """What makes an idle worker unusable; None when nothing does."""
+        """Return why an idle worker is unusable; None when it is usable."""
 
     def close(self) -> None:
-        """Gives back what it holds; the process has ended."""
+        """Release all resources; the process has ended already."""
 
 
 class Worker:
     """A live worker process.
 
     Args:
-        number: never used twice in one server.
-        key: what it may serve.
-        plumbing: the process and the pipes to it.
-        conversation: the protocol spoken over them.
+        number: a number that is never used twice in one server.
+        key: the pool key of the actions that it may serve.
+        pipes: the process and the pipes to it.
+        conversation: the exchange of requests over them.
         slots: how many requests it takes at a time.
         folder: its folder, which holds its working directory.
 
     Attributes:
-        requests: how many it was sent.
-        leases: how many are being served by it now.
-        granted: how many it was given to serve, those never sent included.
-        has_answered: it answered a request, so it speaks its key's protocol.
-        doom: why it ends as soon as nobody needs it any more, None when it does not.
-        outdated_at: when a worker with another version of its tool started, and nobody asked for this
-            one since; infinity when there is none.
-        idle_since: when the last of them ended, on the monotonic clock.
+        requests: number of requests that were sent to it.
+        leases: number of actions that it serves now.
+        granted: number of actions that it was leased to, those never sent to it included.
+        has_answered: it answered a request, so it uses its key's protocol.
+        retire_reason: why it ends as soon as its last lease is returned, None when it stays.
+        outdated_at: when a worker with another version of its tool started, unless this one was
+            leased since; infinity when it is not outdated.
+        idle_since: when its last lease was returned, on the monotonic clock.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Worker:
         *,
         number: int,
         key: WorkerKey,
-        plumbing: ProcessPipes,
+        pipes: ProcessPipes,
         conversation: Conversation,
         slots: int,
         folder: str,
@@ -76,64 +76,64 @@ class Worker:
         self.retire_reason: Retirement | None = None
         self.idle_since = 0.0
         self.outdated_at = math.inf
-        self._plumbing = plumbing
+        self._pipes = pipes
         self._conversation = conversation
         self._state = State.STARTING
         self._count_lock = threading.Lock()
 
     @property
     def process(self) -> Process:
-        """Its process."""
-        return self._plumbing.process
+        """The worker's process."""
+        return self._pipes.process
 
     @property
     def stderr(self) -> StderrTail:
-        """The end of what it wrote to stderr."""
-        return self._plumbing.stderr
+        """The end of the worker's stderr."""
+        return self._pipes.stderr
 
     @property
     def peak_bytes(self) -> int:
-        """The largest resident set its process ever had; 0 where that is not known."""
-        return self._plumbing.peak_bytes
+        """Largest resident set of the process so far, bytes; 0 where it is unknown."""
+        return self._pipes.peak_bytes
 
     @property
     def state(self) -> State:
-        """Where it stands in its life."""
+        """Its state."""
         return self._state
 
     @property
     def exit_status(self) -> int | None:
-        """Of the process; negative for a signal, None while it lives or when it was lost."""
-        return self._plumbing.exit_status
+        """Exit status of the process; negative for a signal, None while it lives or when unknown."""
+        return self._pipes.exit_status
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has read any of its first request, where that can be seen."""
-        return self._plumbing.has_begun
+        """Whether it has read any of its first request, where that is known."""
+        return self._pipes.has_begun
 
     def idle_for(self, *, since: float) -> float:
-        """Return for how long it has been idle, seconds, not counting the time before ``since``."""
+        """Return how long it has been idle, seconds, without the time before ``since``."""
         return time.monotonic() - max(self.idle_since, since)
 
     def move(self, to: State) -> None:
-        """Changes the state.
+        """Change the state.
 
         Raises:
-            ValueError: when there is no such way (see `lifecycle`).
+            ValueError: when there is no such transition (see `lifecycle`).
         """
-        self._state = moved(self._state, to)
+        self._state = transition(self._state, to)
 
     def new_request_id(self) -> int:
-        """The id of the next request."""
+        """Return the id of the next request."""
         return self._conversation.new_request_id()
 
     def call(self, request: Request, deadline: float, token: CancelToken) -> Response:
-        """Sends a request and waits for its response.
+        """Send a request and wait for its response.
 
         Args:
             request: what to send, with an id from `new_request_id`.
-            deadline: on the monotonic clock.
-            token: when cancelled, the request is taken back, if need be by killing the worker.
+            deadline: when the request must be answered, on the monotonic clock.
+            token: when cancelled, the request is cancelled too, if necessary by killing the worker.
 
         Raises:
             WorkerFailure: the worker must not be used again.
@@ -146,18 +146,18 @@ class Worker:
         return response
 
     def find_problem(self) -> IdleProblem | None:
-        """What makes an idle worker unusable: it has ended, or said something unasked; else None."""
+        """Return why an idle worker is unusable: it ended, or wrote to stdout; None when it is usable."""
         return self._conversation.find_problem()
 
     def close_stdin(self) -> None:
-        """Asks the worker to end, as the protocol says it."""
-        self._plumbing.close_stdin()
+        """Close the worker's stdin, by which the protocol asks a worker to end."""
+        self._pipes.close_stdin()
 
     def kill(self) -> None:
-        """Kills the worker with all its descendants and waits for their end."""
-        self._plumbing.kill()
+        """Kill the worker with all its descendants and wait for their end."""
+        self._pipes.kill()
 
     def close(self) -> None:
-        """Gives back what the process held; it must have ended."""
+        """Release what the process held; it must have ended already."""
         self._conversation.close()
-        self._plumbing.close()
+        self._pipes.close()

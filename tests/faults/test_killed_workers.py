@@ -23,7 +23,7 @@ def test_a_worker_killed_inside_a_request_fails_its_action(rpw_server: Server) -
     with pytest.raises(ActionFailedError) as caught:
         rpw_server.run(compiled("a"))
     assert caught.value.outcome.status == "FAILED_PRECONDITION"
-    assert "killed by an armed fault" in str(caught.value)
+    assert "killed by an injected fault" in str(caught.value)
     assert armed.hits == 1
     assert retirements(rpw_server) == [(1, "crash", -signal.SIGKILL)]
     assert rpw_server.run(compiled("a")).worker == 2

@@ -206,7 +206,7 @@ def test_a_worker_killed_in_a_request_fails_its_action_without_a_retry(
     result = build(ONE)
     assert result.exit_code != 0
     assert result.executes == 1
-    assert "killed by an armed fault" in result.stderr
+    assert "killed by an injected fault" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["main", "teams/compilers/ci", "a/b/c/d/e/f"])

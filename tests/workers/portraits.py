@@ -19,7 +19,7 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.client.inputs import File
 from rpw_fixture.events.kinds import ActionRouted, WorkerStarted
 from rpw_fixture.server import Server
-from rpw_fixture.workers.personalities import everyone, names
+from rpw_fixture.workers.personalities import all_personalities, names
 
 from .support import probe_action, tools_of
 
@@ -30,7 +30,10 @@ EVERY = pytest.mark.parametrize("name", names())
 
 def by_rule(rule: str) -> list[object]:
     """Each personality's name with its value of a rule."""
-    return [pytest.param(each.name, getattr(each, rule).value, id=each.name) for each in everyone()]
+    return [
+        pytest.param(each.name, getattr(each, rule).value, id=each.name)
+        for each in all_personalities()
+    ]
 
 
 def probe(*arguments: str, startup: Sequence[str] = (), **others: object) -> Action:

@@ -28,7 +28,7 @@ from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule, Request, Response
-from rpw_fixture.workers.protocol import TRANSITIONS, Connection, RequestState, Signal
+from rpw_fixture.workers.protocol import TRANSITIONS, Connection, RequestEvent, RequestState
 
 LIMIT = 1 << 16
 PROTOCOLS = pytest.mark.parametrize("protocol", ["proto", "json"])
@@ -319,7 +319,7 @@ def test_a_wrong_id_is_told_with_the_ids_that_are_open(protocol: str) -> None:
     playbook.worker("4")
 
     assert playbook.error is not None
-    assert playbook.error.detail == "the response says request_id 4; open is 2, 3, 11"
+    assert playbook.error.detail == "the response says request_id 4; open: 2, 3, 11"
 
 
 @PROTOCOLS
@@ -356,7 +356,7 @@ def test_every_state_of_the_table_is_reached_and_the_last_ones_are_final() -> No
         RequestState.SENT,
         RequestState.CANCELLING,
     }
-    assert {signal for _, signal in TRANSITIONS} == set(Signal)
+    assert {signal for _, signal in TRANSITIONS} == set(RequestEvent)
 
 
 class AnyConversation(RuleBasedStateMachine):

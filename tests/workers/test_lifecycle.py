@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.workers.lifecycle import ALIVE, TRANSITIONS, Retirement, State, moved
+from rpw_fixture.workers.lifecycle import ALIVE, TRANSITIONS, Retirement, State, transition
 
 ROOT = Path(__file__).resolve().parents[2]
 RENDER = ROOT / ".ci" / "render_diagrams.py"
@@ -23,10 +23,10 @@ def render(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(("state", "to"), list(itertools.product(State, State)))
 def test_a_worker_moves_only_where_the_table_says(state: State, to: State) -> None:
     if to in TRANSITIONS[state]:
-        assert moved(state, to) is to
+        assert transition(state, to) is to
     else:
         with pytest.raises(ValueError, match=f"can't go from {state} to {to}"):
-            moved(state, to)
+            transition(state, to)
 
 
 def test_every_state_is_in_the_table_and_can_be_reached_from_the_start() -> None:

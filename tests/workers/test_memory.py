@@ -12,12 +12,12 @@ import psutil
 import pytest
 
 from rpw_fixture.pytest_plugin import MakeServer
-from rpw_fixture.workers import memory
+from rpw_fixture.workers import process_pipes
 from tests.waiting import until
 
 from .support import probe_action
 
-MESSAGE = "--worker-max-rss can't be kept"
+MESSAGE = "--worker-max-rss has no effect"
 
 
 @pytest.fixture
@@ -28,14 +28,14 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise psutil.AccessDenied(self.pid)
 
     monkeypatch.setattr(psutil.Process, "memory_info", refuse)
-    memory._report.cache_clear()
+    process_pipes._warn_once.cache_clear()
     yield
-    memory._report.cache_clear()
+    process_pipes._warn_once.cache_clear()
 
 
 def test_descendants_count() -> None:
     held = "import sys; held = bytearray(50 << 20); sys.stdout.write('x'); sys.stdout.flush()"
-    before = memory.resident_bytes(os.getpid())
+    before = process_pipes.resident_bytes(os.getpid())
     with subprocess.Popen(
         [sys.executable, "-c", f"{held}; sys.stdin.read()"],
         stdin=subprocess.PIPE,
@@ -43,21 +43,23 @@ def test_descendants_count() -> None:
     ) as child:
         assert child.stdout is not None
         assert child.stdout.read(1) == b"x"
-        assert memory.resident_bytes(os.getpid()) >= before + (40 << 20)
+        assert process_pipes.resident_bytes(os.getpid()) >= before + (40 << 20)
 
 
 def test_a_process_that_is_gone_uses_none() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
-    assert memory.resident_bytes(child.pid) == 0
+    assert process_pipes.resident_bytes(child.pid) == 0
 
 
 @pytest.mark.usefixtures("unreadable")
 def test_what_can_not_be_read_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    assert [memory.resident_bytes(os.getpid()) for _ in range(3)] == [0, 0, 0]
+    assert [process_pipes.resident_bytes(os.getpid()) for _ in range(3)] == [0, 0, 0]
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.getMessage().startswith(f"{MESSAGE}: the memory of workers can't be read here")
+    assert record.getMessage().startswith(
+        f"{MESSAGE}: the memory of workers can't be read on this system"
+    )
     assert f"({sys.platform}: AccessDenied)" in record.getMessage()
 
 

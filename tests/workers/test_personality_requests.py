@@ -13,6 +13,7 @@ import pytest
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers.personalities import find
+from rpw_fixture.workers.personalities.rules import Environment
 
 from .portraits import EVERY, EVERYWHERE, SPLITS, by_rule, portrait, probe, routes
 from .support import seen, tools_of
@@ -257,10 +258,10 @@ def test_whether_the_response_is_checked(make_rpw_server: MakeServer, name: str)
 
 
 @pytest.mark.parametrize(("name", "environment"), by_rule("environment"))
-def test_the_environment_that_a_worker_gets(name: str, environment: str) -> None:
+def test_the_environment_that_a_worker_gets(name: str, environment: Environment) -> None:
     variables = seen(portrait(name).first)["env"]
 
-    is_servers = environment == "the server's own"
+    is_servers = environment is Environment.SERVER
     assert ("SENTINEL" in variables) == is_servers
     assert ("OWN" in variables) == (not is_servers)
 

@@ -1,1 +1,1 @@
-"""Bazel's worker protocol on the wire: messages, both encodings, and output that is no message."""
+"""Bazel's worker protocol on the wire: messages, both encodings, and output that is not a message."""

@@ -1,4 +1,4 @@
-"""Both encodings of the worker protocol, by the names that actions call them."""
+"""Both encodings of the worker protocol, by the names that actions use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rpw_fixture.wire.worker.proto_encoding import ProtoEncoding
 def encoding(
     protocol: str, json_always: frozenset[str] = frozenset(), *, json_by_line: bool = False
 ) -> Encoding:
-    """The encoding named by ``persistentWorkerProtocol``, ``proto`` or ``json``.
+    """Return the encoding named by ``persistentWorkerProtocol``, ``proto`` or ``json``.
 
     Args:
-        protocol: its name.
+        protocol: name of the protocol.
         json_always: see `JsonEncoding`.
         json_by_line: see `JsonEncoding`.
     """

@@ -1,7 +1,7 @@
-"""WorkRequests and WorkResponses as JSON objects, a request a line.
+"""WorkRequests and WorkResponses as JSON objects, one line for each request.
 
-The decoder is fed whatever arrived, in pieces of any size, and refuses at the first byte that can't
-belong to a response, because the rest may never come.
+The decoder takes data in pieces of any size. It raises at the first byte that can't belong to a
+response, because the rest may never arrive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rpw_fixture.wire.worker.messages import (
 )
 from rpw_fixture.wire.worker.stray_output import not_a_response, shown
 
-#: Objects become lists of pairs, so that a field that stands twice is seen.
+#: Objects become lists of pairs, so that a duplicate field is noticed.
 _JSON = json.JSONDecoder(object_pairs_hook=list)
 _NO_RESPONSE = Response()
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
@@ -34,11 +34,11 @@ _DEPTH_CHANGES = {b'"': 0, b"{": 1, b"}": -1}
 
 
 class JsonEncoding:
-    """One JSON object a line, camelCase.
+    """One JSON object per line, with camelCase names.
 
     Args:
-        always: fields that are written at their default too; Bazel leaves them out (bazel#14293).
-        by_line: a response ends at its newline, as NativeLink reads it, and not with its object.
+        always: fields that are written even with their default; Bazel omits them (bazel#14293).
+        by_line: a response ends at its newline, as in NativeLink, and not with its object.
     """
 
     name = "json"
@@ -61,7 +61,7 @@ class JsonEncoding:
         return head + b"]" + tail + b"\n"
 
     def encode_inputs(self, inputs: Iterable[tuple[str, bytes]]) -> bytes:
-        """See `Encoding.encode_inputs`; digests are base64, as the JSON mapping of bytes says."""
+        """See `Encoding.encode_inputs`; digests are base64, as in protobuf's JSON mapping."""
         return b",".join(
             _json({"path": path, "digest": base64.b64encode(digest).decode()})
             for path, digest in inputs
@@ -77,9 +77,9 @@ class JsonEncoding:
 
 
 class JsonDecoder:
-    """Decodes JSON WorkResponses; an object may span lines, as Bazel's own reader allows.
+    """A decoder of JSON WorkResponses; an object may span lines, as in Bazel's reader.
 
-    It looks for the end of an object as bytes arrive and parses it then, once.
+    It looks for the end of an object while bytes arrive, and parses the object once.
     """
 
     __slots__ = ("_buffer", "_depth", "_is_in_string", "_limit", "_scanned")
@@ -111,26 +111,26 @@ class JsonDecoder:
         return responses
 
     def _object_end(self) -> int | None:
-        """Where the object at the head of the buffer ends; None when that isn't here yet."""
+        """Return where the first object in the buffer ends; None when the end has not arrived yet."""
         end = self._scan() if self._scanned or self._has_begun() else None
         _require_size(len(self._buffer) if end is None else end, self._limit)
         return end
 
     def _has_begun(self) -> bool:
-        """Drops blank space; whether an object, its first key or its end follows.
+        """Drop white space; return whether an object with its first key or its end follows.
 
         Raises:
-            FrameError: when something else does.
+            FrameError: when something else follows.
         """
         buffer = self._buffer
         del buffer[: _skip(_BLANK, buffer, 0)]
         begun = _FIRST_KEY.match(buffer)
         if buffer and begun is None:
-            raise not_a_response(bytes(buffer), ProtocolRule.MALFORMED, "no JSON object")
+            raise not_a_response(bytes(buffer), ProtocolRule.MALFORMED, "not a JSON object")
         return begun is not None and begun[1] is not None
 
     def _scan(self) -> int | None:
-        """Goes on to the end of the object, skipping strings; None when that isn't here yet."""
+        """Scan to the end of the object, skipping strings; return None when it has not arrived yet."""
         buffer = self._buffer
         while True:
             pattern = _STRING if self._is_in_string else _OUTSIDE_STRINGS
@@ -147,7 +147,7 @@ class JsonDecoder:
 
 
 class JsonLineDecoder:
-    """Decodes JSON WorkResponses one line each: without a newline a response is not complete.
+    """A decoder of JSON WorkResponses, one per line: a response without a newline is incomplete.
 
     An object that spans lines is refused, and empty lines are skipped (NativeLink, live_worker.rs).
     """
@@ -192,7 +192,7 @@ def _require_size(length: int, limit: int) -> None:
 
 def _from_line(line: bytes) -> Response:
     if not line.lstrip().startswith(b"{"):
-        raise not_a_response(line, ProtocolRule.MALFORMED, "no JSON object")
+        raise not_a_response(line, ProtocolRule.MALFORMED, "not a JSON object")
     return _from_json(line)
 
 
@@ -202,9 +202,9 @@ def _skip(pattern: re.Pattern[bytes], data: bytearray, start: int) -> int:
 
 
 def _from_json(data: bytes) -> Response:
-    """The response of a JSON object; unknown fields are skipped, as the protocol asks of readers.
+    """Return the response in a JSON object; skip unknown fields, as the protocol demands.
 
-    An object without a single known field is no response but, most likely, a line of a log.
+    An object without any known field is not a response but, most likely, a line of a log.
     """
     try:
         pairs = _JSON.decode(data.decode())
@@ -212,24 +212,28 @@ def _from_json(data: bytes) -> Response:
         raise FrameError(ProtocolRule.MALFORMED, f"{error}: {shown(data)}") from None
     known = [(key, value) for key, value in pairs if key in JSON_FIELDS]
     if pairs and not known:
-        raise FrameError(ProtocolRule.STDOUT_TEXT, f"JSON, but no WorkResponse: {shown(data)}")
+        raise FrameError(ProtocolRule.STDOUT_TEXT, f"JSON, but not a WorkResponse: {shown(data)}")
     if len(dict(known)) < len(known):
-        raise FrameError(ProtocolRule.MALFORMED, f"a field stands twice: {shown(data)}")
+        raise FrameError(ProtocolRule.MALFORMED, f"a field occurs twice: {shown(data)}")
     given = {JSON_FIELDS[key]: _checked(key, value) for key, value in known if value is not None}
     return Response(**given)
 
 
 def _checked(key: str, value: object) -> Any:
-    """The value of a JSON field, once it is known to be one that the message can hold."""
+    """Return the value of a JSON field.
+
+    Raises:
+        FrameError: when it is of the wrong type, or out of range.
+    """
     expected = type(getattr(_NO_RESPONSE, JSON_FIELDS[key]))
     if type(value) is not expected:
-        told = shown(repr(value).encode(errors="replace"))
+        text = shown(repr(value).encode(errors="replace"))
         raise FrameError(
-            ProtocolRule.MALFORMED, f"{key} is {told}, not of type {expected.__name__}"
+            ProtocolRule.MALFORMED, f"{key} is {text}, not of type {expected.__name__}"
         )
     if type(value) is int and not _INT32_MIN <= value <= _INT32_MAX:
-        raise FrameError(ProtocolRule.MALFORMED, f"{key} is {value}, which is no int32")
-    if isinstance(value, str):  # half of a surrogate pair is no character, and can't be stored
+        raise FrameError(ProtocolRule.MALFORMED, f"{key} is {value}, which does not fit an int32")
+    if isinstance(value, str):  # half of a surrogate pair can't be encoded as UTF-8
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
 

@@ -1,7 +1,7 @@
-"""What is said to a worker and by it, however it is encoded.
+"""Messages of the worker protocol, independent of their encoding.
 
-Requests and responses of the worker protocol as values, the ways in which bytes can be no response,
-and what an encoding is. The encodings themselves are worker_proto.py and worker_json.py.
+Requests and responses as values, the rules that a worker can break, and the interface of an encoding.
+The encodings themselves are in proto_encoding.py and json_encoding.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class ProtocolRule(StrEnum):
-    """Rules of the worker protocol that a worker can break, in the words reports use."""
+    """A rule of the worker protocol that a worker can break, in the words that reports use."""
 
     STDOUT_TEXT = "text on stdout"
     OVERSIZED = "oversized frame"
@@ -24,7 +24,7 @@ class ProtocolRule(StrEnum):
     UNEXPECTED_CANCEL = "unexpected was_cancelled"
 
 
-#: Fields of a WorkResponse in JSON, and what they are called here.
+#: Fields of a WorkResponse in JSON, and their names in `Response`.
 JSON_FIELDS = {
     "exitCode": "exit_code",
     "output": "output",
@@ -34,11 +34,11 @@ JSON_FIELDS = {
 
 
 class FrameError(Exception):
-    """Bytes from a worker that are no WorkResponse.
+    """Bytes from a worker that break the protocol.
 
     Attributes:
-        rule: what was broken.
-        detail: the evidence, in words.
+        rule: the rule that was broken.
+        detail: the evidence, as a text.
     """
 
     def __init__(self, rule: ProtocolRule, detail: str) -> None:
@@ -59,7 +59,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One WorkRequest; ``inputs`` are already encoded (see `Encoding.encode_inputs`)."""
+    """One WorkRequest; ``inputs`` is encoded already (see `Encoding.encode_inputs`)."""
 
     arguments: tuple[str, ...] = ()
     inputs: bytes = b""
@@ -70,10 +70,10 @@ class Request:
 
 
 class ResponseDecoder(Protocol):
-    """Turns a worker's stdout into responses."""
+    """A decoder from a worker's stdout to responses."""
 
     def feed(self, data: bytes) -> list[Response]:
-        """The responses that ``data`` completes.
+        """Return the responses that ``data`` completes.
 
         Raises:
             FrameError: at the first byte that can't belong to a response.
@@ -81,11 +81,11 @@ class ResponseDecoder(Protocol):
 
     @property
     def pending(self) -> bytes:
-        """What arrived of a response that is not complete yet."""
+        """Bytes of a response that is incomplete so far."""
 
     @property
     def lacks(self) -> str:
-        """What alone keeps the pending bytes from being a response, in words; "" when unknown."""
+        """The only thing that the pending bytes lack to be a response; "" when unknown."""
 
 
 class Encoding(Protocol):
@@ -94,13 +94,13 @@ class Encoding(Protocol):
     name: str
 
     def encode(self, request: Request) -> bytes:
-        """The request as it is written to the worker's stdin."""
+        """Return the bytes of a request for the worker's stdin."""
 
     def encode_inputs(self, inputs: Iterable[tuple[str, bytes]]) -> bytes:
-        """Pairs of path and digest bytes as they stand in a request; pieces may be joined."""
+        """Return the encoding of pairs of path and digest bytes; pieces may be joined."""
 
     def join_inputs(self, pieces: Iterable[bytes]) -> bytes:
-        """Many results of `encode_inputs` as one."""
+        """Return several results of `encode_inputs` as one."""
 
     def decoder(self, max_frame_bytes: int) -> ResponseDecoder:
-        """A fresh decoder for one worker's stdout."""
+        """Return a new decoder for one worker's stdout."""

@@ -1,8 +1,8 @@
-"""WorkRequests and WorkResponses as protobuf messages, each behind its length as a varint.
+"""WorkRequests and WorkResponses as protobuf messages, each after its length as a varint.
 
-The decoder is fed whatever arrived, in pieces of any size, and refuses at the first byte that can't
-belong to a response, because the rest of the "frame" may never come: a worker that prints ``Hello``
-announces 72 bytes.
+The decoder takes data in pieces of any size. It raises at the first byte that can't belong to a
+response, because the rest of the "frame" may never arrive: a worker that prints ``Hello`` announces
+72 bytes.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from rpw_fixture.wire.worker.stray_output import begins_with_text, not_a_respons
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
 _KNOWN_TAGS = frozenset((0x08, 0x12, 0x18, 0x20))
 _MAX_VARINT_BYTES = 5
-#: An Input in a WorkRequest whose lengths all take one byte, and what path and digest add up to then.
+#: Format of an Input whose lengths all take one byte, and the bound on path and digest together.
 _SHORT_INPUT, _SHORT = b"\x12%c\x0a%c%b\x12%c%b", 0x80 - 4
 _CANCELLED_TAG = 0x20
-#: Wire types of fields that a reader can skip: varint, 8 bytes, length-delimited, 4 bytes.
+#: Wire types that a reader can skip: varint, 8 bytes, length-delimited, 4 bytes.
 _WIRE_TYPES = frozenset((0, 1, 2, 5))
-#: The first byte of field 5's tag; below, it is a field that we know, of the wrong type.
+#: First byte of field 5's tag; lower tags are known fields of the wrong type.
 _LEAST_UNKNOWN = 0x28
 _SPEAKS_JSON = "a worker that speaks JSON needs persistentWorkerProtocol=json"
 
 
 class ProtoEncoding:
-    """Messages of blaze.worker, each behind its length as a varint."""
+    """Messages of blaze.worker, each after its length as a varint."""
 
     name = "proto"
 
@@ -69,7 +69,7 @@ class ProtoEncoding:
 
 
 class ProtoDecoder:
-    """Decodes length-delimited WorkResponses."""
+    """A decoder of length-delimited WorkResponses."""
 
     __slots__ = ("_buffer", "_limit")
 
@@ -79,16 +79,16 @@ class ProtoDecoder:
 
     @property
     def pending(self) -> bytes:
-        """See `Decoder.pending`."""
+        """See `ResponseDecoder.pending`."""
         return bytes(self._buffer)
 
     @property
     def lacks(self) -> str:
-        """See `Decoder.lacks`."""
+        """See `ResponseDecoder.lacks`."""
         return ""
 
     def feed(self, data: bytes) -> list[Response]:
-        """See `Decoder.feed`."""
+        """See `ResponseDecoder.feed`."""
         buffer = self._buffer
         buffer += data
         responses: list[Response] = []
@@ -101,7 +101,7 @@ class ProtoDecoder:
         return responses
 
     def _frame_at(self, start: int) -> tuple[int, int] | None:
-        """Where the payload of the frame at ``start`` begins and ends; None until it is here."""
+        """Return begin and end of the payload of the frame at ``start``; None until it is complete."""
         buffer = self._buffer
         length = shift = 0
         for index in range(start, min(len(buffer), start + _MAX_VARINT_BYTES)):
@@ -124,10 +124,10 @@ class ProtoDecoder:
         return (begin, end) if end <= len(buffer) else None
 
     def _check_first_field(self, start: int, begin: int, end: int) -> None:
-        """Refuses what can't be the first field, as far as it is here; text never can be.
+        """Raise when the bytes so far can't be a first field.
 
-        A field of a later version of the protocol can be, unless the frame reads as text so far: what
-        is printed would be taken for such fields too often.
+        A field of a later protocol version is accepted, unless the frame so far looks like text:
+        printed text would be mistaken for such fields too often.
         """
         first = self._buffer[begin : begin + 2]
         if first and first[0] not in _KNOWN_TAGS:
@@ -137,7 +137,7 @@ class ProtoDecoder:
                     start, ProtocolRule.MALFORMED, f"first field tag is 0x{first[0]:02x}"
                 )
             return
-        # The only tag that is a printable character, a space: no text goes on with 0 or 1.
+        # This tag is a printable character, a space; but text never continues with 0 or 1.
         if len(first) == 2 and first[0] == _CANCELLED_TAG and first[1] > 1:
             raise self._refused(start, ProtocolRule.MALFORMED, f"was_cancelled is 0x{first[1]:02x}")
 

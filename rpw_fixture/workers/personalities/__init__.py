@@ -1,4 +1,4 @@
-"""Personalities: whose rules the workers of a server follow. They are data; nothing here decides."""
+"""Personalities: the rules of other servers, as data. Nothing here makes decisions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rpw_fixture.errors import ConfigError
 if TYPE_CHECKING:
     from rpw_fixture.workers.personalities.rules import Personality
 
-#: The module of each and what it is called there, `reference` first. A server follows one, so only
-#: that one is loaded.
-_HOMES = {
+#: Module and constant of each personality, `reference` first. A server has one personality, so only
+#: that module is loaded.
+_MODULES = {
     "reference": ("reference", "REFERENCE"),
     "bazel-local": ("bazel_local", "BAZEL_LOCAL"),
     "engflow": ("engflow", "ENGFLOW"),
@@ -26,34 +26,34 @@ _HOMES = {
 
 
 def names() -> tuple[str, ...]:
-    """The names of all personalities, ``reference`` first."""
-    return tuple(_HOMES)
+    """Return the names of all personalities, ``reference`` first."""
+    return tuple(_MODULES)
 
 
-def everyone() -> tuple[Personality, ...]:
-    """All there are, ``reference`` first."""
-    return tuple(map(find, _HOMES))
+def all_personalities() -> tuple[Personality, ...]:
+    """Return all personalities, ``reference`` first."""
+    return tuple(map(find, _MODULES))
 
 
 def find(name: str) -> Personality:
-    """The personality of that name.
+    """Return the personality with a name.
 
     Raises:
-        ConfigError: when there is none, with the one that may be meant.
+        ConfigError: when there is none, with the most similar name.
     """
     require(name)
-    module, constant = _HOMES[name]
+    module, constant = _MODULES[name]
     found: Personality = getattr(importlib.import_module(f"{__name__}.{module}"), constant)
     return found
 
 
 def require(name: str) -> None:
-    """Nothing, when there is a personality of that name.
+    """Raise unless there is a personality with that name.
 
     Raises:
-        ConfigError: when there is none, with the one that may be meant.
+        ConfigError: when there is none, with the most similar name.
     """
-    if name in _HOMES:
+    if name in _MODULES:
         return
     import difflib  # noqa: PLC0415 - needed after a mistake only
 

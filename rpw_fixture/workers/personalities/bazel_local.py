@@ -11,7 +11,7 @@ BAZEL_LOCAL = dataclasses.replace(
     REFERENCE,
     name="bazel-local",
     describes="Bazel's local worker strategy without --worker_sandboxing",
-    # What activates a worker are execution requirements, which no client transmits.
+    # Execution requirements activate a worker, and no client transmits them.
     properties=unknown(REFERENCE.properties),
     triggers=unknown(REFERENCE.triggers),
     unmarked_tools=unknown(REFERENCE.unmarked_tools),
@@ -39,9 +39,9 @@ BAZEL_LOCAL = dataclasses.replace(
     environment=SourcedRule(REFERENCE.environment.value, "Bazel's WorkerKey"),
     leftovers=SourcedRule(Leftovers.KEPT, "Bazel's SingleplexWorker works in the shared exec root"),
     checks_request_id=SourcedRule(False, "Bazel's SingleplexWorker reads no id"),
-    outputs_after_failure=SourcedRule(True, "the exec root is the client's own"),
+    outputs_after_failure=SourcedRule(True, "the exec root belongs to the client"),
     not_reproduced=(
-        "a request that waits for ever: no timeout of a request (bazel#10288)",
+        "a request that waits without end: requests have no timeout (bazel#10288)",
         "the flags --worker_extra_flag and --experimental_worker_strict_flagfiles",
     ),
 )

@@ -1,6 +1,6 @@
-"""``buildbarn``: the three designs that compete for Buildbarn, none of them merged by 2026-08-14.
+"""``buildbarn``: the three competing designs for Buildbarn, none of them merged by 2026-08-14.
 
-The name without a suffix is bb-remote-execution#254; the others differ enough to be worth a test.
+The name without a suffix is bb-remote-execution#254; the others differ enough to have a personality.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ BUILDBARN = dataclasses.replace(
     not_reproduced=(
         "one-shot above maximumInputFileCount, which the operator sets",
         "tool files without a mark are links that break at the second action",
-        "TMPDIR of its own for each worker",
+        "a separate TMPDIR for each worker",
     ),
 )
 
@@ -105,7 +105,7 @@ BUILDBARN_255 = dataclasses.replace(
                 "tool input",
             }
         ),
-        f"{_255}: a compatibility key of its own",
+        f"{_255}: a separate compatibility key",
     ),
     multiplex_key_has_tools=unknown(REFERENCE.multiplex_key_has_tools),
     split=SourcedRule(Split.NO_LABELS, f"{_255}: neither @@x nor anything with // is a flagfile"),
@@ -125,7 +125,7 @@ BUILDBARN_255 = dataclasses.replace(
     outputs_after_failure=unknown(REFERENCE.outputs_after_failure),
     when_full=unknown(REFERENCE.when_full),
     most_requests=unknown(REFERENCE.most_requests),
-    not_reproduced=("a property that stands twice is an error",),
+    not_reproduced=("a duplicate property is an error",),
 )
 
 BUILDBARN_ADR13 = dataclasses.replace(
@@ -174,5 +174,5 @@ BUILDBARN_ADR13 = dataclasses.replace(
     outputs_after_failure=unknown(REFERENCE.outputs_after_failure),
     when_full=SourcedRule(WhenFull.ERROR, f"{_ADR}: ResourceExhausted"),
     most_requests=unknown(REFERENCE.most_requests),
-    not_reproduced=("a budget of requests that the operator sets: here --worker-max-requests",),
+    not_reproduced=("a limit of requests that the operator sets: here --worker-max-requests",),
 )

@@ -31,7 +31,7 @@ BUILDBUDDY = dataclasses.replace(
         ),
         f"{_RUNNER}; buildbuddy#9777",
     ),
-    unmarked_tools=SourcedRule(Lack.ACCEPTED, f"{_RUNNER}: no tool hashing of its own"),
+    unmarked_tools=SourcedRule(Lack.ACCEPTED, f"{_RUNNER}: the server does not hash tools"),
     unmarked_executable=SourcedRule(Lack.ACCEPTED, _RUNNER),
     no_flagfile=SourcedRule(Lack.ONE_SHOT, _RUNNER),
     containers=SourcedRule(
@@ -56,7 +56,7 @@ BUILDBUDDY = dataclasses.replace(
         frozenset({"arguments", "inputs", "requestId", "cancel", "verbosity", "sandboxDir"}),
         f"{_WORKER}: unset fields are written",
     ),
-    json_end=SourcedRule(REFERENCE.json_end.value, f"{_WORKER}: a decoder of values, not of lines"),
+    json_end=SourcedRule(REFERENCE.json_end.value, f"{_WORKER}: it decodes values, not lines"),
     environment=SourcedRule(REFERENCE.environment.value, _WORKER),
     roots=SourcedRule(REFERENCE.roots.value, _RUNNER),
     leftovers=SourcedRule(
@@ -77,6 +77,6 @@ BUILDBUDDY = dataclasses.replace(
     not_reproduced=(
         "Unavailable as the status of a broken worker, which clients retry",
         "preserve-workspace and clean-workspace-inputs",
-        "lines of a flagfile over 64 KiB fail (inferred from the reader it uses)",
+        "flagfile lines longer than 64 KiB fail (inferred from the reader that it uses)",
     ),
 )

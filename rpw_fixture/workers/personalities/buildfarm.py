@@ -39,7 +39,7 @@ BUILDFARM = dataclasses.replace(
     ),
     no_flagfile=unknown(REFERENCE.no_flagfile),
     containers=SourcedRule(
-        ContainerPolicy.IGNORED, "Buildfarm, Executor: this way is taken before docker's"
+        ContainerPolicy.IGNORED, "Buildfarm, Executor: persistent workers are checked before docker"
     ),
     protocols=SourcedRule(Protocols("", ("proto",), Lack.ACCEPTED), f"{_COORDINATOR}: proto only"),
     abilities=SourcedRule(frozenset[str](), f"{_EXECUTOR}: request_id is 0; no cancel"),

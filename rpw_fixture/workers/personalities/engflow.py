@@ -1,4 +1,4 @@
-"""``engflow``: EngFlow RE, of which only its public pages are known."""
+"""``engflow``: EngFlow RE, as far as its public pages describe it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAGE = "EngFlow's page Remote Persistent Workers"
 ENGFLOW = dataclasses.replace(
     REFERENCE,
     name="engflow",
-    describes="EngFlow RE, as its public pages tell (closed source)",
+    describes="EngFlow RE, as its public pages describe it (closed source)",
     properties=unknown(REFERENCE.properties),
     unmarked_executable=unknown(REFERENCE.unmarked_executable),
     no_flagfile=unknown(REFERENCE.no_flagfile),
@@ -39,7 +39,7 @@ ENGFLOW = dataclasses.replace(
     most_requests=unknown(REFERENCE.most_requests),
     not_reproduced=(
         (
-            "a worker that speaks JSON only and comes without persistentWorkerProtocol fails "
+            "a worker that understands only JSON fails without persistentWorkerProtocol "
             "(bazel#28405); here only with --default-protocol proto"
         ),
     ),

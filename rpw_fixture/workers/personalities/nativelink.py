@@ -45,7 +45,7 @@ NATIVELINK = dataclasses.replace(
     abilities=SourcedRule(frozenset[str](), f"{_LIVE}: request_id must be 0; no cancel messages"),
     key=SourcedRule(
         frozenset({"startup argument", "protocol"}),
-        f"{_NATIVELINK}: neither tool inputs nor environment nor the client's key",
+        f"{_NATIVELINK}: without tool inputs, environment and the client's key",
     ),
     multiplex_key_has_tools=unknown(REFERENCE.multiplex_key_has_tools),
     split=SourcedRule(Split.FROM_FIRST_AT, f"{_NATIVELINK}: --flagfile= is not known"),
@@ -70,12 +70,12 @@ NATIVELINK = dataclasses.replace(
     when_full=SourcedRule(WhenFull.ONE_SHOT, _POOL),
     most_requests=SourcedRule(200, _POOL),
     not_reproduced=(
-        "a limit of 4 workers for one key; here --max-workers-per-key holds, whose default it is",
+        "a limit of 4 workers for one key; here --max-workers-per-key holds, with that default",
         (
-            "how a relative program path is found from the shared working directory is not known; "
-            "here the tool lies in it"
+            "it is unknown how a relative program path is found from the shared working directory; "
+            "here the tool is in it"
         ),
         "a worker that can't be started makes the action one-shot",
-        "a JSON request leaves empty arguments and inputs out (protocol.rs); here they are []",
+        "a JSON request omits empty arguments and inputs (protocol.rs); here they are []",
     ),
 )

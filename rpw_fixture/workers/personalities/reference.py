@@ -1,6 +1,6 @@
 """``reference``: the published rules of remote persistent workers, with Bazel's own semantics.
 
-Everything that other personalities leave open is as here.
+A rule that is unknown in another personality has the value that it has here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ REFERENCE = Personality(
     ),
     triggers=SourcedRule((Trigger("persistentWorkerKey"),), f"{_PAGE}, client settings 1"),
     unmarked_tools=SourcedRule(Lack.ONE_SHOT, f"{_PAGE}, client settings 3"),
-    unmarked_executable=SourcedRule(Lack.ACCEPTED, "no rule asks for it"),
+    unmarked_executable=SourcedRule(Lack.ACCEPTED, "no published rule demands it"),
     no_flagfile=SourcedRule(Lack.ONE_SHOT, f"{_CREATING}: a worker's action has a flagfile"),
     containers=SourcedRule(ContainerPolicy.NEEDS_REUSE, f"{_PAGE}, client settings 2"),
     protocols=SourcedRule(
@@ -48,18 +48,18 @@ REFERENCE = Personality(
     ),
     abilities=SourcedRule(
         frozenset({"multiplex", "sandbox", "cancellation"}),
-        "Bazel's pages on multiplex workers; the properties are this project's own",
+        "Bazel's pages on multiplex workers; the names of the properties are this project's",
     ),
     key=SourcedRule(
         REFERENCE_PARTS,
-        "all that a server can see; bazel#29447 and buildfarm#2228 show what a part left out costs",
+        "all that a server can see; bazel#29447 and buildfarm#2228 show the cost of omitting a part",
     ),
-    multiplex_key_has_tools=SourcedRule(True, "bazel#29447 shows what it costs to leave them out"),
+    multiplex_key_has_tools=SourcedRule(True, "bazel#29447 shows the cost of omitting them"),
     split=SourcedRule(Split.BAZEL, "Bazel's WorkerParser, legacy mode"),
     expansion=SourcedRule(Expansion.LINES, "Bazel's WorkerSpawnRunner"),
     flagfile_base=SourcedRule(FlagfileBase.WORKING_DIRECTORY, "remote_execution.proto, Command"),
     inputs=SourcedRule(InputList.HEX, "Bazel's WorkerSpawnRunner"),
-    json_always=SourcedRule(frozenset({"arguments", "inputs"}), "bazel#14293: zeros are left out"),
+    json_always=SourcedRule(frozenset({"arguments", "inputs"}), "bazel#14293: zeros are omitted"),
     json_end=SourcedRule(JsonEnd.OBJECT, "Bazel's JsonWorkerProtocol"),
     environment=SourcedRule(
         Environment.COMMAND, "remote_execution.proto, Command.environment_variables"
@@ -71,7 +71,7 @@ REFERENCE = Personality(
     checks_was_cancelled=SourcedRule(True, "Bazel's SingleplexWorker"),
     response_text=SourcedRule(TextTo.STDERR, "Bazel's WorkerSpawnRunner"),
     worker_stderr=SourcedRule(
-        WorkerStderr.SERVER_LOG, f"{_CREATING}: stderr is no action's output"
+        WorkerStderr.SERVER_LOG, f"{_CREATING}: stderr is not part of an action's output"
     ),
     outputs_after_failure=SourcedRule(True, "remote_execution.proto, ActionResult"),
     when_full=SourcedRule(WhenFull.WAIT, "Bazel's worker pool"),

@@ -1,8 +1,8 @@
-"""What servers do differently: the vocabulary in which a personality is written down.
+"""The rules in which servers differ: the types of which a personality consists.
 
-Here live the choices and the record that holds one of each; whose choices they are stands in one
-file for each personality. A rule carries its source. What is not known of a server is said so, and
-is then the same as in `reference`.
+This module holds the possible values of each rule and the record that holds one value of each. Each
+personality has a file with its values. A rule carries its source. A rule that is unknown of a server
+has no source, and its value is that of `reference`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class SourcedRule(Generic[T]):
     """One rule of a personality.
 
     Attributes:
-        value: what holds.
-        source: who says so; empty when nobody could be found who does.
+        value: value of the rule.
+        source: where the rule is documented; empty when no source was found.
     """
 
     value: T
@@ -35,12 +35,12 @@ class SourcedRule(Generic[T]):
 
 
 def unknown(like: SourcedRule[T]) -> SourcedRule[T]:
-    """The rule for what could not be established: as in ``like``, and without a source."""
+    """Return a rule with the value of ``like`` and no source, for what is unknown of a server."""
     return SourcedRule(like.value, "")
 
 
 class PropertySource(StrEnum):
-    """Where platform properties are read."""
+    """The messages in which platform properties are read."""
 
     ACTION_ELSE_COMMAND = "Action, else Command"
     ACTION_ONLY = "Action only"
@@ -51,9 +51,9 @@ class Trigger:
     """A platform property that asks for a persistent worker.
 
     Attributes:
-        name: of the property.
-        value: the one it must have; None for any that is not empty.
-        parts: components that count in the key of an action which this property sends to a worker.
+        name: name of the property.
+        value: the value it must have; None for any value that is not empty.
+        parts: components that count in the pool key of actions that have this property.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Trigger:
 
 
 class Lack(StrEnum):
-    """What becomes of an action that lacks something a worker needs."""
+    """The treatment of an action that lacks something that a worker needs."""
 
     ONE_SHOT = "one-shot"
     ERROR = "error"
@@ -73,7 +73,7 @@ class Lack(StrEnum):
 
 
 class ContainerPolicy(StrEnum):
-    """What ``container-image`` means for an action that could go to a worker."""
+    """The meaning of ``container-image`` for an action that could go to a worker."""
 
     NEEDS_REUSE = "one-shot unless dockerReuse=True"
     ALWAYS = "worker inside the container"
@@ -82,11 +82,12 @@ class ContainerPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Protocols:
-    """How the worker protocol of an action is found out.
+    """The way in which the worker protocol of an action is determined.
 
     Attributes:
-        name: the property that says it; empty when none is read and workers speak proto.
-        accepted: its values; of any other `otherwise` says what becomes.
+        name: the property that names it; empty when none is read and workers use proto.
+        accepted: values of the property that are accepted.
+        otherwise: the treatment of an action with another value.
     """
 
     name: str
@@ -100,21 +101,21 @@ class Protocols:
 
 
 class FlagfileBase(StrEnum):
-    """What the path of a flagfile is relative to."""
+    """The folder to which the path of a flagfile is relative."""
 
     WORKING_DIRECTORY = "working directory"
     INPUT_ROOT = "input root"
 
 
 class Expansion(StrEnum):
-    """What of a flagfile reaches the worker."""
+    """The form in which a flagfile reaches the worker."""
 
     LINES = "its lines"
     RAW = "its name, as @file"
 
 
 class InputList(StrEnum):
-    """What ``WorkRequest.inputs`` holds, and what the bytes of each digest are."""
+    """The content of ``WorkRequest.inputs``, and the format of each digest."""
 
     HEX = "all, hex as ASCII"
     RAW = "all, raw hash"
@@ -123,7 +124,7 @@ class InputList(StrEnum):
 
 
 class JsonEnd(StrEnum):
-    """Where a JSON WorkResponse ends."""
+    """The end of a JSON WorkResponse."""
 
     OBJECT = "with the object"
     LINE = "with the line"
@@ -134,11 +135,11 @@ class Environment(StrEnum):
 
     COMMAND = "the Command's"
     COMMAND_OR_EMPTY = "the Command's; empty for JavaBuilder"
-    SERVER = "the server's own"
+    SERVER = "the server's"
 
 
 class Leftovers(StrEnum):
-    """What becomes of files that an earlier action left and the next one does not declare."""
+    """The treatment of files that an earlier action left and the next one does not declare."""
 
     REMOVED = "removed"
     KEPT_AFTER_FAILURE = "kept after a failure"
@@ -146,28 +147,28 @@ class Leftovers(StrEnum):
 
 
 class Roots(StrEnum):
-    """Where a singleplex request finds its inputs."""
+    """The folder in which a singleplex request finds its inputs."""
 
     WORKING_DIRECTORY = "working directory"
     SANDBOX_DIR = "sandbox_dir, absolute"
 
 
 class FlagPosition(StrEnum):
-    """Where ``--persistent_worker`` stands in the command line that starts a worker."""
+    """The position of ``--persistent_worker`` in the command line that starts a worker."""
 
     LAST = "last"
     FIRST = "first argument"
 
 
 class TextTo(StrEnum):
-    """Which stream of the action gets the text of a WorkResponse."""
+    """The stream of the action that gets the text of a WorkResponse."""
 
     STDERR = "stderr"
     STDOUT = "stdout"
 
 
 class WorkerStderr(StrEnum):
-    """What becomes of what the worker writes to its stderr during a request."""
+    """The destination of what the worker writes to its stderr during a request."""
 
     SERVER_LOG = "server log"
     ACTION = "the action's stderr"
@@ -175,7 +176,7 @@ class WorkerStderr(StrEnum):
 
 
 class WhenFull(StrEnum):
-    """What becomes of an action for which no worker is free and none may be started."""
+    """The treatment of an action for which no worker is free and none may be started."""
 
     WAIT = "wait"
     ONE_SHOT = "one-shot"
@@ -188,36 +189,36 @@ class Personality:
     """All rules of one server.
 
     Attributes:
-        name: as ``--personality`` takes it.
-        describes: which server, in which version.
-        properties: where platform properties are read.
-        triggers: the properties any of which asks for a worker.
-        unmarked_tools: what if no input is marked as a tool input.
-        unmarked_executable: what if the program is neither a tool input nor an absolute path.
-        no_flagfile: what if the command line has no flagfile.
-        containers: what ``container-image`` means.
-        protocols: how the worker protocol is found out.
-        abilities: of ``multiplex``, ``sandbox`` and ``cancellation`` those an action can ask for.
+        name: name for ``--personality``.
+        describes: the server and its version.
+        properties: the messages in which platform properties are read.
+        triggers: properties that ask for a worker; one of them is enough.
+        unmarked_tools: treatment of an action without inputs that are marked as tool inputs.
+        unmarked_executable: treatment of a program that is neither a tool input nor an absolute path.
+        no_flagfile: treatment of a command line without a flagfile.
+        containers: meaning of ``container-image``.
+        protocols: how the worker protocol is determined.
+        abilities: those that an action can ask for.
         key: names of the components that two actions must share to share a worker.
         multiplex_key_has_tools: tool inputs count for multiplex workers too.
         split: which arguments are flagfiles.
-        expansion: what of a flagfile reaches the worker.
-        flagfile_base: what a flagfile's path is relative to.
-        inputs: what is listed, and the digest bytes.
-        json_always: fields of a JSON request that are there even at their default.
-        json_end: where a JSON response ends, so that one without a newline is read or waited for.
-        environment: of the process.
-        roots: where a singleplex request finds its inputs.
-        leftovers: what an earlier action leaves to the next.
-        flag_position: where ``--persistent_worker`` stands.
+        expansion: form in which a flagfile reaches the worker.
+        flagfile_base: folder to which a flagfile's path is relative.
+        inputs: which inputs are listed, and the format of their digests.
+        json_always: fields of a JSON request that are written even with their default.
+        json_end: end of a JSON response; decides whether a missing newline is waited for.
+        environment: environment of the process.
+        roots: folder in which a singleplex request finds its inputs.
+        leftovers: treatment of files that an earlier action left.
+        flag_position: position of ``--persistent_worker``.
         checks_request_id: a response with another request_id fails the action.
-        checks_was_cancelled: so does one that says it was cancelled when it was not.
-        response_text: which stream gets it.
-        worker_stderr: what becomes of it.
+        checks_was_cancelled: a response with an unexpected was_cancelled fails the action.
+        response_text: stream that gets the text of a response.
+        worker_stderr: destination of the worker's stderr.
         outputs_after_failure: outputs are collected when the exit code is not 0.
-        when_full: what if the limits of the pool are reached.
-        most_requests: after how many requests a worker ends, 0 for never.
-        not_reproduced: what is known of the server and does not happen here.
+        when_full: treatment of an action when the limits of the pool are reached.
+        most_requests: number of requests after which a worker ends, 0 for no limit.
+        not_reproduced: known behaviour of the server that is not reproduced here.
     """
 
     name: str
