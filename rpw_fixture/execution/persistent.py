@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import posixpath
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from rpw_fixture.config import Config
-from rpw_fixture.errors import RequestError, invalid_argument
+from rpw_fixture.errors import RequestError
 from rpw_fixture.events.kinds import (
     ActionRetried,
     InputsChanged,
@@ -33,8 +32,8 @@ from rpw_fixture.execution.worker_task import WorkerTask
 from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire import flagfiles
+from rpw_fixture.wire.flagfiles import FlagfileReader
 from rpw_fixture.wire.protos import remote_execution as reapi
-from rpw_fixture.wire.trees import FileEntry
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response
 from rpw_fixture.workers.failure import WorkerFailure
@@ -188,10 +187,8 @@ class PersistentRunner:
     def _arguments(self, action: ResolvedAction, route: Route) -> tuple[str, ...]:
         if self._rules.expansion.value is Expansion.RAW:
             return route.flagfiles
-        base = self._base_of(action)
-        return tuple(
-            flagfiles.expand(route.flagfiles, lambda path: _read_flagfile(action, base, path))
-        )
+        reader = FlagfileReader(action.root, self._base_of(action), action.store.get)
+        return tuple(flagfiles.expand(route.flagfiles, reader.read))
 
     def _base_of(self, action: ResolvedAction) -> str:
         """Return the folder to which paths in requests are relative."""
@@ -414,13 +411,3 @@ def _collect(task: WorkerTask, place: Sandbox, worker: Worker) -> None:
             stderr_tail=worker.stderr.text,
             is_violation=True,
         ) from None
-
-
-def _read_flagfile(action: ResolvedAction, base: str, path: str) -> bytes:
-    full = posixpath.normpath(posixpath.join(base, path))
-    entry = None if path.startswith("/") else action.root.find(full)
-    if not isinstance(entry, FileEntry):
-        raise invalid_argument(
-            f"flagfile {path!r} is not a declared input of the action (flagfile @{path})"
-        )
-    return action.store.get(entry.digest)

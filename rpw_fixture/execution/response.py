@@ -7,10 +7,11 @@ import dataclasses
 import json
 
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.execution.outputs import Outputs, message_of
+from rpw_fixture.execution.outputs import Outputs
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult, Timeline
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.digests import message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
 from rpw_fixture.wire.raw_messages import packed

@@ -36,6 +36,7 @@ from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.support import cpu_affinity
 from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.support.removal import discard, make_new
+from rpw_fixture.wire.digests import digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers import personalities
 from rpw_fixture.workers.input_index import InputIndex
@@ -297,7 +298,7 @@ class ActionRunner:
         files = course.outputs.files
         if response.cached_result:
             files = [
-                FileRecord(each.path, f"{each.digest.hash}/{each.digest.size_bytes}")
+                FileRecord(each.path, str(digest_of(each.digest)))
                 for each in response.result.output_files
             ]
         self._log.append(

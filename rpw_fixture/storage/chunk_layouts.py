@@ -5,20 +5,18 @@ A layout is only ever told while all its chunks are in the CAS.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from rpw_fixture.errors import not_found
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.writer import BlobWriter
+from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire.chunking import FastCdc
 from rpw_fixture.wire.digests import Digest
 
 #: Cutting looks at every byte, about 10 MB a second in Python. Clients read a blob whole when it
 #: has no chunks, which is faster then.
 MOST_CUT_BYTES = 64 << 20
-_Key = tuple[str, Digest]
 
 
 class ChunkLayouts:
@@ -30,9 +28,7 @@ class ChunkLayouts:
 
     def __init__(self, chunker: FastCdc | None = None, *, limit: int = 1000) -> None:
         self._chunker = chunker or FastCdc()
-        self._limit = limit
-        self._known: OrderedDict[_Key, tuple[Digest, ...]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._known: Memo[tuple[str, Digest], tuple[Digest, ...]] = Memo(limit)
 
     def split(self, store: BlobStore, digest: Digest) -> tuple[Digest, ...]:
         """The chunks that make up the blob, in order; all are in the store.
@@ -41,8 +37,7 @@ class ChunkLayouts:
             RequestError: NOT_FOUND when the blob is not there, or too large to be cut.
         """
         key = (store.function.name, digest)
-        with self._lock:
-            known = self._known.get(key)
+        known = self._known.get(key)
         if known is not None and not store.missing(known):
             return known
         if not store.contains(digest):
@@ -50,8 +45,7 @@ class ChunkLayouts:
         if digest.size > MOST_CUT_BYTES:
             raise not_found(f"blob {digest} has no chunks; it is too large to be cut here")
         chunks = tuple(store.put(chunk) for chunk in self._chunker.split(store.read(digest)))
-        self._remember(key, chunks)
-        return chunks
+        return self._known.replace(key, chunks)
 
     def splice(self, store: BlobStore, digest: Digest, chunks: Sequence[Digest]) -> None:
         """Keeps the blob that the chunks make up, and remembers that they do.
@@ -69,11 +63,4 @@ class ChunkLayouts:
                 for piece in store.read(chunk):
                     writer.write(piece)
             writer.commit()
-        self._remember((store.function.name, digest), tuple(chunks))
-
-    def _remember(self, key: _Key, chunks: tuple[Digest, ...]) -> None:
-        with self._lock:
-            self._known[key] = chunks
-            self._known.move_to_end(key)
-            if len(self._known) > self._limit:
-                self._known.popitem(last=False)
+        self._known.replace((store.function.name, digest), tuple(chunks))

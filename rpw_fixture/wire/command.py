@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
 from rpw_fixture.errors import invalid_argument
+from rpw_fixture.support.paths import join_normalised, leads_out
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import MAX_NAME_BYTES, NODE_PROPERTIES
@@ -119,8 +119,8 @@ def inside(path: str, what: str, base: str = "") -> str:
         raise invalid_argument(f"{shown} is absolute, and must be relative")
     if "\0" in path:
         raise invalid_argument(f"{shown} holds NUL, which no path can")
-    normal = posixpath.normpath(posixpath.join(base, path))
-    if normal == ".." or normal.startswith("../"):
+    normal = join_normalised(base, path)
+    if leads_out(normal):
         start = f" from the working directory {base!r}" if base else ""
         raise invalid_argument(f"{shown} leads out of the input root{start}")
     names = normal.split("/")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rpw_fixture.errors import ConfigError, RequestError, invalid_argument
+from rpw_fixture.wire import protos
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.protos import remote_execution
@@ -114,6 +115,16 @@ class DigestFunction:
     def subject(self, digest: Digest) -> str:
         """How a missing blob is named in a MISSING violation: ``blobs/[function/]hash/size``."""
         return f"blobs/{self.segment}{digest.hash}/{digest.size}"
+
+
+def digest_of(message: remote_execution.Digest) -> Digest:
+    """Return a digest message as a value, unchecked; `DigestFunction.validate` checks a client's."""
+    return Digest(message.hash, message.size_bytes)
+
+
+def message_of(digest: Digest) -> remote_execution.Digest:
+    """Return a digest as its message."""
+    return protos.remote_execution.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def mismatch(digest: Digest, actual: str) -> RequestError:

@@ -12,8 +12,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from rpw_fixture.errors import invalid_argument
+from rpw_fixture.support.paths import join_normalised
+
+if TYPE_CHECKING:
+    from rpw_fixture.wire.digests import Digest
+    from rpw_fixture.wire.trees import Folder
 
 # Bazel's patterns, whose dot stops at every line end that Java knows.
 _FLAGFILE = re.compile(r"(?:@|--?flagfile=)[^\n\r\x85\u2028\u2029]+")
@@ -107,6 +113,41 @@ def expand(arguments: Sequence[str], read: Callable[[str], bytes]) -> list[str]:
     for argument in arguments:
         expansion.add(argument, ())
     return expansion.arguments
+
+
+class FlagfileReader:
+    """Reads flagfiles among the inputs of an action; its `read` is what `expand` takes.
+
+    Args:
+        root: the input root.
+        base: the folder to which the paths of flagfiles are relative, relative to the input root.
+        get_blob: gives the content of a file by its digest.
+
+    Attributes:
+        paths: of the flagfiles read so far, relative to the input root.
+    """
+
+    def __init__(self, root: Folder, base: str, get_blob: Callable[[Digest], bytes]) -> None:
+        self.paths: list[str] = []
+        self._root = root
+        self._base = base
+        self._get_blob = get_blob
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a flagfile.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT when the path is not that of a declared input.
+            BlobMissingError: when the content is not stored.
+        """
+        full = join_normalised(self._base, path)
+        file = None if path.startswith("/") else self._root.find_file(full)
+        if file is None:
+            raise invalid_argument(
+                f"flagfile {path!r} is not a declared input of the action; add it to its inputs"
+            )
+        self.paths.append(full)
+        return self._get_blob(file.digest)
 
 
 class _Expansion:

@@ -99,6 +99,11 @@ class Folder:
             return here
         return here.files.get(name) or here.folders.get(name) or here.symlinks.get(name)
 
+    def find_file(self, path: str) -> FileEntry | None:
+        """Return the file at a normalised relative path; None where there is none."""
+        entry = self.find(path)
+        return entry if isinstance(entry, FileEntry) else None
+
     def walk(self, prefix: str = "") -> Iterator[tuple[str, FileEntry]]:
         """Every file with its path, in the order of paths' names."""
         for name, entry in sorted(self.files.items()):
