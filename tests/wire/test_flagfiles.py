@@ -158,7 +158,7 @@ def test_a_missing_flagfile_is_the_readers_error() -> None:
 
 
 def test_a_flagfile_that_is_no_utf8_is_refused() -> None:
-    assert "'p' is no UTF-8" in refused(["@p"], {"p": b"a\xff"}).message
+    assert "'p' is not UTF-8" in refused(["@p"], {"p": b"a\xff"}).message
 
 
 def test_nesting_is_bounded() -> None:
