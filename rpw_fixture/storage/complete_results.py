@@ -1,7 +1,7 @@
-"""Whether every blob that a result names is in the CAS, those inside its trees included.
+"""Action results whose blobs are all in the CAS, those inside their trees included.
 
-Clients that build without the bytes take an action-cache hit as a promise that they can read the
-outputs later (ActionCache.GetActionResult in remote_execution.proto; bazel-remote#185).
+Clients that build without the bytes rely on it that the outputs of an action-cache hit can be read later
+(ActionCache.GetActionResult in remote_execution.proto; bazel-remote#185).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from rpw_fixture.wire.digests import Digest, DigestFunction, digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 _Key = tuple[str, Digest]
-#: Files and folders directly in one folder.
+#: Digests of the files and of the folders in a folder.
 _Contents = tuple[frozenset[Digest], frozenset[Digest]]
 _NO_DIGEST = Digest("", 0)
 
 
 class CompleteResults:
-    """The action cache as clients see it: only results whose blobs are all there.
-
-    All methods may be called from any thread.
+    """The action cache as clients see it: results whose blobs are all stored. Thread-safe.
 
     Args:
-        is_checked: False gives results out as they are.
-        limit: how many trees, and how many folders, are remembered by digest.
+        results: the action cache.
+        cas: has the blobs.
+        is_checked: whether to check for the blobs.
+        limit: most trees, and most folders, to remember by digest.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class CompleteResults:
         self._directories: Memo[_Key, _Contents] = Memo(limit)
 
     def get(self, instance: str, function: DigestFunction, action: Digest) -> bytes | None:
-        """The encoded ActionResult; None when there is none or a blob of it is missing.
+        """Return an encoded ActionResult, or None when there is none or one of its blobs is missing.
 
-        All its blobs count as used now.
+        Its blobs are marked as used now.
         """
         entry = self._results.get(ActionKey(instance, function.name, action))
         if entry is None:
@@ -54,7 +54,7 @@ class CompleteResults:
         return None
 
     def put(self, instance: str, function: DigestFunction, action: Digest, encoded: bytes) -> None:
-        """Keeps an encoded ActionResult, complete or not.
+        """Store an encoded ActionResult, whether its blobs are stored or not.
 
         Raises:
             RequestError: RESOURCE_EXHAUSTED when the disk is full.
@@ -66,7 +66,7 @@ class CompleteResults:
         if entry.complete_at != evictions:
             try:
                 digests = self._referenced(reapi.ActionResult.FromString(entry.encoded), store)
-            except (DecodeError, RequestError):  # of a tree, or a tree is gone
+            except (DecodeError, RequestError):  # a tree can't be decoded, or is missing
                 return False
             blobs = store.entries(digests)
             if blobs is None:
