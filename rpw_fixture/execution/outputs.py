@@ -28,7 +28,7 @@ from rpw_fixture.execution.output_lookup import (
     open_output,
 )
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.storage.file_intake import OPEN_OUTPUT, keep_file
+from rpw_fixture.storage.file_intake import OPEN_OUTPUT, put_file
 from rpw_fixture.support.beneath import Beneath, open_beneath
 from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.paths import join_normalised, leads_out
@@ -136,7 +136,7 @@ class _Collector(Closeable):
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return False
-            self._add_file(path, found, keep_file(self._store, fd, found.st_size))
+            self._add_file(path, found, put_file(self._store, fd, found.st_size))
         finally:
             os.close(fd)
         return True
@@ -257,7 +257,7 @@ def kept_file(store: BlobStore, folder: int, name: str, path: str) -> tuple[os.s
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise OutputsChangedError(path)
-        return found, keep_file(store, fd, found.st_size)
+        return found, put_file(store, fd, found.st_size)
     finally:
         os.close(fd)
 

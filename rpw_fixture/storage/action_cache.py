@@ -150,10 +150,7 @@ class _ResultFiles:
             return None
         checksum, encoded = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
         if hashlib.sha256(encoded).digest() != checksum:  # possible after a crash of the machine
-            _log.error(
-                "%s did not contain a valid action result and was removed; the action runs again when it is requested",
-                path,
-            )
+            _log.error("%s did not contain an intact action result, so it was removed", path)
             remove(str(path))
             return None
         return encoded

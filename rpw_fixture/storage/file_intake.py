@@ -13,7 +13,7 @@ from rpw_fixture.wire.digests import Digest
 OPEN_OUTPUT = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def keep_file(store: BlobStore, source: str | int, size: int | None = None) -> Digest:
+def put_file(store: BlobStore, source: str | int, size: int | None = None) -> Digest:
     """Store a copy of a file, which is read once; return its digest.
 
     Args:
