@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rpw_fixture.client.inputs import Content, EmptyFolder, Entry, File, read_entries, read_folder
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.support.paths import join_normalised, leads_out
 
 if TYPE_CHECKING:
     pass
@@ -254,7 +255,7 @@ class Action:
     def _flagfile_entry(self) -> Mapping[str, Entry]:
         if self.flagfile is None:
             return {}
-        path = posixpath.normpath(posixpath.join(self.working_directory, self.flagfile_path))
+        path = join_normalised(self.working_directory, self.flagfile_path)
         return {path: File("".join(f"{line}\n" for line in self.flagfile).encode())}
 
     def _check(self) -> None:
@@ -292,16 +293,12 @@ def checked_path(path: str, what: str, *, or_root: bool = False, base: str = "")
         ConfigError: when it is absolute, leads out of the input root, or is the root and must not be.
     """
     normal = posixpath.normpath(path) if path else "."
-    if _leads_out(posixpath.normpath(posixpath.join(base, normal))):
+    if leads_out(join_normalised(base, normal)):
         start = f", also seen from {base!r}" if base else ""
         raise ConfigError(f"{what} {path!r} must be a path inside the input root{start}")
     if normal == "." and not or_root:
         raise ConfigError(f"{what} {path!r} names no file")
     return "" if normal == "." else normal
-
-
-def _leads_out(normal: str) -> bool:
-    return normal == ".." or normal.startswith(("/", "../"))
 
 
 def _checked_keys(entries: Mapping[str, Content], what: str) -> dict[str, Content]:

@@ -23,7 +23,7 @@ from rpw_fixture.client.results import outcome_of
 from rpw_fixture.client.transfer import Transfer
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
 from rpw_fixture.support.closing import Closeable
-from rpw_fixture.wire.digests import FUNCTIONS, Digest, DigestFunction
+from rpw_fixture.wire.digests import FUNCTIONS, Digest, DigestFunction, message_of
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -178,7 +178,7 @@ class Client(Closeable):
         """
         request = reapi.ExecuteRequest(
             instance_name=self.instance_name,
-            action_digest=reapi.Digest(hash=digest.hash, size_bytes=digest.size),
+            action_digest=message_of(digest),
             skip_cache_lookup=skip_cache_lookup,
             inline_stdout=True,
             inline_stderr=True,

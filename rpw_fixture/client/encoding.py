@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.client.inputs import Entry, File, Symlink
-from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.wire.digests import Digest, DigestFunction, digest_of, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import TOOL_INPUT_PROPERTY
 
@@ -64,7 +64,7 @@ def encode(action: Action, function: DigestFunction, *, is_legacy: bool = False)
     if action.timeout is not None:
         message.timeout.FromNanoseconds(round(action.timeout * 1e9))
     digest = encoder.add(message)
-    return EncodedAction(digest=Digest(digest.hash, digest.size_bytes), blobs=encoder.blobs)
+    return EncodedAction(digest=digest_of(digest), blobs=encoder.blobs)
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ class _Encoder:
     def _add_bytes(self, data: bytes) -> reapi.Digest:
         digest = self._function.of(data)
         self.blobs[digest] = data
-        return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
+        return message_of(digest)
 
 
 def _tree(action: Action) -> _Folder:

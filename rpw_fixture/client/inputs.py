@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support import globs
+from rpw_fixture.support.paths import join_normalised, leads_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,5 +140,4 @@ def _target(link: Path) -> str:
 
 def _stays_inside(root: Path, path: str) -> bool:
     target = _target(root / path)
-    full = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    return full != ".." and not full.startswith(("/", "../"))
+    return not leads_out(join_normalised(posixpath.dirname(path), target))

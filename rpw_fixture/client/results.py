@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.client.outcome import ActionOutcome, OutputFile, OutputFiles
-from rpw_fixture.client.transfer import Transfer, digest_of
+from rpw_fixture.client.transfer import Transfer
 from rpw_fixture.errors import Code
-from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.digests import Digest, digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: How our own server names its persistent workers in ExecutedActionMetadata.

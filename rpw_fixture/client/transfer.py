@@ -9,7 +9,7 @@ from typing import Any
 
 from rpw_fixture.client.channel import BYTESTREAM, CAS, Channel
 from rpw_fixture.errors import Code, RequestError
-from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.wire.digests import Digest, DigestFunction, digest_of, message_of
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.resource_names import BlobName
@@ -44,7 +44,7 @@ class Transfer:
         for start in range(0, len(wanted), _DIGESTS):
             request = reapi.FindMissingBlobsRequest(
                 instance_name=self.instance_name,
-                blob_digests=map(_message, wanted[start : start + _DIGESTS]),
+                blob_digests=map(message_of, wanted[start : start + _DIGESTS]),
                 digest_function=self._number,
             )
             response = self._call(CAS, "FindMissingBlobs", request)
@@ -60,7 +60,7 @@ class Transfer:
             request = reapi.BatchUpdateBlobsRequest(
                 instance_name=self.instance_name,
                 requests=[
-                    reapi.BatchUpdateBlobsRequest.Request(digest=_message(each), data=blobs[each])
+                    reapi.BatchUpdateBlobsRequest.Request(digest=message_of(each), data=blobs[each])
                     for each in batch
                 ],
                 digest_function=self._number,
@@ -81,7 +81,7 @@ class Transfer:
                 continue
             request = reapi.BatchReadBlobsRequest(
                 instance_name=self.instance_name,
-                digests=map(_message, batch),
+                digests=map(message_of, batch),
                 digest_function=self._number,
             )
             for answer in self._call(CAS, "BatchReadBlobs", request).responses:
@@ -155,12 +155,3 @@ def _write_requests(name: str, data: bytes) -> Iterator[bytestream.WriteRequest]
             data=bytes(view[offset : offset + _PIECE_BYTES]),
             finish_write=offset + _PIECE_BYTES >= len(data),
         )
-
-
-def _message(digest: Digest) -> reapi.Digest:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
-
-
-def digest_of(message: reapi.Digest) -> Digest:
-    """A digest message as a value, unchecked."""
-    return Digest(message.hash, message.size_bytes)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rpw_fixture.errors import Code
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord
 from rpw_fixture.execution.job import ActionProgress, Job
+from rpw_fixture.wire.digests import digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 
@@ -52,8 +53,7 @@ def _files(progress: ActionProgress, response: reapi.ExecuteResponse) -> Sequenc
     if not response.cached_result:
         return progress.outputs.files
     return [
-        FileRecord(file.path, f"{file.digest.hash}/{file.digest.size_bytes}")
-        for file in response.result.output_files
+        FileRecord(file.path, str(digest_of(file.digest))) for file in response.result.output_files
     ]
 
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.inline import InlineHints
-from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import Timeline
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.support.pausing import Pause, Signal, blocking
-from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.digests import Digest, message_of
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.raw_messages import packed

@@ -28,11 +28,12 @@ from rpw_fixture.execution.output_lookup import (
     open_output,
 )
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.storage.file_intake import OPEN_OUTPUT, keep_file
+from rpw_fixture.storage.file_intake import OPEN_OUTPUT, put_file
 from rpw_fixture.support.beneath import Beneath, open_beneath
 from rpw_fixture.support.closing import Closeable
+from rpw_fixture.support.paths import join_normalised, leads_out
 from rpw_fixture.wire.command import CommandSpec
-from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.digests import Digest, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.varints import varint
 
@@ -104,8 +105,8 @@ class _Collector(Closeable):
 
     def _collect(self, path: str, declared: str) -> None:
         # Normalised, because lstat follows a link whose name ends in a slash.
-        full = posixpath.normpath(posixpath.join(self._command.working_directory, path))
-        if full == ".." or full.startswith("../"):
+        full = join_normalised(self._command.working_directory, path)
+        if leads_out(full):
             raise _outside(path)
         if declared != "folder" and self._is_plain_file(path, full):
             return
@@ -135,7 +136,7 @@ class _Collector(Closeable):
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 return False
-            self._add_file(path, found, keep_file(self._store, fd, found.st_size))
+            self._add_file(path, found, put_file(self._store, fd, found.st_size))
         finally:
             os.close(fd)
         return True
@@ -256,7 +257,7 @@ def kept_file(store: BlobStore, folder: int, name: str, path: str) -> tuple[os.s
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise OutputsChangedError(path)
-        return found, keep_file(store, fd, found.st_size)
+        return found, put_file(store, fd, found.st_size)
     finally:
         os.close(fd)
 
@@ -367,11 +368,6 @@ def _refuse_absolute(links: Mapping[str, str]) -> None:
                 f"output symlink {path!r} has the absolute target {target[:200]!r}, "
                 "which this server does not allow"
             )
-
-
-def message_of(digest: Digest) -> reapi.Digest:
-    """A digest as its message."""
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def _sorted_entries(folder: int) -> Iterator[os.DirEntry[str]]:

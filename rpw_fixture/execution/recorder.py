@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rpw_fixture.errors import EnvironmentLacksError, RequestError, invalid_argument
+from rpw_fixture.errors import EnvironmentLacksError, RequestError
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
 from rpw_fixture.support.private_files import make_private_folder, private_opener
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.flagfiles import FlagfileReader
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 from rpw_fixture.workers.personalities.rules import FlagfileBase
 
@@ -114,14 +114,11 @@ class Recorder:
         """
         is_from_root = self._flagfile_base is FlagfileBase.INPUT_ROOT
         base = "" if is_from_root else action.command.working_directory
-        read: list[str] = []
+        reader = FlagfileReader(action.root, base, action.store.get)
         try:
-            found = flagfiles.expand(
-                route.flagfiles, lambda path: _flagfile(action, base, path, read)
-            )
+            return flagfiles.expand(route.flagfiles, reader.read), reader.paths
         except RequestError:
             return route.flagfiles, ()
-        return found, read
 
     def _inputs(self, action: ResolvedAction, tools: set[str]) -> Iterator[dict[str, object]]:
         for path, entry in _walk(action.root, ""):
@@ -154,16 +151,6 @@ def blob_path(folder: Path, digest: str) -> Path:
     if not hash_.isalnum() or not size.isdigit():
         raise ValueError(f"{digest!r} is no digest")
     return folder / BLOBS_FOLDER / hash_[:2] / f"{hash_}-{size}"
-
-
-def _flagfile(action: ResolvedAction, base: str, path: str, read: list[str]) -> bytes:
-    """The content of a flagfile, whose path is added to ``read``."""
-    full = os.path.normpath(os.path.join(base, path))
-    entry = None if path.startswith("/") else action.root.find(full)
-    if not isinstance(entry, FileEntry):
-        raise invalid_argument(f"flagfile {path!r} is no declared input of the action")
-    read.append(full)
-    return action.store.get(entry.digest)
 
 
 def _walk(folder: Folder, prefix: str) -> Iterator[tuple[str, FileEntry | SymlinkEntry | None]]:

@@ -9,9 +9,9 @@ import json
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.events.actions import Mode
 from rpw_fixture.execution.job import ActionProgress, Job
-from rpw_fixture.execution.outputs import message_of
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.wire.digests import message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
 from rpw_fixture.wire.raw_messages import packed

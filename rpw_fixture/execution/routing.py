@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import posixpath
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from rpw_fixture.events.actions import Mode
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.support.memo import Memo
+from rpw_fixture.support.paths import join_normalised
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
@@ -273,7 +273,7 @@ class _Plan:
     def _is_executable_known(self) -> bool:
         command = self._action.command
         program = command.arguments[0]
-        path = posixpath.normpath(posixpath.join(command.working_directory, program))
+        path = join_normalised(command.working_directory, program)
         return program.startswith("/") or any(each.path == path for each in self.tools.files)
 
     def _startup_arguments(self) -> tuple[str, ...]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import posixpath
-
-from rpw_fixture.errors import invalid_argument
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.wire import flagfiles
-from rpw_fixture.wire.trees import FileEntry
+from rpw_fixture.wire.flagfiles import FlagfileReader
 from rpw_fixture.workers.personalities.rules import Expansion, FlagfileBase, Personality
 
 
@@ -32,15 +29,5 @@ def request_arguments(
     """
     if rules.expansion.value is Expansion.RAW:
         return names
-    base = request_base(action, rules)
-    return tuple(flagfiles.expand(names, lambda path: _read(action, base, path)))
-
-
-def _read(action: ResolvedAction, base: str, path: str) -> bytes:
-    full = posixpath.normpath(posixpath.join(base, path))
-    entry = None if path.startswith("/") else action.root.find(full)
-    if not isinstance(entry, FileEntry):
-        raise invalid_argument(
-            f"flagfile {path!r} is not a declared input of the action (flagfile @{path})"
-        )
-    return action.store.get(entry.digest)
+    reader = FlagfileReader(action.root, request_base(action, rules), action.store.get)
+    return tuple(flagfiles.expand(names, reader.read))

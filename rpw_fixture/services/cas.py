@@ -19,7 +19,7 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.chunk_layouts import ChunkLayouts
 from rpw_fixture.wire.compression import compressor_numbered
-from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.digests import Digest, digest_of, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import rpc as google_rpc
 from rpw_fixture.wire.raw_messages import read_entry, updated_entry
@@ -96,7 +96,7 @@ class CasService(Service):
             try:
                 data = DigestBatches(store).get(message)
                 if data is None:
-                    raise not_found(f"blob {message.hash}/{message.size_bytes} is not in the CAS")
+                    raise not_found(f"blob {digest_of(message)} is not in the CAS")
                 pieces += read_entry(message, *_compressed(data, accepted))
             except RequestError as error:
                 pieces.append(_refused_read(message, error))
@@ -143,7 +143,7 @@ class CasService(Service):
         if not store.contains(digest):
             raise not_found(f"blob {digest} is not in the CAS")
         return reapi.SplitBlobResponse(
-            chunk_digests=_messages(self._layouts.split(store, digest)),
+            chunk_digests=map(message_of, self._layouts.split(store, digest)),
             chunking_function=_FAST_CDC,
         )
 
@@ -272,10 +272,6 @@ def _page_token(text: str) -> int:
     if text and not (text.isascii() and text.isdigit() and len(text) < 10):
         raise invalid_argument(f"page_token {text[:100]!r} is none of this server's")
     return int(text or 0)
-
-
-def _messages(digests: Sequence[Digest]) -> list[reapi.Digest]:
-    return [reapi.Digest(hash=digest.hash, size_bytes=digest.size) for digest in digests]
 
 
 def _status(error: RequestError) -> google_rpc.Status:

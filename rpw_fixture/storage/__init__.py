@@ -1,1 +1,1 @@
-"""Where blobs and action results are kept. No gRPC, no processes."""
+"""Storage of blobs and action results; knows neither gRPC nor processes."""

@@ -1,6 +1,6 @@
 """The action cache: encoded results by instance name, digest function and action digest.
 
-What a result means, and whether its blobs are there, is known in completeness.py.
+complete_results.py decodes results and checks that their blobs are stored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class ActionKey(NamedTuple):
-    """What a result is kept under; ``function`` is the name of the digest function."""
+    """The key of a result; ``function`` is the name of the digest function."""
 
     instance: str
     function: str
@@ -32,7 +32,7 @@ class ActionKey(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """A name for its file; an instance name may hold anything."""
+        """Name of its file; a hash, because an instance name may contain any character."""
         text = f"{self.function}/{self.action}/{self.instance}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -42,9 +42,9 @@ class CachedResult:
     """An entry.
 
     Attributes:
-        encoded: the ActionResult message, which may be of no bytes at all.
-        complete_at: the CAS's eviction count when all blobs it names were last seen to be there.
-        blobs: those blobs.
+        encoded: the ActionResult message; may be empty.
+        complete_at: the CAS's eviction count when all its blobs were last known to be stored.
+        blobs: the blobs that it names.
     """
 
     encoded: bytes
@@ -53,14 +53,12 @@ class CachedResult:
 
 
 class ActionCache:
-    """Results of actions; the least recently used are dropped beyond a limit.
-
-    All methods may be called from any thread.
+    """Results of actions; the least recently used are dropped beyond a limit. Thread-safe.
 
     Args:
-        folder: where results are kept over restarts; nobody else may use it. None: in memory only.
+        folder: keeps results across restarts, for this server only; None: keep them in memory.
         max_bytes: most bytes of results in memory.
-        max_files: most results in the folder when the server starts; the oldest beyond are deleted.
+        max_files: most results in the folder; when the server starts, the oldest others are deleted.
 
     Raises:
         EnvironmentLacksError: when another server uses the folder.
@@ -76,7 +74,7 @@ class ActionCache:
         self._files = _ResultFiles(folder, max_files) if folder is not None else None
 
     def get(self, key: ActionKey) -> CachedResult | None:
-        """The entry, which counts as used now; None when there is none."""
+        """Return an entry and mark it as used now; None when there is none."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -86,17 +84,17 @@ class ActionCache:
         return None if encoded is None else self._keep(key, encoded)
 
     def put(self, key: ActionKey, encoded: bytes) -> None:
-        """Keeps an encoded ActionResult in place of what was there.
+        """Store an encoded ActionResult, in place of an earlier one.
 
         Raises:
-            RequestError: RESOURCE_EXHAUSTED when the disk is full; nothing changes then.
+            RequestError: RESOURCE_EXHAUSTED when the disk is full; then nothing changes.
         """
         if self._files is not None:
             self._files.write(key, encoded)
         self._keep(key, encoded)
 
     def remove(self, key: ActionKey) -> bool:
-        """Forgets an entry; whether there was one."""
+        """Remove an entry; return whether there was one."""
         was_there = self.get(key) is not None
         with self._lock:
             entry = self._entries.pop(key, None)
@@ -106,7 +104,7 @@ class ActionCache:
         return was_there
 
     def clear(self) -> None:
-        """Forgets everything, on disk too."""
+        """Remove everything, on disk too."""
         with self._lock:
             self._entries.clear()
             self._used = 0
@@ -114,12 +112,12 @@ class ActionCache:
             self._files.delete_all()
 
     def close(self) -> None:
-        """Lets another server use the folder."""
+        """Unlock the folder, so that another server can use it."""
         if self._files is not None:
             self._files.close()
 
     def __len__(self) -> int:
-        """How many results are in memory."""
+        """Return the number of results in memory."""
         return len(self._entries)
 
     def _keep(self, key: ActionKey, encoded: bytes) -> CachedResult:
@@ -135,14 +133,14 @@ class ActionCache:
 
 
 class _ResultFiles:
-    """One file for each result: a checksum and the message."""
+    """A folder with one file for each result: a checksum and the message."""
 
     def __init__(self, folder: Path, max_files: int) -> None:
         self._durable = DurableFolder(folder)
         self._temporary = TemporaryFiles(folder / "tmp")
         files = self._durable.published("results")
-        for surplus in files[: max(0, len(files) - max_files)]:
-            remove(surplus.path)
+        for entry in files[: max(0, len(files) - max_files)]:
+            remove(entry.path)
 
     def read(self, key: ActionKey) -> bytes | None:
         path = self._path(key)
@@ -151,8 +149,8 @@ class _ResultFiles:
         except FileNotFoundError:
             return None
         checksum, encoded = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
-        if hashlib.sha256(encoded).digest() != checksum:  # as when the machine went down
-            _log.error("%s does not hold the result of an action any more; it was removed", path)
+        if hashlib.sha256(encoded).digest() != checksum:  # possible after a crash of the machine
+            _log.error("%s did not contain an intact action result, so it was removed", path)
             remove(str(path))
             return None
         return encoded
@@ -181,5 +179,5 @@ class _ResultFiles:
 
 
 def _cost(entry: CachedResult) -> int:
-    # The objects around a result take about this much, which counts where results are small.
+    # The objects around a result take about 1000 bytes, which matters when results are small.
     return len(entry.encoded) + 1000

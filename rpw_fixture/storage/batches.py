@@ -1,7 +1,7 @@
-"""Blobs by digest messages as clients send them, thousands in one call.
+"""Batches of blobs by the digest messages of clients, thousands in one call.
 
-What is known needs no look at its digest message: that was fine when the blob came. So only a claim that
-is wrong, or names what is absent, is validated, and told as precisely as any.
+A digest message that matches a stored blob is valid. So only digests that match none are validated;
+their errors are the same as for single blobs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from rpw_fixture.wire.protos import remote_execution as reapi
 
 _HEX_DIGITS = b"0123456789abcdef"
-#: Told the position of a claim and why it is refused. Must not keep the error: its frames hold the call.
+#: Called with the position of a refused blob and the error. Must not keep the error: its frames keep the
+#: call alive.
 Refuse = Callable[[int, RequestError], None]
 
 
 class DigestBatches:
-    """What clients say of the blobs of a store.
+    """Operations on many blobs of a store.
 
     Args:
-        store: keeps them.
+        store: has the blobs.
     """
 
     def __init__(self, store: BlobStore) -> None:
@@ -35,7 +36,7 @@ class DigestBatches:
         self._blobs = store.by_hash
 
     def missing(self, messages: Iterable[reapi.Digest]) -> list[reapi.Digest]:
-        """Those that are not there, in order; the others count as used.
+        """Return the digests that are not stored, in order; mark the others as used.
 
         Raises:
             RequestError: INVALID_ARGUMENT when an absent digest is malformed.
@@ -55,7 +56,7 @@ class DigestBatches:
         return absent
 
     def get(self, message: reapi.Digest) -> bytes | None:
-        """The whole content, or None when it is not there.
+        """Return the content of a blob, or None when it is not stored.
 
         Raises:
             RequestError: INVALID_ARGUMENT when an absent digest is malformed.
@@ -69,11 +70,11 @@ class DigestBatches:
         return self._store.get_or_none(self._store.function.validate(message))
 
     def put(self, claims: Mapping[int, tuple[bytes, reapi.Digest]], refuse: Refuse) -> None:
-        """Keeps content that is what its digest says. What is small comes to the index together.
+        """Store content that matches its digest. Small blobs are added to the index together.
 
         Args:
-            claims: content and digest by position.
-            refuse: called for those that are not kept.
+            claims: content and claimed digest, by position.
+            refuse: called for each blob that is not stored.
         """
         store, blobs, now = self._store, self._blobs, self._blob_index.tick()
         new, limit = store.function.new, store.file_threshold
@@ -97,7 +98,7 @@ class DigestBatches:
     def _add(self, fresh: Mapping[int, Blob], refuse: Refuse) -> None:
         try:
             self._blob_index.add(*fresh.values())
-        except RequestError:  # together they are too much: which of them are?
+        except RequestError:  # they do not fit together: add them one by one
             for position, blob in fresh.items():
                 try:
                     self._blob_index.add(blob)
@@ -105,7 +106,7 @@ class DigestBatches:
                     refuse(position, error)
 
     def _validate_all(self, messages: list[reapi.Digest], hashes: list[str]) -> None:
-        """Like validating one by one, but for 10,000 in a millisecond when all are fine."""
+        """Validate digests; 10,000 take a millisecond when all are valid."""
         function = self._store.function
         is_hex = not "".join(hashes).encode().translate(None, _HEX_DIGITS)
         lengths = {len(each) for each in hashes}

@@ -1,7 +1,6 @@
 """The index under all blob stores of a server: one budget, one order of use, one folder.
 
-Here are entries and who has to leave when room is short. What a digest means, and verification,
-live in blobs.py.
+It decides which entries are evicted when room is short. Digests and verification are in blobs.py.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ from rpw_fixture.errors import resource_exhausted
 from rpw_fixture.storage.files import FileState, TemporaryFiles, remove, state_of
 from rpw_fixture.wire.digests import Digest
 
-#: A sweep frees this much more than asked, so that sweeps stay rare (a part of the budget).
-_SLACK = 16
+#: Making room frees 1/16 of the budget more than needed, so that it happens rarely.
+_SLACK_PART = 16
 
 
 class Blob:
-    """One entry. Whoever holds it may read it without a lock.
+    """One entry. It may be read without a lock.
 
     Attributes:
         hash: its key in ``index``.
-        size: in bytes.
+        size: bytes.
         data: the content, when it is in memory.
-        path: of the file that holds the content, when it is on disk.
+        path: of the file with the content, when it is on disk.
         touched: tick of the last use.
-        pins: how many running actions need it.
-        index: the store's entries by hash, where it is while it is present.
-        seen: the state of the file when its content was known to be right; None while it never was.
+        pins: number of running actions that need it.
+        index: its store's entries by hash; it is in there until it is evicted.
+        verified: state of the file when its content was last verified; None before that.
     """
 
-    __slots__ = ("data", "hash", "index", "path", "pins", "seen", "size", "touched")
+    __slots__ = ("data", "hash", "index", "path", "pins", "size", "touched", "verified")
 
     def __init__(
         self, hash_: str, size: int, index: dict[str, Blob], data: bytes | None, path: str | None
@@ -46,19 +45,19 @@ class Blob:
         self.path = path
         self.touched = 0
         self.pins = 0
-        self.seen: FileState | None = None
+        self.verified: FileState | None = None
 
 
 class BlobIndex:
-    """Keeps entries within a budget of memory and of bytes in all.
+    """Keeps entries within a budget of memory and a budget of bytes in total.
 
-    Over the memory budget the least recently used entries move to files; over the whole budget they
-    are dropped, never one that is pinned.
+    Above the memory budget, the least recently used entries move to files. Above the total budget, the
+    least recently used entries that are not pinned are evicted.
 
     Args:
-        folder: for files; temporary ones go to ``tmp`` in it.
-        memory_bytes: most bytes kept in memory.
-        max_bytes: most bytes kept at all.
+        folder: for files; temporary ones are in its subfolder ``tmp``.
+        memory_bytes: most bytes in memory.
+        max_bytes: most bytes in total.
     """
 
     def __init__(self, folder: Path, *, memory_bytes: int, max_bytes: int) -> None:
@@ -67,29 +66,29 @@ class BlobIndex:
         self.tick = itertools.count(1).__next__
         self.lock = threading.Lock()
         self._sweeping = threading.Lock()
-        self._homes: list[dict[str, Blob]] = []
+        self._indexes: list[dict[str, Blob]] = []
         self._memory_bytes = memory_bytes
         self._max_bytes = max_bytes
         self.memory_used = 0
         self.used = 0
 
     def new_index(self) -> dict[str, Blob]:
-        """The entries by hash of one more store."""
+        """Return the index of a new store: its entries by hash."""
         index: dict[str, Blob] = {}
-        self._homes.append(index)
+        self._indexes.append(index)
         return index
 
     def add(self, *blobs: Blob) -> None:
-        """Puts entries into the index, and makes room for all of them first.
+        """Add entries, after making room for all of them.
 
-        When the same blob is there already, that one stays, and the file of this one is removed.
+        When the same blob is there already, that entry stays, and the file of the new one is removed.
 
         Raises:
-            RequestError: RESOURCE_EXHAUSTED when they can't fit, or the disk is full.
+            RequestError: RESOURCE_EXHAUSTED when they do not fit, or the disk is full.
         """
         memory = sum(blob.size for blob in blobs if blob.data is not None)
         self._make_room(sum(blob.size for blob in blobs), memory)
-        late = []
+        duplicates = []
         with self.lock:
             now = self.tick()
             for blob in blobs:
@@ -99,11 +98,11 @@ class BlobIndex:
                     self.used += blob.size
                     self.memory_used += 0 if blob.data is None else blob.size
                 else:
-                    late.append(blob)
-        _delete_files(late)
+                    duplicates.append(blob)
+        _delete_files(duplicates)
 
     def keep_in_memory(self, blob: Blob, data: bytes) -> None:
-        """Has a blob on disk in memory too, from now on, if there is room."""
+        """Keep the content of a blob on disk in memory too, if there is room."""
         with self.lock:
             fits = self.memory_used + blob.size <= self._memory_bytes
             if fits and blob.data is None and blob.index.get(blob.hash) is blob:
@@ -111,7 +110,7 @@ class BlobIndex:
                 self.memory_used += blob.size
 
     def drop(self, unwanted: Callable[[Blob], bool]) -> int:
-        """Removes every entry for which ``unwanted`` holds, pinned or not; how many."""
+        """Remove every entry for which ``unwanted`` is true, pinned or not; return how many."""
         with self.lock:
             victims = [blob for blob in self._all() if unwanted(blob)]
             self._forget(victims)
@@ -121,11 +120,11 @@ class BlobIndex:
     def _make_room(self, size: int, memory: int) -> None:
         if size > self._max_bytes:
             raise resource_exhausted(
-                f"a blob of {size} bytes can't fit a CAS of {self._max_bytes} bytes; "
+                f"a blob of {size} bytes does not fit into a CAS of {self._max_bytes} bytes; "
                 "raise cas_max_bytes"
             )
         if memory and self.memory_used + memory > self._memory_bytes:
-            with self._sweeping:  # one thread makes room, the others wait: that is backpressure
+            with self._sweeping:  # one thread makes room and the others wait, so clients slow down
                 self._spill(self.memory_used + memory - self._memory_bytes)
         if self.used + size > self._max_bytes:
             with self._sweeping:
@@ -134,7 +133,7 @@ class BlobIndex:
     def _spill(self, excess: int) -> None:
         if excess <= 0:
             return
-        wanted = excess + self._memory_bytes // _SLACK
+        wanted = excess + self._memory_bytes // _SLACK_PART
         with self.lock:
             in_memory = [blob for blob in self._all() if blob.data]
         for blob in _oldest(in_memory, wanted):
@@ -144,14 +143,14 @@ class BlobIndex:
         data = blob.data
         if data is None:
             return
-        path, seen = blob.path, blob.seen
+        path, state = blob.path, blob.verified
         if path is None:
             path = self.files.write(data)
-            seen = state_of(path)
+            state = state_of(path)
         with self.lock:
             is_present = blob.index.get(blob.hash) is blob
             if is_present and blob.data is not None:
-                blob.path, blob.seen = path, seen
+                blob.path, blob.verified = path, state
                 blob.data = None
                 self.memory_used -= blob.size
         if not is_present:
@@ -162,7 +161,7 @@ class BlobIndex:
             return
         with self.lock:
             free = [blob for blob in self._all() if not blob.pins and blob.size]
-            victims = _oldest(free, excess + self._max_bytes // _SLACK)
+            victims = _oldest(free, excess + self._max_bytes // _SLACK_PART)
             self._forget(victims)
         _delete_files(victims)
 
@@ -175,11 +174,11 @@ class BlobIndex:
             self.evictions += 1
 
     def _all(self) -> Iterable[Blob]:
-        return itertools.chain.from_iterable(index.values() for index in self._homes)
+        return itertools.chain.from_iterable(index.values() for index in self._indexes)
 
 
 def _oldest(blobs: list[Blob], wanted: int) -> list[Blob]:
-    """The least recently used of ``blobs``, of ``wanted`` bytes together if there are so many."""
+    """Return the least recently used of ``blobs``: as few as have ``wanted`` bytes together, or all."""
     blobs.sort(key=lambda blob: blob.touched)
     ends = itertools.accumulate(blob.size for blob in blobs)
     count = sum(1 for _ in itertools.takewhile(lambda end: end < wanted, ends))
@@ -193,10 +192,10 @@ def _delete_files(blobs: Iterable[Blob]) -> None:
 
 
 class Pins:
-    """Blobs that eviction leaves alone until `release`; a context manager does that at its end.
+    """Blobs that are not evicted before `release`; as a context manager it releases them at its end.
 
     Attributes:
-        absent: the digests that were not there to be pinned.
+        absent: digests that could not be pinned, because they are not stored.
     """
 
     def __init__(self, blob_index: BlobIndex, blobs: list[Blob], absent: list[Digest]) -> None:
@@ -205,7 +204,7 @@ class Pins:
         self.absent = absent
 
     def release(self) -> None:
-        """Lets go; doing it again changes nothing."""
+        """Allow eviction again; a second call does nothing."""
         with self._blob_index.lock:
             blobs, self._blobs = self._blobs, []
             for blob in blobs:

@@ -1,8 +1,8 @@
-"""Blobs of one digest function: verified when they come in, whole when they go out.
+"""Blobs of one digest function: verified when they are stored, complete when they are read.
 
-Budget, order of use and files belong to blob_index.py; digest messages as clients send them to batches.py;
-which functions a server has, and what survives a restart, to cas.py. All methods may be called from
-any thread; none hashes or touches the disk under a lock.
+Budgets, order of use and files are in blob_index.py, batches of digest messages in batches.py, the digest
+functions of a server and recovery after a restart in cas.py. Everything is thread-safe; nothing hashes or
+uses the disk under a lock.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _log = logging.getLogger(__name__)
 
 
 class BlobStore:
-    """Content by digest. The empty blob is always there (remote_execution.proto, Digest).
+    """Content by digest. The empty blob is always stored (remote_execution.proto, Digest).
 
     Args:
-        function: the digest function of everything in it.
-        blob_index: shared with the stores of the other functions.
-        spill_threshold: blobs of this many bytes and more go to disk at once.
-        publish: makes a finished temporary file outlive the process, under the path it returns;
-            with it every blob gets a file.
-        on_corrupt: called with a blob and its file that no longer holds what the digest names.
+        function: its digest function.
+        blob_index: shared with the stores of other functions.
+        spill_threshold: blobs of this many bytes or more go to disk at once.
+        publish: makes a complete temporary file outlive the process, and returns its new path; with
+            it every blob has a file.
+        on_corrupt: called with the digest and the path of a file with the wrong content.
 
     Attributes:
-        file_threshold: blobs of this many bytes and more have a file from the start.
-        blob_index: where its entries stand, beside those of other stores.
-        by_hash: its entries.
+        file_threshold: blobs of this many bytes or more have a file from the start.
+        blob_index: has the entries of all stores.
+        by_hash: the entries of this store.
     """
 
     def __init__(
@@ -66,19 +66,19 @@ class BlobStore:
         self.by_hash = blob_index.new_index()
         self._add_empty()
 
-    # --- what is there ---
+    # --- presence ---
 
     @property
     def evictions(self) -> int:
-        """How many blobs ever disappeared. While it stays the same, what was there is there."""
+        """Number of blobs removed so far. While it stays the same, no stored blob has gone."""
         return self.blob_index.evictions
 
     def contains(self, digest: Digest) -> bool:
-        """The blob is there; it counts as used now."""
+        """Return whether the blob is stored, and mark it as used now."""
         return self._find(digest) is not None
 
     def missing(self, digests: Iterable[Digest]) -> list[Digest]:
-        """Those that are not there, each once and in order; the others count as used."""
+        """Return the digests that are not stored, each once and in order; mark the others as used."""
         blobs, now = self.by_hash, self.blob_index.tick()
         absent: dict[Digest, None] = {}
         for digest in digests:
@@ -90,17 +90,17 @@ class BlobStore:
         return list(absent)
 
     def require(self, digests: Iterable[Digest]) -> None:
-        """Nothing, when all are there.
+        """Raise unless every digest is stored.
 
         Raises:
-            BlobMissingError: naming every one that is not.
+            BlobMissingError: names every digest that is not.
         """
         absent = self.missing(digests)
         if absent:
             raise BlobMissingError([self.function.subject(digest) for digest in absent])
 
     def pin(self, digests: Iterable[Digest]) -> Pins:
-        """Keeps those of ``digests`` that are there from eviction until the result is released."""
+        """Protect the stored ones of ``digests`` from eviction, until the result is released."""
         with self.blob_index.lock:
             now = self.blob_index.tick()
             pinned, absent = [], []
@@ -114,13 +114,13 @@ class BlobStore:
                 pinned.append(blob)
         return Pins(self.blob_index, pinned, absent)
 
-    # --- out ---
+    # --- reading ---
 
     def get(self, digest: Digest) -> bytes:
-        """The whole content.
+        """Return the content of a blob.
 
         Raises:
-            BlobMissingError: when it is not there.
+            BlobMissingError: when it is not stored.
         """
         data = self.get_or_none(digest)
         if data is None:
@@ -128,7 +128,7 @@ class BlobStore:
         return data
 
     def get_or_none(self, digest: Digest) -> bytes | None:
-        """The whole content, or None when it is not there."""
+        """Return the content of a blob, or None when it is not stored."""
         blob = self._find(digest)
         if blob is None:
             return None
@@ -145,12 +145,16 @@ class BlobStore:
     def read(
         self, digest: Digest, offset: int = 0, limit: int = 0, chunk: int = CHUNK_BYTES
     ) -> Iterator[bytes]:
-        """The content from ``offset`` on in pieces, at most ``limit`` bytes unless that is 0.
+        """Yield the content of a blob from ``offset`` on, in pieces.
 
-        Once it has begun it ends whole, even when the blob is evicted meanwhile.
+        After the first piece the rest follows, even when the blob is evicted meanwhile.
+
+        Args:
+            offset, limit: where to start, and most bytes to yield; a limit of 0 is none.
+            chunk: most bytes in a piece.
 
         Raises:
-            BlobMissingError: at the first piece, when the blob is not there.
+            BlobMissingError: at the first piece, when the blob is not stored.
         """
         end = digest.size if not limit else min(digest.size, offset + limit)
         source = self._open(digest)
@@ -176,19 +180,19 @@ class BlobStore:
         mtime_ns: int | None = None,
         dir_fd: int | None = None,
     ) -> os.stat_result:
-        """Writes the blob to a new file with exactly the permission bits ``mode``.
+        """Write a blob to a new file with exactly the permission bits ``mode``.
 
         Args:
-            path: where, relative to ``dir_fd`` when that is given.
-            mtime_ns: its time of modification, nanoseconds since the epoch; None for now.
+            path: of the file; relative to ``dir_fd``, if that is given.
+            mtime_ns: its modification time, nanoseconds since the epoch; None for now.
 
         Returns:
             The file's state.
 
         Raises:
-            BlobMissingError: when it is not there.
+            BlobMissingError: when the blob is not stored.
             RequestError: RESOURCE_EXHAUSTED when the disk is full.
-            OSError: FileExistsError when something has that name.
+            OSError: FileExistsError when the path exists.
         """
         source = self._open(digest)
         try:
@@ -205,17 +209,17 @@ class BlobStore:
             if isinstance(source, int):
                 os.close(source)
 
-    # --- in ---
+    # --- writing ---
 
     def put(self, data: bytes, digest: Digest | None = None) -> Digest:
-        """Keeps ``data``; its digest.
+        """Store ``data``; return its digest.
 
         Args:
-            digest: what the client says it is, to be verified.
+            digest: the digest that a client claims, to be verified.
 
         Raises:
-            RequestError: INVALID_ARGUMENT when ``data`` is not what ``digest`` names,
-                RESOURCE_EXHAUSTED when it can't fit.
+            RequestError: INVALID_ARGUMENT when ``data`` does not match ``digest``,
+                RESOURCE_EXHAUSTED when it does not fit.
         """
         if digest is not None and digest.size != len(data):
             raise mismatch(digest, f"{len(data)} bytes")
@@ -227,10 +231,14 @@ class BlobStore:
         return actual
 
     def add_verified(self, digest: Digest, *, data: bytes | None, path: str | None) -> None:
-        """Keeps content known to be what ``digest`` names; takes over the file at ``path``.
+        """Store content that is known to match ``digest``.
+
+        Args:
+            data: the content, to be kept in memory, or None.
+            path: a file with the content, which the store takes over, or None.
 
         Raises:
-            RequestError: RESOURCE_EXHAUSTED when it can't fit; the file is removed then.
+            RequestError: RESOURCE_EXHAUSTED when it does not fit; the file is then removed.
         """
         if self._find(digest) is not None:
             if path is not None:
@@ -240,7 +248,7 @@ class BlobStore:
             if path is not None and self._publish is not None:
                 path = self._publish(digest, path)
             blob = Blob(digest.hash, digest.size, self.by_hash, data, path)
-            blob.seen = None if path is None else state_of(path)
+            blob.verified = None if path is None else state_of(path)
             self.blob_index.add(blob)
         except BaseException:
             if path is not None:
@@ -248,25 +256,25 @@ class BlobStore:
             raise
 
     def adopt(self, digest: Digest, path: str) -> None:
-        """Keeps a file that an earlier process published; its content is verified before it is read.
+        """Add a file that an earlier process published; it is verified before it is first read.
 
         Raises:
-            RequestError: RESOURCE_EXHAUSTED when it can't fit.
+            RequestError: RESOURCE_EXHAUSTED when it does not fit.
         """
         self.blob_index.add(Blob(digest.hash, digest.size, self.by_hash, None, path))
 
     def add_data(self, digest: Digest, data: bytes) -> None:
-        """Keeps content known to be what ``digest`` names.
+        """Store ``data``, which is known to match ``digest``.
 
         Raises:
-            RequestError: RESOURCE_EXHAUSTED when it can't fit.
+            RequestError: RESOURCE_EXHAUSTED when it does not fit.
         """
         is_large = len(data) >= self.spill_threshold
         path = self.blob_index.files.write(data) if len(data) >= self.file_threshold else None
         self.add_verified(digest, data=None if is_large else data, path=path)
 
     def evict(self, predicate: Callable[[Digest], bool]) -> int:
-        """Drops the blobs for which ``predicate`` holds, pinned ones too; how many.
+        """Remove the blobs for which ``predicate`` is true, pinned ones too; return how many.
 
         The empty blob stays.
         """
@@ -279,35 +287,38 @@ class BlobStore:
         )
 
     def new_file(self) -> tuple[int, str]:
-        """A temporary file for content on its way in: its descriptor and path."""
+        """Open a temporary file for new content; return its descriptor and path."""
         return self.blob_index.files.create()
 
     def touch(self, blobs: Iterable[Blob]) -> None:
-        """Counts entries as used now (as `entries` returned them)."""
+        """Mark entries, as `entries` returned them, as used now."""
         now = self.blob_index.tick()
         for blob in blobs:
             blob.touched = now
 
     def entries(self, digests: Iterable[Digest]) -> list[Blob] | None:
-        """The entries of all ``digests``, or None when one is not there."""
+        """Return the entries of all ``digests``, or None when one is not stored."""
         found = [self._find(digest) for digest in digests]
         present = [blob for blob in found if blob is not None]
         return present if len(present) == len(found) else None
 
     def last_used(self, digest: Digest) -> int:
-        """A number that grows with every use of the blob; 0 when it is not there. No use itself."""
+        """Return a number that grows with every use of a blob, 0 when it is not stored.
+
+        The call does not count as a use.
+        """
         blob = self.by_hash.get(digest.hash)
         return blob.touched if blob is not None and blob.size == digest.size else 0
 
     def digests(self) -> list[Digest]:
-        """Everything that is there, the empty blob included."""
+        """Return all digests, that of the empty blob included."""
         with self.blob_index.lock:
             return [Digest(blob.hash, blob.size) for blob in self.by_hash.values()]
 
     def __len__(self) -> int:
         return len(self.by_hash)
 
-    # --- inside ---
+    # --- details ---
 
     def _find(self, digest: Digest) -> Blob | None:
         blob = self.by_hash.get(digest.hash)
@@ -317,7 +328,7 @@ class BlobStore:
         return blob
 
     def _open(self, digest: Digest) -> bytes | int:
-        """The content if it is in memory, else a descriptor of its file."""
+        """Return the content if it is in memory, else a descriptor of its file."""
         while (blob := self._find(digest)) is not None:
             data = blob.data
             if data is not None:
@@ -335,13 +346,13 @@ class BlobStore:
         raise self._missing(digest)
 
     def _is_intact(self, blob: Blob, fd: int) -> bool:
-        """Whether a file holds what its digest names; it is read only if it may have changed."""
+        """Return whether a file has the right content; it is read only if it may have changed."""
         try:
             state = state_of(fd)
-            if state != blob.seen:
+            if state != blob.verified:
                 if hash_of(fd, self.function) != Digest(blob.hash, blob.size):
                     return False
-                blob.seen = state
+                blob.verified = state
         except BaseException:
             os.close(fd)
             raise
@@ -351,15 +362,15 @@ class BlobStore:
         path = blob.path or ""
         if self.blob_index.drop(lambda each: each is blob):
             _log.error(
-                "%s does not hold the blob %s any more: the file was changed, or the disk is faulty; "
-                "it was removed, and clients have to upload the blob again",
+                "%s was changed, or the disk is faulty, so the file was removed; "
+                "clients have to upload the blob again: %s",
                 path,
                 digest,
             )
             self._on_corrupt(digest, path)
 
     def _lost(self, blob: Blob) -> None:
-        """Drops an entry whose file someone else deleted."""
+        """Remove an entry whose file was deleted by something else."""
         self.blob_index.drop(lambda each: each is blob)
 
     def _add_empty(self) -> None:

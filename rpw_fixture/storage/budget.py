@@ -1,4 +1,4 @@
-"""How many bytes the CAS may keep: as configured, and no more than this machine's limits allow."""
+"""The bytes that the CAS may keep: as configured, but within this machine's memory limit."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Self
 
 from rpw_fixture.support.memory_limit import is_in_memory, memory_limit
 
-#: The part of the memory limit for blobs in memory; actions, workers and the server need the rest.
+#: 1/4 of the memory limit is for blobs in memory; actions, workers and the server need the rest.
 _MEMORY_PART = 4
-#: The part of it for all blobs, where their files take memory too, because they are on a RAM disk.
+#: 1/2 of it is for all blobs when their files are on a RAM disk, and so take memory too.
 _RAM_DISK_PART = 2
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What a CAS may keep.
+    """The limits of a CAS.
 
     Attributes:
-        memory_bytes: in memory.
-        max_bytes: in all.
+        memory_bytes: most bytes in memory.
+        max_bytes: most bytes in total.
     """
 
     memory_bytes: int
@@ -32,12 +32,12 @@ class Budget:
     def within_limit(
         cls, *, memory_bytes: int, max_bytes: int, folder: Path, limit: int | None = None
     ) -> Self:
-        """Make the budget of a CAS.
+        """Return the budget of a CAS.
 
         Args:
-            memory_bytes, max_bytes: what the configuration asks for.
+            memory_bytes, max_bytes: from the configuration.
             folder: of the CAS's files.
-            limit: of this process's memory, bytes; that of its control group when not given.
+            limit: memory limit of this process, bytes; None for that of its control group.
         """
         limit = memory_limit() if limit is None else limit
         memory, most = memory_bytes, max_bytes
@@ -47,8 +47,8 @@ class Budget:
                 most = max(1, limit // _RAM_DISK_PART)
         if (memory, most) != (memory_bytes, max_bytes):
             _log.info(
-                "the control group allows %d bytes of memory: the CAS keeps %d bytes in memory and "
-                "%d in all",
+                "the control group allows %d bytes of memory, so the CAS keeps at most %d bytes in "
+                "memory and %d bytes in total",
                 limit,
                 memory,
                 most,

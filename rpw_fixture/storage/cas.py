@@ -1,6 +1,6 @@
 """The content-addressable storage of a server: one store per digest function over one index.
 
-Here is also how the blobs of an earlier process are found again. Single blobs live in blobs.py.
+It also recovers the blobs of an earlier process. blobs.py reads and writes single blobs.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _FILE_NAME = re.compile(r"([0-9a-f]+)-([0-9]{1,19})-[0-9]+-[0-9]+")
 
 
 class Cas:
-    """All blobs of a server. Different functions never mix, even where their hashes look alike.
+    """All blobs of a server. Each digest function has a store, even if hashes have the same length.
 
-    With ``durable``, every blob is a file that was written whole under another name before it got
-    its own, so killing the server tears nothing. Only a machine that goes down can: blobs found
-    after that are hashed again, and torn ones deleted. Whatever happened, a blob that is found is
-    hashed before it is read for the first time, and again when its file has changed.
+    With ``durable``, every blob is a file that was completely written before it got its name, so
+    killing the server leaves no partial blob. Only a crash of the machine can: after one, all blobs
+    are hashed and partial ones deleted. In any case a recovered blob is hashed before it is read for
+    the first time, and again when its file has changed.
 
     Args:
-        functions: one store for each of them.
-        folder: for files; nobody else may use it.
-        memory_bytes: blobs beyond this move from memory to files.
-        spill_threshold: blobs of this many bytes and more go to files at once.
-        max_bytes: the least recently used blobs beyond this are evicted.
-        durable: keep blobs over restarts.
-        on_corrupt: called with function, digest and path of a file that holds something else.
+        functions: the digest functions.
+        folder: for files, used by this server only.
+        memory_bytes: most bytes in memory; other blobs move to files.
+        spill_threshold: blobs of this many bytes or more go to files at once.
+        max_bytes: most bytes in total; beyond it the least recently used blobs are evicted.
+        durable: whether to keep blobs across restarts.
+        on_corrupt: called with function, digest and path of a file with the wrong content.
 
     Raises:
         EnvironmentLacksError: when another server keeps its blobs in ``folder``.
@@ -77,30 +77,30 @@ class Cas:
                 self._recover(self._durable, store)
 
     def store(self, function: DigestFunction) -> BlobStore:
-        """The blobs of one function."""
+        """Return the store of a digest function."""
         return self._stores[function.name]
 
     def contains(self, digest: Digest) -> bool:
-        """Whether the blob is there under any function; it counts as used now."""
+        """Return whether any store has the blob, and mark it as used now."""
         return any(store.contains(digest) for store in self._stores.values())
 
     @property
     def evictions(self) -> int:
-        """How many blobs ever disappeared. While it stays the same, what was there is there."""
+        """Number of blobs removed so far. While it stays the same, no stored blob has gone."""
         return self._blob_index.evictions
 
     @property
     def used(self) -> int:
-        """Bytes of all blobs."""
+        """Size of all blobs, bytes."""
         return self._blob_index.used
 
     @property
     def memory_used(self) -> int:
-        """Bytes of the blobs in memory."""
+        """Size of the blobs in memory, bytes."""
         return self._blob_index.memory_used
 
     def evict(self, predicate: Callable[[DigestFunction, Digest], bool]) -> int:
-        """Drops the blobs for which ``predicate`` holds, pinned ones too; how many.
+        """Remove the blobs for which ``predicate`` is true, pinned ones too; return how many.
 
         The empty blobs stay.
         """
@@ -109,32 +109,32 @@ class Cas:
         )
 
     def clear(self) -> int:
-        """Drops everything but the empty blobs; how many."""
+        """Remove all blobs but the empty ones; return how many."""
         return self.evict(lambda _function, _digest: True)
 
     def close(self) -> None:
-        """Lets another server use the folder. What is in it stays."""
+        """Unlock the folder, so that another server can use it. Its files stay."""
         if self._durable is not None:
             self._durable.close()
 
     def _publish(
         self, durable: DurableFolder, function: DigestFunction, digest: Digest, path: str
     ) -> str:
-        # A name of its own for each copy: then deleting an evicted file can't hit a newer one.
+        # Each copy has a unique name, so deleting an evicted file can't delete a newer copy.
         name = f"{digest.hash}-{digest.size}-{os.getpid()}-{next(self._serial)}"
         return durable.publish(path, function.name.lower(), digest.hash[:2], name)
 
     def _recover(self, durable: DurableFolder, store: BlobStore) -> None:
         for entry in durable.published(store.function.name.lower()):
-            digest = _digest_of(entry.name)
+            digest = _digest_in(entry.name)
             is_whole = digest is not None and entry.stat().st_size == digest.size
             if digest is not None and is_whole and durable.is_suspect:
                 is_whole = _is_whole(entry.path, digest, store.function)
-            if digest is None or not is_whole or not _adopted(store, digest, entry.path):
+            if digest is None or not is_whole or not _try_adopt(store, digest, entry.path):
                 remove(entry.path)
 
 
-def _digest_of(name: str) -> Digest | None:
+def _digest_in(name: str) -> Digest | None:
     match = _FILE_NAME.fullmatch(name)
     return Digest(match[1], int(match[2])) if match else None
 
@@ -147,9 +147,9 @@ def _is_whole(path: str, digest: Digest, function: DigestFunction) -> bool:
         os.close(fd)
 
 
-def _adopted(store: BlobStore, digest: Digest, path: str) -> bool:
+def _try_adopt(store: BlobStore, digest: Digest, path: str) -> bool:
     try:
         store.adopt(digest, path)
-    except RequestError:  # larger than the whole budget, which was larger once
+    except RequestError:  # it exceeds the budget, which was larger in the earlier process
         return False
     return True

@@ -1,14 +1,10 @@
-"""Whether every blob that a result names is in the CAS, those inside its trees included.
+"""Action results whose blobs are all in the CAS, those inside their trees included.
 
-Clients that build without the bytes take an action-cache hit as a promise that they can read the
-outputs later (ActionCache.GetActionResult in remote_execution.proto; bazel-remote#185).
+Clients that build without the bytes rely on it that the outputs of an action-cache hit can be read later
+(ActionCache.GetActionResult in remote_execution.proto; bazel-remote#185).
 """
 
 from __future__ import annotations
-
-import threading
-from collections import OrderedDict
-from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -16,24 +12,24 @@ from rpw_fixture.errors import RequestError
 from rpw_fixture.storage.action_cache import ActionCache, ActionKey, CachedResult
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
-from rpw_fixture.wire.digests import Digest, DigestFunction
+from rpw_fixture.support.memo import Memo
+from rpw_fixture.wire.digests import Digest, DigestFunction, digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 _Key = tuple[str, Digest]
-#: Files and folders directly in one folder.
+#: Digests of the files and of the folders in a folder.
 _Contents = tuple[frozenset[Digest], frozenset[Digest]]
 _NO_DIGEST = Digest("", 0)
-_V = TypeVar("_V")
 
 
 class CompleteResults:
-    """The action cache as clients see it: only results whose blobs are all there.
-
-    All methods may be called from any thread.
+    """The action cache as clients see it: results whose blobs are all stored. Thread-safe.
 
     Args:
-        is_checked: False gives results out as they are.
-        limit: how many trees, and how many folders, are remembered by digest.
+        results: the action cache.
+        cas: has the blobs.
+        is_checked: whether to check for the blobs.
+        limit: most trees, and most folders, to remember by digest.
     """
 
     def __init__(
@@ -42,15 +38,13 @@ class CompleteResults:
         self._results = results
         self._cas = cas
         self._is_checked = is_checked
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._trees: OrderedDict[_Key, frozenset[Digest]] = OrderedDict()
-        self._directories: OrderedDict[_Key, _Contents] = OrderedDict()
+        self._trees: Memo[_Key, frozenset[Digest]] = Memo(limit)
+        self._directories: Memo[_Key, _Contents] = Memo(limit)
 
     def get(self, instance: str, function: DigestFunction, action: Digest) -> bytes | None:
-        """The encoded ActionResult; None when there is none or a blob of it is missing.
+        """Return an encoded ActionResult, or None when there is none or one of its blobs is missing.
 
-        All its blobs count as used now.
+        Its blobs are marked as used now.
         """
         entry = self._results.get(ActionKey(instance, function.name, action))
         if entry is None:
@@ -60,7 +54,7 @@ class CompleteResults:
         return None
 
     def put(self, instance: str, function: DigestFunction, action: Digest, encoded: bytes) -> None:
-        """Keeps an encoded ActionResult, complete or not.
+        """Store an encoded ActionResult, whether its blobs are stored or not.
 
         Raises:
             RequestError: RESOURCE_EXHAUSTED when the disk is full.
@@ -72,7 +66,7 @@ class CompleteResults:
         if entry.complete_at != evictions:
             try:
                 digests = self._referenced(reapi.ActionResult.FromString(entry.encoded), store)
-            except (DecodeError, RequestError):  # of a tree, or a tree is gone
+            except (DecodeError, RequestError):  # a tree can't be decoded, or is missing
                 return False
             blobs = store.entries(digests)
             if blobs is None:
@@ -83,16 +77,16 @@ class CompleteResults:
         return True
 
     def _referenced(self, result: reapi.ActionResult, store: BlobStore) -> set[Digest]:
-        digests = {_value(file.digest) for file in result.output_files}
+        digests = {digest_of(file.digest) for file in result.output_files}
         for directory in result.output_directories:
             if directory.HasField("tree_digest"):
-                digests |= self._in_tree(store, _value(directory.tree_digest))
+                digests |= self._in_tree(store, digest_of(directory.tree_digest))
             if directory.HasField("root_directory_digest"):
-                digests |= self._in_directories(store, _value(directory.root_directory_digest))
+                digests |= self._in_directories(store, digest_of(directory.root_directory_digest))
         if result.HasField("stdout_digest"):
-            digests.add(_value(result.stdout_digest))
+            digests.add(digest_of(result.stdout_digest))
         if result.HasField("stderr_digest"):
-            digests.add(_value(result.stderr_digest))
+            digests.add(digest_of(result.stderr_digest))
         # An empty message means no value, not the empty blob (buildstream#2045).
         digests.discard(_NO_DIGEST)
         return digests
@@ -103,7 +97,7 @@ class CompleteResults:
         if known is None:
             tree = reapi.Tree.FromString(store.get(digest))
             files = (_files(directory) for directory in (tree.root, *tree.children))
-            known = self._remember(self._trees, key, frozenset({digest}.union(*files)))
+            known = self._trees.put(key, frozenset({digest}.union(*files)))
         return known
 
     def _in_directories(self, store: BlobStore, root: Digest) -> set[Digest]:
@@ -119,21 +113,10 @@ class CompleteResults:
         known = self._directories.get(key)
         if known is None:
             directory = reapi.Directory.FromString(store.get(digest))
-            folders = frozenset(_value(node.digest) for node in directory.directories)
-            known = self._remember(self._directories, key, (_files(directory), folders))
+            folders = frozenset(digest_of(node.digest) for node in directory.directories)
+            known = self._directories.put(key, (_files(directory), folders))
         return known
-
-    def _remember(self, memory: OrderedDict[_Key, _V], key: _Key, value: _V) -> _V:
-        with self._lock:
-            memory[key] = value
-            if len(memory) > self._limit:
-                memory.popitem(last=False)
-        return value
 
 
 def _files(directory: reapi.Directory) -> frozenset[Digest]:
-    return frozenset(_value(node.digest) for node in directory.files)
-
-
-def _value(message: reapi.Digest) -> Digest:
-    return Digest(message.hash, message.size_bytes)
+    return frozenset(digest_of(node.digest) for node in directory.files)

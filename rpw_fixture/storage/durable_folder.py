@@ -1,6 +1,6 @@
-"""Folders that outlive the server: who uses them, and whether what is found in them can be trusted.
+"""Folders that outlive the server: a lock, complete files, and whether the machine may have crashed.
 
-What the files mean is not known here.
+The content of the files does not matter here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class DurableFolder:
     """A folder that one server at a time uses.
 
-    A file is published by renaming it once it is whole, so the death of the server tears none. Only
-    the death of the machine can, because nothing is flushed; `is_suspect` tells when that may have
-    happened.
+    A file is published by renaming it when it is complete, so killing the server leaves no partial
+    file. Only a crash of the machine can, because nothing is flushed.
 
     Args:
-        folder: is created when it does not exist; what is in its ``tmp`` is deleted.
+        folder: created if it does not exist; files in its subfolder ``tmp`` are deleted.
+
+    Attributes:
+        folder: the same.
+        is_suspect: whether the machine may have crashed since the folder was last used.
 
     Raises:
         EnvironmentLacksError: when another server uses the folder.
@@ -41,32 +44,32 @@ class DurableFolder:
             remove(leftover.path)
 
     def publish(self, temporary: str, *name: str) -> str:
-        """Renames a finished file to ``name`` (folders and file name); the new path."""
+        """Rename a complete file to ``name`` (folders and file name); return the new path."""
         path = self.folder.joinpath(*name)
         with full_disk_named(str(path)):
             try:
                 Path(temporary).rename(path)
-            except FileNotFoundError:  # of the folder, the first time
+            except FileNotFoundError:  # the first file in that folder
                 make_private_folder(path.parent)
                 Path(temporary).rename(path)
         return str(path)
 
     def published(self, *name: str) -> list[os.DirEntry[str]]:
-        """The files below a folder that were published, the oldest first."""
+        """Return the published files below a folder, the oldest first."""
         found = list(_files_below(str(self.folder.joinpath(*name))))
         return sorted(found, key=lambda entry: entry.stat().st_mtime_ns)
 
     def close(self) -> None:
-        """Lets another server use the folder."""
+        """Unlock the folder, so that another server can use it."""
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
     def _has_rebooted(self) -> bool:
-        """Whether the machine may have died since the folder was last used."""
+        """Return whether the machine may have crashed since the folder was last used."""
         try:
             now = _BOOT_ID.read_text(encoding="ascii")
-        except OSError:  # not Linux: never trust
+        except OSError:  # not Linux: assume that it may
             now = ""
         mark = self.folder / "boot_id"
         try:
@@ -85,7 +88,7 @@ def _lock(path: Path) -> int:
     except OSError:
         os.close(fd)
         raise EnvironmentLacksError(
-            f"{path.parent} is in use by another server; stop that one or choose another --root"
+            f"another server uses {path.parent}; stop that server, or choose another --root"
         ) from None
     return fd
 

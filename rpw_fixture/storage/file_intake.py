@@ -1,4 +1,4 @@
-"""Taking the files that an action made into a store."""
+"""Stores files that an action made."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.files import CHUNK_BYTES, remove, write_all
 from rpw_fixture.wire.digests import Digest
 
-#: Opens such a file. It may be swapped for a symlink or a fifo while it is collected; neither may be
-#: followed nor waited for.
+#: Opens such a file. A process may replace it by a symlink or a fifo meanwhile, so opening it must not
+#: follow the one or wait for the other.
 OPEN_OUTPUT = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-def keep_file(store: BlobStore, source: str | int, size: int | None = None) -> Digest:
-    """Keeps a copy of a file, read once; the digest of what was read.
+def put_file(store: BlobStore, source: str | int, size: int | None = None) -> Digest:
+    """Store a copy of a file, which is read once; return its digest.
 
     Args:
-        source: its path (no symlink), or a descriptor open for reading, at the start.
-        size: how many bytes it has probably, if that is known.
+        source: its path (not a symlink), or a descriptor open for reading, at the start.
+        size: its expected size, bytes, if known.
 
     Raises:
         OSError: when it can't be read.
-        RequestError: RESOURCE_EXHAUSTED when it can't fit.
+        RequestError: RESOURCE_EXHAUSTED when it does not fit.
     """
     fd = os.open(source, OPEN_OUTPUT) if isinstance(source, str) else source
     try:
@@ -31,7 +31,7 @@ def keep_file(store: BlobStore, source: str | int, size: int | None = None) -> D
         if len(first) < most and len(first) == size:
             return store.put(first)
         if len(first) < store.spill_threshold:
-            # Regular files are read short only at their end, which one more read confirms.
+            # A short read of a regular file means its end; another read confirms that.
             rest = os.read(fd, CHUNK_BYTES)
             if not rest:
                 return store.put(first)

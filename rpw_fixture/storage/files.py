@@ -1,6 +1,6 @@
-"""Files that hold blobs: unique names, whole writes, copies, and one meaning for a full disk.
+"""Files with blobs: unique names, complete writes, copies, and one error for a full disk.
 
-Nothing here knows budgets. Whoever makes a file removes it when writing it fails.
+Budgets are elsewhere. The code that makes a file removes it when writing it fails.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rpw_fixture.errors import resource_exhausted
 from rpw_fixture.support.private_files import make_private_folder
 from rpw_fixture.wire.digests import Digest, DigestFunction
 
-#: How much is read or written at a time; also the size of ByteStream messages: 1 MiB gives the
-#: highest throughput of gRPC in Python, and is far below the 4 MiB that most clients receive.
+#: Bytes to read or write at a time, and the size of ByteStream messages: 1 MiB gives the highest
+#: throughput of gRPC in Python, and is far below the 4 MiB that most clients accept.
 CHUNK_BYTES = 1 << 20
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-#: Opens a new file for writing; FileExistsError when something has its name, a dangling link included.
+#: Opens a new file for writing; FileExistsError when the name exists, even as a dangling symlink.
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CAN_COPY_RANGE = hasattr(os, "copy_file_range")
-#: What changes when somebody else writes to a file: inode, size, times of modification and of change.
+#: Changes when another process writes to a file: inode, size, mtime and ctime.
 FileState = tuple[int, int, int, int]
 
 
@@ -35,10 +35,10 @@ def state_of(file: str | int) -> FileState:
 
 
 class TemporaryFiles:
-    """Makes new empty files with names never used before, all in one folder.
+    """Makes new empty files with unique names in one folder.
 
     Args:
-        folder: is created when it does not exist.
+        folder: created if it does not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class TemporaryFiles:
         self._serial = itertools.count(1)
 
     def create(self) -> tuple[int, str]:
-        """A new file, open for writing: its descriptor and its path.
+        """Open a new file for writing; return its descriptor and its path.
 
         Raises:
             RequestError: RESOURCE_EXHAUSTED when the disk is full.
@@ -57,7 +57,7 @@ class TemporaryFiles:
             return os.open(path, CREATE, 0o600), path
 
     def write(self, data: bytes) -> str:
-        """A new file that holds ``data``; its path.
+        """Write ``data`` to a new file; return its path.
 
         Raises:
             RequestError: RESOURCE_EXHAUSTED when the disk is full.
@@ -75,19 +75,19 @@ class TemporaryFiles:
 
 @contextlib.contextmanager
 def full_disk_named(what: str) -> Iterator[None]:
-    """Turns a full disk into RESOURCE_EXHAUSTED that names ``what`` could not be written."""
+    """Turn the error of a full disk into RESOURCE_EXHAUSTED; ``what`` could not be written."""
     try:
         yield
     except OSError as error:
         if error.errno in _NO_SPACE:
             raise resource_exhausted(
-                f"no space left to write {what} ({error.strerror}); free some"
+                f"no space left to write {what} ({error.strerror}); free disk space"
             ) from error
         raise
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Writes all of ``data``, however many calls that takes.
+    """Write all of ``data``, in as many calls as needed.
 
     Raises:
         RequestError: RESOURCE_EXHAUSTED when the disk is full.
@@ -102,18 +102,18 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
         if error.errno in _NO_SPACE:
             raise resource_exhausted(
                 f"no space left to write {len(data)} bytes to {_path_of(fd)} ({error.strerror}); "
-                "free some"
+                "free disk space"
             ) from error
         raise
 
 
 def remove(path: str) -> None:
-    """Deletes a file; one that is gone already is fine."""
+    """Delete a file, if it exists."""
     Path(path).unlink(missing_ok=True)
 
 
 def read_from(fd: int, offset: int, limit: int, chunk: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Pieces of at most ``chunk`` bytes: ``limit`` bytes of an open file from ``offset`` on."""
+    """Yield ``limit`` bytes of an open file from ``offset`` on, in pieces of at most ``chunk`` bytes."""
     end = offset + limit
     while offset < end:
         piece = os.pread(fd, min(chunk, end - offset), offset)
@@ -133,10 +133,13 @@ def hash_of(fd: int, function: DigestFunction) -> Digest:
 
 
 def finish_file(fd: int, mode: int, mtime_ns: int | None) -> os.stat_result:
-    """Gives an open new file exactly these permission bits, whatever the umask took of them.
+    """Give an open new file exactly these permission bits, regardless of the umask.
+
+    Args:
+        mtime_ns: modification time to set, nanoseconds since the epoch; None to leave it.
 
     Returns:
-        Its state then.
+        The file's state after that.
     """
     if mtime_ns is not None:
         os.utime(fd, ns=(mtime_ns, mtime_ns))
@@ -148,7 +151,7 @@ def finish_file(fd: int, mode: int, mtime_ns: int | None) -> os.stat_result:
 
 
 def copy_all(source: int, target: int, size: int) -> None:
-    """Copies ``size`` bytes between open files, inside the kernel where that is possible.
+    """Copy ``size`` bytes between open files, inside the kernel where possible.
 
     Raises:
         RequestError: RESOURCE_EXHAUSTED when the disk is full.
@@ -174,7 +177,7 @@ def _copy_in_kernel(source: int, target: int, size: int) -> int:
         except OSError as error:
             if error.errno in _NO_SPACE:
                 raise
-            step = 0  # e.g. EXDEV on old kernels: the caller copies the rest through memory
+            step = 0  # such as EXDEV on old kernels: the caller copies the rest through memory
         if not step:
             break
         copied += step

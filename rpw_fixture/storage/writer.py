@@ -1,6 +1,6 @@
-"""Taking in one blob piece by piece: hashed on the way, in memory while small, in a file beyond.
+"""Writes one blob piece by piece: hashes it on the way, in memory if it is small, else in a file.
 
-A writer belongs to one thread at a time. Only `commit` makes anything visible to others.
+A writer belongs to one thread at a time. Others see the blob after `commit`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from rpw_fixture.wire.digests import Digest
 
 
 class BlobWriter:
-    """The blob ``digest`` on its way into ``store``.
+    """Writes the blob ``digest`` to ``store``.
 
-    As a context manager it aborts at the end unless it was committed.
+    As a context manager it aborts at the end, unless the blob was committed.
 
     Attributes:
-        digest: what is to come in.
-        written: bytes taken so far.
+        digest: of the blob.
+        written: bytes so far.
     """
 
     def __init__(self, store: BlobStore, digest: Digest) -> None:
@@ -37,14 +37,14 @@ class BlobWriter:
             self._fd, self._path = store.new_file()
 
     def write(self, piece: bytes | memoryview) -> None:
-        """Takes the next bytes.
+        """Add the next bytes.
 
         Raises:
-            RequestError: INVALID_ARGUMENT as soon as there are more than ``digest`` says,
-                RESOURCE_EXHAUSTED when the disk is full. The writer is aborted then.
+            RequestError: INVALID_ARGUMENT as soon as there are more bytes than ``digest`` has,
+                RESOURCE_EXHAUSTED when the disk is full. The writer is then aborted.
         """
         if not self._is_open:
-            raise RpwError("this blob was committed or aborted; open another writer")
+            raise RpwError("the blob was committed or aborted already; open a new writer")
         size = self.written + len(piece)
         if size > self.digest.size:
             self.abort()
@@ -63,11 +63,11 @@ class BlobWriter:
         self.written = size
 
     def commit(self) -> None:
-        """Makes the blob appear in the store.
+        """Add the blob to the store.
 
         Raises:
-            RequestError: INVALID_ARGUMENT when what came is not what ``digest`` names,
-                RESOURCE_EXHAUSTED when it can't fit. Nothing is kept then.
+            RequestError: INVALID_ARGUMENT when the content does not match ``digest``,
+                RESOURCE_EXHAUSTED when it does not fit. Then nothing is kept.
         """
         actual = Digest(self._hasher.hexdigest(), self.written)
         if actual != self.digest:
@@ -86,7 +86,7 @@ class BlobWriter:
             self._store.add_verified(self.digest, data=None, path=path)
 
     def abort(self) -> None:
-        """Forgets everything; doing it again, or after a commit, changes nothing."""
+        """Discard the content; does nothing when called again or after a commit."""
         if not self._is_open:
             return
         self._is_open = False

@@ -1,4 +1,4 @@
-"""A bounded memory of what was worked out from content that never changes."""
+"""A bounded memory, as for what was worked out from content that never changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """Values by key; the oldest go when they weigh more than ``limit`` together.
+    """Values by key; the oldest are forgotten when all weigh more than ``limit`` together. Thread-safe.
 
     Args:
         limit: the most that is kept.
@@ -28,11 +28,11 @@ class Memo(Generic[K, V]):
         self._values: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """Return the value kept for ``key``, if it still is."""
+        """Return the value kept for ``key``; None when there is none, or it was forgotten."""
         return self._values.get(key)
 
     def put(self, key: K, value: V) -> V:
-        """Keep ``value``, unless there is one already; the one that is kept."""
+        """Keep ``value`` unless there is one for ``key`` already; return the one that is kept."""
         with self._lock:
             known = self._values.setdefault(key, value)
             if known is value:
@@ -42,10 +42,13 @@ class Memo(Generic[K, V]):
         return known
 
     def replace(self, key: K, value: V) -> V:
-        """Put ``value`` where another one is kept; it must weigh the same."""
+        """Keep ``value``, also in place of another one; return it."""
         with self._lock:
-            if key in self._values:
-                self._values[key] = value
+            before = self._values.get(key)
+            self._values[key] = value
+            self._weight += self._weigh(value) - (0 if before is None else self._weigh(before))
+            if self._weight > self._limit:
+                self._forget_oldest()
         return value
 
     def clear(self) -> None:

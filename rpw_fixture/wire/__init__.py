@@ -1,4 +1,4 @@
-"""Pure translations between bytes and values: messages, digests, trees, frames, flagfiles.
+"""Translates between bytes and values: messages, digests, input trees, worker frames, flagfiles.
 
-Nothing in this package opens a file, a socket or a process, or looks at a clock.
+Its functions are pure: they open no file, socket or process, and read no clock.
 """

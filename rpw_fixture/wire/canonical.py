@@ -1,9 +1,9 @@
-"""Whether messages are canonical, and if not, why: which names are out of order, what stands twice.
+"""Checks that messages are canonical: names in order, none of them twice, paths in shortest form.
 
-Equal actions hash to equal digests only if every client writes them in the one canonical form
-(remote_execution.proto, Action, Command, Directory, Tree). Servers may check that, and in strict mode
-this one does. Here live pure functions of messages. What is dangerous and not merely untidy, such as a
-name that leads out of the input root, is refused elsewhere and in every mode.
+Equal actions have equal digests only if every client encodes them in the same, canonical form
+(remote_execution.proto, Action, Command, Directory, Tree). A server may check that; this one does so in
+strict mode. All functions here are pure. Dangerous content, such as a name that leads out of the input
+root, is refused elsewhere, in every mode.
 """
 
 from __future__ import annotations
@@ -18,40 +18,42 @@ from rpw_fixture.errors import RequestError, invalid_argument
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import check_name
 
-#: Problems told in one error; there may be thousands.
+#: Problems named in one error; there may be thousands.
 _SHOWN = 5
 M = TypeVar("M", bound=Message)
 
 
 def require_action(name: str, data: bytes) -> None:
-    """Nothing, when ``data`` is a canonical Action, or none at all (which is for its decoder to say).
+    """Raise if ``data`` is an Action that is not canonical.
+
+    Bytes that are not an Action at all pass: the code that decodes them reports that.
 
     Args:
-        name: what to call it in the error; here and below.
+        name: names the message in the error, in this function and the next ones.
 
     Raises:
-        RequestError: INVALID_ARGUMENT that tells what is wrong.
+        RequestError: INVALID_ARGUMENT that lists the first problems.
     """
     _require(name, data, reapi.Action, action_problems)
 
 
 def require_command(name: str, data: bytes) -> None:
-    """The same for a Command."""
+    """Raise if ``data`` is a Command that is not canonical; see `require_action`."""
     _require(name, data, reapi.Command, command_problems)
 
 
 def require_directory(name: str, data: bytes) -> None:
-    """The same for a Directory."""
+    """Raise if ``data`` is a Directory that is not canonical; see `require_action`."""
     _require(name, data, reapi.Directory, directory_problems)
 
 
 def require_tree(name: str, data: bytes) -> None:
-    """The same for a Tree."""
+    """Raise if ``data`` is a Tree that is not canonical; see `require_action`."""
     _require(name, data, reapi.Tree, tree_problems)
 
 
 def action_problems(action: reapi.Action) -> Iterator[str]:
-    """What makes an Action non-canonical, each in words."""
+    """Yield what makes an Action not canonical, one sentence for each problem."""
     for field in ("command_digest", "input_root_digest"):
         if not action.HasField(field):
             yield f"{field} is not set"
@@ -59,7 +61,7 @@ def action_problems(action: reapi.Action) -> Iterator[str]:
 
 
 def command_problems(command: reapi.Command) -> Iterator[str]:
-    """What makes a Command non-canonical, each in words."""
+    """Yield what makes a Command not canonical, one sentence for each problem."""
     names = [variable.name for variable in command.environment_variables]
     yield from _order_problems("environment variable", names)
     yield from _platform_problems(command.platform)
@@ -78,7 +80,7 @@ def command_problems(command: reapi.Command) -> Iterator[str]:
 
 
 def directory_problems(directory: reapi.Directory) -> Iterator[str]:
-    """What makes a Directory non-canonical, each in words."""
+    """Yield what makes a Directory not canonical, one sentence for each problem."""
     groups = (
         ("file", directory.files),
         ("directory", directory.directories),
@@ -94,32 +96,32 @@ def directory_problems(directory: reapi.Directory) -> Iterator[str]:
                 yield f"{node.name!r} is both a {other} and a {kind}"
     yield from _property_problems("the directory itself", directory.node_properties)
     for leaf in _leaves(directory):
-        yield from _property_problems(_shown(leaf.name), leaf.node_properties)
+        yield from _property_problems(_quoted(leaf.name), leaf.node_properties)
 
 
 def tree_problems(tree: reapi.Tree) -> Iterator[str]:
-    """What makes a Tree non-canonical, each in words."""
+    """Yield what makes a Tree not canonical, one sentence for each problem."""
     if not tree.HasField("root"):
         yield "root is not set"
     seen: dict[bytes, int] = {}
     for position, child in enumerate(tree.children):
         first = seen.setdefault(child.SerializeToString(deterministic=True), position)
         if first != position:
-            yield f"child {position} is child {first} once more"
+            yield f"child {position} repeats child {first}"
     yield from (f"root: {problem}" for problem in directory_problems(tree.root))
     for position, child in enumerate(tree.children):
         yield from (f"child {position}: {problem}" for problem in directory_problems(child))
 
 
 def encoding_problems(message: M, data: bytes) -> Iterator[str]:
-    """What makes ``data`` another encoding of ``message`` than the canonical one."""
+    """Yield why ``data`` is not the canonical encoding of ``message``."""
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
     if known.ByteSize() != message.ByteSize():
-        yield "it holds fields that the protocol does not have"
+        yield "it has fields that the protocol does not define"
     elif message.SerializeToString(deterministic=True) != data:
-        yield "it is not encoded canonically: fields in order, each once, defaults left out"
+        yield "its encoding is not canonical: write fields in order, each once, without default values"
 
 
 def _require(
@@ -132,24 +134,30 @@ def _require(
     problems = [*problems_of(message), *encoding_problems(message, data)]
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        told = "; ".join(problems[:_SHOWN])
-        raise invalid_argument(f"{kind.DESCRIPTOR.name} {name} is not canonical: {told}{more}")
+        text = "; ".join(problems[:_SHOWN])
+        raise invalid_argument(f"{kind.DESCRIPTOR.name} {name} is not canonical: {text}{more}")
 
 
 def _order_problems(what: str, names: Sequence[str]) -> Iterator[str]:
-    yield from _sorting_problems(what, [(name, _shown(name)) for name in names], "by name")
+    yield from _sorting_problems(what, [(name, _quoted(name)) for name in names], "by name")
 
 
 def _platform_problems(platform: reapi.Platform) -> Iterator[str]:
     properties = [
-        ((each.name, each.value), f"{_shown(each.name)} = {_shown(each.value)}")
+        ((each.name, each.value), f"{_quoted(each.name)} = {_quoted(each.value)}")
         for each in platform.properties
     ]
     yield from _sorting_problems("platform property", properties, "by name, then by value")
 
 
 def _sorting_problems(what: str, values: Sequence[tuple[Any, str]], how: str) -> Iterator[str]:
-    """Of values and how to show them: which stand twice, and which are out of order."""
+    """Yield which values are listed twice or out of order.
+
+    Args:
+        what: names the kind of value.
+        values: each with its text for messages.
+        how: names the order.
+    """
     # Python compares code points, and so does UTF-8, byte by byte.
     seen = {values[0][0]} if values else set()
     for (before, before_shown), (value, shown) in pairwise(values):
@@ -169,18 +177,18 @@ def _property_problems(where: str, properties: reapi.NodeProperties) -> Iterator
 def _path_problems(
     what: str, path: str, *, may_be_empty: bool, may_climb: bool = False
 ) -> Iterator[str]:
-    """What keeps ``path`` from its shortest form; ``may_climb`` allows ``..`` at its start."""
+    """Yield why ``path`` is not in its shortest form; ``may_climb`` allows ``..`` at its start."""
     if path.startswith("/"):
-        yield f"{what} {_shown(path)} is absolute"
+        yield f"{what} {_quoted(path)} is absolute"
     elif path.endswith("/"):
-        yield f"{what} {_shown(path)} ends in a slash"
+        yield f"{what} {_quoted(path)} ends in a slash"
     elif path:
         names: Iterable[str] = path.split("/")
         if may_climb:
             names = dropwhile(lambda name: name == "..", names)
         odd = next((name for name in names if name in {"", ".", ".."}), None)
         if odd is not None:
-            yield f"{what} {_shown(path)} has the part {odd!r}"
+            yield f"{what} {_quoted(path)} has the part {odd!r}"
     elif not may_be_empty:
         yield f"{what} '' is empty"
 
@@ -188,13 +196,13 @@ def _path_problems(
 def _clash_problems(files: Iterable[str], directories: Iterable[str]) -> Iterator[str]:
     known = set(files)
     for path in sorted(known.intersection(directories)):
-        yield f"{_shown(path)} is both an output file and an output directory"
+        yield f"{_quoted(path)} is both an output file and an output directory"
     for path in sorted(known):
         parents = path.split("/")[:-1]
         for depth in range(len(parents)):
             parent = "/".join(parents[: depth + 1])
             if parent in known:
-                yield f"output file {_shown(parent)} is a parent of {_shown(path)}"
+                yield f"output file {_quoted(parent)} is a parent of {_quoted(path)}"
 
 
 def _leaves(directory: reapi.Directory) -> list[reapi.FileNode | reapi.SymlinkNode]:
@@ -208,5 +216,5 @@ def _name_problems(kind: str, name: str) -> Iterator[str]:
         yield error.message
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     return repr(text if len(text) <= 80 else f"{text[:80]}…")

@@ -1,8 +1,9 @@
-"""FastCDC 2020: cutting a blob where its content says so, at the same places as every client does.
+"""FastCDC 2020: splits a blob at places that its content decides, the same ones as in every client.
 
-The facts are the paper's (Xia et al., 2020) with the values of its reference implementation:
-normalisation level 2, a gear table out of MD5, and masks whose bits lie apart. The smallest chunk
-is a quarter of the average, the largest four times it (remote_execution.proto, FastCdc2020Params).
+The algorithm is that of the paper (Xia et al., 2020), the values are those of its reference
+implementation: normalisation level 2, a gear table made with MD5, and masks with spread bits. The
+smallest chunk is a quarter of the average, the largest is four times the average
+(remote_execution.proto, FastCdc2020Params).
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-#: Average length of a chunk that is announced to clients; Bazel's own default.
+#: Average length of a chunk that is announced to clients, bytes; Bazel's default.
 AVERAGE_BYTES = 512 << 10
-#: Mixed into the gear table; 0 leaves it as it is.
+#: XORed into the gear table; 0 leaves it unchanged.
 SEED = 0
 
 _NORMALISATION = 2
-#: By how many bits of the hash decide, from 2**8 on: an average of 2**n bytes takes n of them.
+#: Masks by how many bits of the hash they test: with n bits a chunk has 2**n bytes on average.
 _MASKS = {
     8: 0x0000001800035300,
     9: 0x0000019000353000,
@@ -36,18 +37,21 @@ _MASKS = {
     21: 0x0000D91767537000,
     22: 0x0000D93767537000,
 }
-# No mask looks above bit 47, and what is above never comes down again.
+# No mask tests a bit above 47, and shifts only go up.
 _RELEVANT = (1 << 48) - 1
 
 
 @dataclass(frozen=True)
 class FastCdc:
-    """One way of cutting.
+    """A chunker with its parameters.
 
     Args:
-        average: length aimed at, in bytes: a power of two from 1 KiB to 1 MiB.
-        seed: of 32 bits.
-        largest: longest chunk, when it is not four times the average.
+        average: average length of a chunk, bytes: a power of two from 1 KiB to 1 MiB.
+        seed: 32 bits that are XORed into the gear table.
+        largest: length of the longest chunk, bytes; 0 for four times the average.
+
+    Raises:
+        ValueError: for any other average.
     """
 
     average: int = AVERAGE_BYTES
@@ -56,16 +60,16 @@ class FastCdc:
 
     def __post_init__(self) -> None:
         if self.average not in {1 << bits for bits in range(10, 21)}:
-            raise ValueError(f"average {self.average} is no power of two from 1 KiB to 1 MiB")
+            raise ValueError(f"average {self.average} is not a power of two from 1 KiB to 1 MiB")
         object.__setattr__(self, "largest", self.largest or 4 * self.average)
 
     @property
     def smallest(self) -> int:
-        """Shortest chunk but for the last one."""
+        """Length of the shortest chunk, bytes; only the last one may be shorter."""
         return self.average // 4
 
     def split(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The content of all ``pieces`` together, cut into chunks; holds about one at a time."""
+        """Yield the chunks of the content of all ``pieces`` together; about one is in memory at a time."""
         waiting = bytearray()
         for piece in pieces:
             waiting += piece
@@ -81,11 +85,15 @@ class FastCdc:
         return chunk
 
     def _first_cut(self, data: bytearray) -> int:
-        """Length of the first chunk of ``data``, which is the rest or at least ``largest`` long."""
+        """Return the length of the first chunk.
+
+        Args:
+            data: at least ``largest`` bytes, or all that is left of the content.
+        """
         end = min(len(data), self.largest)
         if end <= self.smallest:
             return end
-        # The original rolls two bytes at a time, so every border is even.
+        # The reference implementation rolls two bytes at a time, so every border is even.
         middle = min(self.average, end) & ~1
         start = self.smallest & ~1
         bits = self.average.bit_length() - 1

@@ -1,38 +1,38 @@
-"""A Command message, checked once and kept as a value."""
+"""A checked Command message as a value."""
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
 from rpw_fixture.errors import invalid_argument
+from rpw_fixture.support.paths import join_normalised, leads_out
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import MAX_NAME_BYTES, NODE_PROPERTIES
 
-#: Deepest working directory, and deepest output below it; nothing that people write comes near.
+#: Most folders in the path of the working directory and of an output; real paths have far fewer.
 _MAX_DEPTH = 100
-#: Longest such path, bytes. Linux takes 4096 with that of the folder in which the action runs.
+#: Longest such path, bytes. Linux accepts 4096, the path of the exec root included.
 _MAX_PATH_BYTES = 3584
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
-    """What a Command asks for (remote_execution.proto, Command).
+    """A checked Command (remote_execution.proto, Command).
 
     Attributes:
         digest: of the Command message.
-        arguments: the command line; the first names the program.
+        arguments: the command line; the first one names the program.
         environment: variables by name, sorted.
-        platform: the Command's platform properties; an Action's own come before them.
+        platform: the Command's platform properties; those of the Action take precedence.
         working_directory: relative to the input root, normalised, "" for the root itself.
-        output_paths: what to collect, whatever it turns out to be; None for clients before API 2.1,
-            which say ``output_files`` and ``output_directories`` instead.
-        output_node_properties: names asked for on outputs, out of `trees.NODE_PROPERTIES`.
-        directory_format: in which form output directories are wanted.
+        output_paths: outputs of any kind; None for clients before API 2.1, which send
+            ``output_files`` and ``output_directories`` instead.
+        output_node_properties: properties that outputs should report, out of `trees.NODE_PROPERTIES`.
+        directory_format: the form in which the client wants output directories.
     """
 
     digest: Digest
@@ -55,23 +55,23 @@ class CommandSpec:
 
 
 def decode_command(digest: Digest, data: bytes) -> CommandSpec:
-    """The Command in ``data``.
+    """Return the Command in ``data``.
 
     Raises:
-        RequestError: INVALID_ARGUMENT for bytes that are no Command, no arguments, a path that is
-            absolute, leaves the input root or can't exist, or a node property that is unknown here.
+        RequestError: INVALID_ARGUMENT for bytes that are not a Command, no arguments, a path that is
+            absolute, leaves the input root or can't exist, or an unknown node property.
     """
     try:
         message = reapi.Command.FromString(data)
     except DecodeError as error:
-        raise invalid_argument(f"blob {digest} is no Command: {error}") from None
+        raise invalid_argument(f"blob {digest} is not a Command: {error}") from None
     if not message.arguments:
         raise invalid_argument(f"Command {digest} has no arguments")
     _refuse_nul(digest, message)
     for name in message.output_node_properties:
         if name not in NODE_PROPERTIES:
             raise invalid_argument(
-                f"Command {digest} wants the node property {name[:80]!r} of its outputs; "
+                f"Command {digest} asks for the unknown node property {name[:80]!r}; "
                 f"known are {', '.join(NODE_PROPERTIES)}"
             )
     folder = inside(message.working_directory, "working directory")
@@ -91,19 +91,19 @@ def decode_command(digest: Digest, data: bytes) -> CommandSpec:
 
 
 def platform_properties(platform: reapi.Platform) -> tuple[tuple[str, str], ...]:
-    """The properties of a Platform as pairs, in their order."""
+    """Return the properties of a Platform as pairs, in their order."""
     return tuple((each.name, each.value) for each in platform.properties)
 
 
 def property_map(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str]:
-    """Properties by name; of a name used twice, the last value."""
+    """Return properties by name; of a name used twice, the last value."""
     return dict(pairs)
 
 
 def inside(path: str, what: str, base: str = "") -> str:
-    """Return ``path`` as seen from the input root, once it is clear that it stays inside.
+    """Return ``path`` relative to the input root, in its shortest form.
 
-    ``..`` is taken by name, as clients compute it, and never through a symlink on disk.
+    ``..`` removes the name before it, as clients compute it, even if that name is a symlink on disk.
 
     Args:
         path: relative to ``base``.
@@ -116,11 +116,11 @@ def inside(path: str, what: str, base: str = "") -> str:
     """
     shown = f"{what} {path if len(path) <= 200 else path[:200] + '…'!r}"
     if path.startswith("/"):
-        raise invalid_argument(f"{shown} is absolute, and must be relative")
+        raise invalid_argument(f"{shown} is absolute; it must be relative")
     if "\0" in path:
-        raise invalid_argument(f"{shown} holds NUL, which no path can")
-    normal = posixpath.normpath(posixpath.join(base, path))
-    if normal == ".." or normal.startswith("../"):
+        raise invalid_argument(f"{shown} contains NUL")
+    normal = join_normalised(base, path)
+    if leads_out(normal):
         start = f" from the working directory {base!r}" if base else ""
         raise invalid_argument(f"{shown} leads out of the input root{start}")
     names = normal.split("/")
@@ -134,13 +134,13 @@ def inside(path: str, what: str, base: str = "") -> str:
 
 
 def _environment(message: reapi.Command) -> tuple[tuple[str, str], ...]:
-    # Of a variable set twice, which no canonical Command does, the last value is the one.
+    # The last value of a variable counts; in a canonical Command it is set only once.
     variables = {each.name: each.value for each in message.environment_variables}
     return tuple(sorted(variables.items()))
 
 
 def _output_paths(paths: Iterable[str], base: str) -> tuple[str, ...]:
-    # A path listed twice would be answered twice, which crashes Bazel 4.
+    # A path listed twice would be in the result twice, which crashes Bazel 4.
     unique = tuple(dict.fromkeys(paths))
     for each in unique:
         inside(each, "output path", base)

@@ -1,7 +1,7 @@
-"""The compressors of REAPI: Zstandard and raw DEFLATE, whole or piece by piece.
+"""The compressors of REAPI: Zstandard and raw DEFLATE, for whole blobs and for streams.
 
-Whatever comes in may be hostile: output is made in small pieces and never beyond a given size. The
-libraries are loaded when they are first used.
+Input may be hostile: output comes in small pieces and never exceeds a given size. The libraries are
+loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from rpw_fixture.errors import RequestError, invalid_argument
 
-#: Most bytes that come out of a decoder at a time.
+#: Most bytes that a decoder yields at a time.
 PIECE_BYTES = 1 << 20
-#: A frame of nine bytes may be empty, and takes as much work as one of many: so many may be tiny.
-_FREE_FRAMES, _BYTES_OF_A_FRAME = 256, 1024
+#: An empty frame of nine bytes costs as much time as a long one, so the number of tiny ones is limited.
+_MAX_TINY_FRAMES, _MIN_BYTES_PER_FRAME = 256, 1024
 _LONGEST_SLICE, _SHORTEST_SLICE = 1 << 20, 512
 _ZSTD_MODULE = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
 #: Negative window bits: no zlib header (remote_execution.proto, Compressor.DEFLATE, RFC 1951).
@@ -28,20 +28,20 @@ _RAW = -zlib.MAX_WBITS
 
 
 class Decoder(Protocol):
-    """Turns compressed pieces into plain ones."""
+    """Decompresses a stream, piece by piece."""
 
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
-        """What ``data`` adds to the output.
+        """Yield the output that ``data`` adds.
 
         Raises:
-            RequestError: INVALID_ARGUMENT when it is corrupt.
+            RequestError: INVALID_ARGUMENT when ``data`` is corrupt.
         """
 
     def finish(self) -> None:
-        """Nothing, when the input so far is whole.
+        """Raise unless the input is complete.
 
         Raises:
-            RequestError: INVALID_ARGUMENT when it ends in the middle.
+            RequestError: INVALID_ARGUMENT when it ends in the middle of a frame.
         """
 
 
@@ -62,24 +62,24 @@ class Compressor:
 
     @property
     def is_available(self) -> bool:
-        """The library for it is installed."""
+        """Whether the library for it is installed."""
         try:
             return find_spec(self._module) is not None
         except ModuleNotFoundError:  # of the package around it
             return False
 
     def decoder(self) -> Decoder:
-        """A fresh decoder."""
+        """Return a new decoder."""
         return self._decoder()
 
     def compress(self, data: bytes) -> bytes:
-        """``data``, compressed."""
+        """Return ``data`` in compressed form."""
         encoder = self._encoder()
         compressed: bytes = encoder.compress(data) + encoder.flush()
         return compressed
 
     def compress_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """The compression of all ``pieces`` together, in pieces, none of them empty."""
+        """Yield the compressed form of all ``pieces`` together, in pieces; only the last may be empty."""
         encoder = self._encoder()
         for piece in pieces:
             compressed = encoder.compress(piece)
@@ -88,10 +88,10 @@ class Compressor:
         yield encoder.flush()
 
     def decompress(self, data: bytes, size: int) -> bytes:
-        """The ``size`` plain bytes that ``data`` stands for.
+        """Return the ``size`` bytes that ``data`` decompresses to.
 
         Raises:
-            RequestError: INVALID_ARGUMENT when it is corrupt, or stands for more or fewer bytes.
+            RequestError: INVALID_ARGUMENT when it is corrupt, or decompresses to another size.
         """
         decoder, pieces, length = self.decoder(), [], 0
         for piece in decoder.feed(data):
@@ -106,7 +106,7 @@ class Compressor:
 
 
 class _ZstdDecoder:
-    """Frames with or without a content size (RFC 8878), as many as any encoder makes."""
+    """Decodes Zstandard frames, with or without a content size (RFC 8878)."""
 
     def __init__(self) -> None:
         self._library = _zstd()
@@ -117,8 +117,8 @@ class _ZstdDecoder:
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
         view = memoryview(data)
         self._fed += len(data)
-        # What is behind the end of a frame is copied by the library: thousands of tiny frames are
-        # fed in small slices, or each would copy all that follow it.
+        # The library copies what follows the end of a frame. Feed tiny frames in small slices, or each
+        # of them would copy all that follow it.
         length = _LONGEST_SLICE
         try:
             while view or (self._frame is not None and not self._frame.needs_input):
@@ -145,16 +145,16 @@ class _ZstdDecoder:
 
     def _new_frame(self) -> Any:
         self._frames += 1
-        if self._frames > _FREE_FRAMES + self._fed // _BYTES_OF_A_FRAME:
+        if self._frames > _MAX_TINY_FRAMES + self._fed // _MIN_BYTES_PER_FRAME:
             raise invalid_argument(
-                f"{self._frames} zstd frames in {self._fed} bytes: so many tiny ones are refused; "
+                f"too many tiny zstd frames: {self._frames} in {self._fed} bytes; "
                 "compress a blob as one frame"
             )
         return self._library.ZstdDecompressor()
 
 
 class _DeflateDecoder:
-    """One raw DEFLATE stream."""
+    """Decodes one raw DEFLATE stream."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(_RAW)
@@ -177,7 +177,7 @@ class _DeflateDecoder:
         except zlib.error as error:
             raise _corrupt("deflate", error) from None
         if stream.unused_data:
-            raise _corrupt("deflate", "there are bytes after the end of the stream")
+            raise _corrupt("deflate", "bytes follow the end of the stream")
 
     def finish(self) -> None:
         if not self._stream.eof and not self._is_fresh:
@@ -189,7 +189,7 @@ def _zstd() -> Any:
     return importlib.import_module(_ZSTD_MODULE)
 
 
-#: Every compressor known here, by name; some may lack their library.
+#: Every compressor by name, also those whose library is not installed.
 COMPRESSORS = {
     compressor.name: compressor
     for compressor in (
@@ -198,7 +198,7 @@ COMPRESSORS = {
             number=1,
             _module=_ZSTD_MODULE,
             _decoder=_ZstdDecoder,
-            # The lowest regular level: what is sent over loopback is worth no more.
+            # The lowest regular level: over loopback, time matters more than size.
             _encoder=lambda: _zstd().ZstdCompressor(level=1),
         ),
         Compressor(
@@ -214,15 +214,15 @@ COMPRESSORS = {
 
 @cache
 def available() -> dict[int, Compressor]:
-    """The compressors that work here, by number."""
+    """Return the compressors whose library is installed, by number."""
     return {each.number: each for each in COMPRESSORS.values() if each.is_available}
 
 
 def compressor_named(name: str) -> Compressor:
-    """The compressor of a resource name.
+    """Return the compressor with the name that stands in a resource name.
 
     Raises:
-        RequestError: INVALID_ARGUMENT when it does not work here.
+        RequestError: INVALID_ARGUMENT when it is unknown or its library is not installed.
     """
     compressor = COMPRESSORS.get(name)
     if compressor is None or compressor.number not in available():
@@ -231,10 +231,10 @@ def compressor_named(name: str) -> Compressor:
 
 
 def compressor_numbered(number: int) -> Compressor:
-    """The compressor of an enum value.
+    """Return the compressor with an enum value.
 
     Raises:
-        RequestError: INVALID_ARGUMENT when it does not work here.
+        RequestError: INVALID_ARGUMENT when it is unknown or its library is not installed.
     """
     compressor = available().get(number)
     if compressor is None:

@@ -1,4 +1,4 @@
-"""Which worker protocol an action speaks that does not say so: the setting ``default_protocol``."""
+"""The setting ``default_protocol``: the worker protocol of actions that do not name one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _KNOWN = (AUTO, "proto", "json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DefaultProtocols:
-    """A general default, and the mnemonics that have another.
+    """The default for all actions, and those of single mnemonics.
 
     Attributes:
         general: ``auto``, ``proto`` or ``json``.
-        by_mnemonic: the same for single mnemonics.
+        by_mnemonic: the same, by mnemonic.
     """
 
     general: str = AUTO
@@ -30,7 +30,7 @@ class DefaultProtocols:
             texts: each a protocol, or ``MNEMONIC=PROTOCOL``.
 
         Raises:
-            ValueError: for an unknown protocol, and for two defaults of the same actions.
+            ValueError: for an unknown protocol, or two defaults for the same actions.
         """
         found: dict[str, str] = {}
         for text in texts:
@@ -41,7 +41,9 @@ class DefaultProtocols:
                 )
             if found.setdefault(mnemonic, protocol) != protocol:
                 owner = mnemonic or "all actions"
-                raise ValueError(f"{owner} has two: {found[mnemonic]} and {protocol}; give one")
+                raise ValueError(
+                    f"{owner}: both {found[mnemonic]} and {protocol} are given; give one"
+                )
         return cls(general=found.pop("", AUTO), by_mnemonic=found)
 
     def of(self, mnemonic: str) -> str:

@@ -1,7 +1,7 @@
-"""Digests and the functions that make them.
+"""Digests, and the digest functions that compute them.
 
-A digest names content by hash and size together; the function is not part of it and travels beside
-it (remote_execution.proto, Digest and DigestFunction).
+A digest names content by hash and size. Messages name the digest function in a separate field
+(remote_execution.proto, Digest and DigestFunction).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from rpw_fixture.errors import ConfigError, RequestError, invalid_argument
+from rpw_fixture.wire import protos
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.protos import remote_execution
@@ -23,24 +24,24 @@ _IS_HEX = re.compile("[0-9a-f]+").fullmatch
 
 
 class Hasher(Protocol):
-    """What hashlib's objects offer, and BLAKE3's too."""
+    """The methods that the objects of hashlib and blake3 share."""
 
     def update(self, data: bytes | memoryview, /) -> object:
-        """Take in more content."""
+        """Add ``data`` to the content."""
 
     def hexdigest(self) -> str:
-        """Lowercase hex of the content so far."""
+        """Return the hash of the content so far, in lowercase hex."""
 
 
 class NewHasher(Protocol):
-    """Such as `hashlib.sha256`."""
+    """A function such as `hashlib.sha256`."""
 
     def __call__(self, data: bytes | memoryview = ..., /) -> Hasher:
-        """A hasher that has taken in ``data``."""
+        """Return a new hasher whose content is ``data``."""
 
 
 class Digest(NamedTuple):
-    """Names content by lowercase hex ``hash`` and ``size`` in bytes."""
+    """The name of content: its ``hash`` in lowercase hex, and its ``size`` in bytes."""
 
     hash: str
     size: int
@@ -51,7 +52,7 @@ class Digest(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def _written(digest: Digest) -> str:
-    # An action's digest stands in each of its records: one string is enough for all of them.
+    # An action's digest is in each of its events; they share one string.
     return f"{digest.hash}/{digest.size}"
 
 
@@ -62,10 +63,10 @@ class DigestFunction:
     Attributes:
         name: as in the protocol, such as ``SHA256``.
         number: its enum value.
-        hex_length: how many hex digits a hash of it has.
-        new: makes a fresh hasher, which has taken in what is given.
-        is_named: clients name it in requests and resource names, because its length alone is
-            ambiguous (remote_execution.proto, ExecuteRequest.digest_function).
+        hex_length: number of hex digits of a hash.
+        new: makes a new hasher.
+        is_named: whether clients name it in requests and resource names, because the length of its
+            hashes is ambiguous (remote_execution.proto, ExecuteRequest.digest_function).
     """
 
     name: str
@@ -76,20 +77,23 @@ class DigestFunction:
 
     @property
     def segment(self) -> str:
-        """What stands before the hash in resource names: ``blake3/`` or nothing."""
+        """Prefix of the hash in resource names: ``blake3/``, or empty."""
         return f"{self.name.lower()}/" if self.is_named else ""
 
     @property
     def empty(self) -> Digest:
-        """The digest of no bytes at all, which every store always holds."""
+        """Digest of the empty blob, which every store always has."""
         return Digest(self.new().hexdigest(), 0)
 
     def of(self, data: bytes | memoryview) -> Digest:
-        """The digest of ``data``."""
+        """Return the digest of ``data``."""
         return Digest(self.new(data).hexdigest(), len(data))
 
     def validate(self, message: remote_execution.Digest, *, what: str = "digest") -> Digest:
-        """A client's digest message as a value.
+        """Return a client's digest message as a value.
+
+        Args:
+            what: names the digest in the error.
 
         Raises:
             RequestError: INVALID_ARGUMENT when the hash is not lowercase hex of this function's
@@ -98,11 +102,12 @@ class DigestFunction:
         return self.checked(message.hash, message.size_bytes, what=what)
 
     def checked(self, hash_: str, size: int, *, what: str = "digest") -> Digest:
-        """Like `validate`, of a hash and a size that came apart (as in resource names)."""
+        """Return a digest of a given hash and size, as resource names have them; else as `validate`."""
         if not self._is_hash(hash_):
             shown = hash_ if len(hash_) <= 160 else hash_[:160] + "…"
             raise invalid_argument(
-                f"{what} {shown!r} is no {self.name} hash: expected {self.hex_length} lowercase hex digits"
+                f"{what} {shown!r} is not a {self.name} hash: "
+                f"expected {self.hex_length} lowercase hex digits"
             )
         if size < 0:
             raise invalid_argument(f"{what} {hash_}/{size} has a negative size")
@@ -112,12 +117,22 @@ class DigestFunction:
         return len(hash_) == self.hex_length and _IS_HEX(hash_) is not None
 
     def subject(self, digest: Digest) -> str:
-        """How a missing blob is named in a MISSING violation: ``blobs/[function/]hash/size``."""
+        """Return the subject of a MISSING violation: ``blobs/[function/]hash/size``."""
         return f"blobs/{self.segment}{digest.hash}/{digest.size}"
 
 
+def digest_of(message: remote_execution.Digest) -> Digest:
+    """Return a digest message as a value, unchecked; `DigestFunction.validate` checks a client's."""
+    return Digest(message.hash, message.size_bytes)
+
+
+def message_of(digest: Digest) -> remote_execution.Digest:
+    """Return a digest as its message."""
+    return protos.remote_execution.Digest(hash=digest.hash, size_bytes=digest.size)
+
+
 def mismatch(digest: Digest, actual: str) -> RequestError:
-    """INVALID_ARGUMENT for content that is not what its digest says."""
+    """Return the INVALID_ARGUMENT error for content that does not match its digest."""
     return invalid_argument(f"digest {digest} does not match the content, which is {actual}")
 
 
@@ -143,14 +158,14 @@ SHA256 = FUNCTIONS["SHA256"]
 
 
 class DigestFunctions:
-    """The functions one server offers, and how a request's function is told.
+    """The digest functions that a server offers.
 
     Args:
-        names: of the functions offered; the first one is the default that old clients compare with
-            their own (ExecutionCapabilities.digest_function).
+        names: of the functions; the first one is the default, which old clients compare with theirs
+            (ExecutionCapabilities.digest_function).
 
     Raises:
-        ConfigError: for a name that can't be computed here, or no name at all.
+        ConfigError: for a function that can't be computed here, or for no name.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -164,18 +179,18 @@ class DigestFunctions:
 
     @property
     def default(self) -> DigestFunction:
-        """The first function offered."""
+        """First function offered."""
         return self.offered[0]
 
     def of_request(self, number: int, some_hash: str = "") -> DigestFunction:
-        """The function of a request: the one it names, else inferred from the length of a hash.
+        """Return the function of a request: the one it names, or the one with hashes of that length.
 
         Args:
             number: the request's ``digest_function`` field, 0 when unset.
-            some_hash: any hash of the request, or nothing when it holds none.
+            some_hash: any hash of the request, empty when it has none.
 
         Raises:
-            RequestError: INVALID_ARGUMENT for a function not offered, or a length none has.
+            RequestError: INVALID_ARGUMENT for a function that is not offered, or an unknown length.
         """
         if number:
             function = self._by_number.get(number)
@@ -192,7 +207,7 @@ class DigestFunctions:
         return function
 
     def of_segment(self, segment: str) -> DigestFunction | None:
-        """The function that a resource name's segment (``blake3``) stands for, if it is one."""
+        """Return the function that a segment of a resource name stands for (``blake3``), or None."""
         return self._by_segment.get(segment)
 
     def _offer(self) -> str:

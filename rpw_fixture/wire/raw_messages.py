@@ -1,7 +1,8 @@
-"""The two ByteStream messages that carry content, taken apart and put together without copies.
+"""Messages with much content, decoded and encoded by hand.
 
-A message object copies its content twice on each way, which for messages of 1 MiB costs more than
-hashing them. Only google.bytestream.WriteRequest and ReadResponse are known here.
+A message object copies its content twice when it is decoded and twice when it is encoded. For messages
+of 1 MiB that costs more than hashing them. Here are google.bytestream.WriteRequest and ReadResponse,
+the entries of batch responses, and google.protobuf.Any.
 """
 
 from __future__ import annotations
@@ -9,48 +10,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from rpw_fixture.wire.protos import bytestream
+from google.protobuf.message import Message
+
+from rpw_fixture.wire.protos import bytestream, wkt
 from rpw_fixture.wire.varints import varint
 
 if TYPE_CHECKING:
     from rpw_fixture.wire.protos import remote_execution as reapi
-from google.protobuf.message import Message
 
-from rpw_fixture.wire.protos import wkt
-
-#: Below this many bytes a message object is the faster way.
+#: Messages below this many bytes are faster to decode as message objects.
 _LARGE = 32 << 10
-
 
 # Tags: field number and wire type in one byte.
 _RESOURCE_NAME, _WRITE_OFFSET, _FINISH_WRITE, _DATA = 0x0A, 0x10, 0x18, 0x52
-
-
 _READ_DATA = b"\x52"
-
-
-#: Encoded, a varint of more bytes than this is negative or none at all.
+#: A longer varint, in bytes, is negative or invalid.
 _LONGEST_VARINT = 9
 
 
 class WriteRequest(Protocol):
-    """What a write says, however it is held."""
+    """The fields of a google.bytestream.WriteRequest."""
 
     @property
     def resource_name(self) -> str:
-        """May be empty but in the first message."""
+        """Resource name; may be empty after the first message."""
 
     @property
     def write_offset(self) -> int:
-        """Where the data goes."""
+        """Position of the data in the upload, bytes."""
 
     @property
     def finish_write(self) -> bool:
-        """Nothing follows."""
+        """Whether this is the last message."""
 
     @property
     def data(self) -> bytes | memoryview:
-        """The content."""
+        """Content."""
 
 
 class _Fields(NamedTuple):
@@ -61,29 +56,29 @@ class _Fields(NamedTuple):
 
 
 class _UnusualError(Exception):
-    """Not as any client writes it; protobuf decides what it means."""
+    """No known client encodes a message like this; let protobuf decode it."""
 
 
 def parse_write_request(raw: bytes) -> WriteRequest:
-    """A google.bytestream.WriteRequest; the data of a large one is a view into ``raw``.
+    """Return a google.bytestream.WriteRequest; the data of a large one is a view of ``raw``.
 
     Raises:
-        google.protobuf.message.DecodeError: when ``raw`` is none.
+        google.protobuf.message.DecodeError: when ``raw`` is not such a message.
     """
     if len(raw) >= _LARGE:
         try:
-            return _take_apart(memoryview(raw))
+            return _decode_write_request(memoryview(raw))
         except (_UnusualError, IndexError, UnicodeDecodeError):
             pass
     return bytestream.WriteRequest.FromString(raw)
 
 
 def encode_read_response(data: bytes) -> bytes:
-    """An encoded google.bytestream.ReadResponse that holds ``data``, which is not empty."""
+    """Return an encoded google.bytestream.ReadResponse with ``data``, which must not be empty."""
     return b"".join((_READ_DATA, varint(len(data)), data))
 
 
-def _take_apart(view: memoryview) -> _Fields:
+def _decode_write_request(view: memoryview) -> _Fields:
     name, offset, finish = "", 0, False
     data: bytes | memoryview = b""
     position, end = 0, len(view)
@@ -109,7 +104,7 @@ def _take_apart(view: memoryview) -> _Fields:
 
 
 def _varint(view: memoryview, position: int) -> tuple[int, int]:
-    """The number at ``position``, and where it ends."""
+    """Return the number at ``position``, and the position after it."""
     value = 0
     for count in range(_LONGEST_VARINT):
         byte = view[position + count]
@@ -119,18 +114,14 @@ def _varint(view: memoryview, position: int) -> tuple[int, int]:
     raise _UnusualError
 
 
-# Tags: of an entry in either response, and of the fields in it.
+# Tags of an entry in the batch responses, and of the fields in it.
 _ENTRY, _DIGEST = b"\x0a", b"\x0a"
-
-
 _UPDATED_OK = b"\x12\x00"
-
-
 _BLOB_DATA, _BLOB_OK, _BLOB_COMPRESSOR = b"\x12", b"\x1a\x00", b"\x20"
 
 
 def updated_entry(digest: reapi.Digest) -> bytes:
-    """A blob that is kept now."""
+    """Return an encoded entry of a BatchUpdateBlobsResponse for a blob that was stored."""
     encoded = digest.SerializeToString()
     size = varint(len(encoded))
     whole = varint(len(_DIGEST) + len(size) + len(encoded) + len(_UPDATED_OK))
@@ -138,7 +129,12 @@ def updated_entry(digest: reapi.Digest) -> bytes:
 
 
 def read_entry(digest: reapi.Digest, data: bytes, compressor: int) -> Iterator[bytes]:
-    """A blob that is sent, in pieces; ``compressor`` is the number of the one used, 0 for none."""
+    """Yield an encoded entry of a BatchReadBlobsResponse, in pieces.
+
+    Args:
+        data: the content as it is sent.
+        compressor: number of the compressor that was used, 0 for none.
+    """
     encoded = digest.SerializeToString()
     head = b"".join((_DIGEST, varint(len(encoded)), encoded, _BLOB_DATA, varint(len(data))))
     tail = _BLOB_OK + (_BLOB_COMPRESSOR + varint(compressor) if compressor else b"")
@@ -149,7 +145,7 @@ _TYPE_PREFIX = "type.googleapis.com/"
 
 
 def packed(message: Message) -> wkt.Any:
-    """The message inside an Any; in half of the time that ``Any.Pack`` takes."""
+    """Return an Any that contains ``message``, in half the time of ``Any.Pack``."""
     return wkt.Any(
         type_url=_TYPE_PREFIX + message.DESCRIPTOR.full_name, value=message.SerializeToString()
     )

@@ -1,7 +1,7 @@
-"""Resource names of ByteStream: parsing those of clients, making those we send.
+"""Resource names of ByteStream: parsed from clients, built for requests.
 
-The forms are told in remote_execution.proto (ContentAddressableStorage). Instance names may have
-any number of segments, so a name is read from its keyword on.
+remote_execution.proto (ContentAddressableStorage) defines their forms. Instance names may have any
+number of segments, so parsing starts at the keyword.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ RESERVED = frozenset(
 )
 _LONGEST_SIZE = 18  # digits; one more could exceed an int64
 _SHOWN = 200
-#: Not by the module uuid, whose import takes as long as that of all names here together.
+#: The module uuid takes as long to import as all modules that this one needs.
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).fullmatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobName:
-    """A blob as ByteStream names it.
+    """A blob in a ByteStream request.
 
     Attributes:
-        instance: the instance name, empty or of several segments.
+        instance: the instance name; may be empty or have several segments.
         function: the digest function.
-        digest: of the uncompressed content.
-        compressor: ``zstd``, ``deflate`` or ``brotli``, or empty for the plain content.
+        digest: of the content, uncompressed.
+        compressor: ``zstd``, ``deflate`` or ``brotli``; empty for uncompressed transfer.
     """
 
     instance: str
@@ -55,11 +55,11 @@ class BlobName:
     compressor: str = ""
 
     def for_read(self) -> str:
-        """The name to read it by."""
+        """Return the resource name for a read."""
         return "/".join((*self._instance(), *self._blob()))
 
     def for_write(self, upload: UUID) -> str:
-        """The name to write it by, in an upload of its own."""
+        """Return the resource name for a write in the upload ``upload``."""
         return "/".join((*self._instance(), "uploads", str(upload), *self._blob()))
 
     def _instance(self) -> tuple[str, ...]:
@@ -71,29 +71,29 @@ class BlobName:
 
 
 def parse_read(name: str, functions: DigestFunctions) -> BlobName:
-    """The blob of ``{instance}/blobs/…`` or ``{instance}/compressed-blobs/{compressor}/…``.
+    """Return the blob of ``{instance}/blobs/…`` or ``{instance}/compressed-blobs/{compressor}/…``.
 
     Raises:
-        RequestError: INVALID_ARGUMENT when the name is of no such form, naming what is wrong.
+        RequestError: INVALID_ARGUMENT when the name has another form; the message says what is wrong.
     """
     segments = name.split("/")
     start = _keyword(segments, name)
     blob, rest = _parse_blob(segments, start, name, functions, _instance(segments[:start], name))
     if rest:
-        raise _bad(name, f"there is {'/'.join(rest)!r} after the size")
+        raise _bad(name, f"{'/'.join(rest)!r} follows the size")
     return blob
 
 
 def parse_write(name: str, functions: DigestFunctions, *, strict: bool = False) -> BlobName:
-    """The blob of ``{instance}/uploads/{uuid}/blobs/…``, or ``compressed-blobs``.
+    """Return the blob of ``{instance}/uploads/{uuid}/blobs/…``, or ``…/compressed-blobs/…``.
 
-    Anything may follow the size; it is metadata for people.
+    Anything may follow the size, as metadata for people.
 
     Args:
-        strict: refuse an upload id that is no UUID.
+        strict: refuse an upload id that is not a UUID.
 
     Raises:
-        RequestError: INVALID_ARGUMENT when the name is of no such form, naming what is wrong.
+        RequestError: INVALID_ARGUMENT when the name has another form; the message says what is wrong.
     """
     segments = name.split("/")
     try:
@@ -101,9 +101,9 @@ def parse_write(name: str, functions: DigestFunctions, *, strict: bool = False) 
     except ValueError:
         raise _bad(name, "it has no 'uploads' segment") from None
     if len(segments) < uploads + 3 or not segments[uploads + 1]:
-        raise _bad(name, "there is no upload id after 'uploads'")
+        raise _bad(name, "no upload id follows 'uploads'")
     if strict and not _IS_UUID(segments[uploads + 1]):
-        raise _bad(name, f"the upload id {segments[uploads + 1]!r} is no UUID")
+        raise _bad(name, f"the upload id {segments[uploads + 1]!r} is not a UUID")
     if segments[uploads + 2] not in {"blobs", "compressed-blobs"}:
         raise _bad(name, "neither 'blobs' nor 'compressed-blobs' follows the upload id")
     instance = _instance(segments[:uploads], name)
@@ -120,7 +120,7 @@ def _keyword(segments: list[str], name: str) -> int:
 
 def _instance(segments: list[str], name: str) -> str:
     if not RESERVED.isdisjoint(segments):
-        raise _bad(name, "a reserved word stands in the instance name")
+        raise _bad(name, "the instance name contains a reserved word")
     return "/".join(segments)
 
 
@@ -131,21 +131,24 @@ def _parse_blob(
     functions: DigestFunctions,
     instance: str,
 ) -> tuple[BlobName, list[str]]:
-    """The blob whose keyword is at ``start``, and the segments after its size."""
+    """Return the blob whose keyword is at ``start``, and the segments after its size."""
     rest = segments[start + 1 :]
     compressor = ""
     if segments[start] == "compressed-blobs":
         compressor = rest.pop(0) if rest else ""
         if compressor not in COMPRESSORS:
-            raise _bad(name, f"{compressor!r} is no compressor")
+            raise _bad(name, f"{compressor!r} is not a compressor of REAPI")
     function = functions.of_segment(rest[0]) if rest else None
     if function is not None:
         del rest[0]
     if len(rest) < 2:
-        raise _bad(name, "a hash and a size have to follow")
+        raise _bad(name, "it has no hash and size after the keyword")
     hash_, size, *rest = rest
     if not (size.isascii() and size.isdigit() and len(size) <= _LONGEST_SIZE):
-        raise _bad(name, f"the size {size[:_SHOWN]!r} is no whole number in range")
+        raise _bad(
+            name,
+            f"the size {size[:_SHOWN]!r} is not a whole number in range",
+        )
     try:
         function = function or functions.of_request(0, hash_ or "?")
         digest = function.checked(hash_, int(size))

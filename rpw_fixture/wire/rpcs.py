@@ -1,11 +1,11 @@
-"""Which RPCs a server serves beside health checks, known without protobuf, which takes long to load."""
+"""The RPCs that a server serves besides health checks, listed without loading protobuf."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-#: Service and name of each, and which of its sides stream: client and server.
+#: ``Service.Name`` of each RPC, and whether its client and its server send streams.
 SERVED: Final[Mapping[str, tuple[bool, bool]]] = {
     "Capabilities.GetCapabilities": (False, False),
     "ActionCache.GetActionResult": (False, False),

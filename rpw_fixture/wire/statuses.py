@@ -1,6 +1,6 @@
-"""Errors as google.rpc.Status messages, the form in which REAPI clients read them.
+"""Turns errors into google.rpc.Status messages, which REAPI clients read.
 
-How a status reaches the client (trailing metadata, or inside an ExecuteResponse) is not known here.
+The caller sends them, in trailing metadata or inside an ExecuteResponse.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from rpw_fixture.wire.raw_messages import packed
 
 
 def status_of(error: RequestError, *, most_violations: int | None = None) -> rpc.Status:
-    """The status that says what ``error`` says.
+    """Return the status for ``error``.
 
-    Missing blobs become one PreconditionFailure with violations of type ``MISSING`` and nothing
-    else, because any other detail keeps Bazel from uploading them (its ExecuteRetrier).
+    Missing blobs become one PreconditionFailure with violations of type ``MISSING``. There must be no
+    other detail, or Bazel does not upload them (its ExecuteRetrier).
 
     Args:
-        most_violations: name no more missing blobs than this.
+        most_violations: name at most this many missing blobs; None for all.
     """
     status = rpc.Status(code=int(error.code), message=error.message)
     if error.missing:

@@ -1,7 +1,7 @@
-"""Input trees: Directory messages decoded, checked and joined into immutable folders.
+"""Input trees: Directory messages, decoded and checked, as immutable `Folder` values.
 
-A folder is named by its digest, and everything known of it follows from that digest; so one `Folder`
-value serves every action whose input root contains it.
+The digest of a folder decides everything in it, so one `Folder` serves every action whose input root
+contains that folder.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: The node property that marks a tool's files (bazel#16362); its value may be empty.
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
-#: What outputs can be asked for: fields of NodeProperties. Marks such as the one above can't.
+#: Properties that a client can request for outputs: fields of NodeProperties, but no named ones.
 NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
-#: Most names need no closer look: 63 characters are never more than 252 bytes.
+#: Matches most names quickly: 63 characters are at most 252 bytes.
 _IS_PLAIN_NAME = re.compile(r"(?!\.{1,2}\Z)[^/\0]{1,63}").fullmatch
-#: Latest time of change that ext4 can hold, seconds since the epoch (in 2446).
+#: Latest modification time that ext4 can store, seconds since the epoch (in 2446).
 _LATEST = 15_032_385_535
-#: Tags of Directory.files and directories, and the length from which a node's own takes three bytes.
+#: Tags of Directory.files and directories, and the size from which a node's length takes three bytes.
 _FILE, _FOLDER, _LONGEST_NODE = 0x0A, 0x12, 1 << 14
 _NO_MORE = reapi.Directory()
-#: Files, and folders' names and digests, that are remembered by a decoder; each takes half a KiB.
+#: Most file and folder nodes that a decoder remembers; each takes half a KiB.
 _MOST_FILES, _MOST_FOLDERS = 20_000, 5_000
 
 
 class FileEntry(NamedTuple):
-    """A file of an input tree; a tuple, because there are thousands and each is made anew.
+    """A file of an input tree; a tuple, because thousands are made for an action.
 
     Attributes:
-        is_marked: it carries the tool-input mark.
-        mtime_ns: its time of change, nanoseconds since the epoch, if it has a fixed one; ``unix_mode``
-            its permission bits likewise (remote_execution.proto, NodeProperties).
+        is_marked: whether it is marked as a tool input.
+        mtime_ns: requested modification time, nanoseconds since the epoch
+            (remote_execution.proto, NodeProperties).
+        unix_mode: requested permission bits (same place).
     """
 
     digest: Digest
@@ -53,7 +54,7 @@ class FileEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SymlinkEntry:
-    """A symbolic link of an input tree, its target verbatim."""
+    """A symbolic link of an input tree, with its target verbatim."""
 
     target: str
     is_marked: bool
@@ -61,15 +62,15 @@ class SymlinkEntry:
 
 @dataclass(slots=True, eq=False)
 class Folder:
-    """A folder of an input tree with everything below it.
+    """A folder of an input tree, with everything below it.
 
     Attributes:
         digest: of its Directory message.
-        files, folders, symlinks: what it holds, by name.
-        count: files, folders and symlinks in it and below.
-        file_count: files in it and below.
-        depth: 1 for a folder without folders.
-        complete_at: the store's eviction count when every file below was last seen to be present.
+        files, folders, symlinks: its content, by name.
+        count: number of files, folders and symlinks in it and below.
+        file_count: number of files in it and below.
+        depth: number of levels; 1 for a folder without folders.
+        complete_at: the store's eviction count when every file below was last known to be stored.
     """
 
     digest: Digest
@@ -82,13 +83,13 @@ class Folder:
     complete_at: int = field(init=False, default=-1)
 
     def __post_init__(self) -> None:
-        own = len(self.files) + len(self.folders) + len(self.symlinks)
-        self.count = own + sum(folder.count for folder in self.folders.values())
+        entries = len(self.files) + len(self.folders) + len(self.symlinks)
+        self.count = entries + sum(folder.count for folder in self.folders.values())
         self.file_count = len(self.files) + sum(each.file_count for each in self.folders.values())
         self.depth = 1 + max((folder.depth for folder in self.folders.values()), default=0)
 
     def find(self, path: str) -> FileEntry | Folder | SymlinkEntry | None:
-        """What is at the normalised relative ``path``, symlinks not followed; "" is this folder."""
+        """Return what is at a normalised relative path, "" for this folder; symlinks are not followed."""
         here: Folder = self
         *parents, name = path.split("/") if path else [""]
         for each in parents:
@@ -99,8 +100,13 @@ class Folder:
             return here
         return here.files.get(name) or here.folders.get(name) or here.symlinks.get(name)
 
+    def find_file(self, path: str) -> FileEntry | None:
+        """Return the file at a normalised relative path; None where there is none."""
+        entry = self.find(path)
+        return entry if isinstance(entry, FileEntry) else None
+
     def walk(self, prefix: str = "") -> Iterator[tuple[str, FileEntry]]:
-        """Every file with its path, in the order of paths' names."""
+        """Yield every file with its path: the files of each folder by name, then those of its folders."""
         for name, entry in sorted(self.files.items()):
             yield prefix + name, entry
         for name, folder in sorted(self.folders.items()):
@@ -108,12 +114,11 @@ class Folder:
 
 
 class FolderDecoder:
-    """Makes folders out of Directory messages whose digests are of one function.
+    """Decodes Directory messages with digests of one function into folders. Thread-safe.
 
-    A folder that changed is mostly what it was before, and so are its encoded nodes. What a file is
-    gets remembered by its encoded FileNode, and likewise what a folder in it is: cutting a folder
-    into nodes costs a tenth of decoding them, and equal files of all folders are one entry. All
-    methods may be called from any thread.
+    After an edit, most nodes of a folder are the same as before. So decoded nodes are remembered by
+    their encoded bytes: splitting a Directory into nodes takes a tenth of the time of decoding them,
+    and equal files of all folders share one entry.
     """
 
     def __init__(self, function: DigestFunction) -> None:
@@ -124,17 +129,17 @@ class FolderDecoder:
     def decode(
         self, digest: Digest, data: bytes, child: Callable[[Digest], Folder | None]
     ) -> Folder:
-        """A Directory message as a folder.
+        """Return a Directory message as a folder.
 
         Args:
             digest: of ``data``.
-            data: the message's bytes.
-            child: gives the folder of a digest; None, when it is missing, leaves that folder out.
+            data: the encoded message.
+            child: returns the folder with a digest, or None to leave it out.
 
         Raises:
-            RequestError: INVALID_ARGUMENT for bytes that are no Directory, a name that is empty, too
-                long, ``.``, ``..`` or holds a slash or NUL, one name used twice, or an impossible
-                time of change (remote_execution.proto, Directory).
+            RequestError: INVALID_ARGUMENT for bytes that are not a Directory, a name that is empty,
+                too long, ``.``, ``..`` or has a slash or NUL, a name used twice, or an impossible
+                modification time (remote_execution.proto, Directory).
         """
         file_nodes, end = _split_nodes(data, 0, _FILE)
         folder_nodes, end = _split_nodes(data, end, _FOLDER)
@@ -146,7 +151,7 @@ class FolderDecoder:
             ]
             rest = reapi.Directory.FromString(data[end:]) if end < len(data) else _NO_MORE
         except DecodeError as error:
-            raise invalid_argument(f"blob {digest} is no Directory: {error}") from None
+            raise invalid_argument(f"blob {digest} is not a Directory: {error}") from None
         files += [_file(node, digest, self._function) for node in rest.files]
         folders += [_folder(node, digest, self._function) for node in rest.directories]
         symlinks = {node.name: _symlink(node, digest) for node in rest.symlinks}
@@ -155,13 +160,13 @@ class FolderDecoder:
         names += [node.name for node in rest.symlinks]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise invalid_argument(f"name {twice!r} stands twice in Directory {digest}")
+            raise invalid_argument(f"name {twice!r} is used twice in Directory {digest}")
         found = [(name, child(each)) for name, each in folders]
         present = {name: folder for name, folder in found if folder is not None}
         return Folder(digest, dict(files), present, symlinks)
 
     def clear(self) -> None:
-        """Forgets all nodes."""
+        """Forget all nodes."""
         self._files.clear()
         self._folders.clear()
 
@@ -175,16 +180,19 @@ class FolderDecoder:
 
 
 def check_name(name: str, where: str) -> None:
-    """Refuses what can't be the name of one file in a folder.
+    """Raise unless ``name`` can be the name of a file in a folder.
+
+    Args:
+        where: names the folder in the error.
 
     Raises:
-        RequestError: INVALID_ARGUMENT naming it and ``where`` it stands.
+        RequestError: INVALID_ARGUMENT.
     """
     problem = ""
     if name in {"", ".", ".."}:
         problem = "is not a name"
     elif "/" in name or "\0" in name:
-        problem = "holds a slash or NUL"
+        problem = "contains a slash or NUL"
     elif len(name.encode()) > MAX_NAME_BYTES:
         problem = f"is over {MAX_NAME_BYTES} bytes long"
     if problem:
@@ -193,9 +201,9 @@ def check_name(name: str, where: str) -> None:
 
 
 def _split_nodes(data: bytes, start: int, tag: int) -> tuple[list[bytes], int]:
-    """The encoded nodes of one kind that follow each other from ``start`` on, and where they end.
+    """Return the encoded nodes of one kind from ``start`` on, and the position after them.
 
-    So canonical messages have them. What looks unusual is left to protobuf.
+    In canonical messages they follow each other. It stops at anything else, for protobuf to decode.
     """
     nodes = []
     end = len(data)
@@ -210,13 +218,13 @@ def _split_nodes(data: bytes, start: int, tag: int) -> tuple[list[bytes], int]:
     return nodes, start
 
 
-def _check_plainly(name: str, folder: Digest) -> None:
+def _check_quickly(name: str, folder: Digest) -> None:
     if not _IS_PLAIN_NAME(name):
         check_name(name, f"Directory {folder}")
 
 
 def _symlink(node: reapi.SymlinkNode, folder: Digest) -> SymlinkEntry:
-    _check_plainly(node.name, folder)
+    _check_quickly(node.name, folder)
     if not node.target or "\0" in node.target:
         raise invalid_argument(f"symlink {node.name!r} has the impossible target {node.target!r}")
     return SymlinkEntry(node.target, _is_marked(node))
@@ -225,12 +233,12 @@ def _symlink(node: reapi.SymlinkNode, folder: Digest) -> SymlinkEntry:
 def _folder(
     node: reapi.DirectoryNode, folder: Digest, function: DigestFunction
 ) -> tuple[str, Digest]:
-    _check_plainly(node.name, folder)
+    _check_quickly(node.name, folder)
     return node.name, function.validate(node.digest, what=f"folder {node.name!r}")
 
 
 def _file(node: reapi.FileNode, folder: Digest, function: DigestFunction) -> tuple[str, FileEntry]:
-    _check_plainly(node.name, folder)
+    _check_quickly(node.name, folder)
     digest = function.validate(node.digest, what=f"file {node.name!r}")
     if not node.HasField("node_properties"):
         return node.name, FileEntry(digest, node.is_executable, is_marked=False)
@@ -244,7 +252,7 @@ def _is_marked(node: reapi.FileNode | reapi.SymlinkNode) -> bool:
 
 
 def _attributes(node: reapi.FileNode) -> tuple[int | None, int | None]:
-    """The time of change and the permission bits that a file's properties ask for."""
+    """Return the modification time and the permission bits that a file's properties request."""
     given, mtime, mode = node.node_properties, None, None
     if given.HasField("mtime"):
         if not 0 <= given.mtime.seconds <= _LATEST or not 0 <= given.mtime.nanos < 10**9:

@@ -1,4 +1,4 @@
-"""Variable-length integers of the protobuf wire format, for messages put together by hand."""
+"""Variable-length integers of the protobuf wire format, for messages that are encoded by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _ONE_BYTE = tuple(bytes((number,)) for number in range(0x80))
 
 
 def varint(number: int) -> bytes:
-    """A non-negative integer, seven bits a byte, lowest first."""
+    """Return a non-negative integer in its encoding: seven bits a byte, the lowest first."""
     if number < 0x80:
         return _ONE_BYTE[number]
     encoded = bytearray()

@@ -12,8 +12,7 @@ import posixpath
 from collections.abc import Callable, Iterable
 
 from rpw_fixture.support.memo import Memo
-from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.protos import remote_execution as reapi
+from rpw_fixture.wire.digests import Digest, message_of
 from rpw_fixture.wire.trees import FileEntry, Folder
 from rpw_fixture.wire.worker.messages import Encoding
 from rpw_fixture.workers.key import ToolInput, ToolInputs
@@ -139,7 +138,7 @@ def _files(tools: ToolInputs) -> int:
 
 
 def _message(digest: Digest) -> bytes:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size).SerializeToString()
+    return message_of(digest).SerializeToString()
 
 
 _DIGEST_BYTES: dict[InputList, Callable[[Digest], bytes]] = {

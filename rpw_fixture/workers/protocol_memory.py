@@ -42,7 +42,6 @@ class ProtocolMemory:
         """Store the protocol of a worker's key, after a worker answered in it."""
         with self.changed:
             self._answers.put(key.tool, key.protocol)
-            self._hints.put(key.startup_arguments, key.protocol)
             self._hints.replace(key.startup_arguments, key.protocol)
             self.changed.notify_all()
 

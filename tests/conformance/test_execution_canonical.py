@@ -127,9 +127,9 @@ def test_strict_mode_refuses_fields_out_of_order_and_unknown_fields(strict):
     command, root = strict.put(strict.command(SH)), strict.tree({})
     first = re.Action(command_digest=command).SerializeToString()
     second = re.Action(input_root_digest=root).SerializeToString()
-    with refused(grpc.StatusCode.INVALID_ARGUMENT, "not encoded canonically"):
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "encoding is not canonical"):
         list(strict.execute(strict.put(second + first)))
-    with refused(grpc.StatusCode.INVALID_ARGUMENT, "fields that the protocol does not have"):
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, "fields that the protocol does not define"):
         list(strict.execute(strict.put(first + second + b"\xfa\x7f\x01x")))
 
 
@@ -269,7 +269,7 @@ def test_missing_blobs_are_told_in_strict_mode_as_well(strict):
         (re.Tree(root=re.Directory(files=files("b", "a"))), "root: file 'a' comes after 'b'"),
         (
             re.Tree(root=re.Directory(), children=[re.Directory()] * 2),
-            "child 1 is child 0 once more",
+            "child 1 repeats child 0",
         ),
         (
             re.Tree(root=re.Directory(), children=[re.Directory(symlinks=links("b", "a"))]),

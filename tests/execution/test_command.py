@@ -77,7 +77,7 @@ def test_of_a_property_given_twice_the_last_value_is_the_one() -> None:
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05ab", b"\x0a\x01\xff"])
 def test_bytes_that_are_no_command_are_refused(data: bytes) -> None:
-    assert "is no Command" in refused(data)
+    assert "is not a Command" in refused(data)
 
 
 def test_a_command_without_arguments_is_refused() -> None:

@@ -57,6 +57,19 @@ def test_a_worker_that_works_in_no_mode_is_not_called_clean(
     assert words in error
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("@src/loop.params\n", "includes itself"), ("@src/none.params\n", "is not a declared input")],
+)
+def test_flagfiles_that_cannot_be_expanded_are_an_error_of_the_suite(
+    suite: Path, content: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (suite.parent / "src" / "loop.params").write_text(content)
+    text = edited(suite, 'arguments = ["--in"', 'arguments = ["@src/loop.params", "--in"')
+    edited(suite, 'inputs = ["', 'inputs = ["src/loop.params", "')
+    assert words in told(capsys, 2, text, *LEAKS)
+
+
 def test_such_a_worker_is_a_finding_where_that_is_asked_for(
     suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

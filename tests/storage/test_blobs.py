@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, RpwError
 from rpw_fixture.storage.batches import DigestBatches
-from rpw_fixture.storage.file_intake import keep_file
+from rpw_fixture.storage.file_intake import put_file
 from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
@@ -67,9 +67,9 @@ def test_a_file_is_kept_by_what_was_read_of_it(store, tmp_path, size, by_descrip
     path.write_bytes(data)
     if by_descriptor:
         with path.open("rb") as file:
-            digest = keep_file(store, file.fileno())
+            digest = put_file(store, file.fileno())
     else:
-        digest = keep_file(store, str(path))
+        digest = put_file(store, str(path))
     assert digest == SHA256.of(data)
     path.write_bytes(b"changed")
     assert store.get(digest) == data
@@ -78,9 +78,9 @@ def test_a_file_is_kept_by_what_was_read_of_it(store, tmp_path, size, by_descrip
 def test_neither_links_nor_pipes_are_read_as_files(store, tmp_path):
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(OSError, match="symbolic"):
-        keep_file(store, str(tmp_path / "link"))
+        put_file(store, str(tmp_path / "link"))
     os.mkfifo(tmp_path / "fifo")
-    assert keep_file(store, str(tmp_path / "fifo")) == store.empty
+    assert put_file(store, str(tmp_path / "fifo")) == store.empty
 
 
 @pytest.mark.parametrize("size", [5, 5000])
@@ -147,7 +147,7 @@ def test_a_writer_that_is_left_or_used_up_takes_no_more(store, tmp_path, size):
     data = os.urandom(size)
     with BlobWriter(store, SHA256.of(data)) as writer:
         writer.write(data[:3])
-    with pytest.raises(RpwError, match="another writer"):
+    with pytest.raises(RpwError, match="open a new writer"):
         writer.write(data[3:])
     writer.abort()
     assert files_below(tmp_path) == []
@@ -325,7 +325,7 @@ def test_a_full_disk_is_named_and_nothing_torn_is_left(cas, store, tmp_path, mon
         for call in (
             lambda: store.put(data),
             lambda: writer.write(data),
-            lambda: keep_file(store, str(source)),
+            lambda: put_file(store, str(source)),
         ):
             with pytest.raises(RequestError, match=f"no space .* {tmp_path}") as caught:
                 call()

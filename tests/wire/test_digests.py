@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, ConfigError, RequestError
-from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest, DigestFunctions
+from rpw_fixture.wire.digests import (
+    FUNCTIONS,
+    SHA256,
+    Digest,
+    DigestFunctions,
+    digest_of,
+    message_of,
+)
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 
@@ -89,3 +96,14 @@ def test_segments_name_functions():
     assert functions.of_segment("sha256") is SHA256
     assert functions.of_segment("SHA256") is None
     assert functions.of_segment("sha1") is None
+
+
+def test_a_digest_becomes_a_message_and_back():
+    digest = SHA256.of(b"content")
+    message = message_of(digest)
+    assert (message.hash, message.size_bytes) == digest
+    assert digest_of(message) == digest
+
+
+def test_a_message_becomes_a_value_unchecked():
+    assert digest_of(reapi.Digest(hash="none", size_bytes=-1)) == Digest("none", -1)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire import flagfiles
-from rpw_fixture.wire.flagfiles import expand, split
+from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.flagfiles import FlagfileReader, expand, split
+from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 
 
 def reading(files: Mapping[str, str | bytes]) -> Callable[[str], bytes]:
@@ -155,7 +158,7 @@ def test_a_missing_flagfile_is_the_readers_error() -> None:
 
 
 def test_a_flagfile_that_is_no_utf8_is_refused() -> None:
-    assert "'p' is no UTF-8" in refused(["@p"], {"p": b"a\xff"}).message
+    assert "'p' is not UTF-8" in refused(["@p"], {"p": b"a\xff"}).message
 
 
 def test_nesting_is_bounded() -> None:
@@ -179,3 +182,31 @@ def test_one_large_flagfile_is_fine() -> None:
     lines = [f"--define=x{n}" for n in range(50_000)]
 
     assert expand(["@p"], reading({"p": "\n".join(lines)})) == lines
+
+
+def tree() -> Folder:
+    leaf = Folder(
+        SHA256.of(b"leaf"), {"a.params": FileEntry(SHA256.of(b"x\n"), False, False)}, {}, {}
+    )
+    return Folder(
+        SHA256.of(b"root"), {}, {"pkg": leaf}, {"link.params": SymlinkEntry("pkg/a.params", False)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("base", "path"), [("", "pkg/a.params"), ("pkg", "a.params"), ("pkg", "../pkg/./a.params")]
+)
+def test_flagfiles_are_read_from_the_input_tree(base, path):
+    reader = FlagfileReader(tree(), base, {SHA256.of(b"x\n"): b"x\n"}.__getitem__)
+    assert expand([f"@{path}"], reader.read) == ["x"]
+    assert reader.paths == ["pkg/a.params"]
+
+
+@pytest.mark.parametrize(
+    "path", ["none", "pkg", "link.params", "/pkg/a.params", "../pkg/a.params", "..", ".", ""]
+)
+def test_only_declared_files_are_read_as_flagfiles(path):
+    reader = FlagfileReader(tree(), "", {SHA256.of(b"x\n"): b"x\n"}.__getitem__)
+    with pytest.raises(RequestError, match=re.escape(f"{path!r} is not a declared input")):
+        reader.read(path)
+    assert reader.paths == []

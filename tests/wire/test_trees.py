@@ -175,11 +175,11 @@ def test_a_name_that_stands_twice_is_refused_across_all_kinds(first: str, second
     message = with_entry(first, "same")
     message.MergeFrom(with_entry(second, "same"))
 
-    assert "'same' stands twice" in refused(message)
+    assert "'same' is used twice" in refused(message)
 
 
 def test_names_are_checked_before_any_child_is_loaded() -> None:
-    with pytest.raises(RequestError, match="stands twice"):
+    with pytest.raises(RequestError, match="is used twice"):
         decode(with_entry("directories", "same", "same"), nobody)
 
 
@@ -189,7 +189,7 @@ def test_names_are_checked_before_any_child_is_loaded() -> None:
     ids=["no tag", "short", "no UTF-8", "surrogate", "text"],
 )
 def test_bytes_that_are_no_directory_are_refused(data: bytes) -> None:
-    assert "is no Directory" in refused(data)
+    assert "is not a Directory" in refused(data)
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_files_behind_folders_and_unknown_fields_count_too() -> None:
 def test_a_name_that_stands_twice_is_found_wherever_it_stands() -> None:
     folder = with_entry("directories", "x").SerializeToString()
     file = with_entry("files", "x").SerializeToString()
-    assert "stands twice" in refused(file + folder)
-    assert "stands twice" in refused(file + with_entry("files", "y").SerializeToString() + file)
-    assert "stands twice" in refused(file + with_entry("symlinks", "x").SerializeToString())
+    assert "is used twice" in refused(file + folder)
+    assert "is used twice" in refused(file + with_entry("files", "y").SerializeToString() + file)
+    assert "is used twice" in refused(file + with_entry("symlinks", "x").SerializeToString())
 
 
 @given(st.binary(max_size=60), st.integers(0, 200))
@@ -293,7 +293,7 @@ def test_damaged_folders_are_judged_as_protobuf_judges_them(junk: bytes, cut: in
     try:
         expected = reapi.Directory.FromString(data)
     except DecodeError:
-        assert "is no Directory" in refused(data)
+        assert "is not a Directory" in refused(data)
         return
     try:
         found = decode(data, lambda _digest: None)

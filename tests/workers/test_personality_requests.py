@@ -46,7 +46,7 @@ def test_an_argument_after_a_flagfile(name: str) -> None:
 
     if name == "buildfarm":
         assert found.mode == "INVALID_ARGUMENT"
-        assert "must stand at the end" in found.reason
+        assert "must be at the end" in found.reason
     else:
         assert found.mode == "worker"
         assert ("--late" in found.argv) == (name != "nativelink")

@@ -22,6 +22,7 @@ from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.cancellation import CancelToken
+from rpw_fixture.support.paths import join_normalised
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 from rpw_fixture.workers.personalities.rules import Leftovers
@@ -257,7 +258,7 @@ def output_parents(action: ResolvedAction) -> Parents:
 
 
 def _inside(base: str, paths: Iterable[str]) -> list[str]:
-    normal = (posixpath.normpath(posixpath.join(base, path)) for path in paths)
+    normal = (join_normalised(base, path) for path in paths)
     return ["" if path == "." else path for path in normal]
 
 

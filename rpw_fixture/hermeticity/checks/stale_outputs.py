@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Step, Trial
+from rpw_fixture.support.paths import join_normalised
 
 _POISON = b"left here before the request was sent\n"
 
@@ -43,7 +43,7 @@ def _suspects(context: CheckContext, planted: list[Step]) -> list[Step]:
 def _planted(context: CheckContext, cold: Outcome) -> Step | None:
     """The request with every file among its outputs there already; None where there are none."""
     base = context.suite.worker.working_directory
-    declared = {posixpath.normpath(posixpath.join(base, each)) for each in cold.step.action.outputs}
+    declared = {join_normalised(base, each) for each in cold.step.action.outputs}
     folders = {each for each in declared if cold.outputs.get(each) == "folder"}
     paths = sorted(each for each in declared - folders if each not in cold.step.action.inputs)
     if not paths:

@@ -22,6 +22,7 @@ from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.trials.trial import BASE, RESPONSE, UnavailableError, Variation, steps
 from rpw_fixture.launching import landlock
 from rpw_fixture.launching.access import DEVICES, SYSTEM
+from rpw_fixture.support.paths import join_normalised
 
 #: What may be read everywhere: more than isolation gives, because this check looks for what differs
 #: between machines by mistake, not for what a hostile worker could reach.
@@ -205,7 +206,7 @@ def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
         for base, name in _PATH.findall(arguments):
             if not base and not name.startswith("/"):
                 continue  # relative to the working directory, which lies inside
-            path = os.path.normpath(os.path.join(base, name))
+            path = join_normalised(base, name)
             if _is_below(path, (inside, *DEVICES, "/dev/pts", "/proc", "/sys")):
                 continue
             if is_change:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rpw_fixture.client.inputs import Entry, File, Symlink
-from rpw_fixture.errors import ConfigError
+from rpw_fixture.errors import ConfigError, RequestError
 from rpw_fixture.execution.staging.placed import Parents
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.paths import join_normalised
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.flagfiles import FlagfileReader
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 
 
@@ -74,19 +76,25 @@ def layout(
     """Lays out an action for a worker.
 
     Raises:
-        ConfigError: when one input lies where another one needs a folder, or a nested flagfile is no
-            input.
+        ConfigError: when one input lies where another one needs a folder, or a flagfile can't be
+            expanded.
     """
     base = worker.working_directory
-    flagfile = _join(base, action.flagfile)
+    flagfile = join_normalised(base, action.flagfile)
     text = "".join(f"{line}\n" for line in action.arguments)
     entries = {**action.inputs, flagfile: File(text.encode()), **worker.tool_inputs}
-    outputs = tuple(_join(base, each.rstrip("/")) for each in action.outputs)
+    outputs = tuple(join_normalised(base, each.rstrip("/")) for each in action.outputs)
     parents = [posixpath.dirname(each) for each in outputs]
+    root = _folder(entries, store, is_reversed=is_reversed)
+    reader = FlagfileReader(root, base, store.get)
+    try:
+        arguments = tuple(flagfiles.expand([f"@{action.flagfile}"], reader.read))
+    except RequestError as error:
+        raise ConfigError(error.message) from None
     return Layout(
-        root=_folder(entries, store, is_reversed=is_reversed),
+        root=root,
         parents=Parents.of(each for each in [base, *parents] if each),
-        arguments=tuple(flagfiles.expand([f"@{action.flagfile}"], _reader(entries, base))),
+        arguments=arguments,
         outputs=outputs,
     )
 
@@ -158,17 +166,3 @@ def _folder(entries: Mapping[str, Entry], store: BlobStore, *, is_reversed: bool
         if name in here.folders and (name in here.files or name in here.symlinks):
             raise ConfigError(f"input {path!r} lies where another input needs a folder")
     return draft.finish(is_reversed=is_reversed)
-
-
-def _reader(entries: Mapping[str, Entry], base: str) -> Callable[[str], bytes]:
-    def read(path: str) -> bytes:
-        entry = entries.get(_join(base, path))
-        if not isinstance(entry, File):
-            raise ConfigError(f"flagfile {path!r} is no input of its action")
-        return entry.content
-
-    return read
-
-
-def _join(base: str, path: str) -> str:
-    return posixpath.normpath(posixpath.join(base, path))

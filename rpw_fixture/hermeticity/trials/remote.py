@@ -8,7 +8,6 @@ refused. Workers left behind are the endpoint's to retire.
 from __future__ import annotations
 
 import itertools
-import posixpath
 import threading
 import time
 from collections.abc import Mapping
@@ -34,6 +33,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Way,
 )
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.paths import join_normalised
 
 #: Property that keeps groups of clients apart: part of the worker key of most servers.
 _SILO = "cache-silo-key"
@@ -260,7 +260,7 @@ class RemoteRunner:
         return found
 
     def _join(self, path: str) -> str:
-        return posixpath.normpath(posixpath.join(self._worker.working_directory, path))
+        return join_normalised(self._worker.working_directory, path)
 
 
 def _in_silo(action: Action, key: str) -> Action:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.storage.file_intake import OPEN_OUTPUT, keep_file
+from rpw_fixture.storage.file_intake import OPEN_OUTPUT, put_file
 from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
@@ -205,7 +205,7 @@ def _holds(root: int, path: str, seen: Seen, entry: FileEntry, store: BlobStore)
 def _kept(root: int, path: str, store: BlobStore) -> Digest:
     fd = open_beneath(root, path, OPEN_OUTPUT)
     try:
-        return keep_file(store, fd)
+        return put_file(store, fd)
     finally:
         os.close(fd)
 

@@ -15,10 +15,10 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.faults.fault import Effect, Fault
 from rpw_fixture.faults.registry import Faults
 from rpw_fixture.services.base import Call, Handler
-from rpw_fixture.services.interceptors.named_blobs import named, value
+from rpw_fixture.services.interceptors.named_blobs import named
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.support.pausing import Pause
-from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.digests import Digest, digest_of
 from rpw_fixture.wire.protos import Method, longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.raw_messages import packed
@@ -181,12 +181,12 @@ def _short_name(method: Method) -> str:
 
 def _of_result(result: reapi.ActionResult) -> Iterator[Digest]:
     for file in result.output_files:
-        yield value(file.digest)
+        yield digest_of(file.digest)
     for directory in result.output_directories:
-        yield value(directory.tree_digest)
-        yield value(directory.root_directory_digest)
-    yield value(result.stdout_digest)
-    yield value(result.stderr_digest)
+        yield digest_of(directory.tree_digest)
+        yield digest_of(directory.root_directory_digest)
+    yield digest_of(result.stdout_digest)
+    yield digest_of(result.stderr_digest)
 
 
 def _of_operation(operation: longrunning.Operation) -> Iterator[Digest]:

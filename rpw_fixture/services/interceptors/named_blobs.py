@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any
 
 from rpw_fixture.errors import RequestError
-from rpw_fixture.wire.digests import Digest, DigestFunctions
+from rpw_fixture.wire.digests import Digest, DigestFunctions, digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
 
@@ -18,11 +18,6 @@ from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
 READS = frozenset({"Read", "BatchReadBlobs"})
 WRITES = frozenset({"Write", "BatchUpdateBlobs"})
 FINDS = frozenset({"FindMissingBlobs"})
-
-
-def value(message: reapi.Digest) -> Digest:
-    """A digest message as a value, not validated."""
-    return Digest(message.hash, message.size_bytes)
 
 
 def named(rpc: str, request: Any, functions: DigestFunctions) -> tuple[Any, Iterable[Digest]]:
@@ -53,11 +48,11 @@ def _digest(
 
 
 def _in_update(request: reapi.BatchUpdateBlobsRequest) -> Iterator[Digest]:
-    return (value(entry.digest) for entry in request.requests)
+    return (digest_of(entry.digest) for entry in request.requests)
 
 
 _IN_MESSAGE: Mapping[str, Callable[[Any], Iterable[Digest]]] = {
-    "FindMissingBlobs": lambda request: map(value, request.blob_digests),
-    "BatchReadBlobs": lambda request: map(value, request.digests),
+    "FindMissingBlobs": lambda request: map(digest_of, request.blob_digests),
+    "BatchReadBlobs": lambda request: map(digest_of, request.digests),
     "BatchUpdateBlobs": _in_update,
 }

@@ -1,13 +1,13 @@
 """The protocols spoken here: REAPI, ByteStream, long-running operations, health, workers.
 
-Lives here: the `.proto` files, `protocols.binpb` compiled from them, and one namespace object for
-each protocol, with a `.pyi` stub and no module behind it. `.ci/regenerate_protos.py` writes the
-descriptor set and the stubs. Rules about what messages mean must not live here.
+Here are the `.proto` files, `protocols.binpb` compiled from them, and one namespace object for each
+protocol, which has a `.pyi` stub but no module. `.ci/regenerate_protos.py` writes the descriptor set
+and the stubs. What messages mean does not belong here.
 
-    from rpw_fixture.wire.protos import remote_execution as re, worker, wkt
+    from rpw_fixture.wire.protos import remote_execution as reapi, worker, wkt
 
-A namespace holds messages, enums and top-level enum values by their simple names, as generated
-modules do. Everything is built at the first use of any name, because protobuf is a heavy import.
+A namespace has messages, enums and top-level enum values by their simple names, as generated
+modules do. Everything is built when a name is first used, because importing protobuf takes long.
 """
 
 from __future__ import annotations
@@ -71,13 +71,13 @@ NAMESPACES: Final[Mapping[str, tuple[str, ...]]] = {
 if not TYPE_CHECKING:  # a visible __getattr__ would make every misspelt name pass the type check
 
     def __getattr__(name: str) -> object:
-        """Build everything, then answer from this module's own names from the second time on."""
+        """Return a name of the registry, which is built for the first one; then keep it in this module."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
-        # The import system's lock on the registry is what makes the first use thread safe.
+        # The import system's lock on the registry makes the first use thread-safe.
         value = getattr(importlib.import_module(f"{__name__}._registry"), name)
         return globals().setdefault(name, value)
 
     def __dir__() -> list[str]:
-        """Name what is there, built or not."""
+        """Return all names, built or not."""
         return sorted({*globals(), *__all__})

@@ -1,8 +1,8 @@
-"""Message classes out of `protocols.binpb`, in a descriptor pool that nobody else sees.
+"""Message classes made from `protocols.binpb`, in a private descriptor pool.
 
-Importing this module builds everything; the package does that at the first use. The default pool
-is never touched, so any other copy of the same protocols, of any age, can live in the process.
-Only names of descriptors may be known here, nothing about a single protocol.
+Importing this module builds everything; the package imports it when a name is first used. The default
+pool is never touched, so the process may have other copies of the same protocols, of any version.
+Nothing here is about a single protocol.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """How one RPC is called: its HTTP/2 path, its message classes, and which sides stream."""
+    """An RPC: its HTTP/2 path, its message classes, and which sides stream."""
 
     path: str
     request_class: type[Message]
@@ -43,7 +43,7 @@ class Method:
 
 
 def pool() -> DescriptorPool:
-    """Return the private pool, as `json_format` and friends want it to look into an Any."""
+    """Return the private pool, which `json_format` needs for the content of an Any."""
     return _POOL
 
 
@@ -54,7 +54,7 @@ def message_class(full_name: str) -> type[Message]:
         full_name: Dotted, with the package and without a leading dot.
 
     Raises:
-        LookupError: None of the protocols has that message.
+        LookupError: no protocol has that message.
     """
     try:
         return GetMessageClass(_POOL.FindMessageTypeByName(full_name))
@@ -69,7 +69,7 @@ def methods(service_full_name: str) -> Mapping[str, Method]:
         service_full_name: Dotted, with the package: `google.bytestream.ByteStream`.
 
     Raises:
-        LookupError: None of the protocols has that service.
+        LookupError: no protocol has that service.
     """
     try:
         service = _POOL.FindServiceByName(service_full_name)
@@ -86,7 +86,7 @@ def method(service_full_name: str, method_name: str) -> Method:
         method_name: The simple name: `Read`.
 
     Raises:
-        LookupError: None of the protocols has that service, or it has no such method.
+        LookupError: no protocol has that service, or the service has no such method.
     """
     try:
         return methods(service_full_name)[method_name]
@@ -127,9 +127,9 @@ def _same_packed_message(packed: Message, other: object) -> bool:
 
 
 class _Namespace(ModuleType):
-    """The messages, enums and values of some files by their simple names, made when first used.
+    """The messages, enums and enum values of some files by their simple names, made when first used.
 
-    There are some three hundred, of which a server uses a third, and making a class takes its time.
+    There are about 300. A server uses a third of them, and making a class takes time.
     """
 
     def __init__(self, name: str, files: tuple[str, ...]) -> None:
@@ -153,7 +153,7 @@ class _Namespace(ModuleType):
 
 
 def _content(file: FileDescriptor, name: str) -> object:
-    """The message class, enum or number of that name; None when the file has none."""
+    """Return the message class, enum or number of that name; None when the file has none."""
     message = file.message_types_by_name.get(name)
     if message is not None:
         return _class_with_nested(message)
@@ -170,7 +170,7 @@ def _content(file: FileDescriptor, name: str) -> object:
 _POOL: Final = _load(DESCRIPTOR_SET.read_bytes())
 
 if api_implementation.Type() == "python":
-    # Its Any.__eq__ looks for the packed type in the default pool and fails, as ours is not there.
+    # Its Any.__eq__ looks up the packed type in the default pool, where ours is missing, and fails.
     _ANY = message_class("google.protobuf.Any")
     setattr(_ANY, "__eq__", _same_packed_message)  # noqa: B010 - mypy refuses a plain assignment
 

@@ -1,0 +1,22 @@
+"""Paths with forward slashes, as protocols write them: computed as text, without a look at the disk."""
+
+from __future__ import annotations
+
+import posixpath
+
+
+def join_normalised(base: str, path: str) -> str:
+    """Return ``path``, which is relative to ``base``, in its shortest form.
+
+    ``..`` removes the name before it, as clients compute it, even if that name is a symlink on disk.
+
+    Returns:
+        A path relative to what ``base`` is relative to; "." for that folder itself. An absolute
+        ``path`` stays absolute.
+    """
+    return posixpath.normpath(posixpath.join(base, path))
+
+
+def leads_out(path: str) -> bool:
+    """Return whether a path in its shortest form leaves the folder that it is relative to."""
+    return path == ".." or path.startswith(("/", "../"))
