@@ -14,7 +14,7 @@ from rpw_fixture import Action
 from rpw_fixture.client import ActionOutcome, OutputFiles
 from rpw_fixture.testing.assertions import UNSEEN
 
-from .story import KEY, Story, tools, with_changes
+from .event_script import KEY, Story, tools, with_changes
 
 EDITED = with_changes(
     tool_inputs=tools("lib.py", "tool.py", lib="edited"),

@@ -7,7 +7,7 @@ import pytest
 from rpw_fixture.events import kinds
 from rpw_fixture.testing.explain import timeline
 
-from .story import Story
+from .event_script import Story
 
 
 def told(event: kinds.Event) -> str:

@@ -7,7 +7,7 @@ import pytest
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.testing.records import actions_in, workers_in
 
-from .story import KEY, Story, hashed, with_changes
+from .event_script import KEY, Story, hashed, with_changes
 
 
 @pytest.fixture
