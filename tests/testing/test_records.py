@@ -1,4 +1,4 @@
-"""Records are told from events alone, and selections narrow them down."""
+"""Records are made from events alone, and selections narrow them down."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import pytest
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.testing.records import actions_in, workers_in
 
-from .event_script import KEY, Story, hashed, with_changes
+from .event_script import KEY, EventScript, hashed, with_changes
 
 
 @pytest.fixture
-def story() -> Story:
-    return Story()
+def script() -> EventScript:
+    return EventScript()
 
 
-def test_an_action_on_a_worker_is_told_with_its_route_and_its_end(story: Story) -> None:
-    record = story.on_worker("a", 1)
+def test_a_record_has_the_route_and_the_end_of_an_action(script: EventScript) -> None:
+    record = script.on_worker("a", 1)
     assert record.action == f"{hashed('a')}/150"
     assert (record.mnemonic, record.target) == ("Compile", "//pkg:a")
     assert (record.mode, record.worker, record.reused) == ("worker", 1, False)
@@ -25,37 +25,37 @@ def test_an_action_on_a_worker_is_told_with_its_route_and_its_end(story: Story) 
     assert record.outputs == (FileRecord("out/a", f"{hashed('out')}/3"),)
 
 
-def test_two_executions_of_one_action_are_two_records(story: Story) -> None:
-    first, second = story.on_worker("a", 1), story.on_worker("a", 1)
+def test_two_executions_of_one_action_are_two_records(script: EventScript) -> None:
+    first, second = script.on_worker("a", 1), script.on_worker("a", 1)
     assert first.action == second.action
     assert (first.reused, second.reused) == (False, True)
-    assert list(story.endpoint.actions) == [first, second]
+    assert list(script.endpoint.actions) == [first, second]
 
 
-def test_an_action_under_way_is_not_complete(story: Story) -> None:
-    story.started(1)
-    record = story.routed("a")
-    story.sent(record, 1)
-    record = story.record(record.operation)
+def test_an_action_under_way_is_not_complete(script: EventScript) -> None:
+    script.started(1)
+    record = script.routed("a")
+    script.sent(record, 1)
+    record = script.record(record.operation)
     assert not record.is_complete
     assert (record.worker, record.exit_code) == (1, None)
 
 
-def test_an_action_that_its_worker_failed_keeps_the_worker(story: Story) -> None:
-    story.on_worker("a", 1)
-    record = story.routed("b")
-    story.sent(record, 1)
-    story.violated(1, "text on stdout", "b'hi'", record)
+def test_an_action_that_its_worker_failed_keeps_the_worker(script: EventScript) -> None:
+    script.on_worker("a", 1)
+    record = script.routed("b")
+    script.sent(record, 1)
+    script.violated(1, "text on stdout", "b'hi'", record)
     failure = {"exit_code": None, "status": "FAILED_PRECONDITION", "message": "bad"}
-    record = story.completed(record, worker=1, reused=True, **failure)
+    record = script.completed(record, worker=1, reused=True, **failure)
     assert (record.worker, record.reused) == (1, True)
     assert [each.rule for each in record.violations] == ["text on stdout"]
 
 
-def test_a_worker_is_told_with_its_requests_and_its_end(story: Story) -> None:
-    first, second = story.on_worker("a", 1), story.on_worker("b", 1)
-    story.retired(1, "crash", exit_status=-9, stderr_tail="oops\n")
-    (worker,) = story.endpoint.workers
+def test_a_record_has_the_requests_and_the_end_of_a_worker(script: EventScript) -> None:
+    first, second = script.on_worker("a", 1), script.on_worker("b", 1)
+    script.retired(1, "crash", exit_status=-9, stderr_tail="oops\n")
+    (worker,) = script.endpoint.workers
     assert (worker.worker, worker.pid, worker.requests) == (1, 101, 2)
     assert worker.operations == (first.operation, second.operation)
     assert [each.path for each in worker.tool_inputs] == ["lib.py", "tool.py"]
@@ -63,23 +63,23 @@ def test_a_worker_is_told_with_its_requests_and_its_end(story: Story) -> None:
     assert not worker.is_alive
 
 
-def test_workers_can_be_found_by_number_and_by_being_alive(story: Story) -> None:
-    story.on_worker("a", 1)
-    story.on_worker("b", 2, with_changes(client_key="other"))
-    story.retired(1, "idle timeout")
-    workers = story.endpoint.workers
+def test_workers_can_be_found_by_number_and_by_being_alive(script: EventScript) -> None:
+    script.on_worker("a", 1)
+    script.on_worker("b", 2, with_changes(client_key="other"))
+    script.retired(1, "idle timeout")
+    workers = script.endpoint.workers
     assert [each.worker for each in workers.alive()] == [2]
     assert workers.numbered(1).retired == "idle timeout"
     with pytest.raises(LookupError, match="worker 3 is not in the log"):
         workers.numbered(3)
 
 
-def test_selections_narrow_actions_down(story: Story) -> None:
-    a = story.on_worker("a", 1)
-    b = story.on_worker("b", 1, mnemonic="Link", target="@//pkg:b")
-    c = story.one_shot("c", "no flagfile in the command line")
-    d = story.cached("a")
-    actions = story.endpoint.actions
+def test_selections_narrow_actions_down(script: EventScript) -> None:
+    a = script.on_worker("a", 1)
+    b = script.on_worker("b", 1, mnemonic="Link", target="@//pkg:b")
+    c = script.one_shot("c", "no flagfile in the command line")
+    d = script.cached("a")
+    actions = script.endpoint.actions
     assert list(actions) == [a, b, c, d]
     assert list(actions.persistent()) == [a, b]
     assert list(actions.one_shot()) == [c]
@@ -93,41 +93,41 @@ def test_selections_narrow_actions_down(story: Story) -> None:
     assert list(actions[2:]) == [c, d]
 
 
-def test_since_leaves_out_what_came_before_a_mark(story: Story) -> None:
-    assert story.endpoint.mark() == 0
-    first = story.on_worker("a", 1)
-    mark = story.endpoint.mark()
-    second = story.on_worker("b", 1)
-    assert list(story.endpoint.actions.since(mark)) == [second]
-    assert list(story.endpoint.actions.since(first)) == [second]
-    assert list(story.endpoint.workers.since(mark)) == []
+def test_since_leaves_out_what_came_before_a_mark(script: EventScript) -> None:
+    assert script.endpoint.mark() == 0
+    first = script.on_worker("a", 1)
+    mark = script.endpoint.mark()
+    second = script.on_worker("b", 1)
+    assert list(script.endpoint.actions.since(mark)) == [second]
+    assert list(script.endpoint.actions.since(first)) == [second]
+    assert list(script.endpoint.workers.since(mark)) == []
 
 
-def test_only_gives_the_one_there_is_and_else_names_what_there_is(story: Story) -> None:
-    record = story.on_worker("a", 1)
-    assert story.endpoint.actions.persistent().only() == record
-    story.on_worker("b", 1)
+def test_only_gives_the_one_there_is_and_else_names_what_there_is(script: EventScript) -> None:
+    record = script.on_worker("a", 1)
+    assert script.endpoint.actions.persistent().only() == record
+    script.on_worker("b", 1)
     with pytest.raises(AssertionError) as failure:
-        story.endpoint.actions.persistent().only()
+        script.endpoint.actions.persistent().only()
     assert str(failure.value) == (
-        "expected one of actions on workers, found 2\n"
+        "Expected exactly one of actions on workers, found 2.\n"
         "  Compile //pkg:a (ca978112…)\n"
         "  Compile //pkg:b (3e23e816…)"
     )
 
 
-def test_an_empty_selection_says_what_was_selected(story: Story) -> None:
-    assert repr(story.endpoint.actions.with_mnemonic("Javac").persistent()) == (
+def test_an_empty_selection_says_what_was_selected(script: EventScript) -> None:
+    assert repr(script.endpoint.actions.with_mnemonic("Javac").persistent()) == (
         "<actions with mnemonic 'Javac' on workers: none>"
     )
 
 
-def test_equal_selections_are_equal(story: Story) -> None:
-    story.on_worker("a", 1)
-    assert story.endpoint.actions == story.endpoint.actions.persistent()
-    assert hash(story.endpoint.actions) == hash(story.endpoint.actions.persistent())
-    assert story.endpoint.actions != story.endpoint.actions.cached()
+def test_equal_selections_are_equal(script: EventScript) -> None:
+    script.on_worker("a", 1)
+    assert script.endpoint.actions == script.endpoint.actions.persistent()
+    assert hash(script.endpoint.actions) == hash(script.endpoint.actions.persistent())
+    assert script.endpoint.actions != script.endpoint.actions.cached()
 
 
-def test_no_events_tell_of_nothing() -> None:
+def test_no_events_make_no_records() -> None:
     assert len(actions_in([])) == len(workers_in([])) == 0
