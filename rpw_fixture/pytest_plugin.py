@@ -209,7 +209,7 @@ def _used(item: pytest.Item, server: E) -> Iterator[E]:
     used.append(server)
     try:
         yield server
-        server.check()
+        server.assert_no_internal_error()
     except BaseException:
         item.stash[_SECTIONS] = reporting.sections_of(used)
         raise

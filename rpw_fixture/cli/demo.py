@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.cli.sample_workers import python_workers
 from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import WorkerNotReused, WorkerStarted
+from rpw_fixture.testing.sample_workers import python_workers
 
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome

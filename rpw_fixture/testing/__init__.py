@@ -1,6 +1,6 @@
-"""What happened, told from the log of events: records, evidence in words, and assertions.
+"""What a test holds: an endpoint, and records, assertions and failure texts made from its events.
 
-A server that is only served needs none of this, so the modules are imported when they are first used.
+A server outside of a test needs none of this, so the modules are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rpw_fixture.testing import assertions, explain, lookup, records
+    from rpw_fixture.testing import assertions, explain, lookup, records, sample_workers
 
-__all__ = ["assertions", "explain", "lookup", "records"]
+__all__ = ["assertions", "explain", "lookup", "records", "sample_workers"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -1,7 +1,7 @@
-"""An existing server, which we can ask but not watch: the other kind of endpoint.
+"""An endpoint that is an existing server, which runs outside of the test.
 
-Its log is told from results and their metadata alone. Whatever needs eyes on the processes is left
-unsaid, and assertions about it skip.
+Its events are made from results and their metadata alone. What only the processes themselves show is
+left out, and assertions about it skip.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.config import Config
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord, RequestSent
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.testing.assertions import UNSEEN
 from rpw_fixture.testing.endpoint import Endpoint
+from rpw_fixture.testing.records import Mode
 
-_OURS = re.compile(r"rpw_fixture(?:/worker-\d+)?")
+_OUR_NAMES = re.compile(r"rpw_fixture(?:/worker-\d+)?")
 
 
 class Cluster(Endpoint):
-    """A server that was there before and stays.
+    """An existing server, which stays when the test ends.
 
-    Its caches can't be emptied, so `reset` gives every later action another salt: what was run before
-    is not found again.
+    Its caches cannot be emptied, so `reset` gives every later action another salt: earlier results are
+    not found again.
 
     Args:
         endpoint: as `Client` takes it.
@@ -43,20 +43,20 @@ class Cluster(Endpoint):
     def run(
         self, action: Action, *, skip_cache_lookup: bool = False, check: bool = True
     ) -> ActionOutcome:
-        """See `Endpoint.run`."""
+        """Run an action; see `Endpoint.run`."""
         __tracebackhide__ = True
         outcome = self.client.run(
-            self._own(action), skip_cache_lookup=skip_cache_lookup, check=False
+            self._salted(action), skip_cache_lookup=skip_cache_lookup, check=False
         )
         with self._log_lock:
-            self._tell(outcome)
+            self._log_outcome(outcome)
         if check and outcome.status != "OK":
             raise ActionFailedError(outcome)
         self._remember(action, outcome)
         return outcome
 
     def reset(self) -> None:
-        """Forgets what was observed, and has later actions differ from earlier ones."""
+        """Forget what was observed, and make later actions differ from earlier ones."""
         self._salt = uuid.uuid4().bytes
         self._succeeded.clear()
         self.events.clear()
@@ -68,25 +68,25 @@ class Cluster(Endpoint):
         self.close_client()
 
     def stop(self) -> None:
-        """Closes the connection; the server stays."""
+        """Close the connection; the server stays."""
         self.close_client()
 
-    def _own(self, action: Action) -> Action:
+    def _salted(self, action: Action) -> Action:
         return action.replace(salt=action.salt + self._salt)
 
     def _digest(self, action: Action) -> str:
-        return super()._digest(self._own(action))
+        return super()._digest(self._salted(action))
 
     def _client_options(self) -> dict[str, Any]:
         return {"headers": {}, **self._options}
 
-    def _tell(self, outcome: ActionOutcome) -> None:
-        """Notes an execution as far as its result tells of it."""
+    def _log_outcome(self, outcome: ActionOutcome) -> None:
+        """Append events for an execution, as far as its result shows what happened."""
         mode = _mode(outcome)
-        named: Any = {"action": outcome.digest, "operation": outcome.operation}
+        common: Any = {"action": outcome.digest, "operation": outcome.operation}
         self.events.append(
             ActionRouted(
-                **named,
+                **common,
                 mnemonic=outcome.action.mnemonic,
                 target=outcome.action.target,
                 mode=mode,
@@ -96,11 +96,11 @@ class Cluster(Endpoint):
         if outcome.worker is not None:
             inputs = len(outcome.action.entries)
             self.events.append(
-                RequestSent(**named, worker=outcome.worker, request_id=0, inputs=inputs)
+                RequestSent(**common, worker=outcome.worker, request_id=0, inputs=inputs)
             )
         self.events.append(
             ActionCompleted(
-                **named,
+                **common,
                 mnemonic=outcome.action.mnemonic,
                 target=outcome.action.target,
                 mode=mode,
@@ -119,10 +119,10 @@ class Cluster(Endpoint):
         )
 
 
-def _mode(outcome: ActionOutcome) -> str:
-    """How it ran; only our own server's names for workers say so."""
+def _mode(outcome: ActionOutcome) -> Mode:
+    """Return how an action ran; only the worker names of rpw_fixture show it."""
     if outcome.cached:
-        return "cache"
-    if not _OURS.fullmatch(outcome.worker_name):
-        return UNSEEN
-    return "worker" if outcome.worker is not None else "one-shot"
+        return Mode.CACHE
+    if not _OUR_NAMES.fullmatch(outcome.worker_name):
+        return Mode.UNSEEN
+    return Mode.WORKER if outcome.worker is not None else Mode.ONE_SHOT

@@ -1,7 +1,7 @@
-"""What tests touch of a server: running actions, what was observed, and assertions about it.
+"""What a test holds of a server: running actions, what was observed, and assertions about it.
 
-An `Endpoint` has an address and a log of events; it does not know how the server behind it works, or
-whether it runs in this process.
+An `Endpoint` has an address and a log of events; it does not know how the server works, or whether it
+runs in this process.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from rpw_fixture.testing.lookup import Subject
     from rpw_fixture.testing.records import ActionRecord, Actions, Workers
 
-#: How many actions `assert_hermetic` knows without being told.
+#: How many of the newest actions `assert_hermetic` checks when none is given.
 _REMEMBERED = 200
 
 
 class Endpoint:
-    """A server that can be asked to run actions.
+    """A server that runs actions.
 
     Attributes:
         config: the server's settings.
-        events: what was observed.
-        reproducers: where `assert_hermetic` puts reproducers unless it is told; None for nowhere.
+        events: everything that the server observed.
+        reproducers: folder for the reproducers of `assert_hermetic`; None writes none.
     """
 
     def __init__(self, config: Config, events: EventLog) -> None:
@@ -49,7 +49,7 @@ class Endpoint:
         self._succeeded: deque[Action] = deque(maxlen=_REMEMBERED)
 
     def _reach(self, scheme: str, address: str) -> None:
-        """Tells where the server can be reached from now on."""
+        """Set the address at which the server listens from now on."""
         self._endpoint = address if address.startswith("unix:") else f"{scheme}://{address}"
 
     @property
@@ -57,10 +57,10 @@ class Endpoint:
         """The address with its scheme, as clients take it: ``grpc://127.0.0.1:41213``.
 
         Raises:
-            ConfigError: when the server was not started.
+            ConfigError: if the server was not started.
         """
         if not self._endpoint:
-            raise ConfigError("the server was not started; use `with Server() as server:`")
+            raise ConfigError("the server was not started; write `with Server() as server:`")
         return self._endpoint
 
     @property
@@ -70,24 +70,24 @@ class Endpoint:
 
     @property
     def client(self) -> Client:
-        """A client of this server, with which `run` works."""
+        """The client of this server that `run` uses."""
         with self._client_lock:
             if self._client is None:
                 self._client = self.connect()
             return self._client
 
     def connect(self, **options: Any) -> Client:
-        """Another client of this server; the caller closes it.
+        """Return another client of this server; the caller closes it.
 
         Args:
-            options: arguments of `Client`, instead of those that follow from the server's settings.
+            options: arguments of `Client` that replace those from the server's settings.
         """
         from rpw_fixture.client import Client  # noqa: PLC0415 - loads grpc
 
         return Client(self.endpoint, **{**self._client_options(), **options})
 
     def close_client(self) -> None:
-        """Closes the client, if there is one; the next use makes a new one."""
+        """Close the client, if there is one; the next use makes a new one."""
         with self._client_lock:
             client, self._client = self._client, None
         if client is not None:
@@ -96,15 +96,15 @@ class Endpoint:
     def run(
         self, action: Action, *, skip_cache_lookup: bool = False, check: bool = True
     ) -> ActionOutcome:
-        """Has an action executed and waits for how it ended.
+        """Execute an action and wait for its outcome.
 
         Args:
-            skip_cache_lookup: execute it even if its result is known.
-            check: raise when the status is not OK; an exit code other than 0 never raises.
+            skip_cache_lookup: execute it even if the action cache has its result.
+            check: raise if the status is not OK; an exit code other than 0 never raises.
 
         Raises:
-            ActionFailedError: the action could not be run to its end.
-            RequestError: a call failed.
+            ActionFailedError: if the status is not OK.
+            RequestError: if a call failed.
         """
         __tracebackhide__ = True
         outcome = self._observed(
@@ -125,38 +125,38 @@ class Endpoint:
 
     @property
     def faults(self) -> Faults:
-        """What can be armed so that calls fail, blobs disappear and workers die.
+        """Faults to arm: calls that fail, blobs that disappear, workers that die.
 
         Raises:
-            unittest.SkipTest: when the server is not one of ours.
+            unittest.SkipTest: if the server is not embedded in the test.
         """
-        raise _skipped(f"no fault can be armed in {self._endpoint}, which is not ours")
+        raise _skipped(f"faults need a server embedded in the test; {self._endpoint} is not")
 
     @property
     def counters(self) -> Counters:
-        """How often what was asked for.
+        """Counters of calls, bytes and blobs.
 
         Raises:
-            unittest.SkipTest: when the server is not one of ours.
+            unittest.SkipTest: if the server is not embedded in the test.
         """
-        raise _skipped(f"nobody counts the calls of {self._endpoint}, which is not ours")
+        raise _skipped(f"counters need a server embedded in the test; {self._endpoint} is not")
 
     def mark(self) -> int:
-        """This point in time, for ``actions.since(mark)`` and ``workers.since(mark)``."""
+        """Return this point in time, for ``actions.since(mark)`` and ``workers.since(mark)``."""
         events = self.events.snapshot()
         return events[-1].seq if events else 0
 
     def worker_stderr(self) -> dict[int, str]:
-        """The end of what each worker wrote to stderr, by its number."""
+        """Return the end of each worker's stderr, by the number of the worker."""
         ended = {each.worker: each.stderr_tail for each in self.workers if not each.is_alive}
         return {**ended, **self._live_stderr()}
 
     def bazel_flags(self) -> list[str]:
-        """What makes ``bazel build`` run every action here and none on its own machine.
+        """Return flags that make ``bazel build`` run every action on this server, and none locally.
 
-        They suit every Bazel from 4 on. Bazel 6 and newer mark tool inputs with
-        ``--experimental_remote_mark_tool_inputs`` in addition; for older ones `Config.tool_inputs`
-        does it.
+        They work from Bazel 4 on. To mark tool inputs, add
+        ``--experimental_remote_mark_tool_inputs`` from Bazel 6 on, and set `Config.tool_inputs` for
+        older ones.
         """
         flags = [
             f"--remote_executor={self.endpoint}",
@@ -172,14 +172,14 @@ class Endpoint:
         return flags
 
     def assert_worker_reused(self, *actions: Subject) -> None:
-        """One worker served all ``actions``, and was warm for all but the first.
+        """Assert that one worker served all ``actions``, and was warm for all but the first.
 
         Args:
             actions: outcomes of `run`, actions (their last execution), records, or selections of
-                `actions`. A single one must have met a worker that had served before.
+                `actions`. A single one must have run on a worker that had served before.
 
         Raises:
-            AssertionError: with what kept the worker from being reused.
+            AssertionError: with the reason why the worker was not reused.
         """
         __tracebackhide__ = True
         testing.assertions.worker_reused(self._records(actions), self.workers)
@@ -187,15 +187,15 @@ class Endpoint:
     def assert_worker_restarted(
         self, before: Subject, after: Subject, *, because: str | None = None
     ) -> None:
-        """Another worker served ``after`` than ``before``.
+        """Assert that another worker served ``after`` than ``before``.
 
         Args:
-            because: a part of the reason: of a difference of their keys, such as
-                ``tools/lib.py`` or ``environment: LANG``, or of why the first worker ended, such as
+            because: a part of the reason. The reason is a difference of their worker keys, such as
+                ``tools/lib.py`` or ``environment: LANG``, or why the first worker ended, such as
                 ``crash``.
 
         Raises:
-            AssertionError: with the keys of both.
+            AssertionError: with the worker keys of both.
         """
         __tracebackhide__ = True
         unmarked = testing.lookup.unmarked_inputs(after, because) if because is not None else []
@@ -204,19 +204,19 @@ class Endpoint:
         )
 
     def assert_tool_inputs(self, action: Subject, paths: Iterable[str]) -> None:
-        """The tool inputs of ``action`` are exactly those that ``paths`` name.
+        """Assert that the tool inputs of ``action`` are exactly those that ``paths`` name.
 
         Args:
-            paths: relative to the input root; globs such as ``tools/**`` stand for at least one.
+            paths: relative to the input root; a glob such as ``tools/**`` must match at least one.
 
         Raises:
-            AssertionError: with what is missing and what is there beyond.
+            AssertionError: with the missing and the unexpected paths.
         """
         __tracebackhide__ = True
         testing.assertions.tool_inputs(self._record(action), paths, self.actions)
 
     def assert_one_shot(self, action: Subject, *, because: str | None = None) -> None:
-        """``action`` ran as a process of its own, not on a worker.
+        """Assert that ``action`` ran one-shot: in a new process, not on a worker.
 
         Args:
             because: a part of the reason, such as ``persistentWorkerKey`` or ``flagfile``.
@@ -236,24 +236,24 @@ class Endpoint:
         max_seconds: float | None = None,
         reproducers: str | Path | None = None,
     ) -> None:
-        """The workers of ``actions`` keep no state that reaches an output, and follow the protocol.
+        """Assert that the workers of ``actions`` follow the protocol and leak no state into outputs.
 
-        Each worker is checked as ``python -m rpw_fixture check`` does it, in processes of its own;
-        the server has no part in it.
+        Each worker is checked as ``python -m rpw_fixture check`` does it, in new processes that this
+        server does not manage.
 
         Args:
-            actions: worker actions that succeed; those that `run` ran so far when none is given.
-            select: codes, separated by commas; prefixes such as ``RPW2`` are allowed, and ``RPW`` is
-                all. When not given, all but RPW207, RPW208, RPW209 and RPW3, which take longest.
+            actions: worker actions that succeed; if none is given, those that `run` ran so far.
+            select: codes, separated by commas; prefixes such as ``RPW2`` are allowed, and ``RPW``
+                means all. The default is all but RPW207, RPW208, RPW209 and RPW3, which take longest.
             ignore: codes to leave out, written likewise.
-            seed: decides what is tried where not everything can be.
-            max_seconds: for each worker; None for no limit.
-            reproducers: folder for the smallest reproducer of each finding; in pytest a temporary
-                one when not given.
+            seed: for the random choice of what to try when there is too much to try everything.
+            max_seconds: limit for each worker; None for no limit.
+            reproducers: folder for the smallest reproducer of each finding; in pytest the default
+                is a temporary one.
 
         Raises:
             AssertionError: with victim, polluters and differences of each finding.
-            ConfigError: when there is nothing to check, or for a code that does not exist.
+            ConfigError: if there is nothing to check, or for a code that does not exist.
         """
         __tracebackhide__ = True
         from rpw_fixture.hermeticity.assertion import assert_hermetic  # noqa: PLC0415 - loads a lot
@@ -267,26 +267,28 @@ class Endpoint:
             reproducers=Path(reproducers) if reproducers is not None else self.reproducers,
         )
 
-    def check(self) -> None:
-        """Nothing went wrong inside the server.
+    def assert_no_internal_error(self) -> None:
+        """Assert that the server found no bug of rpw_fixture itself.
+
+        In pytest, `rpw_server` and `make_rpw_server` do this after every test.
 
         Raises:
-            AssertionError: with every error of the server's own code, which are its bugs.
+            AssertionError: with the unexpected exceptions in the server's code.
         """
         __tracebackhide__ = True
         testing.assertions.no_internal_error(self.events)
 
     def _live_stderr(self) -> dict[int, str]:
-        """What workers that are still alive wrote, where somebody reads it."""
+        """Return the end of the stderr of live workers, if the server runs in this process."""
         return {}
 
     def _remember(self, action: Action, outcome: ActionOutcome) -> None:
-        """Keeps a worker action that succeeded, for `assert_hermetic`."""
+        """Keep a worker action that succeeded, for `assert_hermetic`."""
         if action.worker_key and outcome.status == "OK" and outcome.exit_code == 0:
             self._succeeded.append(action)
 
     def _observed(self, outcome: ActionOutcome, *, check: bool) -> ActionOutcome:
-        """The outcome with what only the log knows; raises when its status is not OK."""
+        """Return the outcome with what only the log knows; raise if its status is not OK."""
         __tracebackhide__ = True
         from rpw_fixture.client import ActionFailedError  # noqa: PLC0415 - loads grpc
 
@@ -300,13 +302,13 @@ class Endpoint:
     def _records(self, subjects: Iterable[Subject]) -> list[ActionRecord]:
         __tracebackhide__ = True
         known = self.actions
-        found: list[ActionRecord] = []
+        records: list[ActionRecord] = []
         for subject in subjects:
             if isinstance(subject, testing.records.Actions):
-                found += subject
+                records += subject
             else:
-                found.append(testing.lookup.subject_of(subject, known, self._digest))
-        return found
+                records.append(testing.lookup.subject_of(subject, known, self._digest))
+        return records
 
     def _record(self, subject: Subject) -> ActionRecord:
         __tracebackhide__ = True
@@ -327,7 +329,7 @@ class Endpoint:
 
 
 def _skipped(reason: str) -> Exception:
-    """What ends a test that can't be made here, in pytest and in unittest."""
+    """Return the exception that skips a test, in pytest and in unittest."""
     import unittest  # noqa: PLC0415 - takes long to load
 
     return unittest.SkipTest(reason)

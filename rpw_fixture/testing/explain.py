@@ -1,6 +1,6 @@
 """Records in words: the building blocks of failure texts and of reports after a failed test.
 
-Pure formatting; what is right or wrong is decided in `rpw_fixture.testing.assertions`.
+This module only formats; `rpw_fixture.testing.assertions` decides what is right or wrong.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, actions_in
+from rpw_fixture.testing.records import ActionRecord, Actions, Mode, WorkerRecord, actions_in
 from rpw_fixture.workers.key import ToolInputs
 
 _CELL = 44
@@ -37,45 +37,59 @@ _HASH = 8
 Row = tuple[str, str, str]
 
 
-def told(action: ActionRecord) -> str:
-    """How an action ran, in one line."""
-    ways = {
-        "cache": "came from the action cache",
-        "one-shot": f"ran one-shot: {action.reason}".removesuffix(": "),
-        "worker": "was to run on a worker, but got none",
-    }
-    way = ways.get(action.mode, "has not been routed")
+def describe(action: ActionRecord) -> str:
+    """Return in one line which action it was, how it ran and how it ended."""
+    reason = f": {action.reason}" if action.mode == Mode.ONE_SHOT and action.reason else ""
+    return f"{action} {how_it_ran(action)}{reason}{ending(action)}"
+
+
+def how_it_ran(action: ActionRecord) -> str:
+    """Return in a few words where an action ran, as the end of a sentence about it."""
     if action.worker is not None:
-        was = "reused" if action.reused else "started for it"
-        way = f"ran on worker {action.worker}, {was}"
-    return f"{action} {way}{_ending(action)}"
+        state = "reused" if action.reused else "started for it"
+        return f"ran on worker {action.worker}, {state}"
+    by_mode = {
+        Mode.CACHE: "came from the action cache",
+        Mode.ONE_SHOT: "ran one-shot",
+        Mode.WORKER: "was routed to a worker, but got none",
+    }
+    return next((text for mode, text in by_mode.items() if mode == action.mode), "was not routed")
+
+
+def ending(action: ActionRecord) -> str:
+    """Return how an action ended, if not with exit code 0, as the end of a sentence about it."""
+    if not action.is_complete:
+        return "; it has not ended yet"
+    if action.status != "OK":
+        return f"; {action.status}: {action.message.splitlines()[0] if action.message else ''}"
+    return f"; exit code {action.exit_code}" if action.exit_code else ""
 
 
 def listed(actions: Iterable[ActionRecord], *, limit: int = 12) -> str:
-    """Actions with how they ran, one per line; of many only the last ones."""
-    lines = [told(each) for each in actions]
+    """Return how each action ran, one per line; of more than ``limit`` only the last ones."""
+    lines = [describe(action) for action in actions]
     hidden = len(lines) - limit
-    shown = [f"… {hidden} before", *lines[-limit:]] if hidden > 0 else lines
+    shown = [f"… {hidden} earlier", *lines[-limit:]] if hidden > 0 else lines
     return indented(shown) or "  none"
 
 
 def life(worker: WorkerRecord) -> str:
-    """How a worker fares or ended, with the end of its stderr."""
+    """Return what a worker did and how it ended, with the end of its stderr."""
     text = f"worker {worker.worker} served {_count(worker.requests, 'request')}"
     if worker.retired is not None:
         status = "" if worker.exit_status is None else f", {_exit_status(worker.exit_status)}"
         text += f" and was retired: {worker.retired}{status}"
-    for each in worker.violations:
-        text += f"\n  {each.rule}: {each.detail}"
+    for violation in worker.violations:
+        text += f"\n  {violation.rule}: {violation.detail}"
     tail = worker.stderr_tail.rstrip()
     if tail:
         lines = tail.splitlines()[-_STDERR_LINES:]
-        text += f"\n  its stderr ends with:\n{indented(lines, '    ')}"
+        text += f"\n  end of its stderr:\n{indented(lines, '    ')}"
     return text
 
 
 def key_table(old: KeyComponents, new: KeyComponents, titles: tuple[str, str]) -> str:
-    """Two worker keys side by side; ``!`` marks the components that differ."""
+    """Return two worker keys side by side; ``!`` marks the components that differ."""
     rows = [("", *titles), *_rows(old, new)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = []
@@ -86,16 +100,16 @@ def key_table(old: KeyComponents, new: KeyComponents, titles: tuple[str, str]) -
 
 
 def key_list(components: KeyComponents) -> str:
-    """One worker key, a component per line."""
+    """Return one worker key, a component per line."""
     rows = list(_rows(components, components))
     width = max((len(name) for name, _, _ in rows), default=0)
     return indented(f"{name:{width}}  {value}" for name, value, _ in rows)
 
 
 def timeline(events: Sequence[Event]) -> str:
-    """What happened, an event per line with seconds since the first; of many the first and last."""
-    known = {each.operation: str(each) for each in actions_in(events)}
-    lines = list(_timeline(events, lambda operation: known.get(operation, "an action")))
+    """Return an event per line with seconds since the first one; of many the first and the last."""
+    names = {action.operation: str(action) for action in actions_in(events)}
+    lines = list(_timeline(events, lambda operation: names.get(operation, "an action")))
     if len(lines) > _HEAD + _TAIL:
         hidden = f"… {len(lines) - _HEAD - _TAIL} more …"
         lines = [*lines[:_HEAD], hidden, *lines[-_TAIL:]]
@@ -103,13 +117,13 @@ def timeline(events: Sequence[Event]) -> str:
 
 
 def stderr_of(texts: Mapping[int, str]) -> str:
-    """The end of what each worker wrote to stderr; nothing if none wrote anything."""
-    told = {number: text.rstrip() for number, text in sorted(texts.items())}
-    return "\n".join(f"worker {number}:\n{text}" for number, text in told.items() if text)
+    """Return the end of each worker's stderr under its number; empty if none wrote anything."""
+    ends = {number: text.rstrip() for number, text in sorted(texts.items())}
+    return "\n".join(f"worker {number}:\n{text}" for number, text in ends.items() if text)
 
 
 def nearest(actions: Actions, wanted: ActionRecord | None, limit: int = 8) -> list[ActionRecord]:
-    """The actions most like the one wanted: by target, then mnemonic, then the newest."""
+    """Return the actions most like ``wanted``: by target, then mnemonic, then the newest."""
     if wanted is None:
         return list(actions[-limit:])
     alike = sorted(
@@ -120,16 +134,8 @@ def nearest(actions: Actions, wanted: ActionRecord | None, limit: int = 8) -> li
 
 
 def indented(lines: Iterable[str], by: str = "  ") -> str:
-    """Lines as one text, each indented."""
+    """Return lines as one text, each indented."""
     return "\n".join(f"{by}{line}" for line in lines)
-
-
-def _ending(action: ActionRecord) -> str:
-    if not action.is_complete:
-        return "; it has not ended"
-    if action.status != "OK":
-        return f"; {action.status}: {action.message.splitlines()[0] if action.message else ''}"
-    return f"; exit code {action.exit_code}" if action.exit_code else ""
 
 
 def _rows(old: KeyComponents, new: KeyComponents) -> Iterator[Row]:
@@ -150,7 +156,7 @@ def _tool_rows(old: ToolInputs, new: ToolInputs) -> Iterator[Row]:
     equal = [path for path in paths if path not in differing]
     if equal:
         shown = _cut(", ".join(equal) if len(equal) < 4 else f"{len(equal)} files")
-        yield "tool inputs alike" if differing else "tool inputs", shown, shown
+        yield "equal tool inputs" if differing else "tool inputs", shown, shown
 
 
 def _plain_rows(name: str, was: object, now: object) -> Iterator[Row]:
@@ -164,7 +170,7 @@ def _plain_rows(name: str, was: object, now: object) -> Iterator[Row]:
 
 
 def _named(values: tuple[object, ...]) -> Iterator[tuple[str, str]]:
-    """The parts of a component: variables by name, arguments by position."""
+    """Yield the parts of a component: variables by name, arguments by position."""
     for position, each in enumerate(values):
         if isinstance(each, tuple):
             yield str(each[0]), repr(each[1])
@@ -197,54 +203,52 @@ def _timeline(events: Sequence[Event], name: Callable[[str], str]) -> Iterator[s
 def _sentence(event: Event, name: Callable[[str], str]) -> str:
     match event:
         case ActionRouted():
-            told = f"{name(event.operation)}: {event.mode}, {event.reason}".removesuffix(", ")
+            text = f"{name(event.operation)}: {event.mode}, {event.reason}".removesuffix(", ")
         case WorkerNotReused():
             why = "; ".join(event.differences)
-            told = f"{name(event.operation)}: worker {event.closest_worker} does not fit: {why}"
+            text = f"{name(event.operation)}: worker {event.closest_worker} does not fit: {why}"
         case RequestSent():
-            told = f"worker {event.worker} gets request {event.request_id}: {name(event.operation)}"
+            text = f"worker {event.worker} gets request {event.request_id}: {name(event.operation)}"
         case RequestCancelled():
-            whose = f"request {event.request_id}: {name(event.operation)}"
-            told = f"worker {event.worker} gave up {whose} ({event.reason})"
+            request = f"request {event.request_id}: {name(event.operation)}"
+            text = f"worker {event.worker} stopped {request} ({event.reason})"
         case InputsChanged():
             paths = ", ".join(event.paths)
-            told = f"worker {event.worker} had changed inputs, put back for the next: {paths}"
+            text = f"inputs in the folder of worker {event.worker} had changed and were restored: {paths}"
         case ActionRetried():
-            return (
-                f"{name(event.operation)}: tried again after worker {event.worker}: {event.reason}"
-            )
+            return f"{name(event.operation)}: retried after worker {event.worker}: {event.reason}"
         case ActionCompleted():
             code = "" if event.exit_code is None else f", exit code {event.exit_code}"
-            what = f"{event.status}{code}, {_count(len(event.outputs), 'output')}"
-            told = f"{name(event.operation)}: {what}, {event.seconds:.3f} s"
+            result = f"{event.status}{code}, {_count(len(event.outputs), 'output')}"
+            text = f"{name(event.operation)}: {result}, {event.seconds:.3f} s"
         case ProtocolDetected():
-            told = f"{name(event.operation)}: its worker speaks {event.protocol}: {event.detail}"
+            text = f"{name(event.operation)}: its worker speaks {event.protocol}: {event.detail}"
         case InternalError():
-            told = f"INTERNAL ERROR in {event.where}: {event.detail.rstrip().splitlines()[-1]}"
+            text = f"INTERNAL ERROR in {event.where}: {event.detail.rstrip().splitlines()[-1]}"
         case _:
-            told = _worker_sentence(event)
-    return told
+            text = _worker_sentence(event)
+    return text
 
 
 def _worker_sentence(event: Event) -> str:
     match event:
         case WorkerStarted():
-            told = f"worker {event.worker} started, process {event.pid}"
+            text = f"worker {event.worker} started, process {event.pid}"
         case ResponseReceived():
             answer = f"exit code {event.exit_code} after {event.seconds:.3f} s"
-            told = f"worker {event.worker} answers: {answer}"
+            text = f"worker {event.worker} answers: {answer}"
         case WorkerRetired():
             status = "" if event.exit_status is None else f" ({_exit_status(event.exit_status)})"
-            told = f"worker {event.worker} retired: {event.reason}{status}"
+            text = f"worker {event.worker} retired: {event.reason}{status}"
         case ProtocolViolation():
-            told = f"worker {event.worker} violates the protocol: {event.rule}: {event.detail}"
+            text = f"worker {event.worker} violates the protocol: {event.rule}: {event.detail}"
         case ContainerStarted():
-            told = f"container {event.container} of {event.image} started for {event.purpose}"
+            text = f"container {event.container} of {event.image} started for {event.purpose}"
         case IsolationDegraded():
-            told = f"isolation {event.got} instead of {event.wanted}: {event.reason}"
+            text = f"isolation {event.got} instead of {event.wanted}: {event.reason}"
         case _:
-            told = event.event
-    return told
+            text = event.event
+    return text
 
 
 def _exit_status(status: int) -> str:

@@ -1,4 +1,4 @@
-"""Which execution an assertion is about, however the test names it."""
+"""Find the execution that an assertion is about, from what the test passes to it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ Subject = Union["ActionOutcome", Action, ActionRecord, Actions]
 
 
 def find(actions: Actions, operation: str) -> ActionRecord | None:
-    """The execution with that operation."""
+    """Return the execution with this operation, else None."""
     return next((each for each in actions if each.operation == operation), None)
 
 
 def subject_of(
     subject: ActionOutcome | Action | ActionRecord, known: Actions, digest: Callable[[Action], str]
 ) -> ActionRecord:
-    """The record of one execution.
+    """Return the record of one execution.
 
     Args:
-        known: all there are.
-        digest: gives an action's digest ``hash/size``.
+        known: all executions on the server.
+        digest: computes an action's digest ``hash/size``.
 
     Raises:
-        AssertionError: when it was not run here, with those most like it that were.
-        TypeError: for anything else than an action.
+        AssertionError: if it did not run on this server; names the actions most like it.
+        TypeError: for anything that does not stand for an action.
     """
     __tracebackhide__ = True
     if isinstance(subject, Action):
@@ -52,17 +52,23 @@ def subject_of(
             target=subject.action.target,
         )
     else:
-        raise TypeError(f"{subject!r} is no action, outcome, record or selection of actions")
+        raise TypeError(
+            f"{subject!r} is not an Action, an ActionOutcome, an ActionRecord or a selection of "
+            "server.actions"
+        )
     # Two clients that want the same action at the same time share one execution and its record.
     found = find(known, wanted.operation) or next(iter(reversed(known.of(wanted.action))), None)
     if found is None:
         shown = explain.listed(explain.nearest(known, wanted))
-        raise AssertionError(f"{wanted} was not run on this server.\n\nactions that were:\n{shown}")
+        raise AssertionError(
+            f"{wanted} did not run on this server since its last reset.\n\n"
+            f"Actions that did:\n{shown}"
+        )
     return found
 
 
 def unmarked_inputs(subject: Subject, part: str) -> list[str]:
-    """Paths that contain ``part`` and are inputs, but no tool inputs, as far as the subject knows."""
+    """Return the paths of inputs that contain ``part`` and are not tool inputs, if they are known."""
     action = getattr(subject, "action", subject)
     if not isinstance(action, Action):
         return []

@@ -1,13 +1,14 @@
-"""What happened to each action and each worker, told from the log of events.
+"""What happened to each action and each worker, read from the log of events.
 
-Pure functions of the events: no record is kept up to date, each look makes new ones. One action that
-is run twice has two records, told apart by their operations.
+Pure functions of the events: a record is not updated later, each call makes new ones. An action that
+ran twice has two records with different operations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Generic, Self, TypeVar, overload
 
 from rpw_fixture.events.kinds import (
@@ -25,29 +26,39 @@ from rpw_fixture.events.kinds import (
 )
 
 
+class Mode(StrEnum):
+    """How an action got its result: `ActionRecord.mode`, with the texts of events."""
+
+    WORKER = "worker"
+    ONE_SHOT = "one-shot"
+    CACHE = "cache"
+    UNSEEN = "unseen"
+    """The server is not embedded in the test, and its results do not show it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRecord:
     """One execution of an action.
 
     Attributes:
         action: digest of the Action, ``hash/size``.
-        operation: tells executions of one action apart.
-        seq, time: of the event that told its route.
-        mnemonic, target, invocation: what the client said of it.
-        mode: ``worker``, ``one-shot`` or ``cache``.
-        reason: the condition that decided it.
-        key: hex digest of the worker key; None for an action that needs no worker.
-        key_components: what the key is made of.
-        differences: how its key differs from that of the closest live worker, when none fit.
-        worker: number of the worker it was sent to, None for none.
-        reused: that worker had served before.
-        is_complete: it has ended; what follows is empty before.
-        exit_code: of the command; None when it did not end by itself.
-        cached: the result came from the action cache.
-        seconds: from acceptance to the reply.
+        operation: name of the operation, different for each execution of an action.
+        seq, time: of its first event; seconds since the epoch.
+        mnemonic, target, invocation: from the client's RequestMetadata, else empty.
+        mode: a `Mode`: ``worker``, ``one-shot``, ``cache`` or ``unseen``.
+        reason: the condition that decided the mode.
+        key: hex digest of the worker key; None for an action that does not go to a worker.
+        key_components: the parts of the key, by name.
+        differences: how its key differs from that of the closest live worker, if no worker fitted.
+        worker: number of the worker it was sent to, else None.
+        reused: whether that worker had served before.
+        is_complete: whether it has ended; until then the following attributes are empty.
+        exit_code: of the command; None if it did not end by itself.
+        cached: whether the result came from the action cache.
+        seconds: from the Execute call to the response.
         outputs: path and digest of every output file.
-        status: name of the status; ``message`` its text.
-        violations: how its worker broke the protocol in it.
+        status: name of the status code; ``message`` is its text.
+        violations: protocol violations of its worker during the action.
     """
 
     action: str
@@ -74,7 +85,7 @@ class ActionRecord:
     violations: Sequence[ProtocolViolation] = ()
 
     def __str__(self) -> str:
-        """The action in a few words: mnemonic, target and the beginning of its digest."""
+        """The action in a few words: mnemonic, target and the first characters of its digest."""
         named = " ".join(filter(None, (self.mnemonic, self.target)))
         return f"{named or 'action'} ({self.action[:8]}…)"
 
@@ -85,16 +96,17 @@ class WorkerRecord:
 
     Attributes:
         worker: its number, never used twice.
-        pid: of the process; 0 when its start was not seen.
-        key: hex digest of its key; ``key_components`` what that is made of.
+        pid: of the process; 0 if its start is not in the log.
+        key: hex digest of its key; ``key_components`` are its parts, by name.
         startup_arguments: its command line, without ``--persistent_worker``.
         tool_inputs: path and digest of each.
-        operations: those it was sent a request for, in order.
-        requests: how many that were.
-        retired: why it ended, None while it is alive.
-        exit_status: of the process; negative for the number of a signal.
-        stderr_tail: the end of what it wrote to stderr, once it has ended.
-        violations: how it broke the protocol.
+        operations: the operations it got requests for, in order.
+        requests: number of requests.
+        retired: why it ended, None while it is alive; ``retired_at`` is when, in seconds since the
+            epoch.
+        exit_status: of the process; a negative number is a signal.
+        stderr_tail: the end of its stderr, once it has ended.
+        violations: its protocol violations.
     """
 
     worker: int
@@ -114,12 +126,12 @@ class WorkerRecord:
 
     @property
     def requests(self) -> int:
-        """How many requests it was sent."""
+        """Number of requests it got."""
         return len(self.operations)
 
     @property
     def is_alive(self) -> bool:
-        """It has not been retired."""
+        """Whether it has not been retired."""
         return self.retired is None
 
     def __str__(self) -> str:
@@ -139,11 +151,11 @@ _OF_ACTIONS = (
 
 
 class Records(Sequence[R], Generic[R]):
-    """An immutable sequence of records with selections that give smaller ones.
+    """An immutable sequence of records, with methods that select some of them.
 
     Args:
         records: in the order of the log.
-        title: how they were selected, for failure texts.
+        title: what was selected, for failure texts.
     """
 
     def __init__(self, records: Iterable[R], title: str) -> None:
@@ -151,24 +163,26 @@ class Records(Sequence[R], Generic[R]):
         self.title = title
 
     def where(self, condition: Callable[[R], bool], title: str = "where …") -> Self:
-        """Those of which ``condition`` holds."""
+        """Return the records for which ``condition`` is true."""
         return type(self)(filter(condition, self._records), f"{self.title} {title}")
 
     def since(self, mark: int | ActionRecord | WorkerRecord) -> Self:
-        """Those that came after ``mark``: what `Endpoint.mark` gave, or a record."""
+        """Return the records after ``mark``: a result of `Endpoint.mark`, or a record."""
         seq = mark if isinstance(mark, int) else mark.seq
         return self.where(lambda record: record.seq > seq, f"since {seq}")
 
     def only(self) -> R:
-        """The record, when there is exactly one.
+        """Return the record, if there is exactly one.
 
         Raises:
-            AssertionError: when there is none or more than one, naming them.
+            AssertionError: if there is none or more than one, naming them.
         """
         __tracebackhide__ = True
         if len(self._records) != 1:
-            named = "".join(f"\n  {each}" for each in self._records)
-            raise AssertionError(f"expected one of {self.title}, found {len(self)}{named}")
+            listed = "".join(f"\n  {record}" for record in self._records)
+            raise AssertionError(
+                f"Expected exactly one of {self.title}, found {len(self)}.{listed}"
+            )
         return self._records[0]
 
     def __len__(self) -> int:
@@ -200,32 +214,32 @@ class Actions(Records[ActionRecord]):
     """Executions of actions, in the order in which they were routed."""
 
     def with_mnemonic(self, mnemonic: str) -> Self:
-        """Those of this mnemonic, such as ``Javac``."""
+        """Return the actions with this mnemonic, such as ``Javac``."""
         return self.where(lambda each: each.mnemonic == mnemonic, f"with mnemonic {mnemonic!r}")
 
     def for_target(self, target: str) -> Self:
-        """Those of this label; ``@//a:b`` and ``//a:b`` are the same."""
+        """Return the actions of this label; ``@//a:b`` and ``//a:b`` are the same."""
         wanted = target.lstrip("@")
         return self.where(lambda each: each.target.lstrip("@") == wanted, f"for target {target!r}")
 
     def of(self, digest: str) -> Self:
-        """The executions of one action, by its digest ``hash/size``."""
+        """Return the executions of one action, by its digest ``hash/size``."""
         return self.where(lambda each: each.action == digest, f"of {digest[:8]}…")
 
     def persistent(self) -> Self:
-        """Those that went to a persistent worker."""
-        return self.where(lambda each: each.mode == "worker", "on workers")
+        """Return the actions that went to a persistent worker."""
+        return self.where(lambda each: each.mode == Mode.WORKER, "on workers")
 
     def one_shot(self) -> Self:
-        """Those that ran as a process of their own."""
-        return self.where(lambda each: each.mode == "one-shot", "run one-shot")
+        """Return the actions that ran one-shot."""
+        return self.where(lambda each: each.mode == Mode.ONE_SHOT, "run one-shot")
 
     def cached(self) -> Self:
-        """Those whose result came from the action cache."""
-        return self.where(lambda each: each.mode == "cache", "from the cache")
+        """Return the actions whose result came from the action cache."""
+        return self.where(lambda each: each.mode == Mode.CACHE, "from the cache")
 
     def on_worker(self, worker: int) -> Self:
-        """Those that a worker of this number served."""
+        """Return the actions that went to the worker with this number."""
         return self.where(lambda each: each.worker == worker, f"on worker {worker}")
 
 
@@ -233,14 +247,14 @@ class Workers(Records[WorkerRecord]):
     """Worker processes, in the order in which they were started."""
 
     def alive(self) -> Self:
-        """Those not retired yet."""
+        """Return the workers that have not been retired."""
         return self.where(lambda each: each.is_alive, "alive")
 
     def numbered(self, worker: int) -> WorkerRecord:
-        """The worker of this number.
+        """Return the worker with this number.
 
         Raises:
-            LookupError: when the log holds nothing of it.
+            LookupError: if it is not in the log.
         """
         for each in self:
             if each.worker == worker:
@@ -249,46 +263,46 @@ class Workers(Records[WorkerRecord]):
 
 
 def actions_in(events: Iterable[Event]) -> Actions:
-    """The executions that ``events`` tell of."""
-    told: dict[str, _Told] = {}
+    """Return a record for each execution in ``events``."""
+    grouped: dict[str, _EventGroup] = {}
     for event in events:
         if isinstance(event, _OF_ACTIONS):
-            told.setdefault(event.operation, _Told()).add(event)
-    found = (_action(name, each) for name, each in told.items() if name)
-    return Actions(sorted(found, key=lambda each: each.seq), "actions")
+            grouped.setdefault(event.operation, _EventGroup()).add(event)
+    records = (_action(operation, group) for operation, group in grouped.items() if operation)
+    return Actions(sorted(records, key=lambda record: record.seq), "actions")
 
 
 def execution_in(events: Sequence[Event], operation: str) -> ActionRecord | None:
-    """What `actions_in` would tell of one execution.
+    """Return the record of one execution, as `actions_in` makes it; None if it is not in ``events``.
 
-    Read from the end of the log as far as needed: whoever asks after each of a thousand actions must
-    not have the records of all of them made a thousand times.
+    Reads from the end of the log only as far as needed: a test that runs a thousand actions must not
+    make the records of all of them a thousand times.
     """
-    own: list[Event] = []
+    newest_first: list[Event] = []
     for event in reversed(events):
         if isinstance(event, _OF_ACTIONS) and event.operation == operation:
-            own.append(event)
+            newest_first.append(event)
             if isinstance(event, ActionRouted):
                 break
-    if not own:
+    if not newest_first:
         return None
-    told = _Told()
-    for event in reversed(own):
-        told.add(event)
-    return _action(operation, told)
+    group = _EventGroup()
+    for event in reversed(newest_first):
+        group.add(event)
+    return _action(operation, group)
 
 
 def workers_in(events: Iterable[Event]) -> Workers:
-    """The worker processes that ``events`` tell of."""
-    told: dict[int, _Told] = {}
+    """Return a record for each worker process in ``events``."""
+    grouped: dict[int, _EventGroup] = {}
     for event in events:
         if isinstance(event, WorkerStarted | RequestSent | ProtocolViolation | WorkerRetired):
-            told.setdefault(event.worker, _Told()).add(event)
-    return Workers((_worker(number, each) for number, each in sorted(told.items())), "workers")
+            grouped.setdefault(event.worker, _EventGroup()).add(event)
+    return Workers((_worker(*each) for each in sorted(grouped.items())), "workers")
 
 
-class _Told:
-    """The events about one thing, found by their kind."""
+class _EventGroup:
+    """The events about one action or worker, found by their kind."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -307,14 +321,14 @@ class _Told:
         return self._events[0]
 
 
-def _action(operation: str, told: _Told) -> ActionRecord:
-    routed, completed = told.last(ActionRouted), told.last(ActionCompleted)
-    sent, refused = told.last(RequestSent), told.last(WorkerNotReused)
-    values: dict[str, Any] = {"seq": told.first.seq, "time": told.first.time}
+def _action(operation: str, group: _EventGroup) -> ActionRecord:
+    routed, completed = group.last(ActionRouted), group.last(ActionCompleted)
+    sent, refused = group.last(RequestSent), group.last(WorkerNotReused)
+    values: dict[str, Any] = {"seq": group.first.seq, "time": group.first.time}
     if routed is not None:
         for name in ("mnemonic", "target", "invocation", "mode", "reason", "key", "key_components"):
             values[name] = getattr(routed, name)
-    if (detected := told.last(ProtocolDetected)) is not None:
+    if (detected := group.last(ProtocolDetected)) is not None:
         values.update(key=detected.key, key_components=detected.key_components)
     if completed is not None:
         for name in ("mode", "worker", "reused", "exit_code", "cached", "seconds", "outputs"):
@@ -322,19 +336,19 @@ def _action(operation: str, told: _Told) -> ActionRecord:
         values.update(status=completed.status, message=completed.message, is_complete=True)
     elif sent is not None:
         values["worker"] = sent.worker
-    named = routed or completed or sent or refused
+    any_event = routed or completed or sent or refused
     return ActionRecord(
-        action=named.action if named is not None else "",
+        action=any_event.action if any_event is not None else "",
         operation=operation,
         differences=refused.differences if refused is not None else (),
-        violations=told.all(ProtocolViolation),
+        violations=group.all(ProtocolViolation),
         **values,
     )
 
 
-def _worker(number: int, told: _Told) -> WorkerRecord:
-    started, retired = told.last(WorkerStarted), told.last(WorkerRetired)
-    values: dict[str, Any] = {"seq": told.first.seq, "time": told.first.time}
+def _worker(number: int, group: _EventGroup) -> WorkerRecord:
+    started, retired = group.last(WorkerStarted), group.last(WorkerRetired)
+    values: dict[str, Any] = {"seq": group.first.seq, "time": group.first.time}
     if started is not None:
         for name in ("pid", "key", "key_components", "startup_arguments", "tool_inputs"):
             values[name] = getattr(started, name)
@@ -347,7 +361,7 @@ def _worker(number: int, told: _Told) -> WorkerRecord:
         )
     return WorkerRecord(
         worker=number,
-        operations=tuple(each.operation for each in told.all(RequestSent)),
-        violations=told.all(ProtocolViolation),
+        operations=tuple(each.operation for each in group.all(RequestSent)),
+        violations=group.all(ProtocolViolation),
         **values,
     )

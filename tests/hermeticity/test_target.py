@@ -25,7 +25,7 @@ from .samples import codes, stage
 def cluster() -> Iterator[Server]:
     with Server() as server:
         yield server
-        server.check()
+        server.assert_no_internal_error()
 
 
 def stage_for_cluster(

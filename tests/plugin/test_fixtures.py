@@ -136,7 +136,7 @@ def test_met(rpw_server):
     rpw_server.events.append(InternalError(where="somewhere", detail="KeyError: 'x'"))
 
 def test_next(rpw_server):
-    rpw_server.check()
+    rpw_server.assert_no_internal_error()
 
 def test_made(make_rpw_server):
     make_rpw_server().events.append(InternalError(where="elsewhere", detail="KeyError: 'y'"))

@@ -144,7 +144,7 @@ class Target:
     def is_calm(self) -> None:
         """Nothing is still being served."""
         assert self._server.counters.methods["GetCapabilities"].open == 0
-        self._server.check()
+        self._server.assert_no_internal_error()
 
 
 def seeds_of(target: Target) -> dict[str, list[bytes]]:

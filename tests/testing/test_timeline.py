@@ -1,4 +1,4 @@
-"""Every event is told in words of its own, for people who read a failed test."""
+"""Every event has a sentence in the timeline of a failed test."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import pytest
 from rpw_fixture.events import kinds
 from rpw_fixture.testing.explain import timeline
 
-from .story import Story
+from .event_script import EventScript
 
 
-def told(event: kinds.Event) -> str:
+def sentence(event: kinds.Event) -> str:
     """What the timeline says of an event after the action that it is about."""
-    story = Story()
-    operation = story.on_worker("a", 1).operation
-    log = story.endpoint.events
+    script = EventScript()
+    operation = script.on_worker("a", 1).operation
+    log = script.endpoint.events
     if hasattr(event, "operation"):
         object.__setattr__(event, "operation", operation)
     log.append(event)
@@ -30,15 +30,15 @@ def told(event: kinds.Event) -> str:
             kinds.RequestCancelled(
                 worker=1, request_id=7, action="x", operation="", reason="CANCELLED"
             ),
-            "worker 1 gave up request 7: ACTION (CANCELLED)",
+            "worker 1 stopped request 7: ACTION (CANCELLED)",
         ),
         (
             kinds.InputsChanged(worker=1, action="x", operation="", paths=("a.txt", "b")),
-            "worker 1 had changed inputs, put back for the next: a.txt, b",
+            "inputs in the folder of worker 1 had changed and were restored: a.txt, b",
         ),
         (
             kinds.ActionRetried(action="x", operation="", worker=1, reason="crashed while idle"),
-            "ACTION: tried again after worker 1: crashed while idle",
+            "ACTION: retried after worker 1: crashed while idle",
         ),
         (
             kinds.ContainerStarted(container="rpw-1", image="img", purpose="worker 2"),
@@ -51,5 +51,5 @@ def told(event: kinds.Event) -> str:
     ],
     ids=lambda value: value.event if isinstance(value, kinds.Event) else "",
 )
-def test_an_event_is_told_in_words(event: kinds.Event, words: str) -> None:
-    assert told(event) == words
+def test_an_event_has_a_sentence(event: kinds.Event, words: str) -> None:
+    assert sentence(event) == words

@@ -1,4 +1,4 @@
-"""A log of events, told in the order in which a server would write it, with a clock of its own."""
+"""A log of events written by hand, in the order in which a server would write it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ KEY = WorkerKey(
 )
 
 
-class Story:
-    """Tells events to the log of an `Endpoint` that no server is behind."""
+class EventScript:
+    """Append events to the log of an `Endpoint` without a server; its clock advances 1 s an event."""
 
     def __init__(self) -> None:
         self._seconds = itertools.count(1_000)
@@ -57,7 +57,7 @@ class Story:
         self._operations = itertools.count(1)
         self._warm: set[int] = set()
 
-    def tell(self, event: Any) -> None:
+    def add(self, event: Any) -> None:
         self.endpoint.events.append(event)
 
     def routed(self, name: str = "a", *, mode: str = "worker", **values: Any) -> ActionRecord:
@@ -76,11 +76,11 @@ class Story:
                 **values,
             }
         )
-        self.tell(routed)
+        self.add(routed)
         return self.record(routed.operation)
 
     def started(self, worker: int, key: WorkerKey = KEY) -> None:
-        self.tell(
+        self.add(
             WorkerStarted(
                 worker=worker,
                 pid=100 + worker,
@@ -92,7 +92,7 @@ class Story:
         )
 
     def refused(self, action: ActionRecord, closest: int, old: WorkerKey, new: WorkerKey) -> None:
-        self.tell(
+        self.add(
             WorkerNotReused(
                 action=action.action,
                 operation=action.operation,
@@ -103,7 +103,7 @@ class Story:
         )
 
     def sent(self, action: ActionRecord, worker: int) -> None:
-        self.tell(
+        self.add(
             RequestSent(
                 worker=worker,
                 request_id=0,
@@ -114,7 +114,7 @@ class Story:
         )
 
     def answered(self, action: ActionRecord, worker: int) -> None:
-        self.tell(
+        self.add(
             ResponseReceived(
                 worker=worker,
                 request_id=0,
@@ -126,7 +126,7 @@ class Story:
         )
 
     def completed(self, action: ActionRecord, **values: Any) -> ActionRecord:
-        self.tell(
+        self.add(
             ActionCompleted(
                 **{
                     "action": action.action,
@@ -145,7 +145,7 @@ class Story:
         return self.record(action.operation)
 
     def retired(self, worker: int, reason: str, **values: Any) -> None:
-        self.tell(
+        self.add(
             WorkerRetired(
                 **{
                     "worker": worker,
@@ -159,12 +159,12 @@ class Story:
         )
 
     def violated(self, worker: int, rule: str, detail: str, action: ActionRecord) -> None:
-        self.tell(
+        self.add(
             ProtocolViolation(worker=worker, rule=rule, detail=detail, operation=action.operation)
         )
 
     def bug(self, where: str, detail: str) -> None:
-        self.tell(InternalError(where=where, detail=detail))
+        self.add(InternalError(where=where, detail=detail))
 
     def on_worker(
         self, name: str, worker: int, key: WorkerKey = KEY, **values: Any
