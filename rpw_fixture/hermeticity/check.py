@@ -42,7 +42,7 @@ from rpw_fixture.hermeticity.findings.finding import Finding, Report, merged, st
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way
+from rpw_fixture.hermeticity.trials.trial import RunMode, Trial, UnavailableError
 
 _ALL = frozenset(CODES)
 _PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
@@ -56,11 +56,11 @@ _COMPARED = frozenset(
 )
 #: Codes whose findings are repeated here, and how their histories are run.
 _REPEATED = {
-    "RPW107": Way.WORKER,
-    "RPW203": Way.WORKER,
-    "RPW204": Way.WORKER,
-    "RPW205": Way.ONE_SHOT,
-    "RPW211": Way.WORKER,
+    "RPW107": RunMode.WORKER,
+    "RPW203": RunMode.WORKER,
+    "RPW204": RunMode.WORKER,
+    "RPW205": RunMode.ONE_SHOT,
+    "RPW211": RunMode.WORKER,
 }
 #: Codes for which results are compared, so that it matters what is left out.
 _COMPARING = _COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
@@ -79,7 +79,7 @@ class Options:
         seed: decides what is picked where not all can be tried.
         reproducers: folder for a reproducer of each finding.
         baseline: file of accepted findings.
-        progress: is told worker starts and requests so far.
+        progress: is text worker starts and requests so far.
         cache_poisoning: count wrong action-cache entries; only of recordings.
         target: an REAPI server to drive instead of local processes.
         eof_patience: seconds that a worker has to end in after its stdin was closed (RPW106).
@@ -218,26 +218,26 @@ def _run(context: CheckContext, selected: frozenset[str]) -> list[Finding]:
     for code in _RECORDED:
         context.skip(code, "needs a recording made by serve --record")
     wanted = [each for each in CHECKS if each is CHECKS[0] or selected & set(each.codes)]
-    made = [_Made(each) for each in wanted]
+    runs = [_CheckRun(each) for each in wanted]
     try:
-        for each in made:
-            _make(context, each)
-        _judge_again(context, made)
+        for each in runs:
+            _run_check(context, each)
+        _judge_again(context, runs)
     except OutOfTimeError as error:
-        _skip(context, [each.check for each in made if not each.is_done], str(error))
+        _skip(context, [each.check for each in runs if not each.is_done], str(error))
     found: dict[object, Finding] = {}
-    for finding in (finding for each in made for finding in each.findings):
+    for finding in (finding for each in runs for finding in each.findings):
         if finding.code in selected:
             found.setdefault(finding.identity, finding)
             if finding.is_doubtful:
-                context.doubt(finding.code)
-    _tell_left_out(context)
-    _require_told(context, found.values(), selected)
+                context.mark_unreproduced(finding.code)
+    _note_left_out(context)
+    _require_working_action(context, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
 
 
 @dataclass(slots=True)
-class _Made:
+class _CheckRun:
     """A check and what it found.
 
     Attributes:
@@ -253,33 +253,33 @@ class _Made:
     is_done: bool = False
 
 
-def _make(context: CheckContext, made: _Made) -> None:
+def _run_check(context: CheckContext, run: _CheckRun) -> None:
     """Run a check, or note why that can't be.
 
     Raises:
         OutOfTimeError: when the time is up; what was found until then is kept.
     """
-    check = made.check
+    check = run.check
     if check.needs_worker and not context.usable:
         for code in set(check.codes) - set(_PROTOCOL):
             context.skip(code, "no action works on a fresh worker")
-    elif check.needs_answers and state_leaks.stalls(context):
+    elif check.needs_answers and state_leaks.stops_answering(context):
         _skip(context, [check], "a warm worker stops answering (RPW102)")
     else:
         try:
             for finding in _confirmed(context, check):
-                made.findings.append(finding)
+                run.findings.append(finding)
         except UnavailableError as error:
             _skip(context, [check], str(error))
-    made.lessons, made.is_done = len(context.instability.lessons), True
+    run.lessons, run.is_done = len(context.instability.lessons), True
 
 
-def _judge_again(context: CheckContext, made: Sequence[_Made]) -> None:
+def _judge_again(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
     """Judge anew what rests on results that turned out later to be unstable.
 
     Trials are remembered, so this runs little. The first check is what knows of instability.
     """
-    for each in made[1:]:
+    for each in runs[1:]:
         names = frozenset(context.instability.lessons[each.lessons :])
         stale = [finding for finding in each.findings if _rests_on(finding, names)]
         if stale:
@@ -312,10 +312,10 @@ def _confirmed(context: CheckContext, check: Check) -> Iterator[Finding]:
 
 def _is_reproduced(context: CheckContext, finding: Finding) -> bool:
     """Whether a second run of what shows a finding is not as from a fresh worker either."""
-    way = _REPEATED.get(finding.code)
-    if way is None:
+    mode = _REPEATED.get(finding.code)
+    if mode is None:
         return True
-    again = context.run(Trial(history=finding.history, way=way, run=1)).outcomes
+    again = context.run(Trial(history=finding.history, mode=mode, run=1)).outcomes
     if len(again) < len(finding.history):
         return True
     aspects = context.differing(context.cold(finding.history[-1].action), again[-1])
@@ -327,21 +327,21 @@ def _doubtful(finding: Finding) -> Finding:
     return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
-def _tell_left_out(context: CheckContext) -> None:
+def _note_left_out(context: CheckContext) -> None:
     """Say what no code was compared in, and why; a code for which nothing is left has not passed."""
     left_out = list(context.instability.describe())
     if not left_out:
         return
     more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
-    told = f"left out, as that differs without any state: {'; '.join(left_out[:_SHOWN])}{more}"
+    text = f"left out, as that differs without any state: {'; '.join(left_out[:_SHOWN])}{more}"
     is_blank = context.instability.is_blank(context.usable)
     for code in _COMPARING:
         if is_blank:
-            context.skip(code, f"nothing is left to compare; {told}")
-        context.notes[code] = f"{context.notes[code]}; {told}" if code in context.notes else told
+            context.skip(code, f"nothing is left to compare; {text}")
+        context.notes[code] = f"{context.notes[code]}; {text}" if code in context.notes else text
 
 
-def _require_told(
+def _require_working_action(
     context: CheckContext, findings: Collection[Finding], selected: frozenset[str]
 ) -> None:
     """Refuses to call a worker clean that answers nothing, only because that code was not asked for.
@@ -368,7 +368,7 @@ def _run_remote(context: CheckContext, options: Options) -> list[Finding]:
         context.skip(code, reason)
     findings = _run(context, options.selected & remote_limits.JUDGED)
     if context.harness.remote is not None:
-        remote_limits.tell(context, context.harness.remote)
+        remote_limits.note_limits(context, context.harness.remote)
     return findings
 
 

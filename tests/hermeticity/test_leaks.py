@@ -61,7 +61,7 @@ def test_a_leak_is_told_from_plain_requests_even_if_failing_ones_show_it_sooner(
     alpha, beta = suite.actions
     with Harness(suite) as harness:
         context = CheckContext(suite=suite, harness=harness, usable=suite.actions)
-        failing = context.failing(alpha)
+        failing = context.failing_variant(alpha)
         assert failing is not None
         histories = [steps(failing, beta), steps(alpha, alpha, beta)]
         outcomes = [harness.run(Trial(history=each)).outcomes for each in histories]

@@ -28,8 +28,8 @@ _MAX_RUNS = 150
 _MOST_SHRUNK = 6
 _MOST_CLEANERS = 6
 #: Repetitions that have to show a leak; more where results are partly random.
-_PROOFS, _PROOFS_OF_SHAKY = 2, 4
-_SHORTEST_TELLING = 4
+_PROOFS, _PROOFS_OF_UNSTABLE = 2, 4
+_SHORTEST_LINE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ def _suspicions(context: CheckContext, histories: Iterable[Sequence[Outcome]]) -
 def _rank(suspicion: Suspicion) -> tuple[bool, int]:
     """Plain histories before those with failing requests, which would pass a leak for an RPW109."""
     actions = [each.action for each in suspicion.before]
-    return any(each.twist or each.exit_code for each in actions), len(actions)
+    return any(each.variant or each.exit_code for each in actions), len(actions)
 
 
 def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
@@ -103,7 +103,7 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
             # Shrinking takes many runs; the whole history is true as well.
             polluters = _shrink(context, suspect) if shrunk < _MOST_SHRUNK else suspect.before
             shrunk += 1
-        finding = _proven(context, suspect, polluters) if polluters is not None else None
+        finding = _reproduced(context, suspect, polluters) if polluters is not None else None
         if finding is None:
             yield from _doubtful(context, suspect)
             continue
@@ -116,7 +116,7 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
 def _suspicion(context: CheckContext, before: tuple[Step, ...], warm: Outcome) -> Suspicion | None:
     step = warm.step
     # Of requests made up to fail, the text is no concern; that they are answered is.
-    if not before or (step.action.twist and not warm.failure):
+    if not before or (step.action.variant and not warm.failure):
         return None
     cold = context.run(Trial(history=(step,))).outcomes[0]
     aspects = context.differing(cold, warm)
@@ -161,13 +161,13 @@ def _shrink(context: CheckContext, suspect: Suspicion) -> tuple[Step, ...] | Non
     return shrinking.simplify_order(least, asked, lambda step: order.get(step.action.name, 0))
 
 
-def _proven(
+def _reproduced(
     context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]
 ) -> Finding | None:
     """The finding, once more runs of everything show the same; None when they do not."""
     warm: Outcome | None = None
-    is_shaky = bool(context.instability.left_out(suspect.victim.action))
-    for run in range(1, _PROOFS_OF_SHAKY + 1 if is_shaky else _PROOFS + 1):
+    is_unstable = bool(context.instability.left_out(suspect.victim.action))
+    for run in range(1, _PROOFS_OF_UNSTABLE + 1 if is_unstable else _PROOFS + 1):
         warm = _is_guilty(context, suspect, polluters, run)
         if warm is None:
             return None
@@ -223,7 +223,9 @@ def _classify(
     aspects: list[str],
 ) -> tuple[str, Severity]:
     is_text_only = aspects == [RESPONSE]
-    if is_text_only and _carries(context, polluters, suspect.cold.response, warm.response):
+    if is_text_only and _repeats_earlier_text(
+        context, polluters, suspect.cold.response, warm.response
+    ):
         return "RPW212", Severity.ERROR
     severity = Severity.WARNING if is_text_only else Severity.ERROR
     is_of_failures = bool(warm.failure) and _is_failing(context, suspect.victim)
@@ -242,24 +244,26 @@ def _is_failing(context: CheckContext, step: Step) -> bool:
     return bool(outcome.failure) or outcome.exit_code != 0
 
 
-def _carries(context: CheckContext, polluters: tuple[Step, ...], cold: str, warm: str) -> bool:
+def _repeats_earlier_text(
+    context: CheckContext, polluters: tuple[Step, ...], cold: str, warm: str
+) -> bool:
     """Whether what the warm response has on top comes from an earlier request."""
     known = set(cold.splitlines())
     fresh = [line.strip() for line in warm.splitlines() if line not in known]
     for step in polluters:
-        own = context.run(Trial(history=(step,))).outcomes[0].response
+        response = context.run(Trial(history=(step,))).outcomes[0].response
         words = [*step.action.arguments, *step.action.inputs, *step.action.outputs]
         for line in fresh:
-            if len(line) >= _SHORTEST_TELLING and line in own:
+            if len(line) >= _SHORTEST_LINE and line in response:
                 return True
-            if any(len(word) >= _SHORTEST_TELLING and word in line for word in words):
+            if any(len(word) >= _SHORTEST_LINE and word in line for word in words):
                 return True
     return any(
-        len(line) >= _SHORTEST_TELLING for line in own_lines(context, polluters) if line in warm
+        len(line) >= _SHORTEST_LINE for line in cold_lines(context, polluters) if line in warm
     )
 
 
-def own_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
+def cold_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
     """Lines that fresh workers say to some requests."""
     lines: list[str] = []
     for step in polluters:
@@ -287,18 +291,18 @@ def _evidence(
     warm: Outcome,
     aspects: list[str],
 ) -> str:
-    told = [_evidence_text(context, suspect.cold, warm, aspects)]
+    lines = [_evidence_text(context, suspect.cold, warm, aspects)]
     cleaners = _cleaners(context, suspect, polluters)
     if cleaners:
-        told.append(f"goes away when one of these runs between: {', '.join(cleaners)}")
-    return "\n".join(each for each in told if each)
+        lines.append(f"goes away when one of these runs between: {', '.join(cleaners)}")
+    return "\n".join(each for each in lines if each)
 
 
 def _evidence_text(context: CheckContext, cold: Outcome, warm: Outcome, aspects: list[str]) -> str:
-    told = [context.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
+    lines = [context.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
     if warm.failure and warm.stderr.strip():
-        told.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
-    return "\n".join(each for each in told if each)
+        lines.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
+    return "\n".join(each for each in lines if each)
 
 
 def _cleaners(context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]) -> list[str]:
@@ -306,7 +310,7 @@ def _cleaners(context: CheckContext, suspect: Suspicion, polluters: tuple[Step, 
     if suspect.warm.failure:
         return []
     involved = {*names(polluters), suspect.victim.action.name}
-    others = [each for each in context.good if each.name not in involved][:_MOST_CLEANERS]
+    others = [each for each in context.succeeding if each.name not in involved][:_MOST_CLEANERS]
     trials = [Trial(history=(*polluters, Step(action=each), suspect.victim)) for each in others]
     found = []
     for each, result in zip(others, context.run_all(trials), strict=True):

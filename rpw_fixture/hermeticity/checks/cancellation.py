@@ -20,9 +20,9 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if not context.suite.worker.cancellation:
         context.skip("RPW110", "the suite does not say cancellation = true")
         return
-    if not context.good:
+    if not context.succeeding:
         context.skip("RPW110", "no action succeeds, so there is nothing to cancel")
-    slowest_first = sorted(context.good, key=lambda each: -_warm_seconds(context, each))
+    slowest_first = sorted(context.succeeding, key=lambda each: -_warm_seconds(context, each))
     for action in slowest_first[:_MOST_ACTIONS]:
         for step in _cancelled(context, action):
             finding = _judged(context, step)

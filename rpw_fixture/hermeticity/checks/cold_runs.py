@@ -174,11 +174,11 @@ def _require_usable(context: CheckContext, first: list[Outcome]) -> None:
         EnvironmentLacksError: with what the endpoint says.
     """
     failed = [each for each in first if each.failure]
-    told = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
+    text = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
     if not context.usable:
-        raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {told}")
+        raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {text}")
     if failed:
-        context.notes["RPW201"] = f"on --target: left out, as they have no result there: {told}"
+        context.notes["RPW201"] = f"on --target: left out, as they have no result there: {text}"
 
 
 def _first_line(text: str) -> str:

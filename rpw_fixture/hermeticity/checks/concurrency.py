@@ -13,9 +13,9 @@ from rpw_fixture.hermeticity.trials.trial import (
     EXIT_CODE,
     RESPONSE,
     Outcome,
+    RunMode,
     Step,
     Trial,
-    Way,
     steps,
 )
 
@@ -26,23 +26,23 @@ _MOST_AT_ONCE = 8
 def find_mixups(context: CheckContext) -> Iterator[Finding]:
     """RPW111 and RPW213: sends requests at once and compares each answer with a fresh worker's."""
     group = compatible(context)
-    obstacle = _obstacle(context, group)
-    if obstacle:
+    reason = _why_impossible(context, group)
+    if reason:
         for code in ("RPW111", "RPW213"):
-            context.skip(code, obstacle)
+            context.skip(code, reason)
         return
-    told: set[str] = set()
+    reported: set[str] = set()
     for history in _rounds(group):
         for run in range(2):
-            trial = Trial(history=history, way=Way.OVERLAPPING, run=run)
+            trial = Trial(history=history, mode=RunMode.OVERLAPPING, run=run)
             for finding in _judge(context, history, context.run(trial).outcomes):
-                if finding.victim not in told:
-                    told.add(finding.victim)
+                if finding.victim not in reported:
+                    reported.add(finding.victim)
                     yield finding
 
 
-def _obstacle(context: CheckContext, group: Sequence[SuiteAction]) -> str:
-    """Why nothing can be told of overlapping requests; empty when something can."""
+def _why_impossible(context: CheckContext, group: Sequence[SuiteAction]) -> str:
+    """Why nothing can be reported of overlapping requests; empty when something can."""
     if not context.suite.worker.multiplex:
         return "the suite does not say multiplex = true"
     if context.loses_requests:

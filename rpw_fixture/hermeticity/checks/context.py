@@ -71,7 +71,7 @@ class CheckContext:
         """Notes that a check could not run."""
         self.skipped.setdefault(code, reason)
 
-    def doubt(self, code: str) -> None:
+    def mark_unreproduced(self, code: str) -> None:
         """Note that a difference was seen and could not be reproduced: the code has not passed."""
         self.skip(code, "a difference was seen once and not when repeated; see the info about it")
 
@@ -116,7 +116,7 @@ class CheckContext:
         for each in actions:
             if each.name in plain:
                 wanted[plain[each.name]] = enough
-            if each.twist:
+            if each.variant:
                 wanted[each] = 1
         missing = {each: self.instability.missing(each, most) for each, most in wanted.items()}
         began = time.time()
@@ -142,7 +142,7 @@ class CheckContext:
         """That difference for people."""
         return diff.explain(before, after, aspects, self.harness.store, labels)
 
-    def some(self, count: int = MANY) -> tuple[SuiteAction, ...]:
+    def pick(self, count: int = MANY) -> tuple[SuiteAction, ...]:
         """Up to so many usable actions, spread evenly over the suite."""
         total = len(self.usable)
         if total <= count:
@@ -152,16 +152,16 @@ class CheckContext:
     def affordable(self, seconds: float, most: int = MANY) -> tuple[SuiteAction, ...]:
         """Up to ``most`` usable actions: so many that their cold starts take about ``seconds``."""
         if not self.start_seconds:
-            return self.some(most)
+            return self.pick(most)
         count = int(seconds * self.harness.jobs / self.start_seconds)
-        return self.some(max(_FEWEST, min(most, count)))
+        return self.pick(max(_FEWEST, min(most, count)))
 
     @property
-    def good(self) -> tuple[SuiteAction, ...]:
+    def succeeding(self) -> tuple[SuiteAction, ...]:
         """Usable actions that succeed."""
         return tuple(each for each in self.usable if each.exit_code == 0)
 
-    def failing(self, action: SuiteAction) -> SuiteAction | None:
+    def failing_variant(self, action: SuiteAction) -> SuiteAction | None:
         """A variant of an action that a fresh worker answers with a failure; None if none does."""
         if action not in self._failing:
             self._failing[action] = self._find_failing(action)

@@ -57,14 +57,14 @@ def find(context: CheckContext) -> Iterator[Finding]:
         for usual, varied in _uncleared(context, pairs):
             yield from _compared(context, usual, varied, untried)
     finally:
-        _sweep(context)
+        _remove_faketime_files(context)
     factors = dict.fromkeys(varied.factor for _, varied in pairs)
     context.notes["RPW209"] = (
         f"varied: {', '.join(each for each in factors if each not in untried)}"
     )
     if untried:
-        told = "; ".join(f"{factor} ({reason})" for factor, reason in untried.items())
-        context.notes["RPW209"] += f"; not varied: {told}"
+        text = "; ".join(f"{factor} ({reason})" for factor, reason in untried.items())
+        context.notes["RPW209"] += f"; not varied: {text}"
 
 
 def _compared(
@@ -72,7 +72,7 @@ def _compared(
 ) -> Iterator[Finding]:
     """Findings under one factor; where it can't be varied, ``untried`` gets it with the reason."""
     try:
-        # A root that was used before has an order of its own, so only cold runs tell.
+        # A root that was used before has an order of its set_by_action, so only cold runs tell.
         few = context.affordable(_SECONDS, len(context.usable))
         suspects = few if varied.is_reversed else _suspects(context, usual, varied)
     except UnavailableError as error:
@@ -151,7 +151,7 @@ def _joined(variations: Sequence[Variation]) -> Variation:
     return joined
 
 
-def _sweep(context: CheckContext) -> None:
+def _remove_faketime_files(context: CheckContext) -> None:
     """Removes what libfaketime shares among processes and leaves behind when they are killed."""
     since = time.time() - context.harness.seconds - 1
     for path in glob.glob("/dev/shm/*faketime_s*_*"):  # noqa: S108 - a fixed name of that library
@@ -163,16 +163,18 @@ def _sweep(context: CheckContext) -> None:
 
 def _pairs(context: CheckContext) -> Iterator[tuple[Variation, Variation]]:
     """Surroundings to compare; a factor that the action sets itself is its own affair."""
-    own = {name for name, _ in context.suite.worker.environment}
+    set_by_action = {name for name, _ in context.suite.worker.environment}
     for varied in _variations():
-        is_own = varied.factor in own or own & {name for name, _ in varied.environment}
-        if not is_own and not (context.is_remote and _needs_machine(varied)):
+        is_set = varied.factor in set_by_action or set_by_action & {
+            name for name, _ in varied.environment
+        }
+        if not is_set and not (context.is_remote and _needs_machine(varied)):
             yield BASE, varied
     # An endpoint's machine need not have the library, and would keep what it leaves behind.
     for library in sorted(glob.glob(_FAKETIME))[:1] if not context.is_remote else ():
-        if not own & {"LD_PRELOAD", "FAKETIME"}:
+        if not set_by_action & {"LD_PRELOAD", "FAKETIME"}:
             yield _clock(library, _LONG_AGO[0]), _clock(library, _LONG_AGO[1])
-    if "PYTHONHASHSEED" not in own:
+    if "PYTHONHASHSEED" not in set_by_action:
         for seed in SEEDS[1:]:
             yield SEEDS[0], seed
 
@@ -206,12 +208,12 @@ def _variations() -> Iterator[Variation]:
             yield Variation(factor="CPU count", steps=(("use_processors", 1),))
 
 
-def _clock(library: str, time_told: str) -> Variation:
+def _clock(library: str, fake_time: str) -> Variation:
     """Another time of day for who asks; what waits must not notice, nor what compares files."""
     return Variation(
         factor=_CLOCK,
         environment=(
-            ("FAKETIME", time_told),
+            ("FAKETIME", fake_time),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
             ("LD_PRELOAD", library),
             ("NO_FAKE_STAT", "1"),
@@ -233,18 +235,18 @@ def _suspects(context: CheckContext, usual: Variation, varied: Variation) -> Seq
 def _differing(context: CheckContext, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
     pairs = _pairs_of(context, usual, varied)
     found = [one.step.action for one, other in pairs if _aspects(context, one, other, usual)]
-    return [*found, *_in_turn(context, varied)[len(pairs) :]]
+    return [*found, *_sequence(context, varied)[len(pairs) :]]
 
 
 def _pairs_of(
     context: CheckContext, usual: Variation, varied: Variation
 ) -> Sequence[tuple[Outcome, Outcome]]:
-    history = steps(*_in_turn(context, varied))
+    history = steps(*_sequence(context, varied))
     results = context.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
     return list(zip(results[0].outcomes, results[1].outcomes, strict=False))
 
 
-def _in_turn(context: CheckContext, varied: Variation) -> Sequence[SuiteAction]:
+def _sequence(context: CheckContext, varied: Variation) -> Sequence[SuiteAction]:
     is_slow = _has_library(varied)
     return context.affordable(_SLOWED_SECONDS, len(context.usable)) if is_slow else context.usable
 
@@ -287,16 +289,16 @@ def _confirmed(
 def _lasting(
     context: CheckContext,
     action: SuiteAction,
-    surroundings: tuple[Variation, Variation],
+    variations: tuple[Variation, Variation],
     pair: tuple[Outcome, Outcome],
     aspects: list[str],
 ) -> list[str]:
     """Those aspects that are the same whenever the surroundings are."""
-    usual = surroundings[0]
+    usual = variations[0]
     # Where fresh workers differ anyway, chance may look like a factor for a while.
     count = _MORE if context.instability.unstable(action) else 1
     for run in range(_AGAIN, _AGAIN + count):
-        again = _cold_pair(context, action, *surroundings, run)
+        again = _cold_pair(context, action, *variations, run)
         noise = {
             name
             for before, after in zip(pair, again, strict=True)

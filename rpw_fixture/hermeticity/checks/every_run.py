@@ -20,9 +20,9 @@ from rpw_fixture.hermeticity.trials.trial import (
     Cancel,
     Outcome,
     Result,
+    RunMode,
     Step,
     Trial,
-    Way,
 )
 
 _SHOWN = 10
@@ -71,7 +71,7 @@ _TRACES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sighting:
+class _Observation:
     """A request that left something, and the run it was seen in."""
 
     trial: Trial
@@ -82,8 +82,8 @@ class _Sighting:
     def rank(self) -> tuple[bool, bool, int]:
         """Plain requests to a worker first, then those with the fewest requests before them."""
         return (
-            self.trial.way is not Way.WORKER,
-            bool(self.outcome.step.action.twist),
+            self.trial.mode is not RunMode.WORKER,
+            bool(self.outcome.step.action.variant),
             len(self.before),
         )
 
@@ -92,8 +92,8 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
     """Find inputs that were changed, and files that were left, in any run and of every action."""
     _run_warm(context)
     for trace in _TRACES:
-        best: dict[str, _Sighting] = {}
-        for each in _sightings(context):
+        best: dict[str, _Observation] = {}
+        for each in _observations(context):
             if not trace.found(each.outcome):
                 continue
             known = best.get(each.outcome.step.action.name)
@@ -106,7 +106,7 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
 def find_processes(context: CheckContext) -> Iterator[Finding]:
     """RPW112: find processes that requests of any run added, and that stayed."""
     _run_warm(context)
-    results = [each for each in context.harness.results if _is_usual(each[0])]
+    results = [each for each in context.harness.results if _is_unvaried(each[0])]
     suspects: dict[object, Step] = {}
     for trial, result in results:
         for place, outcome in enumerate(result.outcomes):
@@ -130,19 +130,19 @@ def find_processes(context: CheckContext) -> Iterator[Finding]:
 
 def find_failures(context: CheckContext) -> Iterator[Finding]:
     """RPW101–105: make a finding of each worker that failed in a run which nothing else judges."""
-    told: set[str] = set()
-    for each in sorted(_sightings(context, with_failures=True), key=lambda each: each.rank):
+    reported: set[str] = set()
+    for each in sorted(_observations(context, with_failures=True), key=lambda each: each.rank):
         warm = each.outcome
-        is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in told
-        if is_known or each.trial.way is not Way.WORKER:
+        is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in reported
+        if is_known or each.trial.mode is not RunMode.WORKER:
             continue
         if not all(map(_is_plain, (*each.before, warm.step))):
             continue  # a request that no server sends may be to blame
         if context.is_blamed(warm.step.action, warm.failure):
             continue
-        if warm.step.action.twist and context.cold(warm.step.action).failure == warm.failure:
-            told.add(warm.failure)
-            yield _made_up_finding(context.cold(warm.step.action))
+        if warm.step.action.variant and context.cold(warm.step.action).failure == warm.failure:
+            reported.add(warm.failure)
+            yield _failing_variant_finding(context.cold(warm.step.action))
         elif each.before:
             plain = context.run(Trial(history=(warm.step,))).outcomes[0]
             aspects = tuple(context.differing(plain, warm))
@@ -154,13 +154,13 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
 
 def _run_warm(context: CheckContext) -> None:
     """Make sure that there are warm and failing requests to look at, whatever else was selected."""
-    context.run(state_leaks.recorded(context))
+    context.run(state_leaks.recorded_order(context))
     for trial in resources.trials(context):
         context.run(trial)
 
 
-def _is_usual(trial: Trial) -> bool:
-    return trial.variation == BASE and trial.started_with is None and trial.way is Way.WORKER
+def _is_unvaried(trial: Trial) -> bool:
+    return trial.variation == BASE and trial.started_with is None and trial.mode is RunMode.WORKER
 
 
 def _is_plain(step: Step) -> bool:
@@ -168,23 +168,26 @@ def _is_plain(step: Step) -> bool:
     return step == Step(action=step.action)
 
 
-def _sightings(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Sighting]:
+def _observations(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Observation]:
     """All requests of all runs in the usual surroundings that were not cancelled."""
     for trial, result in context.harness.results:
         if trial.variation != BASE or trial.started_with is not None:
             continue
         for place, outcome in enumerate(result.outcomes):
             if outcome.step.cancel is Cancel.NEVER and (with_failures or not outcome.failure):
-                before = trial.history[:place] if trial.way is Way.WORKER else ()
-                yield _Sighting(trial=trial, before=before, outcome=outcome)
+                before = trial.history[:place] if trial.mode is RunMode.WORKER else ()
+                yield _Observation(trial=trial, before=before, outcome=outcome)
 
 
-def _trace_finding(context: CheckContext, trace: _Trace, sighting: _Sighting) -> Finding:
-    step = sighting.outcome.step
-    before = _needed(context, trace, sighting) if sighting.before else ()
-    paths = trace.found(sighting.outcome)
-    how = {Way.ONE_SHOT: " without --persistent_worker", Way.OVERLAPPING: " when requests overlap"}
-    after = f" after {titles(before)}" if before else how.get(sighting.trial.way, "")
+def _trace_finding(context: CheckContext, trace: _Trace, observation: _Observation) -> Finding:
+    step = observation.outcome.step
+    before = _needed(context, trace, observation) if observation.before else ()
+    paths = trace.found(observation.outcome)
+    how = {
+        RunMode.ONE_SHOT: " without --persistent_worker",
+        RunMode.OVERLAPPING: " when requests overlap",
+    }
+    after = f" after {titles(before)}" if before else how.get(observation.trial.mode, "")
     return Finding(
         code=trace.code,
         victim=step.action.name,
@@ -195,9 +198,9 @@ def _trace_finding(context: CheckContext, trace: _Trace, sighting: _Sighting) ->
     )
 
 
-def _needed(context: CheckContext, trace: _Trace, sighting: _Sighting) -> tuple[Step, ...]:
+def _needed(context: CheckContext, trace: _Trace, observation: _Observation) -> tuple[Step, ...]:
     """The requests that have to come before; all of them, where fewer do not show it again."""
-    step = sighting.outcome.step
+    step = observation.outcome.step
 
     def is_guilty(part: Sequence[Step], run: int = 0) -> bool:
         history = (*part, step)
@@ -206,8 +209,8 @@ def _needed(context: CheckContext, trace: _Trace, sighting: _Sighting) -> tuple[
 
     if is_guilty(()):
         return ()
-    least = shrinking.minimise(sighting.before, is_guilty, max_questions=_MAX_RUNS)
-    return least if is_guilty(least, run=1) else sighting.before
+    least = shrinking.minimise(observation.before, is_guilty, max_questions=_MAX_RUNS)
+    return least if is_guilty(least, run=1) else observation.before
 
 
 def _processes_finding(
@@ -219,7 +222,7 @@ def _processes_finding(
         if set(lifecycle.newcomers(outcomes, place)) & set(added)
     ]
     counts = [len(each.children) for each in outcomes]
-    failing = " that fails" if culprits[-1].twist or culprits[-1].exit_code else ""
+    failing = " that fails" if culprits[-1].variant or culprits[-1].exit_code else ""
     return Finding(
         code="RPW112",
         victim=culprits[-1].name,
@@ -246,7 +249,7 @@ def _outliving(context: CheckContext, results: Iterable[tuple[Trial, Result]]) -
         )
 
 
-def _made_up_finding(outcome: Outcome) -> Finding:
+def _failing_variant_finding(outcome: Outcome) -> Finding:
     code = code_of_rule(outcome.failure)
     action = outcome.step.action
     said = outcome.stderr.strip()

@@ -36,8 +36,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
         if known is None or (known.is_doubtful and not finding.is_doubtful):
             found[finding.victim] = finding
         elif not finding.is_doubtful:
-            told = f"{known.evidence}\nso it is with {listing.value}"
-            found[finding.victim] = replace(known, evidence=told)
+            evidence = f"{known.evidence}\nso it is with {listing.value}"
+            found[finding.victim] = replace(known, evidence=evidence)
     note = context.notes.get("RPW209", "varied: nothing else")
     context.notes["RPW209"] = note.replace("varied: ", f"varied: {FACTOR}, ", 1)
     yield from found.values()
@@ -48,14 +48,14 @@ def _listed(actions: Sequence[SuiteAction], listing: Listing) -> tuple[Step, ...
 
 
 def _first_victim(context: CheckContext, listing: Listing) -> Finding | None:
-    actions = context.some() * 2  # the second time, caches are asked
-    usual = context.run(Trial(history=_listed(actions, Listing.HONEST))).outcomes
+    actions = context.pick() * 2  # the second time, caches are asked
+    usual = context.run(Trial(history=_listed(actions, Listing.HEX))).outcomes
     histories: list[Sequence[SuiteAction]] = [actions]
     if len(usual) < len(actions):
         # The worker does not live that long: ask shorter.
-        histories = [(each, each) for each in context.some()]
+        histories = [(each, each) for each in context.pick()]
     for history in histories:
-        trials = [Trial(history=_listed(history, each)) for each in (Listing.HONEST, listing)]
+        trials = [Trial(history=_listed(history, each)) for each in (Listing.HEX, listing)]
         one, other = (each.outcomes for each in context.run_all(trials))
         for place, pair in enumerate(zip(one, other, strict=False)):
             if not context.differing(*pair):
@@ -91,7 +91,7 @@ def _pair(
     context: CheckContext, history: Sequence[SuiteAction], listing: Listing, run: int
 ) -> tuple[Outcome, Outcome] | None:
     """The last outcomes with honest lists and with the others; None if one of them was not reached."""
-    trials = [Trial(history=_listed(history, each), run=run) for each in (Listing.HONEST, listing)]
+    trials = [Trial(history=_listed(history, each), run=run) for each in (Listing.HEX, listing)]
     one, other = (each.outcomes for each in context.run_all(trials))
     if len(one) < len(history) or len(other) < len(history):
         return None
@@ -113,7 +113,7 @@ def _finding(
     aspects = context.differing(*pair)
     victim, before = history[-1], history[:-1]
     is_lesser = aspects == [RESPONSE] or victim.listing in _PORTABILITY
-    labels = (Listing.HONEST.value, victim.listing.value)
+    labels = (Listing.HEX.value, victim.listing.value)
     after = f" after {titles(before)}" if before else ""
     return Finding(
         code="RPW209",

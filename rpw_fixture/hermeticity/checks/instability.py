@@ -99,10 +99,10 @@ class Instability:
 
     def leave_out(self, action: SuiteAction, one: Outcome, other: Outcome) -> None:
         """Leave out what differs between two outcomes for a reason that is no state."""
-        told = self._elsewhere.setdefault(action, {})
+        known = self._elsewhere.setdefault(action, {})
         for name in differing_aspects(one, other):
             found = self._parts(name, one, other, frozenset())
-            told[name] = told.get(name, frozenset()) | found
+            known[name] = known.get(name, frozenset()) | found
 
     def differing(self, one: Outcome, other: Outcome) -> list[str]:
         """Name the aspects in which two outcomes differ, unstable parts left out."""

@@ -21,7 +21,7 @@ def trial(context: CheckContext, action: SuiteAction) -> Trial:
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Send a few identical requests, close stdin and wait."""
-    action = (context.good or context.usable)[0]
+    action = (context.succeeding or context.usable)[0]
     asked = trial(context, action)
     result = context.run(asked)
     is_cut = len(result.outcomes) < _REQUESTS or bool(result.outcomes[-1].failure)

@@ -21,6 +21,6 @@ def find(context: CheckContext) -> Iterator[Finding]:
     for trial in resources.trials(context):
         outcomes = context.run(trial).outcomes
         if len(trial.history) < resources.USUAL:
-            told = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
-            context.notes.setdefault("RPW202", told)
+            text = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
+            context.notes.setdefault("RPW202", text)
         yield from blame(context, suspicions(context, [outcomes]))

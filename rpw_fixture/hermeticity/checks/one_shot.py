@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, Trial, Way, steps
+from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, RunMode, Trial, steps
 
 #: Plain runs may take about so long, seconds.
 _SECONDS = 5.0
@@ -16,7 +16,7 @@ _SECONDS = 5.0
 def find(context: CheckContext) -> Iterator[Finding]:
     """Runs the actions as plain commands and compares with fresh workers."""
     actions = context.affordable(_SECONDS) or context.suite.actions[:1]
-    trials = [Trial(history=steps(each), way=Way.ONE_SHOT) for each in actions]
+    trials = [Trial(history=steps(each), mode=RunMode.ONE_SHOT) for each in actions]
     outcomes = [each.outcomes[0] for each in context.run_all(trials)]
     good = [each for each in outcomes if each.step.action.exit_code == 0]
     if not good:

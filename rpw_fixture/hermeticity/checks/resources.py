@@ -60,7 +60,7 @@ def trials(context: CheckContext) -> list[Trial]:
     """
     if context.has_orphans:
         return []
-    action = (context.good or context.usable)[0]
+    action = (context.succeeding or context.usable)[0]
     failing = failing_action(context)
     found = [_long_trial(context, action)]
     if failing is not None and failing != action:
@@ -76,7 +76,7 @@ def _long_trial(context: CheckContext, action: SuiteAction) -> Trial:
 def failing_action(context: CheckContext) -> SuiteAction | None:
     """An action that fails: of the suite, or made up; None where there is none."""
     own = next((each for each in context.usable if each.exit_code != 0), None)
-    return own or context.failing((context.good or context.usable)[0])
+    return own or context.failing_variant((context.succeeding or context.usable)[0])
 
 
 def _trial(context: CheckContext, action: SuiteAction) -> Trial | None:
@@ -89,7 +89,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if context.has_orphans:
         _skip(context, _ORPHANS)
         return
-    action = (context.good or context.usable)[0]
+    action = (context.succeeding or context.usable)[0]
     samples = _samples(context, action)
     if isinstance(samples, str):
         _skip(context, samples)
@@ -105,8 +105,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
         )
     findings = list(_judge(action, samples, "request"))
     yield from findings
-    told = {each.code for each in findings}
-    yield from (each for each in _of_failures(context, action) if each.code not in told)
+    reported = {each.code for each in findings}
+    yield from (each for each in _of_failures(context, action) if each.code not in reported)
 
 
 def _of_failures(context: CheckContext, action: SuiteAction) -> Iterator[Finding]:
@@ -127,15 +127,15 @@ def _skip(context: CheckContext, reason: str) -> None:
 
 
 def _samples(context: CheckContext, action: SuiteAction) -> Sequence[Sample] | str:
-    """What the worker held after each request once it was warm, or why that can't be told."""
+    """What the worker held after each request once it was warm, or why that can't be amount."""
     trial = _trial(context, action)
     if trial is None:
         return f"{action.title} is too slow for {_WARM_UP + _FEWEST} requests"
     outcomes = context.run(trial).outcomes
     if outcomes[-1].failure:
-        said = outcomes[-1].stderr.strip().rpartition("\n")[2][-200:]
+        stderr = outcomes[-1].stderr.strip().rpartition("\n")[2][-200:]
         return f"the worker did not survive {len(outcomes)} requests: {outcomes[-1].failure}" + (
-            f"; its stderr ends with: {said}" if said else ""
+            f"; its stderr ends with: {stderr}" if stderr else ""
         )
     if len(lifecycle.repeatedly_added(outcomes)) >= lifecycle.MANY:
         return _ORPHANS
@@ -199,11 +199,11 @@ def _judge(action: SuiteAction, samples: Sequence[Sample], request: str) -> Iter
         if not is_growing(values, limit):
             continue
         slope = theil_sen(values)
-        told = f"{slope / 1024:.1f} KiB" if limit.code == "RPW301" else f"{slope:.2f}"
+        amount = f"{slope / 1024:.1f} KiB" if limit.code == "RPW301" else f"{slope:.2f}"
         yield Finding(
             code=limit.code,
             victim=action.name,
-            summary=f"{limit.what} grow by {told} with every identical {request}",
+            summary=f"{limit.what} grow by {amount} with every identical {request}",
             evidence=f"from {values[0]:.0f} to {values[-1]:.0f} over {len(values)} requests "
             f"({action.title} each time)",
             history=_history(action, _WARM_UP + len(samples)),

@@ -9,7 +9,7 @@ from rpw_fixture.hermeticity.checks.concurrency import compatible
 from rpw_fixture.hermeticity.checks.context import CheckContext, names
 from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, Step, Trial, Way, steps
+from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, RunMode, Step, Trial, steps
 
 _CUT = (Delivery.SPLIT_BODY, Delivery.SPLIT_LENGTH, Delivery.DRIBBLED)
 #: What overlapping requests can be answered with though each of them was read.
@@ -18,7 +18,7 @@ _MIXED_UP = frozenset(("wrong request_id", "unexpected response"))
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compares with a request that came whole; and two in one write with two that came alone."""
-    action = (context.good or context.usable)[0]
+    action = (context.succeeding or context.usable)[0]
     plain = context.cold(action)
     for delivery in _CUT:
         step = Step(action=action, delivery=delivery)
@@ -71,7 +71,7 @@ def _joined(context: CheckContext) -> Iterator[Finding]:
 
 
 def _first_broken(context: CheckContext, history: tuple[Step, ...]) -> Outcome | None:
-    outcomes = context.run(Trial(history=history, way=Way.OVERLAPPING)).outcomes
+    outcomes = context.run(Trial(history=history, mode=RunMode.OVERLAPPING)).outcomes
     return next((each for each in outcomes if each.failure and each.failure not in _MIXED_UP), None)
 
 

@@ -186,10 +186,10 @@ def _stale(context: CheckContext, case: _Case, listing: Listing) -> Finding | No
     ]
     if not aspects or warm.failure:
         return None
-    how = "" if listing is Listing.HONEST else " when the server lists no inputs, as some do"
+    how = "" if listing is Listing.HEX else " when the server lists no inputs, as some do"
     return Finding(
         code="RPW203",
-        severity=Severity.ERROR if listing is Listing.HONEST else Severity.WARNING,
+        severity=Severity.ERROR if listing is Listing.HEX else Severity.WARNING,
         victim=case.action.name,
         polluters=(case.action.name,),
         outputs=outputs_among(aspects),
@@ -207,14 +207,14 @@ def _is_answered(context: CheckContext, actions: tuple[SuiteAction, ...]) -> boo
 
 def _listings(context: CheckContext) -> tuple[Listing, ...]:
     # What an endpoint lists is its own decision.
-    return (Listing.HONEST,) if context.is_remote else (Listing.HONEST, Listing.NONE)
+    return (Listing.HEX,) if context.is_remote else (Listing.HEX, Listing.NONE)
 
 
 def _inputs(context: CheckContext) -> Iterator[tuple[SuiteAction, str]]:
     """Actions with inputs of theirs that are files; some of them, where there are many."""
     source = random.Random(context.seed)  # noqa: S311 - for variety, not for secrets
-    for action in context.some(_MOST_ACTIONS):
-        if action not in context.good:
+    for action in context.pick(_MOST_ACTIONS):
+        if action not in context.succeeding:
             continue
         paths = [path for path, entry in action.inputs.items() if isinstance(entry, File)]
         if len(paths) > _MOST_INPUTS:

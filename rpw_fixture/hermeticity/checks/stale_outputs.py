@@ -14,7 +14,7 @@ _POISON = b"left here before the request was sent\n"
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Plants old outputs and compares with runs that find a clean folder."""
-    planned = [_planted(context, context.cold(each)) for each in context.good]
+    planned = [_planted(context, context.cold(each)) for each in context.succeeding]
     planted = [each for each in planned if each is not None]
     if not planted:
         context.skip("RPW211", "no action that succeeds has a file among its outputs")

@@ -26,10 +26,12 @@ _CODES = ("RPW109", "RPW202", "RPW212")
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare each result in each history with that of a fresh worker."""
-    last = context.run(recorded(context)).outcomes[-1]
+    last = context.run(recorded_order(context)).outcomes[-1]
     if last.failure == TIMEOUT:
         # Every longer history would cost another timeout.
-        yield from blame(context, suspicions(context, [context.run(recorded(context)).outcomes]))
+        yield from blame(
+            context, suspicions(context, [context.run(recorded_order(context)).outcomes])
+        )
         for code in _CODES:
             context.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
@@ -38,10 +40,10 @@ def find(context: CheckContext) -> Iterator[Finding]:
     findings = list(blame(context, suspicions(context, outcomes)))
     yield from findings
     if last.failure:
-        _tell_how_far(context, last, outcomes, findings)
+        _note_coverage(context, last, outcomes, findings)
 
 
-def _tell_how_far(
+def _note_coverage(
     context: CheckContext,
     last: Outcome,
     histories: Sequence[Sequence[Outcome]],
@@ -50,23 +52,23 @@ def _tell_how_far(
     """Say of a worker that ends when warm what could be judged all the same."""
     compared = sum(not each.failure for outcomes in histories for each in outcomes[1:])
     after = next((each.polluters for each in findings if each.code != "RPW202"), ())
-    told = f"the worker breaks the protocol when warm: {last.failure}"
-    told += f" of {last.step.action.title}" + (f" after {', '.join(after)}" if after else "")
+    text = f"the worker breaks the protocol when warm: {last.failure}"
+    text += f" of {last.step.action.title}" + (f" after {', '.join(after)}" if after else "")
     if last.stderr.strip():
-        told += f"; its stderr ends with: {last.stderr.strip().rpartition(chr(10))[2][-200:]}"
+        text += f"; its stderr ends with: {last.stderr.strip().rpartition(chr(10))[2][-200:]}"
     for code in _CODES:
         if compared:
-            context.notes[code] = f"{compared} later answers were compared, though {told}"
+            context.notes[code] = f"{compared} later answers were compared, though {text}"
         else:
-            context.skip(code, told)
+            context.skip(code, text)
 
 
-def stalls(context: CheckContext) -> bool:
+def stops_answering(context: CheckContext) -> bool:
     """Whether a warm worker leaves a request of the recorded order unanswered."""
-    return context.run(recorded(context)).outcomes[-1].failure == TIMEOUT
+    return context.run(recorded_order(context)).outcomes[-1].failure == TIMEOUT
 
 
-def recorded(context: CheckContext) -> Trial:
+def recorded_order(context: CheckContext) -> Trial:
     """All actions in their recorded order, twice over."""
     return Trial(history=steps(*context.usable) * 2)
 
@@ -75,7 +77,7 @@ def histories(context: CheckContext) -> list[tuple[Step, ...]]:
     """The histories tried, most likely ones first."""
     plain = steps(*context.usable)
     failing = _failing(context)
-    plans = [recorded(context).history]
+    plans = [recorded_order(context).history]
     square = context.affordable(_SQUARE_SECONDS, _SQUARE)
     plans += [steps(*row) for row in orders.pair_covering(square)]
     plans += _after_failures(context, failing)
@@ -88,13 +90,13 @@ def histories(context: CheckContext) -> list[tuple[Step, ...]]:
 
 def _failing(context: CheckContext) -> tuple[Step, ...]:
     own = [each for each in context.usable if each.exit_code != 0]
-    made = [context.failing(each) for each in context.good[:_MOST_FAILING]]
+    made = [context.failing_variant(each) for each in context.succeeding[:_MOST_FAILING]]
     return steps(*own, *(each for each in made if each is not None))
 
 
 def _after_failures(context: CheckContext, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
     """Each failing request before good ones: first each with its successor, then all at once."""
-    good = steps(*context.good)
+    good = steps(*context.succeeding)
     if not failing or not good:
         context.skip("RPW109", "no request could be found that fails and is answered")
         return []

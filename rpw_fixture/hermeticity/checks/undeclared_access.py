@@ -49,15 +49,15 @@ def find(context: CheckContext) -> Iterator[Finding]:
     """Compares with runs under Landlock, and reads what strace saw."""
     has_landlock = sys.platform == "linux" and not landlock.why_unavailable()
     tracer = _usable_tracer(context)
-    means = ["Landlock"] * has_landlock + ["strace"] * (tracer is not None)
-    if not means:
+    tools = ["Landlock"] * has_landlock + ["strace"] * (tracer is not None)
+    if not tools:
         for code in ("RPW207", "RPW208"):
             context.skip(code, "neither Landlock nor strace can be used on this machine")
         return
     for code in ("RPW207", "RPW208"):
-        context.notes[code] = f"by {' and '.join(means)}"
+        context.notes[code] = f"by {' and '.join(tools)}"
     readable = _readable(context)
-    for action in context.some(_MOST_ACTIONS):
+    for action in context.pick(_MOST_ACTIONS):
         seen = _traced(context, tracer, action, readable) if tracer is not None else Accesses()
         if has_landlock:
             yield from _restricted(context, action, readable, seen)
@@ -72,12 +72,12 @@ def _restricted(
 ) -> Iterator[Finding]:
     plain = context.cold(action)
     reads, writes = ("{run}", *readable, *DEVICES), ("{run}", *DEVICES, "/proc")
-    ways = {
+    restrictions = {
         "": ("only inputs and the system can be used", (reads, writes)),
         "RPW207": ("only inputs and the system can be read", (reads, None)),
         "RPW208": ("only the run's folder can be written", (None, writes)),
     }
-    for code, (factor, rules) in ways.items():
+    for code, (factor, rules) in restrictions.items():
         varied = Variation(factor=factor, steps=(("restrict_paths", rules),))
         outcome = context.run(cold(action, variation=varied)).outcomes[0]
         aspects = context.differing(plain, outcome)
@@ -113,12 +113,12 @@ def _finding(
     variation: Variation = BASE,
 ) -> Finding:
     verb = "reads" if code == "RPW207" else "writes"
-    told = ", ".join(paths[:_SHOWN]) or "something whose path is not known (install strace)"
+    shown = ", ".join(paths[:_SHOWN]) or "something whose path is not known (install strace)"
     return Finding(
         code=code,
         victim=action.name,
         outputs=outputs,
-        summary=f"{action.name} {verb} what it did not declare: {told}",
+        summary=f"{action.name} {verb} what it did not declare: {shown}",
         evidence=evidence or f"{context.notes[code].removeprefix('by ')} saw: {', '.join(paths)}",
         history=steps(action),
         variation=variation,

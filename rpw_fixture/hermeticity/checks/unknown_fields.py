@@ -11,7 +11,7 @@ from rpw_fixture.hermeticity.trials.trial import Step, Trial
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compares with the same request without the field."""
-    action = (context.good or context.usable)[0]
+    action = (context.succeeding or context.usable)[0]
     step = Step(action=action, is_extended=True)
     outcome = context.run(Trial(history=(step,))).outcomes[0]
     plain = context.cold(action)

@@ -12,7 +12,7 @@ from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way, steps
+from rpw_fixture.hermeticity.trials.trial import RunMode, Trial, UnavailableError, steps
 
 _MOST_ACTIONS = 8
 _SHOWN = 8
@@ -20,8 +20,8 @@ _SHOWN = 8
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Watches the files of one cold run, and of a one-shot run where that opened too few."""
-    for action in context.some(_MOST_ACTIONS):
-        if action not in context.good:
+    for action in context.pick(_MOST_ACTIONS):
+        if action not in context.succeeding:
             continue  # who stops at a mistake has not come to all inputs
         try:
             unread = _unread(context, action)
@@ -35,9 +35,9 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
     unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
-    for way in (Way.WORKER, Way.ONE_SHOT):
+    for mode in (RunMode.WORKER, RunMode.ONE_SHOT):
         if unread:
-            trial = Trial(history=steps(action), way=way, is_watched=True)
+            trial = Trial(history=steps(action), mode=mode, is_watched=True)
             unread -= context.run(trial).outcomes[0].opened
     return sorted(unread)
 

@@ -36,7 +36,7 @@ class Answers(NamedTuple):
 
 
 def ask(
-    context: CheckContext, pairs: Sequence[Pair], listing: Listing = Listing.HONEST
+    context: CheckContext, pairs: Sequence[Pair], listing: Listing = Listing.HEX
 ) -> dict[Pair, Answers]:
     """The answers that count, of as few workers as there are jobs; the others are left out."""
     parts = [each for each in _parts(pairs, context.harness.jobs) if each]
@@ -49,9 +49,9 @@ def ask(
 
 def has_noticed(context: CheckContext, answers: Answers) -> bool:
     """Whether nothing that the changed action led to is as before."""
-    told = {*context.differing(answers.plain, answers.changed)}
+    differing = {*context.differing(answers.plain, answers.changed)}
     outputs = answers.plain.aspects.keys() - {EXIT_CODE, RESPONSE}
-    return EXIT_CODE in told or (bool(outputs) and outputs <= told)
+    return EXIT_CODE in differing or (bool(outputs) and outputs <= differing)
 
 
 def _history(pairs: Sequence[Pair], listing: Listing) -> tuple[Step, ...]:

@@ -17,12 +17,12 @@ _SHOWN = 5
 def find_collisions(recorded: Sequence[RecordedAction]) -> Iterator[Finding]:
     """One key, different tool inputs."""
     first: dict[str, RecordedAction] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
     for each in recorded:
         known = first.setdefault(each.key, each)
         differing = _differing_tools(known.worker, each.worker)
-        if differing and each.key not in told:
-            told.add(each.key)
+        if differing and each.key not in reported:
+            reported.add(each.key)
             yield Finding(
                 code="RPW402",
                 victim=each.action.name,
@@ -62,15 +62,15 @@ def _differences(group: Iterable[RecordedAction]) -> list[str]:
     """What the workers of a group do not have in common, in words."""
     workers = [each.worker for each in group]
     first = workers[0]
-    told: dict[str, None] = {}
+    found: dict[str, None] = {}
     for each in workers[1:]:
         for mine, theirs in zip(first.command, each.command, strict=False):
             if mine != theirs:
-                told[f"startup argument {mine!r} or {theirs!r}"] = None
+                found[f"startup argument {mine!r} or {theirs!r}"] = None
         if len(first.command) != len(each.command):
-            told["the number of startup arguments"] = None
+            found["the number of startup arguments"] = None
         for name in {name for name, _ in set(first.environment) ^ set(each.environment)}:
-            told[f"environment {name}"] = None
+            found[f"environment {name}"] = None
         for path in _differing_tools(first, each):
-            told[f"tool input {path}"] = None
-    return list(told)[:_SHOWN]
+            found[f"tool input {path}"] = None
+    return list(found)[:_SHOWN]

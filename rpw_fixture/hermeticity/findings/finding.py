@@ -108,12 +108,12 @@ class CachePoisoning:
 
     def as_dict(self) -> dict[str, object]:
         """As it stands in JSON reports."""
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "entries": self.entries,
             "wrong": len(self.actions),
             "actions": list(self.actions),
         }
-        return told | {"reason": self.reason} if self.reason else told
+        return fields | {"reason": self.reason} if self.reason else fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ class Report:
 
     def as_dict(self) -> dict[str, object]:
         """The JSON report."""
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "schema": 1,
             "actions": self.actions,
             "checks": [each.as_dict() for each in self.checks],
@@ -156,8 +156,8 @@ class Report:
             "seconds": round(self.seconds, 3),
         }
         if self.poisoning is not None:
-            told["cache_poisoning"] = self.poisoning.as_dict()
-        return told
+            fields["cache_poisoning"] = self.poisoning.as_dict()
+        return fields
 
 
 def outputs_among(aspects: list[str]) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def states(
         notes: what else is to be said of a code, such as the means used.
     """
     failed = {each.code for each in findings if each.severity is not Severity.INFO}
-    told = []
+    found = []
     for code in sorted(selected):
         if code in failed:
             state = CheckState(code=code, status=Status.FAILED, reason=notes.get(code, ""))
@@ -188,8 +188,8 @@ def states(
             state = CheckState(code=code, status=Status.SKIPPED, reason=skipped[code])
         else:
             state = CheckState(code=code, status=Status.PASSED, reason=notes.get(code, ""))
-        told.append(state)
-    return tuple(told)
+        found.append(state)
+    return tuple(found)
 
 
 def merged(reports: Sequence[Report]) -> Report:

@@ -86,7 +86,7 @@ def worker_identity(worker: SuiteWorker) -> tuple[object, ...]:
         worker.environment,
         worker.working_directory,
         worker.protocol,
-        tuple((path, _told(entry)) for path, entry in worker.tool_inputs.items()),
+        tuple((path, _comparable(entry)) for path, entry in worker.tool_inputs.items()),
     )
 
 
@@ -146,18 +146,18 @@ class _RecordingReader:
             }
         )
 
-    def _entry(self, told: Mapping[str, Any]) -> Entry:
-        if "target" in told:
-            return Symlink(told["target"])
-        if "digest" not in told:
+    def _entry(self, fields: Mapping[str, Any]) -> Entry:
+        if "target" in fields:
+            return Symlink(fields["target"])
+        if "digest" not in fields:
             return EmptyFolder()
-        digest = told["digest"]
+        digest = fields["digest"]
         if digest not in self._blobs:
             self._blobs[digest] = blob_path(self._folder, digest).read_bytes()
-        return File(self._blobs[digest], told["executable"])
+        return File(self._blobs[digest], fields["executable"])
 
 
-def _told(entry: Entry) -> object:
+def _comparable(entry: Entry) -> object:
     if isinstance(entry, File):
         return hash(entry.content), entry.is_executable
     return entry

@@ -55,7 +55,7 @@ class SuiteAction:
         inputs: by path, the flagfile not counted.
         outputs: declared outputs, relative to the worker's working directory.
         exit_code: the one expected.
-        twist: how it was changed by a check, empty for an action of the suite.
+        variant: how it was changed by a check, empty for an action of the suite.
         flagfile: where its flagfile lies, relative to the working directory; ``NAME.params`` if not
             given.
         identity: a digest over all of it.
@@ -66,7 +66,7 @@ class SuiteAction:
     inputs: Mapping[str, Entry] = field(default_factory=_nothing)
     outputs: tuple[str, ...] = ()
     exit_code: int = 0
-    twist: str = ""
+    variant: str = ""
     flagfile: str = ""
     identity: str = field(init=False, default="", repr=False)
 
@@ -74,8 +74,8 @@ class SuiteAction:
         if not self.flagfile:
             object.__setattr__(self, "flagfile", f"{self.name}.params")
         hasher = hashlib.sha256()
-        told = (self.name, self.arguments, self.outputs, self.exit_code, self.twist)
-        hasher.update(repr(told).encode(errors="surrogateescape"))
+        parts = (self.name, self.arguments, self.outputs, self.exit_code, self.variant)
+        hasher.update(repr(parts).encode(errors="surrogateescape"))
         for path, entry in self.inputs.items():
             hasher.update(repr((path, fingerprint(entry))).encode(errors="surrogateescape"))
         object.__setattr__(self, "identity", hasher.hexdigest())
@@ -83,14 +83,14 @@ class SuiteAction:
     @property
     def title(self) -> str:
         """Its name, and how it was changed."""
-        return f"{self.name} ({self.twist})" if self.twist else self.name
+        return f"{self.name} ({self.variant})" if self.variant else self.name
 
-    def changed(self, twist: str, **changes: object) -> SuiteAction:
-        """A copy with other values, named ``twist``."""
+    def changed(self, variant: str, **changes: object) -> SuiteAction:
+        """A copy with other values, named ``variant``."""
         values = {
             each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.init
         }
-        return SuiteAction(**{**values, "twist": twist, **changes})
+        return SuiteAction(**{**values, "variant": variant, **changes})
 
     def without_input(self, path: str) -> SuiteAction:
         """The same without one of its inputs."""

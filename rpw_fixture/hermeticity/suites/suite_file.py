@@ -71,7 +71,7 @@ class _SuiteReader:
         tool = self._worker(worker)
         base = tool.working_directory
         read = tuple(self._action(table, number, base) for number, table in enumerate(actions))
-        self._refuse_twins([each.name for each in read])
+        self._refuse_equal_names([each.name for each in read])
         return Suite(worker=tool, actions=read)
 
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
@@ -129,7 +129,7 @@ class _SuiteReader:
         found = read_folder(self._folder / root, [each.removeprefix("./") for each in patterns])
         return MappingProxyType(dict(sorted(found.items())))
 
-    def _refuse_twins(self, names: list[str]) -> None:
+    def _refuse_equal_names(self, names: list[str]) -> None:
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise self.error("action", number, "name", f"{name!r} is used twice")
@@ -187,14 +187,14 @@ class _Table:
             if key not in known:
                 raise self.error(key, f"unknown key; known are {', '.join(known)}")
 
-    def value(self, key: str, kind: type, told: str, default: Any) -> Any:
+    def value(self, key: str, kind: type, expected: str, default: Any) -> Any:
         if key not in self._table:
             if default is None:
-                raise self.error(key, f"is missing; it must be {told}")
+                raise self.error(key, f"is missing; it must be {expected}")
             return default
         value = self._table[key]
         if type(value) is not kind:
-            raise self.error(key, f"is {value!r}, but must be {told}")
+            raise self.error(key, f"is {value!r}, but must be {expected}")
         return value
 
     def text(self, key: str, default: str | None) -> str:

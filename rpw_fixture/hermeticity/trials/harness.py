@@ -24,10 +24,10 @@ from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     Outcome,
     Result,
+    RunMode,
     Step,
     Trial,
     Variation,
-    Way,
     steps,
 )
 from rpw_fixture.processes.spawner import Spawner
@@ -45,7 +45,7 @@ _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
 #: Seconds for a worker that does not end by itself to say something more.
-_IN_VAIN = 0.05
+_SHORT_PATIENCE = 0.05
 
 
 class OutOfTimeError(Exception):
@@ -169,7 +169,7 @@ class Harness(Closeable):
             raise OutOfTimeError(f"--max-seconds {self._limit:g} is used up")
         folder = self._slots.get()
         try:
-            result = self._runner.run(self._hurried(trial), folder)
+            result = self._runner.run(self._without_vain_wait(trial), folder)
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
@@ -239,10 +239,10 @@ class Harness(Closeable):
         self.remote = runner.require_endpoint()
         return runner
 
-    def _hurried(self, trial: Trial) -> Trial:
+    def _without_vain_wait(self, trial: Trial) -> Trial:
         """The trial, with less patience at its end where that is known to be in vain."""
-        is_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
-        return replace(trial, eof_patience=_IN_VAIN) if is_vain else trial
+        is_in_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
+        return replace(trial, eof_patience=_SHORT_PATIENCE) if is_in_vain else trial
 
     def _known(self, trial: Trial) -> Result | None:
         found = self._memo.get(trial)
@@ -253,7 +253,7 @@ class Harness(Closeable):
 
     def _keep(self, trial: Trial, result: Result) -> None:
         with self._lock:
-            self.worker_starts += len(trial.history) if trial.way is Way.ONE_SHOT else 1
+            self.worker_starts += len(trial.history) if trial.mode is RunMode.ONE_SHOT else 1
             self.requests += len(result.outcomes)
             self._memo[trial] = result
             self._results.append((trial, result))

@@ -42,12 +42,14 @@ class _Draft:
             files = dict(reversed(files.items()))
             symlinks = dict(reversed(symlinks.items()))
             folders = dict(reversed(folders.items()))
-        told = (
+        content = (
             [(name, str(each.digest), each.is_executable) for name, each in files.items()],
             [(name, each.target) for name, each in symlinks.items()],
             [(name, each.digest.hash) for name, each in folders.items()],
         )
-        digest = Digest(hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest(), 1)
+        digest = Digest(
+            hashlib.sha256(repr(content).encode(errors="surrogateescape")).hexdigest(), 1
+        )
         return Folder(digest, files, folders, symlinks)
 
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import one_shot, overlapping, sequential
-from rpw_fixture.hermeticity.trials.trial import Result, Trial, Way
+from rpw_fixture.hermeticity.trials.trial import Result, RunMode, Trial
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.beneath import OwnFolder
 
-_WAYS = {
-    Way.WORKER: sequential.run,
-    Way.OVERLAPPING: overlapping.run,
-    Way.ONE_SHOT: one_shot.run,
+_RUNNERS = {
+    RunMode.WORKER: sequential.run,
+    RunMode.OVERLAPPING: overlapping.run,
+    RunMode.ONE_SHOT: one_shot.run,
 }
 
 
@@ -29,7 +29,7 @@ class LocalRunner:
     """
 
     def __init__(self, worker: SuiteWorker, spawner: Spawner, store: BlobStore) -> None:
-        self._ground = WorkerSetup(worker, spawner, store)
+        self._setup = WorkerSetup(worker, spawner, store)
 
     def run(self, trial: Trial, folder: Path) -> Result:
         """Runs a trial.
@@ -43,8 +43,8 @@ class LocalRunner:
             UnavailableError: when the variation can't be had here.
         """
         with OwnFolder(str(folder.parent)) as own:
-            place = self._ground.prepare(trial.variation, own.at(folder.name))
-            return _WAYS[trial.way](self._ground, trial, place)
+            run_folder = self._setup.prepare(trial.variation, own.at(folder.name))
+            return _RUNNERS[trial.mode](self._setup, trial, run_folder)
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Lays all actions out once.
@@ -53,4 +53,4 @@ class LocalRunner:
             ConfigError: for one that can't be.
         """
         for each in actions:
-            self._ground.laid_out(each)
+            self._setup.laid_out(each)

@@ -56,7 +56,7 @@ done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
+class ProbeResult:
     """What came of a probe.
 
     Attributes:
@@ -98,13 +98,15 @@ def action(*, protocol: str, has_tool_inputs: bool) -> Action:
     )
 
 
-def judge(texts: list[str]) -> Probed:
+def judge(texts: list[str]) -> ProbeResult:
     """What the responses to the probe's requests tell: those with one key, then one with another."""
     counts = [int(said[1] or 0) for said in map(_SAID.search, texts) if said is not None]
     if len(counts) < len(texts):
-        return Probed(problem="a probe of ours was not answered as it does")
+        return ProbeResult(problem="a probe of ours was not answered as it does")
     *own, other = counts
-    return Probed(kept=sum(each > 1 for each in own), one_shots=own.count(0), is_shared=other > 1)
+    return ProbeResult(
+        kept=sum(each > 1 for each in own), one_shots=own.count(0), is_shared=other > 1
+    )
 
 
 def is_first(text: str) -> bool:

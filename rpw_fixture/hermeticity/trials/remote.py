@@ -27,11 +27,11 @@ from rpw_fixture.hermeticity.trials.trial import (
     NO_RESULT,
     Outcome,
     Result,
+    RunMode,
     Step,
     Trial,
     UnavailableError,
     Variation,
-    Way,
 )
 from rpw_fixture.storage.blobs import BlobStore
 
@@ -39,12 +39,12 @@ from rpw_fixture.storage.blobs import BlobStore
 _SILO = "cache-silo-key"
 #: A tool input with the key as content, where the key by itself leads to no worker of its own.
 _SALT = "rpw-check.key"
-#: So long an action may wait for a machine before the endpoint is given up, seconds.
+#: So long an action may wait for a machine before the endpoint is wanted up, seconds.
 _QUEUE = 120.0
 
 
 @dataclass(slots=True)
-class Sightings:
+class WorkerReuse:
     """What the endpoint said about who ran requests to workers.
 
     Attributes:
@@ -96,8 +96,8 @@ class RemoteRunner:
         *,
         may_silo: bool = True,
     ) -> None:
-        self.sightings = Sightings()
-        self.probed = probe.Probed()
+        self.reuse = WorkerReuse()
+        self.probe_result = probe.ProbeResult()
         self._worker = worker
         self._client = client
         self._store = store
@@ -118,7 +118,7 @@ class RemoteRunner:
             raise EnvironmentLacksError(f"--target: {error}{_hint(error)}") from None
         if not capabilities.execution_capabilities.exec_enabled:
             raise EnvironmentLacksError(f"--target: {self._client.endpoint} executes no actions")
-        self.probed = self._probe()
+        self.probe_result = self._probe()
         return self
 
     def run(self, trial: Trial, folder: Path) -> Result:
@@ -129,43 +129,43 @@ class RemoteRunner:
             folder: not used; the endpoint has folders of its own.
 
         Raises:
-            EnvironmentLacksError: when a call fails, so that nothing can be told of the worker.
+            EnvironmentLacksError: when a call fails, so that nothing can be reply of the worker.
             UnavailableError: when the trial needs more than a client can do.
         """
         del folder
-        _refuse_hands_on(trial)
+        _require_plain_requests(trial)
         key = self._new_key()
         outcomes: list[Outcome] = []
         workers: list[int | None] = []
         for step in trial.history:
             action = self._action(step.action, trial.variation)
-            if trial.way is not Way.ONE_SHOT:
+            if trial.mode is not RunMode.ONE_SHOT:
                 action = self._keyed(action, key)
-                if self.probed.is_shared and action.tool_inputs:
+                if self.probe_result.is_shared and action.tool_inputs:
                     action = action.with_tool_input(_SALT, key)
             began = time.monotonic()
-            told = self._execute(action, step.action.title)
+            reply = self._execute(action, step.action.title)
             seconds = time.monotonic() - began
-            outcomes.append(replace(self._outcome(step, told), seconds=seconds))
-            workers.append(told.worker)
-            if outcomes[-1].failure and trial.way is not Way.ONE_SHOT:
+            outcomes.append(replace(self._outcome(step, reply), seconds=seconds))
+            workers.append(reply.worker)
+            if outcomes[-1].failure and trial.mode is not RunMode.ONE_SHOT:
                 break
-        if trial.way is not Way.ONE_SHOT and not self.sightings.add(workers):
+        if trial.mode is not RunMode.ONE_SHOT and not self.reuse.add(workers):
             raise UnavailableError("the endpoint gives no fresh worker for a new worker key")
         return Result(outcomes=tuple(outcomes))
 
-    def _probe(self) -> probe.Probed:
+    def _probe(self) -> probe.ProbeResult:
         """Asks workers of our own how many requests they have served: with one key, then another."""
         wanted = probe.action(
             protocol=self._worker.protocol, has_tool_inputs=bool(self._worker.tool_inputs)
         ).with_platform(**self._platform)
         texts = []
         for key in (*[self._new_key()] * probe.REQUESTS, self._new_key()):
-            told = self._execute(wanted.with_worker_key(key), "a probe")
-            if told.status != "OK":
-                first_line = told.message.partition("\n")[0]
-                return probe.Probed(problem=f"a probe ends with {told.status}: {first_line}")
-            texts.append(_text(told))
+            reply = self._execute(wanted.with_worker_key(key), "a probe")
+            if reply.status != "OK":
+                first_line = reply.message.partition("\n")[0]
+                return probe.ProbeResult(problem=f"a probe ends with {reply.status}: {first_line}")
+            texts.append(_text(reply))
         probed = probe.judge(texts)
         if probed.is_shared and self._may_silo and self._separates_silos(wanted):
             return replace(probed, is_shared=False, needs_silo=True)
@@ -174,13 +174,13 @@ class RemoteRunner:
     def _separates_silos(self, wanted: Action) -> bool:
         """Whether a silo leads to a fresh worker where another key did not; strict servers refuse it."""
         key = self._new_key()
-        told = self._execute(_in_silo(wanted.with_worker_key(key), key), "a probe")
-        return told.status == "OK" and probe.is_first(_text(told))
+        reply = self._execute(_in_silo(wanted.with_worker_key(key), key), "a probe")
+        return reply.status == "OK" and probe.is_first(_text(reply))
 
     def _keyed(self, action: Action, key: str) -> Action:
         """The action with a worker key of its own, and what else the endpoint needs for a fresh worker."""
         action = action.with_worker_key(key)
-        return _in_silo(action, key) if self.probed.needs_silo else action
+        return _in_silo(action, key) if self.probe_result.needs_silo else action
 
     def _new_key(self) -> str:
         return f"rpw-check-{self._client.invocation}-{next(self._serial)}"
@@ -194,19 +194,19 @@ class RemoteRunner:
         for each in actions:
             self._action(each, BASE)
 
-    def _action(self, given: SuiteAction, variation: Variation) -> Action:
+    def _action(self, wanted: SuiteAction, variation: Variation) -> Action:
         worker = self._worker
-        flagfile = self._join(given.flagfile)
+        flagfile = self._join(wanted.flagfile)
         covered = {flagfile, *worker.tool_inputs}
         return Action(
             arguments=worker.command,
-            flagfile=given.arguments,
-            flagfile_path=given.flagfile,
-            inputs={path: entry for path, entry in given.inputs.items() if path not in covered},
+            flagfile=wanted.arguments,
+            flagfile_path=wanted.flagfile,
+            inputs={path: entry for path, entry in wanted.inputs.items() if path not in covered},
             tool_inputs={
                 path: each for path, each in worker.tool_inputs.items() if path != flagfile
             },
-            outputs=given.outputs,
+            outputs=wanted.outputs,
             environment={**dict(worker.environment), **dict(variation.environment)},
             platform=self._platform,
             protocol=None if worker.protocol == "proto" else worker.protocol,
@@ -214,7 +214,7 @@ class RemoteRunner:
             timeout=worker.timeout,
             do_not_cache=True,
             mnemonic="RpwCheck",
-            target=given.name,
+            target=wanted.name,
         )
 
     def _execute(self, action: Action, title: str) -> ActionOutcome:
@@ -226,30 +226,30 @@ class RemoteRunner:
                 f"--target: {title} can't be run: {error}{_hint(error)}"
             ) from None
 
-    def _outcome(self, step: Step, told: ActionOutcome) -> Outcome:
+    def _outcome(self, step: Step, reply: ActionOutcome) -> Outcome:
         try:
             outcome = Outcome(
                 step=step,
-                exit_code=told.exit_code,
-                response=_text(told),
-                outputs=self._outputs(told),
+                exit_code=reply.exit_code,
+                response=_text(reply),
+                outputs=self._outputs(reply),
             )
-            if told.status == "OK":
+            if reply.status == "OK":
                 return outcome
-            logs = b"\n".join(told.logs.values())
+            logs = b"\n".join(reply.logs.values())
         except RequestError as error:
             raise EnvironmentLacksError(f"--target: outputs can't be fetched: {error}") from None
         return replace(
             outcome,
             exit_code=None,
             failure=NO_RESULT,
-            detail=f"{told.status}: {told.message}",
+            detail=f"{reply.status}: {reply.message}",
             stderr=logs.decode(errors="replace"),
         )
 
-    def _outputs(self, told: ActionOutcome) -> dict[str, str]:
+    def _outputs(self, reply: ActionOutcome) -> dict[str, str]:
         """Outputs in the words of `survey`, by path below the input root."""
-        outputs = told.outputs
+        outputs = reply.outputs
         outputs.fetch()
         found = {self._join(path): "folder" for path in outputs.folders}
         for path, target in outputs.symlinks.items():
@@ -267,8 +267,8 @@ def _in_silo(action: Action, key: str) -> Action:
     return action.with_platform(**{_SILO: key})
 
 
-def _text(told: ActionOutcome) -> str:
-    return (told.stdout + told.stderr).decode(errors="replace")
+def _text(reply: ActionOutcome) -> str:
+    return (reply.stdout + reply.stderr).decode(errors="replace")
 
 
 def _hint(error: Exception) -> str:
@@ -281,7 +281,7 @@ def _hint(error: Exception) -> str:
     return ""
 
 
-def _refuse_hands_on(trial: Trial) -> None:
+def _require_plain_requests(trial: Trial) -> None:
     """Lets pass what is made of plain requests, one after the other, and of variables.
 
     Raises:
@@ -290,9 +290,9 @@ def _refuse_hands_on(trial: Trial) -> None:
     plain = Trial(
         history=tuple(Step(action=each.action) for each in trial.history),
         variation=replace(BASE, environment=trial.variation.environment),
-        way=trial.way,
+        mode=trial.mode,
         run=trial.run,
     )
-    given = replace(trial, variation=replace(trial.variation, factor=""))
-    if given != plain or trial.way is Way.OVERLAPPING:
+    wanted = replace(trial, variation=replace(trial.variation, factor=""))
+    if wanted != plain or trial.mode is RunMode.OVERLAPPING:
         raise UnavailableError("needs a hand on the process or its requests: not with --target")

@@ -69,13 +69,15 @@ class RunFolder:
         return self.folder.below("trace").path
 
 
-def setup(place: RunFolder) -> Setup:
+def process_setup(run_folder: RunFolder) -> Setup:
     """How the worker's process is set up between fork and exec."""
-    variation = place.variation
+    variation = run_folder.variation
     steps = []
     for function, argument in variation.steps:
         file = _STEP_FILES.get(function, _SETUP_STEPS)
-        steps.append(SetupStep(file=file, function=function, argument=_filled(argument, place)))
+        steps.append(
+            SetupStep(file=file, function=function, argument=_filled(argument, run_folder))
+        )
     umask = _UMASK if variation.umask is None else variation.umask
     return Setup(umask=umask, steps=tuple(steps))
 
@@ -101,15 +103,15 @@ def plant(root: Beneath, path: str, content: bytes) -> None:
 
 def children(pid: int) -> tuple[str, ...]:
     """Living processes below a worker, each as its id and name."""
-    told = []
+    lines = []
     for each in family(pid)[1:]:
         with contextlib.suppress(psutil.Error):
             if each.status() != psutil.STATUS_ZOMBIE:
-                told.append(f"{each.pid} {each.name()}")
-    return tuple(told)
+                lines.append(f"{each.pid} {each.name()}")
+    return tuple(lines)
 
 
-def sample(pid: int, place: RunFolder) -> Sample | None:
+def sample(pid: int, run_folder: RunFolder) -> Sample | None:
     """What a worker and those below it hold; None when it is gone."""
     processes = family(pid)
     try:
@@ -117,23 +119,23 @@ def sample(pid: int, place: RunFolder) -> Sample | None:
             memory=sum(each.memory_info().rss for each in processes),
             descriptors=sum(each.num_fds() for each in processes),
             threads=sum(each.num_threads() for each in processes),
-            files=sum(map(snapshot.count_files, _own_folders(place))),
+            files=sum(map(snapshot.count_files, _written_folders(run_folder))),
             programs=frozenset(each.name() for each in processes),
         )
     except psutil.Error:
         return None
 
 
-def _own_folders(place: RunFolder) -> tuple[Beneath, Beneath]:
+def _written_folders(run_folder: RunFolder) -> tuple[Beneath, Beneath]:
     """Return the worker's HOME and TMPDIR."""
-    variation = place.variation
-    return place.folder.below(variation.home), place.folder.below(variation.temporary)
+    variation = run_folder.variation
+    return run_folder.folder.below(variation.home), run_folder.folder.below(variation.temporary)
 
 
-def _filled(argument: object, place: RunFolder) -> object:
+def _filled(argument: object, run_folder: RunFolder) -> object:
     """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
     if isinstance(argument, str):
-        return argument.replace("{run}", place.folder.path)
+        return argument.replace("{run}", run_folder.folder.path)
     if isinstance(argument, tuple):
-        return tuple(_filled(each, place) for each in argument)
+        return tuple(_filled(each, run_folder) for each in argument)
     return argument

@@ -25,7 +25,7 @@ _BYTECODE = "__pycache__"
 _DEEPEST = 200
 
 
-class Seen(NamedTuple):
+class FileState(NamedTuple):
     """A path's kind, size and times; any write through any name changes ``ctime``."""
 
     mode: int
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class RootChanges:
     """What one request did to the input root.
 
     Attributes:
@@ -51,14 +51,14 @@ class Survey:
     strays: tuple[str, ...]
 
 
-def look(root: Beneath) -> dict[str, Seen]:
+def look(root: Beneath) -> dict[str, FileState]:
     """Everything below ``root`` by relative path; nothing if it is gone."""
     with contextlib.suppress(OSError), root.opened() as fd:
         return dict(_walk(fd, "", 0))
     return {}
 
 
-def glance(root: Beneath, paths: Iterable[str]) -> dict[str, Seen]:
+def look_at(root: Beneath, paths: Iterable[str]) -> dict[str, FileState]:
     """See what there is at some paths below ``root`` that is no folder."""
     found = {}
     with contextlib.suppress(OSError), root.opened() as fd:
@@ -66,7 +66,7 @@ def glance(root: Beneath, paths: Iterable[str]) -> dict[str, Seen]:
             with contextlib.suppress(OSError):
                 was = _state(fd, path)
                 if not stat.S_ISDIR(was.st_mode):
-                    found[path] = Seen(
+                    found[path] = FileState(
                         was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino
                     )
     return found
@@ -83,12 +83,12 @@ def _state(root: int, path: str) -> os.stat_result:
 
 def compare(
     root: Beneath,
-    before: Mapping[str, Seen],
+    before: Mapping[str, FileState],
     *,
     inputs: Folder,
     outputs: tuple[str, ...],
     store: BlobStore,
-) -> Survey:
+) -> RootChanges:
     """What changed since ``before``.
 
     Args:
@@ -109,27 +109,27 @@ def compare(
 
 def _compare(
     root: int,
-    after: Mapping[str, Seen],
-    before: Mapping[str, Seen],
+    after: Mapping[str, FileState],
+    before: Mapping[str, FileState],
     *,
     inputs: Folder,
     outputs: tuple[str, ...],
     store: BlobStore,
-) -> Survey:
+) -> RootChanges:
     declared = {path: path for path in outputs}
     found: dict[str, str] = {}
     strays: list[str] = []
     changed: list[str] = []
-    for path, seen in after.items():
+    for path, state in after.items():
         entry = inputs.find(path)
         if _is_below(path, declared):
-            found[path] = _told(root, path, seen, store)
-        elif before.get(path) == seen or (stat.S_ISDIR(seen.mode) and path in before):
+            found[path] = _describe(root, path, state, store)
+        elif before.get(path) == state or (stat.S_ISDIR(state.mode) and path in before):
             continue
         elif entry is None:
-            if not stat.S_ISDIR(seen.mode) and not _is_bytecode(path):
+            if not stat.S_ISDIR(state.mode) and not _is_bytecode(path):
                 strays.append(path)
-        elif not isinstance(entry, FileEntry) or not _holds(root, path, seen, entry, store):
+        elif not isinstance(entry, FileEntry) or not _holds(root, path, state, entry, store):
             changed.append(path)
     changed += [path for path in before if path not in after and inputs.find(path) is not None]
     strays += [
@@ -137,15 +137,15 @@ def _compare(
         for path in before
         if path not in after and inputs.find(path) is None and not _is_below(path, declared)
     ]
-    return Survey(outputs=found, changed_inputs=tuple(changed), strays=tuple(strays))
+    return RootChanges(outputs=found, changed_inputs=tuple(changed), strays=tuple(strays))
 
 
 def count_files(folder: Beneath) -> int:
     """Files below ``folder``."""
-    return sum(not stat.S_ISDIR(seen.mode) for seen in look(folder).values())
+    return sum(not stat.S_ISDIR(state.mode) for state in look(folder).values())
 
 
-def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, Seen]]:
+def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, FileState]]:
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
@@ -154,12 +154,15 @@ def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, Seen]]:
             was = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        yield path, Seen(was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino)
+        yield (
+            path,
+            FileState(was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino),
+        )
         if stat.S_ISDIR(was.st_mode) and depth < _DEEPEST:
             yield from _walk_below(folder, entry.name, path, depth + 1)
 
 
-def _walk_below(folder: int, name: str, path: str, depth: int) -> Iterator[tuple[str, Seen]]:
+def _walk_below(folder: int, name: str, path: str, depth: int) -> Iterator[tuple[str, FileState]]:
     try:
         fd = open_beneath(folder, name, FOLDER)
     except OSError:  # gone, replaced, not readable or a mount
@@ -182,22 +185,22 @@ def _is_bytecode(path: str) -> bool:
     return path.endswith(".pyc") and os.path.basename(os.path.dirname(path)) == _BYTECODE
 
 
-def _told(root: int, path: str, seen: Seen, store: BlobStore) -> str:
+def _describe(root: int, path: str, state: FileState, store: BlobStore) -> str:
     try:
-        if stat.S_ISLNK(seen.mode):
+        if stat.S_ISLNK(state.mode):
             return f"-> {_target(root, path)}"
-        if stat.S_ISDIR(seen.mode):
+        if stat.S_ISDIR(state.mode):
             return "folder"
-        if not stat.S_ISREG(seen.mode):
+        if not stat.S_ISREG(state.mode):
             return "neither a file nor a folder nor a link"
         digest = _kept(root, path, store)
     except OSError as error:
         return f"unreadable: {error.strerror}"
-    return f"{digest}{' executable' if seen.mode & stat.S_IXUSR else ''}"
+    return f"{digest}{' executable' if state.mode & stat.S_IXUSR else ''}"
 
 
-def _holds(root: int, path: str, seen: Seen, entry: FileEntry, store: BlobStore) -> bool:
-    if not stat.S_ISREG(seen.mode) or seen.size != entry.digest.size:
+def _holds(root: int, path: str, state: FileState, entry: FileEntry, store: BlobStore) -> bool:
+    if not stat.S_ISREG(state.mode) or state.size != entry.digest.size:
         return False
     return _kept(root, path, store) == entry.digest
 

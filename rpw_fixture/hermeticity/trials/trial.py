@@ -25,7 +25,7 @@ class UnavailableError(Exception):
 class Listing(Enum):
     """Which inputs a WorkRequest lists; servers differ in that."""
 
-    HONEST = "all inputs with their digests in hex"
+    HEX = "all inputs with their digests in hex"
     RAW = "all inputs with raw digest bytes"
     MESSAGE = "all inputs with serialized Digest messages"
     CHANGING = "all inputs with digests that are others in each request"
@@ -67,7 +67,7 @@ class Step:
     """
 
     action: SuiteAction
-    listing: Listing = Listing.HONEST
+    listing: Listing = Listing.HEX
     planted: tuple[tuple[str, bytes], ...] = ()
     is_extended: bool = False
     cancel: Cancel = Cancel.NEVER
@@ -107,7 +107,7 @@ class Variation:
 BASE = Variation()
 
 
-class Way(Enum):
+class RunMode(Enum):
     """How a history is run."""
 
     WORKER = "one worker, one request after the other"
@@ -122,7 +122,7 @@ class Trial:
     Attributes:
         history: the requests, at least one.
         variation: of the surroundings.
-        way: how.
+        mode: how the history is run.
         started_with: the action whose inputs are in place when the worker starts, when that is not
             the first of the history; the worker comes to rest before they are replaced.
         run: tells repeated runs of one history apart.
@@ -133,7 +133,7 @@ class Trial:
 
     history: tuple[Step, ...]
     variation: Variation = BASE
-    way: Way = Way.WORKER
+    mode: RunMode = RunMode.WORKER
     started_with: SuiteAction | None = None
     run: int = 0
     is_measured: bool = False
@@ -194,8 +194,8 @@ class Outcome:
     @property
     def aspects(self) -> dict[str, object]:
         """Everything two runs are compared by, by name."""
-        told = self.failure or self.exit_code
-        return {EXIT_CODE: told, RESPONSE: self.response, **self.outputs}
+        result = self.failure or self.exit_code
+        return {EXIT_CODE: result, RESPONSE: self.response, **self.outputs}
 
     @property
     def is_as_expected(self) -> bool:

@@ -51,7 +51,7 @@ class _Piece(NamedTuple):
 
 
 class WorkerSession:
-    """A worker and what was said.
+    """A worker and what was output.
 
     Args:
         process: just started.
@@ -61,7 +61,7 @@ class WorkerSession:
 
     def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
         self.process = process
-        self._plumbing = ProcessPipes(0, process, pipes)
+        self._pipes = ProcessPipes(0, process, pipes)
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
@@ -71,7 +71,7 @@ class WorkerSession:
     @property
     def stderr(self) -> StderrTail:
         """What the worker writes to stderr."""
-        return self._plumbing.stderr
+        return self._pipes.stderr
 
     def send(
         self,
@@ -103,16 +103,16 @@ class WorkerSession:
 
     def hand_over(self, deadline: float) -> None:
         """Writes everything and returns when the worker has read it, has ended, or at ``deadline``."""
-        while time.monotonic() < deadline and not self._plumbing.has_ended:
-            self._unsent = self._plumbing.write(self._unsent)
-            if not self._unsent and self._plumbing.consumed >= self._plumbing.written:
+        while time.monotonic() < deadline and not self._pipes.has_ended:
+            self._unsent = self._pipes.write(self._unsent)
+            if not self._unsent and self._pipes.consumed >= self._pipes.written:
                 return
-            self._plumbing.wait(0)  # keeps stderr from filling up meanwhile
+            self._pipes.wait(0)  # keeps stderr from filling up meanwhile
             time.sleep(_LOOK)
 
     def listen(self, seconds: float) -> Failure | None:
         """What comes on stdout within so many seconds though no answer is due."""
-        self._plumbing.wait(seconds)
+        self._pipes.wait(seconds)
         return self.find_surplus()
 
     def receive(self, deadline: float) -> Response | Failure:
@@ -123,9 +123,9 @@ class WorkerSession:
             return Failure(str(error.rule), error.detail)
 
     def find_surplus(self) -> Failure | None:
-        """What the worker said on stdout though nothing was asked."""
+        """What the worker output on stdout though nothing was asked."""
         data, _ = self._available()
-        return self._stray(data) if data else None
+        return self._describe_stray(data) if data else None
 
     def rest(self) -> None:
         """Waits until the worker, and whatever it started, is idle: its start-up is over."""
@@ -141,31 +141,31 @@ class WorkerSession:
 
     def finish(self, patience: float) -> Ending:
         """Closes stdin, waits for the end and kills what is left after ``patience`` seconds."""
-        self._plumbing.close_stdin()
-        said = self._await_end(time.monotonic() + patience)
+        self._pipes.close_stdin()
+        output = self._await_end(time.monotonic() + patience)
         ended = self.process.poll()
         is_by_itself = ended is not None
         if not is_by_itself:
-            self._plumbing.kill()
-        said += self._available()[0]
+            self._pipes.kill()
+        output += self._available()[0]
         leftovers = ended.leftovers_killed if ended is not None else 0
-        if not said:
+        if not output:
             return Ending(is_by_itself=is_by_itself, leftovers=leftovers)
-        stray = self._stray(said)
+        failure = self._describe_stray(output)
         return Ending(
             is_by_itself=is_by_itself,
             leftovers=leftovers,
-            surplus=stray.detail,
-            rule=stray.rule,
+            surplus=failure.detail,
+            rule=failure.rule,
         )
 
     def close(self) -> None:
         """Kills what still runs and gives everything back."""
-        if not self._plumbing.has_ended:
-            self._plumbing.kill()
-        self._plumbing.close()
+        if not self._pipes.has_ended:
+            self._pipes.kill()
+        self._pipes.close()
 
-    def _stray(self, data: bytes) -> Failure:
+    def _describe_stray(self, data: bytes) -> Failure:
         """What bytes mean that nobody asked for: one response too many, or no response at all."""
         try:
             responses = self._encoding.decoder(_MAX_FRAME).feed(data)
@@ -186,23 +186,23 @@ class WorkerSession:
         """Writes pieces one by one; a failure when an answer comes before its request is whole."""
         while self._later:
             self.hand_over(deadline)
-            if self._plumbing.has_ended or time.monotonic() >= deadline:
+            if self._pipes.has_ended or time.monotonic() >= deadline:
                 self._later.clear()
                 return None
             piece = self._later.popleft()
             if piece.is_rest and (data := self._available()[0]):
-                stray = self._stray(data)
-                return Failure(stray.rule, f"before the whole request was sent: {stray.detail}")
+                failure = self._describe_stray(data)
+                return Failure(failure.rule, f"before the whole request was sent: {failure.detail}")
             self._queue(piece.data)
         return None
 
     def _receive(self, deadline: float) -> Response | Failure:
         while not self._inbox:
-            self._unsent = self._plumbing.write(self._unsent)
+            self._unsent = self._pipes.write(self._unsent)
             remaining = deadline - time.monotonic()
-            if not self._plumbing.wait(remaining, to_write=bool(self._unsent)) and remaining <= 0:
+            if not self._pipes.wait(remaining, to_write=bool(self._unsent)) and remaining <= 0:
                 return self._timed_out()
-            has_ended = self._plumbing.has_ended
+            has_ended = self._pipes.has_ended
             data, is_open = self._available()
             self._inbox += self._connection.receive(data) if data else ()
             if not self._inbox and (has_ended or not is_open):
@@ -212,7 +212,7 @@ class WorkerSession:
     def _available(self) -> tuple[bytes, bool]:
         """What is on stdout now, and whether more may come."""
         pieces = []
-        while data := self._plumbing.read():
+        while data := self._pipes.read():
             pieces.append(data)
         return b"".join(pieces), data is None
 
@@ -227,22 +227,22 @@ class WorkerSession:
 
     def _crashed(self) -> Failure:
         self._connection.end()
-        ended = self._plumbing.wait_for_exit()
+        ended = self._pipes.wait_for_exit()
         how = ended.description if ended is not None else "it can't be killed"
         return Failure(CRASH, f"the process ended before its response was complete ({how})")
 
     def _await_end(self, deadline: float) -> bytes:
         """Reads until the process has ended, or ``deadline``."""
-        said = b""
+        output = b""
         is_open = True
-        while not self._plumbing.has_ended and (remaining := deadline - time.monotonic()) > 0:
+        while not self._pipes.has_ended and (remaining := deadline - time.monotonic()) > 0:
             if not is_open:
                 self.process.wait(remaining)
                 break
-            self._plumbing.wait(remaining)
+            self._pipes.wait(remaining)
             data, is_open = self._available()
-            said += data
-        return said
+            output += data
+        return output
 
 
 def _extended(frame: bytes, encoding: Encoding) -> bytes:
