@@ -4,11 +4,20 @@ from pathlib import Path
 
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
+from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Trial, steps
 
 from .samples import codes, run, stage
+
+
+def context_of(suite: Suite, harness: Harness) -> CheckContext:
+    """A context in which all actions are known to work."""
+    context = CheckContext(suite=suite, harness=harness)
+    context.facts.share(COLD_RESULTS, ColdResults(usable=suite.actions))
+    return context
 
 
 def test_each_victim_of_a_leak_is_told_with_one_polluter_and_the_difference(
@@ -43,7 +52,7 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
     )
     assert len(history) == 201
     with Harness(suite) as harness:
-        context = CheckContext(suite=suite, harness=harness, usable=suite.actions)
+        context = context_of(suite, harness)
         outcomes = harness.run(Trial(history=history)).outcomes
         suspects = [
             each for each in suspicions(context, [outcomes]) if each.victim.action.name == "six"
@@ -60,7 +69,7 @@ def test_a_leak_is_told_from_plain_requests_even_if_failing_ones_show_it_sooner(
     suite = load(stage(tmp_path / "suite", "leaky.py", headers=["alpha", "beta"]))
     alpha, beta = suite.actions
     with Harness(suite) as harness:
-        context = CheckContext(suite=suite, harness=harness, usable=suite.actions)
+        context = context_of(suite, harness)
         failing = context.failing_variant(alpha)
         assert failing is not None
         histories = [steps(failing, beta), steps(alpha, alpha, beta)]

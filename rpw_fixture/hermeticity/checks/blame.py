@@ -96,7 +96,7 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
     guilty: list[tuple[Step, ...]] = []
     shrunk = 0
     for suspect in suspects:
-        if context.is_blamed(suspect.victim.action, suspect.warm.failure):
+        if context.is_reported(suspect.victim.action, suspect.warm.failure):
             continue
         polluters = _try_known(context, suspect, guilty)
         if polluters is None:
@@ -109,7 +109,7 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
             continue
         if polluters is not None and polluters not in guilty:
             guilty.append(polluters)
-        context.note_blamed(suspect.victim.action, suspect.warm.failure)
+        context.note_reported(suspect.victim.action, suspect.warm.failure)
         yield finding
 
 
@@ -199,7 +199,7 @@ def _doubtful(context: CheckContext, suspect: Suspicion) -> Iterator[Finding]:
         return
     code, _ = _classify(context, suspect, suspect.before, suspect.warm, aspects)
     is_certain = bool(suspect.warm.failure) and suspect.warm.failure not in {TIMEOUT, NO_RESULT}
-    context.note_blamed(suspect.victim.action, suspect.warm.failure)
+    context.note_reported(suspect.victim.action, suspect.warm.failure)
     what = suspect.warm.failure or "another result"
     yield Finding(
         code=code,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -50,10 +51,15 @@ SEEDS = tuple(
 def find(context: CheckContext) -> Iterator[Finding]:
     """Runs every action cold and notes what is usable, and what of it is stable."""
     first = context.cold_all(context.suite.actions)
-    context.usable = tuple(each.step.action for each in first if not each.failure)
-    context.failures = tuple(each for each in first if each.failure)
+    context.facts.share(
+        COLD_RESULTS,
+        ColdResults(
+            usable=tuple(each.step.action for each in first if not each.failure),
+            failures=tuple(each for each in first if each.failure),
+            start_seconds=statistics.median(each.seconds for each in first),
+        ),
+    )
     context.instability.begin(first)
-    context.start_seconds = statistics.median(each.seconds for each in first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
             yield protocol_finding(outcome)

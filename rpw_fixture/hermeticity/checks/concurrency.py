@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import input_tree
@@ -45,7 +46,7 @@ def _why_impossible(context: CheckContext, group: Sequence[SuiteAction]) -> str:
     """Why nothing can be reported of overlapping requests; empty when something can."""
     if not context.suite.worker.multiplex:
         return "the suite does not say multiplex = true"
-    if context.loses_requests:
+    if context.facts.read(LOST_REQUESTS):
         return "the worker loses requests that come in one write"
     return "" if len(group) > 1 else "no two actions can share an input root; try sandbox = true"
 

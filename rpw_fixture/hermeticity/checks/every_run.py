@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, state_leaks
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
+from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import (
@@ -114,7 +115,7 @@ def find_processes(context: CheckContext) -> Iterator[Finding]:
                 suspects.setdefault(outcome.step.action, Step(action=outcome.step.action))
         added = lifecycle.repeatedly_added(result.outcomes)
         if len(added) >= lifecycle.MANY:
-            context.has_orphans = True
+            context.facts.share(LATER_LEFT_PROCESSES, value=True)
             yield _processes_finding(trial.history, result.outcomes, added)
             return
     for step in list(suspects.values())[:_MOST_CONFIRMED]:
@@ -122,7 +123,7 @@ def find_processes(context: CheckContext) -> Iterator[Finding]:
         outcomes = context.run(trial).outcomes
         added = lifecycle.lasting(outcomes)
         if added and not outcomes[-1].failure:
-            context.has_orphans = True
+            context.facts.share(LATER_LEFT_PROCESSES, value=True)
             yield _processes_finding(trial.history, outcomes, added)
             return
     yield from _outliving(context, results)
@@ -138,7 +139,7 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
             continue
         if not all(map(_is_plain, (*each.before, warm.step))):
             continue  # a request that no server sends may be to blame
-        if context.is_blamed(warm.step.action, warm.failure):
+        if context.is_reported(warm.step.action, warm.failure):
             continue
         if warm.step.action.variant and context.cold(warm.step.action).failure == warm.failure:
             reported.add(warm.failure)

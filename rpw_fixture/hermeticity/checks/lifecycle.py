@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Trial, steps
@@ -40,7 +41,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
         )
     still_there = lasting(result.outcomes)
     if still_there:
-        context.has_orphans = True
+        context.facts.share(LEFT_PROCESSES, value=True)
         yield Finding(
             code="RPW112",
             victim=action.name,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
@@ -58,7 +59,7 @@ def trials(context: CheckContext) -> list[Trial]:
     Slow requests are sent less often, but for those of the warm-up. Empty where processes pile up: a
     hundred of them would have to be looked at after each request.
     """
-    if context.has_orphans:
+    if context.facts.read(LEFT_PROCESSES):
         return []
     action = (context.succeeding or context.usable)[0]
     failing = failing_action(context)
@@ -86,7 +87,7 @@ def _trial(context: CheckContext, action: SuiteAction) -> Trial | None:
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Sends one action again and again and looks at what the worker holds; then one that fails."""
-    if context.has_orphans:
+    if context.facts.read(LEFT_PROCESSES) or context.facts.read(LATER_LEFT_PROCESSES):
         _skip(context, _ORPHANS)
         return
     action = (context.succeeding or context.usable)[0]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.concurrency import compatible
 from rpw_fixture.hermeticity.checks.context import CheckContext, names
+from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS
 from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, RunMode, Step, Trial, steps
@@ -56,7 +57,7 @@ def _joined(context: CheckContext) -> Iterator[Finding]:
     alone = tuple(Step(action=each, delivery=Delivery.ALONE) for each in pair)
     if broken is None or _first_broken(context, alone) is not None:
         return
-    context.loses_requests = True
+    context.facts.share(LOST_REQUESTS, value=True)
     code = code_of_rule(broken.failure)
     yield Finding(
         code=code,

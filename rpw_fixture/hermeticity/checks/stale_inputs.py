@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import START_UP_INPUTS
 from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -37,7 +38,7 @@ class _Case:
     other: SuiteAction
 
 
-def find_unmarked(context: CheckContext) -> Iterator[Finding]:
+def find_start_up_reads(context: CheckContext) -> Iterator[Finding]:
     """RPW401: has inputs replaced between a worker's start and its first request."""
     if not any(_inputs(context)):
         context.skip("RPW401", _UNASKED)
@@ -53,7 +54,8 @@ def find_unmarked(context: CheckContext) -> Iterator[Finding]:
         aspects = context.differing(cold, outcome)
         if not aspects:
             continue
-        context.unmarked.add(case.path)
+        known = context.facts.read(START_UP_INPUTS)
+        context.facts.share(START_UP_INPUTS, known | {case.path})
         yield Finding(
             code="RPW401",
             victim=case.action.name,
@@ -67,7 +69,7 @@ def find_unmarked(context: CheckContext) -> Iterator[Finding]:
 
 def find_stale(context: CheckContext) -> Iterator[Finding]:
     """RPW203: old content, then new content at the same path."""
-    inputs = [each for each in _inputs(context) if each[1] not in context.unmarked]
+    inputs = _read_later(context)
     unsettled = {listing: _unnoticed(context, inputs, listing) for listing in _listings(context)}
     suspects = [each for each in inputs if any(each in some for some in unsettled.values())]
     is_asked = len(suspects) < len(inputs)
@@ -86,7 +88,7 @@ def find_stale(context: CheckContext) -> Iterator[Finding]:
 
 def find_phantoms(context: CheckContext) -> Iterator[Finding]:
     """RPW204: an input there, then gone."""
-    inputs = [each for each in _inputs(context) if each[1] not in context.unmarked]
+    inputs = _read_later(context)
     pairs = {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
     answers = ask(context, list(pairs.values()))
     is_asked = False
@@ -119,6 +121,12 @@ def find_phantoms(context: CheckContext) -> Iterator[Finding]:
             "RPW204",
             "no action needs any of its inputs, or the worker does not answer a second request",
         )
+
+
+def _read_later(context: CheckContext) -> list[tuple[SuiteAction, str]]:
+    """Return the inputs that the worker does not read at start-up (those have a finding, RPW401)."""
+    known = context.facts.read(START_UP_INPUTS)
+    return [each for each in _inputs(context) if each[1] not in known]
 
 
 def _readers(context: CheckContext) -> set[SuiteAction]:

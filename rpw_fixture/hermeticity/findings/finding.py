@@ -10,6 +10,9 @@ from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import BASE, EXIT_CODE, RESPONSE, Step, Variation
 
+#: Ends the summary of a finding that could not be reproduced.
+SEEN_ONCE = "; seen once, not reproduced"
+
 
 class Status(StrEnum):
     """How a check ended."""
