@@ -1,4 +1,4 @@
-"""RPW111 and RPW213: requests that overlap."""
+"""RPW111 and RPW213: overlapping requests to a multiplex worker."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from rpw_fixture.hermeticity.trials.trial import (
     Trial,
     steps,
 )
+from rpw_fixture.wire.worker.messages import ProtocolRule
 
+#: Failures that overlapping requests may have although the worker read each of them.
+MIXED_UP = frozenset((ProtocolRule.WRONG_REQUEST_ID, ProtocolRule.UNEXPECTED_RESPONSE))
+#: Failures that overlapping requests may have although the worker read each of them.
+MIXED_UP = frozenset((ProtocolRule.WRONG_REQUEST_ID, ProtocolRule.UNEXPECTED_RESPONSE))
 _ROUNDS = 4
 _MOST_AT_ONCE = 8
 
 
 def find_mixups(context: CheckContext) -> Iterator[Finding]:
-    """RPW111 and RPW213: sends requests at once and compares each answer with a fresh worker's."""
+    """Send requests at once and compare each response with that of a fresh worker."""
     group = compatible(context)
     reason = _why_impossible(context, group)
     if reason:
@@ -43,7 +48,7 @@ def find_mixups(context: CheckContext) -> Iterator[Finding]:
 
 
 def _why_impossible(context: CheckContext, group: Sequence[SuiteAction]) -> str:
-    """Why nothing can be reported of overlapping requests; empty when something can."""
+    """Return why overlapping requests can't be judged; empty if they can."""
     if not context.suite.worker.multiplex:
         return "the suite does not say multiplex = true"
     if context.facts.read(LOST_REQUESTS):
@@ -57,7 +62,7 @@ def _rounds(group: Sequence[SuiteAction]) -> list[tuple[Step, ...]]:
 
 
 def compatible(context: CheckContext) -> list[SuiteAction]:
-    """Actions that can lie in one input root, as many as are found in their order."""
+    """Return actions whose inputs and outputs fit into one input root, in the order of the suite."""
     if context.suite.worker.sandbox:
         return list(context.usable[:_MOST_AT_ONCE])
     group: list[SuiteAction] = []
@@ -81,7 +86,7 @@ def _judge(
         if not aspects or _is_leak(context, history, outcome, aspects):
             continue
         others = [each for index, each in enumerate(colds) if index != place]
-        is_mixup = outcome.failure in {"wrong request_id", "unexpected response"} or any(
+        is_mixup = outcome.failure in MIXED_UP or any(
             _answers(outcome) == _answers(each)
             for each in others
             if _answers(each) != _answers(cold)
@@ -92,9 +97,8 @@ def _judge(
             victim=action.name,
             polluters=tuple(each.action.name for each in history if each.action != action),
             outputs=outputs_among(aspects),
-            summary=f"{action.name} gets "
-            + ("another request's answer" if is_mixup else "another result")
-            + " when requests overlap",
+            summary=f"when requests overlap, {action.name} gets "
+            + ("the response of another request" if is_mixup else "a different result"),
             evidence=context.explain(cold, outcome, aspects, ("alone", "overlapping")),
             history=history,
         )
@@ -103,7 +107,7 @@ def _judge(
 def _is_leak(
     context: CheckContext, history: tuple[Step, ...], outcome: Outcome, aspects: Sequence[str]
 ) -> bool:
-    """Whether the same goes wrong when the requests come one by one: overlapping is not to blame."""
+    """Return whether the result is wrong too when the requests come one by one: a state leak."""
     victim = outcome.step
     one_by_one = (*(each for each in history if each != victim), victim)
     outcomes = context.run(Trial(history=one_by_one)).outcomes

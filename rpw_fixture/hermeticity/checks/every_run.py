@@ -1,7 +1,7 @@
-"""What any run shows besides its results: inputs changed, files and processes left, workers that end.
+"""What any run shows besides its results: changed inputs, left files and processes, ended workers.
 
-All runs that other checks needed are looked at, not only those with fresh workers: RPW112, RPW206,
-RPW208, RPW216, and RPW101–105 for requests that no other check compares.
+All runs of the other checks are looked at, not only those of fresh workers: RPW112, RPW206, RPW208,
+RPW216, and RPW101–105 for requests that no other check compares.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, stat
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES
-from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,
@@ -28,19 +29,19 @@ from rpw_fixture.hermeticity.trials.trial import (
 
 _SHOWN = 10
 _MAX_RUNS = 100
-#: So many actions are asked three times each whether their processes stay.
+#: At most this many actions are repeated to see whether their processes stay.
 _MOST_CONFIRMED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trace:
-    """Something a request may leave.
+    """A kind of trace that a request may leave.
 
     Attributes:
-        code: of the finding.
-        found: the paths, of an outcome.
-        verb: what the action does to them, for the summary.
-        evidence: how it was seen.
+        code: code of the finding.
+        found: returns the paths in an outcome.
+        verb: what the action does to the paths, for the summary.
+        evidence: when it was observed.
     """
 
     code: str
@@ -54,26 +55,26 @@ _TRACES = (
         code="RPW206",
         found=lambda outcome: outcome.changed_inputs,
         verb="changes its inputs",
-        evidence="content, kind or existence of these inputs is another one after the response",
+        evidence="these inputs had other content, were of another kind or were gone after the response",
     ),
     _Trace(
         code="RPW208",
         found=lambda outcome: outcome.strays,
-        verb="leaves files that are no declared output",
+        verb="leaves undeclared files in the input root",
         evidence="found in the input root after the response",
     ),
     _Trace(
         code="RPW216",
         found=lambda outcome: outcome.rewritten,
         verb="writes its outputs after the response",
-        evidence="they were written again before the next request, or before the worker ended",
+        evidence="they were written between the response and the next request or the worker's end",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Observation:
-    """A request that left something, and the run it was seen in."""
+    """An outcome, and the run in which it was observed."""
 
     trial: Trial
     before: tuple[Step, ...]
@@ -81,7 +82,7 @@ class _Observation:
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
-        """Plain requests to a worker first, then those with the fewest requests before them."""
+        """The sort key: plain requests to a worker first, then by the number of earlier requests."""
         return (
             self.trial.mode is not RunMode.WORKER,
             bool(self.outcome.step.action.variant),
@@ -90,7 +91,7 @@ class _Observation:
 
 
 def find_traces(context: CheckContext) -> Iterator[Finding]:
-    """Find inputs that were changed, and files that were left, in any run and of every action."""
+    """Find changed inputs, left files and late writes of every action in any run."""
     _run_warm(context)
     for trace in _TRACES:
         best: dict[str, _Observation] = {}
@@ -105,7 +106,7 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
 
 
 def find_processes(context: CheckContext) -> Iterator[Finding]:
-    """RPW112: find processes that requests of any run added, and that stayed."""
+    """Find processes that requests of any run added and that stayed (RPW112)."""
     _run_warm(context)
     results = [each for each in context.harness.results if _is_unvaried(each[0])]
     suspects: dict[object, Step] = {}
@@ -130,7 +131,7 @@ def find_processes(context: CheckContext) -> Iterator[Finding]:
 
 
 def find_failures(context: CheckContext) -> Iterator[Finding]:
-    """RPW101–105: make a finding of each worker that failed in a run which nothing else judges."""
+    """Find workers that failed in a run which no other check judges (RPW101–105)."""
     reported: set[str] = set()
     for each in sorted(_observations(context, with_failures=True), key=lambda each: each.rank):
         warm = each.outcome
@@ -138,7 +139,7 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
         if is_known or each.trial.mode is not RunMode.WORKER:
             continue
         if not all(map(_is_plain, (*each.before, warm.step))):
-            continue  # a request that no server sends may be to blame
+            continue  # the cause may be a request that no server sends
         if context.is_reported(warm.step.action, warm.failure):
             continue
         if warm.step.action.variant and context.cold(warm.step.action).failure == warm.failure:
@@ -154,7 +155,7 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
 
 
 def _run_warm(context: CheckContext) -> None:
-    """Make sure that there are warm and failing requests to look at, whatever else was selected."""
+    """Run warm and failing requests, so that there are some whatever codes are selected."""
     context.run(state_leaks.recorded_order(context))
     for trial in resources.trials(context):
         context.run(trial)
@@ -165,12 +166,12 @@ def _is_unvaried(trial: Trial) -> bool:
 
 
 def _is_plain(step: Step) -> bool:
-    """Whether the request is one that any server may send."""
+    """Return whether the request is one that any server may send."""
     return step == Step(action=step.action)
 
 
 def _observations(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Observation]:
-    """All requests of all runs in the usual surroundings that were not cancelled."""
+    """Yield the requests of all runs in the usual environment that were not cancelled."""
     for trial, result in context.harness.results:
         if trial.variation != BASE or trial.started_with is not None:
             continue
@@ -184,11 +185,11 @@ def _trace_finding(context: CheckContext, trace: _Trace, observation: _Observati
     step = observation.outcome.step
     before = _needed(context, trace, observation) if observation.before else ()
     paths = trace.found(observation.outcome)
-    how = {
+    conditions = {
         RunMode.ONE_SHOT: " without --persistent_worker",
         RunMode.OVERLAPPING: " when requests overlap",
     }
-    after = f" after {titles(before)}" if before else how.get(observation.trial.mode, "")
+    after = f" after {titles(before)}" if before else conditions.get(observation.trial.mode, "")
     return Finding(
         code=trace.code,
         victim=step.action.name,
@@ -200,7 +201,7 @@ def _trace_finding(context: CheckContext, trace: _Trace, observation: _Observati
 
 
 def _needed(context: CheckContext, trace: _Trace, observation: _Observation) -> tuple[Step, ...]:
-    """The requests that have to come before; all of them, where fewer do not show it again."""
+    """Return the fewest earlier requests that are needed; all of them if fewer do not suffice."""
     step = observation.outcome.step
 
     def is_guilty(part: Sequence[Step], run: int = 0) -> bool:
@@ -229,13 +230,13 @@ def _processes_finding(
         victim=culprits[-1].name,
         summary=f"processes started for a request{failing} outlive its response",
         evidence=f"{culprits[-1].title}: from {counts[0]} to {counts[-1]} processes below the worker "
-        f"over {len(outcomes)} requests; there still ran: {', '.join(added[:_SHOWN])}",
+        f"over {counted(len(outcomes), 'request')}; still running: {', '.join(added[:_SHOWN])}",
         history=history[: len(outcomes)],
     )
 
 
 def _outliving(context: CheckContext, results: Iterable[tuple[Trial, Result]]) -> Iterator[Finding]:
-    """Processes that were still there when the worker had ended by itself, twice."""
+    """Yield a finding if processes remained after the worker had ended by itself, twice."""
     ended = [each for each in results if each[1].ending.is_by_itself and each[1].ending.leftovers]
     for trial, _ in sorted(ended, key=lambda each: len(each[0].history))[:1]:
         again = context.run(Trial(history=trial.history, run=1, eof_patience=context.eof_patience))
@@ -245,7 +246,7 @@ def _outliving(context: CheckContext, results: Iterable[tuple[Trial, Result]]) -
             code="RPW112",
             victim=trial.history[-1].action.name,
             summary="processes that the worker started outlive it",
-            evidence=f"{again.ending.leftovers} process(es) had to be killed after it ended",
+            evidence=f"{counted(again.ending.leftovers, 'process')} had to be killed after its end",
             history=trial.history,
         )
 
@@ -253,13 +254,14 @@ def _outliving(context: CheckContext, results: Iterable[tuple[Trial, Result]]) -
 def _failing_variant_finding(outcome: Outcome) -> Finding:
     code = code_of_rule(outcome.failure)
     action = outcome.step.action
-    said = outcome.stderr.strip()
+    stderr = outcome.stderr.strip()
     return Finding(
         code=code,
         severity=Severity.WARNING,
         victim=action.name,
-        summary=f"{CODES[code].name}: a request that cannot succeed is not answered, "
-        f"{action.title}: {outcome.failure}",
-        evidence=outcome.detail + (f"\nworker's stderr ends with:\n{said[-1500:]}" if said else ""),
+        summary=f"the request {action.title}, which cannot succeed, is not answered: "
+        f"{outcome.failure}",
+        evidence=outcome.detail
+        + (f"\nworker's stderr ends with:\n{stderr[-1500:]}" if stderr else ""),
         history=(outcome.step,),
     )

@@ -1,7 +1,7 @@
 """RPW202, RPW109 and RPW212: histories in which a warm worker is compared with fresh ones.
 
-Recorded order twice over, orders that cover every ordered pair, failing requests before good ones, and
-longer histories at random. Whatever differs is shrunk by `blame`.
+The histories are the recorded order twice, orders that cover every ordered pair, failing requests
+before good ones, and longer random ones. `blame` shrinks every difference to the fewest requests.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
-#: Squares grow with the square of the number of actions: of more than this, some are taken.
+#: At most this many actions are in a square, whose size grows with the square of their number.
 _SQUARE = 16
-#: A square has as many cold starts as actions; they may take about so long, seconds.
+#: A square has as many cold starts as actions; they may take about this long together, seconds.
 _SQUARE_SECONDS = 8.0
 _RANDOM_HISTORIES = 4
 _MOST_FAILING = 4
@@ -28,7 +28,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
     """Compare each result in each history with that of a fresh worker."""
     last = context.run(recorded_order(context)).outcomes[-1]
     if last.failure == TIMEOUT:
-        # Every longer history would cost another timeout.
+        # Each longer history would cost another timeout.
         yield from blame(
             context, suspicions(context, [context.run(recorded_order(context)).outcomes])
         )
@@ -49,7 +49,7 @@ def _note_coverage(
     histories: Sequence[Sequence[Outcome]],
     findings: Sequence[Finding],
 ) -> None:
-    """Say of a worker that ends when warm what could be judged all the same."""
+    """Note what could be judged although the worker breaks the protocol when warm."""
     compared = sum(not each.failure for outcomes in histories for each in outcomes[1:])
     after = next((each.polluters for each in findings if each.code != "RPW202"), ())
     text = f"the worker breaks the protocol when warm: {last.failure}"
@@ -64,17 +64,17 @@ def _note_coverage(
 
 
 def stops_answering(context: CheckContext) -> bool:
-    """Whether a warm worker leaves a request of the recorded order unanswered."""
+    """Return whether a warm worker leaves a request of the recorded order unanswered."""
     return context.run(recorded_order(context)).outcomes[-1].failure == TIMEOUT
 
 
 def recorded_order(context: CheckContext) -> Trial:
-    """All actions in their recorded order, twice over."""
+    """Return a trial of all actions in their recorded order, twice."""
     return Trial(history=steps(*context.usable) * 2)
 
 
 def histories(context: CheckContext) -> list[tuple[Step, ...]]:
-    """The histories tried, most likely ones first."""
+    """Return the histories to try, most likely ones first."""
     plain = steps(*context.usable)
     failing = _failing(context)
     plans = [recorded_order(context).history]
@@ -95,10 +95,10 @@ def _failing(context: CheckContext) -> tuple[Step, ...]:
 
 
 def _after_failures(context: CheckContext, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
-    """Each failing request before good ones: first each with its successor, then all at once."""
+    """Return histories with failing requests before good ones: alternating, then all of them first."""
     good = steps(*context.succeeding)
     if not failing or not good:
-        context.skip("RPW109", "no request could be found that fails and is answered")
+        context.skip("RPW109", "no request was found that fails and is answered")
         return []
     interleaved: list[Step] = []
     for place, each in enumerate(good):
