@@ -82,7 +82,7 @@ def test_growth_with_requests_that_fail_is_told(tmp_path: Path) -> None:
     (finding,) = run(suite, "RPW301,RPW302,RPW303,RPW304").findings
     assert finding.code == "RPW302"
     assert finding.victim == "failing"
-    assert finding.summary.endswith("with every identical request that fails")
+    assert finding.summary.startswith("every identical request that fails adds 1.00 open descr")
 
 
 def test_a_warm_worker_that_stops_answering_is_not_waited_for_in_every_check(

@@ -70,8 +70,8 @@ def test_an_output_that_is_never_made_is_an_error_of_the_suite(
 ) -> None:
     path = edited(suite, 'outputs = ["out/alpha.txt"]', 'outputs = ["out/alhpa.txt"]')
     assert told(capsys, 2, path, *LEAKS) == (
-        "rpw-fixture check: action 'alpha' makes none of its outputs in a fresh worker: "
-        "out/alhpa.txt; it left out/alpha.txt\n"
+        "rpw-fixture check: action 'alpha' creates none of its outputs in a fresh worker: "
+        "out/alhpa.txt; it created out/alpha.txt\n"
     )
 
 

@@ -119,6 +119,6 @@ def test_actions_that_hide_a_leak_are_named(tmp_path: Path) -> None:
     worker.write_text(text.replace("    seen.add(header)\n", forget))
     report = run(suite, "RPW202")
     assert all(
-        "runs between: wipe" in each.evidence for each in report.findings if each.victim == "one"
+        "runs in between: wipe" in each.evidence for each in report.findings if each.victim == "one"
     )
     assert "one" in {each.victim for each in report.findings}

@@ -22,8 +22,12 @@ from .samples import SAMPLES, stage
 
 ROOT = SAMPLES.parent
 BUGS = (
-    ("RPW202", "leaky.py", "beta has another result after alpha"),
-    ("RPW203", "stale_input.py", "keeps its old result though src/alpha.txt has new content"),
+    ("RPW202", "leaky.py", "after alpha, beta gives a different result than in a fresh worker"),
+    (
+        "RPW203",
+        "stale_input.py",
+        "src/alpha.txt has new content, but alpha still gives the old result",
+    ),
     ("RPW103", "one_read.py", "when the request came in two pieces"),
 )
 

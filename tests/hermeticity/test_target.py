@@ -84,9 +84,11 @@ def test_what_needs_more_than_results_is_skipped_with_its_reason(
     assert {code for code, each in told.items() if each.status == "skipped"} == (
         told.keys() - JUDGED
     )
-    assert told["RPW301"].reason == "needs eyes on the process: not with --target"
-    assert told["RPW210"].reason == "needs a hand in the worker's surroundings: not with --target"
-    assert told["RPW107"].reason == "needs a hand in what the worker is sent: not with --target"
+    assert told["RPW301"].reason == "not possible with --target: needs a view of the process"
+    assert told["RPW210"].reason == (
+        "not possible with --target: needs control of the worker's environment"
+    )
+    assert told["RPW107"].reason == "not possible with --target: needs control of the requests"
     assert told["RPW402"].reason == "needs a recording made by serve --record"
 
 
@@ -152,7 +154,7 @@ def test_workers_that_are_replaced_after_each_request_are_told(tmp_path: Path) -
         told = states(run_there(suite, server))
     assert told["RPW202"].status == "skipped"
     assert told["RPW202"].reason == (
-        "nothing was found, but no worker there served two requests in a row"
+        "nothing was found, but no worker of the endpoint served two requests in a row"
     )
 
 
@@ -163,7 +165,7 @@ def test_a_trial_that_needs_a_hand_on_the_process_is_refused(
     step = Step(action=suite.actions[0], listing=Listing.NONE)
     with (
         Harness(suite, target=ExistingServer(endpoint=cluster.endpoint)) as harness,
-        pytest.raises(UnavailableError, match="not with --target"),
+        pytest.raises(UnavailableError, match="not possible with --target"),
     ):
         harness.run(Trial(history=(step,)))
 

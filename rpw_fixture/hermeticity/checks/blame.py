@@ -293,7 +293,7 @@ def _evidence(
     lines = [_evidence_text(context, suspect.cold, warm, aspects)]
     cleaners = _cleaners(context, suspect, polluters)
     if cleaners:
-        lines.append(f"not so when one of these actions runs in between: {', '.join(cleaners)}")
+        lines.append(f"does not happen if one of these runs in between: {', '.join(cleaners)}")
     return "\n".join(each for each in lines if each)
 
 

@@ -166,7 +166,7 @@ def in_order(checks: Sequence[Check]) -> list[Check]:
 
 
 def _precedes(one: Check, other: Check) -> bool:
-    """Whether a check has to come before another one."""
+    """Return whether a check must come before another one."""
     if one.is_last != other.is_last:
         return other.is_last
     return any(fact in one.shares and fact not in one.needs for fact in other.needs)

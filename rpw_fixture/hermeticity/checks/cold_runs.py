@@ -148,7 +148,9 @@ def _unstable_finding(
 ) -> Finding:
     evidence = context.explain(*pair, aspects, ("one fresh worker", "another one"))
     if _is_seeded(context, action):
-        evidence += "\ncause: the hash order; not so with PYTHONHASHSEED=1 (PERL_HASH_SEED=1)"
+        evidence += (
+            "\ncause: the hash order; does not happen with PYTHONHASHSEED=1, PERL_HASH_SEED=1"
+        )
     failures = [each for each in pair if each.failure]
     code = code_of_rule(failures[0].failure, "RPW201") if failures else "RPW201"
     return Finding(

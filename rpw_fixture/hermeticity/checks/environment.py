@@ -72,7 +72,7 @@ def _compared(
 ) -> Iterator[Finding]:
     """Yield the findings under one factor; if it can't be varied, add it to ``untried``."""
     try:
-        # A root that was used before has an order of its set_by_action, so only cold runs tell.
+        # An input root that was used before lists files in another order, so only cold runs count.
         few = context.affordable(_SECONDS, len(context.usable))
         suspects = few if varied.is_reversed else _suspects(context, usual, varied)
     except UnavailableError as error:

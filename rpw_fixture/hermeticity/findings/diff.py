@@ -1,4 +1,4 @@
-"""Differences between two outputs, told so that a person sees them at once."""
+"""Readable descriptions of the differences between two outcomes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MAX_DEPTH = 3
 def explain(
     before: Outcome, after: Outcome, aspects: list[str], store: BlobStore, labels: tuple[str, str]
 ) -> str:
-    """How two outcomes differ in ``aspects``.
+    """Return a description of how two outcomes differ in ``aspects``.
 
     Args:
         before, after: usually the cold outcome and the other one.
         aspects: names of what differs.
-        store: has the content of outputs.
-        labels: what to call the two.
+        store: holds the content of outputs.
+        labels: names of the two outcomes in the description.
     """
     left, right = before.aspects, after.aspects
     lines = []
@@ -44,7 +44,7 @@ def explain(
 
 
 def content(described: object, store: BlobStore) -> tuple[bytes, bool] | None:
-    """The bytes and executable bit of an output told by `survey`; None for what is no file."""
+    """Return the bytes and executable bit of an output as `snapshot` describes it; None if not a file."""
     file = _file(described)
     data = store.get_or_none(file[0]) if file is not None else None
     return (data, file[1]) if file is not None and data is not None else None
@@ -53,7 +53,7 @@ def content(described: object, store: BlobStore) -> tuple[bytes, bool] | None:
 def of_bytes(
     path: str, before: bytes, after: bytes, labels: tuple[str, str], depth: int = 0
 ) -> str:
-    """How two contents differ: by member, by line or by byte."""
+    """Return a description of how two contents differ: by member, by line or by byte."""
     archives = parts.members(before), parts.members(after)
     if depth < _MAX_DEPTH and archives[0] is not None and archives[1] is not None:
         return _archive(path, archives[0], archives[1], labels, depth)
@@ -84,7 +84,7 @@ def _kind(described: object) -> str:
 
 
 def _file(described: object) -> tuple[Digest, bool] | None:
-    """The digest and executable bit of an output told by `survey`; None for what is no file."""
+    """Return the digest and executable bit of an output as `snapshot` describes it; None if not a file."""
     if not isinstance(described, str) or described.startswith("-> "):
         return None
     digest, _, mode = described.partition(" ")
@@ -107,7 +107,7 @@ def _text(before: bytes, after: bytes, labels: tuple[str, str]) -> str | None:
         difflib.unified_diff(old.splitlines(), new.splitlines(), *labels, lineterm="", n=1)
     )
     if not lines and old != new:
-        return "  they differ in line ends only"
+        return "  only the line ends differ"
     more = len(lines) - _MOST_LINES
     shown = [f"  {line[:200]}" for line in lines[:_MOST_LINES]]
     return "\n".join(shown + ([f"  … {more} more lines"] if more > 0 else []))
@@ -141,7 +141,7 @@ def _archive(
         elif old[0] != new[0]:
             lines.append(f"{path}!{name}: {old[0]} ({labels[0]}), {new[0]} ({labels[1]})")
     if not lines and list(before) != list(after):
-        lines.append(f"{path}: members stand in another order")
+        lines.append(f"{path}: the members are in another order")
     if not lines:
         lines.append(f"{path}: the archive differs outside its members (compression or comments)")
     more = len(lines) - _MOST_MEMBERS

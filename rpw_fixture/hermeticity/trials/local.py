@@ -1,4 +1,4 @@
-"""Running one trial on this machine: a fresh folder, a cold worker, its requests, and a look after each."""
+"""Running a trial on this machine: in an empty folder, with a cold worker or one-shot processes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _RUNNERS = {
 
 
 class LocalRunner:
-    """Runs trials of one worker. Thread-safe; each trial needs a folder that no other one uses.
+    """A runner of trials of one worker. Thread-safe if each trial has another folder.
 
     Args:
-        worker: what is under test.
+        worker: the worker under test.
         spawner: starts processes.
         store: takes inputs and outputs.
     """
@@ -32,25 +32,25 @@ class LocalRunner:
         self._setup = WorkerSetup(worker, spawner, store)
 
     def run(self, trial: Trial, folder: Path) -> Result:
-        """Runs a trial.
+        """Run a trial.
 
         Args:
-            trial: what to do.
-            folder: is emptied before; input root, HOME and TMPDIR lie in it.
+            trial: the trial.
+            folder: the folder of input root, HOME and TMPDIR; it is emptied before.
 
         Raises:
-            ConfigError: when the command can't be started.
-            UnavailableError: when the variation can't be had here.
+            ConfigError: the command can't be started.
+            UnavailableError: this machine does not support the trial.
         """
         with OwnFolder(str(folder.parent)) as own:
             run_folder = self._setup.prepare(trial.variation, own.at(folder.name))
             return _RUNNERS[trial.mode](self._setup, trial, run_folder)
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
-        """Lays all actions out once.
+        """Lay out the inputs of all actions once.
 
         Raises:
-            ConfigError: for one that can't be.
+            ConfigError: the inputs of an action contradict each other.
         """
         for each in actions:
             self._setup.laid_out(each)

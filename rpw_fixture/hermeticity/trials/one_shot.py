@@ -1,4 +1,4 @@
-"""Steps run one-shot: a process for each, without the worker protocol."""
+"""Running a history one-shot: a process for each step, without the worker protocol."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rpw_fixture.execution import one_shot
 from rpw_fixture.hermeticity.trials import snapshot
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.launching.launch import Launch, Local
 from rpw_fixture.support.cancellation import CancelToken
@@ -16,11 +17,11 @@ _MAX_OUTPUT = 1 << 20
 
 
 def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
-    """Runs the trial.
+    """Run the trial.
 
     Raises:
-        ConfigError: when the command can't be started.
-        UnavailableError: when reads can't be watched.
+        ConfigError: the command can't be started.
+        UnavailableError: reads can't be watched.
     """
     return Result(outcomes=tuple(_run(setup, trial, each, run_folder) for each in trial.history))
 
@@ -49,8 +50,8 @@ def _run(setup: WorkerSetup, trial: Trial, step: Step, run_folder: RunFolder) ->
         exit_code=None if result.timed_out else result.exit_code,
         response=(result.stdout + result.stderr).decode(errors="replace"),
         outputs=seen.outputs,
-        failure="timeout" if result.timed_out else "",
-        detail="no end within the timeout" if result.timed_out else "",
+        failure=TIMEOUT if result.timed_out else "",
+        detail="the process did not end within the timeout" if result.timed_out else "",
         changed_inputs=seen.changed_inputs,
         strays=seen.strays,
         opened=opened,

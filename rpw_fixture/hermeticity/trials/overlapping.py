@@ -1,4 +1,4 @@
-"""A history whose requests are all sent to one cold worker before any answer is awaited."""
+"""Running a history with overlap: all requests are sent to a cold worker before any response is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rpw_fixture.hermeticity.trials import input_tree, snapshot
 from rpw_fixture.hermeticity.trials.input_tree import Layout
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
-from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
+from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT, Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.wire.worker.messages import Response
@@ -19,7 +19,7 @@ from rpw_fixture.wire.worker.messages import Response
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """A step, the folder it works in, and how that looked before."""
+    """A sent step, the folder that it works in, and the state of that folder before."""
 
     step: Step
     layout: Layout
@@ -28,7 +28,7 @@ class _Asked:
 
 
 def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
-    """Runs the trial.
+    """Run the trial.
 
     Raises:
         ConfigError, UnavailableError: as `WorkerSetup.started`.
@@ -59,7 +59,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
 
 
 def _stage_all(setup: WorkerSetup, layouts: list[Layout], run_folder: RunFolder) -> list[Beneath]:
-    """Puts all inputs into run_folder; the input root of each request."""
+    """Stage all inputs; return the input root of each request."""
     if not setup.worker.sandbox:
         merged = input_tree.merged(layouts)
         run_folder.staged.stage(merged.root, merged.parents, setup.store)
@@ -77,21 +77,21 @@ def _stage_all(setup: WorkerSetup, layouts: list[Layout], run_folder: RunFolder)
 def _answers(
     session: WorkerSession, count: int, deadline: float
 ) -> tuple[dict[int, Response], Failure]:
-    """Responses by request id, and what became of the requests that have none."""
+    """Return the responses by request id, and the failure of the requests without one."""
     answers: dict[int, Response] = {}
     while len(answers) < count:
         answer = session.receive(deadline)
         if isinstance(answer, Failure):
             return answers, answer
         answers[answer.request_id] = answer
-    return answers, Failure("timeout", "no response")
+    return answers, Failure(TIMEOUT, "no response")
 
 
 def _outcome(
     setup: WorkerSetup, asked: _Asked, answer: Response | Failure, declared: tuple[str, ...]
 ) -> Outcome:
     seen = setup.look(asked.root, asked.before, asked.layout)
-    # In a shared root the outputs of all requests lie side by side.
+    # A shared input root contains the outputs of all requests.
     strays = [path for path in seen.strays if not _is_among(path, declared)]
     return replace(
         outcome_of(asked.step, answer),

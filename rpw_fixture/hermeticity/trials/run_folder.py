@@ -1,6 +1,6 @@
-"""Where one trial runs: its folders, how its worker's process is set up, and what lives there.
+"""The folders of one trial, the set-up of its worker's process, and what the worker holds.
 
-Staging is `ground`'s, talking `conversation`'s.
+`worker_setup` stages inputs, `worker_session` exchanges requests and responses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.removal import remove_at
 
 _SETUP_STEPS = str(Path(__file__).with_name("setup_steps.py"))
-#: Files of steps that are not in `surroundings`.
+#: Files of the steps that are not in `setup_steps`.
 _STEP_FILES = {"restrict_paths": landlock_step.__file__}
 _UMASK = 0o022
 
@@ -34,9 +34,9 @@ class RunFolder:
     """The folders of one trial.
 
     Attributes:
-        folder: holds everything.
-        variation: says what lies where in it.
-        staged: the input root.
+        folder: the folder that contains all others.
+        variation: the environment, with the paths of the other folders.
+        staged: the staged input root.
     """
 
     folder: Beneath
@@ -50,7 +50,7 @@ class RunFolder:
 
     @property
     def root(self) -> str:
-        """Path of the input root."""
+        """The path of the input root."""
         return self.staged.path
 
     @property
@@ -65,12 +65,12 @@ class RunFolder:
 
     @property
     def trace(self) -> str:
-        """Where a tracer writes to."""
+        """The file that a tracer writes."""
         return self.folder.below("trace").path
 
 
 def process_setup(run_folder: RunFolder) -> Setup:
-    """How the worker's process is set up between fork and exec."""
+    """Return the steps that set up the worker's process between fork and exec."""
     variation = run_folder.variation
     steps = []
     for function, argument in variation.steps:
@@ -83,10 +83,10 @@ def process_setup(run_folder: RunFolder) -> Setup:
 
 
 def plant(root: Beneath, path: str, content: bytes) -> None:
-    """Put a file at ``path`` in an input root, instead of whatever is there.
+    """Write a file at ``path`` in an input root, and remove what is there.
 
     Raises:
-        OSError: a folder on the way was replaced by something else.
+        OSError: a parent folder was replaced by something else.
     """
     above, name = posixpath.split(path)
     if above:
@@ -102,7 +102,7 @@ def plant(root: Beneath, path: str, content: bytes) -> None:
 
 
 def children(pid: int) -> tuple[str, ...]:
-    """Living processes below a worker, each as its id and name."""
+    """Return the running processes below a worker, each as id and name."""
     lines = []
     for each in family(pid)[1:]:
         with contextlib.suppress(psutil.Error):
@@ -112,7 +112,7 @@ def children(pid: int) -> tuple[str, ...]:
 
 
 def sample(pid: int, run_folder: RunFolder) -> Sample | None:
-    """What a worker and those below it hold; None when it is gone."""
+    """Return the resources of a worker and the processes below it; None if it is gone."""
     processes = family(pid)
     try:
         return Sample(
@@ -133,7 +133,7 @@ def _written_folders(run_folder: RunFolder) -> tuple[Beneath, Beneath]:
 
 
 def _filled(argument: object, run_folder: RunFolder) -> object:
-    """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
+    """Return the argument with ``{run}`` replaced by the run's folder."""
     if isinstance(argument, str):
         return argument.replace("{run}", run_folder.folder.path)
     if isinstance(argument, tuple):

@@ -1,4 +1,4 @@
-"""A history of requests to one cold worker, each after the answer to the one before."""
+"""Running a history in sequence: each request is sent to the worker after the previous response."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.wire.worker.messages import Response
 
-#: Left alone for so long, seconds, a worker that wrote or answered once too often has done it.
+#: Seconds to wait for late writes or a second response.
 _LATE = 0.15
 
 
 def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
-    """Runs the trial: the worker starts with the first action's inputs around it, or others' if asked.
+    """Run the trial; the worker starts with the inputs of the first action or of ``started_with``.
 
     Raises:
         ConfigError, UnavailableError: as `WorkerSetup.started`.
@@ -41,7 +41,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
 
 
 class _Conversation:
-    """One worker's conversation, and a look at its run_folder after each answer."""
+    """The conversation with one worker, with a look at its input root after each response."""
 
     def __init__(self, setup: WorkerSetup, run_folder: RunFolder, session: WorkerSession) -> None:
         self._setup = setup
@@ -51,7 +51,7 @@ class _Conversation:
         self._answered: dict[str, snapshot.FileState] = {}
 
     def run(self, trial: Trial) -> list[Outcome]:
-        """Outcomes of the steps, up to the first one that fails."""
+        """Return the outcomes of the steps, up to the first one that fails."""
         outcomes: list[Outcome] = []
         for number, step in enumerate(trial.history, start=1):
             if number > 1:
@@ -121,14 +121,14 @@ class _Conversation:
         self._session.hand_over(time.monotonic() + self._setup.worker.timeout)
 
     def _find_late(self, step: Step, answer: Response | Failure) -> str:
-        """What a worker does after its answer to a cancelled request that it must not."""
+        """Return what a worker does too late after the response to a cancelled request; else empty."""
         if isinstance(answer, Failure):
             return ""
         if step.cancel is Cancel.AFTERWARDS:
             self._session.cancel(answer.request_id)
             self._hand_over()
             fault = self._session.listen(_LATE)
-            return f"it answered twice: {fault.detail}" if fault is not None else ""
+            return f"the worker answered twice: {fault.detail}" if fault is not None else ""
         return self._await_late_writes() if answer.was_cancelled else ""
 
     def _await_late_writes(self) -> str:

@@ -1,7 +1,6 @@
-"""Looking at an input root before and after a request: outputs, changed inputs, undeclared leftovers.
+"""Comparing an input root before and after a request: outputs, changed inputs, undeclared files.
 
-Symlinks are never followed, and mounts never entered, whatever the worker does meanwhile. What a check
-makes of the findings is not decided here.
+Symlinks are never followed and mounts never entered, whatever the worker does meanwhile.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
 
 _BYTECODE = "__pycache__"
-#: Folders deeper than this are not looked into; each level holds a descriptor.
+#: Folders deeper than this are not read; each level needs a descriptor.
 _DEEPEST = 200
 
 
 class FileState(NamedTuple):
-    """A path's kind, size and times; any write through any name changes ``ctime``."""
+    """A path's kind, size and times; a write through any name of the file changes ``ctime``."""
 
     mode: int
     size: int
@@ -37,13 +36,13 @@ class FileState(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootChanges:
-    """What one request did to the input root.
+    """The changes of an input root by one request.
 
     Attributes:
-        outputs: by path, a text that is equal for equal outputs.
-        changed_inputs: inputs whose content or kind is another one, or that are gone.
-        strays: paths that are new or changed and neither declared outputs nor inputs. The bytecode
-            Python keeps beside its modules is left out: it is keyed by the module's time and size.
+        outputs: the outputs by path, each as a text that is equal for equal outputs.
+        changed_inputs: inputs that have another content or kind, or are gone.
+        strays: new or changed paths that are neither declared outputs nor inputs, without the bytecode
+            that Python writes beside modules: that is valid only for the module's time and size.
     """
 
     outputs: Mapping[str, str]
@@ -52,14 +51,14 @@ class RootChanges:
 
 
 def look(root: Beneath) -> dict[str, FileState]:
-    """Everything below ``root`` by relative path; nothing if it is gone."""
+    """Return the state of everything below ``root`` by relative path; empty if it is gone."""
     with contextlib.suppress(OSError), root.opened() as fd:
         return dict(_walk(fd, "", 0))
     return {}
 
 
 def look_at(root: Beneath, paths: Iterable[str]) -> dict[str, FileState]:
-    """See what there is at some paths below ``root`` that is no folder."""
+    """Return the state of those of some paths below ``root`` that are not folders."""
     found = {}
     with contextlib.suppress(OSError), root.opened() as fd:
         for path in paths:
@@ -89,12 +88,12 @@ def compare(
     outputs: tuple[str, ...],
     store: BlobStore,
 ) -> RootChanges:
-    """What changed since ``before``.
+    """Return what changed since ``before``.
 
     Args:
-        root: the input root on disk; what is gone with it counts as deleted.
-        before: what `look` saw before the request.
-        inputs: what was staged.
+        root: the input root on disk; if it is gone, everything in it counts as deleted.
+        before: the result of `look` before the request.
+        inputs: the staged inputs.
         outputs: declared outputs, relative to the root.
         store: takes the content of outputs, so that differences can be shown later.
     """
@@ -141,7 +140,7 @@ def _compare(
 
 
 def count_files(folder: Beneath) -> int:
-    """Files below ``folder``."""
+    """Return the number of files below ``folder``."""
     return sum(not stat.S_ISDIR(state.mode) for state in look(folder).values())
 
 
@@ -192,7 +191,7 @@ def _describe(root: int, path: str, state: FileState, store: BlobStore) -> str:
         if stat.S_ISDIR(state.mode):
             return "folder"
         if not stat.S_ISREG(state.mode):
-            return "neither a file nor a folder nor a link"
+            return "not a file, folder or link"
         digest = _kept(root, path, store)
     except OSError as error:
         return f"unreadable: {error.strerror}"

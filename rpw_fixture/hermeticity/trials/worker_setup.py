@@ -1,7 +1,7 @@
-"""What all ways of running a trial stand on: laid-out inputs, a run_folder, a process, its requests.
+"""What all modes of running a trial need: staged inputs, a run folder, a process, its requests.
 
-Built from the server's own parts (staging, spawner, framing), without gRPC between: what is checked is
-what the server would do, some hundred times as often.
+It uses the server's own parts (staging, spawner, framing) without gRPC in between, so that a check does
+what the server would do, but much faster.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.personalities.rules import InputList
 from rpw_fixture.workers.process_pipes import Pipes, make_pipes
 
-#: What servers are known to list.
+#: The lists that servers are known to send.
 _SERVED = {
     Listing.HEX: InputList.HEX,
     Listing.RAW: InputList.RAW,
@@ -49,10 +49,10 @@ _SERVED = {
 
 
 class WorkerSetup:
-    """Brings a trial's inputs into run_folder and its worker to life. Thread-safe.
+    """The set-up of trials: stages inputs and starts workers. Thread-safe.
 
     Args:
-        worker: what is under test.
+        worker: the worker under test.
         spawner: starts processes.
         store: takes inputs and outputs.
     """
@@ -67,30 +67,32 @@ class WorkerSetup:
         self._layouts: dict[tuple[SuiteAction, bool], input_tree.Layout] = {}
 
     def prepare(self, variation: Variation, folder: Beneath) -> RunFolder:
-        """A run_folder in ``folder``, which is emptied before.
+        """Return a run folder in ``folder``, which is emptied before.
 
         Raises:
-            UnavailableError: when its file system can't give the variation.
+            UnavailableError: the file system does not support the variation.
         """
         discard(folder)
         root = folder.below(variation.root)
         for each in (root, folder.below(variation.home), folder.below(variation.temporary)):
-            with contextlib.suppress(FileExistsError):  # an earlier worker's, undeletable
+            with contextlib.suppress(FileExistsError):  # an earlier worker made it undeletable
                 each.make()
         if variation.is_reversed and not _lists_by_creation(folder):
             raise UnavailableError(
-                "this file system lists files in an order of its own; put TMPDIR on a RAM disk"
+                "this file system does not list files in the order of their creation; "
+                "put TMPDIR on a RAM disk"
             )
         return RunFolder(folder=folder, variation=variation, staged=StagedRoot(root))
 
     def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> input_tree.Layout:
-        """The action's inputs as a tree, once for each action.
+        """Return the layout of an action, which is computed once.
 
         Args:
-            is_reversed: names of a folder come the other way round.
+            action: the action.
+            is_reversed: sort the names of each folder in the opposite order.
 
         Raises:
-            ConfigError: when they make no tree.
+            ConfigError: the inputs contradict each other.
         """
         key = (action, is_reversed)
         known = self._layouts.get(key)
@@ -100,7 +102,7 @@ class WorkerSetup:
         return known
 
     def stage(self, action: SuiteAction, run_folder: RunFolder) -> input_tree.Layout:
-        """Has the run_folder hold the action's inputs, and nothing else."""
+        """Stage the action's inputs, and remove everything else."""
         layout = self.laid_out(action, is_reversed=run_folder.variation.is_reversed)
         run_folder.staged.stage(layout.root, layout.parents, self.store)
         mtime = run_folder.variation.input_mtime
@@ -113,13 +115,13 @@ class WorkerSetup:
     def look(
         self, root: Beneath, before: dict[str, snapshot.FileState], layout: input_tree.Layout
     ) -> snapshot.RootChanges:
-        """What became of an input root since it looked like ``before``."""
+        """Return what changed in an input root since ``before``."""
         return snapshot.compare(
             root, before, inputs=layout.root, outputs=layout.outputs, store=self.store
         )
 
     def environment(self, run_folder: RunFolder) -> dict[str, str]:
-        """Of the process: the suite's, with what the variation changes in it."""
+        """Return the environment of the process: the suite's, changed by the variation."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": run_folder.home,
@@ -132,10 +134,10 @@ class WorkerSetup:
     def watched(
         self, trial: Trial, action: SuiteAction, run_folder: RunFolder
     ) -> Iterator[ReadWatch | None]:
-        """Watches reads of the action's inputs within the block, if the trial wants that.
+        """Watch reads of the action's inputs within the block, if the trial is watched.
 
         Raises:
-            UnavailableError: when this machine can't.
+            UnavailableError: this machine can't watch reads.
         """
         if not trial.is_watched:
             yield None
@@ -150,11 +152,11 @@ class WorkerSetup:
 
     @contextlib.contextmanager
     def started(self, run_folder: RunFolder) -> Iterator[WorkerSession]:
-        """A fresh worker, which is gone after the block.
+        """Start a fresh worker, and end it after the block.
 
         Raises:
-            ConfigError: when the command can't be started.
-            UnavailableError: when the variation can't be had here.
+            ConfigError: the command can't be started.
+            UnavailableError: this machine does not support the variation.
         """
         ours, theirs = make_pipes()
         try:
@@ -179,7 +181,7 @@ class WorkerSetup:
         request_id: int,
         sandbox: str = "",
     ) -> Request:
-        """The WorkRequest for a step, which is that ``number`` in its history."""
+        """Return the WorkRequest for a step, which is the ``number``-th of its history."""
         return Request(
             arguments=layout.arguments,
             inputs=self._inputs(layout, step.listing, number),
@@ -225,7 +227,7 @@ class WorkerSetup:
 
 
 def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
-    """What the worker itself said to a step."""
+    """Return the outcome of a step from the worker's response alone."""
     if isinstance(answer, Failure):
         return Outcome(step=step, exit_code=None, failure=answer.rule, detail=answer.detail)
     return Outcome(
@@ -236,7 +238,7 @@ def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
 
 
 def _lists_by_creation(folder: Beneath) -> bool:
-    """Whether the order of a folder's list follows the order in which its files were made."""
+    """Return whether the file system lists files in the order of their creation."""
     lists = []
     for number, names in enumerate(("ab", "ba")):
         probe = folder.below(f"order-{number}")
@@ -259,7 +261,7 @@ def _set_mtime(root: int, path: str, mtime: float) -> None:
 
 
 def _unusual_digest(known: str, listing: Listing, number: int) -> bytes:
-    """Digest bytes that no server sends for a content known by its hash."""
+    """Return digest bytes that no server sends for a content with that hash."""
     if listing is Listing.EMPTY:
         return b""
     return hashlib.sha256(f"{known} {number}".encode()).hexdigest().encode()
