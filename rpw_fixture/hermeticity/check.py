@@ -195,18 +195,18 @@ def _run_check(context: CheckContext, run: _CheckRun) -> None:
         OutOfTimeError: when the time limit is reached; the findings until then are kept.
     """
     check = run.check
-    if check.needs_worker and not context.usable:
-        for code in set(check.codes) - set(PROTOCOL):
-            context.skip(code, "no action works on a fresh worker")
-    elif check.needs_answers and state_leaks.stops_answering(context):
-        _skip(context, [check], "a warm worker stops answering (RPW102)")
-    else:
-        try:
+    try:
+        if check.needs_worker and not context.usable:
+            for code in set(check.codes) - set(PROTOCOL):
+                context.skip(code, "no action works on a fresh worker")
+        elif check.needs_answers and state_leaks.stops_answering(context):
+            _skip(context, [check], "a warm worker stops answering (RPW102)")
+        else:
             with context.facts.limited(needs=check.needs, shares=check.shares):
                 for finding in _confirmed(context, check):
                     run.findings.append(finding)
-        except UnavailableError as error:
-            _skip(context, [check], str(error))
+    except UnavailableError as error:
+        _skip(context, [check], str(error))
     run.lessons, run.is_done = len(context.instability.lessons), True
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from rpw_fixture.hermeticity import check as check_module
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.checks import every_run
+from rpw_fixture.hermeticity.checks import every_run, state_leaks
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, Check, in_order
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
@@ -28,6 +28,7 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
+from rpw_fixture.hermeticity.trials.trial import UnavailableError
 
 from .samples import stage
 
@@ -151,3 +152,16 @@ def test_what_is_shared_can_be_read_and_an_undeclared_fact_cannot_be_shared() ->
         with pytest.raises(UndeclaredFactError, match="shares 'left processes'"):
             facts.share(LEFT_PROCESSES, value=True)
     assert facts.read(LEFT_PROCESSES) is False
+
+
+def test_a_check_is_skipped_where_it_cannot_be_known_whether_a_warm_worker_answers(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(context: CheckContext) -> bool:
+        raise UnavailableError("no fresh worker")
+
+    monkeypatch.setattr(state_leaks, "stops_answering", unavailable)
+    wanted = Check(("RPW209",), nothing, needs_answers=True)
+    monkeypatch.setattr(check_module, "CHECKS", (CHECKS[0], wanted))
+    (state,) = check(suite, Options(selected=frozenset(["RPW209"]))).checks
+    assert (state.status, state.reason) == ("skipped", "no fresh worker")
