@@ -66,7 +66,7 @@ def test_a_good_worker_passes(rpw_server: Server) -> None:
     rpw_server.assert_hermetic(select="RPW201,RPW202")
 
 
-def test_a_leak_is_told_with_victim_polluter_difference_and_reproducer(
+def test_a_leak_is_reported_with_victim_polluter_difference_and_reproducer(
     rpw_server: Server, tmp_path: Path
 ) -> None:
     rpw_server.run(compile_action("leaky.py", "a", "--header", "SECRET"))

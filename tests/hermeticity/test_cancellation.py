@@ -9,7 +9,9 @@ from .samples import run, stage
 BOTH = "multiplex = true\ncancellation = true\ntimeout = 2"
 
 
-def test_a_request_abandoned_in_mid_work_is_told_with_when_it_was_cancelled(tmp_path: Path) -> None:
+def test_a_request_abandoned_in_mid_work_is_reported_with_when_it_was_cancelled(
+    tmp_path: Path,
+) -> None:
     suite = stage(tmp_path / "suite", "abandons_work.py", worker=BOTH, headers=["alpha"])
     (finding,) = run(suite, "RPW110").findings
     assert finding.summary == "after alpha was cancelled during its work: timeout"

@@ -112,7 +112,7 @@ def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) 
         (("--explain", "RPW999"), "'RPW999' is not a check code"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(
+def test_wrong_use_is_reported_in_one_line(
     leaky: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
 ) -> None:
     given = [str(leaky) if each == "SUITE" else each for each in arguments]

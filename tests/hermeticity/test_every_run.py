@@ -1,4 +1,4 @@
-"""What shows only in some run: late crashes and answers, strays, edits and processes of any request."""
+"""Bugs that show only in some run: late crashes and answers, strays, edits and processes."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_an_end_that_does_not_come_again_is_an_error_all_the_same(tmp_path: Path
     assert finding.summary.endswith("; seen once, not reproduced")
 
 
-def test_a_late_crash_is_told_where_only_leaks_were_asked_for(tmp_path: Path) -> None:
+def test_a_late_crash_is_reported_where_only_leaks_were_asked_for(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "over_time.py", "--bug=crash", "--at=3")
     report = run(suite, "RPW202")
     (finding,) = report.findings

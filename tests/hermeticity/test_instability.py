@@ -1,4 +1,4 @@
-"""What fresh workers differ in is left out part by part, and said; everything else still counts."""
+"""Parts in which fresh workers differ are left out and reported; everything else still counts."""
 
 import io
 import zipfile

@@ -111,7 +111,7 @@ def test_actions_come_in_the_order_of_their_requests(tmp_path: Path, store: Blob
     assert [each.target for each in found] == ["//src:a.txt", "//src:b.txt", "//src:c.txt"]
 
 
-def test_each_worker_has_a_suite_of_its_own(tmp_path: Path, store: BlobStore) -> None:
+def test_each_worker_has_its_own_suite(tmp_path: Path, store: BlobStore) -> None:
     record(tmp_path / "r", store, compilation("a"), compilation("b", "good.py"), compilation("c"))
     suites = recording.suites(recording.load(tmp_path / "r"))
     assert [len(each.actions) for each in suites] == [2, 1]
@@ -167,7 +167,7 @@ def test_what_no_cache_keeps_is_no_wrong_entry(
     )
 
 
-def test_entries_that_there_was_no_time_for_are_told(
+def test_entries_that_there_was_no_time_for_are_reported(
     tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record(tmp_path / "r", store, compilation("a"))
@@ -191,12 +191,12 @@ def test_one_key_for_two_tools_is_found(
     assert "tools/leaky.py" in finding["summary"]
 
 
-def test_a_folder_that_is_no_recording_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_recording_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a recording"):
         recording.load(tmp_path)
 
 
-def test_a_torn_line_is_told_by_its_number(tmp_path: Path, store: BlobStore) -> None:
+def test_a_torn_line_is_reported_by_its_number(tmp_path: Path, store: BlobStore) -> None:
     record(tmp_path / "r", store, compilation("a"))
     with (tmp_path / "r" / "actions.jsonl").open("a") as file:
         file.write('{"action": "1/2"\n')

@@ -89,7 +89,7 @@ def test_roots_stand_for_the_input_root_and_the_worker_has_a_working_directory(
         ("[worker]", "[worker", ": "),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_key(
+def test_a_mistake_is_reported_with_its_line_and_key(
     folder: Path, old: str, new: str, expected: str
 ) -> None:
     assert old in GOOD
@@ -106,11 +106,11 @@ def test_outputs_may_lie_beside_the_working_directory(folder: Path) -> None:
     assert complaint(folder, outside).startswith(":11: action[0].outputs: output '../../../hello.")
 
 
-def test_a_name_used_twice_is_told_where_it_is_used_again(folder: Path) -> None:
+def test_a_name_used_twice_is_reported_where_it_is_used_again(folder: Path) -> None:
     again = GOOD + GOOD[GOOD.index("[[action]]") :]
     assert complaint(folder, again).startswith(":12: action[1].name: 'hello' is used twice")
 
 
-def test_a_suite_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_suite_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no-such\.toml: No such file"):
         load(tmp_path / "no-such.toml")

@@ -1,4 +1,4 @@
-"""Requests in pieces, and two at once: what a pipe does to them must not matter."""
+"""Requests in pieces, and two in one write: a worker must accept both."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_the_evidence_says_in_which_pieces_the_request_came(tmp_path: Path) -> N
     assert "the worker stops: a field of a request is longer" in finding.evidence
 
 
-def test_a_part_that_is_answered_like_a_request_is_told_as_malformed(tmp_path: Path) -> None:
+def test_a_part_that_is_answered_like_a_request_is_reported_as_malformed(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "one_read.py", headers=["alpha"])
     worker = suite.parent / "tools" / "one_read.py"
     text = worker.read_text()
@@ -72,7 +72,7 @@ def test_a_part_that_is_answered_like_a_request_is_told_as_malformed(tmp_path: P
     assert "when its request arrives in two pieces, " in finding.summary
 
 
-def test_requests_lost_in_one_write_are_not_told_as_a_mixup(tmp_path: Path) -> None:
+def test_requests_lost_in_one_write_are_not_reported_as_a_mixup(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "drops_rest.py", worker="multiplex = true\ntimeout = 1")
     report = run(suite, f"{PROTOCOL},RPW111,RPW213")
     (finding,) = report.findings

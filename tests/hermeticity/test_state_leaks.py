@@ -20,7 +20,7 @@ def context_of(suite: Suite, harness: Harness) -> CheckContext:
     return context
 
 
-def test_each_victim_of_a_leak_is_told_with_one_polluter_and_the_difference(
+def test_each_victim_of_a_leak_is_reported_with_one_polluter_and_the_difference(
     tmp_path: Path,
 ) -> None:
     report = run(stage(tmp_path / "suite", "leaky.py"), "RPW202")
@@ -63,7 +63,7 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
         assert harness.worker_starts - before < 150
 
 
-def test_a_leak_is_told_from_plain_requests_even_if_failing_ones_show_it_sooner(
+def test_a_leak_is_reported_for_plain_requests_even_if_failing_ones_show_it_sooner(
     tmp_path: Path,
 ) -> None:
     suite = load(stage(tmp_path / "suite", "leaky.py", headers=["alpha", "beta"]))

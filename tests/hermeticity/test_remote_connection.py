@@ -110,7 +110,7 @@ def test_a_leak_is_found_through_mutual_tls_and_a_token(
     assert guarded.workers
 
 
-def test_wrong_credentials_are_told_in_one_line(
+def test_wrong_credentials_are_reported_in_one_line(
     suite: str,
     guarded: Server,
     known: Certificates,

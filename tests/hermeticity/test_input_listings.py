@@ -1,4 +1,4 @@
-"""What servers list as inputs must not reach a result."""
+"""The inputs that a server lists must not change a result."""
 
 from pathlib import Path
 

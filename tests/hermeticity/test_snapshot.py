@@ -1,4 +1,4 @@
-"""Looking at an input root that its worker may still be changing."""
+"""Snapshots of an input root that its worker may still be changing."""
 
 from __future__ import annotations
 

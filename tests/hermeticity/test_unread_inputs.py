@@ -1,4 +1,4 @@
-"""Declared inputs that nobody reads: advice, and no failure."""
+"""Declared inputs that no run reads: an info, not a failure."""
 
 import json
 import sys
@@ -51,7 +51,7 @@ def test_info_is_shown_though_a_baseline_was_written_and_exit_code_stays_zero(
     assert (finding["severity"], finding["reproducer"]) == ("info", None)
 
 
-def test_info_is_told_in_text_and_junit_without_a_remedy_or_failure(
+def test_info_is_reported_in_text_and_junit_without_a_remedy_or_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], shared=["src/unused.txt"])
@@ -65,7 +65,7 @@ def test_info_is_told_in_text_and_junit_without_a_remedy_or_failure(
     assert "src/unused.txt" in (case.findtext("system-out") or "")
 
 
-def test_opened_files_are_told_by_path_and_others_are_not(tmp_path: Path) -> None:
+def test_opened_files_are_reported_by_path_and_others_are_not(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     for name in ("top", "a/deep", "a/unread", "other"):
         (tmp_path / name).write_text(name)
