@@ -1,1 +1,1 @@
-"""Finding what a persistent worker's state and surroundings do to its outputs."""
+"""Finding out how a persistent worker's state and environment change its outputs."""

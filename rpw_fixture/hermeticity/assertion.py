@@ -13,8 +13,8 @@ from rpw_fixture.hermeticity.findings.codes import CODES, expand
 from rpw_fixture.hermeticity.findings.finding import merged
 from rpw_fixture.hermeticity.suites import from_actions
 
-#: What a test suite can afford each time. Left out is what takes many requests or cold starts: growth,
-#: and what is told by a tracer or by other surroundings.
+#: The codes that a test suite can afford each time. Left out are those that take many requests or cold
+#: starts: growth, undeclared access and other environments.
 EVERYDAY = frozenset(CODES) - expand("RPW207,RPW208,RPW209,RPW3")
 
 
@@ -27,26 +27,26 @@ def assert_hermetic(
     max_seconds: float | None = None,
     reproducers: Path | None = None,
 ) -> None:
-    """The workers of ``actions`` keep no state that reaches an output, and follow the protocol.
+    """Assert that the workers of ``actions`` follow the protocol and keep no state that reaches outputs.
 
     Args:
-        actions: worker actions that succeed; each worker is checked with its own.
-        select: codes, separated by commas; prefixes such as ``RPW2`` are allowed, and ``RPW`` is all.
-            When not given, `EVERYDAY`: all but RPW207, RPW208, RPW209 and RPW3.
-        ignore: codes to leave out, written likewise.
-        seed: decides what is tried where not everything can be.
-        max_seconds: for each worker; checks that time does not suffice for count as skipped.
+        actions: worker actions that succeed; each worker is checked with those that it runs.
+        select: codes, separated by commas; prefixes such as ``RPW2`` are allowed, and ``RPW`` means
+            all. Default: `EVERYDAY`, all but RPW207, RPW208, RPW209 and RPW3.
+        ignore: codes to leave out, in the same form.
+        seed: decides which samples are taken where not everything can be tried.
+        max_seconds: time limit for each worker, seconds; checks that are not reached are skipped.
         reproducers: folder for the smallest reproducer of each finding.
 
     Raises:
-        AssertionError: with victim, polluters and differences of each finding of severity error.
-        ConfigError: when there is nothing to check, or for a code that does not exist.
+        AssertionError: there is a finding of severity error; with victim, polluters and differences.
+        ConfigError: there is nothing to check, or a code does not exist.
     """
     __tracebackhide__ = True
     found = from_actions.suites(actions)
     if not found:
         raise ConfigError(
-            "no action to check: none with a worker_key has succeeded so far, and none was given"
+            "no action to check: no action with a worker_key has succeeded so far, and none was passed"
         )
     selected = expand(select) if select is not None else EVERYDAY
     options = Options(

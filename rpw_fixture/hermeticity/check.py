@@ -1,7 +1,6 @@
-"""A whole check run: the checks in their order, what becomes of their findings, and the report.
+"""Running all checks on a suite, and what becomes of their findings: the report.
 
-The order gives the right blame: what differs among fresh workers is known before leaks are looked for,
-and what is read at start-up before stale inputs are.
+`checks.check_list` has the checks and their order.
 """
 
 from __future__ import annotations
@@ -13,56 +12,36 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.checks import cache_poisoning as poisoning
-from rpw_fixture.hermeticity.checks import (
-    cancellation,
-    cold_runs,
-    concurrency,
-    environment,
-    every_run,
-    input_listings,
-    lifecycle,
-    long_runs,
-    one_shot,
-    resources,
-    split_requests,
-    stale_inputs,
-    stale_outputs,
-    state_leaks,
-    undeclared_access,
-    unknown_fields,
-    unread_inputs,
-    worker_keys,
-)
+from rpw_fixture.hermeticity.checks import cache_poisoning, state_leaks, worker_keys
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
+from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings.finding import Finding, Report, merged, states
+from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, Report, merged, states
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way
+from rpw_fixture.hermeticity.trials.trial import RunMode, Trial, UnavailableError
 
 _ALL = frozenset(CODES)
-_PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
 _RECORDED = ("RPW402", "RPW403")
-#: Codes that compare with a fresh worker, and do not repeat that themselves.
+#: Codes whose checks compare with a fresh worker without repeating its run; that is done here.
 _COMPARED = frozenset(
     (
         *("RPW105", "RPW107", "RPW111", "RPW203", "RPW204", "RPW205", "RPW207", "RPW208"),
         *("RPW211", "RPW213", "RPW401"),
     )
 )
-#: Codes whose findings are repeated here, and how their histories are run.
+#: Codes whose findings are reproduced here, and how their histories are run.
 _REPEATED = {
-    "RPW107": Way.WORKER,
-    "RPW203": Way.WORKER,
-    "RPW204": Way.WORKER,
-    "RPW205": Way.ONE_SHOT,
-    "RPW211": Way.WORKER,
+    "RPW107": RunMode.WORKER,
+    "RPW203": RunMode.WORKER,
+    "RPW204": RunMode.WORKER,
+    "RPW205": RunMode.ONE_SHOT,
+    "RPW211": RunMode.WORKER,
 }
-#: Codes for which results are compared, so that it matters what is left out.
+#: Codes that compare results, so that the report says what was left out.
 _COMPARING = _COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
 _SHOWN = 6
 _WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
@@ -70,19 +49,19 @@ _WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to check, and how much.
+    """What to check, and how thoroughly.
 
     Attributes:
         selected: codes to check.
-        jobs: trials run at once.
-        max_seconds: for everything; None for no limit.
-        seed: decides what is picked where not all can be tried.
-        reproducers: folder for a reproducer of each finding.
-        baseline: file of accepted findings.
-        progress: is told worker starts and requests so far.
-        cache_poisoning: count wrong action-cache entries; only of recordings.
-        target: an REAPI server to drive instead of local processes.
-        eof_patience: seconds that a worker has to end in after its stdin was closed (RPW106).
+        jobs: number of trials that run at once.
+        max_seconds: time limit for the whole check, seconds; None for no limit.
+        seed: decides which samples are taken where not everything can be tried.
+        reproducers: folder for a reproducer of each finding; None to write none.
+        baseline: file of accepted findings; None to accept none.
+        progress: called with the number of worker starts and of requests so far.
+        cache_poisoning: count wrong action-cache entries; only for recordings.
+        target: an REAPI server that runs the actions; None to run them on this machine.
+        eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
     """
 
     selected: frozenset[str] = _ALL
@@ -97,57 +76,13 @@ class Options:
     eof_patience: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Some codes and what finds them.
-
-    Attributes:
-        codes: what may be found.
-        find: finds it.
-        needs_worker: only with an action that works at all.
-        needs_answers: only with a warm worker that answers; each silence would cost a timeout.
-    """
-
-    codes: tuple[str, ...]
-    find: Callable[[CheckContext], Iterator[Finding]]
-    needs_worker: bool = True
-    needs_answers: bool = False
-
-
-CHECKS = (
-    Check((*_PROTOCOL, "RPW201", "RPW210"), cold_runs.find, needs_worker=False),
-    Check(("RPW106", "RPW112"), lifecycle.find),
-    Check(("RPW107",), unknown_fields.find),
-    Check(_PROTOCOL, split_requests.find),
-    Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
-    Check(("RPW209",), environment.find, needs_answers=True),
-    Check(("RPW209",), input_listings.find, needs_answers=True),
-    Check(("RPW401",), stale_inputs.find_unmarked, needs_answers=True),
-    Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), state_leaks.find),
-    Check(("RPW203",), stale_inputs.find_stale, needs_answers=True),
-    Check(("RPW204",), stale_inputs.find_phantoms, needs_answers=True),
-    Check(("RPW211",), stale_outputs.find, needs_answers=True),
-    Check(("RPW207", "RPW208"), undeclared_access.find),
-    Check(("RPW207",), unread_inputs.find),
-    Check(("RPW110",), cancellation.find, needs_answers=True),
-    Check(("RPW111", "RPW213"), concurrency.find_mixups, needs_answers=True),
-    Check((*_PROTOCOL, "RPW109", "RPW202", "RPW212"), long_runs.find, needs_answers=True),
-    Check(("RPW112",), every_run.find_processes, needs_answers=True),
-    Check(("RPW301", "RPW302", "RPW303", "RPW304"), resources.find, needs_answers=True),
-    # Last, because they look at everything that was run.
-    Check(("RPW206", "RPW208", "RPW216"), every_run.find_traces),
-    Check(_PROTOCOL, every_run.find_failures),
-    Check(("RPW201",), cold_runs.find_late),
-)
-
-
 def check(suite: Suite, options: Options | None = None) -> Report:
-    """Checks a worker.
+    """Check a worker with the actions of a suite.
 
     Raises:
-        ConfigError: for a suite that can't be run: a command that can't be started, an exit code that
-            no fresh worker gives.
-        EnvironmentLacksError: when there is no room for the runs, or the target does not run them.
+        ConfigError: when the suite can't be run: its command can't be started, or an action does not
+            end with the exit code that it expects.
+        EnvironmentLacksError: when there is no disk space, or the target does not run the actions.
     """
     return _check(suite, options or Options(), [])
 
@@ -180,11 +115,11 @@ def _check(
         report = _report(context, findings, options)
         if not options.cache_poisoning:
             return report
-        return replace(report, poisoning=poisoning.count(context, recorded_orders))
+        return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
 
 
 def check_recording(recorded: Sequence[RecordedAction], options: Options | None = None) -> Report:
-    """Checks every worker of a recording, and the keys they were asked for with.
+    """Check every worker of a recording with its recorded actions, and the worker keys.
 
     Raises:
         ConfigError, EnvironmentLacksError: as `check`.
@@ -196,7 +131,7 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
         left = None if options.max_seconds is None else max(0.0, options.max_seconds - spent)
         rest = replace(options, max_seconds=left, selected=options.selected - frozenset(_RECORDED))
         if rest.selected or rest.cache_poisoning:
-            reports.append(_check(suite, rest, poisoning.recorded_orders(recorded, suite)))
+            reports.append(_check(suite, rest, cache_poisoning.recorded_orders(recorded, suite)))
     return merged(reports)
 
 
@@ -217,34 +152,34 @@ def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report
 def _run(context: CheckContext, selected: frozenset[str]) -> list[Finding]:
     for code in _RECORDED:
         context.skip(code, "needs a recording made by serve --record")
-    wanted = [each for each in CHECKS if each is CHECKS[0] or selected & set(each.codes)]
-    made = [_Made(each) for each in wanted]
+    wanted = [each for each in CHECKS if each.always or selected & set(each.codes)]
+    runs = [_CheckRun(each) for each in in_order(wanted)]
     try:
-        for each in made:
-            _make(context, each)
-        _judge_again(context, made)
+        for each in runs:
+            _run_check(context, each)
+        _judge_again(context, runs)
     except OutOfTimeError as error:
-        _skip(context, [each.check for each in made if not each.is_done], str(error))
+        _skip(context, [each.check for each in runs if not each.is_done], str(error))
     found: dict[object, Finding] = {}
-    for finding in (finding for each in made for finding in each.findings):
+    for finding in (finding for each in runs for finding in each.findings):
         if finding.code in selected:
             found.setdefault(finding.identity, finding)
             if finding.is_doubtful:
-                context.doubt(finding.code)
-    _tell_left_out(context)
-    _require_told(context, found.values(), selected)
+                context.mark_unreproduced(finding.code)
+    _note_left_out(context)
+    _require_working_action(context, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
 
 
 @dataclass(slots=True)
-class _Made:
-    """A check and what it found.
+class _CheckRun:
+    """A check and its findings.
 
     Attributes:
-        check: what to run.
-        findings: so far.
-        lessons: how many lessons about instability were known when it ended.
-        is_done: it came to its end.
+        check: the check.
+        findings: its findings so far.
+        lessons: number of lessons about instability that were known when it ended.
+        is_done: whether it came to its end.
     """
 
     check: Check
@@ -253,52 +188,57 @@ class _Made:
     is_done: bool = False
 
 
-def _make(context: CheckContext, made: _Made) -> None:
-    """Run a check, or note why that can't be.
+def _run_check(context: CheckContext, run: _CheckRun) -> None:
+    """Run a check, or note why it can't be run.
 
     Raises:
-        OutOfTimeError: when the time is up; what was found until then is kept.
+        OutOfTimeError: when the time limit is reached; the findings until then are kept.
     """
-    check = made.check
-    if check.needs_worker and not context.usable:
-        for code in set(check.codes) - set(_PROTOCOL):
-            context.skip(code, "no action works on a fresh worker")
-    elif check.needs_answers and state_leaks.stalls(context):
-        _skip(context, [check], "a warm worker stops answering (RPW102)")
-    else:
-        try:
-            for finding in _confirmed(context, check):
-                made.findings.append(finding)
-        except UnavailableError as error:
-            _skip(context, [check], str(error))
-    made.lessons, made.is_done = len(context.instability.lessons), True
+    check = run.check
+    try:
+        if check.needs_worker and not context.usable:
+            for code in set(check.codes) - set(PROTOCOL):
+                context.skip(code, "no action works on a fresh worker")
+        elif check.needs_answers and state_leaks.stops_answering(context):
+            _skip(context, [check], "a warm worker stops answering (RPW102)")
+        else:
+            with context.facts.limited(needs=check.needs, shares=check.shares):
+                for finding in _confirmed(context, check):
+                    run.findings.append(finding)
+    except UnavailableError as error:
+        _skip(context, [check], str(error))
+    run.lessons, run.is_done = len(context.instability.lessons), True
 
 
-def _judge_again(context: CheckContext, made: Sequence[_Made]) -> None:
-    """Judge anew what rests on results that turned out later to be unstable.
+def _judge_again(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
+    """Judge again the findings whose results turned out to be unstable after the check had ended.
 
-    Trials are remembered, so this runs little. The first check is what knows of instability.
+    Few workers are started for that, because results of trials are kept.
     """
-    for each in made[1:]:
+    for each in runs:
         names = frozenset(context.instability.lessons[each.lessons :])
         stale = [finding for finding in each.findings if _rests_on(finding, names)]
-        if stale:
-            context.forget_blamed(names)
+        if stale and not each.check.always:
+            context.forget_reported(names)
             each.findings = [finding for finding in each.findings if finding not in stale]
-            with contextlib.suppress(UnavailableError):
-                again = [one for one in _confirmed(context, each.check) if _rests_on(one, names)]
+            check = each.check
+            with (
+                contextlib.suppress(UnavailableError),
+                context.facts.limited(needs=check.needs, shares=check.shares),
+            ):
+                again = [one for one in _confirmed(context, check) if _rests_on(one, names)]
                 each.findings += again
 
 
 def _rests_on(finding: Finding, names: frozenset[str]) -> bool:
-    """Whether a finding compares results of one of these actions."""
+    """Return whether a finding compares results of one of these actions."""
     return finding.victim in names and finding.code in _COMPARING
 
 
 def _confirmed(context: CheckContext, check: Check) -> Iterator[Finding]:
-    """What a check finds, once fresh workers were repeated after the runs that show it.
+    """Yield the findings of a check, each after its action was repeated on a fresh worker.
 
-    Where a repetition shows more to be unstable, the check judges again: its trials are remembered.
+    If a repetition shows that more is unstable, the check judges again; its trials are not run again.
     """
     is_new = True
     while is_new:
@@ -311,11 +251,11 @@ def _confirmed(context: CheckContext, check: Check) -> Iterator[Finding]:
 
 
 def _is_reproduced(context: CheckContext, finding: Finding) -> bool:
-    """Whether a second run of what shows a finding is not as from a fresh worker either."""
-    way = _REPEATED.get(finding.code)
-    if way is None:
+    """Return whether a second run of the finding's history differs from a fresh worker as well."""
+    mode = _REPEATED.get(finding.code)
+    if mode is None:
         return True
-    again = context.run(Trial(history=finding.history, way=way, run=1)).outcomes
+    again = context.run(Trial(history=finding.history, mode=mode, run=1)).outcomes
     if len(again) < len(finding.history):
         return True
     aspects = context.differing(context.cold(finding.history[-1].action), again[-1])
@@ -323,41 +263,41 @@ def _is_reproduced(context: CheckContext, finding: Finding) -> bool:
 
 
 def _doubtful(finding: Finding) -> Finding:
-    summary = f"{finding.summary}, seen once and not when repeated"
+    summary = f"{finding.summary}{SEEN_ONCE}"
     return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
-def _tell_left_out(context: CheckContext) -> None:
-    """Say what no code was compared in, and why; a code for which nothing is left has not passed."""
+def _note_left_out(context: CheckContext) -> None:
+    """Note for each code what was left out of its comparisons; skip it if nothing was left."""
     left_out = list(context.instability.describe())
     if not left_out:
         return
     more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
-    told = f"left out, as that differs without any state: {'; '.join(left_out[:_SHOWN])}{more}"
+    text = f"left out, because fresh workers differ in it: {'; '.join(left_out[:_SHOWN])}{more}"
     is_blank = context.instability.is_blank(context.usable)
     for code in _COMPARING:
         if is_blank:
-            context.skip(code, f"nothing is left to compare; {told}")
-        context.notes[code] = f"{context.notes[code]}; {told}" if code in context.notes else told
+            context.skip(code, f"nothing is left to compare; {text}")
+        context.notes[code] = f"{context.notes[code]}; {text}" if code in context.notes else text
 
 
-def _require_told(
+def _require_working_action(
     context: CheckContext, findings: Collection[Finding], selected: frozenset[str]
 ) -> None:
-    """Refuses to call a worker clean that answers nothing, only because that code was not asked for.
+    """Raise if no action works at all and no finding says so, because its code is not selected.
 
     Raises:
-        ConfigError: with how a fresh worker fails.
+        ConfigError: says how a fresh worker fails.
     """
     if context.usable or findings or not selected or not context.failures:
         return
     outcome = context.failures[0]
     detail = outcome.detail.partition("\n")[0]
-    said = outcome.stderr.strip().rpartition("\n")[2]
+    last_line = outcome.stderr.strip().rpartition("\n")[2]
     raise ConfigError(
         f"no action works on a fresh worker: {outcome.step.action.name}: "
         f"{code_of_rule(outcome.failure)} {outcome.failure}: {detail}"
-        + (f"; its stderr ends with: {said}" if said else "")
+        + (f"; its stderr ends with: {last_line}" if last_line else "")
     )
 
 
@@ -368,7 +308,7 @@ def _run_remote(context: CheckContext, options: Options) -> list[Finding]:
         context.skip(code, reason)
     findings = _run(context, options.selected & remote_limits.JUDGED)
     if context.harness.remote is not None:
-        remote_limits.tell(context, context.harness.remote)
+        remote_limits.note_limits(context, context.harness.remote)
     return findings
 
 

@@ -1,4 +1,4 @@
-"""Suites around the sample workers, staged in a folder of a test's own."""
+"""Suites around the sample workers, staged in a folder of each test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers"
 LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
 seeds = pytest.mark.parametrize("seed", range(10 if LONG else 1))
 CANCELLATION, MULTIPLEX = "cancellation = true", "multiplex = true"
-#: Seconds; a worker that never ends need not be waited for as long as users wait.
+#: Seconds to wait for a worker that never ends; shorter than for users.
 EOF_PATIENCE = 1.0
 PROTOCOL = "RPW101,RPW102,RPW103,RPW104,RPW105"
 
@@ -40,7 +40,7 @@ def stage(
     shared: Sequence[str] = (),
     with_failure: bool = False,
 ) -> Path:
-    """A suite of one action for each header, named by it; ``worker`` is more TOML for [worker]."""
+    """Write a suite with one action for each header; ``worker`` is more TOML for [worker]."""
     (folder / "tools").mkdir(parents=True)
     (folder / "src").mkdir()
     listed = re.search(r"Files: (.+)$", source(script).read_text(), re.MULTILINE)
@@ -97,7 +97,7 @@ _reports: dict[tuple[Case, int], Report] = {}
 
 
 def checked(case: Case, seed: int, temporary: pytest.TempPathFactory) -> Report:
-    """What is found in a case; one check serves all tests of a process that ask."""
+    """Return the report of a case; it is checked once for all tests of a process."""
     if (case, seed) not in _reports:
         _reports[case, seed] = _check(case, seed, temporary)
     return _reports[case, seed]
@@ -134,7 +134,7 @@ def assert_found(case: Case, seed: int, temporary: pytest.TempPathFactory) -> No
 
 
 def assert_reproduced(case: Case, temporary: pytest.TempPathFactory) -> None:
-    """The reproducer of the first finding shows that finding again."""
+    """Assert that the reproducer of the first finding shows that finding again."""
     finding = checked(case, 0, temporary).findings[0]
     assert finding.reproducer is not None
     selected = frozenset([case.code])

@@ -19,7 +19,7 @@ from rpw_fixture.server import Server
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
 
 APPROVED = """RPW202 state-leak
-  error: //pkg:b has another result after //pkg:a
+  error: after //pkg:a, //pkg:b gives a different result than in a fresh worker
     polluters: //pkg:a
     outputs: out/b.txt
     out/b.txt:
@@ -31,7 +31,7 @@ APPROVED = """RPW202 state-leak
       -sha256 7b4e922b43852977ffd617197b5259845272347471977fe9036dc7182f055d4e
       +sha256 31f324f36798dc26b97b10b39c5fc6e9c09f74eec78b120719f9c6b654a714a6
     reproducer: {folder}/01-RPW202-__pkg_b
-  error: //pkg:a has another result after //pkg:a
+  error: after //pkg:a, //pkg:a gives a different result than in a fresh worker
     polluters: //pkg:a
     outputs: out/a.txt
     out/a.txt:
@@ -44,7 +44,7 @@ APPROVED = """RPW202 state-leak
       -sha256 7dedfbb48b920e290bdfc8c636c675e6d003697fa16fced82b1e4a37b1e4c332
       +sha256 79f85e3fce6a876858419f623f7538336c44447c9100f13c798873d5bf667725
     reproducer: {folder}/02-RPW202-__pkg_a
-  mend it: Keep no state between requests, or key it by content; the polluters named show which state."""
+  Fix: Keep no state between requests, or use the content as its key; the polluters show which state."""
 
 
 def compile_action(script: str, name: str, *extra: str) -> Action:
@@ -66,7 +66,7 @@ def test_a_good_worker_passes(rpw_server: Server) -> None:
     rpw_server.assert_hermetic(select="RPW201,RPW202")
 
 
-def test_a_leak_is_told_with_victim_polluter_difference_and_reproducer(
+def test_a_leak_is_reported_with_victim_polluter_difference_and_reproducer(
     rpw_server: Server, tmp_path: Path
 ) -> None:
     rpw_server.run(compile_action("leaky.py", "a", "--header", "SECRET"))
@@ -75,7 +75,7 @@ def test_a_leak_is_told_with_victim_polluter_difference_and_reproducer(
         rpw_server.assert_hermetic(select="RPW202", reproducers=tmp_path)
     approved, _, figures = str(caught.value).rpartition("\n\n")
     assert approved == APPROVED.format(folder=tmp_path)
-    assert figures.startswith("2 error(s); 0 of 1 checks passed on 2 action(s), with ")
+    assert figures.startswith("2 errors; 0 of 1 check passed on 2 actions, with ")
     assert (tmp_path / "01-RPW202-__pkg_b" / "suite.toml").exists()
 
 

@@ -5,7 +5,6 @@ import pytest
 from .samples import MULTIPLEX, Case, assert_found, assert_reproduced, seeds
 
 JSON = "--worker_protocol=json"
-JSON = "--worker_protocol=json"
 
 CASES = [
     Case(code="RPW101", script="noisy.py"),

@@ -1,4 +1,4 @@
-"""What is told of broken sample workers beyond their code: with one seed, or ten if RPW_FIXTURE_LONG=1."""
+"""Findings for broken sample workers beyond their code: with one seed, or ten if RPW_FIXTURE_LONG=1."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_a_file_written_elsewhere_is_found(tmp_path: Path, seed: int) -> None:
 
 
 @seeds
-def test_a_failing_request_that_breaks_later_ones_is_told_as_that(
+def test_a_failing_request_that_breaks_later_ones_is_reported_as_that(
     tmp_path: Path, seed: int
 ) -> None:
     suite = stage(tmp_path / "suite", "sticky_failure.py", with_failure=True)
@@ -56,7 +56,7 @@ def test_a_leak_is_found_with_its_polluter(tmp_path: Path, seed: int) -> None:
     ("code", "script", "argument"),
     [("RPW101", "noisy.py", "--between"), ("RPW103", "crashing.py", "--after=2")],
 )
-def test_a_rule_broken_later_is_told_with_what_came_before(
+def test_a_rule_broken_later_is_reported_with_what_came_before(
     tmp_path: Path, code: str, script: str, argument: str, seed: int
 ) -> None:
     report = run(
@@ -67,12 +67,12 @@ def test_a_rule_broken_later_is_told_with_what_came_before(
     assert len(finding.polluters) == (1 if argument == "--between" else 2)
 
 
-def test_growth_is_not_told_of_a_worker_whose_processes_pile_up(tmp_path: Path) -> None:
+def test_growth_is_not_reported_of_a_worker_whose_processes_pile_up(tmp_path: Path) -> None:
     report = run(stage(tmp_path / "suite", "orphans.py"), "RPW112,RPW301,RPW302,RPW303")
     assert codes(report) == {"RPW112"}
 
 
-def test_growth_with_requests_that_fail_is_told(tmp_path: Path) -> None:
+def test_growth_with_requests_that_fail_is_reported(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], with_failure=True)
     worker = suite.parent / "tools" / "good.py"
     fail = "        raise ToolError(options.failure)\n"
@@ -82,7 +82,7 @@ def test_growth_with_requests_that_fail_is_told(tmp_path: Path) -> None:
     (finding,) = run(suite, "RPW301,RPW302,RPW303,RPW304").findings
     assert finding.code == "RPW302"
     assert finding.victim == "failing"
-    assert finding.summary.endswith("with every identical request that fails")
+    assert finding.summary.startswith("every identical request that fails adds 1.00 open descr")
 
 
 def test_a_warm_worker_that_stops_answering_is_not_waited_for_in_every_check(

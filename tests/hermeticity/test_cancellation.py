@@ -9,10 +9,12 @@ from .samples import run, stage
 BOTH = "multiplex = true\ncancellation = true\ntimeout = 2"
 
 
-def test_a_request_abandoned_in_mid_work_is_told_with_when_it_was_cancelled(tmp_path: Path) -> None:
+def test_a_request_abandoned_in_mid_work_is_reported_with_when_it_was_cancelled(
+    tmp_path: Path,
+) -> None:
     suite = stage(tmp_path / "suite", "abandons_work.py", worker=BOTH, headers=["alpha"])
     (finding,) = run(suite, "RPW110").findings
-    assert finding.summary == "alpha, cancelled while it was worked on: timeout"
+    assert finding.summary == "after alpha was cancelled during its work: timeout"
 
 
 def test_an_answer_to_a_cancel_that_came_too_late_is_found(tmp_path: Path) -> None:
@@ -20,8 +22,8 @@ def test_an_answer_to_a_cancel_that_came_too_late_is_found(tmp_path: Path) -> No
     slow_down(suite)
     (finding,) = run(suite, "RPW110").findings
     # Which of the cancels came too late first is up to how busy the machine is.
-    assert finding.summary.startswith("alpha, cancelled ")
-    assert ": it answered twice" in finding.summary
+    assert finding.summary.startswith("after alpha was cancelled ")
+    assert ": the worker answered twice" in finding.summary
 
 
 def test_what_is_written_after_the_answer_to_a_cancel_is_found(tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def test_text_names_victim_polluter_and_totals(
 ) -> None:
     assert main(["check", str(leaky), *LEAKS]) == 1
     told = capsys.readouterr().out
-    assert "beta has another result after alpha" in told
-    assert "2 error(s); 0 of 1 checks passed on 2 action(s)" in told
+    assert "after alpha, beta gives a different result than in a fresh worker" in told
+    assert "2 errors; 0 of 1 check passed on 2 actions" in told
     assert "\033" not in told
 
 
@@ -106,13 +106,13 @@ def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) 
     [
         ((), "name a suite.toml"),
         (("no-such.toml",), "no-such.toml: No such file"),
-        (("SUITE", "--select", "RPW9"), "'RPW9' is no check code"),
+        (("SUITE", "--select", "RPW9"), "'RPW9' is not a check code"),
         (("SUITE", "--baseline", "no-such.json"), "--baseline no-such.json: No such file"),
         (("SUITE", "--cache-poisoning"), "needs a folder made by serve --record"),
-        (("--explain", "RPW999"), "'RPW999' is no check code"),
+        (("--explain", "RPW999"), "'RPW999' is not a check code"),
     ],
 )
-def test_wrong_use_is_told_in_one_line(
+def test_wrong_use_is_reported_in_one_line(
     leaky: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
 ) -> None:
     given = [str(leaky) if each == "SUITE" else each for each in arguments]
@@ -147,5 +147,5 @@ def test_what_there_is_no_time_for_is_skipped(
     checks = json.loads(capsys.readouterr().out)["checks"]
     assert {each["status"] for each in checks} == {"skipped"}
     assert {each["reason"] for each in checks if each["code"] == "RPW202"} == {
-        "--max-seconds 0 is used up"
+        "the time limit was reached (--max-seconds 0)"
     }

@@ -1,4 +1,4 @@
-"""What goes wrong around a check: one line that says it, the exit code, and nothing left behind."""
+"""Errors around a check: one line that names the cause, the exit code, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def test_an_output_that_is_never_made_is_an_error_of_the_suite(
 ) -> None:
     path = edited(suite, 'outputs = ["out/alpha.txt"]', 'outputs = ["out/alhpa.txt"]')
     assert told(capsys, 2, path, *LEAKS) == (
-        "rpw-fixture check: action 'alpha' makes none of its outputs in a fresh worker: "
-        "out/alhpa.txt; it left out/alpha.txt\n"
+        "rpw-fixture check: action 'alpha' creates none of its outputs in a fresh worker: "
+        "out/alhpa.txt; it created out/alpha.txt\n"
     )
 
 
 @pytest.mark.parametrize("option", ["--output", "--write-baseline", "--reproducers"])
-def test_what_cannot_be_written_is_told_before_the_run(
+def test_what_cannot_be_written_is_reported_before_the_run(
     suite: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The suite itself would be refused, had it come to that.
@@ -147,7 +147,7 @@ def test_a_signal_ends_a_check_at_once_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(("sink", "code", "words"), [("closed", 1, ""), ("full", 3, "stdout: No ")])
-def test_a_report_that_nobody_takes_is_no_traceback(
+def test_a_report_that_cannot_be_written_is_no_traceback(
     tmp_path: Path, sink: str, code: int, words: str
 ) -> None:
     suite = stage(tmp_path / "suite", "leaky.py")

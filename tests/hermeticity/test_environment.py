@@ -1,4 +1,4 @@
-"""RPW209 names the factor that a result follows, and no other."""
+"""RPW209 names the factor that a result depends on, and no other."""
 
 import os
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_a_factor_that_not_every_machine_can_vary_is_named(
     assert {each.summary.rpartition(": ")[2] for each in report.findings} == {name}
 
 
-def test_a_factor_that_cannot_be_varied_is_told_with_the_reason(
+def test_a_factor_that_cannot_be_varied_is_reported_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "_FAKETIME", "/no/such/library")

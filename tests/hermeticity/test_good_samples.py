@@ -19,7 +19,7 @@ SEEDS = range(10 if IS_LONG else 1)
 SOME = "RPW101,RPW102,RPW103,RPW104,RPW105,RPW107,RPW111,RPW202,RPW203,RPW211,RPW213"
 RECORDED = {"RPW402", "RPW403"}
 OVERLAPPING = {"RPW110", "RPW111", "RPW213"}
-#: Where the machine lets nobody look.
+#: Skipped on machines without Landlock and strace.
 ACCESS = {"RPW207", "RPW208"}
 
 pytestmark = pytest.mark.parametrize("seed", SEEDS)

@@ -1,4 +1,4 @@
-"""What fresh workers differ in is left out part by part, and said; everything else still counts."""
+"""Parts in which fresh workers differ are left out and reported; everything else still counts."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ def state_of(report: Report, code: str) -> CheckState:
 def test_a_leak_beside_a_process_id_is_found_and_the_id_is_left_out(tmp_path: Path) -> None:
     report = run(stage(tmp_path / "suite", "counts_beside_pid.py"), "RPW201,RPW202,RPW210")
     assert codes(report) == {"RPW201", "RPW202"}
-    assert "left out, as that differs without any state: alpha: out/alpha.txt (line 1, word 3" in (
+    assert "left out, because fresh workers differ in it: alpha: out/alpha.txt (line 1, word 3" in (
         state_of(report, "RPW210").reason
     )
 

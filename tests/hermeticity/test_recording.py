@@ -15,6 +15,7 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import FileRecord
+from rpw_fixture.execution.recorder import Recorder
 from rpw_fixture.execution.resolve import Resolver
 from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
 from rpw_fixture.hermeticity.suites import recording
@@ -58,7 +59,7 @@ def compilation(
 def record(folder: Path, store: BlobStore, *actions: Action) -> None:
     """What a server does for each action that a worker answered."""
     index, resolver = InputIndex(lambda _path: False), Resolver(Config())
-    with contextlib.closing(recording.Recorder(folder)) as recorder:
+    with contextlib.closing(Recorder(folder)) as recorder:
         for number, action in enumerate(actions):
             encoded = encode(action, SHA256)
             for data in encoded.blobs.values():
@@ -111,7 +112,7 @@ def test_actions_come_in_the_order_of_their_requests(tmp_path: Path, store: Blob
     assert [each.target for each in found] == ["//src:a.txt", "//src:b.txt", "//src:c.txt"]
 
 
-def test_each_worker_has_a_suite_of_its_own(tmp_path: Path, store: BlobStore) -> None:
+def test_each_worker_has_its_own_suite(tmp_path: Path, store: BlobStore) -> None:
     record(tmp_path / "r", store, compilation("a"), compilation("b", "good.py"), compilation("c"))
     suites = recording.suites(recording.load(tmp_path / "r"))
     assert [len(each.actions) for each in suites] == [2, 1]
@@ -142,7 +143,7 @@ def test_wrong_cache_entries_are_counted_in_recorded_order(
     }
     assert main(arguments) == 0
     told = capsys.readouterr().out
-    assert "  2 of 3 action-cache entries hold wrong bytes after the recorded history\n" in told
+    assert "  wrong action-cache entries after the recorded history: 2 of 3\n" in told
     assert "    //src:b.txt Compile\n" in told
 
 
@@ -151,7 +152,9 @@ def test_pools_of_the_recording_server_do_not_pollute_each_other(
 ) -> None:
     record(tmp_path / "r", store, compilation("a"), compilation("b", key="another"))
     assert main(["check", str(tmp_path / "r"), "--select", "RPW4", "--cache-poisoning"]) == 0
-    assert "0 of 2 action-cache entries" in capsys.readouterr().out
+    assert (
+        "wrong action-cache entries after the recorded history: 0 of 2" in capsys.readouterr().out
+    )
 
 
 def test_what_no_cache_keeps_is_no_wrong_entry(
@@ -160,10 +163,12 @@ def test_what_no_cache_keeps_is_no_wrong_entry(
     crashing = [compilation(each, "crashing.py", startup=["--after=1"]) for each in "abc"]
     record(tmp_path / "r", store, *crashing)
     main(["check", str(tmp_path / "r"), "--select", "RPW4", "--cache-poisoning"])
-    assert "0 of 2 action-cache entries" in capsys.readouterr().out
+    assert (
+        "wrong action-cache entries after the recorded history: 0 of 2" in capsys.readouterr().out
+    )
 
 
-def test_entries_that_there_was_no_time_for_are_told(
+def test_entries_that_there_was_no_time_for_are_reported(
     tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record(tmp_path / "r", store, compilation("a"))
@@ -173,7 +178,7 @@ def test_entries_that_there_was_no_time_for_are_told(
         "entries": 0,
         "wrong": 0,
         "actions": [],
-        "reason": "--max-seconds 0 is used up",
+        "reason": "the time limit was reached (--max-seconds 0)",
     }
 
 
@@ -187,14 +192,14 @@ def test_one_key_for_two_tools_is_found(
     assert "tools/leaky.py" in finding["summary"]
 
 
-def test_a_folder_that_is_no_recording_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no recording"):
+def test_a_folder_that_is_no_recording_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a recording"):
         recording.load(tmp_path)
 
 
-def test_a_torn_line_is_told_by_its_number(tmp_path: Path, store: BlobStore) -> None:
+def test_a_torn_line_is_reported_by_its_number(tmp_path: Path, store: BlobStore) -> None:
     record(tmp_path / "r", store, compilation("a"))
     with (tmp_path / "r" / "actions.jsonl").open("a") as file:
         file.write('{"action": "1/2"\n')
-    with pytest.raises(ConfigError, match=r"actions\.jsonl:2: no recorded action"):
+    with pytest.raises(ConfigError, match=r"actions\.jsonl:2: not a recorded action"):
         recording.load(tmp_path / "r")

@@ -1,4 +1,4 @@
-"""Reproducers show their finding again, and nothing once the worker is mended."""
+"""Reproducers show their finding again, and nothing once the worker is fixed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ from .samples import SAMPLES, stage
 
 ROOT = SAMPLES.parent
 BUGS = (
-    ("RPW202", "leaky.py", "beta has another result after alpha"),
-    ("RPW203", "stale_input.py", "keeps its old result though src/alpha.txt has new content"),
-    ("RPW103", "one_read.py", "when the request came in two pieces"),
+    ("RPW202", "leaky.py", "after alpha, beta gives a different result than in a fresh worker"),
+    (
+        "RPW203",
+        "stale_input.py",
+        "src/alpha.txt has new content, but alpha still gives the old result",
+    ),
+    ("RPW103", "one_read.py", "when its request arrives in two pieces, alpha fails: crash"),
 )
 
 
@@ -32,7 +36,7 @@ def found_in(suite: Suite, code: str, folder: Path | None = None) -> Report:
     return check(suite, Options(selected=frozenset([code]), reproducers=folder))
 
 
-def test_generated_tests_fail_until_their_workers_are_mended(tmp_path: Path) -> None:
+def test_generated_tests_fail_until_their_workers_are_fixed(tmp_path: Path) -> None:
     """All in one run of pytest, as its start takes longer than they do."""
     folders = {script: reproducer_of(tmp_path / code, code, script) for code, script, _ in BUGS}
     before = pytest_in(folders.values())
@@ -69,7 +73,7 @@ def test_a_worker_with_a_working_directory_of_its_own_has_reproducers(tmp_path: 
     assert finding.identity in [each.identity for each in again.findings]
 
 
-def test_actions_with_other_content_at_one_path_keep_their_own(tmp_path: Path) -> None:
+def test_actions_with_other_content_at_one_path_keep_their_contents(tmp_path: Path) -> None:
     given = load(stage(tmp_path / "suite", "leaky.py"))
     actions = tuple(
         each.changed("", name=f"pkg/{each.name}", inputs={"in.txt": File(each.name.encode())})
@@ -101,7 +105,7 @@ def test_an_input_named_like_a_file_of_the_reproducer_is_kept_apart(tmp_path: Pa
     assert load(Path(written, "suite.toml")).actions[0].inputs == dict(sorted(odd.inputs.items()))
 
 
-def test_names_that_become_one_file_name_are_told_apart(tmp_path: Path) -> None:
+def test_names_that_become_one_file_name_are_distinguished(tmp_path: Path) -> None:
     given = load(stage(tmp_path / "suite", "leaky.py"))
     actions = tuple(
         each.changed("", name=name, flagfile="")

@@ -78,18 +78,18 @@ def test_roots_stand_for_the_input_root_and_the_worker_has_a_working_directory(
         ('"src/*.txt"', '"src/gone.txt"', ":9: action[0].inputs: glob 'src/gone.txt' matches"),
         ('"out/hello.txt"', '"../hello.txt"', ":10: action[0].outputs: output '../hello.txt'"),
         ('name = "hello"', "name = 3", ":7: action[0].name: is 3, but must be text"),
-        ('name = "hello"', 'name = "a/b"', ":7: action[0].name: 'a/b' can't be the name"),
+        ('name = "hello"', 'name = "a/b"', ":7: action[0].name: 'a/b' can't be part of"),
         ('name = "hello"', "", ":6: action[0].name: is missing"),
-        ('"--in"', '"a\\nb"', ":8: action[0].arguments: 'a\\nb': a flagfile's line"),
+        ('"--in"', '"a\\nb"', ":8: action[0].arguments: 'a\\nb' contains a line break"),
         ("[[action]]", "[action]", ":6: action: at least one [[action]]"),
         ('LANG = "C.UTF-8"', "LANG = 1", ":4: worker.env: LANG is 1, but must be a text"),
-        ('"tools/**"]', '"tools/**"]\ntimeout = 0', ":4: worker.timeout: is 0.0; it must be more"),
-        ('"tools/**"]', '"tools/**"]\nprotocol = "xml"', ":4: worker.protocol: is 'xml'; known"),
+        ('"tools/**"]', '"tools/**"]\ntimeout = 0', ":4: worker.timeout: is 0.0, but must be more"),
+        ('"tools/**"]', '"tools/**"]\nprotocol = "xml"', ":4: worker.protocol: is 'xml'; allowed"),
         ('"tools/**"]', '"tools/**"]\nmultiplex = 1', ":4: worker.multiplex: is 1, but must be"),
         ("[worker]", "[worker", ": "),
     ],
 )
-def test_a_mistake_is_told_with_its_line_and_key(
+def test_a_mistake_is_reported_with_its_line_and_key(
     folder: Path, old: str, new: str, expected: str
 ) -> None:
     assert old in GOOD
@@ -106,11 +106,11 @@ def test_outputs_may_lie_beside_the_working_directory(folder: Path) -> None:
     assert complaint(folder, outside).startswith(":11: action[0].outputs: output '../../../hello.")
 
 
-def test_a_name_used_twice_is_told_where_it_is_used_again(folder: Path) -> None:
+def test_a_name_used_twice_is_reported_where_it_is_used_again(folder: Path) -> None:
     again = GOOD + GOOD[GOOD.index("[[action]]") :]
     assert complaint(folder, again).startswith(":12: action[1].name: 'hello' is used twice")
 
 
-def test_a_suite_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_suite_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no-such\.toml: No such file"):
         load(tmp_path / "no-such.toml")

@@ -102,4 +102,4 @@ def test_such_actions_can_be_checked_and_recorded(
     assert [each.outputs["../../out/x.txt"][:3] for each in outcomes] == [b"ONE", b"TWO"]
     server.assert_hermetic(select=selected)
     assert main(["check", str(tmp_path / "recording"), "--select", selected]) == 0
-    assert "5 of 5 checks passed on 2 action(s)" in capsys.readouterr().out
+    assert "5 of 5 checks passed on 2 actions" in capsys.readouterr().out

@@ -1,1 +1,1 @@
-"""The checks, one small file each: a plan of trials, and a judgement of their results."""
+"""The checks, one small file each: they plan trials and judge the results."""

@@ -1,6 +1,6 @@
-"""From a wrong result to who is to blame: the code, the smallest set of polluters, and the proof.
+"""From a wrong result to a finding: its code, the smallest set of polluters, and a reproduction.
 
-A suspicion is an outcome in some history that is not what a fresh worker makes of the same request.
+A suspicion is an outcome that differs from that of a fresh worker for the same request.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from rpw_fixture.hermeticity.checks import shrinking
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
-from rpw_fixture.hermeticity.findings.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
+from rpw_fixture.hermeticity.findings.plurals import plural
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, RESPONSE, Outcome, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
@@ -24,24 +25,24 @@ _CODES_OF_RULES = {
 }
 _MALFORMED = "RPW105"
 _MAX_RUNS = 150
-#: So many victims are shrunk for; of the others it is tried who of the known polluters hits them.
+#: Shrink for at most this many victims; test the others against the polluters known by then.
 _MOST_SHRUNK = 6
 _MOST_CLEANERS = 6
-#: Repetitions that have to show a leak; more where results are partly random.
-_PROOFS, _PROOFS_OF_SHAKY = 2, 4
-_SHORTEST_TELLING = 4
+#: Repetitions that must all show a leak; more of them where results are partly random.
+_PROOFS, _PROOFS_OF_UNSTABLE = 2, 4
+_SHORTEST_LINE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """A result that is not as from a fresh worker.
+    """A result that differs from a fresh worker's.
 
     Attributes:
-        victim: the request.
+        victim: the request with that result.
         before: the requests before it in the same worker.
-        cold: what a fresh worker makes of it.
-        warm: what came.
-        aspects: in what they differ.
+        cold: the outcome of the victim in a fresh worker.
+        warm: the outcome after the requests before it.
+        aspects: names of what differs between the two.
     """
 
     victim: Step
@@ -52,14 +53,14 @@ class Suspicion:
 
 
 def code_of_rule(rule: str, otherwise: str = _MALFORMED) -> str:
-    """The code of a broken rule of the protocol; ``otherwise`` where nobody saw which one it was."""
+    """Return the code of a broken protocol rule; ``otherwise`` if it is not known which rule it was."""
     return otherwise if rule == NO_RESULT else _CODES_OF_RULES.get(rule, _MALFORMED)
 
 
 def suspicions(context: CheckContext, histories: Sequence[Sequence[Outcome]]) -> list[Suspicion]:
-    """The clearest suspicion for each action of the suite, shortest prefix first."""
+    """Return the clearest suspicion for each action of the suite, fewest earlier requests first."""
     found = _suspicions(context, histories)
-    # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
+    # Repeat the victims only now: what the clock changed before the suspicious runs shows up as well.
     if found and context.learn(each.victim.action for each in found):
         found = _suspicions(context, histories)
     return found
@@ -83,40 +84,40 @@ def _suspicions(context: CheckContext, histories: Iterable[Sequence[Outcome]]) -
 
 
 def _rank(suspicion: Suspicion) -> tuple[bool, int]:
-    """Plain histories before those with failing requests, which would pass a leak for an RPW109."""
+    """Sort plain histories first: with a failing request a state leak would look like RPW109."""
     actions = [each.action for each in suspicion.before]
-    return any(each.twist or each.exit_code for each in actions), len(actions)
+    return any(each.variant or each.exit_code for each in actions), len(actions)
 
 
 def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
-    """Find the polluters of each suspicion; one that cannot be reproduced becomes info.
+    """Yield a finding with polluters for each suspicion; one that can't be reproduced becomes info.
 
-    Of victims that a broken rule of the protocol hits, one is enough: the rule is what is wrong.
+    A broken protocol rule is reported for its first victim only.
     """
     guilty: list[tuple[Step, ...]] = []
     shrunk = 0
     for suspect in suspects:
-        if context.is_blamed(suspect.victim.action, suspect.warm.failure):
+        if context.is_reported(suspect.victim.action, suspect.warm.failure):
             continue
         polluters = _try_known(context, suspect, guilty)
         if polluters is None:
-            # Shrinking takes many runs; the whole history is true as well.
+            # Shrinking takes many runs. The whole history shows the leak as well.
             polluters = _shrink(context, suspect) if shrunk < _MOST_SHRUNK else suspect.before
             shrunk += 1
-        finding = _proven(context, suspect, polluters) if polluters is not None else None
+        finding = _reproduced(context, suspect, polluters) if polluters is not None else None
         if finding is None:
             yield from _doubtful(context, suspect)
             continue
         if polluters is not None and polluters not in guilty:
             guilty.append(polluters)
-        context.note_blamed(suspect.victim.action, suspect.warm.failure)
+        context.note_reported(suspect.victim.action, suspect.warm.failure)
         yield finding
 
 
 def _suspicion(context: CheckContext, before: tuple[Step, ...], warm: Outcome) -> Suspicion | None:
     step = warm.step
-    # Of requests made up to fail, the text is no concern; that they are answered is.
-    if not before or (step.action.twist and not warm.failure):
+    # Requests that the check itself made invalid only have to be answered, with any text.
+    if not before or (step.action.variant and not warm.failure):
         return None
     cold = context.run(Trial(history=(step,))).outcomes[0]
     aspects = context.differing(cold, warm)
@@ -128,7 +129,7 @@ def _suspicion(context: CheckContext, before: tuple[Step, ...], warm: Outcome) -
 def _is_guilty(
     context: CheckContext, suspect: Suspicion, before: Sequence[Step], run: int = 0
 ) -> Outcome | None:
-    """The victim's outcome after ``before``, if it is wrong in an aspect it was wrong in."""
+    """Return the victim's outcome after ``before`` if it shows the suspicion again, else None."""
     history = (*before, suspect.victim)
     outcomes = context.run(Trial(history=history, run=run)).outcomes
     if len(outcomes) < len(history):
@@ -136,7 +137,7 @@ def _is_guilty(
     warm = outcomes[-1]
     if not set(context.differing(suspect.cold, warm)) & set(suspect.aspects):
         return None
-    # A crash and a wrong output are two things, though both show in the exit code.
+    # A crash and a wrong output are different bugs, though both change the exit code.
     return warm if warm.failure == suspect.warm.failure else None
 
 
@@ -161,13 +162,13 @@ def _shrink(context: CheckContext, suspect: Suspicion) -> tuple[Step, ...] | Non
     return shrinking.simplify_order(least, asked, lambda step: order.get(step.action.name, 0))
 
 
-def _proven(
+def _reproduced(
     context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]
 ) -> Finding | None:
-    """The finding, once more runs of everything show the same; None when they do not."""
+    """Return the finding if several more runs show the same difference, else None."""
     warm: Outcome | None = None
-    is_shaky = bool(context.instability.left_out(suspect.victim.action))
-    for run in range(1, _PROOFS_OF_SHAKY + 1 if is_shaky else _PROOFS + 1):
+    is_unstable = bool(context.instability.left_out(suspect.victim.action))
+    for run in range(1, _PROOFS_OF_UNSTABLE + 1 if is_unstable else _PROOFS + 1):
         warm = _is_guilty(context, suspect, polluters, run)
         if warm is None:
             return None
@@ -189,9 +190,9 @@ def _proven(
 
 
 def _doubtful(context: CheckContext, suspect: Suspicion) -> Iterator[Finding]:
-    """Tell what was seen once and did not come again, unless fresh workers differ in the same way.
+    """Yield what could not be reproduced as info, unless fresh workers differ in the same way.
 
-    That a process ended, or wrote what is no response, needs no second time to be true.
+    A process that ended, or wrote something that is not a response, is an error even if seen once.
     """
     context.learn([suspect.victim.action])
     aspects = context.differing(suspect.cold, suspect.warm)
@@ -199,16 +200,15 @@ def _doubtful(context: CheckContext, suspect: Suspicion) -> Iterator[Finding]:
         return
     code, _ = _classify(context, suspect, suspect.before, suspect.warm, aspects)
     is_certain = bool(suspect.warm.failure) and suspect.warm.failure not in {TIMEOUT, NO_RESULT}
-    context.note_blamed(suspect.victim.action, suspect.warm.failure)
-    what = suspect.warm.failure or "another result"
+    context.note_reported(suspect.victim.action, suspect.warm.failure)
+
     yield Finding(
         code=code,
         severity=Severity.ERROR if is_certain else Severity.INFO,
         victim=suspect.victim.action.name,
         polluters=names(suspect.before),
         outputs=outputs_among(aspects),
-        summary=f"{CODES[code].name}: {suspect.victim.action.title} after {titles(suspect.before)}: "
-        f"{what}, seen once and not when repeated",
+        summary=_summary(code, suspect, suspect.before) + SEEN_ONCE,
         evidence=_evidence_text(context, suspect.cold, suspect.warm, aspects),
         history=(*suspect.before, suspect.victim),
         is_doubtful=not is_certain,
@@ -223,7 +223,9 @@ def _classify(
     aspects: list[str],
 ) -> tuple[str, Severity]:
     is_text_only = aspects == [RESPONSE]
-    if is_text_only and _carries(context, polluters, suspect.cold.response, warm.response):
+    if is_text_only and _repeats_earlier_text(
+        context, polluters, suspect.cold.response, warm.response
+    ):
         return "RPW212", Severity.ERROR
     severity = Severity.WARNING if is_text_only else Severity.ERROR
     is_of_failures = bool(warm.failure) and _is_failing(context, suspect.victim)
@@ -231,7 +233,7 @@ def _classify(
         return "RPW109", severity
     if warm.failure:
         code = code_of_rule(warm.failure, "RPW202")
-        # An earlier request changed a later result: true as well, where only that is asked for.
+        # If the protocol code is not selected, report that an earlier request changed a later result.
         is_wanted = code in context.selected or "RPW202" not in context.selected
         return code if is_wanted else "RPW202", severity
     return "RPW202", severity
@@ -242,25 +244,27 @@ def _is_failing(context: CheckContext, step: Step) -> bool:
     return bool(outcome.failure) or outcome.exit_code != 0
 
 
-def _carries(context: CheckContext, polluters: tuple[Step, ...], cold: str, warm: str) -> bool:
-    """Whether what the warm response has on top comes from an earlier request."""
+def _repeats_earlier_text(
+    context: CheckContext, polluters: tuple[Step, ...], cold: str, warm: str
+) -> bool:
+    """Return whether the additional text of the warm response comes from an earlier request."""
     known = set(cold.splitlines())
     fresh = [line.strip() for line in warm.splitlines() if line not in known]
     for step in polluters:
-        own = context.run(Trial(history=(step,))).outcomes[0].response
+        response = context.run(Trial(history=(step,))).outcomes[0].response
         words = [*step.action.arguments, *step.action.inputs, *step.action.outputs]
         for line in fresh:
-            if len(line) >= _SHORTEST_TELLING and line in own:
+            if len(line) >= _SHORTEST_LINE and line in response:
                 return True
-            if any(len(word) >= _SHORTEST_TELLING and word in line for word in words):
+            if any(len(word) >= _SHORTEST_LINE and word in line for word in words):
                 return True
     return any(
-        len(line) >= _SHORTEST_TELLING for line in own_lines(context, polluters) if line in warm
+        len(line) >= _SHORTEST_LINE for line in cold_lines(context, polluters) if line in warm
     )
 
 
-def own_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
-    """Lines that fresh workers say to some requests."""
+def cold_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
+    """Return the lines of the responses that fresh workers give to some requests."""
     lines: list[str] = []
     for step in polluters:
         response = context.run(Trial(history=(step,))).outcomes[0].response
@@ -270,14 +274,13 @@ def own_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
 
 def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
     victim, before = suspect.victim.action.title, titles(polluters)
-    if code in {"RPW202", "RPW109", "RPW212"} and not suspect.warm.failure:
-        kind = {
-            "RPW202": "another result",
-            "RPW109": "a result not as from a fresh worker",
-            "RPW212": "response text of an earlier request",
-        }[code]
-        return f"{victim} has {kind} after {before}"
-    return f"{CODES[code].name}: {victim} after {before}: {suspect.warm.failure}"
+    if code == "RPW109":
+        before = f"{plural(len(polluters), 'failing request')} {before}"
+    if suspect.warm.failure:
+        return f"after {before}, {victim} fails: {suspect.warm.failure}"
+    if code == "RPW212":
+        return f"after {before}, the response to {victim} contains text of an earlier request"
+    return f"after {before}, {victim} gives a different result than in a fresh worker"
 
 
 def _evidence(
@@ -287,26 +290,26 @@ def _evidence(
     warm: Outcome,
     aspects: list[str],
 ) -> str:
-    told = [_evidence_text(context, suspect.cold, warm, aspects)]
+    lines = [_evidence_text(context, suspect.cold, warm, aspects)]
     cleaners = _cleaners(context, suspect, polluters)
     if cleaners:
-        told.append(f"goes away when one of these runs between: {', '.join(cleaners)}")
-    return "\n".join(each for each in told if each)
+        lines.append(f"does not happen if one of these runs in between: {', '.join(cleaners)}")
+    return "\n".join(each for each in lines if each)
 
 
 def _evidence_text(context: CheckContext, cold: Outcome, warm: Outcome, aspects: list[str]) -> str:
-    told = [context.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
+    lines = [context.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
     if warm.failure and warm.stderr.strip():
-        told.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
-    return "\n".join(each for each in told if each)
+        lines.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
+    return "\n".join(each for each in lines if each)
 
 
 def _cleaners(context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]) -> list[str]:
-    """Actions that, run between polluters and victim, hide the leak."""
+    """Return the actions that hide the leak when they run between polluters and victim."""
     if suspect.warm.failure:
         return []
     involved = {*names(polluters), suspect.victim.action.name}
-    others = [each for each in context.good if each.name not in involved][:_MOST_CLEANERS]
+    others = [each for each in context.succeeding if each.name not in involved][:_MOST_CLEANERS]
     trials = [Trial(history=(*polluters, Step(action=each), suspect.victim)) for each in others]
     found = []
     for each, result in zip(others, context.run_all(trials), strict=True):

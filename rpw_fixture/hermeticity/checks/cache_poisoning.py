@@ -1,7 +1,7 @@
-"""How many action-cache entries of a recorded build hold what no fresh worker would have made.
+"""Counting the action-cache entries of a recorded build that differ from a fresh worker's results.
 
-The build's own history is run again, and nothing is varied: whether it was lucky is the question here.
-What a worker could do in other orders is `checks.leaks`' business.
+The recorded order is run again unchanged: the question is what this build put into the cache.
+`checks.state_leaks` tries other orders.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Trial, steps
 def recorded_orders(
     recorded: Iterable[RecordedAction], suite: Suite
 ) -> list[tuple[SuiteAction, ...]]:
-    """The actions of a suite in their recorded order, those of each worker pool by themselves."""
+    """Return the actions of a suite in their recorded order, one sequence for each worker pool."""
     members = frozenset(suite.actions)
     pools: dict[str, list[SuiteAction]] = {}
     for each in recorded:
@@ -29,14 +29,14 @@ def recorded_orders(
 
 
 def count(context: CheckContext, orders: Sequence[tuple[SuiteAction, ...]]) -> CachePoisoning:
-    """Replays each order in a warm worker and compares every result with that of a fresh one.
+    """Run each order in a warm worker and compare every result with that of a fresh one.
 
-    Only results with exit code 0 count, as REAPI servers cache no others. Response text, and what
-    differs among fresh workers too, makes no entry wrong.
+    Only results with exit code 0 count, because REAPI servers cache no others. Differences in the
+    response text, and differences among fresh workers, do not make an entry wrong.
 
     Args:
-        bench: with what is stable already known.
-        orders: what `recorded_orders` gave.
+        context: after the cold runs, so that it is known what is stable.
+        orders: the result of `recorded_orders`.
     """
     entries = 0
     wrong: list[str] = []
@@ -53,7 +53,7 @@ def count(context: CheckContext, orders: Sequence[tuple[SuiteAction, ...]]) -> C
 
 
 def _replay(context: CheckContext, order: Sequence[SuiteAction]) -> Iterator[Outcome]:
-    """Outcomes in that order; after a request that ended its worker a new one goes on."""
+    """Yield the outcomes in that order; after a request that ended its worker, a new worker goes on."""
     rest = [each for each in order if not context.cold(each).failure]
     while rest:
         outcomes = context.run(Trial(history=steps(*rest))).outcomes

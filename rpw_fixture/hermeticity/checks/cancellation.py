@@ -1,4 +1,4 @@
-"""RPW110: requests that are cancelled at once, while they are worked on, and when it is too late."""
+"""RPW110: requests that are cancelled at once, during the work, and after the response."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Cancel, Step, Trial
 from rpw_fixture.wire.worker.messages import ProtocolRule
 
-#: Parts of an action's usual time after which it is cancelled.
+#: An action is cancelled after these parts of its usual time.
 _PARTS = (0.25, 0.5, 0.9)
 _MOST_ACTIONS = 4
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Cancels requests, and asks for something else afterwards; the first bug is enough."""
+    """Cancel requests and send a plain request afterwards; yield the first bug only."""
     if not context.suite.worker.cancellation:
         context.skip("RPW110", "the suite does not say cancellation = true")
         return
-    if not context.good:
+    if not context.succeeding:
         context.skip("RPW110", "no action succeeds, so there is nothing to cancel")
-    slowest_first = sorted(context.good, key=lambda each: -_warm_seconds(context, each))
+    slowest_first = sorted(context.succeeding, key=lambda each: -_warm_seconds(context, each))
     for action in slowest_first[:_MOST_ACTIONS]:
         for step in _cancelled(context, action):
             finding = _judged(context, step)
@@ -40,12 +40,12 @@ def _cancelled(context: CheckContext, action: SuiteAction) -> Iterator[Step]:
 
 
 def _warm_seconds(context: CheckContext, action: SuiteAction) -> float:
-    """How long a worker takes that has started already."""
+    """Return the seconds that a warm worker takes for an action."""
     return context.run(Trial(history=(Step(action=action),) * 2)).outcomes[-1].seconds
 
 
 def _judged(context: CheckContext, step: Step) -> Finding | None:
-    # Started and warm by then, so that the delay counts from the work and not from the start.
+    # The worker is warm by then, so that the delay counts from the work and not from the start.
     plain = Step(action=step.action)
     history = (plain, step, plain)
     uncancelled = context.run(Trial(history=(plain,) * 3)).outcomes
@@ -59,19 +59,19 @@ def _judged(context: CheckContext, step: Step) -> Finding | None:
     problem = _in_words(cancelled.failure) or cancelled.late
     if not problem and len(outcomes) > 2:
         aspects = context.differing(uncancelled[-1], last)
-        problem = _in_words(last.failure) or ("another result afterwards" if aspects else "")
+        problem = _in_words(last.failure)
+        problem = problem or ("the next request gives a different result" if aspects else "")
     if not problem:
         return None
     return Finding(
         code="RPW110",
         victim=step.action.name,
-        summary=f"{step.action.name}, cancelled {step.cancel.value}: {problem}",
+        summary=f"after {step.action.name} was cancelled {step.cancel.value}: {problem}",
         evidence=cancelled.detail or cancelled.late or last.detail,
         history=history,
     )
 
 
 def _in_words(failure: str) -> str:
-    # On a busy machine a cancel meant for mid-work comes too late, and a second answer just as well
-    # before as after the first one was read: one bug, in one set of words.
-    return "it answered twice" if failure == ProtocolRule.UNEXPECTED_RESPONSE else failure
+    # On a busy machine a second response may be read as one too many: the same bug in the same words.
+    return "the worker answered twice" if failure == ProtocolRule.UNEXPECTED_RESPONSE else failure

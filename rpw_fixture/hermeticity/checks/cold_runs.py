@@ -1,8 +1,8 @@
-"""RPW101–105 in fresh workers, RPW210 and RPW201: what has to be known before anything is compared.
+"""RPW101–105 in fresh workers, RPW210 and RPW201: what must be known before results are compared.
 
-First each action is run in a fresh worker, then in another folder, then once more. What differs among
-fresh workers is no leak, and is left out of all later comparisons. Another repetition comes last, when
-the clock has moved: other checks run meanwhile, and nothing has to wait for it.
+Each action runs in a fresh worker, then in another folder, then once more. What differs among fresh
+workers is not a leak, and is left out of all later comparisons. A last repetition follows after the
+other checks, when the clock has moved, so that nothing has to wait for the clock.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
 from rpw_fixture.hermeticity.checks.instability import next_tick
-from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import cold
@@ -28,16 +29,16 @@ from rpw_fixture.hermeticity.trials.trial import (
     steps,
 )
 
-#: Elsewhere, and with a path of another length.
+#: Another folder, with a path of another length.
 ELSEWHERE = Variation(factor="exec root path", root="another/and/rather/longer/path/to/the/root")
-#: No path that a worker gets to know is as usual.
+#: All paths that a worker gets to know are different.
 _ALL_ELSEWHERE = Variation(
     factor="all paths",
     root=ELSEWHERE.root,
     home="another/and/rather/longer/home",
     temporary="another/and/rather/longer/tmp",
 )
-#: Seeds that runtimes take their hash order from.
+#: Seeds for the hash order of runtimes that read one from the environment.
 SEEDS = tuple(
     Variation(
         factor="hash seed",
@@ -48,12 +49,17 @@ SEEDS = tuple(
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Runs every action cold and notes what is usable, and what of it is stable."""
+    """Run every action cold; learn which actions are usable, and what of their results is stable."""
     first = context.cold_all(context.suite.actions)
-    context.usable = tuple(each.step.action for each in first if not each.failure)
-    context.failures = tuple(each for each in first if each.failure)
+    context.facts.share(
+        COLD_RESULTS,
+        ColdResults(
+            usable=tuple(each.step.action for each in first if not each.failure),
+            failures=tuple(each for each in first if each.failure),
+            start_seconds=statistics.median(each.seconds for each in first),
+        ),
+    )
     context.instability.begin(first)
-    context.start_seconds = statistics.median(each.seconds for each in first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
             yield protocol_finding(outcome)
@@ -62,21 +68,21 @@ def find(context: CheckContext) -> Iterator[Finding]:
     else:
         yield from _path_dependent(context)
     context.learn(context.usable, enough=1)
-    # Where one repetition differs, more tell whether it is always in the same places.
+    # Where one repetition differs, more of them show whether it is always in the same places.
     context.learn([each for each in context.usable if context.instability.unstable(each)])
     yield from _nondeterministic(context)
     _require_expected(context)
 
 
 def find_late(context: CheckContext) -> Iterator[Finding]:
-    """Repeat every action once more, now that the clock shows another time than at first."""
+    """Repeat every action once more, when the clock shows another time than in the first runs."""
     context.instability.await_tick()
     context.learn(context.usable, enough=2)
     yield from _nondeterministic(context)
 
 
 def protocol_finding(outcome: Outcome) -> Finding:
-    """The finding for a request that a fresh worker did not answer properly."""
+    """Return the finding for a request that a fresh worker did not answer properly."""
     code = code_of_rule(outcome.failure)
     evidence = outcome.detail
     if outcome.stderr.strip():
@@ -84,8 +90,7 @@ def protocol_finding(outcome: Outcome) -> Finding:
     return Finding(
         code=code,
         victim=outcome.step.action.name,
-        summary=f"{CODES[code].name}: a fresh worker fails {outcome.step.action.title}: "
-        f"{outcome.failure}",
+        summary=f"in a fresh worker, {outcome.step.action.title} fails: {outcome.failure}",
         evidence=evidence,
         history=(outcome.step,),
     )
@@ -95,13 +100,13 @@ def _path_dependent(context: CheckContext) -> Iterator[Finding]:
     context.run_all([cold(each, variation=_ALL_ELSEWHERE) for each in context.usable])
     if not any(_differences(context, each, _ALL_ELSEWHERE) for each in context.usable):
         return
-    # Either paths reach results or nothing is stable. In one folder the two can be told apart.
+    # Either paths reach results, or results are unstable. Runs in one folder show which it is.
     context.harness.use_one_path()
     context.instability.begin(context.cold_all(context.usable))
     findings = []
     for action in context.usable:
         aspects = _differences(context, action, ELSEWHERE)
-        # Repeated after that run, so that what the clock changed in between is known.
+        # Repeat the action after that run, so that what the clock changed in between shows up.
         if aspects and context.learn([action]):
             aspects = _differences(context, action, ELSEWHERE)
         findings += [_path_finding(context, action, aspects)] if aspects else []
@@ -122,8 +127,10 @@ def _path_finding(context: CheckContext, action: SuiteAction, aspects: list[str]
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
         victim=action.name,
         outputs=outputs_among(aspects),
-        summary=f"{action.name} has another result when the input root lies elsewhere",
-        evidence=context.explain(context.cold(action), other, aspects, ("here", "elsewhere")),
+        summary=f"when the input root is another folder, {action.name} gives a different result",
+        evidence=context.explain(
+            context.cold(action), other, aspects, ("one folder", "another folder")
+        ),
         history=steps(action),
         variation=ELSEWHERE,
     )
@@ -141,7 +148,9 @@ def _unstable_finding(
 ) -> Finding:
     evidence = context.explain(*pair, aspects, ("one fresh worker", "another one"))
     if _is_seeded(context, action):
-        evidence += "\ngoes away with PYTHONHASHSEED=1 (PERL_HASH_SEED=1): it is the hash order"
+        evidence += (
+            "\ncause: the hash order; does not happen with PYTHONHASHSEED=1, PERL_HASH_SEED=1"
+        )
     failures = [each for each in pair if each.failure]
     code = code_of_rule(failures[0].failure, "RPW201") if failures else "RPW201"
     return Finding(
@@ -149,7 +158,7 @@ def _unstable_finding(
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
         victim=action.name,
         outputs=outputs_among(aspects),
-        summary=f"{action.name} has different results in fresh workers",
+        summary=f"fresh workers give different results for {action.name}",
         evidence=evidence,
         history=steps(action),
     )
@@ -161,24 +170,24 @@ def _is_seeded(context: CheckContext, action: SuiteAction) -> bool:
     early = context.run_all([cold(action, run=run, variation=SEEDS[0]) for run in (0, 1)])
     if differing(early[0].outcomes[0], early[1].outcomes[0]):
         return False
-    # The clock has to move as well, or it would be mistaken for the hash order.
+    # Wait until the clock has moved, or a time in the output would look like the hash order.
     time.sleep(max(0.0, next_tick(time.time()) - time.time()))
     late = context.run(cold(action, run=2, variation=SEEDS[0]))
     return not differing(early[0].outcomes[0], late.outcomes[0])
 
 
 def _require_usable(context: CheckContext, first: list[Outcome]) -> None:
-    """Refuses an endpoint that runs none of the actions: whether it or the worker fails, is not seen.
+    """Raise if an endpoint runs none of the actions; the cause may be the endpoint or the worker.
 
     Raises:
-        EnvironmentLacksError: with what the endpoint says.
+        EnvironmentLacksError: with the endpoint's messages.
     """
     failed = [each for each in first if each.failure]
-    told = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
+    text = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
     if not context.usable:
-        raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {told}")
+        raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {text}")
     if failed:
-        context.notes["RPW201"] = f"on --target: left out, as they have no result there: {told}"
+        context.notes["RPW201"] = f"on --target: left out, because they have no result: {text}"
 
 
 def _first_line(text: str) -> str:
@@ -186,10 +195,10 @@ def _first_line(text: str) -> str:
 
 
 def _require_expected(context: CheckContext) -> None:
-    """Refuses a suite that expects another exit code than every fresh worker gives.
+    """Raise if the suite expects another exit code than fresh workers give.
 
     Raises:
-        ConfigError: naming the action.
+        ConfigError: names the action.
     """
     for action in context.usable:
         outcome = context.cold(action)
@@ -198,24 +207,24 @@ def _require_expected(context: CheckContext) -> None:
         if outcome.is_as_expected:
             _require_outputs(outcome)
             continue
-        said = outcome.response.strip() or outcome.stderr.strip() or "nothing"
+        text = outcome.response.strip() or outcome.stderr.strip() or "(nothing)"
         raise ConfigError(
             f"action {action.name!r} ends with exit code {outcome.exit_code} in a fresh worker, but "
-            f"exit_code = {action.exit_code} is expected; it says: {said[-500:]}"
+            f"the suite expects exit_code = {action.exit_code}; its output: {text[-500:]}"
         )
 
 
 def _require_outputs(outcome: Outcome) -> None:
-    """Refuses an action that makes nothing of what it declares: there would be nothing to compare.
+    """Raise if an action creates none of its declared outputs, so that nothing could be compared.
 
     Raises:
-        ConfigError: naming the action, what it declares and what it left instead.
+        ConfigError: names the action, its declared outputs and what it created instead.
     """
     action = outcome.step.action
     if outcome.outputs or not action.outputs or action.exit_code != 0:
         return
-    others = f"; it left {', '.join(outcome.strays[:3])}" if outcome.strays else ""
+    others = f"; it created {', '.join(outcome.strays[:3])}" if outcome.strays else ""
     raise ConfigError(
-        f"action {action.name!r} makes none of its outputs in a fresh worker: "
+        f"action {action.name!r} creates none of its outputs in a fresh worker: "
         f"{', '.join(action.outputs[:3])}{others}"
     )

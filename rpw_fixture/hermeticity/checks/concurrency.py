@@ -1,4 +1,4 @@
-"""RPW111 and RPW213: requests that overlap."""
+"""RPW111 and RPW213: overlapping requests to a multiplex worker."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import input_tree
@@ -13,39 +14,44 @@ from rpw_fixture.hermeticity.trials.trial import (
     EXIT_CODE,
     RESPONSE,
     Outcome,
+    RunMode,
     Step,
     Trial,
-    Way,
     steps,
 )
+from rpw_fixture.wire.worker.messages import ProtocolRule
 
+#: Failures that overlapping requests may have although the worker read each of them.
+MIXED_UP = frozenset((ProtocolRule.WRONG_REQUEST_ID, ProtocolRule.UNEXPECTED_RESPONSE))
+#: Failures that overlapping requests may have although the worker read each of them.
+MIXED_UP = frozenset((ProtocolRule.WRONG_REQUEST_ID, ProtocolRule.UNEXPECTED_RESPONSE))
 _ROUNDS = 4
 _MOST_AT_ONCE = 8
 
 
 def find_mixups(context: CheckContext) -> Iterator[Finding]:
-    """RPW111 and RPW213: sends requests at once and compares each answer with a fresh worker's."""
+    """Send requests at once and compare each response with that of a fresh worker."""
     group = compatible(context)
-    obstacle = _obstacle(context, group)
-    if obstacle:
+    reason = _why_impossible(context, group)
+    if reason:
         for code in ("RPW111", "RPW213"):
-            context.skip(code, obstacle)
+            context.skip(code, reason)
         return
-    told: set[str] = set()
+    reported: set[str] = set()
     for history in _rounds(group):
         for run in range(2):
-            trial = Trial(history=history, way=Way.OVERLAPPING, run=run)
+            trial = Trial(history=history, mode=RunMode.OVERLAPPING, run=run)
             for finding in _judge(context, history, context.run(trial).outcomes):
-                if finding.victim not in told:
-                    told.add(finding.victim)
+                if finding.victim not in reported:
+                    reported.add(finding.victim)
                     yield finding
 
 
-def _obstacle(context: CheckContext, group: Sequence[SuiteAction]) -> str:
-    """Why nothing can be told of overlapping requests; empty when something can."""
+def _why_impossible(context: CheckContext, group: Sequence[SuiteAction]) -> str:
+    """Return why overlapping requests can't be judged; empty if they can."""
     if not context.suite.worker.multiplex:
         return "the suite does not say multiplex = true"
-    if context.loses_requests:
+    if context.facts.read(LOST_REQUESTS):
         return "the worker loses requests that come in one write"
     return "" if len(group) > 1 else "no two actions can share an input root; try sandbox = true"
 
@@ -56,7 +62,7 @@ def _rounds(group: Sequence[SuiteAction]) -> list[tuple[Step, ...]]:
 
 
 def compatible(context: CheckContext) -> list[SuiteAction]:
-    """Actions that can lie in one input root, as many as are found in their order."""
+    """Return actions whose inputs and outputs fit into one input root, in the order of the suite."""
     if context.suite.worker.sandbox:
         return list(context.usable[:_MOST_AT_ONCE])
     group: list[SuiteAction] = []
@@ -80,7 +86,7 @@ def _judge(
         if not aspects or _is_leak(context, history, outcome, aspects):
             continue
         others = [each for index, each in enumerate(colds) if index != place]
-        is_mixup = outcome.failure in {"wrong request_id", "unexpected response"} or any(
+        is_mixup = outcome.failure in MIXED_UP or any(
             _answers(outcome) == _answers(each)
             for each in others
             if _answers(each) != _answers(cold)
@@ -91,9 +97,8 @@ def _judge(
             victim=action.name,
             polluters=tuple(each.action.name for each in history if each.action != action),
             outputs=outputs_among(aspects),
-            summary=f"{action.name} gets "
-            + ("another request's answer" if is_mixup else "another result")
-            + " when requests overlap",
+            summary=f"when requests overlap, {action.name} gets "
+            + ("the response of another request" if is_mixup else "a different result"),
             evidence=context.explain(cold, outcome, aspects, ("alone", "overlapping")),
             history=history,
         )
@@ -102,7 +107,7 @@ def _judge(
 def _is_leak(
     context: CheckContext, history: tuple[Step, ...], outcome: Outcome, aspects: Sequence[str]
 ) -> bool:
-    """Whether the same goes wrong when the requests come one by one: overlapping is not to blame."""
+    """Return whether the result is wrong too when the requests come one by one: a state leak."""
     victim = outcome.step
     one_by_one = (*(each for each in history if each != victim), victim)
     outcomes = context.run(Trial(history=one_by_one)).outcomes

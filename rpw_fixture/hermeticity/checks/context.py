@@ -1,4 +1,4 @@
-"""The bench on which checks work: the suite, the harness, and what is known of the actions so far."""
+"""What every check gets: the suite, the harness, and what earlier checks have learnt."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, REPORTED, Facts
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.codes import CODES
@@ -15,31 +16,25 @@ from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
 
-#: More actions than this, and a check picks some by the seed.
+#: With more actions than this, a check takes only some of them.
 MANY = 12
-#: Fewer actions than this are never picked for the sake of time.
+#: A check takes at least this many actions, however slow their cold starts are.
 _FEWEST = 4
 
 
 @dataclass(slots=True, kw_only=True)
 class CheckContext:
-    """What a check gets.
+    """What a check works with.
 
     Attributes:
-        suite: worker and actions.
+        suite: the worker and its actions.
         harness: runs trials.
-        seed: decides what is picked where not all can be tried.
-        selected: codes that are asked for.
-        eof_patience: seconds that a worker has to end in after its stdin was closed.
-        instability: parts of results that differ among fresh workers, and so prove nothing else.
-        skipped: codes that could not run, with the reason.
-        notes: codes with what else is to be said.
-        usable: actions that a fresh worker answers.
-        failures: of the others.
-        start_seconds: what a fresh worker takes until its first response, the median of all actions.
-        loses_requests: a multiplex worker does not see all requests that come in one write.
-        has_orphans: processes pile up below the worker, so that everything else grows as well.
-        unmarked: inputs that are read at start-up, and so are no fault of other checks.
+        seed: decides which samples are taken where not everything can be tried.
+        selected: codes that the user asked for.
+        eof_patience: seconds that a worker may take to end after its stdin was closed.
+        facts: what earlier checks have learnt.
+        skipped: codes that could not be judged, with the reason.
+        notes: codes with a remark for the report.
     """
 
     suite: Suite
@@ -47,76 +42,88 @@ class CheckContext:
     seed: int = 0
     selected: frozenset[str] = frozenset(CODES)
     eof_patience: float = 5.0
-    usable: tuple[SuiteAction, ...] = ()
-    failures: tuple[Outcome, ...] = ()
-    start_seconds: float = 0.0
+    facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
-    unmarked: set[str] = field(default_factory=set)
-    has_orphans: bool = False
-    loses_requests: bool = False
-    instability: Instability = field(init=False)
-    _blamed: set[tuple[str, str]] = field(default_factory=set)
+    _instability: Instability = field(init=False)
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.instability = Instability(self.harness.store)
+        self._instability = Instability(self.harness.store)
+
+    @property
+    def usable(self) -> tuple[SuiteAction, ...]:
+        """Actions that a fresh worker answers."""
+        return self.facts.read(COLD_RESULTS).usable
+
+    @property
+    def failures(self) -> tuple[Outcome, ...]:
+        """Outcomes of the actions that a fresh worker does not answer."""
+        return self.facts.read(COLD_RESULTS).failures
+
+    @property
+    def instability(self) -> Instability:
+        """Parts of results that differ among fresh workers, and so prove nothing else."""
+        self.facts.read(COLD_RESULTS)
+        return self._instability
 
     @property
     def is_remote(self) -> bool:
-        """Whether trials run on an endpoint, where only results are seen."""
+        """Whether trials run on an endpoint, where only results can be observed."""
         return self.harness.remote is not None
 
     def skip(self, code: str, reason: str) -> None:
-        """Notes that a check could not run."""
+        """Note that a code could not be judged; the first reason is kept."""
         self.skipped.setdefault(code, reason)
 
-    def doubt(self, code: str) -> None:
-        """Note that a difference was seen and could not be reproduced: the code has not passed."""
-        self.skip(code, "a difference was seen once and not when repeated; see the info about it")
+    def mark_unreproduced(self, code: str) -> None:
+        """Note that a difference could not be reproduced, so that the code has not passed."""
+        self.skip(code, "a difference was seen once and not reproduced; see the info about it")
 
-    def note_blamed(self, victim: SuiteAction, failure: str) -> None:
-        """Note that a wrong result of this action, or a broken rule of the protocol, was reported."""
-        self._blamed.add(("", failure) if failure else (victim.name, ""))
+    def note_reported(self, victim: SuiteAction, failure: str) -> None:
+        """Note that there is a finding for a wrong result of this action, or for a broken rule."""
+        self.facts.share(REPORTED, self.facts.read(REPORTED) | {_reported(victim, failure)})
 
-    def forget_blamed(self, names: Collection[str]) -> None:
-        """Take back what was noted about results of these actions, and about broken rules."""
-        self._blamed = {each for each in self._blamed if each[0] and each[0] not in names}
+    def forget_reported(self, names: Collection[str]) -> None:
+        """Forget the findings for results of these actions, and for broken rules."""
+        kept = (each for each in self.facts.read(REPORTED) if each[0] and each[0] not in names)
+        self.facts.share(REPORTED, frozenset(kept))
 
-    def is_blamed(self, victim: SuiteAction, failure: str) -> bool:
-        """Whether `note_blamed` was called for the like."""
-        return (("", failure) if failure else (victim.name, "")) in self._blamed
+    def is_reported(self, victim: SuiteAction, failure: str) -> bool:
+        """Return whether `note_reported` was called for this action, or for this broken rule."""
+        return _reported(victim, failure) in self.facts.read(REPORTED)
 
     def run(self, trial: Trial) -> Result:
-        """The result of one trial; raises what `Harness.run` raises."""
+        """Return the result of one trial; raises what `Harness.run` raises."""
         return self.harness.run(trial)
 
     def run_all(self, trials: Sequence[Trial]) -> list[Result]:
-        """The results of trials, run side by side."""
+        """Return the results of trials, which are run side by side."""
         return self.harness.run_all(trials)
 
     def cold(self, action: SuiteAction) -> Outcome:
-        """What a fresh worker makes of an action."""
+        """Return the outcome of an action in a fresh worker."""
         return self.run(cold(action)).outcomes[0]
 
     def cold_all(self, actions: Sequence[SuiteAction]) -> list[Outcome]:
-        """`cold` for many actions, side by side."""
+        """Return the outcomes of actions, each in a fresh worker, run side by side."""
         return [each.outcomes[0] for each in self.run_all([cold(each) for each in actions])]
 
     def learn(self, actions: Iterable[SuiteAction], *, enough: int = 3) -> bool:
-        """Repeat actions on fresh workers; whether that showed something new to be unstable.
+        """Repeat actions on fresh workers; return whether more of their results proved unstable.
 
         Args:
-            actions: changed versions are repeated together with the plain action, and once only.
-            enough: repetitions after which an action is known, once the clock has moved; with 1,
-                that does not matter.
+            actions: what to repeat. A changed version of an action is repeated once, together with
+                the plain action.
+            enough: repetitions after which an action is known, provided that the clock has moved;
+                with 1, the clock does not matter.
         """
         plain = {each.name: each for each in self.usable}
         wanted: dict[SuiteAction, int] = {}
         for each in actions:
             if each.name in plain:
                 wanted[plain[each.name]] = enough
-            if each.twist:
+            if each.variant:
                 wanted[each] = 1
         missing = {each: self.instability.missing(each, most) for each, most in wanted.items()}
         began = time.time()
@@ -128,41 +135,42 @@ class CheckContext:
         return found
 
     def ignored(self, action: SuiteAction) -> frozenset[str]:
-        """Aspects of an action of which nothing is compared."""
+        """Return the aspects of an action that are left out of comparisons altogether."""
         left_out = self.instability.left_out(action)
         return frozenset(name for name, some in left_out.items() if WHOLE in some)
 
     def differing(self, one: Outcome, other: Outcome) -> list[str]:
-        """In what two outcomes of an action differ, unstable parts left out."""
+        """Return the aspects in which two outcomes of an action differ, unstable parts left out."""
         return self.instability.differing(one, other)
 
     def explain(
         self, before: Outcome, after: Outcome, aspects: list[str], labels: tuple[str, str]
     ) -> str:
-        """That difference for people."""
+        """Return a readable description of how two outcomes differ in some aspects."""
         return diff.explain(before, after, aspects, self.harness.store, labels)
 
-    def some(self, count: int = MANY) -> tuple[SuiteAction, ...]:
-        """Up to so many usable actions, spread evenly over the suite."""
+    def pick(self, count: int = MANY) -> tuple[SuiteAction, ...]:
+        """Return up to ``count`` usable actions, spread evenly over the suite."""
         total = len(self.usable)
         if total <= count:
             return self.usable
         return tuple(self.usable[(index * total) // count] for index in range(count))
 
     def affordable(self, seconds: float, most: int = MANY) -> tuple[SuiteAction, ...]:
-        """Up to ``most`` usable actions: so many that their cold starts take about ``seconds``."""
-        if not self.start_seconds:
-            return self.some(most)
-        count = int(seconds * self.harness.jobs / self.start_seconds)
-        return self.some(max(_FEWEST, min(most, count)))
+        """Return up to ``most`` usable actions whose cold starts together take about ``seconds``."""
+        start_seconds = self.facts.read(COLD_RESULTS).start_seconds
+        if not start_seconds:
+            return self.pick(most)
+        count = int(seconds * self.harness.jobs / start_seconds)
+        return self.pick(max(_FEWEST, min(most, count)))
 
     @property
-    def good(self) -> tuple[SuiteAction, ...]:
-        """Usable actions that succeed."""
+    def succeeding(self) -> tuple[SuiteAction, ...]:
+        """Usable actions that are expected to succeed."""
         return tuple(each for each in self.usable if each.exit_code == 0)
 
-    def failing(self, action: SuiteAction) -> SuiteAction | None:
-        """A variant of an action that a fresh worker answers with a failure; None if none does."""
+    def failing_variant(self, action: SuiteAction) -> SuiteAction | None:
+        """Return a variant of an action that a fresh worker answers with a failure, if there is one."""
         if action not in self._failing:
             self._failing[action] = self._find_failing(action)
         return self._failing[action]
@@ -179,13 +187,18 @@ class CheckContext:
         return None
 
 
+def _reported(victim: SuiteAction, failure: str) -> tuple[str, str]:
+    """Return what identifies a report: a broken rule whatever the action, else the action."""
+    return ("", failure) if failure else (victim.name, "")
+
+
 def names(history: Sequence[Step]) -> tuple[str, ...]:
-    """The names of the actions of some requests."""
+    """Return the names of the actions of some requests."""
     return tuple(each.action.name for each in history)
 
 
 def titles(history: Sequence[Step]) -> str:
-    """Some requests in words; the same one many times in a row is said once."""
+    """Return some requests as a list in words; equal ones in a row are counted."""
     runs = [
         (title, len(list(some))) for title, some in groupby(each.action.title for each in history)
     ]

@@ -1,4 +1,4 @@
-"""RPW209: the surroundings, one factor at a time."""
+"""RPW209: the environment, one factor at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.trials.trial import (
@@ -29,22 +29,22 @@ from rpw_fixture.hermeticity.trials.trial import (
 
 _CLOCK = "clock"
 _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
-#: Two times long ago, from which time goes on: they have no part in common. Compared with each other,
-#: because libfaketime itself is noticed (0.9.10 breaks sleeping until a time of the monotonic clock).
+#: Two start times long ago that have no part in common. They are compared with each other and not with
+#: the true time, because libfaketime itself has effects (0.9.10 breaks sleeping on the monotonic clock).
 _LONG_AGO = ("@2019-10-20 11:12:13", "@2008-02-29 23:45:56")
 _OLD_MTIME = 1_234_567_890
-#: Number of the repetition that confirms: not one that other checks may have run long before.
+#: Number of the confirming repetition: one that no other check has run long before.
 _AGAIN = 3
-#: Repetitions of what differs among fresh workers too.
+#: Repetitions of an action whose results differ among fresh workers anyway.
 _MORE = 3
-#: Cold runs of one factor may take about so long, seconds.
+#: Cold runs of one factor may take about this long together, seconds.
 _SECONDS = 5.0
-#: The same where a library in between slows a runtime down; a JVM starts many times slower.
+#: The same where a preloaded library slows a runtime down; a JVM starts many times slower.
 _SLOWED_SECONDS = 0.5
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Runs all actions on one worker under each factor, and cold where that differs."""
+    """Run all actions on one worker under each factor, and cold where that makes a difference."""
     if not context.usable:
         return
     pairs = list(_pairs(context))
@@ -52,27 +52,27 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if not glob.glob(_FAKETIME):
         untried[_CLOCK] = "libfaketime is not installed; RPW201 runs at different seconds"
     if sys.platform == "linux" and len(os.sched_getaffinity(0)) < 2:
-        untried["CPU count"] = "there is only one processor"
+        untried["CPU count"] = "this machine has only one processor"
     try:
         for usual, varied in _uncleared(context, pairs):
             yield from _compared(context, usual, varied, untried)
     finally:
-        _sweep(context)
+        _remove_faketime_files(context)
     factors = dict.fromkeys(varied.factor for _, varied in pairs)
     context.notes["RPW209"] = (
         f"varied: {', '.join(each for each in factors if each not in untried)}"
     )
     if untried:
-        told = "; ".join(f"{factor} ({reason})" for factor, reason in untried.items())
-        context.notes["RPW209"] += f"; not varied: {told}"
+        text = "; ".join(f"{factor} ({reason})" for factor, reason in untried.items())
+        context.notes["RPW209"] += f"; not varied: {text}"
 
 
 def _compared(
     context: CheckContext, usual: Variation, varied: Variation, untried: dict[str, str]
 ) -> Iterator[Finding]:
-    """Findings under one factor; where it can't be varied, ``untried`` gets it with the reason."""
+    """Yield the findings under one factor; if it can't be varied, add it to ``untried``."""
     try:
-        # A root that was used before has an order of its own, so only cold runs tell.
+        # An input root that was used before lists files in another order, so only cold runs count.
         few = context.affordable(_SECONDS, len(context.usable))
         suspects = few if varied.is_reversed else _suspects(context, usual, varied)
     except UnavailableError as error:
@@ -92,7 +92,7 @@ def _compared(
 def _doubtful(
     context: CheckContext, action: SuiteAction, usual: Variation, varied: Variation
 ) -> Iterator[Finding]:
-    """Tell of a difference that a warm worker showed under a factor, and no fresh one."""
+    """Yield a difference that only a warm worker showed under a factor, as info."""
     if usual in SEEDS or varied.is_reversed:
         return
     pairs = [each for each in _pairs_of(context, usual, varied) if each[0].step.action == action]
@@ -105,13 +105,16 @@ def _doubtful(
         severity=Severity.INFO,
         victim=action.name,
         outputs=outputs_among(aspects),
-        summary=f"{action.name} had another result with another {varied.factor}, seen once and not "
-        "when repeated",
+        summary=_summary(action, varied) + SEEN_ONCE,
         evidence=context.explain(*pairs[0], aspects, labels),
         history=steps(*context.usable[: context.usable.index(action) + 1]),
         variation=varied,
         is_doubtful=True,
     )
+
+
+def _summary(action: SuiteAction, varied: Variation) -> str:
+    return f"the result of {action.name} depends on the environment: {varied.factor}"
 
 
 def _works(context: CheckContext, variation: Variation) -> bool:
@@ -125,7 +128,7 @@ def _works(context: CheckContext, variation: Variation) -> bool:
 def _uncleared(
     context: CheckContext, pairs: Sequence[tuple[Variation, Variation]]
 ) -> Sequence[tuple[Variation, Variation]]:
-    """Those left to try when all plain factors, varied at once, change nothing."""
+    """Return the pairs left to try: all, unless all plain factors varied at once change nothing."""
     plain = [
         varied
         for usual, varied in pairs
@@ -151,8 +154,8 @@ def _joined(variations: Sequence[Variation]) -> Variation:
     return joined
 
 
-def _sweep(context: CheckContext) -> None:
-    """Removes what libfaketime shares among processes and leaves behind when they are killed."""
+def _remove_faketime_files(context: CheckContext) -> None:
+    """Remove the shared memory that libfaketime leaves behind when a process is killed."""
     since = time.time() - context.harness.seconds - 1
     for path in glob.glob("/dev/shm/*faketime_s*_*"):  # noqa: S108 - a fixed name of that library
         pid = path.rpartition("_")[2]
@@ -162,23 +165,25 @@ def _sweep(context: CheckContext) -> None:
 
 
 def _pairs(context: CheckContext) -> Iterator[tuple[Variation, Variation]]:
-    """Surroundings to compare; a factor that the action sets itself is its own affair."""
-    own = {name for name, _ in context.suite.worker.environment}
+    """Yield the variations to compare, without the factors that the suite sets itself."""
+    set_by_action = {name for name, _ in context.suite.worker.environment}
     for varied in _variations():
-        is_own = varied.factor in own or own & {name for name, _ in varied.environment}
-        if not is_own and not (context.is_remote and _needs_machine(varied)):
+        is_set = varied.factor in set_by_action or set_by_action & {
+            name for name, _ in varied.environment
+        }
+        if not is_set and not (context.is_remote and _needs_machine(varied)):
             yield BASE, varied
-    # An endpoint's machine need not have the library, and would keep what it leaves behind.
+    # An endpoint's machine may lack the library, and would keep what it leaves behind.
     for library in sorted(glob.glob(_FAKETIME))[:1] if not context.is_remote else ():
-        if not own & {"LD_PRELOAD", "FAKETIME"}:
+        if not set_by_action & {"LD_PRELOAD", "FAKETIME"}:
             yield _clock(library, _LONG_AGO[0]), _clock(library, _LONG_AGO[1])
-    if "PYTHONHASHSEED" not in own:
+    if "PYTHONHASHSEED" not in set_by_action:
         for seed in SEEDS[1:]:
             yield SEEDS[0], seed
 
 
 def _needs_machine(varied: Variation) -> bool:
-    """Whether more is varied than a client can vary: variables that need no library."""
+    """Return whether more is varied than a client can vary: variables that need no library."""
     names = {name for name, _ in varied.environment}
     return not names or _has_library(varied)
 
@@ -206,12 +211,12 @@ def _variations() -> Iterator[Variation]:
             yield Variation(factor="CPU count", steps=(("use_processors", 1),))
 
 
-def _clock(library: str, time_told: str) -> Variation:
-    """Another time of day for who asks; what waits must not notice, nor what compares files."""
+def _clock(library: str, fake_time: str) -> Variation:
+    """Return a variation with another time of day that leaves waiting and file times alone."""
     return Variation(
         factor=_CLOCK,
         environment=(
-            ("FAKETIME", time_told),
+            ("FAKETIME", fake_time),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
             ("LD_PRELOAD", library),
             ("NO_FAKE_STAT", "1"),
@@ -220,11 +225,11 @@ def _clock(library: str, time_told: str) -> Variation:
 
 
 def _suspects(context: CheckContext, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
-    """Actions whose result, in one history of all, follows the factor, or that were not reached."""
+    """Return the actions whose result, in one history, depends on the factor, or is missing."""
     found = _differing(context, usual, varied)
     if found and usual.factor == _CLOCK:
         context.instability.await_tick()
-    # Repeated only now, after the suspicious runs, so that what the clock changed in between is known.
+    # Repeat the actions only now: what the clock changed before the suspicious runs shows up as well.
     if found and usual not in SEEDS and context.learn(found):
         found = _differing(context, usual, varied)
     return found
@@ -233,35 +238,35 @@ def _suspects(context: CheckContext, usual: Variation, varied: Variation) -> Seq
 def _differing(context: CheckContext, usual: Variation, varied: Variation) -> Sequence[SuiteAction]:
     pairs = _pairs_of(context, usual, varied)
     found = [one.step.action for one, other in pairs if _aspects(context, one, other, usual)]
-    return [*found, *_in_turn(context, varied)[len(pairs) :]]
+    return [*found, *_sequence(context, varied)[len(pairs) :]]
 
 
 def _pairs_of(
     context: CheckContext, usual: Variation, varied: Variation
 ) -> Sequence[tuple[Outcome, Outcome]]:
-    history = steps(*_in_turn(context, varied))
+    history = steps(*_sequence(context, varied))
     results = context.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
     return list(zip(results[0].outcomes, results[1].outcomes, strict=False))
 
 
-def _in_turn(context: CheckContext, varied: Variation) -> Sequence[SuiteAction]:
+def _sequence(context: CheckContext, varied: Variation) -> Sequence[SuiteAction]:
     is_slow = _has_library(varied)
     return context.affordable(_SLOWED_SECONDS, len(context.usable)) if is_slow else context.usable
 
 
 def _aspects(context: CheckContext, one: Outcome, other: Outcome, usual: Variation) -> list[str]:
     if usual.factor == _CLOCK:
-        # What shows another time in each run is nondeterminism already, and told as that.
+        # What shows another time in each run is nondeterminism, which RPW201 reports.
         unstable = frozenset(context.instability.unstable(one.step.action))
         return [each for each in context.differing(one, other) if each not in unstable]
-    # With the seed fixed, what is unstable for its sake can be told about.
+    # With a fixed seed, results that are unstable because of the hash order can be compared.
     return differing(one, other) if usual in SEEDS else context.differing(one, other)
 
 
 def _confirmed(
     context: CheckContext, action: SuiteAction, usual: Variation, varied: Variation
 ) -> Iterator[Finding]:
-    """The finding, when fresh workers show it as well, twice."""
+    """Yield the finding if fresh workers show it as well, twice."""
     one, other = _cold_pair(context, action, usual, varied, 0)
     aspects = _aspects(context, one, other, usual)
     if not aspects:
@@ -270,14 +275,14 @@ def _confirmed(
     if not aspects:
         return
     if varied.is_reversed:
-        # Inputs lie in another order in a root that was used before, too: that is no leak.
+        # An input root that was used before lists its inputs in another order, too: not a leak.
         context.instability.leave_out(action, one, other)
     yield Finding(
         code="RPW209",
         severity=Severity.WARNING if aspects == [RESPONSE] else Severity.ERROR,
         victim=action.name,
         outputs=outputs_among(aspects),
-        summary=f"{action.name} follows a factor of the environment: {varied.factor}",
+        summary=_summary(action, varied),
         evidence=context.explain(one, other, aspects, ("usual", f"other {varied.factor}")),
         history=steps(action),
         variation=varied,
@@ -287,16 +292,16 @@ def _confirmed(
 def _lasting(
     context: CheckContext,
     action: SuiteAction,
-    surroundings: tuple[Variation, Variation],
+    variations: tuple[Variation, Variation],
     pair: tuple[Outcome, Outcome],
     aspects: list[str],
 ) -> list[str]:
-    """Those aspects that are the same whenever the surroundings are."""
-    usual = surroundings[0]
-    # Where fresh workers differ anyway, chance may look like a factor for a while.
+    """Return the aspects that are equal whenever the environment is."""
+    usual = variations[0]
+    # Where fresh workers differ anyway, chance may look like a factor at first.
     count = _MORE if context.instability.unstable(action) else 1
     for run in range(_AGAIN, _AGAIN + count):
-        again = _cold_pair(context, action, *surroundings, run)
+        again = _cold_pair(context, action, *variations, run)
         noise = {
             name
             for before, after in zip(pair, again, strict=True)

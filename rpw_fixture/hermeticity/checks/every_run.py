@@ -1,7 +1,7 @@
-"""What any run shows besides its results: inputs changed, files and processes left, workers that end.
+"""What any run shows besides its results: changed inputs, left files and processes, ended workers.
 
-All runs that other checks needed are looked at, not only those with fresh workers: RPW112, RPW206,
-RPW208, RPW216, and RPW101–105 for requests that no other check compares.
+All runs of the other checks are looked at, not only those of fresh workers: RPW112, RPW206, RPW208,
+RPW216, and RPW101–105 for requests that no other check compares.
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ from dataclasses import dataclass
 from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, state_leaks
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
-from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES
+from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,
     Cancel,
     Outcome,
     Result,
+    RunMode,
     Step,
     Trial,
-    Way,
 )
 
 _SHOWN = 10
 _MAX_RUNS = 100
-#: So many actions are asked three times each whether their processes stay.
+#: At most this many actions are repeated to see whether their processes stay.
 _MOST_CONFIRMED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trace:
-    """Something a request may leave.
+    """A kind of trace that a request may leave.
 
     Attributes:
-        code: of the finding.
-        found: the paths, of an outcome.
-        verb: what the action does to them, for the summary.
-        evidence: how it was seen.
+        code: code of the finding.
+        found: returns the paths in an outcome.
+        verb: what the action does to the paths, for the summary.
+        evidence: when it was observed.
     """
 
     code: str
@@ -53,26 +55,26 @@ _TRACES = (
         code="RPW206",
         found=lambda outcome: outcome.changed_inputs,
         verb="changes its inputs",
-        evidence="content, kind or existence of these inputs is another one after the response",
+        evidence="these inputs had other content, were of another kind or were gone after the response",
     ),
     _Trace(
         code="RPW208",
         found=lambda outcome: outcome.strays,
-        verb="leaves files that are no declared output",
+        verb="leaves undeclared files in the input root",
         evidence="found in the input root after the response",
     ),
     _Trace(
         code="RPW216",
         found=lambda outcome: outcome.rewritten,
         verb="writes its outputs after the response",
-        evidence="they were written again before the next request, or before the worker ended",
+        evidence="they were written between the response and the next request or the worker's end",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Sighting:
-    """A request that left something, and the run it was seen in."""
+class _Observation:
+    """An outcome, and the run in which it was observed."""
 
     trial: Trial
     before: tuple[Step, ...]
@@ -80,20 +82,20 @@ class _Sighting:
 
     @property
     def rank(self) -> tuple[bool, bool, int]:
-        """Plain requests to a worker first, then those with the fewest requests before them."""
+        """The sort key: plain requests to a worker first, then by the number of earlier requests."""
         return (
-            self.trial.way is not Way.WORKER,
-            bool(self.outcome.step.action.twist),
+            self.trial.mode is not RunMode.WORKER,
+            bool(self.outcome.step.action.variant),
             len(self.before),
         )
 
 
 def find_traces(context: CheckContext) -> Iterator[Finding]:
-    """Find inputs that were changed, and files that were left, in any run and of every action."""
+    """Find changed inputs, left files and late writes of every action in any run."""
     _run_warm(context)
     for trace in _TRACES:
-        best: dict[str, _Sighting] = {}
-        for each in _sightings(context):
+        best: dict[str, _Observation] = {}
+        for each in _observations(context):
             if not trace.found(each.outcome):
                 continue
             known = best.get(each.outcome.step.action.name)
@@ -104,9 +106,9 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
 
 
 def find_processes(context: CheckContext) -> Iterator[Finding]:
-    """RPW112: find processes that requests of any run added, and that stayed."""
+    """Find processes that requests of any run added and that stayed (RPW112)."""
     _run_warm(context)
-    results = [each for each in context.harness.results if _is_usual(each[0])]
+    results = [each for each in context.harness.results if _is_unvaried(each[0])]
     suspects: dict[object, Step] = {}
     for trial, result in results:
         for place, outcome in enumerate(result.outcomes):
@@ -114,7 +116,7 @@ def find_processes(context: CheckContext) -> Iterator[Finding]:
                 suspects.setdefault(outcome.step.action, Step(action=outcome.step.action))
         added = lifecycle.repeatedly_added(result.outcomes)
         if len(added) >= lifecycle.MANY:
-            context.has_orphans = True
+            context.facts.share(LATER_LEFT_PROCESSES, value=True)
             yield _processes_finding(trial.history, result.outcomes, added)
             return
     for step in list(suspects.values())[:_MOST_CONFIRMED]:
@@ -122,27 +124,27 @@ def find_processes(context: CheckContext) -> Iterator[Finding]:
         outcomes = context.run(trial).outcomes
         added = lifecycle.lasting(outcomes)
         if added and not outcomes[-1].failure:
-            context.has_orphans = True
+            context.facts.share(LATER_LEFT_PROCESSES, value=True)
             yield _processes_finding(trial.history, outcomes, added)
             return
     yield from _outliving(context, results)
 
 
 def find_failures(context: CheckContext) -> Iterator[Finding]:
-    """RPW101–105: make a finding of each worker that failed in a run which nothing else judges."""
-    told: set[str] = set()
-    for each in sorted(_sightings(context, with_failures=True), key=lambda each: each.rank):
+    """Find workers that failed in a run which no other check judges (RPW101–105)."""
+    reported: set[str] = set()
+    for each in sorted(_observations(context, with_failures=True), key=lambda each: each.rank):
         warm = each.outcome
-        is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in told
-        if is_known or each.trial.way is not Way.WORKER:
+        is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in reported
+        if is_known or each.trial.mode is not RunMode.WORKER:
             continue
         if not all(map(_is_plain, (*each.before, warm.step))):
-            continue  # a request that no server sends may be to blame
-        if context.is_blamed(warm.step.action, warm.failure):
+            continue  # the cause may be a request that no server sends
+        if context.is_reported(warm.step.action, warm.failure):
             continue
-        if warm.step.action.twist and context.cold(warm.step.action).failure == warm.failure:
-            told.add(warm.failure)
-            yield _made_up_finding(context.cold(warm.step.action))
+        if warm.step.action.variant and context.cold(warm.step.action).failure == warm.failure:
+            reported.add(warm.failure)
+            yield _failing_variant_finding(context.cold(warm.step.action))
         elif each.before:
             plain = context.run(Trial(history=(warm.step,))).outcomes[0]
             aspects = tuple(context.differing(plain, warm))
@@ -153,38 +155,41 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
 
 
 def _run_warm(context: CheckContext) -> None:
-    """Make sure that there are warm and failing requests to look at, whatever else was selected."""
-    context.run(state_leaks.recorded(context))
+    """Run warm and failing requests, so that there are some whatever codes are selected."""
+    context.run(state_leaks.recorded_order(context))
     for trial in resources.trials(context):
         context.run(trial)
 
 
-def _is_usual(trial: Trial) -> bool:
-    return trial.variation == BASE and trial.started_with is None and trial.way is Way.WORKER
+def _is_unvaried(trial: Trial) -> bool:
+    return trial.variation == BASE and trial.started_with is None and trial.mode is RunMode.WORKER
 
 
 def _is_plain(step: Step) -> bool:
-    """Whether the request is one that any server may send."""
+    """Return whether the request is one that any server may send."""
     return step == Step(action=step.action)
 
 
-def _sightings(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Sighting]:
-    """All requests of all runs in the usual surroundings that were not cancelled."""
+def _observations(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Observation]:
+    """Yield the requests of all runs in the usual environment that were not cancelled."""
     for trial, result in context.harness.results:
         if trial.variation != BASE or trial.started_with is not None:
             continue
         for place, outcome in enumerate(result.outcomes):
             if outcome.step.cancel is Cancel.NEVER and (with_failures or not outcome.failure):
-                before = trial.history[:place] if trial.way is Way.WORKER else ()
-                yield _Sighting(trial=trial, before=before, outcome=outcome)
+                before = trial.history[:place] if trial.mode is RunMode.WORKER else ()
+                yield _Observation(trial=trial, before=before, outcome=outcome)
 
 
-def _trace_finding(context: CheckContext, trace: _Trace, sighting: _Sighting) -> Finding:
-    step = sighting.outcome.step
-    before = _needed(context, trace, sighting) if sighting.before else ()
-    paths = trace.found(sighting.outcome)
-    how = {Way.ONE_SHOT: " without --persistent_worker", Way.OVERLAPPING: " when requests overlap"}
-    after = f" after {titles(before)}" if before else how.get(sighting.trial.way, "")
+def _trace_finding(context: CheckContext, trace: _Trace, observation: _Observation) -> Finding:
+    step = observation.outcome.step
+    before = _needed(context, trace, observation) if observation.before else ()
+    paths = trace.found(observation.outcome)
+    conditions = {
+        RunMode.ONE_SHOT: " without --persistent_worker",
+        RunMode.OVERLAPPING: " when requests overlap",
+    }
+    after = f" after {titles(before)}" if before else conditions.get(observation.trial.mode, "")
     return Finding(
         code=trace.code,
         victim=step.action.name,
@@ -195,9 +200,9 @@ def _trace_finding(context: CheckContext, trace: _Trace, sighting: _Sighting) ->
     )
 
 
-def _needed(context: CheckContext, trace: _Trace, sighting: _Sighting) -> tuple[Step, ...]:
-    """The requests that have to come before; all of them, where fewer do not show it again."""
-    step = sighting.outcome.step
+def _needed(context: CheckContext, trace: _Trace, observation: _Observation) -> tuple[Step, ...]:
+    """Return the fewest earlier requests that are needed; all of them if fewer do not suffice."""
+    step = observation.outcome.step
 
     def is_guilty(part: Sequence[Step], run: int = 0) -> bool:
         history = (*part, step)
@@ -206,8 +211,8 @@ def _needed(context: CheckContext, trace: _Trace, sighting: _Sighting) -> tuple[
 
     if is_guilty(()):
         return ()
-    least = shrinking.minimise(sighting.before, is_guilty, max_questions=_MAX_RUNS)
-    return least if is_guilty(least, run=1) else sighting.before
+    least = shrinking.minimise(observation.before, is_guilty, max_questions=_MAX_RUNS)
+    return least if is_guilty(least, run=1) else observation.before
 
 
 def _processes_finding(
@@ -219,19 +224,19 @@ def _processes_finding(
         if set(lifecycle.newcomers(outcomes, place)) & set(added)
     ]
     counts = [len(each.children) for each in outcomes]
-    failing = " that fails" if culprits[-1].twist or culprits[-1].exit_code else ""
+    failing = " that fails" if culprits[-1].variant or culprits[-1].exit_code else ""
     return Finding(
         code="RPW112",
         victim=culprits[-1].name,
         summary=f"processes started for a request{failing} outlive its response",
         evidence=f"{culprits[-1].title}: from {counts[0]} to {counts[-1]} processes below the worker "
-        f"over {len(outcomes)} requests; there still ran: {', '.join(added[:_SHOWN])}",
+        f"over {counted(len(outcomes), 'request')}; still running: {', '.join(added[:_SHOWN])}",
         history=history[: len(outcomes)],
     )
 
 
 def _outliving(context: CheckContext, results: Iterable[tuple[Trial, Result]]) -> Iterator[Finding]:
-    """Processes that were still there when the worker had ended by itself, twice."""
+    """Yield a finding if processes remained after the worker had ended by itself, twice."""
     ended = [each for each in results if each[1].ending.is_by_itself and each[1].ending.leftovers]
     for trial, _ in sorted(ended, key=lambda each: len(each[0].history))[:1]:
         again = context.run(Trial(history=trial.history, run=1, eof_patience=context.eof_patience))
@@ -241,21 +246,22 @@ def _outliving(context: CheckContext, results: Iterable[tuple[Trial, Result]]) -
             code="RPW112",
             victim=trial.history[-1].action.name,
             summary="processes that the worker started outlive it",
-            evidence=f"{again.ending.leftovers} process(es) had to be killed after it ended",
+            evidence=f"{counted(again.ending.leftovers, 'process')} had to be killed after its end",
             history=trial.history,
         )
 
 
-def _made_up_finding(outcome: Outcome) -> Finding:
+def _failing_variant_finding(outcome: Outcome) -> Finding:
     code = code_of_rule(outcome.failure)
     action = outcome.step.action
-    said = outcome.stderr.strip()
+    stderr = outcome.stderr.strip()
     return Finding(
         code=code,
         severity=Severity.WARNING,
         victim=action.name,
-        summary=f"{CODES[code].name}: a request that cannot succeed is not answered, "
-        f"{action.title}: {outcome.failure}",
-        evidence=outcome.detail + (f"\nworker's stderr ends with:\n{said[-1500:]}" if said else ""),
+        summary=f"the request {action.title}, which cannot succeed, is not answered: "
+        f"{outcome.failure}",
+        evidence=outcome.detail
+        + (f"\nworker's stderr ends with:\n{stderr[-1500:]}" if stderr else ""),
         history=(outcome.step,),
     )

@@ -1,7 +1,7 @@
 """The part of RPW209 that servers choose: which inputs a WorkRequest lists, and with which digests.
 
-A digest is opaque. A worker may take an input for unchanged while its digest is, so one digest for two
-contents is never tried: no server sends that, and whoever trusts digests would rightly be stale.
+A digest is opaque. A worker may assume that an input with the same digest has the same content, so
+one digest for two contents is never tried: no server sends that.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import replace
 from rpw_fixture.hermeticity.checks import shrinking
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import RESPONSE, Listing, Outcome, Step, Trial
 
 FACTOR = "listed inputs"
-#: Bazel lists everything, but these servers list nothing, or Bazel has no digest for a file.
+#: Bazel lists all inputs; some servers list none, and Bazel sends no digest for some files.
 _PORTABILITY = frozenset((Listing.NONE, Listing.EMPTY))
 _OTHERS = (Listing.RAW, Listing.MESSAGE, Listing.CHANGING, Listing.NONE, Listing.EMPTY)
 _MAX_RUNS = 60
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Compares histories in which nothing but the lists differs; one finding for each victim."""
+    """Compare histories that differ only in the listed inputs; yield one finding for each victim."""
     if context.is_remote:
-        return  # what an endpoint lists is its own decision
+        return  # an endpoint decides itself what it lists
     found: dict[str, Finding] = {}
     for listing in _OTHERS:
         finding = _first_victim(context, listing)
@@ -36,8 +36,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
         if known is None or (known.is_doubtful and not finding.is_doubtful):
             found[finding.victim] = finding
         elif not finding.is_doubtful:
-            told = f"{known.evidence}\nso it is with {listing.value}"
-            found[finding.victim] = replace(known, evidence=told)
+            evidence = f"{known.evidence}\nthe same with {listing.value}"
+            found[finding.victim] = replace(known, evidence=evidence)
     note = context.notes.get("RPW209", "varied: nothing else")
     context.notes["RPW209"] = note.replace("varied: ", f"varied: {FACTOR}, ", 1)
     yield from found.values()
@@ -48,14 +48,14 @@ def _listed(actions: Sequence[SuiteAction], listing: Listing) -> tuple[Step, ...
 
 
 def _first_victim(context: CheckContext, listing: Listing) -> Finding | None:
-    actions = context.some() * 2  # the second time, caches are asked
-    usual = context.run(Trial(history=_listed(actions, Listing.HONEST))).outcomes
+    actions = context.pick() * 2  # the second request may be answered from a cache
+    usual = context.run(Trial(history=_listed(actions, Listing.HEX))).outcomes
     histories: list[Sequence[SuiteAction]] = [actions]
     if len(usual) < len(actions):
-        # The worker does not live that long: ask shorter.
-        histories = [(each, each) for each in context.some()]
+        # The worker does not survive that many requests: use short histories.
+        histories = [(each, each) for each in context.pick()]
     for history in histories:
-        trials = [Trial(history=_listed(history, each)) for each in (Listing.HONEST, listing)]
+        trials = [Trial(history=_listed(history, each)) for each in (Listing.HEX, listing)]
         one, other = (each.outcomes for each in context.run_all(trials))
         for place, pair in enumerate(zip(one, other, strict=False)):
             if not context.differing(*pair):
@@ -70,7 +70,7 @@ def _first_victim(context: CheckContext, listing: Listing) -> Finding | None:
 def _confirmed(
     context: CheckContext, before: Sequence[SuiteAction], victim: SuiteAction, listing: Listing
 ) -> Finding | None:
-    """The finding with as few requests before the victim as show it, twice."""
+    """Return the finding with the fewest requests before the victim that show it twice, if any."""
 
     def is_guilty(part: Sequence[SuiteAction], run: int = 0) -> bool:
         pair = _pair(context, (*part, victim), listing, run)
@@ -90,8 +90,8 @@ def _confirmed(
 def _pair(
     context: CheckContext, history: Sequence[SuiteAction], listing: Listing, run: int
 ) -> tuple[Outcome, Outcome] | None:
-    """The last outcomes with honest lists and with the others; None if one of them was not reached."""
-    trials = [Trial(history=_listed(history, each), run=run) for each in (Listing.HONEST, listing)]
+    """Return the last outcomes with the usual list and with the other; None if one is missing."""
+    trials = [Trial(history=_listed(history, each), run=run) for each in (Listing.HEX, listing)]
     one, other = (each.outcomes for each in context.run_all(trials))
     if len(one) < len(history) or len(other) < len(history):
         return None
@@ -101,9 +101,9 @@ def _pair(
 def _doubtful(
     context: CheckContext, pair: tuple[Outcome, Outcome], history: tuple[Step, ...]
 ) -> Finding:
-    """Tell of a difference that did not come again."""
+    """Return the finding for a difference that could not be reproduced."""
     finding = _finding(context, pair, history)
-    summary = f"{finding.summary}, seen once and not when repeated"
+    summary = f"{finding.summary}{SEEN_ONCE}"
     return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
@@ -113,7 +113,7 @@ def _finding(
     aspects = context.differing(*pair)
     victim, before = history[-1], history[:-1]
     is_lesser = aspects == [RESPONSE] or victim.listing in _PORTABILITY
-    labels = (Listing.HONEST.value, victim.listing.value)
+    labels = (Listing.HEX.value, victim.listing.value)
     after = f" after {titles(before)}" if before else ""
     return Finding(
         code="RPW209",
@@ -121,8 +121,8 @@ def _finding(
         victim=victim.action.name,
         polluters=names(before),
         outputs=outputs_among(aspects),
-        summary=f"{victim.action.name}{after} follows a factor of the environment: {FACTOR}",
-        evidence=f"when the request lists {victim.listing.value}:\n"
+        summary=f"the result of {victim.action.name}{after} depends on the environment: {FACTOR}",
+        evidence=f"if the request lists {victim.listing.value}:\n"
         + context.explain(*pair, aspects, labels),
         history=history,
     )

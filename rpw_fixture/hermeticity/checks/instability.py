@@ -1,8 +1,8 @@
-"""What differs among fresh workers in the same surroundings, part by part, and so proves nothing else.
+"""The parts of results that differ among fresh workers in the same environment: not evidence of state.
 
-It is learned from repetitions. Those that follow at once show random numbers, process ids and hash
-orders; those at another second show the clock. As the first run of an action comes before everything
-else, a repetition after a suspicious run shows whatever the clock changed between the two.
+They are learnt from repetitions. Repetitions that follow at once show random numbers, process ids and
+hash orders; repetitions at another second show the clock. The first run of an action comes before
+everything else, so a repetition after a suspicious run shows what the clock changed between the two.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome
 from rpw_fixture.hermeticity.trials.trial import differing as differing_aspects
 from rpw_fixture.storage.blobs import BlobStore
 
-#: The coarsest clock that results show, seconds: zip archives count in twos.
+#: The coarsest clock that results show, seconds: times in zip archives have steps of 2 seconds.
 CLOCK_GRAIN = 2
-#: More runs than this of one action teach nothing new.
+#: Repeat one action at most this often.
 _MOST = 7
 _SHOWN = 3
 
@@ -32,7 +32,7 @@ _NOTHING: LeftOut = {}
 
 @dataclass(slots=True)
 class _Known:
-    """Repetitions of an action, and the parts in which they differ."""
+    """The repetitions of an action, and the parts in which they differ."""
 
     samples: list[Outcome] = field(default_factory=list)
     left_out: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -40,10 +40,10 @@ class _Known:
 
 
 class Instability:
-    """Parts of results that differ without any state. Thread-safe.
+    """The parts of results that differ without any state. Thread-safe.
 
     Args:
-        store: has the content of outputs.
+        store: holds the content of outputs.
     """
 
     def __init__(self, store: BlobStore) -> None:
@@ -56,7 +56,7 @@ class Instability:
         self._lessons: list[str] = []
 
     def begin(self, samples: Sequence[Outcome]) -> None:
-        """Forget everything; take the first outcome of each action."""
+        """Forget everything, and add the first outcome of each action."""
         with self._lock:
             self._known = {each.step.action: _Known([each]) for each in samples}
             self._by_name = {each.step.action.name: each.step.action for each in samples}
@@ -64,7 +64,7 @@ class Instability:
             self._tick = next_tick(time.time())
 
     def missing(self, action: SuiteAction, enough: int) -> range:
-        """Numbers of the runs still wanted of an action: until ``enough``, and the clock has moved."""
+        """Return the numbers of the runs still missing until ``enough``, and until the clock moved."""
         with self._lock:
             known = self._known.get(action, _Known())
             count = len(known.samples)
@@ -74,11 +74,11 @@ class Instability:
             return range(count, max(enough, count) + 1)
 
     def add(self, action: SuiteAction, outcomes: Sequence[Outcome], began: float) -> bool:
-        """Take repetitions of an action; whether they showed something new.
+        """Add repetitions of an action; return whether they showed another unstable part.
 
         Args:
-            action: what was repeated.
-            outcomes: what came.
+            action: the action that was repeated.
+            outcomes: its outcomes.
             began: when the first of them began, seconds since the epoch.
         """
         with self._lock:
@@ -94,18 +94,18 @@ class Instability:
 
     @property
     def lessons(self) -> Sequence[str]:
-        """Names of the actions of which something new became known, in that order."""
+        """Names of the actions for which an unstable part was found, in that order."""
         return tuple(self._lessons)
 
     def leave_out(self, action: SuiteAction, one: Outcome, other: Outcome) -> None:
-        """Leave out what differs between two outcomes for a reason that is no state."""
-        told = self._elsewhere.setdefault(action, {})
+        """Leave out what differs between two outcomes for another reason than state."""
+        known = self._elsewhere.setdefault(action, {})
         for name in differing_aspects(one, other):
             found = self._parts(name, one, other, frozenset())
-            told[name] = told.get(name, frozenset()) | found
+            known[name] = known.get(name, frozenset()) | found
 
     def differing(self, one: Outcome, other: Outcome) -> list[str]:
-        """Name the aspects in which two outcomes differ, unstable parts left out."""
+        """Return the aspects in which two outcomes differ, unstable parts left out."""
         left_out = self.left_out(one.step.action)
         return [
             name
@@ -114,7 +114,7 @@ class Instability:
         ]
 
     def left_out(self, action: SuiteAction) -> LeftOut:
-        """What is left out of comparisons of an action, and of changed versions of it."""
+        """Return what is left out of comparisons of an action, and of changed versions of it."""
         plain = self._by_name.get(action.name, action)
         sources: list[LeftOut] = []
         for each in dict.fromkeys((action, plain)):
@@ -128,7 +128,7 @@ class Instability:
         return found
 
     def pair(self, action: SuiteAction) -> tuple[Outcome, Outcome] | None:
-        """Two outcomes of fresh workers that differ; None when all are the same."""
+        """Return two outcomes of fresh workers that differ; None if all are equal."""
         known = self._known.get(action)
         if known is None or not known.left_out:
             return None
@@ -140,12 +140,12 @@ class Instability:
         sleep(max(0.0, self._tick - time.time()))
 
     def unstable(self, action: SuiteAction) -> list[str]:
-        """Name the aspects in which fresh workers differ in the same surroundings."""
+        """Return the aspects in which fresh workers differ in the same environment."""
         known = self._known.get(action)
         return sorted(known.left_out) if known is not None else []
 
     def describe(self) -> Iterator[str]:
-        """Say what is left out: action, aspect and places, a text for each."""
+        """Yield what is left out as texts: action, aspect and places."""
         for action in self._by_name.values():
             for name, some in sorted(self.left_out(action).items()):
                 places = sorted(some)
@@ -154,7 +154,7 @@ class Instability:
                 yield f"{action.name}: {name}{where}"
 
     def is_blank(self, actions: Sequence[SuiteAction]) -> bool:
-        """Whether nothing of any result is left to compare."""
+        """Return whether nothing of any result is left to compare."""
         return bool(actions) and all(self._is_blank(each) for each in actions)
 
     def _is_blank(self, action: SuiteAction) -> bool:
@@ -188,12 +188,12 @@ class Instability:
 
 
 def next_tick(now: float) -> float:
-    """The time at which every clock shows another time than at ``now``, seconds since the epoch."""
+    """Return when every clock shows another time than at ``now``, seconds since the epoch."""
     return (math.floor(now / CLOCK_GRAIN) + 1) * CLOCK_GRAIN + 0.01
 
 
 def _content(name: str, outcome: Outcome, store: BlobStore) -> tuple[bytes, bool] | None:
-    """The bytes of an aspect, and whether it is executable; None for what has no bytes."""
+    """Return the bytes of an aspect and whether it is executable; None if it has no bytes."""
     value = outcome.aspects.get(name)
     if name == EXIT_CODE:
         return None

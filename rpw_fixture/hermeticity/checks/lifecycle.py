@@ -1,32 +1,34 @@
-"""RPW106 and RPW112: the end of a worker, and processes that should have ended with it."""
+"""RPW106 and RPW112: the end of a worker, and the processes that should have ended with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Trial, steps
 
 _REQUESTS = 3
-#: So many processes that repeated requests added are no longer a helper that is there to stay.
+#: From this many processes that repeated requests added, they are not one helper that stays.
 MANY = 2
 
 
 def trial(context: CheckContext, action: SuiteAction) -> Trial:
-    """A few identical requests, and then time for the worker to end."""
+    """Return a trial of a few identical requests, with time for the worker to end afterwards."""
     return Trial(history=steps(*[action] * _REQUESTS), eof_patience=context.eof_patience)
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Send a few identical requests, close stdin and wait."""
-    action = (context.good or context.usable)[0]
+    """Send a few identical requests, close stdin and wait for the end."""
+    action = (context.succeeding or context.usable)[0]
     asked = trial(context, action)
     result = context.run(asked)
     is_cut = len(result.outcomes) < _REQUESTS or bool(result.outcomes[-1].failure)
     if is_cut:
-        # One that does not survive a few requests still has to end after its first.
+        # A worker that does not survive a few requests must still end after its first one.
         context.skip("RPW112", "the worker did not survive a few identical requests")
         asked = Trial(history=steps(action), eof_patience=context.eof_patience)
         result = context.run(asked)
@@ -34,18 +36,19 @@ def find(context: CheckContext) -> Iterator[Finding]:
         context.harness.ignores_eof = True
         yield Finding(
             code="RPW106",
-            summary=f"the worker still runs {context.eof_patience:g} s after its stdin was closed",
-            evidence="it was killed then",
+            summary=f"the worker still runs {context.eof_patience:g} seconds after its stdin was "
+            "closed",
+            evidence="the worker was killed then",
             history=asked.history,
         )
     still_there = lasting(result.outcomes)
     if still_there:
-        context.has_orphans = True
+        context.facts.share(LEFT_PROCESSES, value=True)
         yield Finding(
             code="RPW112",
             victim=action.name,
             summary="processes started for a request outlive its response",
-            evidence="after the response there still ran: " + ", ".join(still_there),
+            evidence="still running after the response: " + ", ".join(still_there),
             history=asked.history,
         )
     elif result.ending.leftovers:
@@ -53,19 +56,19 @@ def find(context: CheckContext) -> Iterator[Finding]:
             code="RPW112",
             victim=action.name,
             summary="processes that the worker started outlive it",
-            evidence=f"{result.ending.leftovers} process(es) had to be killed after it ended",
+            evidence=f"{counted(result.ending.leftovers, 'process')} had to be killed after its end",
             history=asked.history,
         )
 
 
 def lasting(outcomes: tuple[Outcome, ...]) -> list[str]:
-    """Processes that later requests added and that stayed; helpers of the first one may stay."""
+    """Return the processes that later requests added and that stayed; the first may add helpers."""
     known = set(outcomes[0].children)
     return [each for each in outcomes[-1].children if each not in known]
 
 
 def repeatedly_added(outcomes: Sequence[Outcome]) -> list[str]:
-    """Processes alive at the end that requests added whose like had been answered before."""
+    """Return the processes alive at the end that a request added though an equal one came before."""
     seen: set[object] = set()
     added: dict[str, None] = {}
     for place, each in enumerate(outcomes):
@@ -77,6 +80,6 @@ def repeatedly_added(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def newcomers(outcomes: Sequence[Outcome], place: int) -> list[str]:
-    """Processes that were not there after the request before."""
+    """Return the processes that were not there after the previous request."""
     earlier = set(outcomes[place - 1].children) if place else set()
     return [each for each in outcomes[place].children if each not in earlier]

@@ -1,7 +1,7 @@
-"""RPW101–105, RPW109, RPW202 and RPW212 over a hundred requests: the growth run, judged by its answers.
+"""RPW101–105, RPW109, RPW202 and RPW212 over a hundred requests: the responses of the growth runs.
 
-A worker that ends at its sixtieth request, or answers otherwise from its thirtieth on, passes every
-shorter history.
+A worker that ends at its sixtieth request, or gives different results from its thirtieth on, passes
+all shorter histories.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Compare each answer of the growth runs with that of a fresh worker."""
+    """Compare each response of the growth runs with that of a fresh worker."""
     if context.is_remote:
         return
     for trial in resources.trials(context):
         outcomes = context.run(trial).outcomes
         if len(trial.history) < resources.USUAL:
-            told = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
-            context.notes.setdefault("RPW202", told)
+            text = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
+            context.notes.setdefault("RPW202", text)
         yield from blame(context, suspicions(context, [outcomes]))

@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, Trial, Way, steps
+from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, RunMode, Trial, steps
 
-#: Plain runs may take about so long, seconds.
+#: One-shot runs may take about this long together, seconds.
 _SECONDS = 5.0
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Runs the actions as plain commands and compares with fresh workers."""
+    """Run the actions one-shot and compare with fresh workers."""
     actions = context.affordable(_SECONDS) or context.suite.actions[:1]
-    trials = [Trial(history=steps(each), way=Way.ONE_SHOT) for each in actions]
+    trials = [Trial(history=steps(each), mode=RunMode.ONE_SHOT) for each in actions]
     outcomes = [each.outcomes[0] for each in context.run_all(trials)]
     good = [each for each in outcomes if each.step.action.exit_code == 0]
     if not good:
         context.skip(
-            "RPW108", "no action of the suite succeeds, so a failure without the flag says little"
+            "RPW108",
+            "no action of the suite succeeds, so a failure without the flag proves nothing",
         )
     wrong = [each for each in good if not each.is_as_expected and _is_stable(context, each)]
     if wrong and len(wrong) == len(good):
@@ -41,26 +42,26 @@ def _is_stable(context: CheckContext, outcome: Outcome) -> bool:
 
 def _broken(outcome: Outcome) -> Finding:
     action = outcome.step.action
-    how = outcome.failure or f"exit code {outcome.exit_code} instead of {action.exit_code}"
+    result = outcome.failure or f"exit code {outcome.exit_code} instead of {action.exit_code}"
     return Finding(
         code="RPW108",
         victim=action.name,
-        summary=f"without --persistent_worker, {action.name} ends with {how}",
-        evidence=f"it says: {outcome.response.strip()[-1500:] or outcome.detail or 'nothing'}",
+        summary=f"without --persistent_worker, {action.name} ends with {result}",
+        evidence=f"its output: {outcome.response.strip()[-1500:] or outcome.detail or '(nothing)'}",
         history=(outcome.step,),
     )
 
 
 def _mismatch(context: CheckContext, action: SuiteAction, outcome: Outcome) -> Iterator[Finding]:
     plain = context.cold(action)
-    # What a worker puts into its response, a plain tool writes to stdout and stderr in any mix.
+    # A worker's response text is what the one-shot tool writes to stdout and stderr, in any order.
     aspects = [each for each in context.differing(plain, outcome) if each != RESPONSE]
     if aspects:
         yield Finding(
             code="RPW205",
             victim=action.name,
             outputs=outputs_among(aspects),
-            summary=f"{action.name} has another result without --persistent_worker",
+            summary=f"without --persistent_worker, {action.name} gives a different result",
             evidence=context.explain(plain, outcome, aspects, ("worker", "one-shot")),
             history=(outcome.step,),
         )

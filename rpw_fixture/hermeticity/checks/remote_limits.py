@@ -1,6 +1,6 @@
-"""What can be judged on an existing endpoint, and how much a clean result is worth there.
+"""What can be judged on an existing endpoint, and how much a clean result means there.
 
-Only tables and words; `running.remote` does the running.
+Only tables and texts; `trials.remote` runs the trials.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.trials.probe import REQUESTS, Probed
-from rpw_fixture.hermeticity.trials.remote import RemoteRunner, Sightings
+from rpw_fixture.hermeticity.findings.plurals import counted
+from rpw_fixture.hermeticity.trials.probe import REQUESTS, ProbeResult
+from rpw_fixture.hermeticity.trials.remote import RemoteRunner, WorkerReuse
 
-#: Codes whose evidence are results alone.
+#: Codes whose evidence is results alone.
 JUDGED = frozenset(
     (
         "RPW108",
@@ -26,85 +27,86 @@ JUDGED = frozenset(
         "RPW212",
     )
 )
-#: Of those, codes that tell something only where a worker serves more than one request.
+#: Of those, codes that prove something only if a worker serves more than one request.
 _NEED_KEPT = ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212")
-#: Codes that compare with a worker, kept or not.
+#: Codes that compare with a worker, whether it is kept or not.
 _NEED_WORKER = ("RPW205",)
-_SURROUNDINGS = frozenset(("RPW210", "RPW211", "RPW401"))
-_REQUESTS = frozenset(("RPW107", "RPW110", "RPW111", "RPW213"))
+_NEED_ENVIRONMENT = frozenset(("RPW210", "RPW211", "RPW401"))
+_NEED_REQUESTS = frozenset(("RPW107", "RPW110", "RPW111", "RPW213"))
 _RECORDED = frozenset(("RPW402", "RPW403"))
 
 
 def skipped() -> Iterator[tuple[str, str]]:
-    """Each code that can't be judged on an endpoint, with the reason."""
+    """Yield each code that can't be judged on an endpoint, with the reason."""
     for code in sorted(CODES.keys() - JUDGED - _RECORDED):
-        if code in _SURROUNDINGS:
-            need = "a hand in the worker's surroundings"
-        elif code in _REQUESTS:
-            need = "a hand in what the worker is sent"
+        if code in _NEED_ENVIRONMENT:
+            need = "control of the worker's environment"
+        elif code in _NEED_REQUESTS:
+            need = "control of the requests"
         else:
-            need = "eyes on the process"
-        yield code, f"needs {need}: not with --target"
+            need = "a view of the process"
+        yield code, f"not possible with --target: needs {need}"
 
 
-def tell(context: CheckContext, runner: RemoteRunner) -> None:
-    """Notes by which means was judged; skips what was not really tried.
+def note_limits(context: CheckContext, runner: RemoteRunner) -> None:
+    """Note how the codes were judged; skip those that could not find anything there.
 
-    A check that found nothing on an endpoint that kept no worker has not passed. One that does not
-    say who ran a request is asked with a worker of our own.
+    A check that found nothing has not passed if the endpoint kept no worker. If the endpoint does not
+    say which worker ran a request, the probe's result counts.
     """
     context.notes.setdefault(
-        "RPW201", "on --target: what depends on the input root's path (RPW210) counts here as well"
+        "RPW201", "on --target: dependence on the input root's path (RPW210) counts here as well"
     )
-    seen = runner.sightings
-    if seen.starts:
-        _tell_seen(context, seen)
+    reuse = runner.reuse
+    if reuse.starts:
+        _note_named(context, reuse)
     elif context.usable:
-        _tell_probed(context, runner.probed)
+        _note_probed(context, runner.probe_result)
     if "RPW209" in context.notes:
-        told = context.notes["RPW209"].partition(";")[0]
-        context.notes["RPW209"] = f"on --target: {told}; everything else is the server's"
+        text = context.notes["RPW209"].partition(";")[0]
+        context.notes["RPW209"] = f"on --target: {text}; the server decides everything else"
     if "RPW203" in context.notes:
         context.notes["RPW203"] += "; inputs read at start-up only (RPW401) count here as well"
 
 
-def _tell_seen(context: CheckContext, seen: Sightings) -> None:
+def _note_named(context: CheckContext, reuse: WorkerReuse) -> None:
     for code in _NEED_KEPT:
-        if seen.kept:
-            context.notes.setdefault(code, _means(seen))
+        if reuse.kept:
+            context.notes.setdefault(code, _describe(reuse))
         else:
             context.skip(
-                code, "nothing was found, but no worker there served two requests in a row"
+                code,
+                "nothing was found, but no worker of the endpoint served two requests in a row",
             )
 
 
-def _means(seen: Sightings) -> str:
-    told = f"on --target: {seen.kept} requests met a warm worker"
-    lost = seen.moved + seen.unknown
-    return f"{told}, {lost} another worker than before or an unknown one" if lost else told
+def _describe(reuse: WorkerReuse) -> str:
+    text = f"on --target: {counted(reuse.kept, 'request')} met a warm worker"
+    lost = reuse.moved + reuse.unknown
+    return f"{text}, {lost} met another worker than before or an unknown one" if lost else text
 
 
-def _tell_probed(context: CheckContext, probed: Probed) -> None:
+def _note_probed(context: CheckContext, result: ProbeResult) -> None:
     for code in (*_NEED_KEPT, *_NEED_WORKER):
-        if problem := _problem(code, probed):
+        if problem := _problem(code, result):
             context.skip(code, f"nothing was found, but {problem}")
         elif code in _NEED_KEPT:
             context.notes.setdefault(
                 code,
-                f"on --target: it does not name the worker of a request; {probed.kept} of "
-                f"{REQUESTS - 1} later requests of a probe met the worker of the first",
+                f"on --target: the endpoint does not name the worker of a request; {result.kept} of "
+                f"{REQUESTS - 1} later requests of a probe met the worker of the first one",
             )
 
 
-def _problem(code: str, probed: Probed) -> str:
-    """Why finding nothing says nothing; empty when it does."""
-    if probed.problem:
-        return f"the endpoint names no persistent worker, and {probed.problem}"
-    if probed.one_shots:
+def _problem(code: str, result: ProbeResult) -> str:
+    """Return why finding nothing proves nothing; empty if it proves something."""
+    if result.problem:
+        return f"the endpoint names no persistent worker, and {result.problem}"
+    if result.one_shots:
         return (
             "the endpoint keeps no persistent worker: it ran "
-            f"{probed.one_shots} of {REQUESTS} requests of a probe with a worker key one-shot"
+            f"{result.one_shots} of {REQUESTS} requests of a probe with a worker key one-shot"
         )
-    if not probed.kept and code in _NEED_KEPT:
-        return "the endpoint started a worker anew for each request of a probe with one worker key"
+    if not result.kept and code in _NEED_KEPT:
+        return "the endpoint started a new worker for each request of a probe with one worker key"
     return ""

@@ -1,7 +1,7 @@
 """RPW301–304: what grows while one worker answers identical requests.
 
-The slope is Theil's and Sen's: the median of all slopes between two samples, which neither a burst nor
-a warm-up moves. A worker that grows and then stays flat is clean: the second half alone must grow too.
+The slope is the Theil–Sen estimate: the median of the slopes between all pairs of samples, which a
+burst or a warm-up does not change. The second half must grow too: a worker that stops growing is clean.
 """
 
 from __future__ import annotations
@@ -13,54 +13,56 @@ from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
 
 _WARM_UP, _MEASURED = 20, 80
-#: Requests in a row, where they are quick enough.
+#: Number of requests in a row, if they are fast enough.
 USUAL = _WARM_UP + _MEASURED
-#: Programs that let their heap grow until it is worth collecting: a small slope says nothing.
+#: Programs whose heap grows until garbage collection pays: a small slope proves nothing.
 _COLLECTED = frozenset(("java", "node", "MainThread", "dotnet", "deno", "bun"))
 _COLLECTED_SLOPE = 4 << 20
-#: Fewer samples than this say nothing.
+#: Fewer samples than this prove nothing.
 _FEWEST = 30
-#: A slow worker gets fewer requests, so that this takes about so many seconds.
+#: A slow worker gets fewer requests, so that they take about this long, seconds.
 _SECONDS = 8.0
 _MIB = 1 << 20
-#: What a thread that waits may take, bytes: touched parts of its stacks, and its arena.
+#: Memory that a waiting thread may take, bytes: touched parts of its stacks, and its malloc arena.
 _MEMORY_OF_THREAD = 128 << 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """When growth is a finding: more than ``slope`` for each request, and ``total`` altogether."""
+    """Limits of growth: a finding needs more than ``slope`` per request and more than ``total``."""
 
     code: str
-    what: str
+    unit: str
     slope: float
     total: float
 
 
 LIMITS = {
-    "memory": Limit(code="RPW301", what="resident memory", slope=8192, total=_MIB),
-    "descriptors": Limit(code="RPW302", what="open descriptors", slope=0.1, total=5),
-    "threads": Limit(code="RPW303", what="threads", slope=0.1, total=5),
-    "files": Limit(code="RPW304", what="files in TMPDIR and HOME", slope=0.1, total=5),
+    "memory": Limit(code="RPW301", unit="KiB of resident memory", slope=8192, total=_MIB),
+    "descriptors": Limit(code="RPW302", unit="open descriptors", slope=0.1, total=5),
+    "threads": Limit(code="RPW303", unit="threads", slope=0.1, total=5),
+    "files": Limit(code="RPW304", unit="files in TMPDIR and HOME", slope=0.1, total=5),
 }
 
-_ORPHANS = "processes pile up below the worker (RPW112), and all they hold"
+_ORPHANS = "processes pile up below the worker (RPW112), and everything they hold with them"
 
 
 def trials(context: CheckContext) -> list[Trial]:
-    """The runs whose answers are judged: one action again and again, and one that fails.
+    """Return the growth runs: one action again and again, and one that fails.
 
-    Slow requests are sent less often, but for those of the warm-up. Empty where processes pile up: a
-    hundred of them would have to be looked at after each request.
+    Slow requests are sent less often, at least those of the warm-up. Empty if processes pile up: a
+    hundred of them would have to be inspected after each request.
     """
-    if context.has_orphans:
+    if context.facts.read(LEFT_PROCESSES):
         return []
-    action = (context.good or context.usable)[0]
+    action = (context.succeeding or context.usable)[0]
     failing = failing_action(context)
     found = [_long_trial(context, action)]
     if failing is not None and failing != action:
@@ -74,9 +76,9 @@ def _long_trial(context: CheckContext, action: SuiteAction) -> Trial:
 
 
 def failing_action(context: CheckContext) -> SuiteAction | None:
-    """An action that fails: of the suite, or made up; None where there is none."""
+    """Return an action that fails: one of the suite, else a variant of one; None if there is none."""
     own = next((each for each in context.usable if each.exit_code != 0), None)
-    return own or context.failing((context.good or context.usable)[0])
+    return own or context.failing_variant((context.succeeding or context.usable)[0])
 
 
 def _trial(context: CheckContext, action: SuiteAction) -> Trial | None:
@@ -85,32 +87,30 @@ def _trial(context: CheckContext, action: SuiteAction) -> Trial | None:
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Sends one action again and again and looks at what the worker holds; then one that fails."""
-    if context.has_orphans:
+    """Send one action again and again and measure what the worker holds; then one that fails."""
+    if context.facts.read(LEFT_PROCESSES) or context.facts.read(LATER_LEFT_PROCESSES):
         _skip(context, _ORPHANS)
         return
-    action = (context.good or context.usable)[0]
+    action = (context.succeeding or context.usable)[0]
     samples = _samples(context, action)
     if isinstance(samples, str):
         _skip(context, samples)
         return
     limits = _limits(samples)
     if "memory" not in limits:
-        context.skip(
-            "RPW301", "memory grows with the threads that are left (RPW303); mend that first"
-        )
+        context.skip("RPW301", "memory grows with the threads that are left; fix RPW303 first")
     for limit in limits.values():
         context.notes[limit.code] = (
-            f"{len(samples)} samples after {_WARM_UP} requests; found above {limit.slope:g} each"
+            f"{len(samples)} samples after {_WARM_UP} requests; limit {limit.slope:g} per request"
         )
     findings = list(_judge(action, samples, "request"))
     yield from findings
-    told = {each.code for each in findings}
-    yield from (each for each in _of_failures(context, action) if each.code not in told)
+    reported = {each.code for each in findings}
+    yield from (each for each in _of_failures(context, action) if each.code not in reported)
 
 
 def _of_failures(context: CheckContext, action: SuiteAction) -> Iterator[Finding]:
-    """What grows when requests fail: error paths forget to close what the usual ones close."""
+    """Yield what grows with failing requests: error paths may not close what others close."""
     failing = failing_action(context)
     if failing is None or failing == action:
         return
@@ -127,32 +127,33 @@ def _skip(context: CheckContext, reason: str) -> None:
 
 
 def _samples(context: CheckContext, action: SuiteAction) -> Sequence[Sample] | str:
-    """What the worker held after each request once it was warm, or why that can't be told."""
+    """Return what the worker held after each request once it was warm, or why that is unknown."""
     trial = _trial(context, action)
     if trial is None:
         return f"{action.title} is too slow for {_WARM_UP + _FEWEST} requests"
     outcomes = context.run(trial).outcomes
     if outcomes[-1].failure:
-        said = outcomes[-1].stderr.strip().rpartition("\n")[2][-200:]
-        return f"the worker did not survive {len(outcomes)} requests: {outcomes[-1].failure}" + (
-            f"; its stderr ends with: {said}" if said else ""
+        stderr = outcomes[-1].stderr.strip().rpartition("\n")[2][-200:]
+        count = counted(len(outcomes), "request")
+        return f"the worker did not survive {count}: {outcomes[-1].failure}" + (
+            f"; its stderr ends with: {stderr}" if stderr else ""
         )
     if len(lifecycle.repeatedly_added(outcomes)) >= lifecycle.MANY:
         return _ORPHANS
     samples = [each.sample for each in outcomes[_WARM_UP:] if each.sample is not None]
     if len(samples) < _FEWEST:
-        return "what the worker holds could not be looked at"
+        return "the worker's resources could not be measured"
     return samples
 
 
 def theil_sen(values: Sequence[float]) -> float:
-    """The median slope over all pairs of values, per step."""
+    """Return the median slope over all pairs of values, per step."""
     pairs = itertools.combinations(enumerate(values), 2)
     return statistics.median((y - x) / (j - i) for (i, x), (j, y) in pairs)
 
 
 def is_growing(values: Sequence[float], limit: Limit) -> bool:
-    """Whether values grow beyond a limit, in their second half as well."""
+    """Return whether values grow beyond a limit, in their second half as well."""
     half = values[len(values) // 2 :]
     return (
         theil_sen(values) > limit.slope
@@ -168,7 +169,7 @@ def _affordable(context: CheckContext, action: SuiteAction) -> int:
 
 
 def _is_of_threads(samples: Sequence[Sample]) -> bool:
-    """Whether there are ever more threads, and no more memory than these take."""
+    """Return whether threads grow, and memory by no more than these threads take."""
     memory, threads = ([_value(each, name) for each in samples] for name in ("memory", "threads"))
     return is_growing(threads, LIMITS["threads"]) and (
         theil_sen(memory) < _MEMORY_OF_THREAD * theil_sen(threads)
@@ -176,7 +177,7 @@ def _is_of_threads(samples: Sequence[Sample]) -> bool:
 
 
 def _limits(samples: Sequence[Sample]) -> dict[str, Limit]:
-    """The limits that apply, by the attribute of samples; memory alone may have none."""
+    """Return the limits that apply, by attribute of `Sample`; memory may have none."""
     limits = dict(LIMITS)
     if samples[-1].programs & _COLLECTED:
         limits["memory"] = replace(limits["memory"], slope=_COLLECTED_SLOPE)
@@ -199,12 +200,12 @@ def _judge(action: SuiteAction, samples: Sequence[Sample], request: str) -> Iter
         if not is_growing(values, limit):
             continue
         slope = theil_sen(values)
-        told = f"{slope / 1024:.1f} KiB" if limit.code == "RPW301" else f"{slope:.2f}"
+        amount = f"{slope / 1024:.1f}" if limit.code == "RPW301" else f"{slope:.2f}"
         yield Finding(
             code=limit.code,
             victim=action.name,
-            summary=f"{limit.what} grow by {told} with every identical {request}",
-            evidence=f"from {values[0]:.0f} to {values[-1]:.0f} over {len(values)} requests "
-            f"({action.title} each time)",
+            summary=f"every identical {request} adds {amount} {limit.unit}",
+            evidence=f"from {values[0]:.0f} to {values[-1]:.0f}{' bytes' * (name == 'memory')} over "
+            f"{len(values)} requests ({action.title} each time)",
             history=_history(action, _WARM_UP + len(samples)),
         )

@@ -1,10 +1,10 @@
-"""Shrinking a history to what is needed to see a leak again. Pure: the oracle is a function.
+"""Shrinking a history to the requests that are needed to show a leak. Pure: the oracle is a function.
 
-First the shortest guilty prefix is searched by bisection again and again, which finds the last guilty
-request, then the one before it, and so on: about m·log2(n) questions for m guilty among n. What is left
-then goes through ddmin (Zeller, 2002) until no single request can be left out. Bisection alone would
-be misled by requests that clean up after others, ddmin alone asks several times as often; neither takes
-it for granted that one request is to blame alone.
+First, repeated bisection for the shortest guilty prefix finds the last guilty request, then the one
+before it, and so on: about m·log2(n) questions for m guilty requests among n. The rest goes through
+ddmin (Zeller, 2002) until no single request can be left out. Requests that clean up after others would
+mislead bisection alone, and ddmin alone asks several times as often. Neither assumes that one request
+alone causes the leak.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ T = TypeVar("T")
 
 
 class Oracle(Generic[T]):
-    """Remembers answers, and asks no more than so many questions.
+    """A memory of answers with a limited number of questions.
 
     Args:
-        is_guilty: whether a sequence still shows the leak.
-        questions: how many may be asked; from then on everything counts as innocent, so that the
-            smallest set known by then is the result.
+        is_guilty: returns whether a sequence still shows the leak.
+        questions: number of questions that may be asked. After that every other sequence counts as
+            innocent, so that the smallest set known by then is the result.
     """
 
     def __init__(self, is_guilty: Callable[[tuple[T, ...]], bool], questions: int) -> None:
@@ -30,7 +30,7 @@ class Oracle(Generic[T]):
         self._known: dict[tuple[T, ...], bool] = {}
 
     def __call__(self, items: Sequence[T]) -> bool:
-        """Whether ``items`` show the leak."""
+        """Return whether ``items`` show the leak."""
         key = tuple(items)
         if key not in self._known:
             if self._left <= 0:
@@ -46,12 +46,12 @@ def minimise(
     *,
     max_questions: int = 400,
 ) -> tuple[T, ...]:
-    """A part of ``items``, in their order, that is guilty and none of whose elements is dispensable.
+    """Return a guilty part of ``items``, in their order, from which no element can be left out.
 
     Args:
-        items: a guilty sequence; this is not asked again.
+        items: a guilty sequence; the oracle is not asked about all of it.
         is_guilty: the oracle.
-        max_questions: after so many the smallest guilty part known by then is returned.
+        max_questions: number of questions after which the smallest guilty part so far is returned.
     """
     oracle = Oracle(is_guilty, max_questions)
     return _ddmin(_by_prefixes(tuple(items), oracle), oracle)
@@ -60,21 +60,19 @@ def minimise(
 def simplify_order(
     items: Sequence[T], is_guilty: Callable[[tuple[T, ...]], bool], key: Callable[[T], int]
 ) -> tuple[T, ...]:
-    """``items`` sorted by ``key`` if that is guilty too, else as they are."""
+    """Return ``items`` sorted by ``key`` if that is guilty too, else unchanged."""
     tidy = tuple(sorted(items, key=key))
     return tidy if tidy != tuple(items) and is_guilty(tidy) else tuple(items)
 
 
 def _by_prefixes(items: tuple[T, ...], oracle: Oracle[T]) -> tuple[T, ...]:
-    """Keeps (open part) + (kept part) guilty while the open part gets shorter."""
+    """Shorten the open part while open part + kept part stays guilty; return the kept part."""
     kept: tuple[T, ...] = ()
     while items:
         if kept and oracle(kept):
             return kept
-        low, high = (
-            0,
-            len(items),
-        )  # the prefix of length high is guilty, the one of length low isn't
+        # The prefix of length high is guilty, the one of length low is not.
+        low, high = 0, len(items)
         while high - low > 1:
             middle = (low + high) // 2
             if oracle(items[:middle] + kept):
@@ -87,7 +85,7 @@ def _by_prefixes(items: tuple[T, ...], oracle: Oracle[T]) -> tuple[T, ...]:
 
 
 def _ddmin(items: tuple[T, ...], oracle: Oracle[T]) -> tuple[T, ...]:
-    """Leaves out ever smaller pieces as long as the rest is guilty."""
+    """Leave out ever smaller pieces as long as the rest is guilty; return the rest."""
     pieces = 2
     while len(items) >= 2:
         size = -(-len(items) // pieces)

@@ -1,7 +1,7 @@
-"""RPW401, RPW203 and RPW204: inputs that change, or go, while a worker remembers them.
+"""RPW401, RPW203 and RPW204: inputs that change or disappear while a worker remembers them.
 
-All inputs have one modification time in a staged input root, and new content is made with the old
-size: a cache that goes by path, time and size is caught without any trick.
+All inputs have the same modification time in a staged input root, and new content has the old size,
+so a cache by path, time and size returns the old content.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import START_UP_INPUTS
 from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -23,22 +24,22 @@ _MOST_INPUTS = 3
 _MOST_ACTIONS = 8
 _MOST_TRIES = 4
 _UNASKED = (
-    "no action has an input whose change a fresh worker's result shows, or the worker does not answer "
+    "no action has an input whose change alters a fresh worker's result, or the worker does not answer "
     "a second request"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """An action, one of its inputs, and a version of the action in which that input is another."""
+    """An action, one of its inputs, and a variant of the action in which that input is different."""
 
     action: SuiteAction
     path: str
     other: SuiteAction
 
 
-def find_unmarked(context: CheckContext) -> Iterator[Finding]:
-    """RPW401: has inputs replaced between a worker's start and its first request."""
+def find_start_up_reads(context: CheckContext) -> Iterator[Finding]:
+    """Replace inputs between a worker's start and its first request (RPW401)."""
     if not any(_inputs(context)):
         context.skip("RPW401", _UNASKED)
     suspects = _readers(context)
@@ -53,21 +54,22 @@ def find_unmarked(context: CheckContext) -> Iterator[Finding]:
         aspects = context.differing(cold, outcome)
         if not aspects:
             continue
-        context.unmarked.add(case.path)
+        known = context.facts.read(START_UP_INPUTS)
+        context.facts.share(START_UP_INPUTS, known | {case.path})
         yield Finding(
             code="RPW401",
             victim=case.action.name,
             outputs=outputs_among(aspects),
-            summary=f"the worker reads {case.path} at start-up, and it is no tool input",
-            evidence="it was replaced after the start and before the first request:\n"
-            + context.explain(cold, outcome, aspects, ("read anew", "as it was at start-up")),
+            summary=f"the worker reads {case.path} at start-up, but it is not a tool input",
+            evidence="the input was replaced after the start and before the first request:\n"
+            + context.explain(cold, outcome, aspects, ("fresh worker", "old input at start-up")),
             history=trial.history,
         )
 
 
 def find_stale(context: CheckContext) -> Iterator[Finding]:
-    """RPW203: old content, then new content at the same path."""
-    inputs = [each for each in _inputs(context) if each[1] not in context.unmarked]
+    """Send old content, then new content at the same path (RPW203)."""
+    inputs = _read_later(context)
     unsettled = {listing: _unnoticed(context, inputs, listing) for listing in _listings(context)}
     suspects = [each for each in inputs if any(each in some for some in unsettled.values())]
     is_asked = len(suspects) < len(inputs)
@@ -85,8 +87,8 @@ def find_stale(context: CheckContext) -> Iterator[Finding]:
 
 
 def find_phantoms(context: CheckContext) -> Iterator[Finding]:
-    """RPW204: an input there, then gone."""
-    inputs = [each for each in _inputs(context) if each[1] not in context.unmarked]
+    """Send a request with an input, then one without it (RPW204)."""
+    inputs = _read_later(context)
     pairs = {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
     answers = ask(context, list(pairs.values()))
     is_asked = False
@@ -94,7 +96,7 @@ def find_phantoms(context: CheckContext) -> Iterator[Finding]:
         pair = pairs[action, path]
         if pair in answers and answers[pair].changed.exit_code != action.exit_code:
             is_asked = True
-            continue  # the input was missed
+            continue  # the worker noticed that the input is gone
         without = pair.changed
         cold = context.cold(without)
         if not cold.failure and cold.exit_code == action.exit_code:
@@ -110,8 +112,11 @@ def find_phantoms(context: CheckContext) -> Iterator[Finding]:
             victim=action.name,
             polluters=(action.name,),
             outputs=outputs_among(aspects),
-            summary=f"{action.name} succeeds without {path}, which a fresh worker needs",
-            evidence=context.explain(cold, warm, aspects, ("fresh worker", "after a run with it")),
+            summary=f"without its input {path}, {action.name} still succeeds, though a fresh worker "
+            "needs it",
+            evidence=context.explain(
+                cold, warm, aspects, ("fresh worker", "after a run with the input")
+            ),
             history=steps(action, without),
         )
     if not is_asked:
@@ -121,15 +126,21 @@ def find_phantoms(context: CheckContext) -> Iterator[Finding]:
         )
 
 
+def _read_later(context: CheckContext) -> list[tuple[SuiteAction, str]]:
+    """Return the inputs that the worker does not read at start-up (those have a finding, RPW401)."""
+    known = context.facts.read(START_UP_INPUTS)
+    return [each for each in _inputs(context) if each[1] not in known]
+
+
 def _readers(context: CheckContext) -> set[SuiteAction]:
-    """Actions that go otherwise on workers which found every input changed when they started."""
+    """Return the actions with a different result on workers that started with changed inputs."""
     inputs = list(_inputs(context))
     actions = list(dict.fromkeys(action for action, _ in inputs))
     found: set[SuiteAction] = set()
     try:
         starts = [_all_changed(inputs, number) for number in range(_MOST_TRIES) if inputs]
         context.harness.check_layouts(starts)
-    except ConfigError:  # inputs of different actions can't lie side by side
+    except ConfigError:  # inputs of different actions do not fit into one input root
         return set(actions)
     history = steps(*actions)
     trials = [Trial(history=history, started_with=each) for each in dict.fromkeys(starts)]
@@ -143,7 +154,7 @@ def _readers(context: CheckContext) -> set[SuiteAction]:
 
 
 def _all_changed(inputs: Sequence[tuple[SuiteAction, str]], number: int) -> SuiteAction:
-    """The inputs of all actions, those given with their variant of that number."""
+    """Return an action with the inputs of all actions, the given ones in their ``number``-th variant."""
     entries: dict[str, Entry] = {}
     for action, _ in inputs:
         entries = {**action.inputs, **entries}
@@ -157,7 +168,7 @@ def _all_changed(inputs: Sequence[tuple[SuiteAction, str]], number: int) -> Suit
 def _unnoticed(
     context: CheckContext, inputs: Sequence[tuple[SuiteAction, str]], listing: Listing
 ) -> set[tuple[SuiteAction, str]]:
-    """Inputs of which no change was noticed by a warm worker that is otherwise as a fresh one."""
+    """Return the inputs whose changes a warm worker did not notice in any screening."""
     left = dict.fromkeys(inputs)
     for number in range(_MOST_TRIES):
         pairs = {
@@ -180,41 +191,44 @@ def _stale(context: CheckContext, case: _Case, listing: Listing) -> Finding | No
     warm = outcomes[-1]
     cold = context.run(Trial(history=history[1:])).outcomes[0]
     first = outcomes[0].aspects
-    # Another wrong result than the old one, such as an error from the second request on, is a leak.
+    # A wrong result that is not the old one, such as an error from the second request on, is a leak.
     aspects = [
         each for each in context.differing(cold, warm) if warm.aspects.get(each) == first.get(each)
     ]
     if not aspects or warm.failure:
         return None
-    how = "" if listing is Listing.HONEST else " when the server lists no inputs, as some do"
+    condition = (
+        "" if listing is Listing.HEX else " (with a server that lists no inputs, as some do)"
+    )
     return Finding(
         code="RPW203",
-        severity=Severity.ERROR if listing is Listing.HONEST else Severity.WARNING,
+        severity=Severity.ERROR if listing is Listing.HEX else Severity.WARNING,
         victim=case.action.name,
         polluters=(case.action.name,),
         outputs=outputs_among(aspects),
-        summary=f"{case.action.name} keeps its old result though {case.path} has new content{how}",
+        summary=f"{case.path} has new content, but {case.action.name} still gives the old result"
+        f"{condition}",
         evidence=context.explain(cold, warm, aspects, ("fresh worker", "after the old content")),
         history=history,
     )
 
 
 def _is_answered(context: CheckContext, actions: tuple[SuiteAction, ...]) -> bool:
-    """Whether one worker answers all of these, one after the other."""
+    """Return whether one worker answers all of these actions, one after the other."""
     outcomes = context.run(Trial(history=steps(*actions))).outcomes
     return len(outcomes) == len(actions) and not outcomes[-1].failure
 
 
 def _listings(context: CheckContext) -> tuple[Listing, ...]:
-    # What an endpoint lists is its own decision.
-    return (Listing.HONEST,) if context.is_remote else (Listing.HONEST, Listing.NONE)
+    # An endpoint decides itself what it lists.
+    return (Listing.HEX,) if context.is_remote else (Listing.HEX, Listing.NONE)
 
 
 def _inputs(context: CheckContext) -> Iterator[tuple[SuiteAction, str]]:
-    """Actions with inputs of theirs that are files; some of them, where there are many."""
+    """Yield actions with those of their inputs that are files; a sample if there are many."""
     source = random.Random(context.seed)  # noqa: S311 - for variety, not for secrets
-    for action in context.some(_MOST_ACTIONS):
-        if action not in context.good:
+    for action in context.pick(_MOST_ACTIONS):
+        if action not in context.succeeding:
             continue
         paths = [path for path, entry in action.inputs.items() if isinstance(entry, File)]
         if len(paths) > _MOST_INPUTS:
@@ -224,11 +238,11 @@ def _inputs(context: CheckContext) -> Iterator[tuple[SuiteAction, str]]:
 
 
 def _visible(context: CheckContext, inputs: Iterable[tuple[SuiteAction, str]]) -> Iterator[_Case]:
-    """Inputs with a change that a fresh worker's result shows."""
+    """Yield inputs with a change that alters a fresh worker's result."""
     for action, path in inputs:
         cold = context.cold(action)
         if not context.differing(cold, context.cold(action.without_input(path))):
-            continue  # whoever does as well without it does not read it
+            continue  # an action with the same result without the input does not read it
         for content in variants(_content(action, path))[:_MOST_TRIES]:
             other = action.with_content(path, content)
             changed = context.cold(other)
@@ -243,7 +257,7 @@ def _content(action: SuiteAction, path: str) -> bytes:
 
 
 def variants(content: bytes) -> list[bytes]:
-    """Other contents of the same size, least destructive first: one letter or digit is another."""
+    """Return other contents of the same size, least destructive first: one letter or digit differs."""
     places = [at for at, byte in enumerate(content) if chr(byte).isascii() and chr(byte).isalnum()]
     if not places:
         places = list(range(len(content)))

@@ -1,4 +1,4 @@
-"""RPW211: something lies where an output belongs before the request comes."""
+"""RPW211: a file is at the path of an output before the request is sent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _POISON = b"left here before the request was sent\n"
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Plants old outputs and compares with runs that find a clean folder."""
-    planned = [_planted(context, context.cold(each)) for each in context.good]
+    """Put old outputs in place and compare with runs in a clean folder."""
+    planned = [_planted(context, context.cold(each)) for each in context.succeeding]
     planted = [each for each in planned if each is not None]
     if not planted:
         context.skip("RPW211", "no action that succeeds has a file among its outputs")
@@ -28,7 +28,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 
 def _suspects(context: CheckContext, planted: list[Step]) -> list[Step]:
-    """Those that a worker which serves them all does not answer as a fresh one the plain action."""
+    """Return the requests whose results, all in one worker, differ from a fresh worker's."""
     if not planted:
         return []
     outcomes = context.run(Trial(history=tuple(planted))).outcomes
@@ -41,7 +41,7 @@ def _suspects(context: CheckContext, planted: list[Step]) -> list[Step]:
 
 
 def _planted(context: CheckContext, cold: Outcome) -> Step | None:
-    """The request with every file among its outputs there already; None where there are none."""
+    """Return a request whose output files exist already; None if it has no output files."""
     base = context.suite.worker.working_directory
     declared = {join_normalised(base, each) for each in cold.step.action.outputs}
     folders = {each for each in declared if cold.outputs.get(each) == "folder"}
@@ -57,7 +57,7 @@ def _finding(context: CheckContext, cold: Outcome, outcome: Outcome, aspects: li
         code="RPW211",
         victim=action.name,
         outputs=outputs_among(aspects),
-        summary=f"{action.name} has another result where an old output lies",
-        evidence=context.explain(cold, outcome, aspects, ("clean folder", "with old outputs")),
+        summary=f"an output that exists before the request changes the result of {action.name}",
+        evidence=context.explain(cold, outcome, aspects, ("clean folder", "old outputs in place")),
         history=(outcome.step,),
     )

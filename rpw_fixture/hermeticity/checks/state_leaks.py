@@ -1,7 +1,7 @@
 """RPW202, RPW109 and RPW212: histories in which a warm worker is compared with fresh ones.
 
-Recorded order twice over, orders that cover every ordered pair, failing requests before good ones, and
-longer histories at random. Whatever differs is shrunk by `blame`.
+The histories are the recorded order twice, orders that cover every ordered pair, failing requests
+before good ones, and longer random ones. `blame` shrinks every difference to the fewest requests.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
-#: Squares grow with the square of the number of actions: of more than this, some are taken.
+#: At most this many actions are in a square, whose size grows with the square of their number.
 _SQUARE = 16
-#: A square has as many cold starts as actions; they may take about so long, seconds.
+#: A square has as many cold starts as actions; they may take about this long together, seconds.
 _SQUARE_SECONDS = 8.0
 _RANDOM_HISTORIES = 4
 _MOST_FAILING = 4
@@ -26,10 +26,12 @@ _CODES = ("RPW109", "RPW202", "RPW212")
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare each result in each history with that of a fresh worker."""
-    last = context.run(recorded(context)).outcomes[-1]
+    last = context.run(recorded_order(context)).outcomes[-1]
     if last.failure == TIMEOUT:
-        # Every longer history would cost another timeout.
-        yield from blame(context, suspicions(context, [context.run(recorded(context)).outcomes]))
+        # Each longer history would cost another timeout.
+        yield from blame(
+            context, suspicions(context, [context.run(recorded_order(context)).outcomes])
+        )
         for code in _CODES:
             context.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
@@ -38,44 +40,44 @@ def find(context: CheckContext) -> Iterator[Finding]:
     findings = list(blame(context, suspicions(context, outcomes)))
     yield from findings
     if last.failure:
-        _tell_how_far(context, last, outcomes, findings)
+        _note_coverage(context, last, outcomes, findings)
 
 
-def _tell_how_far(
+def _note_coverage(
     context: CheckContext,
     last: Outcome,
     histories: Sequence[Sequence[Outcome]],
     findings: Sequence[Finding],
 ) -> None:
-    """Say of a worker that ends when warm what could be judged all the same."""
+    """Note what could be judged although the worker breaks the protocol when warm."""
     compared = sum(not each.failure for outcomes in histories for each in outcomes[1:])
     after = next((each.polluters for each in findings if each.code != "RPW202"), ())
-    told = f"the worker breaks the protocol when warm: {last.failure}"
-    told += f" of {last.step.action.title}" + (f" after {', '.join(after)}" if after else "")
+    text = f"the worker breaks the protocol when warm: {last.failure}"
+    text += f" of {last.step.action.title}" + (f" after {', '.join(after)}" if after else "")
     if last.stderr.strip():
-        told += f"; its stderr ends with: {last.stderr.strip().rpartition(chr(10))[2][-200:]}"
+        text += f"; its stderr ends with: {last.stderr.strip().rpartition(chr(10))[2][-200:]}"
     for code in _CODES:
         if compared:
-            context.notes[code] = f"{compared} later answers were compared, though {told}"
+            context.notes[code] = f"{compared} later answers were compared, though {text}"
         else:
-            context.skip(code, told)
+            context.skip(code, text)
 
 
-def stalls(context: CheckContext) -> bool:
-    """Whether a warm worker leaves a request of the recorded order unanswered."""
-    return context.run(recorded(context)).outcomes[-1].failure == TIMEOUT
+def stops_answering(context: CheckContext) -> bool:
+    """Return whether a warm worker leaves a request of the recorded order unanswered."""
+    return context.run(recorded_order(context)).outcomes[-1].failure == TIMEOUT
 
 
-def recorded(context: CheckContext) -> Trial:
-    """All actions in their recorded order, twice over."""
+def recorded_order(context: CheckContext) -> Trial:
+    """Return a trial of all actions in their recorded order, twice."""
     return Trial(history=steps(*context.usable) * 2)
 
 
 def histories(context: CheckContext) -> list[tuple[Step, ...]]:
-    """The histories tried, most likely ones first."""
+    """Return the histories to try, most likely ones first."""
     plain = steps(*context.usable)
     failing = _failing(context)
-    plans = [recorded(context).history]
+    plans = [recorded_order(context).history]
     square = context.affordable(_SQUARE_SECONDS, _SQUARE)
     plans += [steps(*row) for row in orders.pair_covering(square)]
     plans += _after_failures(context, failing)
@@ -88,15 +90,15 @@ def histories(context: CheckContext) -> list[tuple[Step, ...]]:
 
 def _failing(context: CheckContext) -> tuple[Step, ...]:
     own = [each for each in context.usable if each.exit_code != 0]
-    made = [context.failing(each) for each in context.good[:_MOST_FAILING]]
+    made = [context.failing_variant(each) for each in context.succeeding[:_MOST_FAILING]]
     return steps(*own, *(each for each in made if each is not None))
 
 
 def _after_failures(context: CheckContext, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
-    """Each failing request before good ones: first each with its successor, then all at once."""
-    good = steps(*context.good)
+    """Return histories with failing requests before good ones: alternating, then all of them first."""
+    good = steps(*context.succeeding)
     if not failing or not good:
-        context.skip("RPW109", "no request could be found that fails and is answered")
+        context.skip("RPW109", "no request was found that fails and is answered")
         return []
     interleaved: list[Step] = []
     for place, each in enumerate(good):

@@ -1,8 +1,8 @@
-"""RPW207 and the part of RPW208 outside the input root: what a worker may not read or write.
+"""RPW207, and RPW208 outside the input root: what a worker must not read or write.
 
-Landlock takes everything away but inputs, the run's own folders and the system; a result that changes
-shows that something else was needed. strace, where it is installed, names the paths and sees what a
-worker tries and does without.
+Landlock allows inputs, the folders of the run and the system only; if the result changes, the worker
+needed something else. strace, if it is installed, names the paths, and shows accesses that do not
+change the result.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from rpw_fixture.launching import landlock
 from rpw_fixture.launching.access import DEVICES, SYSTEM
 from rpw_fixture.support.paths import join_normalised
 
-#: What may be read everywhere: more than isolation gives, because this check looks for what differs
-#: between machines by mistake, not for what a hostile worker could reach.
+#: What every action may read: more than isolation allows, because this check looks for accidental
+#: differences between machines, not for what a hostile worker could reach.
 _SYSTEM = (*SYSTEM, "/boot", "/etc", "/proc", "/run", "/nix", "/snap", "/var/cache", "/var/lib")
 _MOST_ACTIONS = 8
 _SHOWN = 8
@@ -40,25 +40,25 @@ _CHANGING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
 
 
 class Accesses(NamedTuple):
-    """Paths outside of what an action may touch."""
+    """Paths outside of what an action may use."""
 
     read: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Compares with runs under Landlock, and reads what strace saw."""
+    """Compare with runs under Landlock, and read the record of strace."""
     has_landlock = sys.platform == "linux" and not landlock.why_unavailable()
     tracer = _usable_tracer(context)
-    means = ["Landlock"] * has_landlock + ["strace"] * (tracer is not None)
-    if not means:
+    tools = ["Landlock"] * has_landlock + ["strace"] * (tracer is not None)
+    if not tools:
         for code in ("RPW207", "RPW208"):
             context.skip(code, "neither Landlock nor strace can be used on this machine")
         return
     for code in ("RPW207", "RPW208"):
-        context.notes[code] = f"by {' and '.join(means)}"
+        context.notes[code] = f"by {' and '.join(tools)}"
     readable = _readable(context)
-    for action in context.some(_MOST_ACTIONS):
+    for action in context.pick(_MOST_ACTIONS):
         seen = _traced(context, tracer, action, readable) if tracer is not None else Accesses()
         if has_landlock:
             yield from _restricted(context, action, readable, seen)
@@ -73,33 +73,33 @@ def _restricted(
 ) -> Iterator[Finding]:
     plain = context.cold(action)
     reads, writes = ("{run}", *readable, *DEVICES), ("{run}", *DEVICES, "/proc")
-    ways = {
+    restrictions = {
         "": ("only inputs and the system can be used", (reads, writes)),
         "RPW207": ("only inputs and the system can be read", (reads, None)),
         "RPW208": ("only the run's folder can be written", (None, writes)),
     }
-    for code, (factor, rules) in ways.items():
+    for code, (factor, rules) in restrictions.items():
         varied = Variation(factor=factor, steps=(("restrict_paths", rules),))
         outcome = context.run(cold(action, variation=varied)).outcomes[0]
         aspects = context.differing(plain, outcome)
-        # A refusal that is only mentioned in the response has been coped with.
+        # If only the response text mentions the refusal, the worker has coped with it.
         is_clean = not aspects or aspects == [RESPONSE]
         if is_clean and not code:
-            return  # whoever bears both bears each
+            return  # no effect together, so none alone
         if is_clean or not code:
             continue
         labels = ("unrestricted", varied.factor)
         evidence = context.explain(plain, outcome, aspects, labels)
         for text in (outcome.response, outcome.stderr):
             if text.strip() and text not in evidence:
-                evidence += f"\nit says: {text.strip()[-1000:]}"
+                evidence += f"\nits output: {text.strip()[-1000:]}"
         paths = seen.read if code == "RPW207" else seen.written
         paths = paths or _refused(outcome.response + outcome.stderr)
         yield _finding(context, code, action, outputs_among(aspects), evidence, paths, varied)
 
 
 def _refused(text: str) -> tuple[str, ...]:
-    """Absolute paths that lines about a refusal name."""
+    """Return the absolute paths in lines about a refusal."""
     lines = [line for line in text.splitlines() if "ermission denied" in line]
     return tuple(dict.fromkeys(path for line in lines for path in re.findall(r"/[^\s'\":]+", line)))
 
@@ -114,23 +114,23 @@ def _finding(
     variation: Variation = BASE,
 ) -> Finding:
     verb = "reads" if code == "RPW207" else "writes"
-    told = ", ".join(paths[:_SHOWN]) or "something whose path is not known (install strace)"
+    shown = ", ".join(paths[:_SHOWN]) or "the path is not known (install strace to see it)"
     return Finding(
         code=code,
         victim=action.name,
         outputs=outputs,
-        summary=f"{action.name} {verb} what it did not declare: {told}",
+        summary=f"{action.name} {verb} undeclared files: {shown}",
         evidence=evidence or f"{context.notes[code].removeprefix('by ')} saw: {', '.join(paths)}",
         history=steps(action),
         variation=variation,
     )
 
 
-# --- what belongs to the system ---
+# --- the system ---
 
 
 def _readable(context: CheckContext) -> tuple[str, ...]:
-    """The system, the programs on PATH with what is installed beside them, and what env names."""
+    """Return the system, the installations of the programs on PATH, and those that ``env`` names."""
     worker = context.suite.worker
     environment = {"PATH": os.environ.get("PATH", os.defpath), **dict(worker.environment)}
     found = [*_SYSTEM]
@@ -144,14 +144,14 @@ def _readable(context: CheckContext) -> tuple[str, ...]:
         program = os.path.join(os.path.dirname(program), os.readlink(program))
     if program is not None:
         found.append(_installation(os.path.dirname(os.path.realpath(program))))
-    # JAVA_HOME and its like name installations, too.
+    # JAVA_HOME and similar variables name installations, too.
     values = [value for _, value in worker.environment if value.startswith("/")]
     found += [each for each in values if os.path.isdir(os.path.join(each, "bin"))]
     return tuple(dict.fromkeys(each for each in found if each and os.path.exists(each)))
 
 
 def _installation(folder: str) -> str:
-    """The folder that ``bin`` lies in, unless that is somebody's home or the whole machine."""
+    """Return the parent of a ``bin`` folder, unless that is the home folder or ``/``."""
     parent = os.path.dirname(folder.rstrip("/"))
     is_usual = os.path.basename(folder.rstrip("/")) in _BINARIES
     return parent if is_usual and parent not in {"/", str(Path.home())} else folder
@@ -189,12 +189,12 @@ def _traced(
 
 
 def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
-    """What strace's record says was read and written elsewhere.
+    """Return the undeclared reads and writes in a record of strace.
 
     Args:
-        text: made with ``-f -y``.
-        readable: what may be read, with everything below.
-        inside: what may be read and written, with everything below.
+        text: the record, made with ``-f -y``.
+        readable: folders that may be read.
+        inside: the folder that may be read and written.
     """
     read: dict[str, None] = {}
     written: dict[str, None] = {}
@@ -205,7 +205,7 @@ def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
         is_change = call not in _READS or _CHANGING.search(arguments) is not None
         for base, name in _PATH.findall(arguments):
             if not base and not name.startswith("/"):
-                continue  # relative to the working directory, which lies inside
+                continue  # relative to the working directory, which is inside
             path = join_normalised(base, name)
             if _is_below(path, (inside, *DEVICES, "/dev/pts", "/proc", "/sys")):
                 continue

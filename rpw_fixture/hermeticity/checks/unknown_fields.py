@@ -1,4 +1,4 @@
-"""RPW107: a request with a field that is not in today's protocol."""
+"""RPW107: a request with a field that the protocol does not have today."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from rpw_fixture.hermeticity.trials.trial import Step, Trial
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Compares with the same request without the field."""
-    action = (context.good or context.usable)[0]
+    """Compare with the same request without the field."""
+    action = (context.succeeding or context.usable)[0]
     step = Step(action=action, is_extended=True)
     outcome = context.run(Trial(history=(step,))).outcomes[0]
     plain = context.cold(action)
     aspects = context.differing(plain, outcome)
     if aspects:
-        how = outcome.failure or "another result"
+        effect = outcome.failure or "a different result"
         yield Finding(
             code="RPW107",
             victim=action.name,
             outputs=outputs_among(aspects),
-            summary=f"a WorkRequest with an unknown field led to {how}",
-            evidence=context.explain(plain, outcome, aspects, ("without the field", "with it"))
+            summary=f"an unknown field in the WorkRequest leads to: {effect}",
+            evidence=context.explain(
+                plain, outcome, aspects, ("without the field", "with the field")
+            )
             + (f"\nworker's stderr: {outcome.stderr.strip()[-1000:]}" if outcome.stderr else ""),
             history=(step,),
         )

@@ -1,6 +1,6 @@
-"""The advice beside RPW207: declared inputs that no run opened. Of severity info, for nothing is wrong.
+"""The advice of RPW207: declared inputs that no run opened. Severity info, because nothing is wrong.
 
-Each of them makes the action run again when it changes, for nothing.
+When such an input changes, the action runs again without need.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import Trial, UnavailableError, Way, steps
+from rpw_fixture.hermeticity.trials.trial import RunMode, Trial, UnavailableError, steps
 
 _MOST_ACTIONS = 8
 _SHOWN = 8
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
-    """Watches the files of one cold run, and of a one-shot run where that opened too few."""
-    for action in context.some(_MOST_ACTIONS):
-        if action not in context.good:
-            continue  # who stops at a mistake has not come to all inputs
+    """Watch the files of a cold run, and of a one-shot run if the cold one did not open all."""
+    for action in context.pick(_MOST_ACTIONS):
+        if action not in context.succeeding:
+            continue  # a failing action may stop before it reads all inputs
         try:
             unread = _unread(context, action)
         except UnavailableError as error:
-            _note(context, f"inputs never read were not looked for ({error})")
+            _note(context, f"unread inputs were not looked for ({error})")
             return
         if unread:
             yield _finding(action, unread)
-    _note(context, "inputs never read by inotify")
+    _note(context, "unread inputs by inotify")
 
 
 def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
     unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
-    for way in (Way.WORKER, Way.ONE_SHOT):
+    for mode in (RunMode.WORKER, RunMode.ONE_SHOT):
         if unread:
-            trial = Trial(history=steps(action), way=way, is_watched=True)
+            trial = Trial(history=steps(action), mode=mode, is_watched=True)
             unread -= context.run(trial).outcomes[0].opened
     return sorted(unread)
 
@@ -50,8 +50,8 @@ def _finding(action: SuiteAction, unread: list[str]) -> Finding:
         victim=action.name,
         summary=f"{action.name} declares inputs that it never reads: "
         f"{', '.join(unread[:_SHOWN])}{more}",
-        evidence="no fresh worker and no one-shot run opened them, inotify says; the action runs "
-        "again whenever one of them changes",
+        evidence="according to inotify, neither a fresh worker nor a one-shot run opened them; the "
+        "action runs again whenever one of them changes",
         history=steps(action),
     )
 

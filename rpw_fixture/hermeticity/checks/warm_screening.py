@@ -1,7 +1,8 @@
-"""Warm screening: many small questions to one worker, so that cold starts go to the suspicious ones.
+"""Warm screening: many small questions to one worker, so that only suspicious actions need cold starts.
 
-A worker gets an action, then a changed version of it, then the next pair. An answer counts only where
-the plain actions around it are answered as by a fresh worker: one that leaks clears nobody.
+A worker gets an action, then a changed version of it, then the next pair. A response counts only if the
+plain actions before and after it give the same results as in a fresh worker; otherwise the worker leaks
+state and proves nothing.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from rpw_fixture.hermeticity.trials.trial import (
 
 
 class Pair(NamedTuple):
-    """An action, and the same with something about it changed."""
+    """An action, and a changed version of it."""
 
     plain: SuiteAction
     changed: SuiteAction
 
 
 class Answers(NamedTuple):
-    """What a warm worker made of both parts of a pair."""
+    """A warm worker's outcomes for both parts of a pair."""
 
     plain: Outcome
     changed: Outcome
 
 
 def ask(
-    context: CheckContext, pairs: Sequence[Pair], listing: Listing = Listing.HONEST
+    context: CheckContext, pairs: Sequence[Pair], listing: Listing = Listing.HEX
 ) -> dict[Pair, Answers]:
-    """The answers that count, of as few workers as there are jobs; the others are left out."""
+    """Return the answers that count; as many workers are started as there are jobs."""
     parts = [each for each in _parts(pairs, context.harness.jobs) if each]
     results = context.run_all([Trial(history=_history(each, listing)) for each in parts])
     found: dict[Pair, Answers] = {}
@@ -48,10 +49,10 @@ def ask(
 
 
 def has_noticed(context: CheckContext, answers: Answers) -> bool:
-    """Whether nothing that the changed action led to is as before."""
-    told = {*context.differing(answers.plain, answers.changed)}
+    """Return whether the exit code or all outputs of the changed action differ from the plain one's."""
+    differing = {*context.differing(answers.plain, answers.changed)}
     outputs = answers.plain.aspects.keys() - {EXIT_CODE, RESPONSE}
-    return EXIT_CODE in told or (bool(outputs) and outputs <= told)
+    return EXIT_CODE in differing or (bool(outputs) and outputs <= differing)
 
 
 def _history(pairs: Sequence[Pair], listing: Listing) -> tuple[Step, ...]:
@@ -62,7 +63,7 @@ def _history(pairs: Sequence[Pair], listing: Listing) -> tuple[Step, ...]:
 def _counting(
     context: CheckContext, pairs: Sequence[Pair], outcomes: Sequence[Outcome]
 ) -> Iterator[tuple[Pair, Answers]]:
-    """The pairs whose plain action, and the plain one that follows, went as in a fresh worker."""
+    """Yield the pairs whose plain action, and the one after it, gave a fresh worker's result."""
     is_good = [
         not context.differing(context.cold(each.step.action), each) for each in outcomes[::2]
     ]

@@ -1,4 +1,4 @@
-"""RPW402 and RPW403: the worker keys of a recorded build. Pure: nothing is run."""
+"""RPW402 and RPW403: the worker keys of a recorded build. Pure: no worker is started."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.recording import RecordedAction
 from rpw_fixture.hermeticity.suites.suite import SuiteWorker, fingerprint
 
-#: So many keys for one tool, and more than half as many as actions, are too many.
+#: From this many keys for one tool, and more than half as many as actions, there are too many.
 _MANY_KEYS = 4
 _SHOWN = 5
 
 
 def find_collisions(recorded: Sequence[RecordedAction]) -> Iterator[Finding]:
-    """One key, different tool inputs."""
+    """Yield the worker keys that stand for different tool inputs (RPW402)."""
     first: dict[str, RecordedAction] = {}
-    told: set[str] = set()
+    reported: set[str] = set()
     for each in recorded:
         known = first.setdefault(each.key, each)
         differing = _differing_tools(known.worker, each.worker)
-        if differing and each.key not in told:
-            told.add(each.key)
+        if differing and each.key not in reported:
+            reported.add(each.key)
             yield Finding(
                 code="RPW402",
                 victim=each.action.name,
                 polluters=(known.action.name,),
-                summary=f"{known.action.name} and {each.action.name} have one "
-                f"persistentWorkerKey and different tool inputs: {', '.join(differing[:_SHOWN])}",
+                summary=f"{known.action.name} and {each.action.name} have the same "
+                f"persistentWorkerKey but different tool inputs: {', '.join(differing[:_SHOWN])}",
                 evidence=f"key {each.key}",
             )
 
 
 def find_churn(recorded: Sequence[RecordedAction]) -> Iterator[Finding]:
-    """Many keys for one mnemonic."""
+    """Yield the mnemonics with too many worker keys (RPW403)."""
     groups: dict[str, list[RecordedAction]] = {}
     for each in recorded:
         groups.setdefault(each.mnemonic or each.worker.command[0], []).append(each)
@@ -46,9 +46,9 @@ def find_churn(recorded: Sequence[RecordedAction]) -> Iterator[Finding]:
             code="RPW403",
             severity=Severity.WARNING,
             victim=group[0].action.name,
-            summary=f"{len(keys)} keys for {len(group)} {mnemonic} actions: "
-            f"workers can hardly be reused",
-            evidence=f"what differs: {', '.join(_differences(group)) or 'nothing that is seen here'}",
+            summary=f"{len(group)} {mnemonic} actions have {len(keys)} different worker keys, so "
+            "workers can hardly be reused",
+            evidence=f"differences: {', '.join(_differences(group)) or 'none in the recording'}",
         )
 
 
@@ -59,18 +59,18 @@ def _differing_tools(one: SuiteWorker, other: SuiteWorker) -> list[str]:
 
 
 def _differences(group: Iterable[RecordedAction]) -> list[str]:
-    """What the workers of a group do not have in common, in words."""
+    """Return descriptions of what differs between the workers of a group."""
     workers = [each.worker for each in group]
     first = workers[0]
-    told: dict[str, None] = {}
+    found: dict[str, None] = {}
     for each in workers[1:]:
-        for mine, theirs in zip(first.command, each.command, strict=False):
-            if mine != theirs:
-                told[f"startup argument {mine!r} or {theirs!r}"] = None
+        for one, other in zip(first.command, each.command, strict=False):
+            if one != other:
+                found[f"startup argument {one!r} or {other!r}"] = None
         if len(first.command) != len(each.command):
-            told["the number of startup arguments"] = None
+            found["the number of startup arguments"] = None
         for name in {name for name, _ in set(first.environment) ^ set(each.environment)}:
-            told[f"environment {name}"] = None
+            found[f"environment {name}"] = None
         for path in _differing_tools(first, each):
-            told[f"tool input {path}"] = None
-    return list(told)[:_SHOWN]
+            found[f"tool input {path}"] = None
+    return list(found)[:_SHOWN]

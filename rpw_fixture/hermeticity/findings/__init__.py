@@ -1,1 +1,1 @@
-"""What `check` reports: findings, their codes, differences, reproducers, and the formats of a report."""
+"""The results of `check`: findings, their codes, differences, reproducers and report formats."""

@@ -1,4 +1,4 @@
-"""Files of accepted findings, so that a suite can be adopted before everything in it is mended."""
+"""Baselines: files of accepted findings, so that a suite can be used before all bugs are fixed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 
 _SCHEMA = 1
 
-#: Code, victim, polluters and outputs.
+#: The code, victim, polluters and outputs of a finding.
 Identity = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
 def identity(finding: Finding) -> Identity:
-    """What makes a finding the same one in another run."""
+    """Return what identifies a finding from run to run."""
     return finding.code, finding.victim, finding.polluters, finding.outputs
 
 
 def read(path: Path) -> frozenset[Identity]:
-    """The findings accepted in a file.
+    """Return the findings that a file accepts.
 
     Raises:
-        ConfigError: when it can't be read, or is no baseline.
+        ConfigError: the file can't be read, or is not a baseline.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -38,15 +38,15 @@ def read(path: Path) -> frozenset[Identity]:
         raise ConfigError(f"--baseline {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise ConfigError(
-            f"--baseline {path}: no baseline file; write one with --write-baseline"
+            f"--baseline {path}: not a baseline file; write one with --write-baseline"
         ) from None
 
 
 def write(path: Path, findings: Iterable[Finding]) -> None:
-    """Writes a file that accepts these findings; info needs no accepting, as it fails nothing.
+    """Write a file that accepts these findings, without infos, which never make ``check`` fail.
 
     Raises:
-        EnvironmentLacksError: when it can't be written.
+        EnvironmentLacksError: the file can't be written.
     """
     entries = [
         {

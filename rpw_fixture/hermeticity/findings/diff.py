@@ -1,4 +1,4 @@
-"""Differences between two outputs, told so that a person sees them at once."""
+"""Readable descriptions of the differences between two outcomes."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _MAX_DEPTH = 3
 def explain(
     before: Outcome, after: Outcome, aspects: list[str], store: BlobStore, labels: tuple[str, str]
 ) -> str:
-    """How two outcomes differ in ``aspects``.
+    """Return a description of how two outcomes differ in ``aspects``.
 
     Args:
         before, after: usually the cold outcome and the other one.
         aspects: names of what differs.
-        store: has the content of outputs.
-        labels: what to call the two.
+        store: holds the content of outputs.
+        labels: names of the two outcomes in the description.
     """
     left, right = before.aspects, after.aspects
-    told = []
+    lines = []
     for name in aspects:
         old, new = left.get(name), right.get(name)
         if name == EXIT_CODE:
-            told.append(f"{name}: {_shown(old)} ({labels[0]}), {_shown(new)} ({labels[1]})")
+            lines.append(f"{name}: {_shown(old)} ({labels[0]}), {_shown(new)} ({labels[1]})")
             if after.detail:
-                told.append(f"  {after.detail}")
+                lines.append(f"  {after.detail}")
         elif name == RESPONSE:
             texts = str(old).encode(), str(new).encode()
-            told += [f"{name}:", _text(*texts, labels) or ""]
+            lines += [f"{name}:", _text(*texts, labels) or ""]
         else:
-            told += [_output(name, old, new, store, labels)]
-    return "\n".join(each.rstrip("\n") for each in told if each)
+            lines += [_output(name, old, new, store, labels)]
+    return "\n".join(each.rstrip("\n") for each in lines if each)
 
 
-def content(told: object, store: BlobStore) -> tuple[bytes, bool] | None:
-    """The bytes and executable bit of an output told by `survey`; None for what is no file."""
-    file = _file(told)
+def content(described: object, store: BlobStore) -> tuple[bytes, bool] | None:
+    """Return the bytes and executable bit of an output as `snapshot` describes it; None if not a file."""
+    file = _file(described)
     data = store.get_or_none(file[0]) if file is not None else None
     return (data, file[1]) if file is not None and data is not None else None
 
@@ -53,7 +53,7 @@ def content(told: object, store: BlobStore) -> tuple[bytes, bool] | None:
 def of_bytes(
     path: str, before: bytes, after: bytes, labels: tuple[str, str], depth: int = 0
 ) -> str:
-    """How two contents differ: by member, by line or by byte."""
+    """Return a description of how two contents differ: by member, by line or by byte."""
     archives = parts.members(before), parts.members(after)
     if depth < _MAX_DEPTH and archives[0] is not None and archives[1] is not None:
         return _archive(path, archives[0], archives[1], labels, depth)
@@ -73,21 +73,21 @@ def _output(path: str, old: object, new: object, store: BlobStore, labels: tuple
     return of_bytes(path, before[0], after[0], labels)
 
 
-def _kind(told: object) -> str:
-    if told is None:
+def _kind(described: object) -> str:
+    if described is None:
         return "absent"
-    file = _file(told)
+    file = _file(described)
     if file is not None:
         return f"{'an executable file' if file[1] else 'a file'} of {file[0].size} bytes"
-    text = str(told)
+    text = str(described)
     return f"a link to {text[3:]}" if text.startswith("-> ") else text
 
 
-def _file(told: object) -> tuple[Digest, bool] | None:
-    """The digest and executable bit of an output told by `survey`; None for what is no file."""
-    if not isinstance(told, str) or told.startswith("-> "):
+def _file(described: object) -> tuple[Digest, bool] | None:
+    """Return the digest and executable bit of an output as `snapshot` describes it; None if not a file."""
+    if not isinstance(described, str) or described.startswith("-> "):
         return None
-    digest, _, mode = told.partition(" ")
+    digest, _, mode = described.partition(" ")
     hash_, _, size = digest.partition("/")
     return (Digest(hash_, int(size)), mode == "executable") if size.isdigit() else None
 
@@ -107,7 +107,7 @@ def _text(before: bytes, after: bytes, labels: tuple[str, str]) -> str | None:
         difflib.unified_diff(old.splitlines(), new.splitlines(), *labels, lineterm="", n=1)
     )
     if not lines and old != new:
-        return "  they differ in line ends only"
+        return "  only the line ends differ"
     more = len(lines) - _MOST_LINES
     shown = [f"  {line[:200]}" for line in lines[:_MOST_LINES]]
     return "\n".join(shown + ([f"  … {more} more lines"] if more > 0 else []))
@@ -130,19 +130,19 @@ def _archive(
     labels: tuple[str, str],
     depth: int,
 ) -> str:
-    told = []
+    lines = []
     for name in dict.fromkeys([*before, *after]):
         old, new = before.get(name), after.get(name)
         if old is None or new is None:
             sizes = ["absent" if each is None else f"{len(each[1])} bytes" for each in (old, new)]
-            told.append(f"{path}!{name}: {sizes[0]} ({labels[0]}), {sizes[1]} ({labels[1]})")
+            lines.append(f"{path}!{name}: {sizes[0]} ({labels[0]}), {sizes[1]} ({labels[1]})")
         elif old[1] != new[1]:
-            told.append(of_bytes(f"{path}!{name}", old[1], new[1], labels, depth + 1))
+            lines.append(of_bytes(f"{path}!{name}", old[1], new[1], labels, depth + 1))
         elif old[0] != new[0]:
-            told.append(f"{path}!{name}: {old[0]} ({labels[0]}), {new[0]} ({labels[1]})")
-    if not told and list(before) != list(after):
-        told.append(f"{path}: members stand in another order")
-    if not told:
-        told.append(f"{path}: the archive differs outside its members (compression or comments)")
-    more = len(told) - _MOST_MEMBERS
-    return "\n".join(told[:_MOST_MEMBERS] + ([f"… {more} more members"] if more > 0 else []))
+            lines.append(f"{path}!{name}: {old[0]} ({labels[0]}), {new[0]} ({labels[1]})")
+    if not lines and list(before) != list(after):
+        lines.append(f"{path}: the members are in another order")
+    if not lines:
+        lines.append(f"{path}: the archive differs outside its members (compression or comments)")
+    more = len(lines) - _MOST_MEMBERS
+    return "\n".join(lines[:_MOST_MEMBERS] + ([f"… {more} more members"] if more > 0 else []))

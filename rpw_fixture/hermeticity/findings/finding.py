@@ -1,4 +1,4 @@
-"""What a check run says: findings, the state of each check, and the report of both. Values only."""
+"""The values of a report: findings, and the state of each check."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import BASE, EXIT_CODE, RESPONSE, Step, Variation
 
+#: Ends the summary of a finding that could not be reproduced.
+SEEN_ONCE = "; seen once, not reproduced"
+
 
 class Status(StrEnum):
-    """How a check ended."""
+    """The result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -21,20 +24,20 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, with everything needed to believe it.
+    """One bug, with its evidence.
 
     Attributes:
-        code: of the check.
+        code: the check code.
         severity: how bad it is.
-        victim: name of the action whose result is wrong; empty when that is no single one.
-        polluters: names of the actions that have to come before, in order.
+        victim: name of the action with the wrong result; empty if the bug has no single victim.
+        polluters: names of the actions that must run before, in order.
         outputs: paths of the outputs that differ.
         summary: one sentence.
-        evidence: what was seen, for people.
-        reproducer: folder with a minimal suite, once it was written.
-        history: the requests that show it.
-        variation: the surroundings that show it.
-        is_doubtful: it was seen once and not when repeated, so that its code has not passed.
+        evidence: what was observed, as readable text.
+        reproducer: folder with a minimal suite; None while none was written.
+        history: the requests that show the bug.
+        variation: the environment that shows the bug.
+        is_doubtful: it could not be reproduced, so that its code has not passed.
     """
 
     code: str
@@ -51,17 +54,17 @@ class Finding:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What makes two findings of one run the same."""
+        """What identifies a finding within one run."""
         is_advice = self.severity is Severity.INFO
         return self.code, is_advice, self.victim, self.polluters, self.outputs
 
     @property
     def last_action(self) -> tuple[SuiteAction, ...]:
-        """The action of the last request of the history; empty where there is none."""
+        """The action of the last request of the history; empty if there is none."""
         return tuple(each.action for each in self.history[-1:])
 
     def as_dict(self) -> dict[str, object]:
-        """As it stands in JSON reports."""
+        """Return the value for JSON reports."""
         return {
             "code": self.code,
             "severity": str(self.severity),
@@ -76,14 +79,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckState:
-    """Whether a check ran, what came of it, and why or by which means."""
+    """The status of a check, and the reason for it or a remark."""
 
     code: str
     status: Status
     reason: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """As it stands in JSON reports."""
+        """Return the value for JSON reports."""
         return {
             "code": self.code,
             "name": CODES[self.code].name,
@@ -94,12 +97,12 @@ class CheckState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePoisoning:
-    """What a recorded build's own history did to its action-cache entries.
+    """The action-cache entries of a recorded build, and how many of them are wrong.
 
     Attributes:
-        entries: results that a cache would keep.
-        actions: names of those among them that are not as from a fresh worker.
-        reason: why not everything was compared; empty when it was.
+        entries: number of results that a cache would keep.
+        actions: names of the actions among them whose result differs from a fresh worker's.
+        reason: why not everything was compared; empty if everything was.
     """
 
     entries: int
@@ -107,27 +110,27 @@ class CachePoisoning:
     reason: str = ""
 
     def as_dict(self) -> dict[str, object]:
-        """As it stands in JSON reports."""
-        told: dict[str, object] = {
+        """Return the value for JSON reports."""
+        fields: dict[str, object] = {
             "entries": self.entries,
             "wrong": len(self.actions),
             "actions": list(self.actions),
         }
-        return told | {"reason": self.reason} if self.reason else told
+        return fields | {"reason": self.reason} if self.reason else fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that a check run says.
+    """The result of a check run.
 
     Attributes:
-        actions: how many actions the suite has.
+        actions: number of actions in the suite.
         checks: the state of every selected check, by code.
-        findings: worst first.
-        worker_starts, requests: what it took.
-        seconds: how long it took.
-        accepted: findings left out because the baseline has them.
-        poisoning: of the action cache, when it was asked for.
+        findings: the findings, worst first.
+        worker_starts, requests: numbers of worker starts and of requests that the run took.
+        seconds: duration of the run.
+        accepted: findings left out because the baseline accepts them.
+        poisoning: wrong action-cache entries; None if they were not counted.
     """
 
     actions: int
@@ -145,8 +148,8 @@ class Report:
         return any(each.severity is Severity.ERROR for each in self.findings)
 
     def as_dict(self) -> dict[str, object]:
-        """The JSON report."""
-        told: dict[str, object] = {
+        """Return the value of the JSON report."""
+        fields: dict[str, object] = {
             "schema": 1,
             "actions": self.actions,
             "checks": [each.as_dict() for each in self.checks],
@@ -156,12 +159,12 @@ class Report:
             "seconds": round(self.seconds, 3),
         }
         if self.poisoning is not None:
-            told["cache_poisoning"] = self.poisoning.as_dict()
-        return told
+            fields["cache_poisoning"] = self.poisoning.as_dict()
+        return fields
 
 
 def outputs_among(aspects: list[str]) -> tuple[str, ...]:
-    """Those names of aspects that are outputs."""
+    """Return those of the aspects that are paths of outputs."""
     return tuple(each for each in aspects if each not in {EXIT_CODE, RESPONSE})
 
 
@@ -171,7 +174,7 @@ def states(
     skipped: Mapping[str, str],
     notes: Mapping[str, str],
 ) -> tuple[CheckState, ...]:
-    """The state of every selected check.
+    """Return the state of every selected check.
 
     Args:
         selected: codes.
@@ -180,7 +183,7 @@ def states(
         notes: what else is to be said of a code, such as the means used.
     """
     failed = {each.code for each in findings if each.severity is not Severity.INFO}
-    told = []
+    found = []
     for code in sorted(selected):
         if code in failed:
             state = CheckState(code=code, status=Status.FAILED, reason=notes.get(code, ""))
@@ -188,12 +191,12 @@ def states(
             state = CheckState(code=code, status=Status.SKIPPED, reason=skipped[code])
         else:
             state = CheckState(code=code, status=Status.PASSED, reason=notes.get(code, ""))
-        told.append(state)
-    return tuple(told)
+        found.append(state)
+    return tuple(found)
 
 
 def merged(reports: Sequence[Report]) -> Report:
-    """Several reports as one: a check has failed, or passed, when it did so in any of them."""
+    """Merge reports into one: a check has failed if it failed in any of them, else passed likewise."""
     order = {Status.FAILED: 0, Status.PASSED: 1, Status.SKIPPED: 2}
     best: dict[str, CheckState] = {}
     for state in (each for report in reports for each in report.checks):

@@ -1,4 +1,4 @@
-"""Findings for machines: JSON, JUnit XML and GitHub workflow commands."""
+"""Report formats for programs: JSON, JUnit XML and GitHub workflow commands."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report, Status
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
-#: XML 1.0 has no way to write these.
+#: XML 1.0 can't contain these characters.
 _FORBIDDEN = {number: "�" for number in range(32) if chr(number) not in "\t\n\r"}
 
 
 def as_json(report: Report) -> str:
-    """One JSON object."""
+    """Return the report as a JSON object."""
     return json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n"
 
 
 def as_junit(report: Report) -> str:
-    """A JUnit file with a test case for each check."""
+    """Return the report as a JUnit file with a test case for each check."""
     failed = sum(each.status is Status.FAILED for each in report.checks)
     skipped = sum(each.status is Status.SKIPPED for each in report.checks)
     suite = ET.Element(
@@ -38,7 +38,7 @@ def as_junit(report: Report) -> str:
 
 
 def as_github(report: Report) -> str:
-    """A line for each finding that GitHub shows as an annotation."""
+    """Return a workflow command for each finding, which GitHub shows as an annotation."""
     lines = [
         f"::{_LEVELS[each.severity]} title={_property(_title(each))}::{_message(each)}"
         for each in report.findings

@@ -1,7 +1,7 @@
 """The parts in which two contents differ: lines and words, members of archives, ranges of bytes. Pure.
 
-A part is named by its place, such as ``line 3, word 2``, so that the same place can be left out of a
-later comparison while everything else still counts.
+The name of a part is its place, such as ``line 3, word 2``, so that a later comparison can leave out
+the same place and still compare everything else.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-#: The part that stands for everything.
+#: The part that stands for the whole content.
 WHOLE = "everything"
 LINE_ORDER, WORD_ORDER = "order of lines", "order of words"
 _MEMBER_ORDER = "order of members"
 _MAX_BYTES = 8 << 20
-#: Texts of more lines than this are not aligned: insertions move everything behind them.
+#: Texts with more lines than this are not aligned, which takes quadratic time.
 _MOST_ALIGNED = 2000
-#: More parts than this are no longer worth telling apart.
+#: More parts than this are not distinguished.
 _MOST_PARTS = 2000
 _BLOCK = 8
 #: Archives within archives are opened up to this depth.
@@ -31,19 +31,19 @@ _WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 class Member(NamedTuple):
-    """A member of an archive: what is said of it, and its content."""
+    """A member of an archive: its attributes as text, and its content."""
 
     about: str
     content: bytes
 
 
 def differing(before: bytes, after: bytes, ignored: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Name the parts in which two contents differ, without those ``ignored``.
+    """Return the parts in which two contents differ, without those ``ignored``.
 
     Args:
-        before: its places are the ones that are named.
+        before: the content whose places are named.
         after: another content.
-        ignored: parts that do not count; an ignored part covers what lies within it.
+        ignored: parts that do not count, including the parts within them.
     """
     if before == after or WHOLE in ignored:
         return frozenset()
@@ -56,11 +56,11 @@ def differing(before: bytes, after: bytes, ignored: frozenset[str] = frozenset()
 
 
 def unstable(samples: Sequence[bytes]) -> frozenset[str]:
-    """Name the parts in which repetitions of one content differ.
+    """Return the parts in which repetitions of one content differ.
 
     Args:
-        samples: the content as it came each time, in the order of the repetitions. Where one of them
-            differs in several places that were the same so far, no place is trusted any more.
+        samples: the contents, in the order of the repetitions. If one of them differs in several places
+            that were equal so far, the result is the whole content.
     """
     first, *others = samples
     known: frozenset[str] = frozenset()
@@ -69,13 +69,13 @@ def unstable(samples: Sequence[bytes]) -> frozenset[str]:
         if known and len(fresh - {LINE_ORDER}) > 1:
             return frozenset((WHOLE,))
         known |= fresh
-        # Without the order, the same pair may differ in other places.
+        # If the order is ignored, the same pair may differ in other places.
         known |= differing(first, each, known)
     return known
 
 
 def members(data: bytes) -> dict[str, Member] | None:
-    """Read an archive's members by name; None for what is no archive."""
+    """Return an archive's members by name; None if the data is not an archive."""
     readers: tuple[Callable[[bytes], dict[str, Member]], ...] = (_zip, _tar)
     for read in readers:
         try:

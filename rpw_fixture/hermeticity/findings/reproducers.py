@@ -1,4 +1,4 @@
-"""Writing a finding down as a folder that shows it again: a suite, its inputs, and a pytest test."""
+"""Writing reproducers: a folder with a suite, its inputs and a pytest test that shows a finding again."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def test_{function}() -> None:
 
 
 def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
-    """Writes the reproducer of a finding; the finding, knowing where it is.
+    """Write the reproducer of a finding; return the finding with its folder.
 
-    Advice and what is not seen in running requests have none.
+    Infos and findings that no request shows have no reproducer.
 
     Args:
-        finding: what to show.
-        suite: the suite it was found in.
-        folder: for all reproducers; made when it is not there.
-        number: of the finding.
+        finding: the finding.
+        suite: the suite that it was found in.
+        folder: the folder of all reproducers; created if it does not exist.
+        number: the number of the finding.
 
     Raises:
-        EnvironmentLacksError: when that can't be written.
+        EnvironmentLacksError: the reproducer can't be written.
     """
     if not finding.history or finding.severity is Severity.INFO:
         return finding
@@ -80,7 +80,7 @@ def _write(finding: Finding, suite: Suite, target: Path) -> None:
 
 
 def _file_names(names: Iterable[str]) -> list[str]:
-    """Names without slashes, for they become those of flagfiles; no two of them alike."""
+    """Return different names without slashes, because they become names of flagfiles."""
     found: dict[str, None] = {}
     for name in names:
         plain = name.replace("/", "_").lstrip("_@-") or "action"
@@ -90,7 +90,7 @@ def _file_names(names: Iterable[str]) -> list[str]:
 
 
 def _fit_together(trees: Sequence[Mapping[str, Entry]], taken: Collection[str]) -> bool:
-    """Whether files of all trees can lie in one folder beside those names."""
+    """Return whether the files of all trees fit into one folder together with those names."""
     seen: dict[str, str] = dict.fromkeys(taken, "taken")
     for tree in trees:
         for path, entry in tree.items():
@@ -147,5 +147,5 @@ def _list(values: Iterable[str]) -> str:
 
 
 def _text(value: object) -> str:
-    # JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
+    # TOML has the escapes of JSON, and also requires DEL to be escaped.
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""Findings as text for people: grouped by check, coloured on a terminal."""
+"""Findings as readable text: grouped by check, coloured on a terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import TextIO
 
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import CachePoisoning, Finding, Report, Status
+from rpw_fixture.hermeticity.findings.plurals import counted
 
 _RED, _YELLOW, _GREEN, _BLUE, _BOLD, _DIM = "31", "33", "32", "34", "1", "2"
 _COLOURS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.INFO: _BLUE}
 
 
 def render(report: Report, *, is_coloured: bool = False) -> str:
-    """The report as text, ending with a line break."""
+    """Return the report as text, ending with a line break."""
     paint = _Paint(is_coloured)
     lines: list[str] = []
     for code in dict.fromkeys(each.code for each in report.findings):
@@ -24,7 +25,7 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
         if any(
             each.code == code and each.severity is not Severity.INFO for each in report.findings
         ):
-            lines.append(paint(f"  mend it: {CODES[code].remedy}", _DIM))
+            lines.append(paint(f"  Fix: {CODES[code].remedy}", _DIM))
         lines.append("")
     skipped = [each for each in report.checks if each.status is Status.SKIPPED]
     if skipped:
@@ -38,7 +39,7 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
 
 
 def is_coloured(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether colours are wanted on a stream (see no-color.org)."""
+    """Return whether colours are wanted on a stream (see no-color.org)."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
@@ -64,8 +65,8 @@ def _finding(finding: Finding, paint: _Paint) -> Iterable[str]:
 
 def _poisoning(poisoning: CachePoisoning) -> Iterable[str]:
     yield (
-        f"  {len(poisoning.actions)} of {poisoning.entries} action-cache entries hold wrong bytes "
-        "after the recorded history"
+        f"  wrong action-cache entries after the recorded history: {len(poisoning.actions)} of "
+        f"{poisoning.entries}"
     )
     yield from (f"    {each}" for each in poisoning.actions)
     if poisoning.reason:
@@ -76,13 +77,13 @@ def _total(report: Report, paint: _Paint) -> str:
     errors = sum(each.severity is Severity.ERROR for each in report.findings)
     others = len(report.findings) - errors
     passed = sum(each.status is Status.PASSED for each in report.checks)
-    verdict = (paint(f"{errors} error(s)", _RED) if errors else paint("no errors", _GREEN)) + (
-        f", {others} lesser finding(s)" if others else ""
-    )
+    verdict = paint(counted(errors, "error"), _RED) if errors else paint("no errors", _GREEN)
+    if others:
+        verdict += f", {counted(others, 'other finding')}"
     if report.accepted:
         verdict += f", {len(report.accepted)} accepted by the baseline"
     return (
-        f"{verdict}; {passed} of {len(report.checks)} checks passed on {report.actions} action(s), "
-        f"with {report.worker_starts} worker starts and {report.requests} requests "
-        f"in {report.seconds:.1f} s"
+        f"{verdict}; {passed} of {counted(len(report.checks), 'check')} passed on "
+        f"{counted(report.actions, 'action')}, with {counted(report.worker_starts, 'worker start')} "
+        f"and {counted(report.requests, 'request')} in {report.seconds:.1f} s"
     )

@@ -1,1 +1,1 @@
-"""What `check` works on: a worker and its actions, from a suite file, a recording, or a test."""
+"""Suites: a worker and its actions, from a suite file, a recording or a test."""

@@ -14,12 +14,12 @@ _SWITCHES = ("multiplex", "sandbox", "cancellation")
 
 
 def suites(actions: Iterable[Action]) -> list[Suite]:
-    """A suite for each worker that the actions need, in their order; equal actions are taken once.
+    """Return a suite for each worker that the actions need, in their order; equal actions count once.
 
-    The exit code expected of each is 0. An action's name is its target, else its first output.
+    Every action is expected to end with exit code 0. Its name is its target, else its first output.
 
     Raises:
-        ConfigError: for an action without a flagfile, which no worker can run.
+        ConfigError: an action has no flagfile, so that no worker can run it.
     """
     groups: dict[object, tuple[SuiteWorker, list[SuiteAction]]] = {}
     names: dict[str, int] = {}
@@ -48,7 +48,7 @@ def _worker(action: Action) -> SuiteWorker:
 
 def _action(action: Action, number: int, names: dict[str, int]) -> SuiteAction:
     if action.flagfile is None:
-        raise ConfigError(f"action {number} has no flagfile, so no worker can be asked to run it")
+        raise ConfigError(f"action {number} has no flagfile, so no worker can run it")
     name = action.target or (action.outputs[0] if action.outputs else f"action {number}")
     names[name] = names.get(name, 0) + 1
     return SuiteAction(

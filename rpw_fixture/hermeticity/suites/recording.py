@@ -1,7 +1,7 @@
 """Recordings: the worker actions of a real build, kept in a folder with all their inputs.
 
-The folder holds ``actions.jsonl``, one action a line in the order of completion, and ``blobs``, the
-content of inputs by hash. `Recorder` writes it while a server runs; `load` makes suites of it.
+The folder holds ``actions.jsonl``, one action per line in the order of completion, and ``blobs``, the
+content of inputs by hash. `execution.recorder.Recorder` writes it while a server runs.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class RecordedAction:
     """One line of a recording.
 
     Attributes:
-        mnemonic, target: what the client called it.
-        key: ``persistentWorkerKey``.
+        mnemonic, target: the client's names for it.
+        key: its ``persistentWorkerKey``.
         pool: equal for actions that could share a worker process on the server that recorded them.
-        worker: what served it.
-        action: what was asked.
-        sent: when, in seconds since the epoch.
+        worker: the worker that served it.
+        action: the action.
+        sent: when its request was sent, seconds since the epoch.
     """
 
     mnemonic: str
@@ -42,16 +42,16 @@ class RecordedAction:
 
 
 def load(folder: Path) -> tuple[RecordedAction, ...]:
-    """The actions of a recording, in the order of their requests, each of them once.
+    """Return the actions of a recording, in the order of their requests, each of them once.
 
     Raises:
-        ConfigError: for a folder that is no recording, or lacks something; it names the line.
+        ConfigError: the folder is not a recording, or is incomplete; the message names the line.
     """
     path = folder / ACTIONS_FILE
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ConfigError(f"{folder}: no recording ({path}: {error.strerror})") from None
+        raise ConfigError(f"{folder}: not a recording ({path}: {error.strerror})") from None
     reader = _RecordingReader(folder)
     found: dict[tuple[str, str], RecordedAction] = {}
     for number, line in enumerate(lines, start=1):
@@ -59,17 +59,17 @@ def load(folder: Path) -> tuple[RecordedAction, ...]:
             fields = json.loads(line)
             found.setdefault((fields["action"], fields["key"]), reader.action(fields, number))
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path}:{number}: no recorded action: {error!r}") from None
+            raise ConfigError(f"{path}:{number}: not a recorded action: {error!r}") from None
         except OSError as error:
             raise ConfigError(f"{path}:{number}: {error.filename}: {error.strerror}") from None
     if not found:
         raise ConfigError(f"{path}: the recording holds no action that ran on a worker")
-    # A worker takes its next request before the last one's line is written.
+    # A worker may take its next request before the line of the previous one is written.
     return tuple(sorted(found.values(), key=lambda each: each.sent))
 
 
 def suites(recorded: Iterable[RecordedAction]) -> list[Suite]:
-    """A suite for each worker of a recording, with that worker's actions."""
+    """Return a suite for each worker of a recording, with that worker's actions."""
     groups: dict[object, list[RecordedAction]] = {}
     for each in recorded:
         groups.setdefault(worker_identity(each.worker), []).append(each)
@@ -80,13 +80,13 @@ def suites(recorded: Iterable[RecordedAction]) -> list[Suite]:
 
 
 def worker_identity(worker: SuiteWorker) -> tuple[object, ...]:
-    """What two actions must have in common to run on one worker, whatever their keys say."""
+    """Return what two actions must have in common to run on one worker, apart from their keys."""
     return (
         worker.command,
         worker.environment,
         worker.working_directory,
         worker.protocol,
-        tuple((path, _told(entry)) for path, entry in worker.tool_inputs.items()),
+        tuple((path, _comparable(entry)) for path, entry in worker.tool_inputs.items()),
     )
 
 
@@ -128,7 +128,7 @@ class _RecordingReader:
         )
 
     def _name(self, fields: Mapping[str, Any]) -> str:
-        """Target and mnemonic, and a number where they name several actions."""
+        """Return target and mnemonic, with a number if they name several actions."""
         name = " ".join(each for each in (fields["target"], fields["mnemonic"]) if each)
         name = name or fields["action"][:12]
         self._names[name] = self._names.get(name, 0) + 1
@@ -136,7 +136,7 @@ class _RecordingReader:
         return name if count == 1 else f"{name} #{count}"
 
     def _entries(self, fields: Mapping[str, Any], *, is_tool: bool) -> Mapping[str, Entry]:
-        # What stood in the flagfiles is among the arguments, and goes into a flagfile of our own.
+        # The content of the flagfiles is among the arguments, which go into another flagfile.
         folded = frozenset(fields.get("flagfiles", ()))
         return MappingProxyType(
             {
@@ -146,18 +146,18 @@ class _RecordingReader:
             }
         )
 
-    def _entry(self, told: Mapping[str, Any]) -> Entry:
-        if "target" in told:
-            return Symlink(told["target"])
-        if "digest" not in told:
+    def _entry(self, fields: Mapping[str, Any]) -> Entry:
+        if "target" in fields:
+            return Symlink(fields["target"])
+        if "digest" not in fields:
             return EmptyFolder()
-        digest = told["digest"]
+        digest = fields["digest"]
         if digest not in self._blobs:
             self._blobs[digest] = blob_path(self._folder, digest).read_bytes()
-        return File(self._blobs[digest], told["executable"])
+        return File(self._blobs[digest], fields["executable"])
 
 
-def _told(entry: Entry) -> object:
+def _comparable(entry: Entry) -> object:
     if isinstance(entry, File):
         return hash(entry.content), entry.is_executable
     return entry

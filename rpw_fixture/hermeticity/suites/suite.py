@@ -1,6 +1,6 @@
-"""What is checked: a worker and actions for it, as values.
+"""The values that `check` works on: a worker and its actions.
 
-Nothing here reads files or starts anything; suites (`suite`) and recordings (`recording`) become this.
+Nothing here reads files or starts processes; `suite_file`, `recording` and `from_actions` create suites.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class SuiteWorker:
 
     Attributes:
         command: startup arguments without ``--persistent_worker``.
-        tool_inputs: what belongs to the tool, by path in the input root.
+        tool_inputs: the files of the tool, by path in the input root.
         protocol: ``proto`` or ``json``.
         multiplex: requests may overlap.
         sandbox: the worker understands ``sandbox_dir``.
         cancellation: the worker understands cancel requests.
-        timeout: seconds for one request.
-        environment: variables the action sets itself.
+        timeout: time limit for one request, seconds.
+        environment: variables that the suite sets.
         working_directory: relative to the input root.
     """
 
@@ -47,18 +47,17 @@ class SuiteWorker:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SuiteAction:
-    """One action: equal to another one when everything about it is equal.
+    """One action; two are equal if all their attributes are.
 
     Attributes:
-        name: names it in findings.
-        arguments: one per line of its flagfile.
-        inputs: by path, the flagfile not counted.
+        name: its name in findings.
+        arguments: the lines of its flagfile.
+        inputs: its inputs by path, without the flagfile.
         outputs: declared outputs, relative to the worker's working directory.
-        exit_code: the one expected.
-        twist: how it was changed by a check, empty for an action of the suite.
-        flagfile: where its flagfile lies, relative to the working directory; ``NAME.params`` if not
-            given.
-        identity: a digest over all of it.
+        exit_code: the expected exit code.
+        variant: how a check changed it; empty for an action of the suite.
+        flagfile: path of its flagfile, relative to the working directory; default ``NAME.params``.
+        identity: a digest of all attributes.
     """
 
     name: str
@@ -66,7 +65,7 @@ class SuiteAction:
     inputs: Mapping[str, Entry] = field(default_factory=_nothing)
     outputs: tuple[str, ...] = ()
     exit_code: int = 0
-    twist: str = ""
+    variant: str = ""
     flagfile: str = ""
     identity: str = field(init=False, default="", repr=False)
 
@@ -74,31 +73,31 @@ class SuiteAction:
         if not self.flagfile:
             object.__setattr__(self, "flagfile", f"{self.name}.params")
         hasher = hashlib.sha256()
-        told = (self.name, self.arguments, self.outputs, self.exit_code, self.twist)
-        hasher.update(repr(told).encode(errors="surrogateescape"))
+        parts = (self.name, self.arguments, self.outputs, self.exit_code, self.variant)
+        hasher.update(repr(parts).encode(errors="surrogateescape"))
         for path, entry in self.inputs.items():
             hasher.update(repr((path, fingerprint(entry))).encode(errors="surrogateescape"))
         object.__setattr__(self, "identity", hasher.hexdigest())
 
     @property
     def title(self) -> str:
-        """Its name, and how it was changed."""
-        return f"{self.name} ({self.twist})" if self.twist else self.name
+        """Its name, and how a check changed it."""
+        return f"{self.name} ({self.variant})" if self.variant else self.name
 
-    def changed(self, twist: str, **changes: object) -> SuiteAction:
-        """A copy with other values, named ``twist``."""
+    def changed(self, variant: str, **changes: object) -> SuiteAction:
+        """Return a copy with other values, which ``variant`` describes."""
         values = {
             each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.init
         }
-        return SuiteAction(**{**values, "twist": twist, **changes})
+        return SuiteAction(**{**values, "variant": variant, **changes})
 
     def without_input(self, path: str) -> SuiteAction:
-        """The same without one of its inputs."""
+        """Return a copy without one of its inputs."""
         rest = {name: entry for name, entry in self.inputs.items() if name != path}
         return self.changed(f"without {path}", inputs=MappingProxyType(rest))
 
     def with_content(self, path: str, content: bytes) -> SuiteAction:
-        """The same with other bytes in one of its files."""
+        """Return a copy with other content in one of its input files."""
         old = self.inputs[path]
         executable = isinstance(old, File) and old.is_executable
         inputs = {**self.inputs, path: File(content, executable)}
@@ -113,16 +112,16 @@ class SuiteAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A worker and the actions it is checked with, in their recorded order."""
+    """A worker and the actions that it is checked with, in their recorded order."""
 
     worker: SuiteWorker
     actions: tuple[SuiteAction, ...]
 
     def action(self, name: str) -> SuiteAction:
-        """The action of that name.
+        """Return the action of that name.
 
         Raises:
-            KeyError: when there is none.
+            KeyError: there is none.
         """
         for each in self.actions:
             if each.name == name:
@@ -131,7 +130,7 @@ class Suite:
 
 
 def fingerprint(entry: Entry) -> str:
-    """Text that is equal for equal entries."""
+    """Return a text that is equal for equal entries."""
     if isinstance(entry, File):
         return f"{hashlib.sha256(entry.content).hexdigest()} {entry.is_executable}"
     return f"-> {entry.target}" if isinstance(entry, Symlink) else "folder"

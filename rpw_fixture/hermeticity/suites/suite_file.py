@@ -1,4 +1,4 @@
-"""Reading a suite file: TOML in, a checked `Suite` out, or one message that names the mistake."""
+"""Reading a suite file: from TOML to a valid `Suite`, or to one message that names the mistake."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ _WORKER_KEYS = (
     "working_directory",
 )
 _ACTION_KEYS = ("name", "arguments", "inputs", "outputs", "exit_code", "root")
-#: A name becomes the flagfile ``NAME.params``.
+#: Allowed names: the flagfile is ``NAME.params``.
 _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
 
 
 def load(path: Path) -> Suite:
-    """The suite in a file.
+    """Return the suite in a file.
 
     Args:
         path: a TOML file; its globs are relative to its folder.
 
     Raises:
-        ConfigError: naming the file, the line where that is known, and the key.
+        ConfigError: the message names the file, the line if it is known, and the key.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ConfigError(f"{path}: {reason}") from None
     try:
         document = tomllib.loads(text)
@@ -71,7 +71,7 @@ class _SuiteReader:
         tool = self._worker(worker)
         base = tool.working_directory
         read = tuple(self._action(table, number, base) for number, table in enumerate(actions))
-        self._refuse_twins([each.name for each in read])
+        self._refuse_equal_names([each.name for each in read])
         return Suite(worker=tool, actions=read)
 
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
@@ -79,10 +79,10 @@ class _SuiteReader:
         where.refuse_unknown(_WORKER_KEYS)
         protocol = where.text("protocol", "proto")
         if protocol not in {"proto", "json"}:
-            raise where.error("protocol", f"is {protocol!r}; known are 'proto' and 'json'")
+            raise where.error("protocol", f"is {protocol!r}; allowed: 'proto' and 'json'")
         timeout = where.number("timeout", 10.0)
         if timeout <= 0:
-            raise where.error("timeout", f"is {timeout}; it must be more than 0 seconds")
+            raise where.error("timeout", f"is {timeout}, but must be more than 0 seconds")
         command = where.texts("command", is_needed=True)
         if not command:
             raise where.error("command", "must name a program")
@@ -103,7 +103,7 @@ class _SuiteReader:
         where.refuse_unknown(_ACTION_KEYS)
         name = where.text("name", None)
         if not _NAME.fullmatch(name):
-            raise where.error("name", f"{name!r} can't be the name of a file NAME.params")
+            raise where.error("name", f"{name!r} can't be part of a file name (NAME.params)")
         outputs = where.texts("outputs")
         for each in outputs:
             try:
@@ -114,7 +114,7 @@ class _SuiteReader:
         for each in arguments:
             if "\n" in each or "\r" in each:
                 raise where.error(
-                    "arguments", f"{each!r}: a flagfile's line can't hold a line break"
+                    "arguments", f"{each!r} contains a line break, which a line of a flagfile can't"
                 )
         exit_code = where.value("exit_code", int, "a number", 0)
         return SuiteAction(
@@ -129,7 +129,7 @@ class _SuiteReader:
         found = read_folder(self._folder / root, [each.removeprefix("./") for each in patterns])
         return MappingProxyType(dict(sorted(found.items())))
 
-    def _refuse_twins(self, names: list[str]) -> None:
+    def _refuse_equal_names(self, names: list[str]) -> None:
         for number, name in enumerate(names):
             if name in names[:number]:
                 raise self.error("action", number, "name", f"{name!r} is used twice")
@@ -139,7 +139,9 @@ class _SuiteReader:
     ) -> None:
         for key in table:
             if key not in known:
-                raise self.error(section, number, key, f"unknown key; known are {', '.join(known)}")
+                raise self.error(
+                    section, number, key, f"unknown key; known keys: {', '.join(known)}"
+                )
 
     def error(self, section: str, number: int, key: str, problem: str) -> ConfigError:
         line = self._line_of(section, number, key)
@@ -151,7 +153,7 @@ class _SuiteReader:
         return self.error("", 0, key, problem)
 
     def _line_of(self, section: str, number: int, key: str) -> int:
-        """The line where a key stands, from 1; that of its table, else 0, when it isn't found."""
+        """Return the line number of a key, from 1; else that of its table; 0 if neither is found."""
         header = {"worker": "[worker]", "action": "[[action]]"}.get(section)
         key_line = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
         seen, found = -1, 0
@@ -169,7 +171,7 @@ class _SuiteReader:
 
 
 class _Table:
-    """One table of the file, whose values are taken out with their types checked."""
+    """One table of the file; its values are read with their types checked."""
 
     def __init__(
         self, reader: _SuiteReader, table: dict[str, Any], section: str, number: int
@@ -185,16 +187,16 @@ class _Table:
     def refuse_unknown(self, known: tuple[str, ...]) -> None:
         for key in self._table:
             if key not in known:
-                raise self.error(key, f"unknown key; known are {', '.join(known)}")
+                raise self.error(key, f"unknown key; known keys: {', '.join(known)}")
 
-    def value(self, key: str, kind: type, told: str, default: Any) -> Any:
+    def value(self, key: str, kind: type, expected: str, default: Any) -> Any:
         if key not in self._table:
             if default is None:
-                raise self.error(key, f"is missing; it must be {told}")
+                raise self.error(key, f"is missing; it must be {expected}")
             return default
         value = self._table[key]
         if type(value) is not kind:
-            raise self.error(key, f"is {value!r}, but must be {told}")
+            raise self.error(key, f"is {value!r}, but must be {expected}")
         return value
 
     def text(self, key: str, default: str | None) -> str:
@@ -213,7 +215,7 @@ class _Table:
         given = self.value(key, list, "a list of texts", None if is_needed else [])
         for each in given:
             if not isinstance(each, str) or "\0" in each:
-                raise self.error(key, f"holds {each!r}, but must be a list of texts")
+                raise self.error(key, f"contains {each!r}, but must be a list of texts")
         return tuple(given)
 
     def variables(self, key: str) -> tuple[tuple[str, str], ...]:
@@ -230,7 +232,7 @@ class _Table:
             raise self.error(key, str(error)) from None
 
     def files(self, key: str) -> Mapping[str, Entry]:
-        """What globs match below ``root``, a folder that stands for the input root."""
+        """Return what globs match below ``root``, a folder that stands for the input root."""
         patterns, root = self.texts(key), self.folder("root")
         try:
             return self._reader.files(patterns, root)

@@ -1,4 +1,4 @@
-"""How trials are run: on a worker of our own (`local`), or through an endpoint (`remote`).
+"""Running trials: on workers on this machine (`local`), or through an endpoint (`remote`).
 
-What is tried stands in trials.py one level up, what follows from it in checks/.
+`trial` defines what can be tried; the package `checks` decides what the outcomes mean.
 """

@@ -1,4 +1,4 @@
-"""How a request's bytes are cut for a worker that must not care. Pure: writing is `conversation`'s."""
+"""Cutting a request's bytes into pieces, which a worker must accept. Pure: `worker_session` writes them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import itertools
 
 from rpw_fixture.hermeticity.trials.trial import Delivery
 
-#: So many bytes come one by one, which holds the length and the first fields; the rest in few pieces.
+#: This many bytes are sent one by one (the length and the first fields), the rest in few pieces.
 _SINGLE_BYTES = 512
 _MOST_REST = 64
 _JSON_END = b"}\n"
 
 
 def pieces(frame: bytes, delivery: Delivery) -> list[bytes]:
-    """The frame in pieces, none of them empty.
+    """Return the frame in pieces, none of them empty.
 
     A JSON object and the line end after it stay together: a worker may answer as soon as the object is
-    complete, and the line end alone would be a request that nobody finished.
+    complete, and the line end alone would look like an unfinished request.
 
     Args:
-        frame: a request as it is written, with its length or line end.
+        frame: the bytes of a request, with its length or line end.
         delivery: where to cut.
     """
     end = len(frame) - (len(_JSON_END) - 1 if frame.endswith(_JSON_END) else 0)

@@ -1,6 +1,6 @@
-"""The oracle of all checks: `Harness.run(trial)`, memoised, parallel, bounded and counted.
+"""The harness of all checks: `Harness.run(trial)` remembers, limits and counts runs, many at a time.
 
-What a trial does is `running`'s business; here is decided where, when and whether at all.
+`local` and `remote` run a trial; the harness decides where and when, and whether it runs at all.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     Outcome,
     Result,
+    RunMode,
     Step,
     Trial,
     Variation,
-    Way,
     steps,
 )
 from rpw_fixture.processes.spawner import Spawner
@@ -44,38 +44,38 @@ if TYPE_CHECKING:
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
-#: Seconds for a worker that does not end by itself to say something more.
-_IN_VAIN = 0.05
+#: Seconds to wait for late output of a worker that does not end by itself.
+_SHORT_PATIENCE = 0.05
 
 
 class OutOfTimeError(Exception):
-    """The time for all checks is used up."""
+    """The time limit of the whole check is reached."""
 
 
 class _Runner(Protocol):
-    """What runs one trial after the other: `LocalRunner`, or `RemoteRunner`."""
+    """Something that runs a trial: `LocalRunner` or `RemoteRunner`."""
 
     def run(self, trial: Trial, folder: Path) -> Result: ...
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
 
 
 class Harness(Closeable):
-    """Runs trials of one suite, on this machine or on an endpoint.
+    """A runner of the trials of one suite, on this machine or on an endpoint.
 
     Args:
         suite: the worker and its actions.
-        jobs: trials run at once.
-        max_seconds: for everything together; None for no limit.
-        progress: is told worker starts and requests so far.
-        target: an REAPI server that runs them; None for local processes.
+        jobs: number of trials that run at once.
+        max_seconds: time limit for all trials together, seconds; None for no limit.
+        progress: called with the number of worker starts and of requests so far.
+        target: an REAPI server that runs the actions; None to run them on this machine.
 
     Attributes:
-        remote: runs trials on that server; None for local processes.
+        remote: runs trials on that server; None if they run on this machine.
         ignores_eof: the worker is known not to end by itself, so no trial waits for that.
 
     Raises:
-        ConfigError: for an action or an endpoint that can't be used.
-        EnvironmentLacksError: when nobody answers there.
+        ConfigError: an action or the endpoint can't be used.
+        EnvironmentLacksError: the endpoint does not answer.
     """
 
     def __init__(
@@ -108,35 +108,35 @@ class Harness(Closeable):
         self._build(target)
 
     def close(self) -> None:
-        """Ends every process and removes every file."""
+        """End every process and remove every file."""
         self._undo.close()
 
     @property
     def seconds(self) -> float:
-        """Since it was made."""
+        """Seconds since the harness was created."""
         return time.monotonic() - self._began
 
     @property
     def store(self) -> BlobStore:
-        """Holds the content of inputs and outputs by digest."""
+        """The store with the content of inputs and outputs."""
         return self._store
 
     @property
     def results(self) -> Sequence[tuple[Trial, Result]]:
-        """All trials run so far, in the order in which they ended."""
+        """All trials run so far with their results, in the order in which they ended."""
         with self._lock:
             return tuple(self._results)
 
     @property
     def folder(self) -> Path:
-        """All runs happen below it."""
+        """The folder below which all trials run."""
         return self._folder
 
     def use_one_path(self) -> None:
-        """From now on every trial runs in the same folder, one at a time.
+        """Run all later trials in the same folder, one at a time, and forget those run elsewhere.
 
-        For actions whose results follow the input root's path: nothing else can be told about them
-        otherwise. What ran elsewhere is forgotten.
+        This is for actions whose results depend on the path of the input root: nothing else could be
+        compared otherwise.
         """
         with self._lock:
             slots = sorted(self._slots.get() for _ in range(self.jobs))
@@ -147,7 +147,7 @@ class Harness(Closeable):
             self._prefixes.clear()
 
     def use_all_paths(self) -> None:
-        """From now on trials run side by side again, as results do not follow the path after all."""
+        """Run later trials side by side again, because results do not depend on the path after all."""
         with self._lock:
             for each in self._spare:
                 self._slots.put(each)
@@ -155,21 +155,21 @@ class Harness(Closeable):
             self._spare.clear()
 
     def run(self, trial: Trial) -> Result:
-        """Runs a trial, unless one like it was run before.
+        """Return the result of a trial, which is run unless an equal one was run before.
 
         Raises:
-            OutOfTimeError: when the time is up.
-            ConfigError: when the command can't be started.
-            UnavailableError: when the variation can't be had here.
+            OutOfTimeError: the time limit is reached.
+            ConfigError: the command can't be started.
+            UnavailableError: this machine or endpoint does not support the trial.
         """
         known = self._known(trial)
         if known is not None:
             return known
         if self._limit is not None and self.seconds >= self._limit:
-            raise OutOfTimeError(f"--max-seconds {self._limit:g} is used up")
+            raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
         folder = self._slots.get()
         try:
-            result = self._runner.run(self._hurried(trial), folder)
+            result = self._runner.run(self._without_vain_wait(trial), folder)
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
@@ -180,7 +180,7 @@ class Harness(Closeable):
         return result
 
     def run_all(self, trials: Sequence[Trial]) -> list[Result]:
-        """Runs trials side by side; results in their order. Raises what `run` raises."""
+        """Run trials side by side; return the results in their order. Raises what `run` raises."""
         if self.jobs == 1 or len(trials) < 2:
             return [self.run(each) for each in trials]
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
@@ -191,14 +191,14 @@ class Harness(Closeable):
                 for each in waiting:
                     each.cancel()
                 if isinstance(error, KeyboardInterrupt):
-                    self._stop()  # nobody wants to wait for what runs
+                    self._stop()  # do not wait for the running trials
                 raise
 
     def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
-        """Lays actions out without running them.
+        """Lay out the inputs of actions without running them.
 
         Raises:
-            ConfigError: for one that can't be laid out.
+            ConfigError: the inputs of an action contradict each other.
         """
         self._runner.check_layouts(tuple(actions))
 
@@ -239,10 +239,10 @@ class Harness(Closeable):
         self.remote = runner.require_endpoint()
         return runner
 
-    def _hurried(self, trial: Trial) -> Trial:
-        """The trial, with less patience at its end where that is known to be in vain."""
-        is_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
-        return replace(trial, eof_patience=_IN_VAIN) if is_vain else trial
+    def _without_vain_wait(self, trial: Trial) -> Trial:
+        """Return the trial with a short wait at its end if waiting longer is known to be in vain."""
+        is_in_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
+        return replace(trial, eof_patience=_SHORT_PATIENCE) if is_in_vain else trial
 
     def _known(self, trial: Trial) -> Result | None:
         found = self._memo.get(trial)
@@ -253,12 +253,12 @@ class Harness(Closeable):
 
     def _keep(self, trial: Trial, result: Result) -> None:
         with self._lock:
-            self.worker_starts += len(trial.history) if trial.way is Way.ONE_SHOT else 1
+            self.worker_starts += len(trial.history) if trial.mode is RunMode.ONE_SHOT else 1
             self.requests += len(result.outcomes)
             self._memo[trial] = result
             self._results.append((trial, result))
             if _is_plain(replace(trial, is_measured=False)):
-                # A prefix of a history has that history's first outcomes: it need not be run.
+                # A prefix of a history has the same first outcomes, so it need not be run.
                 is_cut = len(result.outcomes) < len(trial.history)
                 for length in range(1, len(result.outcomes) + is_cut):
                     key = (trial.variation, trial.run, trial.history[:length])
@@ -269,10 +269,10 @@ class Harness(Closeable):
 
 
 def _is_plain(trial: Trial) -> bool:
-    """Whether nothing but variation, history and number of the run tells the trial from others."""
+    """Return whether only variation, history and number of the run distinguish the trial."""
     return trial == Trial(history=trial.history, variation=trial.variation, run=trial.run)
 
 
 def cold(action: SuiteAction, *, run: int = 0, variation: Variation = BASE) -> Trial:
-    """One request to a fresh worker."""
+    """Return a trial of one request to a fresh worker."""
     return Trial(history=steps(action), run=run, variation=variation)

@@ -1,7 +1,7 @@
-"""Input trees of actions under check: entries by path become the `Folder` values that staging takes.
+"""Input trees of actions under check: `Folder` values for staging, from entries by path.
 
-The digests of these folders are our own, not those of Directory messages: nobody but staging and the
-input index sees them, and both only compare them.
+The digests of these folders are not those of Directory messages: only staging and the input index use
+them, and both only compare them.
 """
 
 from __future__ import annotations
@@ -44,23 +44,25 @@ class _Draft:
             files = dict(reversed(files.items()))
             symlinks = dict(reversed(symlinks.items()))
             folders = dict(reversed(folders.items()))
-        told = (
+        content = (
             [(name, str(each.digest), each.is_executable) for name, each in files.items()],
             [(name, each.target) for name, each in symlinks.items()],
             [(name, each.digest.hash) for name, each in folders.items()],
         )
-        digest = Digest(hashlib.sha256(repr(told).encode(errors="surrogateescape")).hexdigest(), 1)
+        digest = Digest(
+            hashlib.sha256(repr(content).encode(errors="surrogateescape")).hexdigest(), 1
+        )
         return Folder(digest, files, folders, symlinks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How an action's inputs lie on disk, and what its request says.
+    """The input tree of an action, and what its request and its outputs need.
 
     Attributes:
-        root: the input root, tool inputs and flagfile included.
-        parents: folders that must exist besides it.
-        arguments: of the WorkRequest.
+        root: the input root, with tool inputs and flagfile.
+        parents: additional folders that must exist.
+        arguments: the arguments of the WorkRequest.
         outputs: declared outputs, relative to the input root.
     """
 
@@ -73,10 +75,10 @@ class Layout:
 def layout(
     worker: SuiteWorker, action: SuiteAction, store: BlobStore, *, is_reversed: bool = False
 ) -> Layout:
-    """Lays out an action for a worker.
+    """Return the layout of an action for a worker.
 
     Raises:
-        ConfigError: when one input lies where another one needs a folder, or a flagfile can't be
+        ConfigError: an input is at a path where another input needs a folder, or a flagfile can't be
             expanded.
     """
     base = worker.working_directory
@@ -100,7 +102,7 @@ def layout(
 
 
 def tool_layout(worker: SuiteWorker, store: BlobStore) -> Layout:
-    """The tool inputs alone."""
+    """Return the layout of the tool inputs alone."""
     base = worker.working_directory
     return Layout(
         root=_folder(worker.tool_inputs, store),
@@ -111,10 +113,10 @@ def tool_layout(worker: SuiteWorker, store: BlobStore) -> Layout:
 
 
 def merged(layouts: Sequence[Layout]) -> Layout:
-    """Many layouts in one input root, as overlapping requests without sandboxes have it.
+    """Return one layout for several actions, as overlapping requests without sandboxes need it.
 
     Raises:
-        ValueError: when two of them need different things at one path.
+        ValueError: two of them need different content at one path.
     """
     paths = [path for each in layouts for path in each.outputs]
     if len(set(paths)) < len(paths):
@@ -140,7 +142,7 @@ def _merge(one: Folder, other: Folder) -> Folder:
             if mine[name] != theirs[name]:
                 raise ValueError(f"two actions have different inputs at {name!r}")
     if len(set(names)) < len(names):
-        raise ValueError("a file of one action is a folder of another one")
+        raise ValueError("one action has a file where another one has a folder")
     digest = hashlib.sha256(f"{one.digest.hash} {other.digest.hash}".encode()).hexdigest()
     return Folder(Digest(digest, 2), files, folders, symlinks)
 
@@ -164,5 +166,5 @@ def _folder(entries: Mapping[str, Entry], store: BlobStore, *, is_reversed: bool
         else:
             here.below(name)
         if name in here.folders and (name in here.files or name in here.symlinks):
-            raise ConfigError(f"input {path!r} lies where another input needs a folder")
+            raise ConfigError(f"input {path!r} is at a path where another input needs a folder")
     return draft.finish(is_reversed=is_reversed)

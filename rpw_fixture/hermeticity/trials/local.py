@@ -1,4 +1,4 @@
-"""Running one trial on this machine: a fresh folder, a cold worker, its requests, and a look after each."""
+"""Running a trial on this machine: in an empty folder, with a cold worker or one-shot processes."""
 
 from __future__ import annotations
 
@@ -6,51 +6,51 @@ from pathlib import Path
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import one_shot, overlapping, sequential
-from rpw_fixture.hermeticity.trials.trial import Result, Trial, Way
+from rpw_fixture.hermeticity.trials.trial import Result, RunMode, Trial
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.beneath import OwnFolder
 
-_WAYS = {
-    Way.WORKER: sequential.run,
-    Way.OVERLAPPING: overlapping.run,
-    Way.ONE_SHOT: one_shot.run,
+_RUNNERS = {
+    RunMode.WORKER: sequential.run,
+    RunMode.OVERLAPPING: overlapping.run,
+    RunMode.ONE_SHOT: one_shot.run,
 }
 
 
 class LocalRunner:
-    """Runs trials of one worker. Thread-safe; each trial needs a folder that no other one uses.
+    """A runner of trials of one worker. Thread-safe if each trial has another folder.
 
     Args:
-        worker: what is under test.
+        worker: the worker under test.
         spawner: starts processes.
         store: takes inputs and outputs.
     """
 
     def __init__(self, worker: SuiteWorker, spawner: Spawner, store: BlobStore) -> None:
-        self._ground = WorkerSetup(worker, spawner, store)
+        self._setup = WorkerSetup(worker, spawner, store)
 
     def run(self, trial: Trial, folder: Path) -> Result:
-        """Runs a trial.
+        """Run a trial.
 
         Args:
-            trial: what to do.
-            folder: is emptied before; input root, HOME and TMPDIR lie in it.
+            trial: the trial.
+            folder: the folder of input root, HOME and TMPDIR; it is emptied before.
 
         Raises:
-            ConfigError: when the command can't be started.
-            UnavailableError: when the variation can't be had here.
+            ConfigError: the command can't be started.
+            UnavailableError: this machine does not support the trial.
         """
         with OwnFolder(str(folder.parent)) as own:
-            place = self._ground.prepare(trial.variation, own.at(folder.name))
-            return _WAYS[trial.way](self._ground, trial, place)
+            run_folder = self._setup.prepare(trial.variation, own.at(folder.name))
+            return _RUNNERS[trial.mode](self._setup, trial, run_folder)
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
-        """Lays all actions out once.
+        """Lay out the inputs of all actions once.
 
         Raises:
-            ConfigError: for one that can't be.
+            ConfigError: the inputs of an action contradict each other.
         """
         for each in actions:
-            self._ground.laid_out(each)
+            self._setup.laid_out(each)

@@ -1,7 +1,8 @@
-"""Does an endpoint keep persistent workers? Few say who ran a request, so a tiny worker counts its own.
+"""A probe for whether an endpoint keeps persistent workers: a tiny worker that counts its requests.
 
-The worker is a POSIX shell script with a file tool or two: whatever runs actions has these. What its
-count means for the checks is `target`'s business.
+Few endpoints say which worker ran a request. The worker is a POSIX shell script that needs only `od`,
+`head` and `tr`, which every machine that runs actions has. `checks.remote_limits` says what the count
+means for the checks.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from dataclasses import dataclass
 from rpw_fixture.client.action import Action
 from rpw_fixture.client.inputs import File
 
-#: Requests with one key; few, as each may wait for a machine.
+#: Number of requests with one key; few, because each may wait for a machine.
 REQUESTS = 4
 _SCRIPT_PATH = "rpw-probe/probe.sh"
 _SAID = re.compile(r"rpw-probe: (?:request (\d)|one-shot)")
-#: Takes one request after the other without looking at it, and answers with how many there were.
+#: Reads one request after the other without parsing it, and responds with their number.
 _HEAD = """\
 #!/bin/sh
 case " $* " in
@@ -26,7 +27,7 @@ esac
 count=0
 byte() { od -An -tu1 -N1 | tr -d ' \\n'; }
 """
-#: A frame is its length as a varint, then so many bytes; `od -N1` and `head -c` read no further.
+#: A frame is its length as a varint, then its bytes; `od -N1` and `head -c` read no further.
 _PROTO = """\
 while :; do
     length=0 factor=1
@@ -40,7 +41,7 @@ while :; do
     printf '\\027\\022\\025rpw-probe: request %s\\n' "$count"
 done
 """
-#: A JSON request ends where its braces are closed; the probe's own hold no brace in a text.
+#: A JSON request ends where its braces are closed; the probe's requests have no brace in a text.
 _JSON = """\
 while :; do
     depth=0 begun=
@@ -56,15 +57,15 @@ done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
-    """What came of a probe.
+class ProbeResult:
+    """The result of a probe.
 
     Attributes:
-        kept: requests that met a worker which had served the one before.
-        one_shots: requests that met no worker.
-        is_shared: another worker key led to the same worker, as on servers that go by tool inputs.
-        needs_silo: of all properties only ``cache-silo-key`` leads to another worker.
-        problem: why nothing can be told; empty when something can.
+        kept: number of requests served by the worker of an earlier request.
+        one_shots: number of requests that ran one-shot.
+        is_shared: another worker key led to the same worker, as on servers that use tool inputs only.
+        needs_silo: only the property ``cache-silo-key`` leads to another worker.
+        problem: why the probe failed; empty if it did not.
     """
 
     kept: int = 0
@@ -75,11 +76,11 @@ class Probed:
 
 
 def action(*, protocol: str, has_tool_inputs: bool) -> Action:
-    """The probe's action, which all its requests ask for.
+    """Return the probe's action, which is the same for all its requests.
 
     Args:
         protocol: ``proto`` or ``json``.
-        has_tool_inputs: mark the script as a tool input, which is what some servers go by.
+        has_tool_inputs: mark the script as a tool input, because some servers use only those as key.
     """
     script = _HEAD + (_JSON if protocol == "json" else _PROTO)
     files = {_SCRIPT_PATH: File(script.encode(), is_executable=True)}
@@ -98,16 +99,18 @@ def action(*, protocol: str, has_tool_inputs: bool) -> Action:
     )
 
 
-def judge(texts: list[str]) -> Probed:
-    """What the responses to the probe's requests tell: those with one key, then one with another."""
+def judge(texts: list[str]) -> ProbeResult:
+    """Return the result of a probe from its responses: those with one key, then one with another."""
     counts = [int(said[1] or 0) for said in map(_SAID.search, texts) if said is not None]
     if len(counts) < len(texts):
-        return Probed(problem="a probe of ours was not answered as it does")
+        return ProbeResult(problem="a probe has an unexpected response")
     *own, other = counts
-    return Probed(kept=sum(each > 1 for each in own), one_shots=own.count(0), is_shared=other > 1)
+    return ProbeResult(
+        kept=sum(each > 1 for each in own), one_shots=own.count(0), is_shared=other > 1
+    )
 
 
 def is_first(text: str) -> bool:
-    """Return whether the response says that its worker served its first request."""
+    """Return whether the response is the first one of its worker."""
     said = _SAID.search(text)
     return said is not None and said[1] == "1"

@@ -1,6 +1,6 @@
-"""Which of some files are opened, by inotify (Linux).
+"""Watching which files are opened, by inotify (Linux).
 
-A file that is only stat'ed, listed, or opened for its path alone (O_PATH) does not count.
+A file counts only if its content is opened, not if it is stat'ed, listed, or opened with O_PATH.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _IN_OPEN, _IN_ISDIR = 0x20, 0x4000_0000
 
 
 class ReadWatch(Closeable):
-    """Watches files below a folder until it is closed.
+    """A watch on files below a folder, until it is closed.
 
     Args:
         root: the folder.
-        paths: of files, relative to it.
+        paths: paths of the files, relative to it.
 
     Raises:
-        OSError: when there is no inotify, or its limits are used up.
+        OSError: the system has no inotify, or its limits are reached.
     """
 
     def __init__(self, root: Beneath, paths: Iterable[str]) -> None:
@@ -42,11 +42,11 @@ class ReadWatch(Closeable):
             raise
 
     def close(self) -> None:
-        """Ends watching."""
+        """Stop watching."""
         self._inotify.close()
 
     def opened(self) -> frozenset[str]:
-        """Those of the files that were opened since the start; all when too much happened to tell."""
+        """Return the files that were opened since the start; all of them if events were lost."""
         for watch, mask, name in self._inotify.read():
             if mask & QUEUE_OVERFLOW:
                 self._opened |= self._paths

@@ -1,8 +1,8 @@
 """Running trials on an existing REAPI endpoint, through the public protocol alone.
 
-A key of its own for each trial gets a cold worker; the requests of a history then go one after the
-other with that key. Nothing here sees the process or its input root: a trial that would need that is
-refused. Workers left behind are the endpoint's to retire.
+Each trial has a new worker key and so gets a cold worker; the requests of a history are then sent one
+after the other with that key. The process and its input root can't be observed: trials that need that
+are refused. The endpoint retires the workers.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from rpw_fixture.hermeticity.trials.trial import (
     NO_RESULT,
     Outcome,
     Result,
+    RunMode,
     Step,
     Trial,
     UnavailableError,
     Variation,
-    Way,
 )
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.paths import join_normalised
 
-#: Property that keeps groups of clients apart: part of the worker key of most servers.
+#: Property that separates groups of clients: part of the worker key on most servers.
 _SILO = "cache-silo-key"
-#: A tool input with the key as content, where the key by itself leads to no worker of its own.
+#: A tool input whose content is the key, for servers on which the key alone gets no fresh worker.
 _SALT = "rpw-check.key"
-#: So long an action may wait for a machine before the endpoint is given up, seconds.
+#: An action may wait this long for a machine before the check fails, seconds.
 _QUEUE = 120.0
 
 
 @dataclass(slots=True)
-class Sightings:
-    """What the endpoint said about who ran requests to workers.
+class WorkerReuse:
+    """How often the endpoint reused workers, according to the workers that it named.
 
     Attributes:
-        starts: first requests of a trial whose worker it named.
-        kept: later requests that met the worker of the request before.
-        moved: later requests that met another worker, though the key was the same.
-        unknown: requests of which it named no persistent worker.
+        starts: number of first requests of a trial whose worker it named.
+        kept: number of later requests served by the same worker as the request before.
+        moved: number of later requests served by another worker, though the key was the same.
+        unknown: number of requests whose worker it did not name.
     """
 
     starts: int = 0
@@ -62,7 +62,7 @@ class Sightings:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, workers: list[int | None]) -> bool:
-        """Takes in the workers of one trial; False when the first was no fresh one."""
+        """Add the workers of one trial; return False if the first one was not fresh."""
         with self._lock:
             known = {each for each in workers if each is not None}
             is_fresh = workers[0] is None or workers[0] not in self._seen
@@ -77,14 +77,14 @@ class Sightings:
 
 
 class RemoteRunner:
-    """Runs trials of one worker on an endpoint. Thread-safe.
+    """A runner of trials of one worker on an endpoint. Thread-safe.
 
     Args:
-        worker: what is under test.
-        client: of the endpoint; its owner closes it.
+        worker: the worker under test.
+        client: the client of the endpoint; the caller closes it.
         store: takes the content of outputs, so that differences can be shown.
         platform: platform properties of every action.
-        may_silo: send ``cache-silo-key`` where nothing else leads to a fresh worker.
+        may_silo: send ``cache-silo-key`` if nothing else leads to a fresh worker.
     """
 
     def __init__(
@@ -96,8 +96,8 @@ class RemoteRunner:
         *,
         may_silo: bool = True,
     ) -> None:
-        self.sightings = Sightings()
-        self.probed = probe.Probed()
+        self.reuse = WorkerReuse()
+        self.probe_result = probe.ProbeResult()
         self._worker = worker
         self._client = client
         self._store = store
@@ -106,107 +106,107 @@ class RemoteRunner:
         self._serial = itertools.count(1)
 
     def require_endpoint(self) -> Self:
-        """Makes sure that somebody answers who executes actions, and finds out what workers it keeps.
+        """Probe the endpoint; return self.
 
         Raises:
-            EnvironmentLacksError: when not.
+            EnvironmentLacksError: the endpoint does not answer, or executes no actions.
         """
         try:
             capabilities = self._client.capabilities()
-            _ = self._client.digest_function  # refuses one that can't be computed here
+            _ = self._client.digest_function  # raises if it can't be computed here
         except (RequestError, EnvironmentLacksError) as error:
             raise EnvironmentLacksError(f"--target: {error}{_hint(error)}") from None
         if not capabilities.execution_capabilities.exec_enabled:
             raise EnvironmentLacksError(f"--target: {self._client.endpoint} executes no actions")
-        self.probed = self._probe()
+        self.probe_result = self._probe()
         return self
 
     def run(self, trial: Trial, folder: Path) -> Result:
-        """Runs a trial.
+        """Run a trial.
 
         Args:
-            trial: what to do.
-            folder: not used; the endpoint has folders of its own.
+            trial: the trial.
+            folder: not used; the endpoint has its own folders.
 
         Raises:
-            EnvironmentLacksError: when a call fails, so that nothing can be told of the worker.
-            UnavailableError: when the trial needs more than a client can do.
+            EnvironmentLacksError: a call fails, so that the worker can't be judged.
+            UnavailableError: the trial needs more than a client can do.
         """
         del folder
-        _refuse_hands_on(trial)
+        _require_plain_requests(trial)
         key = self._new_key()
         outcomes: list[Outcome] = []
         workers: list[int | None] = []
         for step in trial.history:
             action = self._action(step.action, trial.variation)
-            if trial.way is not Way.ONE_SHOT:
+            if trial.mode is not RunMode.ONE_SHOT:
                 action = self._keyed(action, key)
-                if self.probed.is_shared and action.tool_inputs:
+                if self.probe_result.is_shared and action.tool_inputs:
                     action = action.with_tool_input(_SALT, key)
             began = time.monotonic()
-            told = self._execute(action, step.action.title)
+            reply = self._execute(action, step.action.title)
             seconds = time.monotonic() - began
-            outcomes.append(replace(self._outcome(step, told), seconds=seconds))
-            workers.append(told.worker)
-            if outcomes[-1].failure and trial.way is not Way.ONE_SHOT:
+            outcomes.append(replace(self._outcome(step, reply), seconds=seconds))
+            workers.append(reply.worker)
+            if outcomes[-1].failure and trial.mode is not RunMode.ONE_SHOT:
                 break
-        if trial.way is not Way.ONE_SHOT and not self.sightings.add(workers):
-            raise UnavailableError("the endpoint gives no fresh worker for a new worker key")
+        if trial.mode is not RunMode.ONE_SHOT and not self.reuse.add(workers):
+            raise UnavailableError("the endpoint starts no fresh worker for a new worker key")
         return Result(outcomes=tuple(outcomes))
 
-    def _probe(self) -> probe.Probed:
-        """Asks workers of our own how many requests they have served: with one key, then another."""
+    def _probe(self) -> probe.ProbeResult:
+        """Run the probe: several requests with one worker key, then one with another key."""
         wanted = probe.action(
             protocol=self._worker.protocol, has_tool_inputs=bool(self._worker.tool_inputs)
         ).with_platform(**self._platform)
         texts = []
         for key in (*[self._new_key()] * probe.REQUESTS, self._new_key()):
-            told = self._execute(wanted.with_worker_key(key), "a probe")
-            if told.status != "OK":
-                first_line = told.message.partition("\n")[0]
-                return probe.Probed(problem=f"a probe ends with {told.status}: {first_line}")
-            texts.append(_text(told))
+            reply = self._execute(wanted.with_worker_key(key), "a probe")
+            if reply.status != "OK":
+                first_line = reply.message.partition("\n")[0]
+                return probe.ProbeResult(problem=f"a probe ends with {reply.status}: {first_line}")
+            texts.append(_text(reply))
         probed = probe.judge(texts)
         if probed.is_shared and self._may_silo and self._separates_silos(wanted):
             return replace(probed, is_shared=False, needs_silo=True)
         return probed
 
     def _separates_silos(self, wanted: Action) -> bool:
-        """Whether a silo leads to a fresh worker where another key did not; strict servers refuse it."""
+        """Return whether ``cache-silo-key`` leads to a fresh worker; strict servers refuse it."""
         key = self._new_key()
-        told = self._execute(_in_silo(wanted.with_worker_key(key), key), "a probe")
-        return told.status == "OK" and probe.is_first(_text(told))
+        reply = self._execute(_in_silo(wanted.with_worker_key(key), key), "a probe")
+        return reply.status == "OK" and probe.is_first(_text(reply))
 
     def _keyed(self, action: Action, key: str) -> Action:
-        """The action with a worker key of its own, and what else the endpoint needs for a fresh worker."""
+        """Return the action with a worker key, and what else the endpoint needs for a fresh worker."""
         action = action.with_worker_key(key)
-        return _in_silo(action, key) if self.probed.needs_silo else action
+        return _in_silo(action, key) if self.probe_result.needs_silo else action
 
     def _new_key(self) -> str:
         return f"rpw-check-{self._client.invocation}-{next(self._serial)}"
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
-        """Builds all actions once.
+        """Build all actions once.
 
         Raises:
-            ConfigError: for one that can't be.
+            ConfigError: the inputs of an action contradict each other.
         """
         for each in actions:
             self._action(each, BASE)
 
-    def _action(self, given: SuiteAction, variation: Variation) -> Action:
+    def _action(self, wanted: SuiteAction, variation: Variation) -> Action:
         worker = self._worker
-        flagfile = self._join(given.flagfile)
+        flagfile = self._join(wanted.flagfile)
         covered = {flagfile, *worker.tool_inputs}
         return Action(
             arguments=worker.command,
-            flagfile=given.arguments,
-            flagfile_path=given.flagfile,
-            inputs={path: entry for path, entry in given.inputs.items() if path not in covered},
+            flagfile=wanted.arguments,
+            flagfile_path=wanted.flagfile,
+            inputs={path: entry for path, entry in wanted.inputs.items() if path not in covered},
             tool_inputs={
                 path: each for path, each in worker.tool_inputs.items() if path != flagfile
             },
-            outputs=given.outputs,
+            outputs=wanted.outputs,
             environment={**dict(worker.environment), **dict(variation.environment)},
             platform=self._platform,
             protocol=None if worker.protocol == "proto" else worker.protocol,
@@ -214,7 +214,7 @@ class RemoteRunner:
             timeout=worker.timeout,
             do_not_cache=True,
             mnemonic="RpwCheck",
-            target=given.name,
+            target=wanted.name,
         )
 
     def _execute(self, action: Action, title: str) -> ActionOutcome:
@@ -226,30 +226,31 @@ class RemoteRunner:
                 f"--target: {title} can't be run: {error}{_hint(error)}"
             ) from None
 
-    def _outcome(self, step: Step, told: ActionOutcome) -> Outcome:
+    def _outcome(self, step: Step, reply: ActionOutcome) -> Outcome:
         try:
             outcome = Outcome(
                 step=step,
-                exit_code=told.exit_code,
-                response=_text(told),
-                outputs=self._outputs(told),
+                exit_code=reply.exit_code,
+                response=_text(reply),
+                outputs=self._outputs(reply),
             )
-            if told.status == "OK":
+            if reply.status == "OK":
                 return outcome
-            logs = b"\n".join(told.logs.values())
+            logs = b"\n".join(reply.logs.values())
         except RequestError as error:
             raise EnvironmentLacksError(f"--target: outputs can't be fetched: {error}") from None
         return replace(
             outcome,
             exit_code=None,
+            response="",  # the server's text, which may name the worker, and not the worker's
             failure=NO_RESULT,
-            detail=f"{told.status}: {told.message}",
+            detail=f"{reply.status}: {reply.message}",
             stderr=logs.decode(errors="replace"),
         )
 
-    def _outputs(self, told: ActionOutcome) -> dict[str, str]:
-        """Outputs in the words of `survey`, by path below the input root."""
-        outputs = told.outputs
+    def _outputs(self, reply: ActionOutcome) -> dict[str, str]:
+        """Return the outputs by path below the input root, described as in `snapshot`."""
+        outputs = reply.outputs
         outputs.fetch()
         found = {self._join(path): "folder" for path in outputs.folders}
         for path, target in outputs.symlinks.items():
@@ -267,12 +268,12 @@ def _in_silo(action: Action, key: str) -> Action:
     return action.with_platform(**{_SILO: key})
 
 
-def _text(told: ActionOutcome) -> str:
-    return (told.stdout + told.stderr).decode(errors="replace")
+def _text(reply: ActionOutcome) -> str:
+    return (reply.stdout + reply.stderr).decode(errors="replace")
 
 
 def _hint(error: Exception) -> str:
-    """Which option may be missing."""
+    """Return which option may be missing."""
     code = error.code if isinstance(error, RequestError) else None
     if code in {Code.UNAUTHENTICATED, Code.PERMISSION_DENIED}:
         return "; give credentials with --remote-header or --tls-client-certificate"
@@ -281,18 +282,20 @@ def _hint(error: Exception) -> str:
     return ""
 
 
-def _refuse_hands_on(trial: Trial) -> None:
-    """Lets pass what is made of plain requests, one after the other, and of variables.
+def _require_plain_requests(trial: Trial) -> None:
+    """Raise unless the trial consists of plain requests in sequence, with environment variables.
 
     Raises:
-        UnavailableError: for anything else.
+        UnavailableError: the trial needs more than that.
     """
     plain = Trial(
         history=tuple(Step(action=each.action) for each in trial.history),
         variation=replace(BASE, environment=trial.variation.environment),
-        way=trial.way,
+        mode=trial.mode,
         run=trial.run,
     )
-    given = replace(trial, variation=replace(trial.variation, factor=""))
-    if given != plain or trial.way is Way.OVERLAPPING:
-        raise UnavailableError("needs a hand on the process or its requests: not with --target")
+    wanted = replace(trial, variation=replace(trial.variation, factor=""))
+    if wanted != plain or trial.mode is RunMode.OVERLAPPING:
+        raise UnavailableError(
+            "not possible with --target: needs control of the process or requests"
+        )

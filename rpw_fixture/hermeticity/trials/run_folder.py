@@ -1,6 +1,6 @@
-"""Where one trial runs: its folders, how its worker's process is set up, and what lives there.
+"""The folders of one trial, the set-up of its worker's process, and what the worker holds.
 
-Staging is `ground`'s, talking `conversation`'s.
+`worker_setup` stages inputs, `worker_session` exchanges requests and responses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.removal import remove_at
 
 _SETUP_STEPS = str(Path(__file__).with_name("setup_steps.py"))
-#: Files of steps that are not in `surroundings`.
+#: Files of the steps that are not in `setup_steps`.
 _STEP_FILES = {"restrict_paths": landlock_step.__file__}
 _UMASK = 0o022
 
@@ -34,9 +34,9 @@ class RunFolder:
     """The folders of one trial.
 
     Attributes:
-        folder: holds everything.
-        variation: says what lies where in it.
-        staged: the input root.
+        folder: the folder that contains all others.
+        variation: the environment, with the paths of the other folders.
+        staged: the staged input root.
     """
 
     folder: Beneath
@@ -50,7 +50,7 @@ class RunFolder:
 
     @property
     def root(self) -> str:
-        """Path of the input root."""
+        """The path of the input root."""
         return self.staged.path
 
     @property
@@ -65,26 +65,28 @@ class RunFolder:
 
     @property
     def trace(self) -> str:
-        """Where a tracer writes to."""
+        """The file that a tracer writes."""
         return self.folder.below("trace").path
 
 
-def setup(place: RunFolder) -> Setup:
-    """How the worker's process is set up between fork and exec."""
-    variation = place.variation
+def process_setup(run_folder: RunFolder) -> Setup:
+    """Return the steps that set up the worker's process between fork and exec."""
+    variation = run_folder.variation
     steps = []
     for function, argument in variation.steps:
         file = _STEP_FILES.get(function, _SETUP_STEPS)
-        steps.append(SetupStep(file=file, function=function, argument=_filled(argument, place)))
+        steps.append(
+            SetupStep(file=file, function=function, argument=_filled(argument, run_folder))
+        )
     umask = _UMASK if variation.umask is None else variation.umask
     return Setup(umask=umask, steps=tuple(steps))
 
 
 def plant(root: Beneath, path: str, content: bytes) -> None:
-    """Put a file at ``path`` in an input root, instead of whatever is there.
+    """Write a file at ``path`` in an input root, and remove what is there.
 
     Raises:
-        OSError: a folder on the way was replaced by something else.
+        OSError: a parent folder was replaced by something else.
     """
     above, name = posixpath.split(path)
     if above:
@@ -100,40 +102,40 @@ def plant(root: Beneath, path: str, content: bytes) -> None:
 
 
 def children(pid: int) -> tuple[str, ...]:
-    """Living processes below a worker, each as its id and name."""
-    told = []
+    """Return the running processes below a worker, each as id and name."""
+    lines = []
     for each in family(pid)[1:]:
         with contextlib.suppress(psutil.Error):
             if each.status() != psutil.STATUS_ZOMBIE:
-                told.append(f"{each.pid} {each.name()}")
-    return tuple(told)
+                lines.append(f"{each.pid} {each.name()}")
+    return tuple(lines)
 
 
-def sample(pid: int, place: RunFolder) -> Sample | None:
-    """What a worker and those below it hold; None when it is gone."""
+def sample(pid: int, run_folder: RunFolder) -> Sample | None:
+    """Return the resources of a worker and the processes below it; None if it is gone."""
     processes = family(pid)
     try:
         return Sample(
             memory=sum(each.memory_info().rss for each in processes),
             descriptors=sum(each.num_fds() for each in processes),
             threads=sum(each.num_threads() for each in processes),
-            files=sum(map(snapshot.count_files, _own_folders(place))),
+            files=sum(map(snapshot.count_files, _written_folders(run_folder))),
             programs=frozenset(each.name() for each in processes),
         )
     except psutil.Error:
         return None
 
 
-def _own_folders(place: RunFolder) -> tuple[Beneath, Beneath]:
+def _written_folders(run_folder: RunFolder) -> tuple[Beneath, Beneath]:
     """Return the worker's HOME and TMPDIR."""
-    variation = place.variation
-    return place.folder.below(variation.home), place.folder.below(variation.temporary)
+    variation = run_folder.variation
+    return run_folder.folder.below(variation.home), run_folder.folder.below(variation.temporary)
 
 
-def _filled(argument: object, place: RunFolder) -> object:
-    """The argument with ``{run}`` replaced by the run's folder, wherever it stands."""
+def _filled(argument: object, run_folder: RunFolder) -> object:
+    """Return the argument with ``{run}`` replaced by the run's folder."""
     if isinstance(argument, str):
-        return argument.replace("{run}", place.folder.path)
+        return argument.replace("{run}", run_folder.folder.path)
     if isinstance(argument, tuple):
-        return tuple(_filled(each, place) for each in argument)
+        return tuple(_filled(each, run_folder) for each in argument)
     return argument

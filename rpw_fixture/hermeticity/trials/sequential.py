@@ -1,4 +1,4 @@
-"""A history of requests to one cold worker, each after the answer to the one before."""
+"""Running a history in sequence: each request is sent to the worker after the previous response."""
 
 from __future__ import annotations
 
@@ -12,55 +12,57 @@ from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.wire.worker.messages import Response
 
-#: Left alone for so long, seconds, a worker that wrote or answered once too often has done it.
+#: Seconds to wait for late writes or a second response.
 _LATE = 0.15
 
 
-def run(ground: WorkerSetup, trial: Trial, place: RunFolder) -> Result:
-    """Runs the trial: the worker starts with the first action's inputs around it, or others' if asked.
+def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
+    """Run the trial; the worker starts with the inputs of the first action or of ``started_with``.
 
     Raises:
         ConfigError, UnavailableError: as `WorkerSetup.started`.
     """
     first = trial.started_with or trial.history[0].action
-    ground.stage(first, place)
-    with ground.watched(trial, first, place) as watch, ground.started(place) as talk:
+    setup.stage(first, run_folder)
+    with setup.watched(trial, first, run_folder) as watch, setup.started(run_folder) as session:
         if trial.started_with is not None:
-            talk.rest()
-        in_turn = _InTurn(ground, place, talk)
-        outcomes = in_turn.run(trial)
+            session.rest()
+        conversation = _Conversation(setup, run_folder, session)
+        outcomes = conversation.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
         is_alive = not outcomes[-1].failure
-        ending = talk.finish(trial.eof_patience if is_alive else 0.0)
-        in_turn.look_again(outcomes)
+        ending = session.finish(trial.eof_patience if is_alive else 0.0)
+        conversation.look_again(outcomes)
     if ending.rule and is_alive:
         outcomes[-1] = replace(outcomes[-1], failure=ending.rule, detail=ending.surplus)
-    trace = place.trace if trial.variation.prefix else ""
+    trace = run_folder.trace if trial.variation.prefix else ""
     return Result(outcomes=tuple(outcomes), ending=ending, trace=trace)
 
 
-class _InTurn:
-    """One worker's conversation, and a look at its place after each answer."""
+class _Conversation:
+    """The conversation with one worker, with a look at its input root after each response."""
 
-    def __init__(self, ground: WorkerSetup, place: RunFolder, talk: WorkerSession) -> None:
-        self._ground = ground
-        self._place = place
-        self._talk = talk
+    def __init__(self, setup: WorkerSetup, run_folder: RunFolder, session: WorkerSession) -> None:
+        self._setup = setup
+        self._run_folder = run_folder
+        self._session = session
 
-        self._answered: dict[str, snapshot.Seen] = {}
+        self._answered: dict[str, snapshot.FileState] = {}
 
     def run(self, trial: Trial) -> list[Outcome]:
-        """Outcomes of the steps, up to the first one that fails."""
+        """Return the outcomes of the steps, up to the first one that fails."""
         outcomes: list[Outcome] = []
         for number, step in enumerate(trial.history, start=1):
             if number > 1:
                 self.look_again(outcomes)
-                if (fault := self._talk.find_surplus()) is not None:
+                if (fault := self._session.find_surplus()) is not None:
                     return [*outcomes, outcome_of(step, fault)]
             outcome = self._request(step, number)
             if trial.is_measured:
-                outcome = replace(outcome, sample=sample(self._talk.process.pid, self._place))
+                outcome = replace(
+                    outcome, sample=sample(self._session.process.pid, self._run_folder)
+                )
             outcomes.append(outcome)
             if outcome.failure:
                 break
@@ -70,40 +72,40 @@ class _InTurn:
         """Note in the last outcome which of its outputs were written since the response."""
         if not self._answered or outcomes[-1].failure:
             return
-        now = snapshot.glance(self._place.input_root, self._answered)
+        now = snapshot.look_at(self._run_folder.input_root, self._answered)
         changed = tuple(path for path, seen in self._answered.items() if now.get(path) != seen)
         if changed:
             outcomes[-1] = replace(outcomes[-1], rewritten=changed)
 
     def _request(self, step: Step, number: int) -> Outcome:
-        ground, place, talk = self._ground, self._place, self._talk
-        found = ground.stage(step.action, place)
+        setup, run_folder, session = self._setup, self._run_folder, self._session
+        layout = setup.stage(step.action, run_folder)
         for path, content in step.planted:
-            plant(place.input_root, path, content)
-        before = snapshot.look(place.input_root)
-        request_id = number if ground.worker.multiplex else 0
-        talk.stderr.drain()
-        mark = talk.stderr.total
+            plant(run_folder.input_root, path, content)
+        before = snapshot.look(run_folder.input_root)
+        request_id = number if setup.worker.multiplex else 0
+        session.stderr.drain()
+        mark = session.stderr.total
         began = time.monotonic()
-        talk.send(
-            ground.request(found, step, number, request_id=request_id),
+        session.send(
+            setup.request(layout, step, number, request_id=request_id),
             is_extended=step.is_extended,
             delivery=step.delivery,
         )
         self._cancel(step, request_id)
-        answer = talk.receive(began + ground.worker.timeout)
+        answer = session.receive(began + setup.worker.timeout)
         seconds = time.monotonic() - began
-        seen = ground.look(place.input_root, before, found)
-        self._answered = snapshot.glance(place.input_root, seen.outputs)
+        seen = setup.look(run_folder.input_root, before, layout)
+        self._answered = snapshot.look_at(run_folder.input_root, seen.outputs)
         late = self._find_late(step, answer)
-        talk.stderr.drain()
+        session.stderr.drain()
         return replace(
             outcome_of(step, answer),
             outputs=seen.outputs,
             changed_inputs=seen.changed_inputs,
             strays=seen.strays,
-            children=children(talk.process.pid),
-            stderr=talk.stderr.since(mark).decode(errors="replace"),
+            children=children(session.process.pid),
+            stderr=session.stderr.since(mark).decode(errors="replace"),
             late=late,
             seconds=seconds,
         )
@@ -113,26 +115,26 @@ class _InTurn:
             self._hand_over()
             time.sleep(step.delay)
         if step.cancel in {Cancel.AT_ONCE, Cancel.AT_WORK}:
-            self._talk.cancel(request_id)
+            self._session.cancel(request_id)
 
     def _hand_over(self) -> None:
-        self._talk.hand_over(time.monotonic() + self._ground.worker.timeout)
+        self._session.hand_over(time.monotonic() + self._setup.worker.timeout)
 
     def _find_late(self, step: Step, answer: Response | Failure) -> str:
-        """What a worker does after its answer to a cancelled request that it must not."""
+        """Return what a worker does too late after the response to a cancelled request; else empty."""
         if isinstance(answer, Failure):
             return ""
         if step.cancel is Cancel.AFTERWARDS:
-            self._talk.cancel(answer.request_id)
+            self._session.cancel(answer.request_id)
             self._hand_over()
-            fault = self._talk.listen(_LATE)
-            return f"it answered twice: {fault.detail}" if fault is not None else ""
+            fault = self._session.listen(_LATE)
+            return f"the worker answered twice: {fault.detail}" if fault is not None else ""
         return self._await_late_writes() if answer.was_cancelled else ""
 
     def _await_late_writes(self) -> str:
-        before = snapshot.look(self._place.input_root)
+        before = snapshot.look(self._run_folder.input_root)
         time.sleep(_LATE)
-        after = snapshot.look(self._place.input_root)
+        after = snapshot.look(self._run_folder.input_root)
         # Deepest first: a folder changes because of what is in it.
         changed = [path for path, seen in reversed(after.items()) if before.get(path) != seen]
         return f"{changed[0]} was written after the response" if changed else ""

@@ -1,7 +1,7 @@
-"""What is done in a worker's process before its program starts. Runs inside the spawner.
+"""Steps in a worker's process before its program starts: another host name, fewer processors.
 
-Standard library only, run by path as `SetupStep`s, never imported there: another host name, fewer
-processors. Each function takes one plain value and raises OSError where the system says no.
+They run in the spawner, as `SetupStep`s by path, so this module uses the standard library only. Each
+function takes one plain value and raises OSError if the system refuses.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -25,7 +25,7 @@ def _checked(value: int, what: str) -> int:
 
 
 def rename_host(name: str) -> None:
-    """Gives the process a host name of its own."""
+    """Give the process another host name than the machine."""
     libc = _libc()
     if libc.unshare(_CLONE_NEWUTS) != 0:
         _become_root_of_own_namespace(libc)
@@ -46,6 +46,6 @@ def _become_root_of_own_namespace(libc: ctypes.CDLL) -> None:
 
 
 def use_processors(count: int) -> None:
-    """Lets the process use only so many processors."""
+    """Limit the process to ``count`` processors."""
     usable = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, usable[:count])

@@ -1,7 +1,6 @@
-"""Looking at an input root before and after a request: outputs, changed inputs, undeclared leftovers.
+"""Comparing an input root before and after a request: outputs, changed inputs, undeclared files.
 
-Symlinks are never followed, and mounts never entered, whatever the worker does meanwhile. What a check
-makes of the findings is not decided here.
+Symlinks are never followed and mounts never entered, whatever the worker does meanwhile.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
 
 _BYTECODE = "__pycache__"
-#: Folders deeper than this are not looked into; each level holds a descriptor.
+#: Folders deeper than this are not read; each level needs a descriptor.
 _DEEPEST = 200
 
 
-class Seen(NamedTuple):
-    """A path's kind, size and times; any write through any name changes ``ctime``."""
+class FileState(NamedTuple):
+    """A path's kind, size and times; a write through any name of the file changes ``ctime``."""
 
     mode: int
     size: int
@@ -36,14 +35,14 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
-    """What one request did to the input root.
+class RootChanges:
+    """The changes of an input root by one request.
 
     Attributes:
-        outputs: by path, a text that is equal for equal outputs.
-        changed_inputs: inputs whose content or kind is another one, or that are gone.
-        strays: paths that are new or changed and neither declared outputs nor inputs. The bytecode
-            Python keeps beside its modules is left out: it is keyed by the module's time and size.
+        outputs: the outputs by path, each as a text that is equal for equal outputs.
+        changed_inputs: inputs that have another content or kind, or are gone.
+        strays: new or changed paths that are neither declared outputs nor inputs, without the bytecode
+            that Python writes beside modules: that is valid only for the module's time and size.
     """
 
     outputs: Mapping[str, str]
@@ -51,22 +50,22 @@ class Survey:
     strays: tuple[str, ...]
 
 
-def look(root: Beneath) -> dict[str, Seen]:
-    """Everything below ``root`` by relative path; nothing if it is gone."""
+def look(root: Beneath) -> dict[str, FileState]:
+    """Return the state of everything below ``root`` by relative path; empty if it is gone."""
     with contextlib.suppress(OSError), root.opened() as fd:
         return dict(_walk(fd, "", 0))
     return {}
 
 
-def glance(root: Beneath, paths: Iterable[str]) -> dict[str, Seen]:
-    """See what there is at some paths below ``root`` that is no folder."""
+def look_at(root: Beneath, paths: Iterable[str]) -> dict[str, FileState]:
+    """Return the state of those of some paths below ``root`` that are not folders."""
     found = {}
     with contextlib.suppress(OSError), root.opened() as fd:
         for path in paths:
             with contextlib.suppress(OSError):
                 was = _state(fd, path)
                 if not stat.S_ISDIR(was.st_mode):
-                    found[path] = Seen(
+                    found[path] = FileState(
                         was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino
                     )
     return found
@@ -83,18 +82,18 @@ def _state(root: int, path: str) -> os.stat_result:
 
 def compare(
     root: Beneath,
-    before: Mapping[str, Seen],
+    before: Mapping[str, FileState],
     *,
     inputs: Folder,
     outputs: tuple[str, ...],
     store: BlobStore,
-) -> Survey:
-    """What changed since ``before``.
+) -> RootChanges:
+    """Return what changed since ``before``.
 
     Args:
-        root: the input root on disk; what is gone with it counts as deleted.
-        before: what `look` saw before the request.
-        inputs: what was staged.
+        root: the input root on disk; if it is gone, everything in it counts as deleted.
+        before: the result of `look` before the request.
+        inputs: the staged inputs.
         outputs: declared outputs, relative to the root.
         store: takes the content of outputs, so that differences can be shown later.
     """
@@ -109,27 +108,27 @@ def compare(
 
 def _compare(
     root: int,
-    after: Mapping[str, Seen],
-    before: Mapping[str, Seen],
+    after: Mapping[str, FileState],
+    before: Mapping[str, FileState],
     *,
     inputs: Folder,
     outputs: tuple[str, ...],
     store: BlobStore,
-) -> Survey:
+) -> RootChanges:
     declared = {path: path for path in outputs}
     found: dict[str, str] = {}
     strays: list[str] = []
     changed: list[str] = []
-    for path, seen in after.items():
+    for path, state in after.items():
         entry = inputs.find(path)
         if _is_below(path, declared):
-            found[path] = _told(root, path, seen, store)
-        elif before.get(path) == seen or (stat.S_ISDIR(seen.mode) and path in before):
+            found[path] = _describe(root, path, state, store)
+        elif before.get(path) == state or (stat.S_ISDIR(state.mode) and path in before):
             continue
         elif entry is None:
-            if not stat.S_ISDIR(seen.mode) and not _is_bytecode(path):
+            if not stat.S_ISDIR(state.mode) and not _is_bytecode(path):
                 strays.append(path)
-        elif not isinstance(entry, FileEntry) or not _holds(root, path, seen, entry, store):
+        elif not isinstance(entry, FileEntry) or not _holds(root, path, state, entry, store):
             changed.append(path)
     changed += [path for path in before if path not in after and inputs.find(path) is not None]
     strays += [
@@ -137,15 +136,15 @@ def _compare(
         for path in before
         if path not in after and inputs.find(path) is None and not _is_below(path, declared)
     ]
-    return Survey(outputs=found, changed_inputs=tuple(changed), strays=tuple(strays))
+    return RootChanges(outputs=found, changed_inputs=tuple(changed), strays=tuple(strays))
 
 
 def count_files(folder: Beneath) -> int:
-    """Files below ``folder``."""
-    return sum(not stat.S_ISDIR(seen.mode) for seen in look(folder).values())
+    """Return the number of files below ``folder``."""
+    return sum(not stat.S_ISDIR(state.mode) for state in look(folder).values())
 
 
-def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, Seen]]:
+def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, FileState]]:
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
@@ -154,12 +153,15 @@ def _walk(folder: int, prefix: str, depth: int) -> Iterator[tuple[str, Seen]]:
             was = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        yield path, Seen(was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino)
+        yield (
+            path,
+            FileState(was.st_mode, was.st_size, was.st_mtime_ns, was.st_ctime_ns, was.st_ino),
+        )
         if stat.S_ISDIR(was.st_mode) and depth < _DEEPEST:
             yield from _walk_below(folder, entry.name, path, depth + 1)
 
 
-def _walk_below(folder: int, name: str, path: str, depth: int) -> Iterator[tuple[str, Seen]]:
+def _walk_below(folder: int, name: str, path: str, depth: int) -> Iterator[tuple[str, FileState]]:
     try:
         fd = open_beneath(folder, name, FOLDER)
     except OSError:  # gone, replaced, not readable or a mount
@@ -182,22 +184,22 @@ def _is_bytecode(path: str) -> bool:
     return path.endswith(".pyc") and os.path.basename(os.path.dirname(path)) == _BYTECODE
 
 
-def _told(root: int, path: str, seen: Seen, store: BlobStore) -> str:
+def _describe(root: int, path: str, state: FileState, store: BlobStore) -> str:
     try:
-        if stat.S_ISLNK(seen.mode):
+        if stat.S_ISLNK(state.mode):
             return f"-> {_target(root, path)}"
-        if stat.S_ISDIR(seen.mode):
+        if stat.S_ISDIR(state.mode):
             return "folder"
-        if not stat.S_ISREG(seen.mode):
-            return "neither a file nor a folder nor a link"
+        if not stat.S_ISREG(state.mode):
+            return "not a file, folder or link"
         digest = _kept(root, path, store)
     except OSError as error:
         return f"unreadable: {error.strerror}"
-    return f"{digest}{' executable' if seen.mode & stat.S_IXUSR else ''}"
+    return f"{digest}{' executable' if state.mode & stat.S_IXUSR else ''}"
 
 
-def _holds(root: int, path: str, seen: Seen, entry: FileEntry, store: BlobStore) -> bool:
-    if not stat.S_ISREG(seen.mode) or seen.size != entry.digest.size:
+def _holds(root: int, path: str, state: FileState, entry: FileEntry, store: BlobStore) -> bool:
+    if not stat.S_ISREG(state.mode) or state.size != entry.digest.size:
         return False
     return _kept(root, path, store) == entry.digest
 

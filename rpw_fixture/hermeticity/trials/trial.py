@@ -1,7 +1,7 @@
-"""What is tried and what comes out: steps, variations, trials and outcomes, all of them values.
+"""The values of trials: steps, variations, trials and outcomes.
 
-A trial is a history fed to one cold worker under one variation of its surroundings. Nothing here runs
-anything; `running` does.
+A trial is a history of requests to one cold worker, under one variation of its environment. Nothing is
+run here; `local` and `remote` run trials.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from enum import Enum
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 
-#: Names of the two aspects that are no outputs; an output's aspect is its path.
+#: Names of the two aspects that are not outputs; the aspect of an output is its path.
 EXIT_CODE, RESPONSE = "exit code", "response text"
-#: The failure of a request to an endpoint that only says that there is no result.
+#: The failure of a request to an endpoint that reports only that there is no result.
 NO_RESULT = "no result"
 
 
 class UnavailableError(Exception):
-    """What a trial asks for can't be had on this machine or endpoint; the text says why."""
+    """This machine or endpoint does not support a trial; the message says why."""
 
 
 class Listing(Enum):
-    """Which inputs a WorkRequest lists; servers differ in that."""
+    """The inputs that a WorkRequest lists; servers differ in that."""
 
-    HONEST = "all inputs with their digests in hex"
+    HEX = "all inputs with their digests in hex"
     RAW = "all inputs with raw digest bytes"
     MESSAGE = "all inputs with serialized Digest messages"
-    CHANGING = "all inputs with digests that are others in each request"
+    CHANGING = "all inputs with different digests in each request"
     NONE = "no inputs"
     EMPTY = "all inputs without digests"
 
 
 class Delivery(Enum):
-    """In which pieces a request comes; pipes part and join what is written as they like."""
+    """The pieces in which a request is sent; a pipe may split and join what is written."""
 
-    WHOLE = "in one piece, joined with what else is to be sent"
-    ALONE = "in a write of its own"
+    WHOLE = "in one piece, joined with other requests"
+    ALONE = "in a separate write"
     SPLIT_BODY = "in two pieces"
     SPLIT_LENGTH = "in two pieces, the first of them a single byte"
     DRIBBLED = "byte by byte"
@@ -48,8 +48,8 @@ class Cancel(Enum):
 
     NEVER = "not"
     AT_ONCE = "at once"
-    AT_WORK = "while it was worked on"
-    AFTERWARDS = "after it was answered"
+    AT_WORK = "during its work"
+    AFTERWARDS = "after its response"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +57,17 @@ class Step:
     """One request of a history.
 
     Attributes:
-        action: what is asked for.
-        listing: what the request lists.
-        planted: content to put at paths below the input root before the request is sent.
-        is_extended: the request carries a field that no worker knows.
+        action: the action that is requested.
+        listing: the inputs that the request lists.
+        planted: files to write below the input root before the request is sent, as path and content.
+        is_extended: the request has a field that no worker knows.
         cancel: when a cancel request follows.
-        delay: seconds from the worker's reading of the request to a cancel request `AT_WORK`.
-        delivery: in which pieces the request comes.
+        delay: seconds from when the worker has read the request to a cancel request `AT_WORK`.
+        delivery: the pieces in which the request is sent.
     """
 
     action: SuiteAction
-    listing: Listing = Listing.HONEST
+    listing: Listing = Listing.HEX
     planted: tuple[tuple[str, bytes], ...] = ()
     is_extended: bool = False
     cancel: Cancel = Cancel.NEVER
@@ -77,19 +77,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """How a worker's surroundings differ from the usual ones.
+    """The differences between a worker's environment and the usual one.
 
     Attributes:
-        factor: what is varied, as findings name it.
-        environment: variables added or replaced.
-        umask: of the process.
-        steps: names of functions in `surroundings`, or `landlock_step.restrict_paths`, with arguments,
-            called between fork and exec.
-        root: where the input root lies below the run's folder.
-        home, temporary: where HOME and TMPDIR lie below the run's folder.
-        input_mtime: modification time of all inputs, seconds since the epoch; None for the usual.
+        factor: name of what is varied, as findings show it.
+        environment: variables that are added or replaced.
+        umask: the umask of the process; None for the usual one.
+        steps: functions to call between fork and exec, with their argument: those of `setup_steps`, and
+            `landlock_step.restrict_paths`.
+        root: path of the input root below the run's folder.
+        home, temporary: paths of HOME and TMPDIR below the run's folder.
+        input_mtime: modification time of all inputs, seconds since the epoch; None for the usual one.
         is_reversed: inputs are created in the opposite order.
-        prefix: put before the command, such as a tracer.
+        prefix: arguments before the command, such as a tracer.
     """
 
     factor: str = ""
@@ -107,12 +107,12 @@ class Variation:
 BASE = Variation()
 
 
-class Way(Enum):
+class RunMode(Enum):
     """How a history is run."""
 
     WORKER = "one worker, one request after the other"
     OVERLAPPING = "one worker, all requests at once"
-    ONE_SHOT = "a process of its own for each action"
+    ONE_SHOT = "a process for each action"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,19 +121,19 @@ class Trial:
 
     Attributes:
         history: the requests, at least one.
-        variation: of the surroundings.
-        way: how.
-        started_with: the action whose inputs are in place when the worker starts, when that is not
-            the first of the history; the worker comes to rest before they are replaced.
-        run: tells repeated runs of one history apart.
-        is_measured: resources are sampled after each request.
+        variation: the environment.
+        mode: how the history is run.
+        started_with: the action whose inputs are in place when the worker starts, if not the first of
+            the history; they are replaced when the worker's start-up is over.
+        run: number that distinguishes repeated runs of one history.
+        is_measured: resources are measured after each request.
         is_watched: files of the input root are watched for being opened.
-        eof_patience: seconds the worker gets to end by itself after its stdin was closed.
+        eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
     """
 
     history: tuple[Step, ...]
     variation: Variation = BASE
-    way: Way = Way.WORKER
+    mode: RunMode = RunMode.WORKER
     started_with: SuiteAction | None = None
     run: int = 0
     is_measured: bool = False
@@ -143,7 +143,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What a worker and its descendants hold after a request; ``programs`` are their names."""
+    """The resources of a worker and its descendants after a request; ``programs`` are their names.
+
+    ``memory`` is the resident memory, bytes.
+    """
 
     memory: int
     descriptors: int
@@ -154,25 +157,25 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one request led to.
+    """The outcome of one request.
 
     Attributes:
         step: the request.
-        exit_code: None when there was no response.
-        response: its text.
-        outputs: by path, what each declared output is: content digest and executable bit, the target
-            of a link, or a folder.
-        failure: the rule that was broken, or what else kept the response away; empty for none.
-        detail: the evidence of that.
+        exit_code: the exit code of the response; None if there was none.
+        response: the text of the response.
+        outputs: the declared outputs by path, each as text: content digest and executable bit, the
+            target of a link, or a folder.
+        failure: the protocol rule that was broken, or another reason for no response; empty for none.
+        detail: the evidence of the failure.
         stderr: what the worker wrote to stderr meanwhile.
         changed_inputs: inputs that were changed, replaced or deleted.
-        strays: what was left in the input root without being declared.
+        strays: undeclared files that were left in the input root.
         children: processes below the worker after the response.
-        late: what happened after the response that must not: bytes on stdout, writes.
+        late: what the worker did after a response although it must not: output or writes.
         rewritten: outputs that were written between the response and the next request.
-        sample: resources, of measured trials.
-        opened: files of the input root that were opened since the trial began, of watched trials.
-        seconds: from sending to the response.
+        sample: resources, in measured trials.
+        opened: files of the input root that were opened since the trial began, in watched trials.
+        seconds: time from sending the request to its response.
     """
 
     step: Step
@@ -193,25 +196,25 @@ class Outcome:
 
     @property
     def aspects(self) -> dict[str, object]:
-        """Everything two runs are compared by, by name."""
-        told = self.failure or self.exit_code
-        return {EXIT_CODE: told, RESPONSE: self.response, **self.outputs}
+        """Everything that is compared between two runs, by name."""
+        result = self.failure or self.exit_code
+        return {EXIT_CODE: result, RESPONSE: self.response, **self.outputs}
 
     @property
     def is_as_expected(self) -> bool:
-        """It answered with the exit code that its action expects."""
+        """Whether the response has the exit code that the action expects."""
         return not self.failure and self.exit_code == self.step.action.exit_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a worker ended after its stdin was closed.
+    """The end of a worker after its stdin was closed.
 
     Attributes:
         is_by_itself: it ended in time.
-        leftovers: processes of it that were still there.
-        surplus: bytes that came on stdout after the last response.
-        rule: what those bytes break.
+        leftovers: number of its processes that remained.
+        surplus: description of bytes on stdout after the last response; empty for none.
+        rule: the protocol rule that these bytes break.
     """
 
     is_by_itself: bool = True
@@ -222,12 +225,12 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a trial yielded.
+    """The result of a trial.
 
     Attributes:
-        outcomes: one for each request up to the one, if any, that the worker did not survive.
-        ending: of the worker.
-        trace: where a tracer wrote its record, if there was one.
+        outcomes: one for each request, up to the first one that failed.
+        ending: the end of the worker.
+        trace: path of a tracer's record; empty for none.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -236,12 +239,12 @@ class Result:
 
 
 def differing(one: Outcome, other: Outcome, ignored: frozenset[str] = frozenset()) -> list[str]:
-    """Names of the aspects in which two outcomes differ, without those ``ignored``."""
+    """Return the names of the aspects in which two outcomes differ, without those ``ignored``."""
     left, right = one.aspects, other.aspects
     names = sorted(left.keys() | right.keys())
     return [name for name in names if name not in ignored and left.get(name) != right.get(name)]
 
 
 def steps(*actions: SuiteAction) -> tuple[Step, ...]:
-    """Plain requests for these actions."""
+    """Return plain requests for these actions."""
     return tuple(Step(action=each) for each in actions)

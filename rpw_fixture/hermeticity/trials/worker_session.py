@@ -1,8 +1,8 @@
-"""Talking to one worker process under check: any mix of requests, and a close look at its end.
+"""A session with one worker process under check: any mix of requests, and how the worker ends.
 
-`workers.worker.Worker` serves actions and gives up at the first fault; this drives requests that
-overlap, are cancelled, come in pieces or carry odd bytes, and tells what a worker says when nobody
-asked.
+`workers.worker.Worker` serves actions and gives up at the first violation. This session sends requests
+that overlap, are cancelled, arrive in pieces or have unknown fields, and describes output that no
+request asked for.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from rpw_fixture.workers.stderr_tail import StderrTail
 
 _MAX_FRAME = 64 << 20
 _PATIENCE = 3.0
-#: A worker whose processes used no CPU time for this long, seconds, has come to rest.
+#: The start-up is over when the worker's processes used no CPU time for this long, seconds.
 _REST, _REST_LIMIT = 0.08, 3.0
-#: Between two looks at whether the worker has read what was written, seconds.
+#: Seconds between two looks at whether the worker has read what was written.
 _LOOK = 0.00005
 #: Field 1000, length-delimited, with one byte of content.
 _UNKNOWN_FIELD = varint(1000 << 3 | 2) + b"\x01x"
@@ -37,31 +37,31 @@ CRASH, TIMEOUT = "crash", "timeout"
 
 
 class Failure(NamedTuple):
-    """Why a response did not come: the rule or event in the words of events, and the evidence."""
+    """The reason for a missing response: the broken rule or the event, and the evidence."""
 
     rule: str
     detail: str
 
 
 class _Piece(NamedTuple):
-    """What is written once everything before it was read; ``is_rest``: of a request begun already."""
+    """Bytes to write when everything before was read; ``is_rest``: not the start of a request."""
 
     data: bytes
     is_rest: bool
 
 
 class WorkerSession:
-    """A worker and what was said.
+    """A session with a worker.
 
     Args:
-        process: just started.
-        pipes: to its standard streams, all non-blocking.
-        encoding: of requests and responses.
+        process: the process, just started.
+        pipes: pipes to its standard streams, all non-blocking.
+        encoding: the encoding of requests and responses.
     """
 
     def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
         self.process = process
-        self._plumbing = ProcessPipes(0, process, pipes)
+        self._pipes = ProcessPipes(0, process, pipes)
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
@@ -70,8 +70,8 @@ class WorkerSession:
 
     @property
     def stderr(self) -> StderrTail:
-        """What the worker writes to stderr."""
-        return self._plumbing.stderr
+        """The worker's stderr."""
+        return self._pipes.stderr
 
     def send(
         self,
@@ -80,13 +80,13 @@ class WorkerSession:
         is_extended: bool = False,
         delivery: Delivery = Delivery.WHOLE,
     ) -> None:
-        """Has a request written by the next `receive`.
+        """Queue a request, which the next `receive` writes.
 
         Args:
-            request: what to send.
-            is_extended: adds an unknown field.
-            delivery: pieces go out one by one, each when the worker has read the one before. Where the
-                system does not tell what was read (all but Linux) they may join on the way.
+            request: the request.
+            is_extended: add an unknown field.
+            delivery: how to split it. Each piece is written when the worker has read the one before;
+                on other systems than Linux, where that is unknown, pieces may be joined.
         """
         data = self._connection.send(request)
         data = _extended(data, self._encoding) if is_extended else data
@@ -97,38 +97,38 @@ class WorkerSession:
             self._later.append(_Piece(piece, is_rest=number > 0))
 
     def cancel(self, request_id: int) -> None:
-        """Has a cancel request written by the next `receive`, for an answered request too."""
+        """Queue a cancel request, also for an answered request; the next `receive` writes it."""
         data = self._connection.cancel(request_id)
         self._queue(data or self._encoding.encode(Request(request_id=request_id, cancel=True)))
 
     def hand_over(self, deadline: float) -> None:
-        """Writes everything and returns when the worker has read it, has ended, or at ``deadline``."""
-        while time.monotonic() < deadline and not self._plumbing.has_ended:
-            self._unsent = self._plumbing.write(self._unsent)
-            if not self._unsent and self._plumbing.consumed >= self._plumbing.written:
+        """Write everything; return when the worker has read it or has ended, or at ``deadline``."""
+        while time.monotonic() < deadline and not self._pipes.has_ended:
+            self._unsent = self._pipes.write(self._unsent)
+            if not self._unsent and self._pipes.consumed >= self._pipes.written:
                 return
-            self._plumbing.wait(0)  # keeps stderr from filling up meanwhile
+            self._pipes.wait(0)  # reads stderr, which must not fill up
             time.sleep(_LOOK)
 
     def listen(self, seconds: float) -> Failure | None:
-        """What comes on stdout within so many seconds though no answer is due."""
-        self._plumbing.wait(seconds)
+        """Return what the worker writes to stdout within ``seconds`` although no response is due."""
+        self._pipes.wait(seconds)
         return self.find_surplus()
 
     def receive(self, deadline: float) -> Response | Failure:
-        """Waits for the next response to whichever request, until ``deadline`` (monotonic)."""
+        """Return the next response to any request; wait until ``deadline`` (monotonic seconds)."""
         try:
             return self._deliver(deadline) or self._receive(deadline)
         except FrameError as error:
             return Failure(str(error.rule), error.detail)
 
     def find_surplus(self) -> Failure | None:
-        """What the worker said on stdout though nothing was asked."""
+        """Return what the worker wrote to stdout although no response is due; None for nothing."""
         data, _ = self._available()
-        return self._stray(data) if data else None
+        return self._describe_stray(data) if data else None
 
     def rest(self) -> None:
-        """Waits until the worker, and whatever it started, is idle: its start-up is over."""
+        """Wait until the worker and the processes below it are idle: its start-up is over."""
         deadline = time.monotonic() + _REST_LIMIT
         used, since = -1.0, time.monotonic()
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -140,33 +140,33 @@ class WorkerSession:
             time.sleep(0.01)
 
     def finish(self, patience: float) -> Ending:
-        """Closes stdin, waits for the end and kills what is left after ``patience`` seconds."""
-        self._plumbing.close_stdin()
-        said = self._await_end(time.monotonic() + patience)
+        """Close stdin, wait ``patience`` seconds for the end, and kill what is left."""
+        self._pipes.close_stdin()
+        output = self._await_end(time.monotonic() + patience)
         ended = self.process.poll()
         is_by_itself = ended is not None
         if not is_by_itself:
-            self._plumbing.kill()
-        said += self._available()[0]
+            self._pipes.kill()
+        output += self._available()[0]
         leftovers = ended.leftovers_killed if ended is not None else 0
-        if not said:
+        if not output:
             return Ending(is_by_itself=is_by_itself, leftovers=leftovers)
-        stray = self._stray(said)
+        failure = self._describe_stray(output)
         return Ending(
             is_by_itself=is_by_itself,
             leftovers=leftovers,
-            surplus=stray.detail,
-            rule=stray.rule,
+            surplus=failure.detail,
+            rule=failure.rule,
         )
 
     def close(self) -> None:
-        """Kills what still runs and gives everything back."""
-        if not self._plumbing.has_ended:
-            self._plumbing.kill()
-        self._plumbing.close()
+        """Kill what still runs and release all resources."""
+        if not self._pipes.has_ended:
+            self._pipes.kill()
+        self._pipes.close()
 
-    def _stray(self, data: bytes) -> Failure:
-        """What bytes mean that nobody asked for: one response too many, or no response at all."""
+    def _describe_stray(self, data: bytes) -> Failure:
+        """Return what unrequested bytes are: one response too many, or not a response at all."""
         try:
             responses = self._encoding.decoder(_MAX_FRAME).feed(data)
         except FrameError as error:
@@ -183,26 +183,26 @@ class WorkerSession:
         self._unsent = memoryview(bytes(self._unsent) + data)
 
     def _deliver(self, deadline: float) -> Failure | None:
-        """Writes pieces one by one; a failure when an answer comes before its request is whole."""
+        """Write pieces one by one; return a failure if the response comes before its whole request."""
         while self._later:
             self.hand_over(deadline)
-            if self._plumbing.has_ended or time.monotonic() >= deadline:
+            if self._pipes.has_ended or time.monotonic() >= deadline:
                 self._later.clear()
                 return None
             piece = self._later.popleft()
             if piece.is_rest and (data := self._available()[0]):
-                stray = self._stray(data)
-                return Failure(stray.rule, f"before the whole request was sent: {stray.detail}")
+                failure = self._describe_stray(data)
+                return Failure(failure.rule, f"before the whole request was sent: {failure.detail}")
             self._queue(piece.data)
         return None
 
     def _receive(self, deadline: float) -> Response | Failure:
         while not self._inbox:
-            self._unsent = self._plumbing.write(self._unsent)
+            self._unsent = self._pipes.write(self._unsent)
             remaining = deadline - time.monotonic()
-            if not self._plumbing.wait(remaining, to_write=bool(self._unsent)) and remaining <= 0:
+            if not self._pipes.wait(remaining, to_write=bool(self._unsent)) and remaining <= 0:
                 return self._timed_out()
-            has_ended = self._plumbing.has_ended
+            has_ended = self._pipes.has_ended
             data, is_open = self._available()
             self._inbox += self._connection.receive(data) if data else ()
             if not self._inbox and (has_ended or not is_open):
@@ -210,9 +210,9 @@ class WorkerSession:
         return self._inbox.popleft()
 
     def _available(self) -> tuple[bytes, bool]:
-        """What is on stdout now, and whether more may come."""
+        """Return what is on stdout now, and whether more may follow."""
         pieces = []
-        while data := self._plumbing.read():
+        while data := self._pipes.read():
             pieces.append(data)
         return b"".join(pieces), data is None
 
@@ -222,27 +222,27 @@ class WorkerSession:
         except FrameError as error:
             if error.rule is ProtocolRule.STDOUT_TEXT:
                 return Failure(str(error.rule), error.detail)
-            return Failure(TIMEOUT, f"only part of a response came: {error.detail}")
+            return Failure(TIMEOUT, f"only part of a response arrived: {error.detail}")
         return Failure(TIMEOUT, "no response within the timeout")
 
     def _crashed(self) -> Failure:
         self._connection.end()
-        ended = self._plumbing.wait_for_exit()
+        ended = self._pipes.wait_for_exit()
         how = ended.description if ended is not None else "it can't be killed"
         return Failure(CRASH, f"the process ended before its response was complete ({how})")
 
     def _await_end(self, deadline: float) -> bytes:
-        """Reads until the process has ended, or ``deadline``."""
-        said = b""
+        """Return what is read until the process has ended, or until ``deadline``."""
+        output = b""
         is_open = True
-        while not self._plumbing.has_ended and (remaining := deadline - time.monotonic()) > 0:
+        while not self._pipes.has_ended and (remaining := deadline - time.monotonic()) > 0:
             if not is_open:
                 self.process.wait(remaining)
                 break
-            self._plumbing.wait(remaining)
+            self._pipes.wait(remaining)
             data, is_open = self._available()
-            said += data
-        return said
+            output += data
+        return output
 
 
 def _extended(frame: bytes, encoding: Encoding) -> bytes:
@@ -254,7 +254,7 @@ def _extended(frame: bytes, encoding: Encoding) -> bytes:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """A process and those below it. A walk over /proc/PID/task costs a tenth of psutil's own."""
+    """Return a process and those below it; ten times as fast as psutil's own search."""
     found: list[psutil.Process] = []
     waiting = [pid]
     while waiting:
@@ -268,7 +268,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """CPU time of a process and those below it so far; the time of day while one is running."""
+    """Return the CPU seconds of a process and those below it; the current time while one is running."""
     try:
         processes = family(pid)
         states = {each.status() for each in processes}

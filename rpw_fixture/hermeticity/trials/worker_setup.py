@@ -1,7 +1,7 @@
-"""What all ways of running a trial stand on: laid-out inputs, a place, a process, its requests.
+"""What all modes of running a trial need: staged inputs, a run folder, a process, its requests.
 
-Built from the server's own parts (staging, spawner, framing), without gRPC between: what is checked is
-what the server would do, some hundred times as often.
+It uses the server's own parts (staging, spawner, framing) without gRPC in between, so that a check does
+what the server would do, but much faster.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import input_tree, snapshot
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
-from rpw_fixture.hermeticity.trials.run_folder import RunFolder, setup
+from rpw_fixture.hermeticity.trials.run_folder import RunFolder, process_setup
 from rpw_fixture.hermeticity.trials.trial import (
     Listing,
     Outcome,
@@ -39,9 +39,9 @@ from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.personalities.rules import InputList
 from rpw_fixture.workers.process_pipes import Pipes, make_pipes
 
-#: What servers are known to list.
+#: The lists that servers are known to send.
 _SERVED = {
-    Listing.HONEST: InputList.HEX,
+    Listing.HEX: InputList.HEX,
     Listing.RAW: InputList.RAW,
     Listing.MESSAGE: InputList.MESSAGE,
     Listing.NONE: InputList.NONE,
@@ -49,10 +49,10 @@ _SERVED = {
 
 
 class WorkerSetup:
-    """Brings a trial's inputs into place and its worker to life. Thread-safe.
+    """The set-up of trials: stages inputs and starts workers. Thread-safe.
 
     Args:
-        worker: what is under test.
+        worker: the worker under test.
         spawner: starts processes.
         store: takes inputs and outputs.
     """
@@ -67,30 +67,32 @@ class WorkerSetup:
         self._layouts: dict[tuple[SuiteAction, bool], input_tree.Layout] = {}
 
     def prepare(self, variation: Variation, folder: Beneath) -> RunFolder:
-        """A place in ``folder``, which is emptied before.
+        """Return a run folder in ``folder``, which is emptied before.
 
         Raises:
-            UnavailableError: when its file system can't give the variation.
+            UnavailableError: the file system does not support the variation.
         """
         discard(folder)
         root = folder.below(variation.root)
         for each in (root, folder.below(variation.home), folder.below(variation.temporary)):
-            with contextlib.suppress(FileExistsError):  # an earlier worker's, undeletable
+            with contextlib.suppress(FileExistsError):  # an earlier worker made it undeletable
                 each.make()
         if variation.is_reversed and not _lists_by_creation(folder):
             raise UnavailableError(
-                "this file system lists files in an order of its own; put TMPDIR on a RAM disk"
+                "this file system does not list files in the order of their creation; "
+                "put TMPDIR on a RAM disk"
             )
         return RunFolder(folder=folder, variation=variation, staged=StagedRoot(root))
 
     def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> input_tree.Layout:
-        """The action's inputs as a tree, once for each action.
+        """Return the layout of an action, which is computed once.
 
         Args:
-            is_reversed: names of a folder come the other way round.
+            action: the action.
+            is_reversed: sort the names of each folder in the opposite order.
 
         Raises:
-            ConfigError: when they make no tree.
+            ConfigError: the inputs contradict each other.
         """
         key = (action, is_reversed)
         known = self._layouts.get(key)
@@ -99,99 +101,99 @@ class WorkerSetup:
             self._layouts[key] = known
         return known
 
-    def stage(self, action: SuiteAction, place: RunFolder) -> input_tree.Layout:
-        """Has the place hold the action's inputs, and nothing else."""
-        found = self.laid_out(action, is_reversed=place.variation.is_reversed)
-        place.staged.stage(found.root, found.parents, self.store)
-        mtime = place.variation.input_mtime
+    def stage(self, action: SuiteAction, run_folder: RunFolder) -> input_tree.Layout:
+        """Stage the action's inputs, and remove everything else."""
+        layout = self.laid_out(action, is_reversed=run_folder.variation.is_reversed)
+        run_folder.staged.stage(layout.root, layout.parents, self.store)
+        mtime = run_folder.variation.input_mtime
         if mtime is not None:
-            with place.input_root.opened() as root:
-                for path, _ in found.root.walk():
+            with run_folder.input_root.opened() as root:
+                for path, _ in layout.root.walk():
                     _set_mtime(root, path, mtime)
-        return found
+        return layout
 
     def look(
-        self, root: Beneath, before: dict[str, snapshot.Seen], found: input_tree.Layout
-    ) -> snapshot.Survey:
-        """What became of an input root since it looked like ``before``."""
+        self, root: Beneath, before: dict[str, snapshot.FileState], layout: input_tree.Layout
+    ) -> snapshot.RootChanges:
+        """Return what changed in an input root since ``before``."""
         return snapshot.compare(
-            root, before, inputs=found.root, outputs=found.outputs, store=self.store
+            root, before, inputs=layout.root, outputs=layout.outputs, store=self.store
         )
 
-    def environment(self, place: RunFolder) -> dict[str, str]:
-        """Of the process: the suite's, with what the variation changes in it."""
+    def environment(self, run_folder: RunFolder) -> dict[str, str]:
+        """Return the environment of the process: the suite's, changed by the variation."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": place.home,
-            "TMPDIR": place.temporary,
+            "HOME": run_folder.home,
+            "TMPDIR": run_folder.temporary,
             **dict(self.worker.environment),
-            **dict(place.variation.environment),
+            **dict(run_folder.variation.environment),
         }
 
     @contextlib.contextmanager
     def watched(
-        self, trial: Trial, action: SuiteAction, place: RunFolder
+        self, trial: Trial, action: SuiteAction, run_folder: RunFolder
     ) -> Iterator[ReadWatch | None]:
-        """Watches reads of the action's inputs within the block, if the trial wants that.
+        """Watch reads of the action's inputs within the block, if the trial is watched.
 
         Raises:
-            UnavailableError: when this machine can't.
+            UnavailableError: this machine can't watch reads.
         """
         if not trial.is_watched:
             yield None
             return
         paths = [path for path, _ in self.laid_out(action).root.walk()]
         try:
-            watch = ReadWatch(place.input_root, paths)
+            watch = ReadWatch(run_folder.input_root, paths)
         except OSError as error:
             raise UnavailableError(f"reads can't be watched: {error}") from None
         with watch:
             yield watch
 
     @contextlib.contextmanager
-    def started(self, place: RunFolder) -> Iterator[WorkerSession]:
-        """A fresh worker, which is gone after the block.
+    def started(self, run_folder: RunFolder) -> Iterator[WorkerSession]:
+        """Start a fresh worker, and end it after the block.
 
         Raises:
-            ConfigError: when the command can't be started.
-            UnavailableError: when the variation can't be had here.
+            ConfigError: the command can't be started.
+            UnavailableError: this machine does not support the variation.
         """
         ours, theirs = make_pipes()
         try:
-            process = self._spawn(place, theirs)
+            process = self._spawn(run_folder, theirs)
         except BaseException:
             ours.close()
             raise
         finally:
             theirs.close()
-        talk = WorkerSession(process, ours, self._encoding)
+        session = WorkerSession(process, ours, self._encoding)
         try:
-            yield talk
+            yield session
         finally:
-            talk.close()
+            session.close()
 
     def request(
         self,
-        found: input_tree.Layout,
+        layout: input_tree.Layout,
         step: Step,
         number: int,
         *,
         request_id: int,
         sandbox: str = "",
     ) -> Request:
-        """The WorkRequest for a step, which is that ``number`` in its history."""
+        """Return the WorkRequest for a step, which is the ``number``-th of its history."""
         return Request(
-            arguments=found.arguments,
-            inputs=self._inputs(found, step.listing, number),
+            arguments=layout.arguments,
+            inputs=self._inputs(layout, step.listing, number),
             request_id=request_id,
             sandbox_dir=sandbox,
         )
 
-    def _spawn(self, place: RunFolder, pipes: Pipes) -> Process:
-        argv = [*place.variation.prefix, *self.worker.command, PERSISTENT_FLAG]
-        argv = [each.replace("{trace}", place.trace) for each in argv]
-        environment = self.environment(place)
-        cwd = os.path.join(place.root, self.worker.working_directory)
+    def _spawn(self, run_folder: RunFolder, pipes: Pipes) -> Process:
+        argv = [*run_folder.variation.prefix, *self.worker.command, PERSISTENT_FLAG]
+        argv = [each.replace("{trace}", run_folder.trace) for each in argv]
+        environment = self.environment(run_folder)
+        cwd = os.path.join(run_folder.root, self.worker.working_directory)
         try:
             return self.spawner.spawn(
                 executable=executable.find(argv[0], environment, cwd),
@@ -201,7 +203,7 @@ class WorkerSetup:
                 stdin=pipes.stdin,
                 stdout=pipes.stdout,
                 stderr=pipes.stderr,
-                setup=setup(place),
+                setup=process_setup(run_folder),
             )
         except StartError as error:
             if error.stage.startswith("setup step"):
@@ -210,19 +212,22 @@ class WorkerSetup:
         except (FileNotFoundError, PermissionError) as error:
             raise ConfigError(f"worker.command can't be started: {error}") from None
 
-    def _inputs(self, found: input_tree.Layout, listing: Listing, number: int) -> bytes:
+    def _inputs(self, layout: input_tree.Layout, listing: Listing, number: int) -> bytes:
         served = _SERVED.get(listing)
         base = self.worker.working_directory
         if served is not None:
-            return self._index.encoded_inputs(found.root, self._encoding, served, base)
+            return self._index.encoded_inputs(layout.root, self._encoding, served, base)
         return self._encoding.encode_inputs(
-            (os.path.relpath(path, base or "."), _made_up(entry.digest.hash, listing, number))
-            for path, entry in found.root.walk()
+            (
+                os.path.relpath(path, base or "."),
+                _unusual_digest(entry.digest.hash, listing, number),
+            )
+            for path, entry in layout.root.walk()
         )
 
 
 def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
-    """What the worker itself said to a step."""
+    """Return the outcome of a step from the worker's response alone."""
     if isinstance(answer, Failure):
         return Outcome(step=step, exit_code=None, failure=answer.rule, detail=answer.detail)
     return Outcome(
@@ -233,7 +238,7 @@ def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
 
 
 def _lists_by_creation(folder: Beneath) -> bool:
-    """Whether the order of a folder's list follows the order in which its files were made."""
+    """Return whether the file system lists files in the order of their creation."""
     lists = []
     for number, names in enumerate(("ab", "ba")):
         probe = folder.below(f"order-{number}")
@@ -255,8 +260,8 @@ def _set_mtime(root: int, path: str, mtime: float) -> None:
         os.close(fd)
 
 
-def _made_up(known: str, listing: Listing, number: int) -> bytes:
-    """Digest bytes that no server sends for a content known by its hash."""
+def _unusual_digest(known: str, listing: Listing, number: int) -> bytes:
+    """Return digest bytes that no server sends for a content with that hash."""
     if listing is Listing.EMPTY:
         return b""
     return hashlib.sha256(f"{known} {number}".encode()).hexdigest().encode()

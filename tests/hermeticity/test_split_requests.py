@@ -1,4 +1,4 @@
-"""Requests in pieces, and two at once: what a pipe does to them must not matter."""
+"""Requests in pieces, and two in one write: a worker must accept both."""
 
 from pathlib import Path
 
@@ -55,11 +55,11 @@ def test_workers_that_wait_for_whole_requests_are_clean(
 
 def test_the_evidence_says_in_which_pieces_the_request_came(tmp_path: Path) -> None:
     (finding,) = run(stage(tmp_path / "suite", "one_read.py"), PROTOCOL).findings
-    assert "when the request came in two pieces" in finding.summary
+    assert "when its request arrives in two pieces, " in finding.summary
     assert "the worker stops: a field of a request is longer" in finding.evidence
 
 
-def test_a_part_that_is_answered_like_a_request_is_told_as_malformed(tmp_path: Path) -> None:
+def test_a_part_that_is_answered_like_a_request_is_reported_as_malformed(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "one_read.py", headers=["alpha"])
     worker = suite.parent / "tools" / "one_read.py"
     text = worker.read_text()
@@ -69,14 +69,14 @@ def test_a_part_that_is_answered_like_a_request_is_told_as_malformed(tmp_path: P
     )
     (finding,) = run(suite, PROTOCOL).findings
     assert finding.code == "RPW105"
-    assert "when the request came in two pieces" in finding.summary
+    assert "when its request arrives in two pieces, " in finding.summary
 
 
-def test_requests_lost_in_one_write_are_not_told_as_a_mixup(tmp_path: Path) -> None:
+def test_requests_lost_in_one_write_are_not_reported_as_a_mixup(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "drops_rest.py", worker="multiplex = true\ntimeout = 1")
     report = run(suite, f"{PROTOCOL},RPW111,RPW213")
     (finding,) = report.findings
     assert (finding.code, finding.victim, finding.polluters) == ("RPW102", "beta", ("alpha",))
-    assert "when two requests came in one write" in finding.summary
+    assert finding.summary == "when two requests arrive in one write, beta fails: timeout"
     reasons = {each.reason for each in report.checks if each.status is Status.SKIPPED}
     assert reasons == {"the worker loses requests that come in one write"}

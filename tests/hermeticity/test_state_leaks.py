@@ -4,6 +4,8 @@ from pathlib import Path
 
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
+from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Trial, steps
@@ -11,7 +13,14 @@ from rpw_fixture.hermeticity.trials.trial import Trial, steps
 from .samples import codes, run, stage
 
 
-def test_each_victim_of_a_leak_is_told_with_one_polluter_and_the_difference(
+def context_of(suite: Suite, harness: Harness) -> CheckContext:
+    """A context in which all actions are known to work."""
+    context = CheckContext(suite=suite, harness=harness)
+    context.facts.share(COLD_RESULTS, ColdResults(usable=suite.actions))
+    return context
+
+
+def test_each_victim_of_a_leak_is_reported_with_one_polluter_and_the_difference(
     tmp_path: Path,
 ) -> None:
     report = run(stage(tmp_path / "suite", "leaky.py"), "RPW202")
@@ -43,7 +52,7 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
     )
     assert len(history) == 201
     with Harness(suite) as harness:
-        context = CheckContext(suite=suite, harness=harness, usable=suite.actions)
+        context = context_of(suite, harness)
         outcomes = harness.run(Trial(history=history)).outcomes
         suspects = [
             each for each in suspicions(context, [outcomes]) if each.victim.action.name == "six"
@@ -54,14 +63,14 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
         assert harness.worker_starts - before < 150
 
 
-def test_a_leak_is_told_from_plain_requests_even_if_failing_ones_show_it_sooner(
+def test_a_leak_is_reported_for_plain_requests_even_if_failing_ones_show_it_sooner(
     tmp_path: Path,
 ) -> None:
     suite = load(stage(tmp_path / "suite", "leaky.py", headers=["alpha", "beta"]))
     alpha, beta = suite.actions
     with Harness(suite) as harness:
-        context = CheckContext(suite=suite, harness=harness, usable=suite.actions)
-        failing = context.failing(alpha)
+        context = context_of(suite, harness)
+        failing = context.failing_variant(alpha)
         assert failing is not None
         histories = [steps(failing, beta), steps(alpha, alpha, beta)]
         outcomes = [harness.run(Trial(history=each)).outcomes for each in histories]
@@ -110,6 +119,6 @@ def test_actions_that_hide_a_leak_are_named(tmp_path: Path) -> None:
     worker.write_text(text.replace("    seen.add(header)\n", forget))
     report = run(suite, "RPW202")
     assert all(
-        "runs between: wipe" in each.evidence for each in report.findings if each.victim == "one"
+        "runs in between: wipe" in each.evidence for each in report.findings if each.victim == "one"
     )
     assert "one" in {each.victim for each in report.findings}

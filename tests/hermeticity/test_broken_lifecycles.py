@@ -1,10 +1,9 @@
-"""Workers that answer and do wrong around it are found: at the end of stdin, cancelled, overlapping."""
+"""Workers that break other rules than those for single requests: end of stdin, cancels, overlap."""
 
 import pytest
 
 from .samples import CANCELLATION, MULTIPLEX, Case, assert_found, assert_reproduced, seeds
 
-JSON = "--worker_protocol=json"
 JSON = "--worker_protocol=json"
 
 CASES = [

@@ -110,7 +110,7 @@ def test_a_leak_is_found_through_mutual_tls_and_a_token(
     assert guarded.workers
 
 
-def test_wrong_credentials_are_told_in_one_line(
+def test_wrong_credentials_are_reported_in_one_line(
     suite: str,
     guarded: Server,
     known: Certificates,
@@ -165,7 +165,7 @@ def test_properties_and_the_instance_reach_every_action(
         options = ("--remote-instance-name", "some/instance", "--platform-property", "Pool=small")
         options += ("--platform-property", "OSFamily=linux", "--target", server.endpoint)
         assert main(["check", suite, "--select", "RPW202", *options]) == 0
-        assert "1 of 1 checks passed" in capsys.readouterr().out
+        assert "1 of 1 check passed" in capsys.readouterr().out
         keys = [each.key for each in server.workers]
     assert keys
 
@@ -275,7 +275,7 @@ def test_a_probe_shows_that_workers_are_kept(tmp_path: Path, protocol: str) -> N
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"worker_max_requests": 1}, "started a worker anew for each request of a probe"),
+        ({"worker_max_requests": 1}, "started a new worker for each request of a probe"),
         ({"personality": "nativelink"}, "keeps no persistent worker: it ran 4 of 4 requests"),
     ],
 )

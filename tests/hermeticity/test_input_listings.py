@@ -1,4 +1,4 @@
-"""What servers list as inputs must not reach a result."""
+"""The inputs that a server lists must not change a result."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ def test_digests_taken_for_hex_are_found_and_the_lists_that_show_it_named(tmp_pa
     report = run(stage(tmp_path / "suite", "decodes_digests.py", headers=["alpha"]), "RPW209")
     (finding,) = report.findings
     assert (finding.severity, finding.victim) == (Severity.ERROR, "alpha")
-    assert finding.summary.endswith("follows a factor of the environment: listed inputs")
+    assert finding.summary == "the result of alpha depends on the environment: listed inputs"
     assert "lists all inputs with raw digest bytes" in finding.evidence
-    assert "so it is with all inputs with serialized Digest messages" in finding.evidence
+    assert "the same with all inputs with serialized Digest messages" in finding.evidence
 
 
 def test_one_entry_for_all_that_is_not_listed_is_a_warning_with_its_polluter(
@@ -26,7 +26,7 @@ def test_one_entry_for_all_that_is_not_listed_is_a_warning_with_its_polluter(
     patch(suite, "bytes.fromhex(request.inputs[path].decode())", "request.inputs.get(path)")
     (finding,) = run(suite, "RPW209").findings
     assert (finding.severity, finding.polluters) == (Severity.WARNING, ("alpha",))
-    assert "when the request lists no inputs" in finding.evidence
+    assert "if the request lists no inputs" in finding.evidence
 
 
 def test_a_cache_by_path_and_digest_may_miss_when_digests_change(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_changing_digests_that_reach_an_output_are_found(tmp_path: Path) -> None
     )
     patch(suite, "    if path not in", "    global seen\n    if path not in")
     (finding,) = run(suite, "RPW209").findings
-    assert "digests that are others in each request" in finding.evidence
+    assert "different digests in each request" in finding.evidence
 
 
 def patch(suite: Path, old: str, new: str) -> None:

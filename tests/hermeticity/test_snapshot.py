@@ -1,4 +1,4 @@
-"""Looking at an input root that its worker may still be changing."""
+"""Snapshots of an input root that its worker may still be changing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def swap(root: Beneath) -> None:
     out.symlink_to("../secret")
 
 
-def compared(root: Beneath, cas: Cas, before: dict[str, snapshot.Seen]) -> snapshot.Survey:
+def compared(
+    root: Beneath, cas: Cas, before: dict[str, snapshot.FileState]
+) -> snapshot.RootChanges:
     return snapshot.compare(
         root, before, inputs=NO_INPUTS, outputs=("out",), store=cas.store(SHA256)
     )

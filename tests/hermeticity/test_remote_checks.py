@@ -35,7 +35,7 @@ def stage_for_cluster(
     headers: Sequence[str] = ("alpha", "beta"),
     with_failure: bool = False,
 ) -> Path:
-    """The suite says itself where ``python3`` is: an endpoint does not get our PATH."""
+    """Write a suite whose environment has this PATH, which an endpoint does not get."""
     worker = f"env = {{ PATH = {json.dumps(os.environ['PATH'])} }}"
     return stage(
         folder, script, *arguments, worker=worker, headers=headers, with_failure=with_failure
@@ -65,7 +65,7 @@ def test_a_leak_is_found_on_another_server_with_its_polluter(
     assert len(cluster.workers) > 2
 
 
-def test_a_good_worker_is_clean_and_the_means_are_told(tmp_path: Path, cluster: Server) -> None:
+def test_a_good_worker_is_clean_and_the_tools_are_reported(tmp_path: Path, cluster: Server) -> None:
     suite = stage_for_cluster(tmp_path / "suite", "good.py", with_failure=True)
     report = run_there(suite, cluster)
     assert report.findings == ()
@@ -84,9 +84,11 @@ def test_what_needs_more_than_results_is_skipped_with_its_reason(
     assert {code for code, each in told.items() if each.status == "skipped"} == (
         told.keys() - JUDGED
     )
-    assert told["RPW301"].reason == "needs eyes on the process: not with --target"
-    assert told["RPW210"].reason == "needs a hand in the worker's surroundings: not with --target"
-    assert told["RPW107"].reason == "needs a hand in what the worker is sent: not with --target"
+    assert told["RPW301"].reason == "not possible with --target: needs a view of the process"
+    assert told["RPW210"].reason == (
+        "not possible with --target: needs control of the worker's environment"
+    )
+    assert told["RPW107"].reason == "not possible with --target: needs control of the requests"
     assert told["RPW402"].reason == "needs a recording made by serve --record"
 
 
@@ -146,13 +148,13 @@ def test_where_no_worker_is_kept_nothing_has_passed_that_needs_one(
     assert told["RPW201"].status == "passed"
 
 
-def test_workers_that_are_replaced_after_each_request_are_told(tmp_path: Path) -> None:
+def test_workers_that_are_replaced_after_each_request_are_reported(tmp_path: Path) -> None:
     suite = stage_for_cluster(tmp_path / "suite", "leaky.py")
     with Server(worker_max_requests=1) as server:
         told = states(run_there(suite, server))
     assert told["RPW202"].status == "skipped"
     assert told["RPW202"].reason == (
-        "nothing was found, but no worker there served two requests in a row"
+        "nothing was found, but no worker of the endpoint served two requests in a row"
     )
 
 
@@ -163,12 +165,12 @@ def test_a_trial_that_needs_a_hand_on_the_process_is_refused(
     step = Step(action=suite.actions[0], listing=Listing.NONE)
     with (
         Harness(suite, target=ExistingServer(endpoint=cluster.endpoint)) as harness,
-        pytest.raises(UnavailableError, match="not with --target"),
+        pytest.raises(UnavailableError, match="not possible with --target"),
     ):
         harness.run(Trial(history=(step,)))
 
 
-def test_an_endpoint_where_nobody_answers_is_told_in_one_line(
+def test_an_endpoint_that_does_not_answer_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = stage_for_cluster(tmp_path / "suite", "good.py")
@@ -182,7 +184,7 @@ def test_an_endpoint_where_nobody_answers_is_told_in_one_line(
     assert error.count("\n") == 1
 
 
-def test_an_endpoint_that_cannot_run_the_actions_is_told(
+def test_an_endpoint_that_cannot_run_the_actions_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = stage_for_cluster(tmp_path / "suite", "good.py")
@@ -191,7 +193,7 @@ def test_an_endpoint_that_cannot_run_the_actions_is_told(
     assert "--no-allow-local" in capsys.readouterr().err
 
 
-def test_a_worker_that_never_answers_there_is_told_in_one_line(
+def test_a_worker_that_never_answers_there_is_reported_in_one_line(
     tmp_path: Path, cluster: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = stage_for_cluster(tmp_path / "suite", "crashing.py")

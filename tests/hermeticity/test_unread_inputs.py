@@ -1,4 +1,4 @@
-"""Declared inputs that nobody reads: advice, and no failure."""
+"""Declared inputs that no run reads: an info, not a failure."""
 
 import json
 import sys
@@ -25,7 +25,7 @@ def test_inputs_that_no_run_opens_are_named_as_info(tmp_path: Path) -> None:
     assert (finding.severity, finding.victim) == (Severity.INFO, "alpha")
     assert finding.summary.endswith("never reads: src/unused.txt")
     assert report.checks[0].status is not Status.FAILED
-    assert "inputs never read by inotify" in report.checks[0].reason
+    assert "unread inputs by inotify" in report.checks[0].reason
     assert not report.has_errors
 
 
@@ -51,21 +51,21 @@ def test_info_is_shown_though_a_baseline_was_written_and_exit_code_stays_zero(
     assert (finding["severity"], finding["reproducer"]) == ("info", None)
 
 
-def test_info_is_told_in_text_and_junit_without_a_remedy_or_failure(
+def test_info_is_reported_in_text_and_junit_without_a_remedy_or_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], shared=["src/unused.txt"])
     assert main(["check", str(suite), "--select", "RPW207"]) == 0
     text = capsys.readouterr().out
     assert "info: alpha declares inputs that it never reads: src/unused.txt" in text
-    assert "mend it" not in text
+    assert "Fix:" not in text
     assert main(["check", str(suite), "--select", "RPW207", "--format", "junit"]) == 0
     (case,) = ET.fromstring(capsys.readouterr().out.encode()).iter("testcase")
     assert case.find("failure") is None
     assert "src/unused.txt" in (case.findtext("system-out") or "")
 
 
-def test_opened_files_are_told_by_path_and_others_are_not(tmp_path: Path) -> None:
+def test_opened_files_are_reported_by_path_and_others_are_not(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     for name in ("top", "a/deep", "a/unread", "other"):
         (tmp_path / name).write_text(name)
