@@ -71,6 +71,12 @@ def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not leaked, "the test left behind:\n  " + "\n  ".join(leaked)
 
 
+@pytest.fixture
+def python3_is_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version managers put slow shell scripts in front of python3."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
 def _leaked(before: Held) -> list[str]:
     return sorted(Held.now().things - before.things)
 
