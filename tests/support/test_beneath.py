@@ -151,7 +151,7 @@ def test_folders_without_rights_are_opened_and_a_link_in_their_place_changes_not
 ) -> None:
     script = """
 import ctypes, os, sys
-from rpw_fixture.execution import beneath
+from rpw_fixture.support import beneath
 if sys.argv[2] == "step by step":
     beneath._implementation.opening = beneath.open_step_by_step
 else:
