@@ -2,7 +2,14 @@
 
 import pytest
 
-from .samples import CANCELLATION, MULTIPLEX, Case, assert_found, assert_reproduced, seeds
+from tests.hermeticity.samples import (
+    CANCELLATION,
+    MULTIPLEX,
+    Case,
+    assert_found,
+    assert_reproduced,
+    seeds,
+)
 
 JSON = "--worker_protocol=json"
 JSON = "--worker_protocol=json"

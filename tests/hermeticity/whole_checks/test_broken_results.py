@@ -2,7 +2,7 @@
 
 import pytest
 
-from .samples import Case, assert_found, assert_reproduced, checked, seeds
+from tests.hermeticity.samples import Case, assert_found, assert_reproduced, checked, seeds
 
 CASES = [
     Case(code="RPW201", script="random_header.py"),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from . import samples
-from .samples import PROTOCOL, codes, run, seeds, stage
+from tests.hermeticity import samples
+from tests.hermeticity.samples import PROTOCOL, codes, run, seeds, stage
 
 
 @seeds

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.hermeticity.findings.finding import Report, Status
-
-from .samples import SAMPLES, run, stage
+from tests.hermeticity.samples import SAMPLES, run, stage
 
 IS_LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
 SEEDS = range(10 if IS_LONG else 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .samples import MULTIPLEX, Case, assert_found, assert_reproduced, seeds
+from tests.hermeticity.samples import MULTIPLEX, Case, assert_found, assert_reproduced, seeds
 
 JSON = "--worker_protocol=json"
 JSON = "--worker_protocol=json"
