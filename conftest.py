@@ -27,6 +27,17 @@ if importlib.util.find_spec("rpw_fixture") is None:
 
 pytest_plugins = ["pytester"]
 PLUGIN = "rpw_fixture.pytest_plugin"
+#: Folders of tests that take long because of their subject. Other long tests bear the mark themselves.
+_SLOW = (
+    "benchmarks",  # each family of figures once
+    "containers",  # images and their engines
+    "examples",  # with a real Bazel
+    "hermeticity/whole_checks",  # each starts dozens of workers
+    "interop",  # real Bazel, BuildStream and buildbox
+    "isolation",  # some six hundred attempts, each in processes of its own
+    "sample_workers",  # Java and Node.js
+    "soak",  # many times the same
+)
 #: How long what a test has ended may take to be gone, seconds.
 _PATIENCE = 5.0
 #: Descriptors of this process as links to what they are called (Linux), and as numbers (everywhere).
@@ -43,6 +54,14 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     loaded = {getattr(plugin, "__name__", "") for plugin in pluginmanager.get_plugins()}
     if PLUGIN not in loaded:
         pluginmanager.import_plugin(PLUGIN)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow folders; ``-m "not slow"`` leaves them out."""
+    tests = Path(__file__).parent / "tests"
+    for item in items:
+        if any(item.path.is_relative_to(tests / name) for name in _SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +90,34 @@ def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not leaked, "the test left behind:\n  " + "\n  ".join(leaked)
 
 
+@pytest.fixture
+def python3_is_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version managers put slow shell scripts in front of python3."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
 def _leaked(before: Held) -> list[str]:
     return sorted(Held.now().things - before.things)
 
 
 def _processes() -> Iterator[str]:
-    for child in psutil.Process().children(recursive=True):
+    for child in _descendants():
         with suppress(psutil.NoSuchProcess):
             yield f"process {child.pid}: {' '.join(child.cmdline())}"
+
+
+def _descendants() -> list[psutil.Process]:
+    """Return what this process and its children have started.
+
+    psutil looks at every process of the machine; most tests leave none, which Linux says by itself.
+    """
+    tasks = Path("/proc/self/task")
+    try:
+        if not any((task / "children").read_bytes() for task in tasks.iterdir()):
+            return []
+    except OSError:  # another system, a kernel without it, or a thread that has just ended
+        pass
+    return psutil.Process().children(recursive=True)
 
 
 def _threads() -> Iterator[str]:

@@ -21,7 +21,7 @@ from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-from .unharmed import unharmed, worker_action
+from .surviving_server import unharmed, worker_action
 
 DEPTH = 10_000
 

@@ -23,7 +23,7 @@ from rpw_fixture.server import Server
 from rpw_fixture.support.removal import Leftover
 from tests.waiting import until
 
-from .unharmed import unharmed, worker_action
+from .surviving_server import unharmed, worker_action
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,7 @@ from rpw_fixture.execution.output_lookup import OutputsChangedError
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-from .finished_work import Work, digest_of
+from .collected_outputs import Work, digest_of
 
 # --- files ---
 

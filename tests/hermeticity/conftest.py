@@ -1,11 +1,8 @@
-import os
-import sys
-from pathlib import Path
+"""Sample workers are started as ``python3``."""
 
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def python3_is_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Version managers put slow shell scripts in front of python3."""
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+def fast_python3(python3_is_this_interpreter: None) -> None:
+    """Every check starts dozens of workers."""

@@ -9,7 +9,7 @@ import pytest
 
 from rpw_fixture.processes.spawner import Spawner
 
-from .support import open_descriptors
+from .programs import open_descriptors
 
 
 @pytest.fixture

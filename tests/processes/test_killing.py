@@ -17,7 +17,7 @@ from rpw_fixture.processes import process_tree, spawner_link
 from rpw_fixture.processes.spawner import Spawner, StartError, SurvivorsError
 from tests.watched_process import readable
 
-from .support import BOMB, DAEMON, PYTHON, Running, await_end, run
+from .programs import BOMB, DAEMON, PYTHON, Running, await_end, run
 
 
 def test_a_background_child_ends_with_its_leader(spawner: Spawner) -> None:

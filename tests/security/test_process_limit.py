@@ -16,7 +16,7 @@ import pytest
 
 from rpw_fixture import Action, Server
 from rpw_fixture.processes.spawner import Spawner, StartError
-from tests.processes.support import Running, run
+from tests.processes.programs import Running, run
 from tests.waiting import until
 
 from .test_stopped_spawner import worker_action

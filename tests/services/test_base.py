@@ -13,7 +13,7 @@ from rpw_fixture.services.base import REQUEST_METADATA_KEY, Service, rpc
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import rpc as google_rpc
 
-from .echo import (
+from .echo_service import (
     NAME,
     Echo,
     cancelled_read,

@@ -9,7 +9,7 @@ from rpw_fixture.storage.batches import DigestBatches
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-from .support import SIZES, files_below, make_cas
+from .small_stores import SIZES, files_below, make_cas
 
 
 def message(digest: Digest) -> reapi.Digest:

@@ -17,7 +17,7 @@ from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-from .support import SIZES, files_below, make_cas, write_whole
+from .small_stores import SIZES, files_below, make_cas, write_whole
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from rpw_fixture.errors import RequestError
 from rpw_fixture.storage.writer import BlobWriter
 from rpw_fixture.wire.digests import SHA256
 
-from .support import files_below, make_cas
+from .small_stores import files_below, make_cas
 
 # --- threads ---
 

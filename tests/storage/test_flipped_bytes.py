@@ -19,7 +19,7 @@ from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, Digest
 from tests.waiting import until
 
-from .support import SIZES, SPILL, make_cas
+from .small_stores import SIZES, SPILL, make_cas
 
 WAYS = {
     "get": lambda store, digest, _: store.get(digest),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from rpw_fixture.server import Server
+from tests.input_trees import cas, inputs, store  # noqa: F401 - fixtures
 
 IS_LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
 

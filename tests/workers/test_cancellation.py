@@ -22,7 +22,7 @@ from rpw_fixture.events.kinds import (
 )
 from rpw_fixture.pytest_plugin import MakeServer
 
-from .support import (
+from .worker_actions import (
     CANCELLATION,
     MULTIPLEX,
     SANDBOX,

@@ -25,7 +25,7 @@ from tests.mounting import mount_points, nothing_mounted, require_mounts
 from tests.server_process import ServerProcess
 from tests.waiting import until
 
-from .support import MULTIPLEX, MUX, SANDBOX, Running, action
+from .worker_actions import MULTIPLEX, MUX, SANDBOX, Running, action
 
 PATH = {"PATH": os.environ["PATH"]}
 PRECIOUS = {"deep/file": b"precious", "file": b"precious"}

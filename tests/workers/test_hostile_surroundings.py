@@ -15,7 +15,7 @@ from rpw_fixture.events.kinds import InputsChanged, ProtocolViolation
 from rpw_fixture.server import Server
 from tests.waiting import until
 
-from .hostile import action, assert_gone, assert_gone_of
+from .hostile_workers import action, assert_gone, assert_gone_of
 
 
 def test_a_worker_that_writes_stderr_without_end_serves_in_bounded_memory(

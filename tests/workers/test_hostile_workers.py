@@ -25,7 +25,7 @@ from rpw_fixture.server import Server
 from rpw_fixture.wire.digests import Digest
 from tests.waiting import until
 
-from .hostile import SAMPLES, TIMEOUT, action, assert_gone, assert_gone_of, status_of
+from .hostile_workers import SAMPLES, TIMEOUT, action, assert_gone, assert_gone_of, status_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

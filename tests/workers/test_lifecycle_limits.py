@@ -13,7 +13,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import ActionRetried, RequestSent, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
 
-from .support import (
+from .worker_actions import (
     MULTIPLEX,
     SANDBOX,
     Running,

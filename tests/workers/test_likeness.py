@@ -12,7 +12,7 @@ from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.workers import pool
 from tests.waiting import PATIENCE
 
-from .support import begun, probe_action
+from .worker_actions import begun, probe_action
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"
 

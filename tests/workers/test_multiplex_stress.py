@@ -22,7 +22,7 @@ from rpw_fixture.events.kinds import (
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.server import Server
 
-from .support import CANCELLATION, SANDBOX, Running, compile_action
+from .worker_actions import CANCELLATION, SANDBOX, Running, compile_action
 
 IN_FLIGHT = 32
 PLATFORM = {**SANDBOX, **CANCELLATION}

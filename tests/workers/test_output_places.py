@@ -13,8 +13,8 @@ from rpw_fixture.cli import main
 from rpw_fixture.client.action import Action
 from rpw_fixture.pytest_plugin import MakeServer
 
-from .support import MULTIPLEX, SANDBOX, action, tools_of
 from .test_scenarios_of_files import tools_for
+from .worker_actions import MULTIPLEX, SANDBOX, action, tools_of
 
 FOLDER = "a/b/c"
 WRITES = """

@@ -23,8 +23,18 @@ from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import Personality, SourcedRule
 from tests.waiting import until
 
-from .portraits import CHANGES, EVERY, EVERYWHERE, TRIGGERED, by_rule, lame, portrait, probe, routes
-from .support import Running, run_all, seen, tools_of
+from .personality_runs import (
+    CHANGES,
+    EVERY,
+    EVERYWHERE,
+    TRIGGERED,
+    by_rule,
+    lame,
+    portrait,
+    probe,
+    routes,
+)
+from .worker_actions import Running, run_all, seen, tools_of
 
 # --- the data ---
 

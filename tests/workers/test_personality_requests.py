@@ -15,8 +15,8 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers.personalities import find
 from rpw_fixture.workers.personalities.rules import Environment
 
-from .portraits import EVERY, EVERYWHERE, SPLITS, by_rule, portrait, probe, routes
-from .support import seen, tools_of
+from .personality_runs import EVERY, EVERYWHERE, SPLITS, by_rule, portrait, probe, routes
+from .worker_actions import seen, tools_of
 
 # --- 1: flagfiles ---
 

@@ -25,7 +25,7 @@ from rpw_fixture.events.kinds import (
 from rpw_fixture.pytest_plugin import MakeServer
 from tests.waiting import until
 
-from .support import Running, begun, compile_action, probe_action, run_all, seen, wait_for
+from .worker_actions import Running, begun, compile_action, probe_action, run_all, seen, wait_for
 
 # --- sharing ---
 

@@ -18,7 +18,7 @@ from rpw_fixture.events.kinds import ActionRouted, WorkerNotReused, WorkerRetire
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.testing.endpoint import Endpoint
 
-from .support import (
+from .worker_actions import (
     MULTIPLEX,
     MUX,
     SAMPLES,

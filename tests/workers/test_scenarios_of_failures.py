@@ -14,7 +14,7 @@ from rpw_fixture.events.kinds import RequestCancelled, WorkerRetired
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.testing.endpoint import Endpoint
 
-from .support import (
+from .worker_actions import (
     CANCELLATION,
     MUX,
     SANDBOX,

@@ -15,7 +15,7 @@ from rpw_fixture.client.inputs import Symlink
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.testing.endpoint import Endpoint
 
-from .support import (
+from .worker_actions import (
     MUX,
     SAMPLES,
     SANDBOX,

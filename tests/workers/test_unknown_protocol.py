@@ -24,7 +24,16 @@ from rpw_fixture.server import Server
 from rpw_fixture.testing.endpoint import Endpoint
 from tests.waiting import PATIENCE, until
 
-from .support import CANCELLATION, MULTIPLEX, MUX, SANDBOX, Running, probe_action, run_all, seen
+from .worker_actions import (
+    CANCELLATION,
+    MULTIPLEX,
+    MUX,
+    SANDBOX,
+    Running,
+    probe_action,
+    run_all,
+    seen,
+)
 
 #: A worker that speaks JSON only; ``on_garbage`` is what it does with a request that is none.
 JSON_WORKER = """

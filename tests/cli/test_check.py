@@ -1,0 +1,151 @@
+"""The subcommand from the outside: reports, exit codes, baselines and reproducers."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from rpw_fixture.cli import main
+from rpw_fixture.hermeticity.findings.codes import CODES
+from tests.hermeticity.samples import stage
+
+pytestmark = pytest.mark.usefixtures("python3_is_this_interpreter")
+LEAKS = ("--select", "RPW202")
+
+
+@pytest.fixture
+def leaky(tmp_path: Path) -> Path:
+    return stage(tmp_path / "suite", "leaky.py")
+
+
+def test_json_has_the_promised_fields(leaky: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(leaky), *LEAKS, "--format", "json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert list(report) == [
+        "schema",
+        "actions",
+        "checks",
+        "findings",
+        "worker_starts",
+        "requests",
+        "seconds",
+    ]
+    assert (report["schema"], report["actions"]) == (1, 2)
+    assert report["checks"] == [
+        {"code": "RPW202", "name": "state-leak", "status": "failed", "reason": ""}
+    ]
+    assert list(report["findings"][0]) == [
+        "code",
+        "severity",
+        "victim",
+        "polluters",
+        "outputs",
+        "summary",
+        "evidence",
+        "reproducer",
+    ]
+
+
+def test_text_names_victim_polluter_and_totals(
+    leaky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(leaky), *LEAKS]) == 1
+    told = capsys.readouterr().out
+    assert "after alpha, beta gives a different result than in a fresh worker" in told
+    assert "2 errors; 0 of 1 check passed on 2 actions" in told
+    assert "\033" not in told
+
+
+def test_junit_has_a_case_for_each_check(leaky: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.xml"
+    arguments = ["check", str(leaky), "--select", "RPW202,RPW110", "--format", "junit"]
+    assert main([*arguments, "--output", str(file)]) == 1
+    suite = ET.parse(file).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("2", "1", "1")
+
+
+def test_github_annotations_stay_on_one_line(
+    leaky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(leaky), *LEAKS, "--format", "github"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("::error title=RPW202 state-leak::") for line in lines)
+
+
+def test_a_baseline_accepts_what_is_known(leaky: Path, tmp_path: Path) -> None:
+    known = tmp_path / "baseline.json"
+    assert main(["check", str(leaky), *LEAKS, "--write-baseline", str(known)]) == 1
+    assert main(["check", str(leaky), *LEAKS, "--baseline", str(known)]) == 0
+
+
+def test_a_reproducer_shows_the_finding_again(
+    leaky: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "reproducers"
+    main(["check", str(leaky), *LEAKS, "--format", "json", "--reproducers", str(folder)])
+    finding = json.loads(capsys.readouterr().out)["findings"][0]
+    reproducer = Path(finding["reproducer"])
+    assert {each.name for each in reproducer.glob("test_*.py")} == {"test_rpw202_beta.py"}
+    assert main(["check", str(reproducer / "suite.toml"), *LEAKS, "--format", "json"]) == 1
+    again = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["victim"], finding["polluters"]) in [
+        (each["victim"], each["polluters"]) for each in again
+    ]
+
+
+@pytest.mark.parametrize("code", list(CODES))
+def test_every_code_is_explained(code: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--explain", code.lower()]) == 0
+    assert capsys.readouterr().out.startswith(f"{code} {CODES[code].name}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "name a suite.toml"),
+        (("no-such.toml",), "no-such.toml: No such file"),
+        (("SUITE", "--select", "RPW9"), "'RPW9' is not a check code"),
+        (("SUITE", "--baseline", "no-such.json"), "--baseline no-such.json: No such file"),
+        (("SUITE", "--cache-poisoning"), "needs a folder made by serve --record"),
+        (("--explain", "RPW999"), "'RPW999' is not a check code"),
+    ],
+)
+def test_wrong_use_is_reported_in_one_line(
+    leaky: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    given = [str(leaky) if each == "SUITE" else each for each in arguments]
+    if "SUITE" in arguments and "--baseline" in arguments:
+        given += ["--select", "RPW107"]
+    assert main(["check", *given]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_a_command_that_cannot_be_started_is_wrong_use(
+    leaky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leaky.write_text(leaky.read_text().replace("python3", "no-such-python"))
+    assert main(["check", str(leaky)]) == 2
+    assert "no-such-python: command not found in PATH" in capsys.readouterr().err
+
+
+def test_an_exit_code_that_never_comes_is_wrong_use(
+    leaky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leaky.write_text(leaky.read_text() + "exit_code = 3\n")
+    assert main(["check", str(leaky)]) == 2
+    assert "action 'beta' ends with exit code 0" in capsys.readouterr().err
+
+
+def test_what_there_is_no_time_for_is_skipped(
+    leaky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["check", str(leaky), "--max-seconds", "0", "--format", "json"])
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    assert {each["status"] for each in checks} == {"skipped"}
+    assert {each["reason"] for each in checks if each["code"] == "RPW202"} == {
+        "the time limit was reached (--max-seconds 0)"
+    }

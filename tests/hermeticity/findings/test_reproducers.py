@@ -1,0 +1,129 @@
+"""Reproducers show their finding again, and nothing once the worker is fixed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rpw_fixture.client.inputs import File
+from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.findings import reproducers
+from rpw_fixture.hermeticity.findings.finding import Finding, Report
+from rpw_fixture.hermeticity.suites.suite import Suite
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.trial import steps
+from tests.hermeticity.samples import SAMPLES, stage
+
+ROOT = SAMPLES.parent
+BUGS = (
+    ("RPW202", "leaky.py", "after alpha, beta gives a different result than in a fresh worker"),
+    (
+        "RPW203",
+        "stale_input.py",
+        "src/alpha.txt has new content, but alpha still gives the old result",
+    ),
+    ("RPW103", "one_read.py", "when its request arrives in two pieces, alpha fails: crash"),
+)
+
+
+def found_in(suite: Suite, code: str, folder: Path | None = None) -> Report:
+    return check(suite, Options(selected=frozenset([code]), reproducers=folder))
+
+
+def test_generated_tests_fail_until_their_workers_are_fixed(tmp_path: Path) -> None:
+    """All in one run of pytest, as its start takes longer than they do."""
+    folders = {script: reproducer_of(tmp_path / code, code, script) for code, script, _ in BUGS}
+    before = pytest_in(folders.values())
+    assert before.returncode == 1, before.stdout + before.stderr
+    assert f"{len(BUGS)} failed" in before.stdout
+    for _, _, told in BUGS:
+        assert told in before.stdout
+    for script, folder in folders.items():
+        shutil.copy(SAMPLES / "python" / "good.py", folder / "tools" / script)
+    after = pytest_in(folders.values())
+    assert after.returncode == 0, after.stdout + after.stderr
+    assert f"{len(BUGS)} passed" in after.stdout
+
+
+def reproducer_of(place: Path, code: str, script: str) -> Path:
+    suite = load(stage(place / "suite", script))
+    folder = found_in(suite, code, place / "found").findings[0].reproducer
+    assert folder is not None
+    return Path(folder)
+
+
+def test_a_worker_with_a_working_directory_of_its_own_has_reproducers(tmp_path: Path) -> None:
+    given = load(stage(tmp_path / "suite", "leaky.py"))
+    command = ("python3", "../tools/leaky.py")
+    worker = dataclasses.replace(given.worker, command=command, working_directory="pkg")
+    moved = [
+        each.changed("", inputs={f"pkg/{path}": entry for path, entry in each.inputs.items()})
+        for each in given.actions
+    ]
+    report = found_in(Suite(worker=worker, actions=tuple(moved)), "RPW202", tmp_path / "found")
+    finding = report.findings[0]
+    assert finding.reproducer is not None
+    again = found_in(load(Path(finding.reproducer, "suite.toml")), "RPW202")
+    assert finding.identity in [each.identity for each in again.findings]
+
+
+def test_actions_with_other_content_at_one_path_keep_their_contents(tmp_path: Path) -> None:
+    given = load(stage(tmp_path / "suite", "leaky.py"))
+    actions = tuple(
+        each.changed("", name=f"pkg/{each.name}", inputs={"in.txt": File(each.name.encode())})
+        for each in given.actions
+    )
+    suite = Suite(worker=given.worker, actions=actions)
+    finding = Finding(code="RPW202", victim="pkg/beta", summary="one", history=steps(*actions))
+    written = reproducers.write(finding, suite, tmp_path, 1).reproducer
+    assert written is not None
+    again = load(Path(written, "suite.toml"))
+    assert again.worker.tool_inputs == given.worker.tool_inputs
+    assert [(each.name, each.inputs) for each in again.actions] == [
+        ("pkg_alpha", {"in.txt": File(b"alpha")}),
+        ("pkg_beta", {"in.txt": File(b"beta")}),
+    ]
+
+
+def test_an_input_named_like_a_file_of_the_reproducer_is_kept_apart(tmp_path: Path) -> None:
+    given = load(stage(tmp_path / "suite", "leaky.py", headers=["alpha"]))
+    (action,) = given.actions
+    odd = action.changed(
+        "", inputs={"suite.toml": File(b"mine"), "a/b": File(b""), "a c": File(b"")}
+    )
+    finding = Finding(code="RPW202", victim="alpha", summary="one", history=steps(odd))
+    written = reproducers.write(
+        finding, Suite(worker=given.worker, actions=(odd,)), tmp_path, 1
+    ).reproducer
+    assert written is not None
+    assert load(Path(written, "suite.toml")).actions[0].inputs == dict(sorted(odd.inputs.items()))
+
+
+def test_names_that_become_one_file_name_are_distinguished(tmp_path: Path) -> None:
+    given = load(stage(tmp_path / "suite", "leaky.py"))
+    actions = tuple(
+        each.changed("", name=name, flagfile="")
+        for each, name in zip(given.actions, ("//a/b", "//a_b"), strict=True)
+    )
+    suite = Suite(worker=given.worker, actions=actions)
+    finding = Finding(code="RPW202", summary="one", history=steps(*actions))
+    written = reproducers.write(finding, suite, tmp_path, 1).reproducer
+    assert written is not None
+    again = load(Path(written, "suite.toml"))
+    assert [each.name for each in again.actions] == ["a_b", "a_b-2"]
+
+
+def pytest_in(folders: Iterable[Path]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *folders],
+        cwd=next(iter(folders)),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,56 @@
+"""Workers that break other rules than those for single requests: end of stdin, cancels, overlap."""
+
+import pytest
+
+from tests.hermeticity.samples import (
+    CANCELLATION,
+    MULTIPLEX,
+    Case,
+    assert_found,
+    assert_reproduced,
+    seeds,
+)
+
+JSON = "--worker_protocol=json"
+
+CASES = [
+    Case(code="RPW106", script="ignores_eof.py", has_reproducer=False),
+    Case(code="RPW107", script="strict_fields.py"),
+    Case(
+        code="RPW107",
+        script="strict_fields.py",
+        arguments=(JSON,),
+        worker='protocol = "json"',
+        has_reproducer=False,
+    ),
+    Case(code="RPW108", script="no_one_shot.py"),
+    Case(code="RPW110", script="answers_twice.py", worker=CANCELLATION, has_reproducer=False),
+    Case(
+        code="RPW110", script="abandons_work.py", worker=f"{MULTIPLEX}\n{CANCELLATION}\ntimeout = 1"
+    ),
+    Case(
+        code="RPW110",
+        script="answers_late_cancels.py",
+        worker=f"{MULTIPLEX}\n{CANCELLATION}",
+        has_reproducer=False,
+    ),
+    Case(code="RPW111", script="mixed_up.py", worker=MULTIPLEX),
+    Case(code="RPW112", script="orphans.py"),
+    Case(code="RPW213", script="shared_options.py", worker=MULTIPLEX, has_reproducer=False),
+    Case(code="RPW109", script="sticky_failure.py", select="RPW109"),
+]
+
+
+@seeds
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_broken_worker_is_found_under_its_code(
+    case: Case, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert_found(case, seed, tmp_path_factory)
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each.has_reproducer], ids=str)
+def test_a_reproducer_shows_its_finding_again(
+    case: Case, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert_reproduced(case, tmp_path_factory)

@@ -1,0 +1,112 @@
+"""Well-behaved workers stay clean, whatever the seed: one of them, or ten with RPW_FIXTURE_LONG=1."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture.hermeticity.findings.finding import Report, Status
+from tests.hermeticity.samples import SAMPLES, run, stage
+
+IS_LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
+SEEDS = range(10 if IS_LONG else 1)
+#: For workers that take long to start, unless there is time.
+SOME = "RPW101,RPW102,RPW103,RPW104,RPW105,RPW107,RPW111,RPW202,RPW203,RPW211,RPW213"
+RECORDED = {"RPW402", "RPW403"}
+OVERLAPPING = {"RPW110", "RPW111", "RPW213"}
+#: Skipped on machines without Landlock and strace.
+ACCESS = {"RPW207", "RPW208"}
+
+pytestmark = pytest.mark.parametrize("seed", SEEDS)
+
+
+def assert_clean(report: Report, may_skip: set[str]) -> None:
+    assert report.findings == ()
+    skipped = {each.code for each in report.checks if each.status is Status.SKIPPED}
+    assert skipped <= RECORDED | ACCESS | may_skip
+
+
+@pytest.mark.parametrize("protocol", ["proto", "json"])
+def test_a_worker_with_a_content_keyed_cache_is_clean(
+    tmp_path: Path, seed: int, protocol: str
+) -> None:
+    arguments = "good.py", f"--worker_protocol={protocol}"
+    worker = f'protocol = "{protocol}"'
+    suite = stage(tmp_path / "s", *arguments, worker=worker, with_failure=True)
+    assert_clean(run(suite, seed=seed), OVERLAPPING)
+
+
+@pytest.mark.parametrize("sandbox", ["", "sandbox = true"], ids=["shared root", "sandboxes"])
+def test_a_multiplex_worker_is_clean(tmp_path: Path, seed: int, sandbox: str) -> None:
+    worker = f"multiplex = true\ncancellation = true\n{sandbox}"
+    suite = stage(tmp_path / "suite", "multiplex.py", worker=worker)
+    assert_clean(run(suite, seed=seed), set())
+
+
+def test_a_worker_that_warms_up_and_then_stays_flat_is_clean(tmp_path: Path, seed: int) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"])
+    worker = suite.parent / "tools" / "good.py"
+    text = worker.read_text()
+    grow = "\n    warm.extend([b'x' * 100_000] * (len(warm) < 40))\n"
+    text = text.replace("    options = Options(request", f"{grow}    options = Options(request")
+    worker.write_text(text.replace("_CACHE_ENTRIES = 256", "_CACHE_ENTRIES = 256\nwarm = []"))
+    assert run(suite, "RPW301,RPW302,RPW303,RPW304", seed).findings == ()
+
+
+def test_a_worker_that_trusts_honest_digests_is_clean(tmp_path: Path, seed: int) -> None:
+    suite = stage(tmp_path / "suite", "decodes_digests.py")
+    worker = suite.parent / "tools" / "decodes_digests.py"
+    old = "bytes.fromhex(request.inputs[path].decode())"
+    text = worker.read_text().replace(old, "(path, request.inputs[path])")
+    unless_empty = "if not request.inputs.get(path):"
+    worker.write_text(text.replace("if path not in request.inputs:", unless_empty))
+    assert_clean(run(suite, seed=seed), OVERLAPPING)
+
+
+def test_the_node_worker_is_clean(tmp_path: Path, seed: int) -> None:
+    require_program("node")
+    suite = stage(tmp_path / "suite", "good.py", worker='protocol = "json"', with_failure=True)
+    shutil.copy(SAMPLES / "node" / "worker.js", suite.parent / "tools")
+    text = suite.read_text().replace('["python3", "tools/good.py"]', '["node", "tools/worker.js"]')
+    suite.write_text(text)
+    assert_clean(run(suite, seed=seed), OVERLAPPING)
+
+
+@pytest.mark.parametrize("switches", ["multiplex = true", ""] if IS_LONG else ["multiplex = true"])
+def test_the_java_worker_is_clean(tmp_path: Path, jar: Path, seed: int, switches: str) -> None:
+    # Without performance data, because the JVM keeps that in /tmp.
+    options = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1"]
+    command = ["java", *options, "-jar", "tools/worker.jar"]
+    command += ["--multiplex"] if switches else []
+    (tmp_path / "tools").mkdir()
+    shutil.copy(jar, tmp_path / "tools" / "worker.jar")
+    lines = ["[worker]", f"command = {json.dumps(command)}", 'tool_inputs = ["tools/**"]', switches]
+    for name in ("One", "Two"):
+        (tmp_path / f"{name}.java").write_text(f"class {name} {{ int value = 1; }}\n")
+        lines += ["[[action]]", f'name = "{name}"', f'inputs = ["{name}.java"]']
+        lines.append(f'arguments = ["--output", "{name}.jar", "{name}.java"]')
+        lines.append(f'outputs = ["{name}.jar"]')
+    (tmp_path / "suite.toml").write_text("\n".join(lines) + "\n")
+    report = run(tmp_path / "suite.toml", "" if IS_LONG else SOME, seed)
+    assert_clean(report, OVERLAPPING if not switches else {"RPW110"})
+
+
+@pytest.fixture(scope="module")
+def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require_program("javac")
+    built = tmp_path_factory.mktemp("java") / "worker.jar"
+    subprocess.run([sys.executable, SAMPLES / "java" / "build.py", built], check=True)
+    return built
+
+
+def require_program(name: str) -> None:
+    if shutil.which(name) is not None:
+        return
+    reason = f"{name} is not on PATH"
+    if os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1":
+        pytest.fail(f"{reason}, and RPW_FIXTURE_REQUIRE_INTEROP=1 demands it", pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,51 @@
+"""What clients are told while a server stops."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from rpw_fixture.client import Client
+from rpw_fixture.errors import RpwError
+from rpw_fixture.server import Server
+from tests.waiting import PATIENCE, until
+from tests.workers.worker_actions import Running, held, probe_action
+
+
+def refusal(client: Client, action: object) -> str:
+    """Upload an action and ask for it; what the server says to that, empty when it runs it."""
+    try:
+        outcome = client.run(action, check=False)  # type: ignore[arg-type]
+    except RpwError as error:
+        return str(error)
+    return outcome.message
+
+
+def test_while_actions_end_uploads_work_and_new_actions_learn_that_the_server_stops(
+    tmp_path: Path,
+) -> None:
+    server = Server().start()
+    with server.connect() as client:
+        running = Running(server, held(tmp_path, "one"), client)
+        until((tmp_path / "one").exists)
+        stopping = threading.Thread(target=server.stop, args=(PATIENCE,))
+        stopping.start()
+        until(lambda: "the server is stopping" in refusal(client, probe_action(salt=b"late")))
+        told = refusal(client, probe_action(inputs={"src/new": "never seen before"}))
+        (tmp_path / "gate").touch()
+
+        assert "UNAVAILABLE: the server is stopping" in told
+        assert running.result().ok
+        stopping.join(PATIENCE)
+    assert not stopping.is_alive()
+
+
+def test_an_action_that_outlives_the_grace_is_told_so(tmp_path: Path) -> None:
+    server = Server().start()
+    with server.connect() as client:
+        running = Running(server, held(tmp_path, "one"), client)
+        until((tmp_path / "one").exists)
+        server.stop(0.1)
+
+        outcome = running.result()
+    assert (outcome.status, outcome.message) == ("UNAVAILABLE", "the server is stopping")
