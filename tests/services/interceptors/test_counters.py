@@ -13,7 +13,7 @@ from rpw_fixture.services.interceptors.counters import DigestCount, MethodCount
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
-from tests.faults.bare_calls import bare, failing, message, shell
+from tests.faults.bare_calls import bare, failing, message, shell, writes
 
 METADATA = "build.bazel.remote.execution.v2.requestmetadata-bin"
 
@@ -136,3 +136,42 @@ def test_the_oldest_invocations_are_forgotten_beyond_a_limit(rpw_server: Server)
             header = (METADATA, metadata.SerializeToString())
             calls.call("FindMissingBlobs", request, metadata=[header])
     assert list(rpw_server.counters.invocations) == [str(each) for each in range(3, most + 3)]
+
+
+# --- bytes of streams ---
+
+
+def test_the_bytes_of_a_stream_are_those_of_all_its_messages(rpw_server: Server) -> None:
+    data = bytes(range(256)) * 4000
+    with bare(rpw_server) as calls:
+        calls.write(data, piece=10_000)
+        begin = rpw_server.counters.methods["Read"].bytes_out
+        request = bytestream.ReadRequest(
+            resource_name=f"blobs/{SHA256.of(data)}", read_offset=1000, read_limit=500_000
+        )
+        responses = calls.call("Read", request)
+        digest = rpw_server.run(shell()).digest
+        before = rpw_server.counters.methods["Execute"].bytes_out
+        operations = calls.execute(digest, skip_cache_lookup=True)
+    methods = rpw_server.counters.methods
+    assert methods["Write"].bytes_in == len(data)
+    assert methods["Write"].bytes_out == bytestream.WriteResponse(committed_size=len(data)).ByteSize()
+    assert methods["Read"].bytes_in == request.ByteSize()
+    assert methods["Read"].bytes_out - begin == sum(each.ByteSize() for each in responses)
+    assert methods["Execute"].bytes_out - before == sum(each.ByteSize() for each in operations)
+    assert len(operations) > 1
+
+
+def test_the_bytes_of_a_stream_that_breaks_off_are_those_that_came(rpw_server: Server) -> None:
+    data = b"x" * 30_000
+    with bare(rpw_server) as calls:
+        messages = list(writes(data, 10_000))
+        messages[2].data = b"y" * 10_000
+        with failing(Code.INVALID_ARGUMENT):
+            calls.call("Write", messages)
+        with failing(Code.INVALID_ARGUMENT):  # the first message is refused
+            messages[0].write_offset = 5
+            calls.call("Write", messages[:1])
+    count = rpw_server.counters.methods["Write"]
+    assert (count.calls, count.open, count.bytes_in, count.bytes_out) == (2, 0, 40_000, 0)
+    assert count.failures == {"INVALID_ARGUMENT": 2}
