@@ -71,4 +71,3 @@ def test_pages_are_in_plain_english(path: Path) -> None:
         for each in riddles(line)
     ]
     assert not found, "\n".join(found)
-
