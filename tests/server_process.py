@@ -76,6 +76,10 @@ class ServerProcess(Closeable):
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(_PATIENCE)
 
+    def wait(self, seconds: float) -> int:
+        """Wait until it has ended; return the exit status."""
+        return self._process.wait(seconds)
+
     def kill(self) -> None:
         """SIGKILL, at whatever moment this is; what its folder held goes too."""
         self._process.kill()

@@ -7,6 +7,7 @@ Every import counts: at the top of a module, inside a function, and for type che
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -108,6 +109,20 @@ def test_hermeticity_imports_to_the_right(name: str) -> None:
         if room(each) == "hermeticity" and column(each) < column(name)
     ]
     assert not wrong, f"{name} imports to the left"
+
+
+def test_the_architecture_page_states_this_rule() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    block = page.split("<!-- import rule -->\n```\n")[1].split("```")[0]
+    assert block == "".join(f"{' | '.join(rooms)}\n" for rooms in ROWS)
+
+
+def test_the_architecture_page_names_modules_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w/]+\.py)`", page)) - {"tests/test_import_rule.py"}
+    known = [str(path.relative_to(PACKAGE)) for path in MODULES.values()]
+    assert named
+    assert not {each for each in named if not any(path.endswith(each) for path in known)}
 
 
 def test_modules_form_no_circle() -> None:

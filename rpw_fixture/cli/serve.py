@@ -7,19 +7,18 @@ import gc
 import json
 import logging
 import os
-import signal
 import tempfile
 import threading
 from pathlib import Path
-from types import FrameType
 
 from rpw_fixture._version import __version__
 from rpw_fixture.cli.settings import add_settings, config_of
+from rpw_fixture.cli.stop_signals import StopSignals
+from rpw_fixture.config import Config
 from rpw_fixture.errors import EnvironmentLacksError
 
 #: How often it is looked whether the server was idle for long enough, seconds.
 _IDLE_CHECK = 0.2
-_SECOND_SIGNAL = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +38,13 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )
-    stop = _stop_at_signals()
-    from rpw_fixture.server import Server  # noqa: PLC0415 - after signals are caught: it takes long
+    with StopSignals() as signals:
+        _serve(config, signals.stopping)
+    return 0
+
+
+def _serve(config: Config, stopping: threading.Event) -> None:
+    from rpw_fixture.server import Server  # noqa: PLC0415 - slow to load: signals are caught first
 
     with Server(config) as server:
         ready = {"endpoint": server.endpoint, "pid": os.getpid(), "version": __version__}
@@ -49,27 +53,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"RPW_READY {json.dumps(ready)}", flush=True)
         server.prepare()
         gc.freeze()  # what is loaded now stays, so the collector need not look at it again
-        while not stop.wait(_IDLE_CHECK if config.idle_timeout else None):
+        while not stopping.wait(_IDLE_CHECK if config.idle_timeout else None):
             if server.idle_seconds >= config.idle_timeout:
                 break
-    return 0
-
-
-def _stop_at_signals() -> threading.Event:
-    """An event that the first SIGTERM or SIGINT sets; the second ends the process.
-
-    The spawner notices that, and kills whatever is left.
-    """
-    stop = threading.Event()
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(_SECOND_SIGNAL)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, note)
-    return stop
 
 
 def _write_port(path: str, address: str) -> None:

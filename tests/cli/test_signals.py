@@ -205,6 +205,7 @@ def test_an_action_that_does_not_end_is_cancelled_after_the_grace_period(serving
     (outcome,) = serving.outcomes
     assert isinstance(outcome, ActionOutcome)
     assert outcome.status == "UNAVAILABLE"
+    assert outcome.message == "the server is stopping"
 
 
 def test_a_second_signal_ends_the_server_at_once(serving: Serving) -> None:

@@ -1,0 +1,62 @@
+"""Signals of a process that serves: the first one asks it to stop, the second one ends it at once.
+
+Python runs signal handlers in the main thread. A signal that another thread takes, or that comes just
+before the main thread begins to wait for a lock, is not noticed until that wait ends, which may be never.
+So the number of each signal goes to a pipe (`signal.set_wakeup_fd`), and a thread reads it there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+
+from rpw_fixture.support.closing import Closeable
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: Exit code after the second signal.
+_AT_ONCE = 130
+#: Written to the pipe by `close`; signals have numbers from 1 on.
+_END = b"\0"
+
+
+class StopSignals(Closeable):
+    """Catches SIGTERM and SIGINT until it is closed. Made in the main thread only.
+
+    The spawner notices when the second signal ends this process, and kills what is left.
+
+    Attributes:
+        stopping: set by the first signal.
+    """
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._handlers = {number: signal.signal(number, _ignore) for number in _SIGNALS}
+        self._wakeup_fd = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        self._thread = threading.Thread(target=self._read, name="rpw-signals", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Handle signals as before."""
+        signal.set_wakeup_fd(self._wakeup_fd)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        os.write(self._writing, _END)
+        self._thread.join()
+        os.close(self._writing)
+        os.close(self._reading)
+
+    def _read(self) -> None:
+        while (number := os.read(self._reading, 1)) != _END:
+            if number[0] not in _SIGNALS:
+                continue
+            if self.stopping.is_set():
+                os._exit(_AT_ONCE)
+            self.stopping.set()
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the pipe has the number already. Without a handler nothing would be written."""

@@ -1,0 +1,59 @@
+"""SIGTERM ends a server whichever of its threads the kernel gives it to."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture.cli.stop_signals import StopSignals
+from tests.server_process import ServerProcess
+from tests.waiting import until
+
+
+def tgkill(pid: int, thread: int, number: int) -> None:
+    """Send a signal to one thread of a process (tgkill(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.tgkill(pid, thread, number):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+class Sleeping:
+    """Whether a process's main thread has not run between any of the last twenty looks."""
+
+    def __init__(self, pid: int) -> None:
+        self._status = Path(f"/proc/{pid}/task/{pid}/status")
+        self._seen: list[str] = []
+
+    def __call__(self) -> bool:
+        text = self._status.read_text()
+        switches = text.partition("voluntary_ctxt_switches:")[2].split()[0]
+        self._seen.append(f"{'(sleeping)' in text} {switches}")
+        return self._seen[-20:] == [f"True {switches}"] * 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tgkill(2) is of Linux")
+def test_a_server_ends_when_another_thread_than_the_main_one_takes_the_signal() -> None:
+    with ServerProcess() as server:
+        until(Sleeping(server.pid), "the main thread waits, and does nothing else")
+        threads = [int(each.name) for each in Path(f"/proc/{server.pid}/task").iterdir()]
+        others = [each for each in threads if each != server.pid]
+        assert others
+        # The first one is of gRPC, or reads signals; the main thread sleeps and is not woken by it.
+        tgkill(server.pid, others[-1], signal.SIGTERM)
+        assert server.wait(20) == 0
+
+
+def test_the_first_signal_is_an_event_and_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignals() as signals:
+        assert not signals.stopping.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        until(signals.stopping.is_set, "the signal was noticed")
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.set_wakeup_fd(-1) == -1

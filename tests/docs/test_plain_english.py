@@ -1,0 +1,73 @@
+"""Texts that people read keep to plain English: docstrings, comments, messages, pages.
+
+The list holds words and turns that readers with another mother tongue stumbled over. It says what to
+write instead; `docs/glossary.md` has the terms.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "rpw_fixture"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "sample_workers" not in path.parts)
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "sample_workers" / "README.md"]
+)
+
+#: A pattern, and what to write instead.
+RIDDLES = {
+    r"\btold\b": "said, reported, recorded, known",
+    r"\bwhoever\b": "the one that, any client that",
+    r"\bnobody who\b": "no client that",
+    r"\bof (?:its|their|our|his) own\b": "own NAME, separate, private",
+    r"\bmanieth\b": "N-th",
+    r"\bso many(?:st)?\b": "at most N, N",
+    r"\bmend(?:ed|s|ing)?\b": "fix",
+    r"\bnone any more\b": "no longer one",
+    r"\bfor ever\b": "without end, without a limit",
+    r"\bin vain\b": "without effect",
+}
+PATTERN = re.compile("|".join(f"({pattern})" for pattern in RIDDLES), re.IGNORECASE)
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """Every docstring, message and comment of a module, with its line."""
+    source = path.read_text("utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def riddles(text: str) -> list[str]:
+    return [
+        f"{match[0]!r} (write: {list(RIDDLES.values())[match.lastindex - 1]})"
+        for match in PATTERN.finditer(text)
+        if match.lastindex is not None
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_are_in_plain_english(path: Path) -> None:
+    found = [f"{path}:{line}: {each}" for line, text in texts(path) for each in riddles(text)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_are_in_plain_english(path: Path) -> None:
+    found = [
+        f"{path}:{number}: {each}"
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        for each in riddles(line)
+    ]
+    assert not found, "\n".join(found)
