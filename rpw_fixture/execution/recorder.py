@@ -57,12 +57,12 @@ class Recorder:
         exit_code: int,
         outputs: Iterable[FileRecord],
     ) -> None:
-        """Records an action whose request was answered; one-shot actions are passed over.
+        """Record an action whose request was answered; skip one-shot actions.
 
         Args:
             action: what ran.
             route: names its worker's key and its flagfiles.
-            mnemonic, target: as the client told them.
+            mnemonic, target: from the client's RequestMetadata.
             sent: when its request was sent, in seconds since the epoch.
             exit_code: of the response.
             outputs: what was collected.
@@ -100,7 +100,7 @@ class Recorder:
             self._file.write(text)
 
     def close(self) -> None:
-        """Ends the recording."""
+        """End the recording."""
         with self._lock:
             self._file.close()
 
@@ -125,13 +125,13 @@ class Recorder:
 
     def _inputs(self, action: ResolvedAction, tools: set[str]) -> Iterator[dict[str, object]]:
         for path, entry in _walk(action.root, ""):
-            told: dict[str, object] = {"path": path, "tool": path in tools}
+            record: dict[str, object] = {"path": path, "tool": path in tools}
             if isinstance(entry, FileEntry):
                 self._keep(action, entry.digest)
-                told |= {"digest": str(entry.digest), "executable": entry.is_executable}
+                record |= {"digest": str(entry.digest), "executable": entry.is_executable}
             elif isinstance(entry, SymlinkEntry):
-                told |= {"target": entry.target}
-            yield told
+                record |= {"target": entry.target}
+            yield record
 
     def _keep(self, action: ResolvedAction, digest: Digest) -> None:
         path = blob_path(self.folder, str(digest))
@@ -148,26 +148,26 @@ def blob_path(folder: Path, digest: str) -> Path:
     """Return where a recording keeps a blob.
 
     Raises:
-        ValueError: when ``digest`` is no ``hash/size``.
+        ValueError: when ``digest`` is not ``hash/size``.
     """
     hash_, _, size = digest.partition("/")
     if not hash_.isalnum() or not size.isdigit():
-        raise ValueError(f"{digest!r} is no digest")
+        raise ValueError(f"{digest!r} is not a digest")
     return folder / BLOBS_FOLDER / hash_[:2] / f"{hash_}-{size}"
 
 
 def _flagfile(action: ResolvedAction, base: str, path: str, read: list[str]) -> bytes:
-    """The content of a flagfile, whose path is added to ``read``."""
+    """Return the content of a flagfile; add its path to ``read``."""
     full = os.path.normpath(os.path.join(base, path))
     entry = None if path.startswith("/") else action.root.find(full)
     if not isinstance(entry, FileEntry):
-        raise invalid_argument(f"flagfile {path!r} is no declared input of the action")
+        raise invalid_argument(f"flagfile {path!r} is not a declared input of the action")
     read.append(full)
     return action.store.get(entry.digest)
 
 
 def _walk(folder: Folder, prefix: str) -> Iterator[tuple[str, FileEntry | SymlinkEntry | None]]:
-    """Files, links and empty folders (told as None) with their paths, sorted."""
+    """Yield files, links and empty folders (as None) with their paths, sorted."""
     names = sorted((*folder.files, *folder.symlinks, *folder.folders))
     if not names and prefix:
         yield prefix.rstrip("/"), None
