@@ -1,4 +1,4 @@
-"""Running a command once, in a process of its own."""
+"""Running a command once, in a new process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rpw_fixture.support.cancellation import CancelToken
 
 _READ = 1 << 16
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR
-#: What a shell says of a program that is not there, or that may not be executed.
+#: A shell's exit codes for a program that is not there, or that may not be executed.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 _NOT_EXECUTABLE_ERRORS = {errno.EACCES, errno.ENOEXEC, errno.E2BIG}
 
@@ -38,7 +38,7 @@ class Capture:
         self._kept = self._dropped = 0
 
     def drain(self) -> bool:
-        """Reads what is there, a bounded piece at a time; False once the stream has ended."""
+        """Read what is there, a bounded piece at a time; return False once the stream has ended."""
         for _ in range(16):
             try:
                 data = os.read(self.fd, _READ)
@@ -70,7 +70,7 @@ def run(
     token: CancelToken,
     max_output_bytes: int,
 ) -> RunResult:
-    """Runs ``command`` in its staged input root and waits until nothing of it is left.
+    """Run ``command`` in its staged input root and wait until nothing of it is left.
 
     Args:
         command: what to run.
@@ -126,7 +126,7 @@ def _captured(limit: int) -> Iterator[tuple[Capture, int]]:
 def _await_end(
     process: Process, captures: tuple[Capture, Capture], deadline: float
 ) -> tuple[Exit, bool]:
-    """Reads both streams until the process has ended; says also whether the time was up.
+    """Read both streams until the process has ended; return also whether the time was up.
 
     We hold the pipes' writing ends ourselves, so they never end: the process's end counts.
     """
@@ -138,7 +138,7 @@ def _await_end(
     while (ended := process.poll()) is None:
         wait = None if timed_out else max(0.0, deadline - time.monotonic()) * 1000
         poller.poll(wait)
-        if not timed_out and time.monotonic() >= deadline:  # however much it still has to say
+        if not timed_out and time.monotonic() >= deadline:  # however much it still writes
             timed_out = True
             process.kill_tree()
         for capture in captures:

@@ -35,7 +35,7 @@ class InlineHints:
 
     @classmethod
     def of(cls, request: reapi.ExecuteRequest | reapi.GetActionResultRequest) -> Self:
-        """The hints of a request."""
+        """Return the hints of a request."""
         return cls(
             stdout=request.inline_stdout,
             stderr=request.inline_stderr,
@@ -43,7 +43,7 @@ class InlineHints:
         )
 
     def added_to(self, response: reapi.ExecuteResponse, store: BlobStore) -> reapi.ExecuteResponse:
-        """A copy of ``response`` whose result is filled, or itself when nothing is wanted."""
+        """Return a copy of ``response`` with its result filled, or ``response`` if nothing is wanted."""
         if not self:
             return response
         filled = reapi.ExecuteResponse()
@@ -52,7 +52,7 @@ class InlineHints:
         return filled
 
     def fill(self, result: reapi.ActionResult, store: BlobStore, room: int) -> None:
-        """Puts what is wanted into ``result``, up to ``room`` bytes.
+        """Put what is wanted into ``result``, up to ``room`` bytes.
 
         Digests stay set. What has been evicted by now is left out: all of this is optional
         (remote_execution.proto, ExecuteRequest.inline_stdout).

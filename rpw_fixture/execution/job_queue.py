@@ -1,4 +1,4 @@
-"""The queue of jobs: so many run at once, and a job that waits for a worker lets others run meanwhile.
+"""The queue of jobs: a limited number runs at once; jobs that wait for a worker let others run.
 
 Only the job's own thread finds out which worker it needs. When it has to wait for one, it gives up
 its turn, so that the jobs behind it find out too; the pool can then serve those first that fit a
@@ -19,7 +19,7 @@ from rpw_fixture.support.thread_pool import ThreadPool
 MOST_PAUSED = 128
 
 
-class Wanted(Protocol):
+class HasClients(Protocol):
     """What a job is run for."""
 
     @property
@@ -37,7 +37,7 @@ class Turn:
 
     __slots__ = ("_queue", "_wanted", "is_paused", "number", "passed_over", "work")
 
-    def __init__(self, queue: JobQueue, wanted: Wanted) -> None:
+    def __init__(self, queue: JobQueue, wanted: HasClients) -> None:
         self._queue = queue
         self._wanted = wanted
         self.work: Callable[[], None] = _nothing
@@ -57,7 +57,7 @@ class Turn:
 
     @property
     def has_successors(self) -> bool:
-        """Whether there are jobs of which nobody knows yet which worker they need."""
+        """Whether there are jobs that have not begun, so that the worker they need is not known."""
         return self._queue.has_successors
 
     @property
@@ -112,7 +112,7 @@ class JobQueue:
         """Whether more jobs that a client waits for can begin once there is room."""
         return bool(self._pending) and len(self._paused) < MOST_PAUSED
 
-    def turn(self, wanted: Wanted) -> Turn:
+    def turn(self, wanted: HasClients) -> Turn:
         """Make a turn for a new job, which `add` puts into the queue when its work is set."""
         return Turn(self, wanted)
 

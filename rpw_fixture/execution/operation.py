@@ -19,7 +19,7 @@ from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.raw_messages import packed
 
-#: A stage that lasts this long is told to the client; shorter ones are not worth a message.
+#: Seconds after which the client gets the first update; a shorter action needs none.
 _FIRST_UPDATE = 0.25
 #: How often a client hears of an action that takes long, seconds (bazel's keepalive).
 _UPDATE_INTERVAL = 10.0
@@ -32,7 +32,7 @@ _COMPLETED = reapi.ExecutionStage.COMPLETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ClientRequest:
     """What a client asked for.
 
     Attributes:
@@ -58,7 +58,7 @@ class Operation:
     """
 
     def __init__(
-        self, name: str, wanted: Wanted, clock: Callable[[], float] = time.monotonic
+        self, name: str, wanted: ClientRequest, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.name = name
         self.finished_at = 0.0
@@ -109,14 +109,14 @@ class Operation:
                 self._asked_at = self._wanted_until = self._clock()
 
     def enter(self, stage: int, timeline: Timeline) -> None:
-        """Notes the stage the execution is in, unless this operation is over; and its times."""
+        """Note the stage and the times of the execution, unless this operation is over."""
         with self._changed:
             if self._response is None:
                 self._stage = stage
                 self._timeline = timeline
 
     def finish(self, response: reapi.ExecuteResponse) -> None:
-        """Gives the response; the first one stays."""
+        """Set the response; a later one changes nothing."""
         with self._changed:
             if self._response is not None:
                 return
@@ -128,7 +128,7 @@ class Operation:
         self._signal.notify()
 
     def cancel(self, error: RequestError | None = None) -> None:
-        """Ends it with an error, by default CANCELLED, if it has not ended yet."""
+        """End it with an error, by default CANCELLED, if it has not ended yet."""
         error = error or RequestError(Code.CANCELLED, f"operation {self.name} was cancelled")
         response = reapi.ExecuteResponse(result=reapi.ActionResult())
         response.status.code = error.code
@@ -136,7 +136,7 @@ class Operation:
         self.finish(response)
 
     def message(self) -> longrunning.Operation:
-        """The operation as it stands."""
+        """Return the operation as it is now."""
         with self._changed:
             stage, response, timeline = self._stage, self._response, self._timeline
         wanted = self._wanted
@@ -146,22 +146,22 @@ class Operation:
             digest_function=wanted.store.function.number,
         )
         if response is not None:
-            told = packed(wanted.inline.added_to(response, wanted.store))
+            result = packed(wanted.inline.added_to(response, wanted.store))
             return longrunning.Operation(
-                name=self.name, done=True, metadata=packed(metadata), response=told
+                name=self.name, done=True, metadata=packed(metadata), response=result
             )
         if timeline is not None:
             timeline.write_reached(metadata.partial_execution_metadata)
         return longrunning.Operation(name=self.name, metadata=packed(metadata))
 
     def updates(self, is_wanted: threading.Event | None = None) -> Iterator[longrunning.Operation]:
-        """As `progress`, in a thread that waits in between."""
+        """Yield as `progress` does; the calling thread waits in between."""
         return blocking(self.progress(is_wanted))
 
     def progress(
         self, is_wanted: threading.Event | None = None
     ) -> Iterator[longrunning.Operation | Pause]:
-        """The operation now, when its stage lasts, every few seconds, and when it is done.
+        """Yield the operation now, after a while, every few seconds from then on, and when it is done.
 
         Args:
             is_wanted: cleared when the client has gone; then the updates end.
@@ -190,12 +190,12 @@ class Operation:
             wait = _UPDATE_INTERVAL
 
     def wait(self, timeout: float) -> bool:
-        """Waits for the response; False when ``timeout`` seconds passed."""
+        """Wait for the response; return False when ``timeout`` seconds passed."""
         with self._changed:
             return self._changed.wait_for(lambda: self.is_done, timeout)
 
     def wake(self) -> None:
-        """Has all `updates` look again whether they are wanted."""
+        """Make all `updates` check again whether they are wanted."""
         self._signal.notify()
 
 
@@ -226,7 +226,7 @@ class Execution:
         return any(operation.is_wanted for operation in tuple(self._operations))
 
     def attach(self, operation: Operation) -> bool:
-        """Has ``operation`` share this run; False when it is too late for that."""
+        """Let ``operation`` share this run; return False when it is too late for that."""
         with self._lock:
             if self._response is not None or self.token.is_cancelled:
                 return False
@@ -235,7 +235,7 @@ class Execution:
             return True
 
     def detach(self, operation: Operation) -> None:
-        """Takes a cancelled operation out; a run that nobody waits for is cancelled."""
+        """Take a cancelled operation out; cancel the run when it was the last one."""
         with self._lock:
             if operation in self._operations:
                 self._operations.remove(operation)
@@ -245,14 +245,14 @@ class Execution:
                 self.token.cancel()
 
     def enter(self, stage: int) -> None:
-        """Notes the stage in all operations."""
+        """Note the stage in all operations."""
         with self._lock:
             self._stage = stage
             for operation in self._operations:
                 operation.enter(stage, self.timeline)
 
     def finish(self, response: reapi.ExecuteResponse) -> None:
-        """Gives all operations their response."""
+        """Give all operations their response."""
         with self._lock:
             self._response = response
             operations = list(self._operations)

@@ -58,7 +58,7 @@ class Outputs:
 def collect(
     root: Beneath, command: CommandSpec, store: BlobStore, *, absolute_symlinks: bool = True
 ) -> Outputs:
-    """Puts the declared outputs that exist into the store.
+    """Put the declared outputs that exist into the store.
 
     Args:
         root: the action's folder on disk.
@@ -68,8 +68,8 @@ def collect(
 
     Raises:
         RequestError: FAILED_PRECONDITION for an output that is not of the declared type (clients
-            before API 2.1), is no file, folder or link that is allowed, lies outside the root or on
-            a mount, can't be read or has a name that is no UTF-8; `OutputsChangedError` when it
+            before API 2.1), is not a file, folder or link that is allowed, lies outside the root or on
+            a mount, can't be read or has a name that is not UTF-8; `OutputsChangedError` when it
             changes meanwhile.
         OSError: such as a full disk.
     """
@@ -269,7 +269,7 @@ def _outside(path: str) -> RequestError:
 def _target(folder: int, name: str, path: str) -> str:
     try:
         return os.readlink(name, dir_fd=folder)
-    except OSError:  # it is none any more
+    except OSError:  # it is not a folder any longer
         raise OutputsChangedError(path) from None
 
 
@@ -287,7 +287,7 @@ class _TreeBuilder:
         self._children_first: dict[Digest, bytes] = {}
 
     def add(self, parent: int, name: str, path: str, depth: int) -> Digest:
-        """Takes in the folder ``name`` in an open one and all below; returns its Directory's digest.
+        """Add the folder ``name`` in an open folder and all below it; return its Directory's digest.
 
         Args:
             parent: descriptor of the folder that holds it.
@@ -323,7 +323,7 @@ class _TreeBuilder:
         return message
 
     def message(self) -> bytes:
-        """The bytes of the Tree."""
+        """Return the bytes of the Tree."""
         root, *children = reversed(self._children_first.values())
         pieces = [b"\x0a", varint(len(root)), root]
         for data in children:
@@ -376,7 +376,7 @@ def _sorted_entries(folder: int) -> Iterator[os.DirEntry[str]]:
 
 
 def _properties(found: os.stat_result, wanted: Collection[str]) -> reapi.NodeProperties | None:
-    """What is asked for of `trees.NODE_PROPERTIES`; None when nothing is."""
+    """Return the requested ones of `trees.NODE_PROPERTIES`; None when none is requested."""
     if not wanted:
         return None
     properties = reapi.NodeProperties()
@@ -392,5 +392,5 @@ def _utf8(name: str, what: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise failed_precondition(f"{what} is no UTF-8: {os.fsencode(name)!r}") from None
+        raise failed_precondition(f"{what} is not UTF-8: {os.fsencode(name)!r}") from None
     return name

@@ -1,4 +1,4 @@
-"""Serving an action whose worker's protocol nobody said: ask in one, then in the other."""
+"""Serving an action whose worker's protocol is not known: ask in one, then in the other."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class ProtocolFinder:
     def _warn(
         self, task: WorkerTask, result: RunResult, first: Worker, failure: WorkerFailure | None
     ) -> None:
-        """Say what was found out, what the client should send, and what happens elsewhere."""
+        """Log what was found out, what the client should send, and what other servers do."""
         key = result.key or task.key
         detail = (
             f"worker {first.number} was asked in {first.key.protocol} and {_fate(failure)}; "

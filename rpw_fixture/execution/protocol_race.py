@@ -1,7 +1,7 @@
-"""Two workers for one action, when nobody said which protocol its worker speaks.
+"""Two workers for one action, when it is not known which protocol its worker speaks.
 
-The first worker is asked in one protocol. It stays silent, ends, or says something that is no response:
-then a second one is asked in the other protocol, each in a folder of its own. The first valid response
+The first worker is asked in one protocol. It stays silent, ends, or writes what is not a response:
+then a second one is asked in the other protocol, each in another folder. The first valid response
 decides, for this action and for every later one with the same tool, and the other worker is killed.
 Actions that come meanwhile have first workers, too, but share the second one's answer.
 """
@@ -27,7 +27,7 @@ from rpw_fixture.workers.worker import Worker
 #: How often it is looked whether the first worker has begun to read, seconds.
 _TICK = 0.05
 #: Failures that a worker may owe to the protocol in which it was asked.
-_TELLING = frozenset(
+_AMBIGUOUS_FAILURES = frozenset(
     {
         Retirement.CRASH,
         ProtocolRule.STDOUT_TEXT,
@@ -53,11 +53,11 @@ class ProtocolRace:
         first: the worker that is asked first.
         patience: seconds that it may be silent once it has begun to read.
         deadline: of the action, on the monotonic clock.
-        token: cancelled when nobody wants the action's result any more.
+        token: cancelled when no client waits for the action any longer.
 
     Attributes:
         winner: whose response decided; None until then.
-        was_second_asked: whether there was need for a second worker.
+        was_second_asked: whether a second worker was needed.
         result: of the second worker, when it is the winner.
         error: what went wrong with the second worker's action.
     """
@@ -166,7 +166,7 @@ class ProtocolRace:
                 return
         try:
             ask_second()
-        except Exception as error:  # noqa: BLE001 - whoever asked the first worker raises it
+        except Exception as error:  # noqa: BLE001 - `ProtocolFinder.serve` raises it
             self.error = error
         finally:
             with self._memory.changed:
@@ -188,7 +188,7 @@ class ProtocolRace:
             return False
 
     def _is_settled(self) -> bool:
-        """Whether there is nothing left to ask a second worker for."""
+        """Return whether there is no reason left to ask a second worker."""
         if self._is_over or self._token.is_cancelled or time.monotonic() >= self._deadline:
             return True
         if self.is_assumption_wrong:  # as another action found out
@@ -196,7 +196,7 @@ class ProtocolRace:
             return True
         if self._memory.answer(self._first.key) is not None:
             return True
-        return self._failure is not None and not _is_telling(self._failure)
+        return self._failure is not None and not _is_ambiguous(self._failure)
 
     def _delay(self) -> float:
         """Return for how long the first worker may go on alone, seconds; 0 when no longer."""
@@ -214,13 +214,13 @@ class ProtocolRace:
             self._memory.changed.notify_all()
 
 
-def _is_telling(failure: WorkerFailure) -> bool:
-    """Whether a worker of another protocol may fail so.
+def _is_ambiguous(failure: WorkerFailure) -> bool:
+    """Return whether a worker of another protocol may fail like this.
 
-    One that never read its request may not, and one that somebody killed proves nothing.
+    One that never read its request may not, and a killed one proves nothing.
     """
     was_killed = failure.exit_status == -signal.SIGKILL and not failure.is_violation
-    return failure.rule in _TELLING and not (failure.was_unread or was_killed)
+    return failure.rule in _AMBIGUOUS_FAILURES and not (failure.was_unread or was_killed)
 
 
 def _late(worker: Worker) -> WorkerFailure:

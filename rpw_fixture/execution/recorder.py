@@ -57,12 +57,12 @@ class Recorder:
         exit_code: int,
         outputs: Iterable[FileRecord],
     ) -> None:
-        """Records an action whose request was answered; one-shot actions are passed over.
+        """Record an action whose request was answered; skip one-shot actions.
 
         Args:
             action: what ran.
             route: names its worker's key and its flagfiles.
-            mnemonic, target: as the client told them.
+            mnemonic, target: from the client's RequestMetadata.
             sent: when its request was sent, in seconds since the epoch.
             exit_code: of the response.
             outputs: what was collected.
@@ -100,7 +100,7 @@ class Recorder:
             self._file.write(text)
 
     def close(self) -> None:
-        """Ends the recording."""
+        """End the recording."""
         with self._lock:
             self._file.close()
 
@@ -122,13 +122,13 @@ class Recorder:
 
     def _inputs(self, action: ResolvedAction, tools: set[str]) -> Iterator[dict[str, object]]:
         for path, entry in _walk(action.root, ""):
-            told: dict[str, object] = {"path": path, "tool": path in tools}
+            record: dict[str, object] = {"path": path, "tool": path in tools}
             if isinstance(entry, FileEntry):
                 self._keep(action, entry.digest)
-                told |= {"digest": str(entry.digest), "executable": entry.is_executable}
+                record |= {"digest": str(entry.digest), "executable": entry.is_executable}
             elif isinstance(entry, SymlinkEntry):
-                told |= {"target": entry.target}
-            yield told
+                record |= {"target": entry.target}
+            yield record
 
     def _keep(self, action: ResolvedAction, digest: Digest) -> None:
         path = blob_path(self.folder, str(digest))
@@ -145,16 +145,16 @@ def blob_path(folder: Path, digest: str) -> Path:
     """Return where a recording keeps a blob.
 
     Raises:
-        ValueError: when ``digest`` is no ``hash/size``.
+        ValueError: when ``digest`` is not ``hash/size``.
     """
     hash_, _, size = digest.partition("/")
     if not hash_.isalnum() or not size.isdigit():
-        raise ValueError(f"{digest!r} is no digest")
+        raise ValueError(f"{digest!r} is not a digest")
     return folder / BLOBS_FOLDER / hash_[:2] / f"{hash_}-{size}"
 
 
 def _walk(folder: Folder, prefix: str) -> Iterator[tuple[str, FileEntry | SymlinkEntry | None]]:
-    """Files, links and empty folders (told as None) with their paths, sorted."""
+    """Yield files, links and empty folders (as None) with their paths, sorted."""
     names = sorted((*folder.files, *folder.symlinks, *folder.folders))
     if not names and prefix:
         yield prefix.rstrip("/"), None

@@ -42,7 +42,7 @@ class ResolvedAction:
         command: what to run.
         properties: platform properties, the Action's if it has any, else the Command's
             (remote_execution.proto, Action.platform, since 2.2).
-        own_properties: the Action's, as pairs.
+        action_properties: those of the Action alone, as pairs.
         root: the input root.
         timeout: seconds the command may run.
         do_not_cache: the result must not be cached.
@@ -54,7 +54,7 @@ class ResolvedAction:
     store: BlobStore
     command: CommandSpec
     properties: Mapping[str, str]
-    own_properties: tuple[tuple[str, str], ...]
+    action_properties: tuple[tuple[str, str], ...]
     root: Folder
     timeout: float
     do_not_cache: bool
@@ -74,17 +74,17 @@ class Resolver:
         self._decoders: dict[str, FolderDecoder] = {}
 
     def clear(self) -> None:
-        """Forgets all decoded content."""
+        """Forget all decoded content."""
         self._decoders.clear()
         self._commands.clear()
         self._folders.clear()
 
     def decode_action(self, digest: Digest, store: BlobStore) -> reapi.Action:
-        """The Action message of ``digest``.
+        """Return the Action message of ``digest``.
 
         Raises:
             BlobMissingError: when it is not in the store.
-            RequestError: INVALID_ARGUMENT for bytes that are no Action.
+            RequestError: INVALID_ARGUMENT for bytes that are not an Action.
         """
         data = store.get(digest)
         if self._config.strict:
@@ -92,12 +92,12 @@ class Resolver:
         try:
             return reapi.Action.FromString(data)
         except DecodeError as error:
-            raise invalid_argument(f"blob {digest} is no Action: {error}") from None
+            raise invalid_argument(f"blob {digest} is not an Action: {error}") from None
 
     def resolve(
         self, digest: Digest, action: reapi.Action, store: BlobStore, instance_name: str
     ) -> ResolvedAction:
-        """All that ``action`` refers to.
+        """Return the action with all it refers to.
 
         Raises:
             BlobMissingError: naming every missing blob, not only the first.
@@ -122,7 +122,7 @@ class Resolver:
             store=store,
             command=command,
             properties=property_map(own or command.platform),
-            own_properties=own,
+            action_properties=own,
             root=root,
             timeout=timeout,
             do_not_cache=action.do_not_cache,
@@ -242,7 +242,7 @@ def _entries(folder: Folder) -> int:
 
 
 def _is_complete(folder: Folder, descent: _Descent) -> bool:
-    """Whether all blobs below ``folder`` are in the store; notes which are missing."""
+    """Return whether all blobs below ``folder`` are in the store; note which are missing."""
     generation = descent.store.evictions
     if folder.complete_at == generation:
         return True
@@ -267,7 +267,7 @@ def _blobs(folder: Folder) -> Iterator[Digest]:
 def _require_working_directory(path: str, root: Folder) -> None:
     # Lenient mode creates it: some clients send one that no input is in (buildfarm#1406).
     if not isinstance(root.find(path), Folder):
-        raise invalid_argument(f"working directory {path!r} is no folder of the input root")
+        raise invalid_argument(f"working directory {path!r} is not a folder of the input root")
 
 
 def _refuse_absolute_symlinks(folder: Folder) -> None:

@@ -36,7 +36,7 @@ class Timeline:
         self.reach("queued")
 
     def reach(self, point: str) -> None:
-        """Notes that the action is now at ``point``; a second time replaces the first."""
+        """Note that the action is now at ``point``; a second time replaces the first."""
         self._last = max(self._last, time.time_ns())
         self._stamps[point] = self._last
         if point == "execution_start":
@@ -53,14 +53,14 @@ class Timeline:
         self._run_to = other._run_to
 
     def write_reached(self, metadata: reapi.ExecutedActionMetadata) -> None:
-        """Fills in the timestamps of the points reached so far, from whatever thread."""
+        """Write the timestamps of the points reached so far; any thread may call it."""
         for point, name in _STAMPS.items():
             stamp = self._stamps.get(point)
             if stamp is not None:
                 _write(getattr(metadata, name), stamp)
 
     def write_to(self, metadata: reapi.ExecutedActionMetadata) -> None:
-        """Fills in all timestamps; points that were skipped take the time of the one before."""
+        """Write all timestamps; points that were skipped take the time of the one before."""
         last = self._stamps["queued"]
         for point, name in _STAMPS.items():
             last = max(last, self._stamps.get(point, last))
@@ -80,7 +80,7 @@ class RunResult:
 
     Attributes:
         exit_code: 128 plus the signal's number for a command that a signal ended.
-        stdout, stderr: what the action said; a worker's response text is on stderr, where Bazel
+        stdout, stderr: the action's output; a worker's response text is on stderr, where Bazel
             puts it.
         timed_out: the time was up; what there is may be partial.
         worker: number of the persistent worker, if one served.
@@ -90,7 +90,7 @@ class RunResult:
         sent: when that was sent, in seconds since the epoch.
         worker_stderr: what the worker wrote to stderr during this request.
         max_rss_bytes: peak resident memory, where known.
-        note: said to the user, in ExecuteResponse.message.
+        note: for the user, in ExecuteResponse.message.
     """
 
     exit_code: int

@@ -41,7 +41,7 @@ _ABILITIES = {
     "persistentWorkerSandbox": "sandbox",
     "persistentWorkerCancellation": "cancellation",
 }
-#: By this argument Buildfarm tells that an action is one of Bazel's Java compiler.
+#: By this argument Buildfarm recognises an action of Bazel's Java compiler.
 _JAVABUILDER = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
 
 
@@ -54,8 +54,8 @@ class Route:
         reason: names the condition that decided, in its own term.
         key: of the worker that may serve it.
         flagfiles: the arguments that go into the request.
-        is_protocol_open: nobody said which protocol the worker speaks and it is not known yet, so
-            the key's is a guess.
+        is_protocol_open: neither the action nor the operator says which protocol the worker speaks,
+            and it is not known yet, so the key's is a guess.
     """
 
     mode: Mode
@@ -68,8 +68,8 @@ class Route:
 class Router:
     """Decides by the rules of a personality, and remembers what it decided.
 
-    Nothing of an action counts but its command, its properties, who asks, and the tool inputs, and
-    these hardly differ between the actions of a build.
+    Only an action's command, its properties, its mnemonic and its tool inputs count, and these hardly
+    differ between the actions of a build.
 
     Args:
         config: what is allowed here.
@@ -97,7 +97,7 @@ class Router:
         tools = self._index.tool_inputs(action.root) if action.properties else None
         same = (
             action.command.digest,
-            action.own_properties,
+            action.action_properties,
             action.instance_name,
             action.function.name,
             mnemonic,
@@ -119,7 +119,7 @@ class Router:
         return self._known.replace(same, settled)
 
     def clear(self) -> None:
-        """Forgets all decisions."""
+        """Forget all decisions."""
         self._known.clear()
         self._protocols.clear()
 
@@ -131,7 +131,7 @@ def route(
     rules: Personality,
     mnemonic: str = "",
 ) -> Route:
-    """Decides by the rules of a personality.
+    """Decide by the rules of a personality.
 
     Args:
         action: to run.
@@ -141,8 +141,8 @@ def route(
         mnemonic: as the client says.
 
     Raises:
-        RequestError: FAILED_PRECONDITION when neither way is allowed, or for a platform property that is
-            not known here; INVALID_ARGUMENT for what the personality refuses, such as a worker protocol
+        RequestError: FAILED_PRECONDITION when neither a worker nor a process is allowed, or for a
+            platform property that is not known here; INVALID_ARGUMENT for what the personality refuses, such as a worker protocol
             that does not exist.
     """
     _refuse_unknown(action.properties, config.known_properties)
@@ -184,7 +184,7 @@ class _Plan:
         self._rules = rules
         self._mnemonic = mnemonic
         self._properties: Mapping[str, str] = action.properties
-        if rules.properties.value is PropertySource.ACTION_ONLY and not action.own_properties:
+        if rules.properties.value is PropertySource.ACTION_ONLY and not action.action_properties:
             self._properties = {}
         self._index = index
         self.is_protocol_open = False
@@ -194,9 +194,9 @@ class _Plan:
         self.split = SplitCommandLine(startup=(), flagfiles=())
 
     def lacks(self) -> Iterator[tuple[Lack, str]]:
-        """What the action lacks for a worker, and what becomes of it for that.
+        """Yield what the action lacks for a worker, and what the lack leads to.
 
-        Each condition is looked at only when those before did not decide.
+        Each condition is checked only when those before it did not decide.
         """
         rules, properties = self._rules, self._properties
         if self.trigger is None:
@@ -222,7 +222,7 @@ class _Plan:
             yield protocols.otherwise, f"{protocols.name} is {self._protocol!r}; known are {known}"
 
     def key(self, trigger: Trigger) -> WorkerKey:
-        """The key of the worker that may serve the action."""
+        """Return the key of the worker that may serve the action."""
         action, properties, rules = self._action, self._properties, self._rules
         abilities = tuple(
             ability

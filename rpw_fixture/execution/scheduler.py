@@ -17,7 +17,7 @@ from rpw_fixture.execution.executor import Executor
 from rpw_fixture.execution.inline import InlineHints
 from rpw_fixture.execution.job import ActionProgress, Job
 from rpw_fixture.execution.job_queue import JobQueue, Turn
-from rpw_fixture.execution.operation import Execution, Operation, Wanted
+from rpw_fixture.execution.operation import ClientRequest, Execution, Operation
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
@@ -37,7 +37,7 @@ class _Known(NamedTuple):
 
 
 class Scheduler:
-    """Executes jobs, so many at once.
+    """Executes jobs, a limited number at once.
 
     Args:
         executor: executes each of them.
@@ -87,7 +87,7 @@ class Scheduler:
         request: reapi.ExecuteRequest,
         metadata: reapi.RequestMetadata,
     ) -> Operation:
-        """Has the action executed, or joins an execution of the same action that is under way.
+        """Execute the action, or join an execution of the same action that is not over.
 
         Only cacheable actions are joined, and only when the client takes cached results
         (remote_execution.proto, Action.do_not_cache, ExecuteRequest.skip_cache_lookup).
@@ -95,7 +95,7 @@ class Scheduler:
         Raises:
             RequestError: UNAVAILABLE when the server is stopping.
         """
-        wanted = Wanted(digest=digest, store=store, inline=InlineHints.of(request))
+        wanted = ClientRequest(digest=digest, store=store, inline=InlineHints.of(request))
         operation = Operation(f"{self._prefix}/{next(self._numbers)}", wanted, self._clock)
         merge_key = (request.instance_name, store.function.name, digest)
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
@@ -138,7 +138,7 @@ class Scheduler:
             raise
 
     def find(self, name: str) -> Operation:
-        """The operation of that name, running or finished not long ago; a client asks for it.
+        """Return the operation of that name, running or finished a short time ago, for a client.
 
         Raises:
             RequestError: NOT_FOUND.
@@ -149,7 +149,7 @@ class Scheduler:
         return known.operation
 
     def cancel(self, name: str) -> None:
-        """Cancels one operation; what it ran is ended when nobody else waits for it.
+        """Cancel one operation, and its execution unless another operation shares it.
 
         Raises:
             RequestError: NOT_FOUND.
@@ -157,13 +157,13 @@ class Scheduler:
         self._cancel(self._find(name))
 
     def clear(self) -> None:
-        """Cancels everything and forgets all operations."""
+        """Cancel everything and forget all operations."""
         self._cancel_all()
         with self._lock:
             self._operations.clear()
 
     def close(self, grace: float) -> None:
-        """Takes no more jobs, waits for those at work, and cancels them after ``grace`` seconds.
+        """Take no more jobs, wait for those at work, and cancel them after ``grace`` seconds.
 
         Those that no client waits for are cancelled at once.
         """
@@ -217,7 +217,7 @@ class Scheduler:
             self._cancel(known, error)
 
     def _newest_first(self) -> list[_Known]:
-        """All operations; to cancel them in this order begins none that is in the queue."""
+        """Return all operations, in an order in which cancelling them begins none of the queue."""
         with self._lock:
             return list(reversed(self._operations.values()))
 
@@ -256,7 +256,7 @@ class Scheduler:
         return found
 
     def _forget_old(self) -> None:
-        """Drops finished operations that nobody can expect to find any more, a few at a time."""
+        """Forget a few finished operations that are older than the grace period."""
         oldest = self._clock() - self._grace
         excess = len(self._operations) - _MOST_FINISHED
         for name, known in list(itertools.islice(self._operations.items(), 8)):

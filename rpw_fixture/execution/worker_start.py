@@ -35,7 +35,7 @@ from rpw_fixture.workers.worker import Worker
 
 
 class WorkerStarter(Closeable):
-    """Starts workers, each in a folder of its own, and removes that when it is gone.
+    """Starts workers, each in a new folder, and removes the folder after the worker has ended.
 
     Args:
         config: limits.
@@ -62,13 +62,13 @@ class WorkerStarter(Closeable):
         self._watcher = FolderWatcher()
 
     def close(self) -> None:
-        """Watches no folder any more; all workers must be gone."""
+        """Stop watching folders; all workers must be gone."""
         self._watcher.close()
 
     def start(
         self, number: int, key: WorkerKey, action: ResolvedAction, parents: Parents
     ) -> Worker:
-        """Starts a worker in a folder that holds the inputs of its first action.
+        """Start a worker in a folder that holds the inputs of its first action.
 
         Args:
             number: of the worker.
@@ -167,10 +167,10 @@ class WorkerStarter(Closeable):
         return SharedRoot(path, self._watcher)
 
     def root_of(self, worker: Worker) -> ExecRoot:
-        """Where the worker's requests find their inputs."""
+        """Return where the worker's requests find their inputs."""
         return self._roots[worker.number]
 
     def clean_up(self, worker: Worker) -> None:
-        """Removes the folder of a worker that is gone."""
+        """Remove the folder of a worker that is gone."""
         self._roots.pop(worker.number, None)
         discard(self._folder.at(f"worker-{worker.number}"))

@@ -1,4 +1,4 @@
-"""The composition root: builds the parts of a server from its config, starts and stops them."""
+"""A server: builds its parts from its config, starts and stops them; nothing else puts them together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rpw_fixture.execution.engine import Engine
     from rpw_fixture.services.backend import Backend
 
-#: Time for streams to tell how their operations ended, after the last one did, seconds.
+#: Time for streams to send how their operations ended, after the last one did, seconds.
 _LAST_WORDS = 0.5
 
 
@@ -64,7 +64,7 @@ class Server(Endpoint):
         self._counters = Counters(counts_digests=config.count_digests)
 
     def start(self) -> Self:
-        """Starts to listen; returns itself.
+        """Start to listen; return this server.
 
         Raises:
             EnvironmentLacksError: when the address can't be had, or a folder can't be used.
@@ -83,7 +83,7 @@ class Server(Endpoint):
         return self
 
     def stop(self, grace: float | None = None) -> None:
-        """Takes no more calls, lets running actions end, and removes every trace.
+        """Take no more calls, let running actions end, and remove every trace.
 
         Args:
             grace: seconds running actions get; the config's when not given.
@@ -95,12 +95,12 @@ class Server(Endpoint):
             parts.stop(self.config.shutdown_grace if grace is None else grace)
 
     def prepare(self) -> None:
-        """Loads what the first calls and actions need and listening does not; else they do."""
+        """Preload what the first call and the first action would load."""
         if self._parts is not None:
             self._parts.prepare()
 
     def reset(self) -> None:
-        """Forgets everything: workers, blobs, results, operations, events, faults, counters.
+        """Forget everything: workers, blobs, results, operations, events, faults, counters.
 
         The address stays.
         """
@@ -134,7 +134,7 @@ class Server(Endpoint):
 
     @property
     def idle_seconds(self) -> float:
-        """For how long nothing was asked of it."""
+        """Seconds since the last call ended."""
         return self._parts.idle_seconds if self._parts is not None else 0.0
 
     def __enter__(self) -> Self:
@@ -183,7 +183,7 @@ class _RunningServer:
             self._undo = undo.pop_all()
 
     def _keep(self, undo: contextlib.ExitStack) -> None:
-        """Sets up what keeps blobs and results."""
+        """Set up what keeps blobs and results."""
         config = self._config
         root = Path(config.root) if config.root is not None else None
         folder = (root or self._folder) / "cas"
@@ -276,7 +276,7 @@ class _RunningServer:
         self._undo.close()
 
     def _stop_accepting(self, grace: float) -> threading.Event:
-        """Takes no more calls; the event that all have ended."""
+        """Take no more calls; return the event that all have ended."""
         try:
             return self._grpc.stop(grace)
         except RuntimeError:  # no thread can be started to wait; the first part is done
@@ -284,7 +284,7 @@ class _RunningServer:
 
 
 def _may_fail(config: Config) -> bool:
-    """Whether building an engine may find fault with the settings, which is to be told at once."""
+    """Return whether building an engine may fail because of the settings; `start` then builds it."""
     return bool(
         config.isolation != "none"
         or config.allow_docker

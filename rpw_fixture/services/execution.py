@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ExecutionService(Service):
-    """Accepts actions and tells how they fare.
+    """Accepts actions and reports their progress.
 
     Args:
         cas: holds the actions.
@@ -35,9 +35,9 @@ class ExecutionService(Service):
     def execute(
         self, request: reapi.ExecuteRequest, call: Call
     ) -> Iterator[longrunning.Operation | Pause]:
-        """Executes an action, unless its result is known.
+        """Execute an action, unless its result is known.
 
-        A missing Action fails the call itself; all else that goes wrong is told inside the
+        A missing Action fails the call itself; every other error is reported inside the
         operation's response.
         """
         digest = request.action_digest
@@ -51,7 +51,7 @@ class ExecutionService(Service):
     def wait_execution(
         self, request: reapi.WaitExecutionRequest, call: Call
     ) -> Iterator[longrunning.Operation | Pause]:
-        """Tells how an operation fares, from now until it is done.
+        """Report the progress of an operation, from now until it is done.
 
         A client that went away does not cancel its action, so it can come back here.
         """

@@ -28,13 +28,13 @@ class OperationsService(Service):
     def get_operation(
         self, request: longrunning.GetOperationRequest, _call: Call
     ) -> longrunning.Operation:
-        """The operation as it stands; NOT_FOUND for one that is unknown or long over."""
+        """Return the operation as it is now; NOT_FOUND when it is unknown or ended long ago."""
         return self._engine().find(request.name).message()
 
     @rpc("CancelOperation")
     def cancel_operation(
         self, request: longrunning.CancelOperationRequest, _call: Call
     ) -> wkt.Empty:
-        """Ends the operation with CANCELLED, and what it runs unless somebody else waits for it."""
+        """End the operation with CANCELLED, and its execution unless another operation shares it."""
         self._engine().cancel(request.name)
         return wkt.Empty()

@@ -107,7 +107,7 @@ def next_choice(waiting: Sequence[W], state: PoolState) -> Choice[W] | None:
 
 
 def _is_overdue(each: Waiting, state: PoolState) -> bool:
-    """Tell whether an action was passed over often enough to take an idle worker from another key.
+    """Return whether an action was passed over often enough to take an idle worker from another key.
 
     The more workers its key has, the later: they serve it too, in its turn.
     """
@@ -163,7 +163,7 @@ def _replacement(
 
 
 def _in_need(candidates: Iterable[W], state: PoolState, *, is_overdue: bool) -> Iterator[W]:
-    """The first of each key for which room is worth the end of an idle worker."""
+    """Yield the first of each key for which room is worth the end of an idle worker."""
     seen: set[str] = set()
     for each in candidates:
         if each.key_digest in seen or not _may_grow(each, state):
@@ -175,7 +175,7 @@ def _in_need(candidates: Iterable[W], state: PoolState, *, is_overdue: bool) -> 
 
 
 def _victim(waiting: Sequence[Waiting], state: PoolState, *, is_overdue: bool) -> str | None:
-    """Choose the least recently used idle worker, if possible one that nobody waits for."""
+    """Choose the least recently used idle worker, if possible one that no action waits for."""
     wanted = {each.key_digest for each in waiting}
     unwanted = (key for key in state.idle_keys if key not in wanted)
     fallback = state.idle_keys[0] if is_overdue and state.idle_keys else None

@@ -1,8 +1,8 @@
 """All workers of a server: which one serves an action, and how many there may be.
 
-Reuse is last in, first out. When a limit is reached, those who want a worker wait in line; whom the
-pool serves next, and when an idle worker of another key makes room, is decided in fair_order.py.
-Starting a process is the caller's business; ending one is the janitor's.
+Reuse is last in, first out. When a limit is reached, actions wait in line; which one the pool serves
+next, and when an idle worker of another key makes room, is decided in fair_order.py.
+The caller starts processes; the reaper ends them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from rpw_fixture.workers.worker import Worker
 Start = Callable[[int, WorkerKey], Worker]
 #: For each action that may run at once: how many that came later may run while one waits for room.
 _PATIENCE = 32
-#: For how long nobody must have asked for the former version of a tool, seconds.
+#: How long the former version of a tool must not have been asked for, seconds.
 _OUTDATED_PATIENCE = 5.0
 
 
@@ -44,7 +44,7 @@ class WorkerPool:
 
     Args:
         config: the limits.
-        log: what happens to workers is told here.
+        log: gets records of what happens to workers.
         clean_up: called with each worker that is gone, to remove its folder.
         when_full: what to do when the limits are reached.
         most_requests: after how many a worker ends, 0 for never.
@@ -130,7 +130,7 @@ class WorkerPool:
             self._serve()
 
     def release(self, worker: Worker) -> None:
-        """Takes back a worker that can be used again; it may have used up its budget."""
+        """Take back a worker that can be used again; it may have used up its budget."""
         with self._lock:
             worker.leases -= 1
             is_last = worker.state is State.GONE and not worker.leases
@@ -140,7 +140,7 @@ class WorkerPool:
             self._dispose(worker)
 
     def discard(self, worker: Worker, reason: str) -> None:
-        """Ends a worker that failed, and waits until nothing of it is left."""
+        """End a worker that failed, and wait until nothing of it is left."""
         with self._lock:
             worker.leases -= 1
             is_first = worker.state is State.BUSY
@@ -155,7 +155,7 @@ class WorkerPool:
             self._dispose(worker)
 
     def empty(self, reason: Retirement, timeout: float) -> bool:
-        """Kills all workers as soon as nobody is at work with them, and waits for that.
+        """Kill all workers as soon as they are idle, and wait until they are gone.
 
         Returns:
             False when some were still alive or starting after ``timeout`` seconds.
@@ -171,7 +171,7 @@ class WorkerPool:
                 self._ending = None
 
     def close(self) -> None:
-        """Ends all idle workers and the janitor; nobody may be at work any more."""
+        """End all idle workers and the reaper; no worker may be busy."""
         with self._lock:
             self._retire_idle(Retirement.SHUTDOWN)
         self._reaper.stop()
@@ -213,7 +213,7 @@ class WorkerPool:
         )
 
     def _take_back(self, worker: Worker) -> None:
-        """What becomes of a worker that has one request less."""
+        """Decide what happens to a worker that has one request less."""
         retire_reason = worker.retire_reason or self._ending
         if retire_reason is not None:
             if not worker.leases:
@@ -230,7 +230,7 @@ class WorkerPool:
             self._serve()
 
     def _trim(self) -> None:
-        """Retires idle workers above the limit, where actions do not wait for it."""
+        """Retire idle workers above the limit, unless actions wait."""
         alive = sum(worker.state is not State.RETIRING for worker in self._alive.values())
         if alive > self._config.max_workers and not self._waiters and (idle := self._idle()):
             self._replace(min(idle, key=lambda worker: worker.idle_since))
@@ -240,7 +240,7 @@ class WorkerPool:
         self._retire(worker, Retirement.REPLACED)
 
     def _serve(self) -> None:
-        """Serves those in line as far as there are workers and room."""
+        """Serve the waiting actions as far as there are workers and room."""
         while self._waiters and (choice := self._choose()) is not None:
             waiter = choice.waiter
             if choice.step is Step.REPLACE:
@@ -279,7 +279,7 @@ class WorkerPool:
         return min(idle, key=lambda worker: worker.idle_since)
 
     def _most(self, key: WorkerKey) -> int:
-        """How many workers a key may have; a multiplex worker serves all of its key, as in Bazel."""
+        """Return how many workers a key may have; a multiplex worker serves all of its key, as in Bazel."""
         return 1 if key.is_multiplex else self._config.max_workers_per_key
 
     def _let_go(self, waiter: Waiter) -> None:
@@ -288,23 +288,23 @@ class WorkerPool:
         waiter.served.set()
 
     def _take(self, key: str) -> Worker | None:
-        """A worker of the key that takes one more request; this one counts."""
+        """Return a worker of the key that takes one more request, and count that request."""
         worker = self._usable(key)
         if worker is not None:
             self._lease(worker)
         return worker
 
     def _usable(self, key: str) -> Worker | None:
-        """A worker of the key that could take one more request."""
+        """Return a worker of the key that could take one more request."""
         free = self._free.get(key)
         while free:
             worker = free[-1]
-            fault = worker.find_problem()
-            if fault is None:
+            problem = worker.find_problem()
+            if problem is None:
                 return worker
             self._take_out(worker)
             if not worker.leases:
-                self._retire_faulty(worker, fault)
+                self._retire_faulty(worker, problem)
         return None
 
     def _lease(self, worker: Worker) -> None:
@@ -319,7 +319,7 @@ class WorkerPool:
             self._take_out(worker)
 
     def _take_out(self, worker: Worker) -> None:
-        """Has the worker given to nobody any more."""
+        """Lend the worker to no further action."""
         free = self._free.get(worker.key.digest, [])
         if worker in free:
             free.remove(worker)
@@ -365,7 +365,7 @@ class WorkerPool:
             self._retire(worker, reason, at_once=True)
 
     def _retire_outdated(self, key: WorkerKey) -> None:
-        """Retires workers that hold a former version of the tool; busy ones after their requests.
+        """Retire workers that hold a former version of the tool; busy ones after their requests.
 
         When the client's key did not change with the tool, two clients with two versions of it look
         the same as an edit: such a worker may still be asked for a few seconds.
@@ -379,18 +379,18 @@ class WorkerPool:
             if worker.state is State.IDLE:
                 self._retire(worker, Retirement.OUTDATED)
 
-    def _retire_faulty(self, worker: Worker, fault: IdleProblem) -> None:
-        if fault.violation is not None:
-            rule, detail = fault.violation
+    def _retire_faulty(self, worker: Worker, problem: IdleProblem) -> None:
+        if problem.violation is not None:
+            rule, detail = problem.violation
             self._log.append(ProtocolViolation(worker=worker.number, rule=rule, detail=detail))
-        self._retire(worker, fault.reason, at_once=True)
+        self._retire(worker, problem.reason, at_once=True)
 
     def _on_gone(self, worker: Worker, reason: str) -> None:
         worker.stderr.drain()
         self._log.append(worker_records.retired(worker, str(reason)))
         with self._lock:
             worker.move(State.GONE)
-            is_unused = not worker.leases  # else the last one who has it disposes of it
+            is_unused = not worker.leases  # else the last lease that ends disposes of it
         if is_unused:
             self._dispose(worker)
         with self._changed:
@@ -399,20 +399,20 @@ class WorkerPool:
             self._changed.notify_all()
 
     def _dispose(self, worker: Worker) -> None:
-        """Gives back descriptors and folder of a worker that has ended and that nobody has."""
+        """Free descriptors and folder of a worker that has ended and is not leased."""
         worker.close()
         self._clean_up(worker)
 
     def _inspect_idle(self) -> None:
-        """Retires workers whose time is up, that use too much memory, or that have ended."""
+        """Retire workers whose time is up, that use too much memory, or that have ended."""
         self._retire_over_memory()
         limit = self._config.worker_idle_timeout
         with self._lock:
             for worker in self._idle():
-                fault = worker.find_problem()
-                if fault is not None:
+                problem = worker.find_problem()
+                if problem is not None:
                     self._take_out(worker)
-                    self._retire_faulty(worker, fault)
+                    self._retire_faulty(worker, problem)
                 elif limit and time.monotonic() - worker.idle_since >= limit:
                     self._take_out(worker)
                     self._retire(worker, Retirement.IDLE_TIMEOUT)
@@ -421,7 +421,7 @@ class WorkerPool:
                     self._retire(worker, Retirement.OUTDATED)
 
     def _retire_over_memory(self) -> None:
-        """Retires workers that use too much memory; busy ones after their requests."""
+        """Retire workers that use too much memory; busy ones after their requests."""
         limit = self._config.worker_max_rss
         for worker in self.alive if limit else ():
             if resident_bytes(worker.process.pid) <= limit:

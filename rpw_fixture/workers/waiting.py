@@ -1,4 +1,4 @@
-"""Actions that wait for a worker: what the pool must know of them."""
+"""Actions that wait for a worker: what the pool must know about them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PausableTurn(Protocol):
 
     @property
     def has_successors(self) -> bool:
-        """Whether there are actions of which nobody knows yet which worker they need."""
+        """Whether there are actions that have not begun, so that the worker they need is not known."""
 
     @property
     def others_run(self) -> bool:
@@ -115,7 +115,7 @@ class Waiter:
     ) -> None:
         """Wait until it is served, or no action in line was served for ``patience`` seconds.
 
-        So an action that is passed over waits longer, but not for ever: how often is bounded.
+        So an action that is passed over waits longer, but how often it can be passed over is bounded.
 
         Args:
             patience: how long, seconds.

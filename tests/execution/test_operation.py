@@ -10,7 +10,7 @@ import pytest
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution import operation as module
 from rpw_fixture.execution.inline import InlineHints
-from rpw_fixture.execution.operation import Execution, Operation, Wanted
+from rpw_fixture.execution.operation import ClientRequest, Execution, Operation
 from rpw_fixture.execution.results import Timeline
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.digests import SHA256
@@ -27,7 +27,7 @@ def make(store) -> Callable[..., Operation]:
     numbers = itertools.count(1)
 
     def one(inline: InlineHints | None = None) -> Operation:
-        wanted = Wanted(digest=DIGEST, store=store, inline=inline or InlineHints())
+        wanted = ClientRequest(digest=DIGEST, store=store, inline=inline or InlineHints())
         return Operation(f"test/{next(numbers)}", wanted)
 
     return one

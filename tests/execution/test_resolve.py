@@ -367,7 +367,7 @@ def test_an_action_is_read_from_the_store(resolver: Resolver, inputs) -> None:
 def test_an_action_that_is_missing_or_none_is_refused(resolver: Resolver, inputs) -> None:
     with pytest.raises(BlobMissingError):
         resolver.decode_action(SHA256.of(b"nothing"), inputs.store)
-    with pytest.raises(RequestError, match="is no Action"):
+    with pytest.raises(RequestError, match="is not an Action"):
         resolver.decode_action(inputs.store.put(b"\xff"), inputs.store)
 
 

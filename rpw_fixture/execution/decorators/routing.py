@@ -22,7 +22,7 @@ class Routing:
         router: decides.
         log: gets the decisions.
         worker: executes actions on workers.
-        one_shot: executes actions in processes of their own.
+        one_shot: executes each action in a new process.
     """
 
     def __init__(

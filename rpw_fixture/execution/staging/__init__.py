@@ -1,1 +1,1 @@
-"""Input roots on disk: put there, kept apart, compared with what was put there, mended."""
+"""Input roots on disk: placed, kept apart, compared with what was placed, repaired."""

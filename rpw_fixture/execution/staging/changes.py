@@ -1,7 +1,7 @@
-"""What changed in which folders since we last looked, told by the kernel instead of by looking (inotify).
+"""What changed in which folders since the last look, reported by the kernel (inotify).
 
 A worker with thousands of inputs changes a few files per request. Asking for the state of each costs
-microseconds a file; being told costs nothing. Where inotify is not to be had, or has lost count,
+microseconds a file; a report costs nothing. Where inotify is not to be had, or has lost count,
 the answer is "unknown", and the caller looks for itself.
 """
 
@@ -17,7 +17,7 @@ from rpw_fixture.support.mounts import MountWatch
 _MODIFY, _ATTRIB, _CLOSE_WRITE = 0x2, 0x4, 0x8
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
 _DELETE_SELF, _MOVE_SELF, _ONLYDIR, _DONT_FOLLOW = 0x400, 0x800, 0x1000000, 0x2000000
-# Writes through a memory map are told only when the file is closed, hence _CLOSE_WRITE.
+# Writes through a memory map are reported only when the file is closed, hence _CLOSE_WRITE.
 _MASK = (
     _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
     | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
@@ -50,7 +50,7 @@ class ChangeSet:
         return self.is_blind or self.has_missed
 
     def note(self, watch: int, name: bytes) -> None:
-        """Adds what changed in a folder; without a name it is the folder itself."""
+        """Add what changed in a folder; without a name it is the folder itself."""
         names = self._changed.get(watch)
         if names is None:
             self._changed[watch] = {name}
@@ -58,16 +58,16 @@ class ChangeSet:
             names.add(name)
 
     def lose(self, watch: int) -> None:
-        """A folder is there no more, and its watch stands for none, whatever took its place."""
+        """Note that a folder is gone; its watch stands for no folder, whatever took its place."""
         self._gone.add(watch)
 
     def take_gone(self) -> set[int]:
-        """The watches of folders that are there no more, which are forgotten."""
+        """Return the watches of folders that are gone, and forget them."""
         gone, self._gone = self._gone, set()
         return gone
 
     def take(self) -> dict[int, set[bytes]]:
-        """Names that changed by the watch of their folder, which are forgotten."""
+        """Return the names that changed by the watch of their folder, and forget them."""
         changed, self._changed = self._changed, {}
         return changed
 
@@ -87,12 +87,12 @@ class FolderWatcher:
         self._mounts: MountWatch | None = None
 
     def mount_changes(self) -> int:
-        """How often the mounts of this machine were found changed."""
+        """Return how often the mounts of this machine were found changed."""
         with self._lock:
             return self._mounts.look() if self._mounts is not None else 0
 
     def watch(self, folder: int, changes: ChangeSet) -> int:
-        """Has changes in an open folder noted in ``changes``.
+        """Note changes in an open folder in ``changes`` from now on.
 
         Returns:
             The watch that stands for the folder; -1 when there are too many already, and then
@@ -113,7 +113,7 @@ class FolderWatcher:
         return number
 
     def watch_file(self, folder: int, name: str, changes: ChangeSet) -> int:
-        """Has what is done to a file noted in ``changes``, by whatever name it is done.
+        """Note changes of a file in ``changes`` from now on, whatever name is used for them.
 
         Returns:
             The watch that stands for the file; -1 when there are too many already.
@@ -130,7 +130,7 @@ class FolderWatcher:
         return number
 
     def read(self) -> None:
-        """Notes all changes up to now in their sets."""
+        """Note all changes up to now in their sets."""
         with self._lock:
             if self._inotify is not None:
                 known = self._sets.get
@@ -142,7 +142,7 @@ class FolderWatcher:
                         changes.note(watch, name)
 
     def close(self) -> None:
-        """Watches nothing any more."""
+        """Stop watching."""
         with self._lock:
             if self._inotify is not None:
                 self._inotify.close()
@@ -152,7 +152,7 @@ class FolderWatcher:
             self._mounts = None
 
     def _open(self) -> None:
-        """Starts watching at the first folder: servers without workers need none of this."""
+        """Start watching at the first folder: servers without workers don't need it."""
         self._is_open = True
         self._mounts = MountWatch()
         with contextlib.suppress(OSError):  # all folders are blind spots then
@@ -160,7 +160,7 @@ class FolderWatcher:
             self._most_files = _limit() // 2
 
     def _note_special(self, watch: int, mask: int) -> None:
-        """What a record means that is not about a name in a folder that is watched."""
+        """Handle a record that is not about a name in a watched folder."""
         if mask & QUEUE_OVERFLOW:
             for changes in self._sets.values():
                 changes.has_missed = True

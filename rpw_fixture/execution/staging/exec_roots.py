@@ -1,7 +1,7 @@
 """Where a worker's requests find their inputs: one root for all, one shared at a time, or sandboxes.
 
 A worker's working directory is one folder for all its life. What differs is how the inputs of its
-requests get there, and that is told here, one class for each way.
+requests get there; there is one class for each way.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Sandbox:
     Attributes:
         root: the input root that holds its inputs and will hold its outputs.
         sandbox_dir: what the WorkRequest says, relative to the worker's working directory.
-        has_failed: its exit code was not 0, or never came; told by whoever has the place.
+        has_failed: its exit code was not 0, or never came; set by the executor that uses the place.
         changed: inputs that were found changed since they were placed for an earlier request.
         has_leftovers: an earlier request left something that can't be removed.
     """
@@ -56,12 +56,12 @@ class ExecRoot(Protocol):
     """The input root, or roots, of one worker."""
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
-        """Puts there what must be there before the process starts."""
+        """Place what must be there before the process starts."""
 
     def place(
         self, action: ResolvedAction, parents: Parents, token: CancelToken
     ) -> contextlib.AbstractContextManager[Sandbox]:
-        """Puts the inputs of one request there; the place is its own within the block."""
+        """Place the inputs of one request; within the block no other request uses the place."""
 
 
 class PrivateRoot:
@@ -69,7 +69,7 @@ class PrivateRoot:
 
     Args:
         path: an empty folder.
-        watcher: tells what changed in it.
+        watcher: reports what changed in it.
         leftovers: what becomes of files that the next action does not declare.
     """
 
@@ -81,7 +81,7 @@ class PrivateRoot:
         self._has_failed = False
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
-        """All inputs: parts of the tool may carry no mark."""
+        """Place all inputs: parts of the tool may carry no mark."""
         self._staged.stage(action.root, parents, action.store)
 
     @contextlib.contextmanager
@@ -124,7 +124,7 @@ class SharedRoot:
         self._tickets = itertools.count()
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
-        """All inputs: parts of the tool may carry no mark."""
+        """Place all inputs: parts of the tool may carry no mark."""
         self._staged.stage(action.root, parents, action.store)
 
     @contextlib.contextmanager
@@ -182,7 +182,7 @@ class SandboxedRoot:
 
     Args:
         path: an empty folder.
-        watcher: tells what changed in sandboxes.
+        watcher: reports what changed in sandboxes.
         tool_paths: of the tool inputs; when there are none, all inputs of the first action are put
             into the working directory.
         is_absolute: requests name their sandbox by its absolute path.
@@ -206,7 +206,7 @@ class SandboxedRoot:
         self._count = 0
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
-        """The tool inputs, and the working directory."""
+        """Place the tool inputs, and make the working directory."""
         del parents
         tools = only(action.root, self._tool_paths) if self._tool_paths else action.root
         base = Parents.of([action.command.working_directory])
@@ -223,8 +223,8 @@ class SandboxedRoot:
             name, sandbox = self._free.pop() if self._free else self._new(base)
         try:
             changed = sandbox.stage(action.root, parents, action.store)
-            told = sandbox.path if self._is_absolute else name
-            sandbox_dir = posixpath.join(told, base) if base else told
+            name_in_request = sandbox.path if self._is_absolute else name
+            sandbox_dir = posixpath.join(name_in_request, base) if base else name_in_request
             yield Sandbox(
                 root=sandbox.place,
                 sandbox_dir=sandbox_dir,
@@ -244,12 +244,12 @@ class SandboxedRoot:
 
 
 def output_paths(action: ResolvedAction) -> list[str]:
-    """All declared outputs, relative to the input root; "" is the root itself."""
+    """Return all declared outputs, relative to the input root; "" is the root itself."""
     return _inside(action.command.working_directory, action.command.outputs)
 
 
 def output_parents(action: ResolvedAction) -> Parents:
-    """The folders that must exist before the action runs.
+    """Return the folders that must exist before the action runs.
 
     They are the working directory and the parents of every output, not the outputs themselves
     (remote_execution.proto, Command.output_paths).
@@ -270,7 +270,7 @@ def _parents(base: str, outputs: tuple[str, ...]) -> Parents:
 
 
 def only(folder: Folder, paths: frozenset[str], prefix: str = "") -> Folder:
-    """The part of a tree that consists of the files and symlinks at ``paths``."""
+    """Return the part of a tree that consists of the files and symlinks at ``paths``."""
     files = {name: entry for name, entry in folder.files.items() if prefix + name in paths}
     links = {name: entry for name, entry in folder.symlinks.items() if prefix + name in paths}
     folders = {
@@ -282,7 +282,7 @@ def only(folder: Folder, paths: frozenset[str], prefix: str = "") -> Folder:
 
 
 def _disturb(one: ResolvedAction, other: ResolvedAction) -> bool:
-    """Whether two actions can't work in one folder at the same time."""
+    """Return whether two actions can't work in one folder at the same time."""
     outputs, others = output_paths(one), output_paths(other)
     return (
         _contradict(one.root, other.root)
@@ -293,20 +293,20 @@ def _disturb(one: ResolvedAction, other: ResolvedAction) -> bool:
 
 
 def _overlap(path: str, other: str) -> bool:
-    """Whether one of two paths is, or lies in, the other."""
+    """Return whether one of two paths is, or lies in, the other."""
     if not path or not other:  # the whole input root
         return True
     return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _is_input(root: Folder, path: str) -> bool:
-    """Whether there is something at an output's path; an empty folder is where a tree will be."""
+    """Return whether there is something at an output's path; an empty folder is where a tree will be."""
     found = root.find(path)
     return found is not None and not (isinstance(found, Folder) and not found.count)
 
 
 def _contradict(one: Folder, other: Folder) -> bool:
-    """Whether two trees can't lie in one folder together."""
+    """Return whether two trees can't lie in one folder together."""
     if one.digest == other.digest:
         return False
     for name in one.folders.keys() & other.folders.keys():

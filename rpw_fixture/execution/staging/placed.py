@@ -1,4 +1,4 @@
-"""What a staged folder holds, as far as we put it there."""
+"""What was put into a staged folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, SymlinkEntry
 
-#: Modification time of inputs that have none of their own, 2000-01-01 UTC: equal inputs look equal,
+#: Modification time of inputs that carry none, 2000-01-01 UTC: equal inputs look equal,
 #: and a write shows.
 INPUT_MTIME_NS = 946_684_800 * 10**9
 
@@ -18,7 +18,7 @@ class Parents(dict[str, "Parents"]):
 
     @classmethod
     def of(cls, folders: Iterable[str]) -> Parents:
-        """The folders on the way to and at each of ``folders``, paths relative to the root."""
+        """Return the folders on the way to and at each of ``folders``, paths relative to the root."""
         root = cls()
         for path in folders:
             here = root
@@ -65,19 +65,19 @@ class Placed:
         return names[::-1]
 
     def forget(self, name: str) -> None:
-        """Nothing of that name is here any more."""
+        """Note that the name is gone."""
         self.digest = None
         for group in (self.files, self.symlinks, self.folders):
             group.pop(name, None)
 
 
 def mtime_of(file: FileEntry) -> int:
-    """A file's time of modification, nanoseconds since the epoch."""
+    """Return a file's time of modification, nanoseconds since the epoch."""
     return INPUT_MTIME_NS if file.mtime_ns is None else file.mtime_ns
 
 
 def mode_of(file: FileEntry) -> int:
-    """A file's permission bits; inputs are read-only unless they say otherwise."""
+    """Return a file's permission bits; inputs are read-only unless they say otherwise."""
     if file.unix_mode is not None:
         return file.unix_mode
     return 0o555 if file.is_executable else 0o444

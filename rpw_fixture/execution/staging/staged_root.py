@@ -32,7 +32,7 @@ class StagedRoot:
 
     Args:
         place: an existing empty folder, ours alone.
-        watcher: tells which folders changed, so that only these are compared; without one all are.
+        watcher: reports which folders changed, so that only these are compared; without one all are.
 
     Attributes:
         place: that folder.
@@ -51,7 +51,7 @@ class StagedRoot:
         return self.place.path
 
     def stage(self, root: Folder, parents: Parents, store: BlobStore) -> list[str]:
-        """Makes the folder hold exactly ``root`` and ``parents``.
+        """Make the folder hold exactly ``root`` and ``parents``.
 
         Returns:
             Paths of inputs that were found changed, replaced or gone since they were placed.
@@ -82,7 +82,7 @@ class StagedRoot:
         return sweep.changed
 
     def add(self, root: Folder, parents: Parents, outputs: Iterable[str], store: BlobStore) -> None:
-        """Makes the folder hold ``root`` and ``parents`` as well, while others work in it.
+        """Make the folder hold ``root`` and ``parents`` as well, while other actions work in it.
 
         Removed is only what lies where inputs or ``outputs`` of the new action belong. The caller
         knows that the tree does not contradict those of the others.
@@ -130,7 +130,7 @@ class _Watches:
         self._unwatched: set[Placed] = set()
 
     def add(self, fd: int, placed: Placed) -> None:
-        """Has the folder open as ``fd`` watched from now on; it may be already."""
+        """Watch the folder open as ``fd`` from now on; it may be watched already."""
         if self._changes.is_blind:
             return
         placed.watch = self._watcher.watch(fd, self._changes)
@@ -138,7 +138,7 @@ class _Watches:
         self._folders[placed.watch] = placed
 
     def add_file(self, fd: int, placed: Placed, name: str) -> None:
-        """Has a file in the folder open as ``fd`` watched, because it may get other names elsewhere."""
+        """Watch a file in the folder open as ``fd``, because it may get other names elsewhere."""
         if self._changes.is_blind:
             return  # all files are compared anyway
         watch = self._watcher.watch_file(fd, name, self._changes)
@@ -152,7 +152,7 @@ class _Watches:
                 self._changes.note(watch, b"")
 
     def suspects(self, root: Placed) -> list[Suspect] | None:
-        """The folders that changed, those on top first; None when that is not known."""
+        """Return the folders that changed, those on top first; None when that is not known."""
         self._watcher.read()
         self._forget_gone()
         changed = self._changes.take()
@@ -175,7 +175,7 @@ class _Watches:
         return found
 
     def _is_mounted_on(self) -> bool:
-        """Whether something was mounted in the root, which is no change of any folder."""
+        """Return whether something was mounted in the root, which changes no folder."""
         changes = self._watcher.mount_changes()
         if changes == self._mount_changes:
             return False
@@ -183,11 +183,11 @@ class _Watches:
         return is_mounted_below(self._path)
 
     def distrust(self) -> None:
-        """Has everything compared the next time."""
+        """Compare everything the next time."""
         self._changes.has_missed = True
 
     def settle(self) -> None:
-        """All is in order now: what changed in folders until here we did ourselves.
+        """Note that all is in order: the server itself made all changes up to now.
 
         What was done to files since they were placed was not us.
         """
@@ -202,7 +202,7 @@ class _Watches:
         self._changes.has_missed = is_missed
 
     def _forget_gone(self) -> bool:
-        """Forgets the watches of what is gone; whether any of those folders should be there."""
+        """Forget the watches of what is gone; return whether any of those folders should be there."""
         is_missed = False
         for watch in self._changes.take_gone():
             self._files.pop(watch, None)
@@ -232,7 +232,7 @@ class _Placing:
         self.leftovers: list[Leftover] = []
 
     def apply(self, fd: int, placed: Placed, wanted: Folder, parents: Parents) -> None:
-        """Brings the folder open as ``fd`` to ``wanted`` and ``parents``."""
+        """Bring the folder open as ``fd`` to ``wanted`` and ``parents``."""
         if placed.digest == wanted.digest and placed.parents == parents:
             return
         placed.digest = None
@@ -254,7 +254,7 @@ class _Placing:
             placed.digest, placed.parents = wanted.digest, parents
 
     def remove_output(self, fd: int, placed: Placed, path: str) -> None:
-        """Deletes what is at ``path``, going through folders only; nothing there is fine."""
+        """Delete what is at ``path``, going through folders only; it need not exist."""
         name, _, rest = path.partition("/")
         placed.digest = None
         if not rest:
@@ -267,7 +267,7 @@ class _Placing:
     def _take_away(
         self, fd: int, placed: Placed, wanted: Folder, folders: AbstractSet[str]
     ) -> None:
-        """Removes what the new tree does not have, or has with other content or as another kind."""
+        """Remove what the new tree does not have, or has with other content or as another kind."""
         find = wanted.files.get
         gone = {
             name
@@ -336,7 +336,7 @@ def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
 
 
 def _same(old: FileEntry, new: FileEntry | None) -> bool:
-    """Whether two entries look the same on disk."""
+    """Return whether two entries look the same on disk."""
     return new is not None and (old.digest, mode_of(old), mtime_of(old)) == (
         new.digest,
         mode_of(new),

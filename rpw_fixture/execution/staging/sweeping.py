@@ -52,7 +52,7 @@ class Sweep:
         self.leftovers: list[Leftover] = []
 
     def clean_only(self, root: int, suspect: Suspect) -> None:
-        """Does that for some names in a folder below the one open as ``root``, not for folders in it.
+        """Do that for some names in a folder below the one open as ``root``, not for folders in it.
 
         An empty name stands for the folder itself, and then all of its names are looked at.
         """
@@ -77,7 +77,7 @@ class Sweep:
                 above.digest, above = None, above.above
 
     def clean(self, fd: int, placed: Placed, prefix: str, *, is_deep: bool = True) -> None:
-        """Does that for the folder open as ``fd``; forgets what is not as it was placed."""
+        """Do that for the folder open as ``fd``; forget what is not as it was placed."""
         make_accessible(fd, 0o755)
         if is_deep and self._watch is not None:
             self._watch(fd, placed)
