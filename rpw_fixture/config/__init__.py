@@ -1,8 +1,7 @@
 """Every setting of a server, in one frozen value.
 
 Command-line flags, environment variables, ini options, markers and keyword arguments all come from
-these fields; their help texts too. How they are written is in setting_flags.py; nothing is read from
-the outside here.
+these fields, and their help texts too. flags.py has their syntax; nothing is read from outside here.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from rpw_fixture.support.suggestions import did_you_mean
 from rpw_fixture.wire.default_protocols import DefaultProtocols
 
 MIB = 1 << 20
-#: The most threads or processes of a kind that anybody means.
+#: The largest number of threads or processes; a larger one is a mistake.
 _MOST_THREADS = 10_000
 
 
 def _setting(
     default: Any,
-    help: str,  # noqa: A002 - argparse's own name for it
+    help: str,  # noqa: A002 - argparse has this name
     *,
     kind: Callable[[str], Any] | None = None,
     flag: str | None = None,
@@ -37,14 +36,14 @@ def _setting(
     least: float = 0,
     most: float | None = None,
 ) -> Any:
-    """Return a field that is also a flag; ``kind`` None keeps it out of the command line."""
+    """Return the field of a setting; it has no flag when ``kind`` is None."""
     values = Values(default=default, choices=choices, least=least, most=most)
     metadata = {"help": help, "kind": kind, "flag": flag, "metavar": metavar, "values": values}
     return field(default=default, metadata=metadata)
 
 
 def default_jobs() -> int:
-    """As many actions at once as processors this process may use, and at least 4."""
+    """Return the number of CPUs that this process may use, and at least 4."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(4, count or 1)
 
@@ -64,25 +63,30 @@ class Config:
         metavar="ADDRESS",
     )
     port_file: str | None = _setting(
-        None, "write the port number to FILE, atomically", kind=str, metavar="FILE"
+        None, "write the port number to FILE atomically", kind=str, metavar="FILE"
     )
     jobs: int = _setting(
         0,
-        "actions run at once (0: one per processor, at least 4)",
+        "how many actions run at once (0: one per CPU, at least 4)",
         kind=int,
         metavar="N",
         most=_MOST_THREADS,
     )
     max_workers_per_key: int = _setting(
         4,
-        "persistent workers alive for one key",
+        "how many persistent workers may be alive for one pool key",
         kind=int,
         metavar="N",
         least=1,
         most=_MOST_THREADS,
     )
     max_workers: int = _setting(
-        32, "persistent workers alive in all", kind=int, metavar="N", least=1, most=_MOST_THREADS
+        32,
+        "how many persistent workers may be alive in total",
+        kind=int,
+        metavar="N",
+        least=1,
+        most=_MOST_THREADS,
     )
     worker_idle_timeout: float = _setting(
         300.0,
@@ -102,32 +106,36 @@ class Config:
     default_protocol: tuple[str, ...] = _setting(
         ("auto",),
         "worker protocol of actions without persistentWorkerProtocol: proto, json, or auto, which "
-        "asks a new worker in proto and, without an answer, a second one in JSON; MNEMONIC=PROTOCOL "
-        "is for one mnemonic (repeatable)",
+        "tries proto with a new worker and, without a response, JSON with a second one; "
+        "MNEMONIC=PROTOCOL applies to one mnemonic (repeatable)",
         kind=str,
         metavar="auto|proto|json|MNEMONIC=…",
     )
     default_timeout: float = _setting(
         600.0,
-        "seconds that an action without a timeout may run",
+        "timeout of actions that set none, seconds",
         kind=float,
         metavar="S",
         least=0.001,
     )
     tool_inputs: tuple[str, ...] = _setting(
         (),
-        "mark inputs that match GLOB as tool inputs (repeatable; for clients that can't, Bazel before 6)",
+        "mark inputs that match GLOB as tool inputs (repeatable; for clients that can't mark them, such "
+        "as Bazel before 6)",
         kind=str,
         flag="tool-input",
         metavar="GLOB",
     )
     personality: str = _setting(
-        "reference", "whose rules the workers follow", kind=str, metavar="NAME"
+        "reference",
+        "follow the worker rules of the server NAME (docs/personalities.md)",
+        kind=str,
+        metavar="NAME",
     )
     known_properties: tuple[str, ...] = _setting(
         (),
-        "refuse actions with platform properties other than NAME (repeatable), as clusters do on which "
-        "each must be declared; without it all are taken",
+        "refuse actions with platform properties other than NAME (repeatable), like clusters on which "
+        "each property must be declared; default: accept all",
         kind=str,
         flag="known-property",
         metavar="NAME",
@@ -143,7 +151,7 @@ class Config:
     )
     container_arguments: tuple[str, ...] = _setting(
         (),
-        "put this option into every 'run' of the container runtime (repeatable), as in "
+        "add OPTION to every 'run' of the container runtime (repeatable), as in "
         "--container-argument=--runtime=crun",
         kind=str,
         flag="container-argument",
@@ -151,35 +159,35 @@ class Config:
     )
     container_global_arguments: tuple[str, ...] = _setting(
         (),
-        "put this option before every subcommand of the container runtime (repeatable)",
+        "put OPTION before every subcommand of the container runtime (repeatable)",
         kind=str,
         flag="container-global-argument",
         metavar="OPTION",
     )
     isolation: str = _setting(
         "none",
-        "keep processes from the machine, by these means of the kernel; docs/isolation.md lists what "
-        "each holds, 'rpw-fixture doctor' tells which work here",
+        "isolate processes from the machine by this kernel feature; docs/isolation.md lists what each "
+        "prevents, 'rpw-fixture doctor' shows which are available here",
         kind=str,
         choices=("none", "landlock", "namespaces"),
     )
     isolation_readable: tuple[str, ...] = _setting(
         (),
-        "let isolated processes read PATH and what is below it as well (repeatable)",
+        "let isolated processes also read PATH and everything below it (repeatable)",
         kind=str,
         flag="isolation-readable",
         metavar="PATH",
     )
     limits: tuple[str, ...] = _setting(
         (),
-        "limit a resource of every process, as in --limit nofile=1024 (repeatable; see getrlimit)",
+        "set a resource limit for every process, as in --limit nofile=1024 (repeatable; see getrlimit)",
         kind=str,
         flag="limit",
         metavar="NAME=N",
     )
     root: str | None = _setting(
         None,
-        "keep CAS and action cache in DIR over restarts (default: a temporary folder)",
+        "keep CAS and action cache in DIR across restarts (default: a temporary folder)",
         kind=str,
         metavar="DIR",
     )
@@ -187,7 +195,7 @@ class Config:
         None, "append every event to FILE as a line of JSON", kind=str, metavar="FILE"
     )
     record: str | None = _setting(
-        None, "record every action and its inputs in DIR, for check", kind=str, metavar="DIR"
+        None, "record every action and its inputs in DIR, for 'check'", kind=str, metavar="DIR"
     )
     digest_functions: tuple[str, ...] = _setting(
         ("SHA256",),
@@ -196,7 +204,9 @@ class Config:
         flag="digest-function",
         metavar="NAME",
     )
-    strict: bool = _setting(False, "refuse requests that are not canonical, saying why", kind=bool)
+    strict: bool = _setting(
+        False, "refuse requests that are not canonical, with the reason", kind=bool
+    )
     tls_cert: str | None = _setting(
         None, "certificate chain of the server, PEM", kind=str, metavar="FILE"
     )
@@ -212,15 +222,15 @@ class Config:
     )
     allow_remote: bool = _setting(
         False,
-        "allow an address that is not loopback; needs a token or TLS client certificates as well",
+        "allow an address that is not loopback; requires a token or TLS client certificates",
         kind=bool,
     )
     faults: tuple[str, ...] = _setting(
         (),
-        "have calls fail, wait or lose blobs, or workers die, as in --fault Execute:UNAVAILABLE:first=2 "
-        "(repeatable): TARGET[:EFFECT][:OPTION=VALUE]…, where TARGET is an RPC, * or worker; EFFECT a "
-        "status code, half-close, evict, evict-all, die-in-request or die-after-request; OPTION first, "
-        "every, after, delay or message",
+        "inject a fault: calls fail, wait or lose blobs, or workers die, as in "
+        "--fault Execute:UNAVAILABLE:first=2 (repeatable). Syntax: TARGET[:EFFECT][:OPTION=VALUE]…, where "
+        "TARGET is an RPC, * or worker; EFFECT is a status code, half-close, evict, evict-all, "
+        "die-in-request or die-after-request; OPTION is first, every, after, delay or message",
         kind=str,
         flag="fault",
         metavar="SPEC",
@@ -230,61 +240,70 @@ class Config:
     )
     abandoned_timeout: float = _setting(
         60.0,
-        "cancel an action for which no client has waited or asked for S seconds (0: never)",
+        "cancel an action that no client has waited for or queried for S seconds (0: never)",
         kind=float,
         metavar="S",
     )
     log_level: str = _setting(
         "warning",
-        "what is logged to stderr",
+        "lowest level of messages that are logged to stderr",
         kind=str,
         choices=("debug", "info", "warning", "error"),
     )
-    # Knobs of fixtures and checks; the command line does without them.
+    # Settings of fixtures and checks, which have no flag.
     max_timeout: float = _setting(
         86_400.0, "longest timeout an action may ask for, seconds", least=0.001
     )
     max_multiplex: int = _setting(
-        8, "requests that one multiplex worker gets at a time", least=1, most=_MOST_THREADS
+        8,
+        "how many requests one multiplex worker gets at a time",
+        least=1,
+        most=_MOST_THREADS,
     )
     when_full: str = _setting(
         "",
-        "what an action does for which no worker is free and none may be started: wait, one-shot, "
-        "error (RESOURCE_EXHAUSTED) or grow; empty leaves it to the personality",
+        "treatment of an action when no worker is free and none may be started: wait, one-shot, "
+        "error (RESOURCE_EXHAUSTED) or grow; empty: as in the personality",
         choices=("", "wait", "one-shot", "error", "grow"),
     )
     worker_start_timeout: float = _setting(
         120.0,
-        "seconds in which a new worker must begin to read its first request (0: no limit; Linux)",
+        "seconds in which a new worker must begin to read its first request (0: no limit; Linux only)",
     )
     protocol_patience: float = _setting(
         2.0,
-        "seconds that a new worker of an unknown protocol may be silent, from when it began to read, "
-        "before a second one is asked in the other protocol (--default-protocol auto)",
+        "seconds without a response, after a new worker of an unknown protocol began to read, until "
+        "the other protocol is tried with a second worker (--default-protocol auto)",
     )
     worker_verbosity: int = _setting(
-        0, "verbosity of every WorkRequest; Bazel says 10 with --worker_verbose", most=INT32
+        0, "verbosity of every WorkRequest; Bazel sends 10 with --worker_verbose", most=INT32
     )
     cancel_grace: float = _setting(
-        2.0, "seconds a worker has to answer a cancel message before it is killed"
+        2.0, "seconds in which a worker must answer a cancel message before it is killed"
     )
-    shutdown_grace: float = _setting(5.0, "seconds running actions get when the server stops")
-    max_frame_bytes: int = _setting(64 * MIB, "largest WorkResponse accepted", least=1, most=INT32)
+    shutdown_grace: float = _setting(
+        5.0, "seconds that running actions get to end when the server stops"
+    )
+    max_frame_bytes: int = _setting(
+        64 * MIB, "largest WorkResponse accepted, bytes", least=1, most=INT32
+    )
     max_output_bytes: int = _setting(
-        16 * MIB, "how much of an action's stdout and of its stderr is kept"
+        16 * MIB, "how much of an action's stdout, and of its stderr, is kept, bytes"
     )
     cas_memory_bytes: int = _setting(
         256 * MIB,
-        "blobs kept in memory before they are spilled to disk; a quarter of the control group's memory "
-        "limit at most",
+        "blobs kept in memory before they are written to disk, bytes; at most a quarter of the control "
+        "group's memory limit",
     )
-    cas_spill_threshold: int = _setting(1 * MIB, "blobs of this size and more go to disk at once")
+    cas_spill_threshold: int = _setting(
+        1 * MIB, "blobs of this size or larger are written to disk at once, bytes"
+    )
     cas_max_bytes: int = _setting(
-        16 << 30, "the CAS evicts least recently used blobs beyond this", least=1
+        16 << 30, "size from which the CAS evicts least recently used blobs, bytes", least=1
     )
-    max_blob_bytes: int = _setting(8 << 30, "largest blob accepted", least=1)
+    max_blob_bytes: int = _setting(8 << 30, "largest blob accepted, bytes", least=1)
     max_message_bytes: int = _setting(
-        64 * MIB, "largest gRPC message accepted", least=1, most=INT32
+        64 * MIB, "largest gRPC message accepted, bytes", least=1, most=INT32
     )
     max_input_files: int = _setting(
         500_000, "largest input root accepted, in files and folders", least=1
@@ -302,18 +321,20 @@ class Config:
         True, "allow symlinks with absolute targets among inputs and outputs"
     )
     check_action_cache: bool = _setting(
-        True, "an action-cache hit implies that its blobs are there"
+        True, "return a cached result only when all its blobs are stored"
     )
-    operation_grace: float = _setting(300.0, "seconds a finished operation can still be asked for")
+    operation_grace: float = _setting(
+        300.0, "seconds that a finished operation can still be queried"
+    )
     retry_crashed_worker: bool = _setting(
-        False, "run an action once more when its worker died in it"
+        False, "retry an action once when its worker died while it worked on the action"
     )
     count_digests: bool = _setting(
-        False, "count reads, writes and look-ups of each blob; takes time in FindMissingBlobs"
+        False, "count reads, writes and look-ups of each blob; slows down FindMissingBlobs"
     )
     threads: int = _setting(
         512,
-        "threads for short calls, and half as many for uploads and downloads; calls that wait take none",
+        "threads for short calls, and half as many for uploads and downloads; waiting calls use none",
         least=1,
         most=_MOST_THREADS,
     )
@@ -342,14 +363,14 @@ class Config:
             Fault.parse(spec)
         version = self.high_api_version
         is_version = re.fullmatch(r"[0-9]+(\.[0-9]+){1,2}", version) is not None
-        _require(is_version, "high_api_version", f"{version!r} is no version such as 2.12")
+        _require(is_version, "high_api_version", f"{version!r} is not a version such as 2.12")
         object.__setattr__(self, "jobs", self.jobs or default_jobs())
 
     def replace(self, **changes: Any) -> Config:
-        """Return a copy with other values.
+        """Return a copy with changed values.
 
         Raises:
-            ConfigError: for a name that is no setting, or a value out of range.
+            ConfigError: for an unknown setting, or a value out of range.
         """
         for name in changes.keys() - checks().keys():
             raise unknown_setting(name)
@@ -357,7 +378,7 @@ class Config:
 
 
 def unknown_setting(name: str) -> ConfigError:
-    """Make the error of a name that is no setting, with the one that may be meant."""
+    """Return the error for an unknown setting, with the most similar name."""
     hint = did_you_mean(name, checks())
     return ConfigError(
         f"unknown setting {name!r}{hint or '; docs/reference.md lists all settings'}"
@@ -366,7 +387,7 @@ def unknown_setting(name: str) -> ConfigError:
 
 @functools.cache
 def checks() -> Mapping[str, tuple[str, Values]]:
-    """By what name to refuse each setting, and which values it takes."""
+    """Return for each setting its name in messages, and the values that it accepts."""
     return {
         each.name: (
             f"--{each.metadata['flag'] or each.name.replace('_', '-')}"

@@ -1,4 +1,4 @@
-"""Settings as they are written outside of Python: flags, environment variables, ini options."""
+"""The syntax of settings outside of Python: flags, environment variables, ini options."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rpw_fixture.config.values import Values
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support.suggestions import did_you_mean
 
-#: What the names of environment variables begin with: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
+#: Prefix of environment variables: ``--max-workers`` is RPW_FIXTURE_MAX_WORKERS.
 ENVIRONMENT_PREFIX = "RPW_FIXTURE_"
-#: How alike a variable's name is to a misspelt one, from 0 to 1. All begin with the same prefix.
-_ALIKE = 0.9
+#: Similarity from which a variable counts as misspelt, from 0 to 1. All have the same prefix.
+_SIMILAR = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    """How a setting looks on the command line."""
+    """The command-line flag of a setting."""
 
     name: str
     field: str
@@ -32,27 +32,28 @@ class Flag:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The only texts it takes; empty for any."""
+        """The only texts that it accepts; empty for any text."""
         return self.values.choices
 
     @property
     def environment(self) -> str:
-        """The environment variable of the same meaning."""
+        """The environment variable with the same meaning."""
         return ENVIRONMENT_PREFIX + self.name.upper().replace("-", "_")
 
     @property
     def is_repeatable(self) -> bool:
-        """The flag may be given many times."""
+        """Whether the flag may be given several times."""
         return isinstance(self.default, tuple)
 
     def parse(self, text: str, name: str | None = None) -> Any:
-        """Return the value of an environment variable's or ini option's text.
+        """Return the value in the text of an environment variable or ini option.
 
         Args:
-            name: what the text was given by; the environment variable when not said.
+            text: the text.
+            name: name of the variable or option for messages, by default the environment variable.
 
         Raises:
-            ConfigError: when the text is no such value.
+            ConfigError: when the text is not a valid value.
         """
         name = name or self.environment
         if self.kind is bool:
@@ -62,7 +63,7 @@ class Flag:
             values = [self.kind(part) for part in parts]
         except ValueError:
             what = "whole number" if self.kind is int else "number"
-            raise ConfigError(f"{name}={text!r} is no {what}") from None
+            raise ConfigError(f"{name}={text!r} is not a {what}") from None
         return self.values.checked(tuple(values) if self.is_repeatable else values[0], name)
 
 
@@ -87,7 +88,7 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings given as ``RPW_FIXTURE_…`` variables.
 
     Raises:
-        ConfigError: for a value that can't be read, and for a name that looks like a misspelt one.
+        ConfigError: for an invalid value, and for an unknown name that looks misspelt.
     """
     known = {flag.environment: flag for flag in flags()}
     for name in environ:
@@ -101,9 +102,9 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _check_variable(name: str, known: Iterable[str]) -> None:
-    """Refuse the name of a variable that is none, when it is clear what is meant.
+    """Raise for an unknown variable, if it is similar to a known one.
 
-    Variables that are like no setting may belong to somebody else: a test suite, a script.
+    Variables that are similar to no setting may belong to another program: a test suite, a script.
 
     Raises:
         ConfigError: with the right name.
@@ -111,10 +112,10 @@ def _check_variable(name: str, known: Iterable[str]) -> None:
     field_name = name.removeprefix(ENVIRONMENT_PREFIX).lower()
     if field_name in checks():
         raise ConfigError(
-            f"{name}: the setting {field_name!r} has no environment variable; give it to Config, "
+            f"{name}: the setting {field_name!r} has no environment variable. Fix: pass it to Config, "
             "Server or the marker rpw"
         )
-    hint = did_you_mean(name, known, _ALIKE)
+    hint = did_you_mean(name, known, _SIMILAR)
     if hint:
         raise ConfigError(f"unknown environment variable {name}{hint}")
 

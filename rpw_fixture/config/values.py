@@ -1,4 +1,4 @@
-"""Which values a setting takes: its type, its range, its choices. Where it comes from is not known here.
+"""The values that a setting accepts: its type, its range, its choices.
 
 The same check serves flags, environment variables, ini options, markers and keyword arguments.
 """
@@ -13,22 +13,22 @@ from typing import Any
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support.suggestions import did_you_mean
 
-#: The longest time: a timer of the system must be able to hold it, and no one means more.
+#: The longest time, which the timers of the system can hold.
 _YEAR = 366 * 86_400.0
-#: The largest size or count: what a file system can hold.
+#: The largest size or count, which a file system can hold.
 _MOST = 1 << 50
-#: The largest number that gRPC and protobuf take for a size.
+#: The largest number that gRPC and protobuf accept for a size.
 INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """The values of one setting.
+    """The values that one setting accepts.
 
     Attributes:
-        default: tells the type too; None stands for a text that may be missing.
-        choices: the only texts it takes; empty for any.
-        least, most: the range of a number.
+        default: the default, which determines the type too; None is for an optional text.
+        choices: the only texts accepted; empty for any text.
+        least, most: range of a number.
     """
 
     default: Any
@@ -37,14 +37,14 @@ class Values:
     most: float | None = None
 
     def checked(self, value: Any, name: str) -> Any:
-        """Return ``value`` as `Config` keeps it.
+        """Return ``value`` in the form in which `Config` keeps it.
 
         Args:
-            value: of any type.
-            name: by which the setting was given.
+            value: a value of any type.
+            name: name of the setting for messages.
 
         Raises:
-            ConfigError: when the setting does not take it.
+            ConfigError: when the setting does not accept it.
         """
         if isinstance(self.default, bool):
             return _of_type(value, bool, name, "True or False")
@@ -87,7 +87,7 @@ def _of_type(value: Any, kind: Any, name: str, what: str) -> Any:
 
 
 def _texts(value: Any, name: str) -> tuple[str, ...]:
-    """Return several texts; a single one stands for itself, not for its letters."""
+    """Return a tuple of texts; a single text becomes a tuple of one."""
     single = _path(value)
     if isinstance(single, str):
         return (single,)

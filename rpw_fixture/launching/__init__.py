@@ -1,5 +1,5 @@
 """How processes are started: plainly, isolated from the machine, or in containers.
 
-`launch` has the one narrow protocol, which the others wrap; `isolation` puts together what a server's
-config asks for.
+`launch` has the one narrow protocol, which the others wrap; `isolation` builds the launcher that a
+server's config asks for.
 """

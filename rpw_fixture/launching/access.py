@@ -1,8 +1,7 @@
-"""What an isolated process may read and change, whichever mechanism enforces that.
+"""The paths that an isolated process may read and change, whichever mechanism enforces it.
 
-The lists are data: what programs need of a Unix system in order to run at all. Nothing in them tells
-one machine, user or build from another, as far as that can be had: ``/etc/hostname``, home folders and
-``/tmp`` are not in them.
+The lists are data: what programs need of a Unix system in order to run. They avoid paths whose content
+depends on the machine, user or build: ``/etc/hostname``, home folders and ``/tmp`` are not in them.
 """
 
 from __future__ import annotations
@@ -56,17 +55,17 @@ _SETTINGS = (
 #: Settings with a version in their name: ``/etc/java-17-openjdk``, ``/etc/python3.11``.
 _SETTING_PREFIXES = ("java", "python", "perl", "node", "dotnet")
 _MAX_LINKS = 40  # as many as Linux follows
-#: What every process may read and write.
+#: Devices that every process may read and write.
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Absolute paths that exist: each stands for itself and all below it.
+    """Absolute paths that exist; each includes everything below it.
 
     Attributes:
-        readable: to read and execute.
-        writable: to change as well.
+        readable: paths to read and execute.
+        writable: paths to read, execute and change.
     """
 
     readable: tuple[str, ...]
@@ -74,10 +73,10 @@ class Access:
 
 
 def access_of(command: Launch, extra: tuple[str, ...] = ()) -> Access:
-    """Return what the process of ``command`` may use.
+    """Return the paths that the process of ``command`` may use.
 
-    It is the system, the program it is started with and where that is installed, ``extra``, and to
-    change, the exec root and what is private to it.
+    Readable are the system, the program with the folder where it is installed, and ``extra``. Writable
+    are the exec root and the private folders of the process.
 
     Raises:
         FileNotFoundError, PermissionError: the program is not there, or may not be executed.
@@ -87,13 +86,13 @@ def access_of(command: Launch, extra: tuple[str, ...] = ()) -> Access:
     private = (os.path.join(command.private, each) for each in PRIVATE_FOLDERS.values())
     writable = [command.root, *filter(os.path.exists, private)]
     return Access(
-        readable=tuple(_tops(filter(os.path.exists, readable), writable)),
+        readable=tuple(_outermost(filter(os.path.exists, readable), writable)),
         writable=tuple(writable),
     )
 
 
-def _tops(paths: Iterable[str], others: Iterable[str]) -> list[str]:
-    """Return the paths that lie in none of the rest and in none of the others, sorted."""
+def _outermost(paths: Iterable[str], others: Iterable[str]) -> list[str]:
+    """Return ``paths``, sorted, without those below another one or below one of ``others``."""
     kept: list[str] = []
     for path in sorted(set(paths)):
         if not any(f"{path}/".startswith(f"{each}/") for each in (*kept, *others)):
@@ -111,31 +110,31 @@ def _settings() -> list[str]:
 
 
 def _installation(program: str, root: str) -> list[str]:
-    """Return where a program outside the system's own folders is installed, such as a virtual environment.
+    """Return the folders where a program is installed, such as a virtual environment.
 
-    Each link on the way to the file itself counts: a virtual environment's ``python`` finds its
-    packages by the link's place, and its standard library by the target's.
+    Each symlink on the way to the file counts: a virtual environment's ``python`` finds its packages
+    next to the link, and its standard library next to the target.
     """
-    taboo = [os.path.join(each, "") for each in (os.path.expanduser("~"), root)]
+    forbidden = [os.path.join(each, "") for each in (os.path.expanduser("~"), root)]
     path = os.path.abspath(program)
-    found = [_place(path, taboo)]
+    found = [_allowed_path(path, forbidden)]
     for _ in range(_MAX_LINKS):
         if not os.path.islink(path):
             break
         path = os.path.abspath(os.path.join(os.path.dirname(path), os.readlink(path)))
-        found.append(_place(path, taboo))
-    return [*found, _place(os.path.realpath(path), taboo)]
+        found.append(_allowed_path(path, forbidden))
+    return [*found, _allowed_path(os.path.realpath(path), forbidden)]
 
 
-def _place(path: str, taboo: list[str]) -> str:
-    """Return what to allow for a program: its prefix, else its folder, else the file alone.
+def _allowed_path(path: str, forbidden: list[str]) -> str:
+    """Return the path to allow for a program: its prefix, else its folder, else the file alone.
 
-    Nothing that contains a home folder or exec root is allowed for being near a program.
+    A folder that contains the home folder or the exec root is never allowed.
     """
     folder = os.path.dirname(path)
     prefix = os.path.dirname(folder)
     is_prefix = os.path.basename(folder) in {"bin", "sbin"} and os.path.isdir(f"{prefix}/lib")
-    for place in (prefix, folder) if is_prefix else (folder,):
-        if not any(each.startswith(os.path.join(place, "")) for each in taboo):
-            return place
+    for candidate in (prefix, folder) if is_prefix else (folder,):
+        if not any(each.startswith(os.path.join(candidate, "")) for each in forbidden):
+            return candidate
     return path

@@ -1,6 +1,6 @@
-"""The command lines of a docker-compatible program, and what platform properties mean to them.
+"""The command lines of a docker-compatible program, and the platform properties that change them.
 
-Pure: nothing is run here. Used are only options that Docker and Podman have in common.
+Pure: nothing is run here. Only options that Docker and Podman have in common are used.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _PROPERTIES = (
     "dockerAddCapabilities",
     "dockerDropCapabilities",
 )
-#: On every container of ours; its value names the server.
+#: The label on every container that this program starts; its value names the server.
 LABEL = "rpw_fixture.server"
 #: Where the exec root is mounted, in every container.
 ROOT = "/rpw_fixture/root"
 
-#: What ``dockerNetwork`` may say, and what that is called on the command line.
+#: Values of ``dockerNetwork``, and their names on the command line.
 _NETWORKS = {
     "": "none",
     "off": "none",
@@ -39,11 +39,11 @@ _IMAGE = re.compile(r"[a-zA-Z0-9][-a-zA-Z0-9._:/@+]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
-    """What an action wants of its container.
+    """The container that an action asks for.
 
     Attributes:
         image: the image's name, without ``docker://``.
-        network: as on the command line; ``none`` unless the action asks for one.
+        network: value for the command line; ``none`` unless the action asks for a network.
         add_capabilities, drop_capabilities: names without ``CAP_``.
     """
 
@@ -54,23 +54,25 @@ class ContainerSpec:
 
 
 def container_properties(properties: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return those platform properties that concern containers and say something."""
+    """Return the platform properties that concern containers and are not empty."""
     return tuple((name, properties[name]) for name in _PROPERTIES if properties.get(name))
 
 
 def spec_of(properties: Mapping[str, str]) -> ContainerSpec:
-    """Return what platform properties say.
+    """Return the container that platform properties ask for.
 
     Raises:
-        RequestError: INVALID_ARGUMENT for a value that can't be meant.
+        RequestError: INVALID_ARGUMENT for an invalid value.
     """
     image = properties["container-image"].removeprefix("docker://")
     if not _IMAGE.fullmatch(image):
-        raise invalid_argument(f"container-image {properties['container-image']!r} is no image")
+        raise invalid_argument(
+            f"container-image {properties['container-image']!r} is not the name of an image"
+        )
     network = properties.get("dockerNetwork", "")
     if network.lower() not in _NETWORKS:
         known = ", ".join(filter(None, _NETWORKS))
-        raise invalid_argument(f"dockerNetwork is {network!r}; known are {known}")
+        raise invalid_argument(f"dockerNetwork is {network!r}, but must be one of {known}")
     return ContainerSpec(
         image=image,
         network=_NETWORKS[network.lower()],
@@ -89,15 +91,15 @@ def run_arguments(
     limits: Mapping[str, tuple[int, int]],
     more: Sequence[str] = (),
 ) -> list[str]:
-    """Return the arguments that run ``command`` in a container whose end is the client program's end.
+    """Return the arguments that run ``command`` in a container that ends with the client program.
 
     Args:
-        spec: of the container.
-        command: what to run.
-        name: of the container.
+        spec: the container that the action asks for.
+        command: the command to run.
+        name: name of the container.
         server: value of the label.
         user: options that make outputs belong to the server's user.
-        limits: as `launching.Local` has them.
+        limits: resource limits, as for `launch.Local`.
         more: further options.
     """
     folder = posixpath.join(ROOT, command.working_directory) if command.working_directory else ROOT
@@ -106,8 +108,8 @@ def run_arguments(
         "--rm",
         "--interactive",
         "--detach-keys=",  # Podman looks for them in any stream, and a request may hold those bytes
-        "--log-driver=none",  # nobody reads the copy, and a worker may say much
-        "--pull=never",  # done before, where it can fail in its own name
+        "--log-driver=none",  # the copy is never read, and a worker may write much
+        "--pull=never",  # done before, where a failure gets an error message that names it
         "--stop-timeout=0",
         f"--name={name}",
         f"--label={LABEL}={server}",
@@ -141,5 +143,5 @@ def _capabilities(properties: Mapping[str, str], name: str) -> tuple[str, ...]:
     ]
     for each in names:
         if not _CAPABILITY.fullmatch(each):
-            raise invalid_argument(f"{name} names {each!r}, which is no capability")
+            raise invalid_argument(f"{name} has {each!r}, which is not the name of a capability")
     return tuple(names)

@@ -1,7 +1,7 @@
-"""A docker-compatible program as it is on this machine: asking it, and having it do things.
+"""The docker-compatible program of this machine, and the subcommands that are run besides actions.
 
-Here lives what is said to Docker or Podman beside running an action: which kind it is, whether it has
-an image, which containers of ours there are. The command line of an action is `container_command`'s.
+They find out which program it is, whether it has an image, and which containers this program left. The
+command line of an action is in `container_command`.
 """
 
 from __future__ import annotations
@@ -24,66 +24,66 @@ _SHOWN = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the program said; ``status`` 0 means that it did what it was told."""
+class RuntimeAnswer:
+    """The output of a subcommand; ``status`` 0 means that it succeeded."""
 
     status: int
     stdout: str
     stderr: str
 
     @property
-    def complaint(self) -> str:
-        """What it says went wrong: its last line, after what it tried."""
-        said = self.stderr.strip() or f"exit status {self.status}"
-        return said.splitlines()[-1][:_SHOWN]
+    def error_text(self) -> str:
+        """The last line of stderr, which names the error."""
+        text = self.stderr.strip() or f"exit status {self.status}"
+        return text.splitlines()[-1][:_SHOWN]
 
 
 def why_unavailable(command: str, spawner: Spawner) -> str:
-    """Return why no container can be had from a runtime, "" when its engine answers."""
+    """Return why a runtime can't start containers; "" when its engine answers."""
     try:
         answer = ContainerRuntime(command, (), spawner).ask("ps", "--quiet")
     except (EnvironmentLacksError, RequestError) as error:
         return str(error)
-    return answer.complaint if answer.status else ""
+    return answer.error_text if answer.status else ""
 
 
 class ContainerRuntime:
-    """Docker, Podman, or what speaks like them.
+    """Docker, Podman, or a compatible program.
 
     Args:
-        command: its name or path.
-        arguments: what comes before every subcommand.
-        spawner: runs it.
+        command: name or path of the program.
+        arguments: arguments before every subcommand.
+        spawner: runs the program.
 
     Raises:
-        EnvironmentLacksError: it is not on this machine.
+        EnvironmentLacksError: the program is not installed.
     """
 
     def __init__(self, command: str, arguments: Sequence[str], spawner: Spawner) -> None:
         program = shutil.which(command)
         if program is None:
             raise EnvironmentLacksError(
-                f"--container-runtime {command}: not found; install it or name another one"
+                f"--container-runtime {command}: not found. Fix: install it, or name another one"
             )
         self.program = os.path.abspath(program)
         self._prefix = (self.program, *arguments)
         self._spawner = spawner
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the whole command line for a subcommand."""
+        """Return the whole command line of a subcommand."""
         return [*self._prefix, *arguments]
 
     @cached_property
     def is_podman(self) -> bool:
-        """Whether it is Podman, whatever it is called (the ``docker`` of podman-docker is)."""
+        """Whether it is Podman, whatever its name (the ``docker`` of podman-docker is Podman)."""
         return "podman" in self.ask("--version").stdout.lower()
 
     @cached_property
     def user_options(self) -> tuple[str, ...]:
         """Options that make files written in a container belong to this process's user.
 
-        Without rights, Podman and Docker start containers in a user namespace. Podman is told to keep
-        this user's number there; with Docker, it is root in there who is this user outside.
+        Without root, Podman and Docker start containers in a user namespace. Podman has an option that
+        keeps this user's number there; with Docker, root in the container is this user outside.
         """
         user = f"{os.geteuid()}:{os.getegid()}"
         if os.geteuid() == 0:
@@ -94,19 +94,21 @@ class ContainerRuntime:
         return ("--user=0:0",) if is_rootless else (f"--user={user}",)
 
     def provide(self, image: str) -> None:
-        """Make sure that an image is there, fetching it if need be.
+        """Make sure that an image is on this machine; fetch it if necessary.
 
         Raises:
-            RequestError: FAILED_PRECONDITION when it can't be had.
+            RequestError: FAILED_PRECONDITION when it can't be fetched.
         """
         if self.ask("image", "inspect", "--format={{.Id}}", image).status == 0:
             return
         answer = self.ask("pull", "--quiet", image, patience=_PULL_PATIENCE)
         if answer.status:
-            raise failed_precondition(f"container-image {image} can't be had: {answer.complaint}")
+            raise failed_precondition(
+                f"container-image {image} can't be fetched: {answer.error_text}"
+            )
 
     def containers(self) -> dict[str, str]:
-        """Name of all containers that any server of this kind left or runs, and their server."""
+        """Return the name and the server of every container that any server of this kind left or runs."""
         # Podman's labels are a map; Docker's are text, with a function for them.
         value = f'index .Labels "{LABEL}"' if self.is_podman else f'.Label "{LABEL}"'
         form = f"--format={{{{.Names}}}} {{{{{value}}}}}"
@@ -115,12 +117,12 @@ class ContainerRuntime:
         return {line[0]: line[1] for line in lines if len(line) == 2}
 
     def remove(self, names: Sequence[str]) -> None:
-        """Kill and removes containers; what is gone already is no error."""
+        """Kill and remove containers; a container that is gone already is not an error."""
         if names:
             self.ask("rm", "--force", "--volumes", *names)
 
-    def ask(self, *arguments: str, patience: float = _PATIENCE) -> Answer:
-        """Run a subcommand to its end.
+    def ask(self, *arguments: str, patience: float = _PATIENCE) -> RuntimeAnswer:
+        """Run a subcommand to its end and return its output.
 
         Raises:
             RequestError: UNAVAILABLE when it does not end in time, or can't be started.
@@ -129,7 +131,7 @@ class ContainerRuntime:
             status = self._run(arguments, patience, out.fileno(), err.fileno())
             out.seek(0)
             err.seek(0)
-            return Answer(
+            return RuntimeAnswer(
                 status=status,
                 stdout=out.read().decode(errors="replace"),
                 stderr=err.read().decode(errors="replace"),

@@ -1,10 +1,10 @@
-"""Running processes in containers, by a docker-compatible program whose process stands for them.
+"""Running processes in containers, each represented by the process of a docker-compatible program.
 
-The client program (``docker run``) is what the spawner starts: its standard streams are the process's,
-its end is the container's end. The container itself is no part of the client's process tree, or not
-reliably, so each has a name, and the spawner removes it by that name whenever the client ends or is to
-end, the death of this server included. What even that leaves behind (a machine that lost its power, a
-killed spawner) carries a label, and is removed when the next server starts its first container.
+The spawner starts the client program (``docker run``): its standard streams are those of the process
+in the container, and its end is the container's end. The container may not belong to the client's
+process tree, so each has a name, and the spawner removes it by that name when the client ends or is
+killed, even after the death of this server. Containers that still remain (after a power loss or a
+killed spawner) have a label, and are removed when the next server starts its first container.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _CLOCK_TOLERANCE = 2.5
 
 
 class Containers:
-    """A launcher that starts each process in a container of its own.
+    """A launcher that starts each process in a separate container.
 
-    Nothing is asked of the container runtime before the first one.
+    The container runtime is not used before the first one.
 
     Args:
         config: names the runtime and its arguments.
-        log: told of each container.
+        log: gets a record of each container.
         spawner: runs the runtime's client.
-        limits: resource limits of each process, as `launching.Local` has them.
+        limits: resource limits of each process, as for `launch.Local`.
 
     Raises:
-        EnvironmentLacksError: the runtime is not on this machine.
+        EnvironmentLacksError: the runtime is not installed.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Containers:
         self._images: set[str] = set()
 
     def launch(self, command: Launch, *, stdin: int, stdout: int, stderr: int) -> Process:
-        """See `Launcher.launch`; an image that is not there is fetched first."""
+        """See `Launcher.launch`; a missing image is fetched first."""
         spec = spec_of(dict(command.container))
         self._remove_abandoned()
         self._provide(spec.image)
@@ -97,7 +97,7 @@ class Containers:
         return process
 
     def close(self) -> None:
-        """Remove containers of this server that are still there; normally there are none."""
+        """Remove containers of this server that still exist; normally there are none."""
         if self._is_clean:
             mine = [name for name, owner in self._leftovers().items() if owner == self._server]
             self._runtime.remove(mine)
@@ -110,7 +110,7 @@ class Containers:
                 self._is_clean = True
 
     def _provide(self, image: str) -> None:
-        with self._asking[image]:  # whoever wants another image need not wait
+        with self._asking[image]:  # actions with another image need not wait
             if image not in self._images:
                 self._runtime.provide(image)
                 self._images.add(image)
@@ -118,20 +118,20 @@ class Containers:
     def _leftovers(self) -> dict[str, str]:
         try:
             return self._runtime.containers()
-        except RequestError:  # an engine that does not answer; whoever needs it will be told
+        except RequestError:  # the engine does not answer; starting a container reports that
             return {}
 
 
 def server_identity() -> str:
-    """Return what names this process among all that use one container engine: machine, id, start time."""
+    """Return a name for this process, unique in a container engine: machine, id and start time."""
     import psutil  # noqa: PLC0415 - only servers with containers need it
 
-    own = psutil.Process()
-    return f"{_machine()}-{own.pid}-{int(own.create_time())}"
+    process = psutil.Process()
+    return f"{_machine()}-{process.pid}-{int(process.create_time())}"
 
 
 def is_abandoned(server: str) -> bool:
-    """Return whether the server of a label is known to be dead: it was on this machine, and is no more."""
+    """Return whether the server of a label is known to be dead: it ran on this machine and ended."""
     machine, _, rest = server.partition("-")
     parts = rest.split("-")
     if machine != _machine() or len(parts) != 3 or not all(each.isdigit() for each in parts):
@@ -146,7 +146,7 @@ def is_abandoned(server: str) -> bool:
 
 
 def _machine() -> str:
-    """Tells apart what has process ids of its own: machines, and containers that share an engine."""
+    """Return a name for this process id namespace: a machine, or a container that shares an engine."""
     try:
         processes = os.stat("/proc/self/ns/pid").st_ino
     except OSError:

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 def find(name: str, environment: Mapping[str, str], working_directory: str) -> str:
     """Return the path of the program to execute.
 
-    An absolute name stands for itself, one with a slash is relative to the working directory, and a
-    bare one is looked up in the command's own PATH (remote_execution.proto, Command.arguments since
-    2.3), or where execvp looks without one.
+    An absolute name is used as it is, a name with a slash is relative to the working directory, and any
+    other name is looked up in the command's PATH (remote_execution.proto, Command.arguments since 2.3),
+    or in execvp's default path when the command sets no PATH.
 
     Args:
         name: the first argument.
-        environment: of the command.
+        environment: environment of the command.
         working_directory: absolute.
 
     Raises:
-        FileNotFoundError, PermissionError: naming what is not there or may not be executed.
+        FileNotFoundError, PermissionError: the message names the program.
     """
     if "/" in name:
         return _checked(os.path.join(working_directory, name), name)

@@ -1,6 +1,6 @@
-"""Which launchers a server uses: composed from its config, and from what the machine permits.
+"""The launcher of a server, built from its config and from what the machine supports.
 
-Isolation that the machine does not permit is replaced by the next weaker kind, and that is told: by an
+Isolation that the machine does not support is replaced by the next weaker kind, and reported by an
 `IsolationDegraded` record and a warning in the log.
 """
 
@@ -22,14 +22,14 @@ from rpw_fixture.launching.launch import ByImage, Launcher, Local, PrivateHome
 from rpw_fixture.launching.namespaces import Namespaces
 from rpw_fixture.processes.spawner import Spawner
 
-#: What takes the place of a kind of isolation that can't be had.
+#: The replacement of a kind of isolation that is unavailable.
 _NEXT_WEAKER = {"namespaces": "landlock", "landlock": "none"}
 _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def launching(config: Config, log: EventLog, spawner: Spawner) -> Iterator[Launcher]:
-    """Return what starts a server's processes; within the block containers may exist, afterwards none does.
+    """Yield the launcher of a server; containers exist only within the block.
 
     Raises:
         ConfigError: for a resource limit that this system does not have.
@@ -44,7 +44,7 @@ def launching(config: Config, log: EventLog, spawner: Spawner) -> Iterator[Launc
 
 
 def resource_limits(settings: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
-    """Return the limits that ``NAME=N`` settings mean, soft and hard by the name ``RLIMIT_NAME``.
+    """Return soft and hard limits by the name ``RLIMIT_NAME``, from ``NAME=N`` settings.
 
     Raises:
         ConfigError: for a limit that this system does not have.
@@ -55,13 +55,15 @@ def resource_limits(settings: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
         full = f"RLIMIT_{name.upper()}"
         if not isinstance(getattr(resource, full, None), int):
             known = sorted(each[7:].lower() for each in dir(resource) if each.startswith("RLIMIT_"))
-            raise ConfigError(f"--limit {setting}: this system has {', '.join(known)}")
+            raise ConfigError(
+                f"--limit {setting}: this system has no such limit. Fix: use one of {', '.join(known)}"
+            )
         limits[full] = (int(value), int(value))
     return limits
 
 
 def why_unavailable(kind: str, spawner: Spawner) -> str:
-    """Return why a kind of isolation can't be had on this machine, "" when it can."""
+    """Return why a kind of isolation is unavailable on this machine; "" when it is available."""
     if kind == "landlock":
         return landlock.why_unavailable()
     return namespaces.why_unavailable(spawner) if kind == "namespaces" else ""
@@ -79,13 +81,13 @@ def _isolated(
 
 
 def _best_of(wanted: str, log: EventLog, spawner: Spawner) -> str:
-    """Return the wanted kind of isolation, or the strongest below it that can be had."""
-    kind, obstacles = wanted, []
-    while obstacle := why_unavailable(kind, spawner):
-        obstacles.append(f"{kind}: {obstacle}")
+    """Return the wanted kind of isolation, or the strongest available one below it."""
+    kind, reasons = wanted, []
+    while unavailable := why_unavailable(kind, spawner):
+        reasons.append(f"{kind}: {unavailable}")
         kind = _NEXT_WEAKER[kind]
     if kind != wanted:
-        reason = "; ".join(obstacles)
+        reason = "; ".join(reasons)
         log.append(IsolationDegraded(wanted=wanted, got=kind, reason=reason))
-        _log.warning("isolation is %s, not %s as wanted: %s", kind, wanted, reason)
+        _log.warning("isolation is %s instead of %s: %s", kind, wanted, reason)
     return kind

@@ -1,8 +1,9 @@
-"""Isolation by Landlock: the kernel refuses what a process was not given (Linux 5.13 and later).
+"""Isolation by Landlock: the kernel refuses access to other paths (Linux 5.13 and later).
 
-Opening, executing, creating and removing anything outside of `access.Access` fails. Some of what is done
-by path alone is not refused, such as stat and chmod: docs/isolation.md lists it. Paths, network and process
-ids are the machine's own. Needs no rights; what does the work in the new process is `landlock_step`.
+Opening, executing, creating and removing anything outside of `access.Access` fails. Some operations on
+a path alone still work, such as stat and chmod: docs/isolation.md lists them. The process shares the
+machine's paths, network and process ids. No privileges are needed. `landlock_step` sets the rules in the
+new process.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ _WHY = {
     errno.EOPNOTSUPP: "Landlock is switched off; start the kernel with lsm=landlock,…",
     errno.EPERM: "the system call is filtered, as in some containers",
 }
-#: What only later versions of Landlock's interface refuse, and the first Linux with them.
+#: Operations that only later versions of Landlock refuse, and the first Linux with each version.
 _SINCE = (
     (3, "truncating files by path", "6.2"),
     (6, "signals and abstract Unix sockets", "6.12"),
     (9, "Unix sockets by path", "7.1"),
 )
-#: Processes look at themselves there; Landlock keeps them from looking into others.
+#: Processes read about themselves there; Landlock keeps them from reading about others.
 _PROC = "/proc"
 
 
 def why_unavailable() -> str:
-    """Return why there is no Landlock on this machine, "" when there is."""
+    """Return why Landlock is unavailable on this machine; "" when it is available."""
     try:
         landlock_step.version()
     except (OSError, AttributeError) as error:  # AttributeError: a libc without syscall()
@@ -40,17 +41,17 @@ def why_unavailable() -> str:
 
 
 def find_gaps() -> list[str]:
-    """Name what this kernel's Landlock cannot refuse yet, and the first Linux that can."""
+    """Return what this kernel's Landlock can't refuse yet, each with the first Linux that can."""
     found = landlock_step.version()
     return [f"{what} (Linux {linux})" for first, what, linux in _SINCE if found < first]
 
 
 class Landlock:
-    """Refuses processes whatever they were not given.
+    """A launcher that lets processes use only the paths of `access.Access`.
 
     Args:
         inner: starts the process.
-        readable: paths that processes may read besides.
+        readable: further paths that processes may read.
     """
 
     def __init__(self, inner: Launcher, readable: tuple[str, ...] = ()) -> None:
@@ -62,6 +63,6 @@ class Landlock:
         allowed = access.access_of(command, self._readable)
         rules = ((*allowed.readable, _PROC), (*allowed.writable, *access.DEVICES))
         step = SetupStep(file=landlock_step.__file__, function="restrict", argument=rules)
-        last = SetupStep(file=privileges_step.__file__, function="give_up")
+        last = SetupStep(file=privileges_step.__file__, function="drop_privileges")
         changed = replace(command, steps=(*command.steps, step, last))
         return self._inner.launch(changed, stdin=stdin, stdout=stdout, stderr=stderr)

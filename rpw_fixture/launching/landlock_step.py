@@ -1,7 +1,7 @@
 """Landlock rules for a new process, set between fork and exec. Runs inside the spawner.
 
-Standard library only, and run by path as a `SetupStep`; the server imports it for `version` alone.
-Numbers are those of linux/landlock.h and linux/prctl.h.
+Standard library only, because it runs by path as a `SetupStep`; the server imports it only for
+`version`. Numbers are from linux/landlock.h and linux/prctl.h.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -25,7 +25,7 @@ _CHANGE_FOLDERS = sum(1 << bit for bit in range(4, 13))  # make and remove, of e
 _REFER, _TRUNCATE, _IOCTL_DEVICE, _RESOLVE_UNIX = 1 << 13, 1 << 14, 1 << 15, 1 << 16
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE | _RESOLVE_UNIX
-#: The version since which each right exists: of changing something, and of reaching something else.
+#: The first version with each right: rights to change files, and rights to reach devices and sockets.
 _CHANGING_SINCE = ((1, _WRITE_FILE | _CHANGE_FOLDERS), (2, _REFER), (3, _TRUNCATE))
 _REACHING_SINCE = ((5, _IOCTL_DEVICE), (9, _RESOLVE_UNIX))
 _SCOPES_SINCE = 6
@@ -35,20 +35,21 @@ _libc = ctypes.CDLL(None, use_errno=True)  # once in the spawner, not in every p
 
 
 def version() -> int:
-    """Ask the kernel for its version of Landlock's interface, from 1.
+    """Return the kernel's version of the Landlock interface, from 1.
 
     Raises:
-        OSError: ENOSYS, the kernel has none; EOPNOTSUPP, it is switched off; or a filter's EPERM.
+        OSError: ENOSYS, the kernel has no Landlock; EOPNOTSUPP, it is switched off; EPERM, a filter
+            forbids the system call.
     """
     return _checked(_libc.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION), "Landlock")
 
 
 def restrict(rules: tuple[Iterable[str], Iterable[str]]) -> None:
-    """Refuse this process and its descendants, from now on, every path but those below some.
+    """Restrict this process and its descendants to some paths and what is below them.
 
-    Where the kernel can, also refused are signals and abstract sockets of processes outside (version 6)
-    and Unix sockets by path (version 9). The network stays open: rules for it name ports, and an
-    action's own servers on loopback have any.
+    Where the kernel supports it, signals to and abstract sockets of processes outside (version 6) and
+    Unix sockets by path (version 9) are refused too. The network stays open: its rules name ports, but
+    servers that an action starts on loopback may use any port.
 
     Args:
         rules: paths to read and execute below, and paths to read, execute and change below.
@@ -64,11 +65,11 @@ def restrict(rules: tuple[Iterable[str], Iterable[str]]) -> None:
 
 
 def restrict_paths(rules: tuple[Iterable[str] | None, Iterable[str] | None]) -> None:
-    """Refuse reading, changing or both outside of some paths, and nothing else.
+    """Restrict reading, changing or both to some paths and what is below them.
 
     Args:
-        rules: paths to read below (None leaves reading alone), and paths to change things below, and
-            to read too (None leaves changing alone).
+        rules: readable paths (None does not restrict reading), and paths that are both changeable
+            and readable (None does not restrict changing).
 
     Raises:
         OSError: the kernel refused.
@@ -81,12 +82,12 @@ def restrict_paths(rules: tuple[Iterable[str] | None, Iterable[str] | None]) -> 
 
 
 def _known(found: int, since: Iterable[tuple[int, int]]) -> int:
-    """Return the rights that this version knows; one that it does not know makes it refuse all."""
+    """Return the rights that this version knows; the kernel rejects a ruleset with an unknown one."""
     return sum(right for first, right in since if found >= first)
 
 
 def _enforce(handled: int, scopes: int, rules: Iterable[tuple[Iterable[str], int]]) -> None:
-    """Refuse what is ``handled`` except below the paths that have rules."""
+    """Refuse the rights in ``handled``, except those that ``rules`` allow below their paths."""
     attributes = [handled, 0, scopes] if scopes else [handled]  # files, network, scopes
     encoded = b"".join(each.to_bytes(8, "little") for each in attributes)
     created = _libc.syscall(_CREATE_RULESET, encoded, len(encoded), 0)
@@ -103,7 +104,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what is not there needs no rule
+        return  # a missing path needs no rule
     try:
         if not stat.S_ISDIR(os.fstat(fd).st_mode):
             rights &= _OF_FILES

@@ -1,8 +1,8 @@
-"""How a process is started: one narrow protocol, which isolation and containers wrap.
+"""The protocol by which processes are started, which isolation and containers wrap.
 
-Here live the protocol, what is launched, and the launchers without isolation. Each kind of isolation
-is a launcher of its own in a file of its own, around another one; which of them a server uses is
-decided in `isolation`. What the process is for, and what is said to it, is not known here.
+This module holds the protocol, the value that is launched, and the launchers without isolation. Each
+kind of isolation is a launcher in a separate file that wraps another launcher; `isolation` decides which
+of them a server uses. Nothing here knows the purpose of a process.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Protocol
 from rpw_fixture.launching import executable
 from rpw_fixture.processes.spawner import Process, Setup, SetupStep, Spawner
 
-#: Variables that name folders of the process's own, and what these are called in `Launch.private`.
+#: Variables for private folders of the process, and the names of these folders in `Launch.private`.
 PRIVATE_FOLDERS: Mapping[str, str] = MappingProxyType({"HOME": "home", "TMPDIR": "tmp"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A program to start, with all that any launcher may want to know.
+    """A program to start, with everything that a launcher may need.
 
     Attributes:
         argv: the command line; the first part names the program.
         environment: all variables of the process.
         root: absolute path of the exec root (the input root on disk).
         working_directory: relative to the exec root, "" for the exec root itself.
-        private: absolute path of a folder that isolation may create, for what belongs to this process
-            alone; whoever launches removes it.
+        private: absolute path of a folder that isolation may create, for files of this process alone;
+            the caller removes it.
         container: platform properties that concern containers; without ``container-image`` the process
             is a local one.
-        purpose: what the process is, in words for people: ``worker 3``, ``action 1f…/142``.
-        steps: what happens in the new process before the program starts.
+        purpose: a description for people: ``worker 3``, ``action 1f…/142``.
+        steps: functions that run in the new process before the program starts.
     """
 
     argv: tuple[str, ...]
@@ -48,41 +48,41 @@ class Launch:
 
     @property
     def folder(self) -> str:
-        """The working directory, absolute."""
+        """The absolute path of the working directory."""
         return os.path.join(self.root, self.working_directory)
 
     def find_program(self) -> str:
         """Return the path of the program on this machine.
 
         Raises:
-            FileNotFoundError, PermissionError: naming what is not there or may not be executed.
+            FileNotFoundError, PermissionError: the message names the program.
         """
         return executable.find(self.argv[0], self.environment, self.folder)
 
 
 class Launcher(Protocol):
-    """Starts processes in one way."""
+    """One way to start processes."""
 
     def launch(self, command: Launch, *, stdin: int, stdout: int, stderr: int) -> Process:
-        """Start the program and returns once it runs.
+        """Start the program and return once it runs.
 
         Args:
-            command: what to start.
-            stdin, stdout, stderr: descriptors for 0, 1 and 2; the caller keeps its own copies.
+            command: the program to start.
+            stdin, stdout, stderr: descriptors for 0, 1 and 2; the caller keeps its copies.
 
         Raises:
-            FileNotFoundError, PermissionError: the program is not there, or may not be executed.
+            FileNotFoundError, PermissionError: the program is missing, or may not be executed.
             StartError: the system refused.
-            RequestError: the action asks for what this launcher can't give, such as an image that
-                does not exist.
+            RequestError: the action asks for something that this launcher can't provide, such as an
+                image that does not exist.
         """
 
 
 class Local:
-    """Starts processes as they are, with no isolation but a session of their own.
+    """A launcher without isolation; each process gets a new session.
 
     Args:
-        spawner: starts them.
+        spawner: starts the processes.
         limits: soft and hard value of resource limits by name, such as ``RLIMIT_NOFILE``.
     """
 
@@ -108,7 +108,7 @@ class Local:
 
 
 class PrivateHome:
-    """Gives each process a home and a temporary folder of its own, whatever its command says.
+    """A launcher that gives each process a private HOME and TMPDIR, whatever its command sets.
 
     Args:
         inner: starts the process.
@@ -129,11 +129,11 @@ class PrivateHome:
 
 
 class ByImage:
-    """Sends what names a ``container-image`` one way and the rest the other.
+    """A launcher that chooses another one by whether the action names a ``container-image``.
 
     Args:
-        local: for processes on this machine.
-        contained: for processes in containers.
+        local: starts processes on this machine.
+        contained: starts processes in containers.
     """
 
     def __init__(self, local: Launcher, contained: Launcher) -> None:

@@ -1,8 +1,8 @@
-"""Isolation by namespaces: a root of its own with nothing else in it, its own processes, no network.
+"""Isolation by namespaces: a private root folder, a private process table, no network.
 
-What a process was not given does not exist for it, and there is no network but a loopback device. Needs
-a kernel and settings that let this user have user namespaces; what does the work in the new process is
-`namespaces_step`.
+Paths outside of `access.Access` do not exist for the process, and the only network is a loopback device.
+The kernel and its settings must permit user namespaces for this user. `namespaces_step` does the work in
+the new process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rpw_fixture.launching import access, namespaces_step, privileges_step
 from rpw_fixture.launching.launch import Launch, Launcher, Local
 from rpw_fixture.processes.spawner import Process, SetupStep, Spawner, StartError
 
-#: Where a program expects to be able to write; emptied with each process.
+#: Folders in which programs expect to be able to write; each process gets empty ones.
 _IN_MEMORY = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - those inside the new root
 _DEVICE_LINKS = MappingProxyType(
     {
@@ -28,12 +28,12 @@ _DEVICE_LINKS = MappingProxyType(
 )
 _PROBE_TIMEOUT = 10.0
 
-#: What is put into a new root: kind, source and target, as `namespaces_step.enter` says.
+#: An entry of a new root: kind, source and target, as in `namespaces_step.enter`.
 Entry = tuple[str, str, str]
 
 
 def why_unavailable(spawner: Spawner) -> str:
-    """Return why processes can't have namespaces here, "" when they can: it is tried."""
+    """Start a process in new namespaces; return why that fails, "" when it works."""
     with tempfile.TemporaryDirectory(prefix="rpw_probe-") as folder:
         root = os.path.join(folder, "root")
         os.mkdir(root)
@@ -55,11 +55,11 @@ def why_unavailable(spawner: Spawner) -> str:
 
 
 class Namespaces:
-    """Starts processes in namespaces of their own: user, mounts, process ids, network, IPC, host name.
+    """A launcher into new namespaces: user, mounts, process ids, network, IPC, host name.
 
     Args:
         inner: starts the process.
-        readable: paths that processes find there besides.
+        readable: further paths that processes find in their root.
     """
 
     def __init__(self, inner: Launcher, readable: tuple[str, ...] = ()) -> None:
@@ -73,13 +73,13 @@ class Namespaces:
         allowed = access.access_of(command, self._readable)
         plan = (base, command.folder, tuple(entries(allowed)))
         step = SetupStep(file=namespaces_step.__file__, function="enter", argument=plan)
-        last = SetupStep(file=privileges_step.__file__, function="give_up")
+        last = SetupStep(file=privileges_step.__file__, function="drop_privileges")
         changed = replace(command, steps=(*command.steps, step, last))
         return self._inner.launch(changed, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 def entries(allowed: access.Access) -> list[Entry]:
-    """Return what the new root holds, parents before what is in them."""
+    """Return the entries of the new root, parents before their children."""
     found: dict[str, Entry] = {"/proc": ("proc", "", "/proc")}
     found |= {path: ("memory", "", path) for path in _IN_MEMORY}
     found |= {path: ("link", source, path) for path, source in _DEVICE_LINKS.items()}
@@ -91,7 +91,7 @@ def entries(allowed: access.Access) -> list[Entry]:
 
 
 def _as_it_is(path: str) -> Entry:
-    """``/bin`` is a link to ``usr/bin`` on most systems; settings are often links as well."""
+    """Return the entry of a readable path; symlinks, such as ``/bin`` on most systems, stay symlinks."""
     if os.path.islink(path):
         return ("link", os.readlink(path), path)
     return ("read", path, path)

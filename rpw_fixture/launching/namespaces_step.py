@@ -1,12 +1,12 @@
-"""A file system, process table and network of its own for a new process. Runs inside the spawner.
+"""A private file system, process table and network for a new process. Runs inside the spawner.
 
-Standard library only, and run by path as a `SetupStep`, between fork and exec. Numbers are those of
+Standard library only, because it runs by path as a `SetupStep`, between fork and exec. Numbers are from
 linux/sched.h, linux/mount.h and linux/prctl.h.
 
-A process can't enter a new process namespace, only its children can. So three remain of one start:
-the *outer* process, which the spawner knows, passes on how it all ends; the *init*, process 1 inside,
-reaps orphans and takes everything with it when it ends; the program has number 2. Two signal handlers
-pass SIGTERM on, from each to the next.
+A process can't enter a new process namespace, only its children can. So one start leaves three
+processes: the *outer* process, which the spawner knows, ends with the program's status; the *init*,
+process 1 inside, reaps orphans, and its end kills everything inside; the program is process 2. SIGTERM
+is passed on from each to the next by a signal handler.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -45,16 +45,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(plan: tuple[str, str, Iterable[tuple[str, str, str]]]) -> None:
-    """Move this process into namespaces of its own; return in the program-to-be only.
+    """Move this process into new namespaces; return only in the process that becomes the program.
 
-    The user stays who he is. Rights over the new namespaces remain until `privileges_step`. The network
-    has a loopback device.
+    The user id does not change. Capabilities in the new namespaces remain until `privileges_step`. The
+    network has a loopback device.
 
     Args:
-        plan: an empty folder to build the new root on, the working directory, and what the root holds:
-            (kind, source, target), parents first. Kinds are ``read`` and ``write`` (what is at the
-            source, read-only or not), ``memory`` (an empty folder in memory), ``link`` (to the text
-            source) and ``proc``.
+        plan: an empty folder to build the new root on, the working directory, and the entries of the
+            root: (kind, source, target), parents first. Kinds are ``read`` and ``write`` (the source,
+            read-only or not), ``memory`` (an empty folder in memory), ``link`` (a symlink with the
+            text of source) and ``proc``.
 
     Raises:
         OSError: the kernel refused.
@@ -62,21 +62,21 @@ def enter(plan: tuple[str, str, Iterable[tuple[str, str, str]]]) -> None:
     base, working_directory, entries = plan
     user, group = os.geteuid(), os.getegid()
     _checked(_libc.unshare(_ALL), "unshare")
-    _stay(user, group)
+    _map_user(user, group)
     _checked(_libc.sethostname(HOST_NAME, len(HOST_NAME)), "sethostname")
     _raise_loopback()
-    _become_second()
+    _become_process_2()
     _build_root(base, entries)
     os.chdir(working_directory)
 
 
-def _stay(user: int, group: int) -> None:
+def _map_user(user: int, group: int) -> None:
     for file, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{user} {user} 1"),
         ("gid_map", f"{group} {group} 1"),
     ):
-        # As bytes: a codec would be imported here, from a library that may be out of reach by now.
+        # As bytes: a codec would be imported here, from a library that may be unreachable by now.
         with open(f"/proc/self/{file}", "wb", buffering=0) as target:
             target.write(text.encode())
 
@@ -90,27 +90,27 @@ def _raise_loopback() -> None:
         fcntl.ioctl(any_socket, _SET_INTERFACE_FLAGS, request)
 
 
-def _become_second() -> None:
-    """Fork twice; the caller goes on as process 2 of the new namespace."""
-    report, telling = os.pipe()
+def _become_process_2() -> None:
+    """Fork twice; the caller continues as process 2 of the new namespace."""
+    report, report_writer = os.pipe()
     init = os.fork()
     if init:
-        _be_outer(init, report)
+        _run_outer(init, report)
     program = os.fork()
     if program:
-        _be_init(program, telling)
+        _run_init(program, report_writer)
     os.close(report)
-    os.close(telling)
+    os.close(report_writer)
     os.setsid()
 
 
-def _be_outer(init: int, report: int) -> NoReturn:
-    """Wait for the end of the namespace, then ends as the program did."""
+def _run_outer(init: int, report: int) -> NoReturn:
+    """Wait for the end of the namespace, then end as the program did."""
     _pass_on_sigterm(lambda: os.kill(init, signal.SIGTERM))
     _close_all_but(report)
     os.waitpid(init, 0)
-    told = os.read(report, 4)
-    status = int.from_bytes(told, "little", signed=True) if told else -signal.SIGKILL
+    data = os.read(report, 4)
+    status = int.from_bytes(data, "little", signed=True) if data else -signal.SIGKILL
     if status < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with contextlib.suppress(OSError):  # SIGKILL can't be set, and need not be
@@ -119,18 +119,18 @@ def _be_outer(init: int, report: int) -> NoReturn:
     os._exit(status & 0xFF)
 
 
-def _be_init(program: int, telling: int) -> NoReturn:
-    """Reap whoever is orphaned until the program ends; then the kernel kills the rest."""
+def _run_init(program: int, report_writer: int) -> NoReturn:
+    """Reap orphans until the program ends; then the kernel kills the remaining processes."""
     # The program can see this process, whose memory holds the server's environment.
     _checked(_libc.prctl(_SET_DUMPABLE, 0, 0, 0, 0), "prctl(PR_SET_DUMPABLE)")
-    os.setpgid(0, 0)  # or what is sent to the group comes here twice, directly and passed on
+    os.setpgid(0, 0)  # otherwise signals to the group arrive twice, directly and passed on
     _pass_on_sigterm(lambda: os.killpg(program, signal.SIGTERM))
-    _close_all_but(telling)
+    _close_all_but(report_writer)
     while True:
         pid, status = os.wait()
         if pid == program:
             code = os.waitstatus_to_exitcode(status)
-            os.write(telling, code.to_bytes(4, "little", signed=True))
+            os.write(report_writer, code.to_bytes(4, "little", signed=True))
             os._exit(0)
 
 
@@ -143,16 +143,16 @@ def _pass_on_sigterm(action: Callable[[], None]) -> None:
 
 
 def _close_all_but(descriptor: int) -> None:
-    """Let go of the program's pipes and the spawner's descriptors, which must end without us."""
+    """Close the program's pipes and the spawner's descriptors, so that this process can't hold them."""
     os.closerange(0, descriptor)
     os.closerange(descriptor + 1, 1 << 20)
 
 
 def _build_root(base: str, entries: Iterable[tuple[str, str, str]]) -> None:
-    """Put a new root together in memory, from parts of the old one, and drops the old one."""
+    """Build a new root in memory, from parts of the old one, and detach the old one."""
     _mount(None, "/", None, _RECURSIVE | _PRIVATE)
     _mount("tmpfs", base, "tmpfs", _NO_SUID | _NO_DEVICES, "mode=0755")
-    _mount(None, base, None, _UNBINDABLE)  # or what holds the base would bring it along
+    _mount(None, base, None, _UNBINDABLE)  # otherwise a bind of a parent would contain it
     for kind, source, target in entries:
         _PLACERS[kind](source, base + target)
     _make_read_only(base, 0)
@@ -196,9 +196,9 @@ def _place_proc(_source: str, target: str) -> None:
 
 
 def _guard_from_root(proc: str) -> None:
-    """Take away what the kernel lets user id 0 do without a capability: to write settings of the machine.
+    """Make ``/proc`` read-only: user id 0 can write the machine's settings there without a capability.
 
-    Further user namespaces go as well: in one, the process could mount another ``/proc``.
+    Further user namespaces are forbidden too: in one, the process could mount another ``/proc``.
     """
     with open(f"{proc}/sys/user/max_user_namespaces", "wb", buffering=0) as limit:
         limit.write(b"0")
@@ -225,7 +225,7 @@ def _mount(
 
 
 def _make_read_only(target: str, flags: int) -> None:
-    """Not by mount(2), which would have to repeat every flag that the mount has already."""
+    """Make a mount read-only, by mount_setattr: mount(2) would have to repeat all its other flags."""
     attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
     arguments = (_AT_FDCWD, os.fsencode(target), flags, attributes, len(attributes))
     _checked(_libc.syscall(_MOUNT_SETATTR, *arguments), f"mount_setattr of {target}")

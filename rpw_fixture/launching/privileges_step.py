@@ -1,12 +1,12 @@
-"""The last step of an isolated process before its program: no capability, and none to gain.
+"""The last step of an isolated process before its program: dropping all capabilities for good.
 
-Standard library only, and run by path as a `SetupStep`, between fork and exec. Numbers are those of
+Standard library only, because it runs by path as a `SetupStep`, between fork and exec. Numbers are from
 linux/capability.h and linux/prctl.h.
 
-A root user keeps only the number 0: root's own files stay usable by their modes, everything else that
-the kernel grants root is gone. No other user id is taken instead, because the exec root and toolchains
-below ``/root`` belong to the server's user. There is no seccomp filter: what it could refuse by number
-is refused for want of a capability already, and paths, which matter more, it cannot see.
+A root user keeps only user id 0: files of root stay usable by their modes, all other privileges of root
+are dropped. The user id is not changed, because the exec root and toolchains below ``/root`` belong to
+the server's user. There is no seccomp filter: the system calls that it could refuse fail without a
+capability anyway, and it can't see paths, which matter more.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -25,7 +25,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _known_capabilities() -> int:
-    """Count the capabilities that this kernel knows."""
+    """Return the number of capabilities that this kernel knows."""
     number = 0
     while _libc.prctl(_READ_FROM_BOUNDING_SET, number, 0, 0, 0) >= 0:
         number += 1
@@ -35,10 +35,10 @@ def _known_capabilities() -> int:
 _KNOWN = _known_capabilities()  # once in the spawner, not in every process
 
 
-def give_up(_argument: None) -> None:
+def drop_privileges(_argument: None) -> None:
     """Drop every capability from every set, and set "no new privileges".
 
-    From now on no set-user-ID program, file capability or exec as root gives any back.
+    After that, no set-user-ID program, file capability or exec as root restores any of them.
 
     Raises:
         OSError: the kernel refused.
@@ -51,7 +51,7 @@ def give_up(_argument: None) -> None:
 
 
 def _empty_bounding_set() -> None:
-    """Empty it if this process may; otherwise "no new privileges" alone has to hold, and does."""
+    """Empty the bounding set, if permitted; otherwise "no new privileges" alone is enough."""
     for capability in range(_KNOWN):
         if _libc.prctl(_DROP_FROM_BOUNDING_SET, capability, 0, 0, 0) < 0:
             if ctypes.get_errno() == errno.EPERM:

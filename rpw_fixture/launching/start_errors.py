@@ -1,4 +1,4 @@
-"""Which status an action gets whose process could not be started."""
+"""The status of an action whose process could not be started."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import errno
 from rpw_fixture.errors import Code
 from rpw_fixture.processes.spawner import StartError
 
-#: What the machine has no more of, now.
+#: Errors for resources of the machine that are used up at present.
 _EXHAUSTED = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
-#: Stages in which it is the command that names what can't be used.
+#: Stages that fail because of the command.
 _OF_COMMAND = frozenset({"executable", "working directory"})
-#: Stages in which the settings of this server are what can't be met.
+#: Stages that fail because of the settings of this server.
 _OF_SETTINGS = ("setup step", "limits", "umask")
 
 
 def status_of_failed_start(error: OSError | StartError) -> Code:
-    """Return the status of an action that never ran; OK if its own command is what is wrong.
+    """Return the status of an action that never ran; OK if its command is wrong.
 
     Args:
-        error: what was raised when the process was to be started.
+        error: the exception of the failed start.
     """
     if error.errno in _EXHAUSTED:
         return Code.RESOURCE_EXHAUSTED

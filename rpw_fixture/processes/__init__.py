@@ -1,6 +1,6 @@
-"""Starting and killing processes, by a separate program that sweeps up behind all of them.
+"""Starting and killing processes, by a separate program that cleans up after all of them.
 
-Nothing here knows what a process is for. `client` is what the rest of the package uses. `spawner` and the
-modules it imports run in that program and need the standard library only; each process that it starts has a
-`supervisor`, which no descendant can leave.
+Nothing here knows the purpose of a process. The rest of the package uses `spawner`. `spawner_program` and
+the modules that it imports run in that program and need only the standard library; each process that it
+starts has a `supervisor`, which no descendant can leave.
 """

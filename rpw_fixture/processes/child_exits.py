@@ -1,4 +1,4 @@
-"""Waking a poll loop when a child process ends or stops. Standard library only, for the spawner's side."""
+"""Waking a poll loop when a child process ends or stops. Runs in the spawner: standard library only."""
 
 # pathlib would double the start-up time of the spawner.
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Whole process trees: finding, marking, freezing and killing them.
 
-Used by the spawner's supervisors for the trees they own, and by the server for those of a spawner and
-supervisors that were killed. Here live only stateless functions over ``/proc`` and signals, on the standard
-library alone (the spawner runs without site-packages); nothing here starts a process or waits for one.
+Supervisors use it for their trees, and the server for the trees of a spawner and supervisors that were
+killed. All functions are stateless, over ``/proc`` and signals, with the standard library only (the
+spawner runs without site-packages); nothing here starts a process or waits for one.
 
-The mark is the soft limit ``RLIMIT_RTTIME``. Every descendant inherits it over fork, exec and setsid,
-anyone may read it, and at more than 30,000 years of CPU time it never takes effect. A process can change
-its own, so the mark is the last resort only: what belongs together is known from the process tree itself,
-of which a supervisor is the subreaper.
+The mark is the soft limit ``RLIMIT_RTTIME``. Every descendant inherits it over fork, exec and setsid, any
+process may read it, and at more than 30,000 years of CPU time it never takes effect. A process can change
+its mark, so the mark is only the last resort: a supervisor is the subreaper of its process tree, and so
+knows all processes that belong to it.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -28,12 +28,12 @@ _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
 def new_mark() -> int:
-    """Pick a mark that no other spawner on this machine uses."""
+    """Return a mark that no other spawner on this machine uses."""
     return (1 << 60) | int.from_bytes(os.urandom(7), "little")
 
 
 def become_subreaper() -> None:
-    """Let orphaned descendants come back to this process (Linux; elsewhere nothing happens)."""
+    """Become the parent of orphaned descendants (Linux; do nothing elsewhere)."""
     if sys.platform != "linux":
         return
     import ctypes  # noqa: PLC0415 - the server imports this module too and needs no ctypes
@@ -45,20 +45,20 @@ def become_subreaper() -> None:
 
 
 def can_mark() -> bool:
-    """Tell whether marks can be set."""
+    """Return whether marks can be set."""
     if sys.platform != "linux":
         return False
     return resource.getrlimit(resource.RLIMIT_RTTIME)[1] == resource.RLIM_INFINITY
 
 
 def mark_self(mark: int) -> None:
-    """Make this process and those it starts from now on bear ``mark``, if `can_mark`."""
+    """Mark this process and those that it starts from now on with ``mark``, if `can_mark`."""
     if sys.platform == "linux" and can_mark():
         resource.setrlimit(resource.RLIMIT_RTTIME, (mark, resource.RLIM_INFINITY))
 
 
 def mark_of(pid: int) -> int | None:
-    """Return the mark that ``pid`` bears, None for a process without one or a vanished one."""
+    """Return the mark of ``pid``, None for a process without one or one that is gone."""
     if sys.platform != "linux":
         return None
     try:
@@ -79,9 +79,9 @@ def _published_limit(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """List the direct children of ``pid``, unreaped ones included; empty once it is gone.
+    """Return the direct children of ``pid``, unreaped ones included; empty once it is gone.
 
-    On other systems than Linux always empty: there a tree is only known by its process group.
+    On systems other than Linux it is always empty: there only the process group identifies a tree.
     """
     if sys.platform != "linux":
         return []
@@ -95,7 +95,7 @@ def children(pid: int) -> list[int]:
 
 
 class _NoChildrenFileError(Exception):
-    """The kernel was built without CONFIG_PROC_CHILDREN."""
+    """A kernel that was built without CONFIG_PROC_CHILDREN."""
 
 
 def _thread_children(pid: int, thread: str) -> list[int]:
@@ -109,10 +109,10 @@ def _thread_children(pid: int, thread: str) -> list[int]:
 def freeze(find_roots: Callable[[], Iterable[int]], frozen: set[int]) -> None:
     """Stop the roots and everything below them; add the pids that took the signal to ``frozen``.
 
-    A process is stopped before its children are read, so it can't fork behind the reader's back.
-    Passes are repeated until one finds nobody new, because an orphan changes its place in the tree
-    while it is being walked. ``find_roots`` is asked again for each pass. Only the caller can reap
-    a frozen process, so no id in ``frozen`` can be anybody else's while the caller keeps it there.
+    A process is stopped before its children are read, so that it can't fork meanwhile. Passes are
+    repeated until one finds no new process, because an orphan changes its place in the tree during a
+    pass. ``find_roots`` is called again for each pass. Only the caller can reap a frozen process, so no
+    id in ``frozen`` can be reused while the caller keeps it there.
     """
     for _ in range(_FREEZE_PASSES):
         if not _freeze_pass(find_roots(), frozen):
@@ -120,8 +120,8 @@ def freeze(find_roots: Callable[[], Iterable[int]], frozen: set[int]) -> None:
 
 
 def _freeze_pass(roots: Iterable[int], frozen: set[int]) -> bool:
-    # Level by level: signals are much faster than reading /proc, and whoever is stopped no longer
-    # competes with this process for the processor.
+    # Level by level: signals are much faster than reading /proc, and stopped processes no longer
+    # compete with this process for the CPU.
     level, groups, progress = set(roots), set[int](), False
     walked: set[int] = set()
     while level:
@@ -135,13 +135,13 @@ def _freeze_pass(roots: Iterable[int], frozen: set[int]) -> bool:
 
 
 def _freeze_one(pid: int, groups: set[int]) -> bool:
-    # Its whole group in one call stops a fork bomb between two of its forks. All groups of a
-    # session belong to the tree, since its leader was started in a session of its own.
+    # Stopping the whole group in one call stops a fork bomb between two of its forks. All groups of
+    # a session belong to the tree, because its leader was started in a new session.
     try:
         group = os.getpgid(pid)
     except OSError:
         return False
-    # 0: outside our pid namespace, the call would mean us
+    # 0: the group is outside this pid namespace, and the call would signal this process
     if group > 1 and group not in groups and group != os.getpgrp():
         groups.add(group)
         send_group(group, signal.SIGSTOP)
@@ -149,7 +149,7 @@ def _freeze_one(pid: int, groups: set[int]) -> bool:
 
 
 def send(pid: int, number: int) -> bool:
-    """Send signal ``number``; False if the process is gone or may not be signalled."""
+    """Send signal ``number``; return False if the process is gone or may not be signalled."""
     try:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
@@ -158,7 +158,7 @@ def send(pid: int, number: int) -> bool:
 
 
 def send_group(leader: int, number: int) -> bool:
-    """Send signal ``number`` to the process group of ``leader``; False if it is gone."""
+    """Send signal ``number`` to the process group of ``leader``; return False if it is gone."""
     try:
         os.killpg(leader, number)
     except (ProcessLookupError, PermissionError):
@@ -167,10 +167,10 @@ def send_group(leader: int, number: int) -> bool:
 
 
 def purge(mark: int, *, timeout: float) -> int:
-    """Kill every process that bears ``mark``.
+    """Kill every process that has ``mark``.
 
-    For processes that are not ours to reap: they count as gone when dead, zombies included.
-    Returns the number still alive after ``timeout`` seconds, normally 0.
+    It is for processes that another process reaps: dead ones count as gone, zombies included.
+    Return the number still alive after ``timeout`` seconds, normally 0.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -185,7 +185,7 @@ def purge(mark: int, *, timeout: float) -> int:
 
 
 def wake(mark: int) -> None:
-    """Continue every process that bears ``mark`` and is stopped."""
+    """Continue every stopped process that has ``mark``."""
     for pid in _marked(mark):
         if is_stopped(pid):
             send(pid, signal.SIGCONT)
@@ -196,12 +196,12 @@ def _marked(mark: int) -> list[int]:
 
 
 def is_stopped(pid: int) -> bool:
-    """Tell whether a signal or a debugger keeps ``pid`` from running (Linux; elsewhere never)."""
+    """Return whether a signal or a debugger has stopped ``pid`` (Linux; elsewhere False)."""
     return _stat(pid)[:1] in ([b"T"], [b"t"])
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether ``pid`` can still do anything, zombies excluded (Linux)."""
+    """Return whether ``pid`` can still run; a zombie can't (Linux)."""
     fields = _stat(pid)
     return bool(fields) and fields[0] not in {b"Z", b"X"}
 

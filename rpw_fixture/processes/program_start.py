@@ -1,7 +1,7 @@
 """Starting one program, inside a supervisor of the spawner.
 
-Two ways: posix_spawn, and a fork that applies set-up before exec. Having one thread only, the
-supervisor can also change its working directory for a moment and let a child inherit it.
+It uses posix_spawn, or a fork that applies set-up before exec. Because the supervisor has only one
+thread, it can change its working directory for a moment so that a child inherits it.
 Standard library only; never imported by the server.
 """
 
@@ -26,21 +26,21 @@ _SIGNALS = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
 
 
 class StartFailure(Exception):  # noqa: N818 - never leaves this file; the server raises StartError
-    """A process could not be started: errno, text, and the stage that failed."""
+    """A failed start: errno, text, and the stage that failed."""
 
     def __init__(self, code: int, text: str, stage: str) -> None:
         super().__init__(code, text, stage)
 
 
 def raise_open_file_limit() -> None:
-    """Make room in the spawner for a socket and a status pipe per process."""
+    """Raise the spawner's limit: it needs a socket and a status pipe for each process."""
     hard = _OPEN_FILES[1]
     with contextlib.suppress(OSError, ValueError):  # macOS refuses "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def lower_open_file_limit() -> None:
-    """Go back to the server's limit, in a supervisor; its programs inherit it."""
+    """Restore the server's limit in a supervisor; its programs inherit it."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, _OPEN_FILES)
 
@@ -51,7 +51,7 @@ def start(program: tuple[Any, ...], cwd: bytes, standard: list[int], setup: Any)
     ``standard`` becomes 0, 1 and 2; ``setup`` is described in `spawner`.
     Raises StartFailure.
     """
-    if len(standard) != 3:  # the kernel drops what does not fit in our descriptor table
+    if len(standard) != 3:  # the kernel drops descriptors that do not fit in the descriptor table
         raise StartFailure(errno.EMFILE, os.strerror(errno.EMFILE), "descriptors")
     try:
         os.chdir(cwd)
@@ -117,7 +117,7 @@ def _become(
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
             _restore_default(number)
-        for stage, apply, argument in prepared:  # noqa: B007 - told when it fails
+        for stage, apply, argument in prepared:  # noqa: B007 - reported when it fails
             apply(argument)
         stage = "executable"
         os.execve(*program)  # noqa: S606 - no shell wanted
@@ -133,10 +133,10 @@ def _restore_default(number: int) -> None:
 
 
 def _prepare(setup: Any) -> list[tuple[str, Callable[[Any], object], Any]]:
-    """Turn the set-up data into (stage, function, argument), in the order they are applied.
+    """Return the set-up as (stage, function, argument), in the order in which they are applied.
 
-    Limits come last, or they would bind the steps as well; those that are raised come first, as a step
-    may give up the right to.
+    Limits come last, so that they do not restrict the steps; raised limits come first, because a step
+    may drop the privilege to raise them.
     """
     umask, limits, steps = setup
     settings = [(resource.RLIMIT_NOFILE, *_OPEN_FILES), *limits]
@@ -164,7 +164,7 @@ def _is_raised(number: int, hard: int) -> bool:
 
 
 class _Limit:
-    """Sets one resource limit on the calling process."""
+    """A function that sets one resource limit on the calling process."""
 
     __slots__ = ("_number",)
 
@@ -179,12 +179,12 @@ _loaded: dict[str, dict[str, Any]] = {}
 
 
 def _load(path: str) -> dict[str, Any]:
-    """Run a Python file once and return its names; before the fork, so that it is paid once."""
+    """Run a Python file once and return its names; before the fork, so that it costs time only once."""
     if path not in _loaded:
         with open(path, "rb") as file:
             code = compile(file.read(), path, "exec")
         names: dict[str, Any] = {"__name__": "spawner_setup", "__file__": path}
-        exec(code, names)  # noqa: S102 - a file of the server's own choice
+        exec(code, names)  # noqa: S102 - a file that the server chose
         _loaded[path] = names
     return _loaded[path]
 

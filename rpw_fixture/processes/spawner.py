@@ -1,10 +1,9 @@
-"""Starting and killing processes, seen from the server: `Spawner`, `Process` and `Exit`.
+"""Starting and killing processes from the server: `Spawner`, `Process` and `Exit`.
 
-Every process of the server is started through here. The work is done by a child program
-(`spawner_program.py`; `spawner_messages` documents the messages), because a process that runs gRPC must
-not fork.
-Each process has a status pipe of its own, read by whichever thread asks: there is no reader thread
-and no table of processes. What a process is for (worker, one-shot action) is not known here.
+Every process of the server is started here. A child program does the work (`spawner_program`;
+`spawner_messages` documents the messages), because a process that runs gRPC must not fork.
+Each process has a status pipe, which the calling thread reads: there is no reader thread and no table
+of processes. Nothing here knows the purpose of a process (worker, one-shot action).
 """
 
 from __future__ import annotations
@@ -63,18 +62,18 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """How a process ended, reported once nothing of its tree is left.
+    """The end of a process, reported once all processes of its tree are gone.
 
     Args:
         status: as `subprocess.Popen.returncode`: the exit status, or minus the signal's number.
         user_seconds: CPU time of the process and the descendants it waited for.
         system_seconds: likewise, in the kernel.
-        max_rss_bytes: largest resident set of one of them. Never below the spawner's own (about
-            12 MB), which Linux counts until exec.
+        max_rss_bytes: largest resident set of one of them. Never below that of the spawner (about
+            12 MiB), which Linux counts until exec.
         leftovers_killed: descendants that were alive when the tree was swept.
         survivors: descendants that could not be killed; normally 0.
-        lost: the spawner, or what supervises this tree for it, was killed from outside, so the tree was
-            killed as well and the real status is unknown.
+        lost: the spawner, or the supervisor of this tree, was killed by another program, so the tree
+            was killed too and the real status is unknown.
     """
 
     status: int
@@ -87,7 +86,7 @@ class Exit:
 
     @property
     def description(self) -> str:
-        """Say it in words: ``exit status 3``, ``killed by SIGKILL``."""
+        """A text for people: ``exit status 3``, ``killed by SIGKILL``."""
         if self.lost:
             return "killed because its spawner or supervisor was killed, exit status unknown"
         if self.status >= 0:
@@ -99,13 +98,13 @@ class Exit:
 
 
 class Spawner(Closeable):
-    """Starts processes, and makes sure that none outlives it.
+    """A starter of processes that makes sure that none outlives it.
 
-    Nothing runs until the first `spawn` (or `start`). Thread-safe. A spawner program that was
-    killed by somebody else is replaced at the next spawn.
+    Nothing runs until the first `spawn` (or `start`). Thread-safe. A spawner program that another
+    program killed is replaced at the next spawn.
 
     Args:
-        scratch: an absolute path of a folder to be removed should this process die before `close`;
+        scratch: absolute path of a folder that is removed if this process dies before `close`;
             nothing else removes it then.
     """
 
@@ -143,21 +142,22 @@ class Spawner(Closeable):
         setup: Setup | None = None,
         teardown: Sequence[str] | None = None,
     ) -> Process:
-        """Start a program in a session of its own and return once it runs.
+        """Start a program in a new session and return once it runs.
 
         Args:
-            executable: absolute path; PATH is the caller's business.
+            executable: absolute path; PATH is not searched.
             argv: all arguments, the program's name included.
-            env: the whole environment, nothing is inherited.
+            env: the whole environment; nothing is inherited.
             cwd: absolute path of the working directory.
-            stdin, stdout, stderr: descriptors for 0, 1 and 2; the caller keeps its own copies. The
-                process has no other descriptor.
+            stdin, stdout, stderr: descriptors for 0, 1 and 2; the caller keeps its copies. The process
+                has no other descriptor.
             limits: soft and hard value by name, such as ``{"RLIMIT_NOFILE": (64, 64)}``.
             setup: further changes. With it or ``limits`` a start takes about a millisecond longer.
-            teardown: a command line, its program an absolute path, that takes apart what the process
-                has outside of its tree, such as a container. It runs in the same environment for up
-                to 8 seconds, when the process has ended or been killed and before the rest of its tree
-                is, whatever the reason: its own end, `Process.kill_tree`, or the death of this process.
+            teardown: a command line, its program an absolute path, that removes what the process has
+                outside of its tree, such as a container. It runs in the same environment for up to
+                8 seconds, when the process has ended or been killed and before the rest of its tree
+                is killed. It runs after the process ended, after `Process.kill_tree`, and after the
+                death of this process.
 
         Raises:
             StartError: nothing was started.
@@ -186,14 +186,14 @@ class Spawner(Closeable):
         raise StartError(
             errno.ECHILD,
             f"cannot start {os.fsdecode(request[0])}: the spawner or its supervisor was killed twice; "
-            "look for what kills processes on this machine (out of memory?)",
+            "find out what kills processes on this machine (out of memory?)",
             stage="spawner",
         )
 
     def close(self) -> None:
         """Kill everything that was started and wait until the spawner program has exited.
 
-        Afterwards `spawn` fails. May be called again, then nothing happens.
+        Afterwards `spawn` fails. Further calls do nothing.
 
         Raises:
             SurvivorsError: something could not be killed within 10 seconds.
@@ -239,36 +239,36 @@ class Process(Closeable):
 
     @property
     def status_fd(self) -> int:
-        """A descriptor that becomes readable when `poll` has something to tell; -1 once closed."""
+        """A descriptor that becomes readable when `poll` has news; -1 once closed."""
         return self._reader.descriptor
 
     def poll(self) -> Exit | None:
-        """Return how the process ended, None while anything of it runs. Does not block."""
+        """Return how the process ended, None while any process of its tree runs. Never block."""
         with self._lock:
             if self._exit is None and self._reader.descriptor >= 0:
                 self._exit = self._read_exit()
             return self._exit
 
     def wait(self, timeout: float | None) -> Exit | None:
-        """Like `poll`, after waiting up to ``timeout`` seconds (None: for ever) for the end."""
+        """Wait up to ``timeout`` seconds (None: without limit) for the end; return as `poll` does."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while (ended := self.poll()) is None and self._reader.wait(deadline):
             pass
         return ended
 
     def terminate(self) -> None:
-        """Ask for an end: SIGTERM to the process group. Nothing happens to one that has ended."""
+        """Send SIGTERM to the process group; do nothing if the process has ended."""
         self._link.send(("signal", self._tag, int(signal.SIGTERM)))
 
     def kill_tree(self) -> None:
         """Kill the process and all its descendants, other sessions included.
 
-        Returns at once; `wait` returns when all are gone.
+        It returns at once; `wait` returns when all are gone.
         """
         self._link.send(("kill", self._tag))
 
     def close(self) -> None:
-        """Give the status pipe back. What still runs is killed, and nothing more is heard of it."""
+        """Close the status pipe; kill the process if it still runs, without waiting for its end."""
         with self._lock:
             if self._exit is None and self._reader.descriptor >= 0:
                 self.kill_tree()  # also wakes a thread that waits

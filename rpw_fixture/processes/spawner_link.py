@@ -1,7 +1,7 @@
-"""The server's end of one running spawner program: its socket, its status pipes, its death.
+"""The server's connection to one running spawner program: its socket, its status pipes, its death.
 
-Below `processes`, which is what everybody else uses. Knows how messages travel, not what they are
-for; the messages themselves are documented in `spawner_messages`.
+`spawner` uses it; other modules use `spawner`. This module knows how messages travel, not what they
+mean; `spawner_messages` documents the messages.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from rpw_fixture.support import cpu_affinity
 _PROGRAM = str(Path(__file__).with_name("spawner_program.py"))
 _CLOSE_TIMEOUT = 15.0  # seconds; the spawner itself gives up after 10
 _DEATH_PATIENCE = 0.5  # seconds from the end of a status pipe to that of the spawner's socket
-_WAKE_INTERVAL = 0.5  # seconds until supervisors are looked at that do not end
+_WAKE_INTERVAL = 0.5  # seconds after which supervisors that do not end are continued
 _RECORD_LIMIT = 1 << 16
 
 
 class StartError(RpwError):
-    """A process could not be started.
+    """A process that could not be started.
 
     Args:
         code: the errno, as in the module `errno`.
-        message: names the program and what is wrong with it.
-        stage: what failed: ``executable``, ``working directory``, ``limits``, ``umask``,
+        message: names the program and the problem.
+        stage: the stage that failed: ``executable``, ``working directory``, ``limits``, ``umask``,
             ``setup step NAME``, ``descriptors`` or ``spawner``.
     """
 
@@ -51,12 +51,12 @@ class StartError(RpwError):
 
 
 class SurvivorsError(RpwError):
-    """Processes could not be killed: stuck in the kernel, or running as another user."""
+    """Processes that could not be killed: stuck in the kernel, or running as another user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A process that runs: the tag to name it in requests, its id and its status pipe."""
+    """A running process: the tag that names it in requests, its id and its status pipe."""
 
     tag: int
     pid: int
@@ -89,7 +89,7 @@ class Link:
             raise StartError(errno.EAGAIN, message, stage="spawner") from None
 
     def spawn(self, request: tuple[Any, ...], standard: Sequence[int]) -> Started | None:
-        """Start a process; None if the spawner or a supervisor died before it could tell.
+        """Start a process; return None if the spawner or a supervisor died before it answered.
 
         Args:
             request: the parts of a "spawn" message after the tag.
@@ -128,12 +128,12 @@ class Link:
         return tag if sent else None
 
     def is_dead(self) -> bool:
-        """Tell whether the program is gone, which the end of one of its status pipes suggests."""
+        """Return whether the program is gone, after one of its status pipes ended."""
         descriptor = self._socket.fileno()
         return descriptor < 0 or _is_readable(descriptor, _DEATH_PATIENCE)
 
     def send(self, message: tuple[Any, ...]) -> None:
-        """Send a request without descriptors; lost if the spawner is, as then nothing runs."""
+        """Send a request without descriptors; it is lost if the spawner is dead, as then nothing runs."""
         with self._lock:
             self._transmit(message, ())
 
@@ -150,7 +150,7 @@ class Link:
         return True
 
     def close(self) -> None:
-        """Let the spawner kill everything and exit.
+        """Make the spawner kill everything and exit.
 
         Raises:
             SurvivorsError: it could not kill everything.
@@ -165,30 +165,30 @@ class Link:
             )
 
     def shut_down(self) -> bool:
-        """Make sure that the program is dead and nothing it started is left; False if some is."""
+        """Make sure that the program and all it started are gone; return False if something is left."""
         self._watch.stop()
         with self._lock:
-            is_gone = self._socket.fileno() < 0 or self._bury()
+            is_gone = self._socket.fileno() < 0 or self._end_program()
         self._watch.join()  # not before: it may be waiting for the lock, to do the same
         return is_gone
 
-    def _bury(self) -> bool:
+    def _end_program(self) -> bool:
         last_byte = _last_byte(self._socket)
         self._socket.close()
         if not last_byte:
             self._program.kill()
         self._program.wait()
-        # Its supervisors kill what they started; the mark finds it if they were killed as well.
+        # Its supervisors kill what they started; if they were killed too, the mark finds it.
         is_over = bool(last_byte) or self._await_supervisors()
         os.close(self._lifeline)
         if last_byte == b".":
             return True
-        # Where a supervisor or the spawner tried before, another long try is in vain.
+        # After a failed attempt of a supervisor or the spawner, another long attempt can't succeed.
         is_first_try = is_over and not last_byte
         return not process_tree.purge(self._mark, timeout=_CLOSE_TIMEOUT if is_first_try else 1.0)
 
     def _await_supervisors(self) -> bool:
-        """Wait until all supervisors are gone; False if some are not in time."""
+        """Wait until all supervisors are gone; return False if some are left after the timeout."""
         deadline = time.monotonic() + _CLOSE_TIMEOUT
         while not _is_readable(self._lifeline, _WAKE_INTERVAL):
             if time.monotonic() > deadline:
@@ -205,7 +205,7 @@ class StatusReader:
     _buffer: bytearray = field(default_factory=bytearray)
 
     def read(self) -> tuple[Any, ...] | None:
-        """Return the next record, None if there is none yet; EOFError if there will be none."""
+        """Return the next record, None if it has not arrived; raise EOFError if none will arrive."""
         if (record := self._next_record()) is not None:
             return record
         try:
@@ -243,7 +243,7 @@ class StatusReader:
 
 
 def _start_program(mark: int, scratch: str) -> tuple[socket.socket, int, subprocess.Popen[bytes]]:
-    """Return our socket, the read end of the lifeline, and the program."""
+    """Start the program; return the server's socket, the read end of the lifeline, and the program."""
     with contextlib.ExitStack() as undo, contextlib.ExitStack() as theirs:
         ours, control = socket.socketpair()
         undo.callback(ours.close)
@@ -252,7 +252,7 @@ def _start_program(mark: int, scratch: str) -> tuple[socket.socket, int, subproc
         undo.callback(os.close, reading)
         theirs.callback(os.close, lifeline)
         descriptors = control.fileno(), lifeline
-        # Own session: Ctrl-C at the terminal is for the server, which then closes us in order.
+        # New session: Ctrl-C at the terminal is for the server, which then ends the spawner in order.
         with cpu_affinity.anywhere():
             program = subprocess.Popen(
                 [sys.executable, "-I", "-S", _PROGRAM, *map(str, descriptors), str(mark), scratch],
@@ -293,7 +293,7 @@ def _wait_readable(descriptor: int, deadline: float | None) -> bool:
 
 
 def _is_readable(descriptor: int, seconds: float) -> bool:
-    """Tell whether there is data, or the end, within some seconds."""
+    """Return whether there is data, or the end, within some seconds."""
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(seconds * 1000))
@@ -306,5 +306,5 @@ def _start_error(request: tuple[Any, ...], code: int, text: str, stage: str) -> 
     elif stage != "executable":
         text = f"{stage}: {text}"
     elif code == errno.ENOENT and os.path.lexists(executable):
-        text += " (the file is there, its interpreter is not: see its #! line or ELF loader)"
+        text += " (the file exists, but its interpreter does not: see its #! line or ELF loader)"
     return StartError(code, f"cannot start {executable}: {text}", stage=stage)

@@ -5,23 +5,23 @@ A request is a 4-byte length and a marshalled tuple, one of
     ("kill", tag)
     ("signal", tag, signal number)
     ("close", 0)
-The tag is a number of the server's choice that names the process. "close" goes from the spawner to its
-supervisors only, before the end of the socket, when they are to end in order. "spawn" brings four
-descriptors: the write end of the status pipe, then stdin, stdout and stderr. ``setup`` is None, or (umask
-or None, limits, steps) with limits = [(resource, soft, hard)] and steps = [(path of a Python file, name of
-a function in it, its argument)]. ``teardown`` is None, or a command line that takes apart what the process
-has outside of its tree (a container): it runs when the leader has ended or been killed, before the rest of
+The tag is a number that the server chooses; it names the process. The spawner sends "close" to its
+supervisors, before it closes the socket, when they must end in order. "spawn" carries four descriptors:
+the write end of the status pipe, then stdin, stdout and stderr. ``setup`` is None, or (umask or None,
+limits, steps) with limits = [(resource, soft, hard)] and steps = [(path of a Python file, name of a
+function in it, its argument)]. ``teardown`` is None, or a command line that removes what the process has
+outside of its tree (a container): it runs when the leader has ended or been killed, before the rest of
 the tree is killed, and even when the server is dead.
 
 At most two records go to the status pipe, framed like requests:
     ("started", pid)   or   ("failed", errno, text, stage)
     ("exited", return code, user seconds, system seconds, peak RSS bytes, leftovers, survivors)
-The second is written when the tree is gone, not only its leader. In place of either,
+The second is written when the whole tree is gone. In place of either,
     ("lost", survivors)
 says that the spawner or the process's supervisor was killed, so that its end is unknown; its tree is gone
-as well.
+too.
 
-Standard library only: this is for the spawner's side. The server has its own end in `spawner_link`.
+Standard library only, because it runs in the spawner. `spawner_link` is the server's counterpart.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -42,9 +42,9 @@ _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
 
 def receive(control: socket.socket) -> tuple[bytes, list[int]] | None:
-    """Read one marshalled request and its descriptors; None once the other end is closed."""
+    """Read one marshalled request and its descriptors; return None once the other end is closed."""
     try:
-        # Not recv_fds: it drops the flag that keeps them from our children (cpython#128881).
+        # Not recv_fds: it drops the flag that keeps them from child processes (cpython#128881).
         head, ancillary, _, _ = control.recvmsg(4, socket.CMSG_LEN(4 * _INT), _CLOEXEC)
         size = int.from_bytes(head, "little")
         body = control.recv(size, socket.MSG_WAITALL) if size else b""
@@ -65,7 +65,7 @@ def _descriptors(data: bytes) -> list[int]:
 
 
 def forward(link: socket.socket, body: bytes, descriptors: list[int]) -> bool:
-    """Send a request on; False if the other end is closed, or takes nothing for too long."""
+    """Forward a request; return False if the other end is closed, or does not read in time."""
     data = memoryview(len(body).to_bytes(4, "little") + body)
     try:
         sent = socket.send_fds(link, [data], descriptors)
@@ -77,7 +77,7 @@ def forward(link: socket.socket, body: bytes, descriptors: list[int]) -> bool:
 
 
 def write_record(status: int, record: tuple[Any, ...]) -> None:
-    """Write to a status pipe; nothing happens if its reader is gone."""
+    """Write to a status pipe; do nothing if its reader is gone."""
     body = marshal.dumps(record)
-    with contextlib.suppress(BrokenPipeError):  # the loop notices that by itself
+    with contextlib.suppress(BrokenPipeError):  # the event loop notices it too
         os.write(status, len(body).to_bytes(4, "little") + body)

@@ -1,7 +1,7 @@
-"""The spawner's table of supervisors: which are idle, and which of them runs what.
+"""The spawner's table of supervisors: which are idle, and which program each of them runs.
 
-Runs inside the spawner. A supervisor that was killed or stopped takes only its own program with it: what
-was below it becomes a child of the spawner, which kills it, and the program is reported as lost.
+Runs inside the spawner. When a supervisor is killed or stopped, only its program is lost: the processes
+below it become children of the spawner, which kills them, and the program is reported as lost.
 """
 
 # pathlib would double the start-up time of the spawner.
@@ -29,13 +29,13 @@ else:
 
 _SEND_PATIENCE = 2.0  # seconds a supervisor may take to accept a request
 _KILL_PATIENCE = supervisor.PATIENCE + 2.0  # and to have killed its tree
-_CLOSE = marshal.dumps(("close", 0))  # to supervisors: what ends now is no loss
+_CLOSE = marshal.dumps(("close", 0))  # to supervisors: a program that ends now is not "lost"
 _LAST_PATIENCE = 1.0  # for what supervisors could not kill, when everything ends
 _ATTEMPTS = 3  # supervisors that a request is offered to
 
 
-class Handle:
-    """One supervisor process, and the program it runs if it runs one."""
+class SupervisorHandle:
+    """One supervisor process, and the program that it runs, if any."""
 
     __slots__ = ("deadline", "link", "pid", "status", "tag", "teardown")
 
@@ -48,19 +48,19 @@ class Handle:
         self.deadline = 0.0  # when its tree must be gone; 0 while it may run
 
     def clear_program(self) -> None:
-        """Close what belongs to the program, which has ended."""
+        """Close the descriptors of the program, which has ended."""
         os.close(self.status)
         self.tag, self.status, self.teardown, self.deadline = None, -1, b"", 0.0
 
 
-class Pool:
-    """Supervisors, started as they are needed.
+class SupervisorPool:
+    """Supervisors, started when they are needed.
 
     Args:
         poll: gets and loses their sockets.
         server: a pidfd of the server, or -1.
         lifeline: a descriptor that every supervisor keeps open as long as it lives.
-        mark: what their processes are marked with.
+        mark: mark of their processes.
     """
 
     def __init__(self, poll: select.poll, *, server: int, lifeline: int, mark: int) -> None:
@@ -68,23 +68,23 @@ class Pool:
         self._server = server
         self._lifeline = lifeline
         self._mark = mark
-        self._idle: list[Handle] = []  # the last one is used first
-        self._by_tag: dict[int, Handle] = {}
-        self._by_pid: dict[int, Handle] = {}
-        self._by_link: dict[int, Handle] = {}
-        self._lost: list[Handle] = []  # killed; their processes are not all gone yet
-        self._orphans_until = 0.0  # until when children that are no supervisors are killed
+        self._idle: list[SupervisorHandle] = []  # the last one is used first
+        self._by_tag: dict[int, SupervisorHandle] = {}
+        self._by_pid: dict[int, SupervisorHandle] = {}
+        self._by_link: dict[int, SupervisorHandle] = {}
+        self._lost: list[SupervisorHandle] = []  # killed; their processes are not all gone yet
+        self._orphans_until = 0.0  # until when children that are not supervisors are killed
         self._orphan_patience = supervisor.PATIENCE
         self._unkillable: set[int] = set()  # of these, those that can't be killed
 
     @property
     def is_killing_orphans(self) -> bool:
-        """Whether children that are no supervisors are being killed."""
+        """Whether children that are not supervisors are being killed."""
         return bool(self._orphans_until)
 
     @property
     def deadline(self) -> float:
-        """When the next supervisor must be done, on the monotonic clock; 0 for none."""
+        """Time by which the next supervisor must be done, on the monotonic clock; 0 for none."""
         deadlines = (handle.deadline for handle in self._by_tag.values())
         return min(filter(None, deadlines), default=0.0)
 
@@ -95,11 +95,11 @@ class Pool:
 
     @property
     def has_only_unkillable(self) -> bool:
-        """Whether nothing is left but children that can't be killed."""
+        """Whether only children that can't be killed are left."""
         return not self._by_pid and not self._orphans_until and bool(self._unkillable)
 
     def prepare(self) -> None:
-        """Have a supervisor ready for the next program, if the machine permits."""
+        """Start an idle supervisor for the next program, if possible."""
         if not self._idle:
             try:
                 self._idle.append(self._new_supervisor())
@@ -107,12 +107,12 @@ class Pool:
                 return  # a start that needs one fails then
 
     def trim(self) -> None:
-        """Let all idle supervisors but one go."""
+        """End all idle supervisors except one."""
         while len(self._idle) > 1:
             self._close_link(self._idle.pop(0))
 
     def start(self, tag: int, body: bytes, descriptors: list[int], teardown: bytes) -> None:
-        """Hand a "spawn" request to a supervisor; what fails is written to its status pipe."""
+        """Pass a "spawn" request to a supervisor; write a failure to its status pipe."""
         status = descriptors[0]
         try:
             is_given = any(
@@ -126,7 +126,7 @@ class Pool:
             spawner_messages.write_record(status, ("failed", *failure))
 
     def forward(self, tag: int, body: bytes, *, is_kill: bool) -> None:
-        """Pass on what concerns a program; nothing happens if it has ended."""
+        """Forward a request about a program; do nothing if it has ended."""
         handle = self._by_tag.get(tag)
         if handle is None:
             return
@@ -136,24 +136,24 @@ class Pool:
             process_tree.send(handle.pid, signal.SIGKILL)
 
     def listen(self, descriptor: int) -> None:
-        """Read what a supervisor says; nothing happens for another descriptor."""
+        """Read a supervisor's message; do nothing for another descriptor."""
         handle = self._by_link.get(descriptor)
         if handle is None:
             return
-        said = _read(handle.link)
-        if said is None:  # the event was that of an earlier socket with the same number
+        message = _read(handle.link)
+        if message is None:  # the event was that of an earlier socket with the same number
             return
-        if not said:  # it is ending, or dead: the rest follows when it is reaped
+        if not message:  # it is ending, or dead: the rest follows when it is reaped
             self._poll.unregister(descriptor)
             del self._by_link[descriptor]
         elif handle.tag is not None:
             del self._by_tag[handle.tag]
             handle.clear_program()
-            if said == supervisor.IDLE:
+            if message == supervisor.IDLE:
                 self._idle.append(handle)
 
     def reap(self) -> bool:
-        """Collect children that have ended, kill supervisors that were stopped; False for no child."""
+        """Reap children, and kill stopped supervisors; return False when no child is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
@@ -172,21 +172,21 @@ class Pool:
                 self._look_for_orphans()
 
     def kill_overdue(self) -> None:
-        """Kill supervisors that do not get their tree killed."""
+        """Kill supervisors that did not kill their tree in time."""
         now = time.monotonic()
         for handle in self._by_tag.values():
             if handle.deadline and now > handle.deadline:
                 _kill_with_tree(handle.pid)
 
     def kill_orphans(self) -> None:
-        """Kill children that are no supervisors, until there are none; then report what was lost."""
+        """Kill children that are not supervisors, until none is left; then report the lost programs."""
         if not self._orphans_until:
             return
         orphans = self._orphans()
         if orphans and time.monotonic() < self._orphans_until:
-            doomed: set[int] = set()
-            process_tree.freeze(self._orphans, doomed)
-            for pid in doomed:
+            frozen: set[int] = set()
+            process_tree.freeze(self._orphans, frozen)
+            for pid in frozen:
                 process_tree.send(pid, signal.SIGKILL)
             return
         self._unkillable |= orphans
@@ -197,7 +197,7 @@ class Pool:
         self._lost.clear()
 
     def close(self) -> None:
-        """Have all supervisors kill their trees and end."""
+        """Make all supervisors kill their trees and end."""
         for handle in self._by_pid.values():
             spawner_messages.forward(handle.link, _CLOSE, [])
             with contextlib.suppress(OSError):  # it is dead already
@@ -206,13 +206,18 @@ class Pool:
         self._idle.clear()
         self._orphan_patience = _LAST_PATIENCE
 
-    def _take_idle(self) -> Handle:
+    def _take_idle(self) -> SupervisorHandle:
         return self._idle.pop() if self._idle else self._new_supervisor()
 
     def _give(
-        self, handle: Handle, tag: int, body: bytes, descriptors: list[int], teardown: bytes
+        self,
+        handle: SupervisorHandle,
+        tag: int,
+        body: bytes,
+        descriptors: list[int],
+        teardown: bytes,
     ) -> bool:
-        """Try to have a supervisor start a program; if it does not take it, it is killed."""
+        """Pass a program to a supervisor; kill the supervisor if it does not accept it."""
         try:
             status = os.dup(descriptors[0])
         except OSError:
@@ -226,7 +231,7 @@ class Pool:
         self._by_tag[tag] = handle
         return True
 
-    def _new_supervisor(self) -> Handle:
+    def _new_supervisor(self) -> SupervisorHandle:
         ours, theirs = socket.socketpair()
         try:
             pid = os.fork()
@@ -238,15 +243,14 @@ class Pool:
             _be_supervisor(theirs, self._server, self._lifeline, self._mark)
         theirs.close()
         ours.settimeout(_SEND_PATIENCE)
-        handle = self._by_pid[pid] = self._by_link[ours.fileno()] = Handle(pid, ours)
+        handle = self._by_pid[pid] = self._by_link[ours.fileno()] = SupervisorHandle(pid, ours)
         self._poll.register(ours, select.POLLIN)
         return handle
 
-    def _on_death(self, handle: Handle) -> None:
-        """Return a supervisor is dead. If it had a program, its processes are our children by now."""
-        if handle.tag is not None and _read(
-            handle.link
-        ):  # it was done, and we had not read that yet
+    def _on_death(self, handle: SupervisorHandle) -> None:
+        """Clean up after a dead supervisor; processes of its program are children of the spawner now."""
+        # Its last message may say that the program had ended.
+        if handle.tag is not None and _read(handle.link):
             del self._by_tag[handle.tag]
             handle.clear_program()
         del self._by_pid[handle.pid]
@@ -260,15 +264,15 @@ class Pool:
         self._lost.append(handle)
         if handle.teardown:
             with contextlib.suppress(OSError):
-                self._take_apart(handle)
+                self._run_teardown(handle)
 
-    def _take_apart(self, handle: Handle) -> None:
-        """Run the teardown of a lost program, by another supervisor; nothing waits for its end."""
+    def _run_teardown(self, handle: SupervisorHandle) -> None:
+        """Run the teardown of a lost program in another supervisor; do not wait for its end."""
         null = os.open(os.devnull, os.O_RDWR)
         self.start(-handle.pid, handle.teardown, [null] * 4, b"")
         os.close(null)
 
-    def _close_link(self, handle: Handle) -> None:
+    def _close_link(self, handle: SupervisorHandle) -> None:
         if self._by_link.pop(handle.link.fileno(), None) is not None:
             self._poll.unregister(handle.link)
         handle.link.close()
@@ -283,15 +287,15 @@ class Pool:
 
 
 def _kill_with_tree(pid: int) -> None:
-    """Kill a supervisor that does not work, after what is below it: no orphan waits for us meanwhile."""
-    doomed: set[int] = set()
-    process_tree.freeze(lambda: process_tree.children(pid), doomed)
-    for each in (*doomed, pid):
+    """Kill a broken supervisor after everything below it, so that no orphan is left."""
+    frozen: set[int] = set()
+    process_tree.freeze(lambda: process_tree.children(pid), frozen)
+    for each in (*frozen, pid):
         process_tree.send(each, signal.SIGKILL)
 
 
 def _read(link: socket.socket) -> bytes | None:
-    """Return what the supervisor said: None for nothing yet, no bytes at its end."""
+    """Return the supervisor's message: None when there is none yet, empty bytes at its end."""
     try:
         return link.recv(1, socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -301,18 +305,18 @@ def _read(link: socket.socket) -> bytes | None:
 
 
 def _be_supervisor(link: socket.socket, server: int, lifeline: int, mark: int) -> NoReturn:
-    """Go on as a supervisor, in the fork."""
+    """Run as a supervisor, in the fork."""
     try:
         _close_all_but({0, 1, 2, link.fileno(), server, lifeline})
-        # Its own group is orphaned when the spawner dies: the kernel then continues what is
-        # stopped in it.
+        # A new process group becomes orphaned when the spawner dies: the kernel then continues
+        # its stopped processes.
         os.setpgid(0, 0)
         process_tree.become_subreaper()
         process_tree.mark_self(mark)
         program_start.lower_open_file_limit()
         supervisor.Supervisor(link, server).run()
     except BaseException:  # noqa: BLE001 - a fork must never return into the spawner's loop
-        import traceback  # noqa: PLC0415 - a bug of ours
+        import traceback  # noqa: PLC0415 - a bug of this program
 
         traceback.print_exc()
     finally:
@@ -320,7 +324,7 @@ def _be_supervisor(link: socket.socket, server: int, lifeline: int, mark: int) -
 
 
 def _close_all_but(kept: set[int]) -> None:
-    """Close what belongs to other supervisors, whose sockets would never end otherwise."""
+    """Close the descriptors of other supervisors, whose sockets would never end otherwise."""
     end = 1 << 20 if sys.platform == "linux" else 1 << 16  # one system call, or one for each
     previous = -1
     for descriptor in sorted({*kept, end} - {-1}):

@@ -1,17 +1,17 @@
-"""The spawner: the small child program that has every process started and sweeps up behind it.
+"""The spawner: the small child program that starts every process and cleans up after it.
 
-Run by path as ``python -I -S spawner_program.py FD LIFELINE MARK FOLDER``; never imported. Standard
-library only,
-one thread, so it may do what a gRPC server must not: fork, and be the subreaper.
+Run by path as ``python -I -S spawner_program.py FD LIFELINE MARK FOLDER``; never imported. It uses the
+standard library only and has one thread, so it may do what a gRPC server must not: fork, and be the
+subreaper.
 
-FD is a stream socket, on which requests come (`spawner_messages`). It starts no program itself: that is
-done by its forks, the supervisors (`supervisor`), one for each program that runs and one to spare.
+FD is a stream socket with the requests (`spawner_messages`). The spawner starts no program itself: its
+forks do, the supervisors (`supervisor`), one for each running program and one spare.
 
 If the other end of a status pipe is closed, the server gave the process up, and its tree is killed. If
 the socket is closed or the server has died, everything is killed; the last byte sent on the socket is "."
-or, if some process survived, "!". LIFELINE is the write end of a pipe that is closed when the spawner and
-all supervisors are gone, so that the server can wait for that after it had to kill the spawner. All
-processes bear MARK (`process_tree`), which finds them should the supervisors have been killed as well.
+or, if a process survived, "!". LIFELINE is the write end of a pipe that is closed when the spawner and
+all supervisors are gone, so that the server can wait for that after it killed the spawner. All processes
+have MARK (`process_tree`), by which the server finds them if the supervisors were killed too.
 """
 
 # pathlib would double the start-up time.
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
 else:
     # Only this file's folder, and last: the package itself must not be imported here, and its
-    # module names must not hide the standard library's.
+    # modules must not hide those of the standard library.
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import child_exits
     import process_tree
@@ -51,16 +51,15 @@ else:
     import spawner_pool
     import supervisor
 
-_QUIET_MS = 5000  # after which supervisors that have nothing to do are let go
+_QUIET_MS = 5000  # milliseconds after which spare supervisors are ended
 
 
 class SpawnerProgram:
     """The event loop.
 
     Args:
-        control: where requests come from.
-        lifeline: see above.
-        mark: see above.
+        control: the socket with the requests.
+        lifeline, mark: see the top of this file.
     """
 
     def __init__(self, control: socket.socket, lifeline: int, mark: int) -> None:
@@ -73,7 +72,7 @@ class SpawnerProgram:
         if self._server >= 0:
             self._poll.register(self._server, select.POLLIN)
         program_start.raise_open_file_limit()
-        self._pool = spawner_pool.Pool(
+        self._pool = spawner_pool.SupervisorPool(
             self._poll, server=self._server, lifeline=lifeline, mark=mark
         )
 
@@ -87,7 +86,7 @@ class SpawnerProgram:
     def _serve(self) -> bool:
         ready = self._poll.poll(0)
         if not ready:
-            self._pool.prepare()  # now, when no request has to wait for it
+            self._pool.prepare()  # now, while no request waits
             timeout = self._timeout()
             ready = self._poll.poll(timeout)
             if not ready and timeout == _QUIET_MS:
@@ -102,7 +101,7 @@ class SpawnerProgram:
         return _QUIET_MS if self._pool.has_surplus else None
 
     def _handle(self, descriptor: int) -> bool:
-        """React to a readable descriptor; False once the server is gone."""
+        """Handle a readable descriptor; return False once the server is gone."""
         if descriptor == self._control.fileno():
             return self._serve_one()
         if descriptor == self._wakeup:
@@ -117,13 +116,13 @@ class SpawnerProgram:
         if received is None:
             return False
         body, descriptors = received
-        request = marshal.loads(body)  # noqa: S302 - only our server holds the other end
+        request = marshal.loads(body)  # noqa: S302 - only the server holds the other end
         kind, tag = request[:2]
         if kind != "spawn":
             self._pool.forward(tag, body, is_kill=kind == "kill")
         elif len(descriptors) == 4:
             self._pool.start(tag, body, descriptors, _teardown_request(request))
-        elif descriptors:  # the kernel drops what does not fit in our descriptor table
+        elif descriptors:  # the kernel drops descriptors that do not fit in the descriptor table
             failure = errno.EMFILE, os.strerror(errno.EMFILE), "descriptors"
             spawner_messages.write_record(descriptors[0], ("failed", *failure))
         for descriptor in descriptors:
@@ -131,7 +130,7 @@ class SpawnerProgram:
         return True
 
     def _end(self) -> int:
-        """Wait until nothing is left."""
+        """Wait until no process is left; return the number of survivors."""
         self._pool.close()
         for descriptor in (self._control.fileno(), self._server):
             if descriptor >= 0:
@@ -152,7 +151,7 @@ class SpawnerProgram:
 
 
 def _teardown_request(request: tuple[Any, ...]) -> bytes:
-    """Return what starts the teardown of a "spawn" request as a separate program; empty for none."""
+    """Return a request for the teardown of a "spawn" request as a separate program; empty for none."""
     tag, environment, teardown = request[1], request[4], request[7]
     if teardown is None:
         return b""
@@ -160,9 +159,9 @@ def _teardown_request(request: tuple[Any, ...]) -> bytes:
 
 
 def _watch_parent() -> int:
-    """Return a descriptor readable once the server is dead, or -1 where there is none.
+    """Return a descriptor that becomes readable once the server is dead, or -1 where there is none.
 
-    The socket alone would not tell while a fork of the server still holds a copy of its end.
+    The socket alone is not enough: a fork of the server may still hold a copy of its end.
     """
     try:
         return os.pidfd_open(os.getppid())
@@ -171,7 +170,7 @@ def _watch_parent() -> int:
 
 
 def _is_dying(server: int) -> bool:
-    """Return whether our parent is no more, or about to be: its sockets close before we get another one."""
+    """Return whether the server is dead or dying; its sockets close before this process gets reparented."""
     deadline = time.monotonic() + 1.0
     while os.getppid() == server and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -179,10 +178,10 @@ def _is_dying(server: int) -> bool:
 
 
 def _remove(folder: str) -> None:
-    """Remove what the server would have removed itself, had it not been killed; follow no mount.
+    """Remove a folder of a server that was killed; follow no mount.
 
-    By now no process is left that the package's module names could disturb. Without the package on
-    disk, the next server removes the folder.
+    The package may be imported now, because no further module is needed that it could hide. When the
+    package is not on disk any more, the next server removes the folder.
     """
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path.append(os.path.dirname(os.path.dirname(here)))
@@ -193,13 +192,13 @@ def _remove(folder: str) -> None:
 
 
 def main(descriptor: int, lifeline: int, mark: int, scratch: str) -> None:
-    """Run the spawner; the arguments are described above.
+    """Run the spawner; the arguments are described at the top of this file.
 
-    Once the server is dead and nothing of its processes is left, the folder ``scratch`` is removed.
+    The folder ``scratch`` is removed once the server and all its processes are dead.
     """
     server = os.getppid()
     os.chdir("/")
-    gc.disable()  # nothing here makes cycles, and a collection in a fork would copy every page
+    gc.disable()  # there are no cycles here, and a collection in a fork would copy every page
     for each in (descriptor, lifeline):
         os.set_inheritable(each, False)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -210,11 +209,11 @@ def main(descriptor: int, lifeline: int, mark: int, scratch: str) -> None:
         survivors = SpawnerProgram(control, lifeline, mark).run()
         try:
             control.send(b"!" if survivors else b".")
-        except OSError:  # the server is dead, or gave us up
+        except OSError:  # the server is dead, or gave the spawner up
             if scratch and _is_dying(server):
                 _remove(scratch)
 
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
-    os._exit(0)  # taking the interpreter down in order would double the time of a close
+    os._exit(0)  # an orderly exit of the interpreter would double the time of a close

@@ -1,9 +1,9 @@
-"""A thread of the server that looks whether the spawner still runs.
+"""A thread of the server that checks whether the spawner still runs.
 
-A spawner that is stopped (SIGSTOP, a debugger) looks like one that has nothing to say, while no program
-starts, no timeout is kept and no end is reported. It is killed: its supervisors then kill what it was
-responsible for, and the next start replaces it. One that was killed is noticed by each thread that waits
-for one of its processes, and here as well, because no thread may be waiting.
+A stopped spawner (SIGSTOP, a debugger) looks like an idle one, but no program starts, no timeout is
+enforced and no end is reported. So it is killed: its supervisors then kill their programs, and the next
+start replaces it. A spawner that was killed is noticed by each thread that waits for one of its processes,
+and here too, because there may be no such thread.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from enum import Enum, auto
 
 from rpw_fixture.processes import process_tree
 
-_INTERVAL = 0.5  # seconds between two looks
-_LOOKS = 5  # a tracer stops a process for a moment again and again
+_INTERVAL = 0.5  # seconds between two checks
+_MOST_STOPPED = 5  # checks; fewer are not enough, because a tracer stops a process for moments
 
 
 class SpawnerWatch:
-    """Looks at one spawner until `stop`.
+    """A thread that checks one spawner until `stop`.
 
     Args:
-        pid: of the spawner. It must not be reaped before `stop`.
+        pid: process id of the spawner. It must not be reaped before `stop`.
         on_death: called in the thread when the spawner was killed; calls `stop`.
     """
 
@@ -37,7 +37,7 @@ class SpawnerWatch:
         self._thread = threading.Thread(target=self._run, name="rpw-spawner-watch", daemon=True)
 
     def start(self) -> None:
-        """Begin.
+        """Start the thread.
 
         Raises:
             RuntimeError: the system has no thread left.
@@ -45,11 +45,11 @@ class SpawnerWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; does not wait."""
+        """End the checks, without waiting for the thread."""
         self._is_over.set()
 
     def join(self) -> None:
-        """Wait for the end of the thread, if it ever began and is another one."""
+        """Wait for the end of the thread, if it was started and is not the calling one."""
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
@@ -62,7 +62,7 @@ class SpawnerWatch:
             if state is _State.DEAD:
                 self._on_death()
             stopped = stopped + 1 if state is _State.STOPPED else 0
-            if stopped >= _LOOKS:
+            if stopped >= _MOST_STOPPED:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._pid, signal.SIGKILL)
 

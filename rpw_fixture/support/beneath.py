@@ -1,9 +1,9 @@
-"""Opening what lies beneath a folder of ours, never through a symlink and never across a mount.
+"""Opening paths beneath a folder of the server, never through a symlink and never across a mount.
 
-Everything below a folder that a worker can write may be swapped for something else at any time: a
-symlink to the user's home, a bind mount of it, a fifo. So nothing there is reached by its path. One
-folder above all of that is held open (`OwnFolder`), and every step down from it is made from a
-descriptor, with openat2 where the kernel has it (Linux 5.6) and name by name where it has not.
+Everything below a folder that a worker can write may be replaced at any time: by a symlink to the user's
+home, a bind mount of it, a fifo. So nothing there is opened by its whole path. One folder above all of
+that is held open (`OwnFolder`), and every step down from it starts at a descriptor, with openat2 where the
+kernel has it (Linux 5.6), otherwise name by name.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from rpw_fixture.support.closing import Closeable
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: Opens a folder only to go through it, or to look at what it is.
+#: Whether folders can be opened only to traverse or inspect them (O_PATH).
 _HAS_PATH_ONLY = hasattr(os, "O_PATH")
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPENAT2 = 437  # the same number on every architecture that Python is built for, but Alpha
 #: RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH (openat2.h).
 _RESOLVE = 0x01 | 0x02 | 0x04 | 0x08
 _HOW = struct.Struct("QQQ")
-#: How often a lookup is repeated that somebody's renaming disturbed, or a signal.
+#: How often a lookup is repeated that a concurrent rename or a signal interrupted.
 _ATTEMPTS = 1000
 _AGAIN = frozenset({errno.EAGAIN, errno.EINTR})
 
@@ -42,13 +42,13 @@ def open_beneath(parent: int, path: str, flags: int) -> int:
         flags: of os.open; nothing can be created.
 
     Raises:
-        OSError: NotADirectoryError for a symlink on the way; EXDEV for a mount; as os.open besides.
+        OSError: NotADirectoryError for a symlink on the way; EXDEV for a mount; otherwise as os.open.
     """
     return _implementation.opening(parent, path, flags)
 
 
-class opened:  # noqa: N801 - used as the function that contextlib would make of it, at twice the cost
-    """A folder below an open one as a descriptor within the block, made accessible if need be.
+class opened:  # noqa: N801 - replaces a contextlib function, which costs twice the time
+    """The descriptor of a folder below an open one, within a block; made accessible if necessary.
 
     Args:
         path: relative to ``parent``, without ``..``.
@@ -77,7 +77,7 @@ class opened:  # noqa: N801 - used as the function that contextlib would make of
 
 
 def permit(parent: int, path: str) -> None:
-    """Give the owner all rights to the folders on the way to and at ``path`` that lack some.
+    """Give the owner all permissions on each folder of ``path``, where some are missing.
 
     Raises:
         OSError: as `open_beneath`; PermissionError for a folder of another user.
@@ -97,7 +97,7 @@ def permit(parent: int, path: str) -> None:
 
 
 def path_of(fd: int) -> str:
-    """Return the present path of an open file, or "" if the system does not say."""
+    """Return the present path of an open file, or "" if it is unknown."""
     try:
         return os.readlink(f"/proc/self/fd/{fd}")
     except OSError:
@@ -105,9 +105,9 @@ def path_of(fd: int) -> str:
 
 
 def mount_of(fd: int) -> int:
-    """Return the number of the mount that an open file lies on; equal numbers are one mount.
+    """Return the number of the mount that holds an open file; equal numbers mean the same mount.
 
-    Two mounts of one file system have different numbers on Linux. Elsewhere, the device stands for it.
+    Two mounts of one file system have different numbers on Linux. Elsewhere it is the device number.
     """
     try:
         info = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY | os.O_CLOEXEC)
@@ -121,7 +121,7 @@ def mount_of(fd: int) -> int:
 
 
 def open_step_by_step(parent: int, path: str, flags: int) -> int:
-    """Do what `open_beneath` does where the kernel has no openat2."""
+    """Do the same as `open_beneath` where the kernel has no openat2."""
     *above, name = [each for each in path.split("/") if each not in {"", "."}] or ["."]
     here, mount = os.dup(parent), mount_of(parent)
     try:
@@ -135,7 +135,7 @@ def open_step_by_step(parent: int, path: str, flags: int) -> int:
 
 
 def _step(here: int, name: str, flags: int, mount: int) -> int:
-    """Open ``name`` in the folder ``here``, which is closed if that succeeds."""
+    """Open ``name`` in the folder ``here``; close ``here`` on success."""
     if name == "..":
         raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
     try:
@@ -150,13 +150,13 @@ def _step(here: int, name: str, flags: int, mount: int) -> int:
 
 
 def _error(code: int, path: str) -> OSError:
-    """Return the error for a failed step; symlinks have one code, whatever this system calls them."""
+    """Return the error for a failed step; the code for symlinks is the same on all systems."""
     code = errno.ENOTDIR if code == errno.ELOOP else code
     return OSError(code, os.strerror(code), path)
 
 
 def _find_openat2() -> _Open:
-    """Return `open_beneath` by openat2, or step by step where there is none or it is forbidden."""
+    """Return `open_beneath` by openat2, or step by step where that is missing or forbidden."""
     if sys.platform != "linux":
         return open_step_by_step
     try:
@@ -198,7 +198,7 @@ def _find_openat2() -> _Open:
 
 
 class _Implementation:
-    """How this system opens; found out when something is opened for the first time."""
+    """The implementation for this system, chosen when something is opened for the first time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -215,13 +215,13 @@ _implementation = _Implementation()
 
 
 class OwnFolder(Closeable):
-    """A folder of ours that is held open, so that what is beneath it is never reached by a path.
+    """A folder of the server that is held open, so that nothing beneath it is opened by a whole path.
 
     Args:
-        path: absolute, of an existing folder. No symlink may lead to it later.
+        path: absolute path of an existing folder. No symlink may be placed on it later.
 
     Raises:
-        OSError: when there is none.
+        OSError: when the folder does not exist.
     """
 
     __slots__ = ("fd", "path")
@@ -231,19 +231,19 @@ class OwnFolder(Closeable):
         self.fd = os.open(path, FOLDER)
 
     def close(self) -> None:
-        """Let go of the folder; nothing beneath it can be reached any more."""
+        """Close the folder; nothing beneath it can be opened afterwards."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
             os.close(fd)
 
     def at(self, name: str) -> Beneath:
-        """Return what is at ``name``, a relative path; it need not exist."""
+        """Return the path ``name`` relative to the folder; it need not exist."""
         return Beneath(self, name)
 
 
 @dataclass(frozen=True, slots=True)
 class Beneath:
-    """A path beneath a folder of ours.
+    """A path beneath a folder of the server.
 
     Attributes:
         own: that folder.
@@ -259,19 +259,19 @@ class Beneath:
         return f"{self.own.path}/{self.name}"
 
     def below(self, name: str) -> Beneath:
-        """Return what is at ``name`` below this."""
+        """Return the path ``name`` below this path."""
         return Beneath(self.own, f"{self.name}/{name}" if name else self.name)
 
     def opened(self) -> opened:
-        """Return the folder, as `opened` does."""
+        """Return a context manager that opens the folder (see `opened`)."""
         return opened(self.name, self.own.fd)
 
     def make(self, mode: int = 0o755) -> None:
-        """Make the folder, and those above it that are missing.
+        """Make the folder, and missing folders above it.
 
         Raises:
-            OSError: FileExistsError when it is there; NotADirectoryError when something on the way is
-                no folder.
+            OSError: FileExistsError when it exists; NotADirectoryError when a part of the path is not a
+                folder.
         """
         *above, last = self.name.split("/")
         here = os.dup(self.own.fd)
@@ -283,13 +283,13 @@ class Beneath:
             os.close(here)
 
     def split(self) -> tuple[Beneath, str]:
-        """Return the folder that holds this, and the name in it."""
+        """Return the parent folder, and the name in it."""
         above, _, name = self.name.rpartition("/")
         return Beneath(self.own, above or "."), name
 
 
 def _made(here: int, name: str) -> int:
-    """Open the folder ``name`` in ``here``, made if missing; ``here`` is closed if that succeeds."""
+    """Open the folder ``name`` in ``here``, made if missing; close ``here`` on success."""
     try:
         below = open_beneath(here, name, FOLDER)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Telling work that nobody wants its result any more."""
+"""Cancelling work whose result is no longer needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rpw_fixture.errors import Code, RequestError
 
 
 class CancelToken:
-    """A flag that is raised once, and calls back whoever is at work when that happens."""
+    """A flag that is set once, and then calls all registered callbacks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -23,7 +23,7 @@ class CancelToken:
         return self._is_cancelled
 
     def cancel(self) -> None:
-        """Raise the flag and calls back; later calls do nothing."""
+        """Set the flag and call all callbacks; later calls do nothing."""
         with self._lock:
             if self._is_cancelled:
                 return
@@ -34,7 +34,7 @@ class CancelToken:
 
     @contextlib.contextmanager
     def calling(self, callback: Callable[[], None]) -> Iterator[None]:
-        """Within the block, a cancellation calls ``callback``, at once if it has happened already."""
+        """Call ``callback`` on a cancellation within the block, at once if it has happened already."""
         with self._lock:
             self._callbacks.append(callback)
             is_late = self._is_cancelled
@@ -47,7 +47,7 @@ class CancelToken:
                 self._callbacks.remove(callback)
 
     def check(self) -> None:
-        """Do nothing, unless cancelled.
+        """Raise if cancelled.
 
         Raises:
             RequestError: CANCELLED.

@@ -1,4 +1,4 @@
-"""What is used in a ``with`` block and closed at its end."""
+"""The base of objects that a ``with`` block closes at its end."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Self
 
 
 class Closeable(ABC):
-    """Base of what gives something back in `close`."""
+    """The base of objects that release resources in `close`."""
 
     __slots__ = ()
 
     @abstractmethod
     def close(self) -> None:
-        """Give back all that is held."""
+        """Release all resources."""
 
     def __enter__(self) -> Self:
         return self

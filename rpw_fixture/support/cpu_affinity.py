@@ -1,9 +1,9 @@
-"""Which processors threads run on (Linux; elsewhere nothing here does anything).
+"""Pinning the threads of a server to one CPU (Linux; elsewhere nothing here has an effect).
 
-One thread of Python runs at a time, so the threads of a server have no use for a second processor. Spread
-over several, they wake another one whenever one hands a call or the interpreter lock on, which on virtual
-machines costs more than the work in between (docs/performance.md has figures). gRPC's own threads, which
-need no interpreter, and processes are left free.
+One thread of Python runs at a time, so the threads of a server can't use a second CPU. Spread over several,
+they wake another CPU whenever one passes a call or the interpreter lock on, which on virtual machines costs
+more than the work in between (docs/performance.md has figures). The threads of gRPC, which need no
+interpreter, and processes are not pinned.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from pathlib import Path
 
 from rpw_fixture.support.closing import Closeable
 
-#: Where in /proc/thread-self/stat, counted from behind the name, the processor stands (proc(5)).
+#: Position of the CPU in /proc/thread-self/stat, counted after the name (proc(5)).
 _PROCESSOR = 36
-#: An abstract socket of this name says that a server stays on a processor. It ends with its process.
+#: Name of the abstract socket by which a server claims a CPU. It ends with its process.
 _CLAIM = "\0rpw_fixture/processor/{}"
 
 
 class Processor(Closeable):
-    """One processor for the threads of one server.
+    """One CPU for the threads of one server.
 
-    No other server has it. When all are taken, threads run wherever the kernel likes: two servers on
-    one processor would be worse off than that.
+    No other server claims it. When all CPUs are claimed, threads are not pinned: two servers on one CPU
+    would be slower than that.
     """
 
     def __init__(self) -> None:
         self._claim: socket.socket | None = None
 
     def hold(self, function: Callable[[], None]) -> None:
-        """Call ``function``; the threads it starts, and those they start, stay on the processor.
+        """Call ``function``; the threads that it starts, and those that they start, stay on the CPU.
 
-        It is one where the kernel has room now, if possible. The caller itself stays free.
+        The CPU on which the kernel runs this call is preferred. The calling thread is not pinned.
         """
         failure: list[BaseException] = []
 
         def call() -> None:
-            self._move_in()
+            self._pin_thread()
             try:
                 function()
             except BaseException as error:  # noqa: BLE001 - raised again by the caller
@@ -55,15 +55,15 @@ class Processor(Closeable):
             raise failure[0]
 
     def close(self) -> None:
-        """Leave the processor to others."""
+        """Release the claim to the CPU."""
         if self._claim is not None:
             self._claim.close()
 
-    def _move_in(self) -> None:
-        """Have the calling thread stay on a processor that is free."""
+    def _pin_thread(self) -> None:
+        """Pin the calling thread to an unclaimed CPU."""
         if sys.platform != "linux":
             return
-        with contextlib.suppress(OSError):  # a sandbox without /proc; it is as well, but slower
+        with contextlib.suppress(OSError):  # a sandbox without /proc: correct, but slower
             fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
             here = int(fields[_PROCESSOR])
             for each in sorted(os.sched_getaffinity(0), key=lambda number: number != here):
@@ -75,7 +75,7 @@ class Processor(Closeable):
 
 @contextlib.contextmanager
 def anywhere() -> Iterator[None]:
-    """Processes started in the block may run wherever this process may, by its main thread."""
+    """Let processes that are started in the block use all CPUs of this process's main thread."""
     if sys.platform != "linux":
         yield
         return
@@ -83,7 +83,7 @@ def anywhere() -> Iterator[None]:
     if before == free:
         yield
         return
-    # Which processors there are can change meanwhile; then the kernel has moved the thread itself.
+    # The set of CPUs may change meanwhile; then the kernel has moved the thread itself.
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, free)
     try:
@@ -94,13 +94,13 @@ def anywhere() -> Iterator[None]:
 
 
 def give_way() -> None:
-    """Let threads run that wait for the processor, before work that nobody waits for."""
+    """Let threads run that wait for the CPU, before work that is not urgent."""
     if sys.platform == "linux":
         os.sched_yield()
 
 
 def _claimed(processor: int) -> socket.socket | None:
-    """Return the claim to a processor; None when another server has it."""
+    """Claim a CPU; return the claim, None when another server has it."""
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(_CLAIM.format(processor))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 
 def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
-    """Return a predicate that holds of the slash-separated paths matching any of ``globs``.
+    """Return a predicate that is true for slash-separated paths that match any of ``globs``.
 
     ``tools/**`` matches everything below ``tools``; ``**/x.py`` matches ``x.py`` at any depth.
     """

@@ -1,7 +1,7 @@
-"""The one place that keeps who only looks on from failing what is looked at.
+"""Calling observers so that their failures never fail the observed action or call.
 
-A recording, an events file, a counter: whatever goes wrong with one of them, the action or call that it
-is about goes on. Everything of that kind is called through `harmless`.
+Recordings, events files and counters are observers: whatever goes wrong with one of them, the action or
+call continues. All observers are called through `harmless`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def harmless(
 ) -> Callable[P, None]:
     """Return a function that calls ``observe`` and never raises.
 
-    The first failure is logged as an error; later ones most likely have the same cause.
+    Only the first failure is logged, as an error; later ones most likely have the same cause.
 
     Args:
-        what: names the observer for the log.
-        observe: looks at something, and returns nothing that anybody needs.
-        on_bug: called with ``what`` and each exception that is no trouble of the system.
+        what: name of the observer for the log.
+        observe: the observer; its result is ignored.
+        on_bug: called with ``what`` and each exception that is not an OSError.
     """
     has_failed = False
 
@@ -36,10 +36,12 @@ def harmless(
         nonlocal has_failed
         try:
             observe(*arguments, **keywords)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is not the action's fault
+        except Exception as error:  # noqa: BLE001 - whatever it is, the action did not cause it
             if not has_failed:
                 has_failed = True
-                _log.error("%s: %s; what it should have told is lost", what, error or repr(error))
+                _log.error(
+                    "%s: %s; what it should have recorded is lost", what, error or repr(error)
+                )
             if on_bug is not None and not isinstance(error, OSError):
                 on_bug(what, error)
 

@@ -1,6 +1,6 @@
-"""inotify, of which Python has no module: which names in watched folders something happened to.
+"""inotify, for which Python has no module: changes of names in watched folders.
 
-Linux only, through the C library. What a change means is the caller's business.
+Linux only, through the C library. The caller interprets the changes.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ import sys
 
 from rpw_fixture.support.closing import Closeable
 
-#: Bits of a record that say something about the watching itself (inotify.h).
+#: Bits of a record about the watch itself (inotify.h).
 QUEUE_OVERFLOW, IGNORED = 0x4000, 0x8000
 _HEAD = struct.Struct("iIII")
 _LONGEST = _HEAD.size + 256
 _BUFFER = 1 << 16
 
 
-#: What happened: the watch, the mask, and the name in the watched folder; without a name, it happened to
-#: the folder or file itself.
+#: One change: the watch, the mask, and the name in the watched folder; the name is empty for a change of
+#: the watched folder or file itself.
 Record = tuple[int, int, bytes]
 
 
 class Inotify(Closeable):
-    """One inotify instance, of which users have few.
+    """One inotify instance; their number per user is limited.
 
     Raises:
-        OSError: when there is none, or its limits are used up.
+        OSError: when inotify is missing, or its limits are reached.
     """
 
     def __init__(self) -> None:
@@ -44,15 +44,15 @@ class Inotify(Closeable):
         os.close(self._fd)
 
     def add(self, path: bytes, mask: int) -> int:
-        """Watch what is at ``path`` for what ``mask`` names; the watch that stands for it.
+        """Watch ``path`` for the changes in ``mask``; return the number of the watch.
 
         Raises:
-            OSError: when there is nothing, or there are too many watches.
+            OSError: when ``path`` does not exist, or there are too many watches.
         """
         return self._checked(self._libc.inotify_add_watch(self._fd, path, mask))
 
     def read(self) -> list[Record]:
-        """Return what happened up to now."""
+        """Return all changes so far that were not returned before."""
         records: list[Record] = []
         while True:
             try:
@@ -61,7 +61,7 @@ class Inotify(Closeable):
                 return records
             records += _records(data)
             if len(data) <= _BUFFER - _LONGEST:
-                return records  # there was room for one more
+                return records  # the buffer had room for another record, so there was none
 
     def _checked(self, value: int) -> int:
         if value < 0:

@@ -1,4 +1,4 @@
-"""Something that is built when it is first asked for."""
+"""A value that is built when it is needed for the first time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T", bound=Closeable)
 
 
 class Lazy(Closeable, Generic[T]):
-    """A value of a server, built once, by whichever thread needs it first.
+    """A value of a server, built once, by the first thread that needs it.
 
     Args:
-        build: makes the value; after it has failed it is called again the next time.
+        build: makes the value; after a failure it is called again the next time.
     """
 
     __slots__ = ("_build", "_is_closed", "_lock", "_value")
@@ -29,14 +29,14 @@ class Lazy(Closeable, Generic[T]):
 
     @property
     def known(self) -> T | None:
-        """The value, if it was built."""
+        """The value, None if it was not built yet."""
         return self._value
 
     def get(self) -> T:
-        """Return the value.
+        """Return the value, built if necessary.
 
         Raises:
-            RequestError: UNAVAILABLE once it is closed; whatever ``build`` raises.
+            RequestError: UNAVAILABLE once it is closed; all exceptions of ``build`` too.
         """
         value = self._value
         if value is not None:
@@ -49,7 +49,7 @@ class Lazy(Closeable, Generic[T]):
             return self._value
 
     def close(self) -> None:
-        """Close the value if there is one, and builds none any more."""
+        """Close the value if it was built, and never build it afterwards."""
         with self._lock:
             self._is_closed = True
             value = self._value

@@ -1,4 +1,4 @@
-"""A bounded memory, as for what was worked out from content that never changes."""
+"""A bounded cache of results that are computed from content that never changes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ V = TypeVar("V")
 
 
 class Memo(Generic[K, V]):
-    """Values by key; the oldest are forgotten when all weigh more than ``limit`` together. Thread-safe.
+    """Values by key; the oldest are dropped when their total weight exceeds ``limit``.
 
     Args:
-        limit: the most that is kept.
-        weigh: what a value counts for; by default each counts for one.
+        limit: the largest total weight.
+        weigh: returns the weight of a value; by default each weighs 1.
     """
 
     __slots__ = ("_limit", "_lock", "_values", "_weigh", "_weight")
@@ -28,11 +28,11 @@ class Memo(Generic[K, V]):
         self._values: dict[K, V] = {}
 
     def get(self, key: K) -> V | None:
-        """Return the value kept for ``key``; None when there is none, or it was forgotten."""
+        """Return the value kept for ``key``, None if there is none."""
         return self._values.get(key)
 
     def put(self, key: K, value: V) -> V:
-        """Keep ``value`` unless there is one for ``key`` already; return the one that is kept."""
+        """Keep ``value``, unless a value is kept already; return the kept one."""
         with self._lock:
             known = self._values.setdefault(key, value)
             if known is value:
@@ -42,7 +42,7 @@ class Memo(Generic[K, V]):
         return known
 
     def replace(self, key: K, value: V) -> V:
-        """Keep ``value``, also in place of another one; return it."""
+        """Keep ``value``, in place of another one if there is one; return it."""
         with self._lock:
             before = self._values.get(key)
             self._values[key] = value
@@ -58,7 +58,7 @@ class Memo(Generic[K, V]):
             self._weight = 0
 
     def _forget_oldest(self) -> None:
-        # A quarter at a time, so that this is rare.
+        # A quarter at once, so that this happens rarely.
         for key in list(self._values):
             if self._weight <= self._limit * 3 // 4:
                 break

@@ -1,4 +1,4 @@
-"""How much memory this process may use: the limit of its control group, of version 1 or 2."""
+"""The memory limit of this process: that of its control group, version 1 or 2."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 _GROUPS = Path("/proc/self/cgroup")
 _MOUNTS = Path("/proc/self/mounts")
 _HIERARCHY = Path("/sys/fs/cgroup")
-#: Limits from here on are none: version 1 says "no limit" by the largest number of pages.
+#: From this value on there is no limit: version 1 writes "no limit" as the largest number of pages.
 _NO_LIMIT = 1 << 60
-#: File systems whose files are memory.
+#: File systems that keep their files in memory.
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
 def memory_limit(groups: Path = _GROUPS, hierarchy: Path = _HIERARCHY) -> int | None:
-    """Return the lowest limit, bytes, of this process's control group and those around it.
+    """Return the lowest limit of this process's control group and its parents, bytes; None for no limit.
 
     Args:
         groups: the file that names the group.
-        hierarchy: where the groups are mounted.
+        hierarchy: the folder where the groups are mounted.
     """
     try:
         lines = groups.read_text(encoding="utf-8").splitlines()
@@ -30,7 +30,7 @@ def memory_limit(groups: Path = _GROUPS, hierarchy: Path = _HIERARCHY) -> int | 
 
 
 def is_in_memory(folder: Path, mounts: Path = _MOUNTS) -> bool:
-    """Tell whether the files of a folder take memory, because it is on a RAM disk."""
+    """Return whether a folder is on a RAM disk, so that its files use memory."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
@@ -45,7 +45,7 @@ def is_in_memory(folder: Path, mounts: Path = _MOUNTS) -> bool:
 
 
 def _limits_of(line: str, hierarchy: Path) -> Iterator[int]:
-    """Yield the limits that a line of /proc/self/cgroup leads to."""
+    """Yield the limits of the group in a line of /proc/self/cgroup, and of its parents."""
     number, _, rest = line.partition(":")
     controllers, _, group = rest.partition(":")
     if "memory" in controllers.split(","):
@@ -56,7 +56,7 @@ def _limits_of(line: str, hierarchy: Path) -> Iterator[int]:
             top = hierarchy / "unified"
     else:
         return
-    # In a container the group may be named as the host sees it; then only the top is there.
+    # In a container the line may hold the host's name of the group; then only the top exists.
     parts = [part for part in group.split("/") if part not in ("", "..")]
     for depth in range(len(parts), -1, -1):
         limit = _read(top.joinpath(*parts[:depth], name))

@@ -1,7 +1,7 @@
-"""Taking a mount away that an action left, without harm to what is mounted there (Linux).
+"""Unmounting what an action left mounted, without harm to the mounted files (Linux).
 
-Only what is mounted beneath one of our folders is touched, by descriptor. Mounts that are shared with
-others are made private first: else the kernel would unmount the originals with their copies.
+Only mounts beneath the server's folders are removed, by descriptor. Shared mounts are made private first:
+otherwise the kernel would unmount the originals together with their copies.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from rpw_fixture.support.closing import Closeable
 
 _MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x4000, 0x40000, 0x2
 _INFO = "/proc/self/mountinfo"
-#: Characters that the list of mounts shows as octal numbers.
+#: Characters that the list of mounts has as octal numbers.
 _ESCAPED = str.maketrans({each: f"\\{ord(each):03o}" for each in " \t\n\\"})
-#: So many mounts may lie one upon the other at one place.
+#: The most mounts on top of each other that are removed from one path.
 _MOST = 1000
 
 
 class MountWatch(Closeable):
-    """Notices that something was mounted or unmounted anywhere, which inotify does not report."""
+    """A watch for mounts and unmounts anywhere, which inotify does not report."""
 
     def __init__(self) -> None:
         self._changes = 0
@@ -36,14 +36,14 @@ class MountWatch(Closeable):
             self._poller.register(self._fd, select.POLLPRI)
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """End the watch."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             self._poller.unregister(fd)
             os.close(fd)
 
     def look(self) -> int:
-        """Return how often changes were seen, by this and all earlier looks."""
+        """Return how many calls so far, this one included, noticed a change."""
         if self._poller.poll(0):
             self._changes += 1
         return self._changes
@@ -60,15 +60,15 @@ def is_mounted_below(path: str) -> bool:
 
 
 def unmount(parent: int, name: str) -> bool:
-    """Unmount all that is mounted on ``name`` in the folder open as ``parent``.
+    """Unmount everything that is mounted on ``name`` in the folder open as ``parent``.
 
     Returns:
-        Whether it was a mount point and is none any more.
+        Whether it was a mount point and is not one now.
     """
     if sys.platform != "linux":
         return False
     try:
-        import ctypes  # noqa: PLC0415 - costs milliseconds, and is needed hardly ever
+        import ctypes  # noqa: PLC0415 - costs milliseconds, and is rarely needed
     except ImportError:  # a Python that was built without libffi
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -96,7 +96,7 @@ def _unmount_one(libc: Any, parent: int, name: str) -> bool:
     fd = _open(parent, name)
     try:
         if mount_of(fd) == mount_of(parent):
-            return True  # somebody was quicker
+            return True  # another process has unmounted it
         path = f"/proc/self/fd/{fd}".encode()
         if libc.mount(None, path, None, _MS_REC | _MS_PRIVATE, None):
             return False
@@ -106,5 +106,5 @@ def _unmount_one(libc: Any, parent: int, name: str) -> bool:
 
 
 def _open(parent: int, name: str) -> int:
-    """Open what is mounted at ``name``, only to name it to the kernel."""
+    """Open ``name``, a mount point, only to refer to it in system calls."""
     return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)

@@ -1,6 +1,6 @@
 """Streams that pause: a generator yields a `Pause` where it would block, and is resumed later.
 
-A paused generator needs no thread. What it waits for is a `Signal`.
+A paused generator needs no thread. It waits for a `Signal`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
-#: The longest wait of a thread before it looks again, seconds.
+#: The longest wait of a thread before it checks again, seconds.
 _POLL = 1.0
 
 
 class Signal:
-    """Something that happens again and again, and calls back those who listen.
+    """A repeated event that calls its listeners back.
 
-    The count of past events closes the gap between looking and listening: read `count`, look at the
-    state, then listen with that count.
+    The count of past events avoids a missed event: read `count`, inspect the state, then listen with
+    that count.
     """
 
     __slots__ = ("_callbacks", "_lock", "count")
@@ -29,7 +29,7 @@ class Signal:
         self.count = 0
 
     def notify(self) -> None:
-        """Call back all listeners once, in this thread; they must not raise."""
+        """Call all listeners once, in this thread; they must not raise."""
         with self._lock:
             self.count += 1
             if not self._callbacks:
@@ -39,7 +39,7 @@ class Signal:
             callback()
 
     def listen(self, callback: Callable[[], object], count: int) -> bool:
-        """Register ``callback`` for the next event; False if one came after ``count`` was read."""
+        """Call ``callback`` at the next event; return False if one happened after ``count`` was read."""
         with self._lock:
             if count != self.count:
                 return False
@@ -53,14 +53,14 @@ class Signal:
 
 
 class Pause(NamedTuple):
-    """What a generator yields to be resumed at the next event, or after some time.
+    """A request of a generator to be resumed at the next event, or after some time.
 
-    It may be resumed for no reason as well, so it has to look at its state again.
+    It may also be resumed without a reason, so it must inspect its state again.
 
     Attributes:
-        seconds: after which it is resumed at the latest; None for no limit.
-        signal: resumes it.
-        seen: count of the signal, read before the state was looked at.
+        seconds: the longest pause; None for no limit.
+        signal: the event that resumes it.
+        seen: count of the signal, read before the state was inspected.
     """
 
     seconds: float | None
@@ -74,8 +74,8 @@ def blocking(
     """Iterate over a pausing generator in a thread that waits at every pause.
 
     Args:
-        items: what the generator yields.
-        is_wanted: asked about once a second; the iteration ends when it says no.
+        items: the generator.
+        is_wanted: called about once a second; the iteration ends when it returns False.
     """
     for item in items:
         if not isinstance(item, Pause):

@@ -1,6 +1,6 @@
-"""Files of certificates and keys, looked into before gRPC fails with them in words of its own.
+"""Checking files of certificates and keys, because gRPC's errors do not name the file.
 
-What is at fault is named by ``what``: a path, or a flag and its path.
+``what`` names the file in messages: a path, or a flag and its path.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def read(path: str | Path, what: str) -> bytes:
 
 
 def require_chain(cert: str | Path, key: str | Path | None, what: str) -> None:
-    """Nothing, when there is a certificate chain with its private key.
+    """Raise unless there is a certificate chain with its private key.
 
     Args:
-        cert, key: readable files; the key may stand beside the certificates.
+        cert, key: readable files; the key may be in the file of the certificates.
 
     Raises:
-        ConfigError: when there is not.
+        ConfigError: when the files do not hold them.
     """
     import ssl  # noqa: PLC0415 - takes long to load, and few servers and clients need it
 
     try:
-        # Without a password OpenSSL would ask at the terminal.
+        # Without a password, OpenSSL would ask for one on the terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=b"")
     except ssl.SSLError as error:
         raise ConfigError(
@@ -44,10 +44,10 @@ def require_chain(cert: str | Path, key: str | Path | None, what: str) -> None:
 
 
 def require_authorities(path: str | Path, what: str) -> None:
-    """Nothing, when a readable file holds certificates to trust.
+    """Raise unless a readable file holds certificates to trust.
 
     Raises:
-        ConfigError: when it does not.
+        ConfigError: when it holds none.
     """
     import ssl  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Files and folders that only their owner can read, whatever the umask says."""
+"""Files and folders that only their owner can read, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FOLDER, _FILE = 0o700, 0o600
 
 
 def make_private_folder(folder: Path) -> Path:
-    """Make a folder and those above it, as far as they are missing; one that exists stays as it is.
+    """Make a folder and the missing folders above it; existing ones are not changed.
 
     Returns:
         The folder.
@@ -19,7 +19,7 @@ def make_private_folder(folder: Path) -> Path:
     for each in reversed(missing):
         try:
             each.mkdir(_FOLDER)
-        except FileExistsError:  # somebody else was faster
+        except FileExistsError:  # another process was faster
             if not each.is_dir():
                 raise
         else:
@@ -30,7 +30,7 @@ def make_private_folder(folder: Path) -> Path:
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file, for `open(…, opener=private_opener)`; an existing one keeps its permissions."""
+    """Open a file for `open(…, opener=private_opener)`; an existing file keeps its permissions."""
     try:
         fd = os.open(path, flags | os.O_EXCL | os.O_CLOEXEC, _FILE)
     except FileExistsError:

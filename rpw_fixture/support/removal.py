@@ -1,9 +1,8 @@
-"""Deleting whatever an action may leave behind, without ever being led elsewhere.
+"""Deleting everything that an action may leave, and nothing outside of its folder.
 
-Every step goes through folder descriptors, follows no symlink and enters no mount. No mode, depth or
-name that a process can make keeps a folder from being deleted. What can't be deleted (a mount that
-can't be unmounted, an immutable file, a file of another user) stays, with the folders above it, and is
-reported; everything else goes.
+Every step uses folder descriptors, follows no symlink and enters no mount. Folders are deleted whatever
+their mode, depth or name. What can't be deleted (a mount that can't be unmounted, an immutable file, a file
+of another user) remains, with the folders above it, and is reported; everything else is deleted.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ from typing import NamedTuple
 from rpw_fixture.support.beneath import FOLDER, Beneath, opened, path_of, permit
 from rpw_fixture.support.mounts import unmount
 
-#: How often a folder is emptied again because something still puts things into it.
+#: How often a folder is emptied again because a process still writes into it.
 _PATIENCE = 20
-#: Folders deeper than this are moved up before they are emptied: a process can nest them deeper than
-#: our stack, our descriptors and any path reach.
+#: Folders deeper than this are moved up before they are emptied: a process can nest folders deeper than
+#: the stack, the number of descriptors and the length of a path allow.
 _DEEPEST = 24
 _NOT_EMPTY = frozenset({errno.ENOTEMPTY, errno.EEXIST})
 _MOUNTED = frozenset({errno.EXDEV, errno.EBUSY})
 _REFUSED = frozenset({errno.EPERM, errno.EACCES, errno.EROFS}) | _MOUNTED
-#: An action that keeps mounting is not unmounted for ever.
+#: The most unmounts in one removal, because an action may keep mounting.
 _MOST_UNMOUNTED = 500
-#: So many leftovers of one folder are reported one by one.
+#: The most leftovers of one folder that are reported one by one.
 _SHOWN = 10
 _log = logging.getLogger(__name__)
 
 
 class Leftover(NamedTuple):
-    """Something that an action left and that stays, or a mount that was taken away.
+    """A leftover of an action that remains, or a mount that was unmounted.
 
     Attributes:
-        path: absolute.
+        path: absolute path.
         reason: why it is reported.
-        is_left: it is still there.
-        is_mount: something is, or was, mounted there.
+        is_left: it still exists.
+        is_mount: it is, or was, a mount point.
     """
 
     path: str
@@ -51,13 +50,13 @@ class Leftover(NamedTuple):
 
 
 def remove(path: str) -> list[Leftover]:
-    """Delete a file or a whole folder, whatever its modes; nothing to do if there is none.
+    """Delete a file or a whole folder, whatever its modes; do nothing if it does not exist.
 
     Args:
-        path: its folder must be one that no action can write.
+        path: a path in a folder that no action can write.
 
     Returns:
-        What can't be deleted, and what was unmounted.
+        Everything that can't be deleted, and everything that was unmounted.
 
     Raises:
         OSError: the disk is broken.
@@ -90,7 +89,7 @@ def remove_at(fd: int, name: str) -> list[Leftover]:
 
 
 def discard(place: Beneath | str) -> None:
-    """Delete a file or folder that is not needed any more; log what can't be deleted, raise nothing."""
+    """Delete a file or folder; log what can't be deleted, and never raise."""
     path = place if isinstance(place, str) else place.path
     try:
         if isinstance(place, str):
@@ -107,7 +106,7 @@ def discard(place: Beneath | str) -> None:
 
 
 def make_new(place: Beneath) -> None:
-    """Make a new folder; whatever an earlier action put in its place is deleted.
+    """Make a new folder; delete what an earlier action put in its place.
 
     Raises:
         OSError: FileExistsError when that can't be deleted.
@@ -120,14 +119,14 @@ def make_new(place: Beneath) -> None:
 
 
 class _Reported:
-    """Which leftovers were logged: each is logged once."""
+    """The leftovers that were logged already: each is logged once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._paths: set[str] = set()
 
     def new(self, leftovers: Iterable[Leftover]) -> list[Leftover]:
-        """Return those that were not logged yet; those that are gone may come again."""
+        """Return the leftovers that were not logged yet; mounts that were unmounted may be logged again."""
         with self._lock:
             found = [each for each in leftovers if each.path not in self._paths]
             self._paths.update(each.path for each in found if each.is_left)
@@ -144,15 +143,15 @@ def report(leftovers: list[Leftover], folder: str) -> None:
     for each in [each for each in found if not each.is_left][:_SHOWN]:
         _log.warning("%s: %s", each.path, each.reason)
     for each in left[:_SHOWN]:
-        _log.warning("%s can't be removed: %s; it is left there", each.path, each.reason)
+        _log.warning("%s can't be removed: %s; it remains there", each.path, each.reason)
     if len(left) > _SHOWN:
         _log.warning("%d more in %s can't be removed", len(left) - _SHOWN, folder)
     if left:
-        _log.warning("to remove what is left of %s, run: %s", folder, _command(left, folder))
+        _log.warning("Fix: to remove the rest of %s, run: %s", folder, _command(left, folder))
 
 
 def _command(left: list[Leftover], folder: str) -> str:
-    """Return the shell command that deletes what we could not."""
+    """Return the shell command that deletes the leftovers, for a user with root privileges."""
     steps = [f"sudo umount -l {shlex.quote(each.path)}" for each in left if each.is_mount]
     if any(not each.is_mount for each in left):
         steps.append(f"sudo chattr -R -f -i -a {shlex.quote(folder)}")
@@ -160,13 +159,13 @@ def _command(left: list[Leftover], folder: str) -> str:
 
 
 def make_accessible(fd: int, mode: int = 0o700) -> None:
-    """Give us back a folder whose mode an action changed so that it can't be emptied."""
+    """Restore the permissions of a folder that an action changed so that it can't be emptied."""
     if os.fstat(fd).st_mode & 0o700 != 0o700:
         os.fchmod(fd, mode)
 
 
 class _Removal:
-    """Deletes one folder."""
+    """The deletion of one folder."""
 
     def __init__(self) -> None:
         self.leftovers: list[Leftover] = []
@@ -187,7 +186,7 @@ class _Removal:
             patience -= 1
 
     def _try(self, fd: int, name: str, depth: int) -> bool:
-        """Delete ``name``; return False if it is not empty, or stays for a reason that is noted."""
+        """Delete ``name``; return False if it is not empty, or remains for a reason in `leftovers`."""
         try:
             with opened(name, fd) as folder:
                 self._empty(folder, depth)
@@ -214,7 +213,7 @@ class _Removal:
         return True
 
     def _refused(self, fd: int, name: str, error: OSError) -> bool:
-        """Return whether it is worth another try, because what was mounted there is unmounted."""
+        """Return whether another try can succeed, because a mount there was unmounted."""
         if error.errno not in _REFUSED:
             raise error
         if error.errno not in _MOUNTED:
@@ -246,7 +245,7 @@ class _Removal:
             self._try(folder, self._pending.pop(), 1)
 
     def _unlink_files(self, fd: int) -> list[str]:
-        """Delete all but the folders in a folder; return the names of those."""
+        """Delete everything in a folder except folders; return the names of the folders."""
         with os.scandir(fd) as entries:
             found = list(entries)
         for entry in found:
@@ -255,7 +254,7 @@ class _Removal:
         return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
 
     def _lift(self, source: int, name: str) -> None:
-        """Move a folder up to the top, to be emptied there."""
+        """Move a folder up to the top folder, to be emptied there."""
         self._moved += 1
         new_name = f"{self._prefix}{self._moved}"
         try:

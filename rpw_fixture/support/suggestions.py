@@ -1,4 +1,4 @@
-"""What somebody may have meant who misspelt a name."""
+"""Suggestions for misspelt names."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Return ``; did you mean 'NAME'?`` for the known name most like ``name``, else nothing.
+    """Return ``; did you mean 'NAME'?`` for the most similar known name; "" when none is similar.
 
     Args:
-        name: what was written.
-        known: the names there are.
-        cutoff: how alike two names must be, from 0 to 1.
+        name: the misspelt name.
+        known: all valid names.
+        cutoff: how similar two names must be, from 0 to 1.
     """
     import difflib  # noqa: PLC0415 - needed after a mistake only
 

@@ -1,4 +1,4 @@
-"""A pool of threads that grows when all are busy, and only then.
+"""A pool of threads that grows only when all are busy.
 
 `ThreadPoolExecutor` of Python 3.12 and 3.13 loses count of its idle threads when a busy one takes the
 next piece of work itself, so under steady load it starts thread after thread up to its limit.
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class ThreadStartError(RequestError):
-    """No thread can be started for some work: a limit of processes, or memory, is reached."""
+    """A failed start of a thread: a limit of processes, or memory, is reached."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -35,32 +35,32 @@ def start_thread(thread: threading.Thread) -> None:
     """Start a thread.
 
     Raises:
-        ThreadStartError: when the system has none left.
+        ThreadStartError: when the system can't start another thread.
     """
     try:
         thread.start()
     except (RuntimeError, MemoryError) as error:
-        if thread.ident is not None:  # it runs: this is a bug of the caller
+        if thread.ident is not None:  # it runs already: a bug of the caller
             raise
         raise ThreadStartError from error
 
 
 class ThreadPool(Executor):
-    """Runs calls in threads.
+    """An executor that runs calls in threads.
 
     Args:
-        most: how many threads at most; calls beyond that wait their turn.
-        name: what the threads' names begin with.
+        most: the most threads; further calls wait.
+        name: prefix of the threads' names.
     """
 
     def __init__(self, most: int, name: str) -> None:
         self._most = most
         self._name = name
         self._lock = threading.Lock()
-        #: What is to be done; None ends the thread that gets it.
+        #: Calls that wait for a thread; None ends the thread that gets it.
         self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        #: Threads without work, less the work without a thread.
+        #: Number of idle threads minus the number of calls that wait for a thread.
         self._spare = 0
         self._is_closed = False
 
@@ -72,7 +72,7 @@ class ThreadPool(Executor):
             if future.set_running_or_notify_cancel():
                 try:
                     result = fn(*args, **kwargs)
-                except BaseException as error:  # noqa: BLE001 - whoever has the future is told
+                except BaseException as error:  # noqa: BLE001 - the future raises it
                     future.set_exception(error)
                 else:
                     future.set_result(result)
@@ -81,9 +81,9 @@ class ThreadPool(Executor):
         return future
 
     def start(self, work: Callable[[], None]) -> None:
-        """Have ``work``, which must not raise, done by a thread; nobody is told of its end.
+        """Run ``work``, which must not raise, in a thread, without a future.
 
-        It waits only where the pool has as many threads as it may have.
+        It waits only when the pool has its largest number of threads.
 
         Raises:
             ThreadStartError: when all threads are busy and another one can't be started.
@@ -92,7 +92,7 @@ class ThreadPool(Executor):
         self._put(work, must_grow=True)
 
     def start_or_wait(self, work: Callable[[], None]) -> None:
-        """As `start`, but leave the work to a busy thread if no other one can be started.
+        """Do the same as `start`, but wait for a busy thread if another one can't be started.
 
         Raises:
             ThreadStartError: when there is no thread at all.
@@ -102,12 +102,12 @@ class ThreadPool(Executor):
 
     @property
     def busy(self) -> int:
-        """How many pieces of work are being done or wait."""
+        """Number of calls that run or wait."""
         return len(self._threads) - self._spare
 
     @property
     def backlog(self) -> int:
-        """How many pieces of work wait for a thread."""
+        """Number of calls that wait for a thread."""
         return max(0, -self._spare)
 
     def _put(self, work: Callable[[], None], *, must_grow: bool) -> None:
@@ -120,7 +120,7 @@ class ThreadPool(Executor):
         self._waiting.put(work)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """See `concurrent.futures.Executor.shutdown`; what waits is done first, unless dropped."""
+        """See `concurrent.futures.Executor.shutdown`; waiting calls run first, unless dropped."""
         with self._lock:
             is_first, self._is_closed = not self._is_closed, True
         if cancel_futures:
@@ -132,7 +132,7 @@ class ThreadPool(Executor):
                 thread.join()
 
     def _drop_waiting(self) -> None:
-        """Forget what nobody does yet; the futures of it are never asked again."""
+        """Drop calls that have not begun; their futures never complete."""
         dropped: list[Callable[[], None] | None] = []
         try:
             while True:
@@ -158,7 +158,7 @@ class ThreadPool(Executor):
             try:
                 work()
             except Exception:  # noqa: BLE001 - it is logged, and the thread goes on
-                _log.exception("a bug: work of the threads %s failed", self._name)
-            del work  # what it holds must not live until the next call comes
+                _log.exception("a bug: a call in the threads %s failed", self._name)
+            del work  # the objects that it holds must not live until the next call
             with self._lock:
                 self._spare += 1

@@ -134,7 +134,7 @@ def test_an_image_that_can_not_be_had_is_named(engine: Engine) -> None:
     with Server(**engine.settings) as server:
         outcome = server.run(action, check=False)
     assert outcome.status == "FAILED_PRECONDITION"
-    assert "localhost:1/no-such-image:1 can't be had" in outcome.message
+    assert "localhost:1/no-such-image:1 can't be fetched" in outcome.message
 
 
 def test_a_worker_in_a_container_is_reused(engine: Engine) -> None:

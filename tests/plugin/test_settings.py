@@ -82,7 +82,7 @@ def test_it(rpw_server):
 @pytest.mark.parametrize(
     ("ini", "problem"),
     [
-        ("rpw_max_workers = many", "*rpw_fixture: rpw_max_workers='many' is no whole number*"),
+        ("rpw_max_workers = many", "*rpw_fixture: rpw_max_workers='many' is not a whole number*"),
         ("rpw_max_workers = 0", "*rpw_fixture: rpw_max_workers must be at least 1*"),
         (
             "rpw_max_wokers = 1",
