@@ -12,15 +12,6 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import pytest
-
-from rpw_fixture import Server
-from rpw_fixture.events.kinds import InternalError
-from rpw_fixture.events.log import EventLog
-from rpw_fixture.storage.action_cache import ActionCache, ActionKey
-from rpw_fixture.storage.chunk_layouts import ChunkLayouts
-from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.workers.stderr_tail import StderrTail
-from tests.guarding import Guard
 from tests.storage.support import make_cas
 from tests.workers.support import (
     MULTIPLEX,
@@ -31,6 +22,15 @@ from tests.workers.support import (
     probe_action,
     run_all,
 )
+
+from rpw_fixture import Server
+from rpw_fixture.events.kinds import InternalError
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.storage.action_cache import ActionCache, ActionKey
+from rpw_fixture.storage.chunk_layouts import ChunkLayouts
+from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.workers.stderr_tail import StderrTail
+from tests.guarding import Guard
 
 #: By class: the lock, and its fields with the functions that may use them without, on purpose: they
 #: take one look at a number or a reference, or their callers hold the lock (a generator's frame).

@@ -1,1 +1,1 @@
-"""Faults a test can arm: how one is written, and which ones strike."""
+"""Faults that a test can arm: how they are written, and when they strike."""

@@ -1,19 +1,19 @@
-"""What a fault is, and how it is written. Which ones are armed is the business of armed.py.
+"""A fault as a value, and its written form; registry.py has the faults that are armed.
 
 A fault is written ``TARGET[:EFFECT][:OPTION=VALUE]…``:
 
 - TARGET: an RPC, as in ``Execute``, ``ByteStream.Read`` or ``google.bytestream.ByteStream/Read``;
   ``*`` for every RPC but health checks; ``worker`` for persistent workers.
-- EFFECT: the name of a status code, with which the call fails; ``half-close``, the server ends a
-  stream with OK too early; ``evict``, the blobs that the call read, wrote, found or told of are
-  dropped once it has answered; ``evict-all``, every blob is; of workers ``die-in-request``, killed
-  before the response counts, or ``die-after-request``, killed once it is there. Without an effect
-  the call is only delayed.
-- OPTION: ``first=N``, the first N calls only; ``every=N``, each Nth call only; ``after=N``, not
-  before N messages of a stream; ``delay=S``, wait S seconds first; ``message=TEXT`` of the status.
+- EFFECT: the name of a status code: the call fails with it; ``half-close``: the server ends the
+  stream with OK too early; ``evict``: blobs named in the request or the response are removed after
+  the call; ``evict-all``: all blobs are; for workers ``die-in-request``: the worker is killed and its
+  response is lost, or ``die-after-request``: the worker is killed after its response. Without an
+  effect the call is only delayed.
+- OPTION: ``first=N``: only the first N calls; ``every=N``: only every N-th call; ``after=N``: after N
+  messages of a stream; ``delay=S``: wait S seconds first; ``message=TEXT``: the text of the status.
 
-So ``Execute:UNAVAILABLE:first=2`` breaks two calls and ``ByteStream.Read:UNAVAILABLE:after=1`` breaks
-every read after its first message.
+``Execute:UNAVAILABLE:first=2`` fails two calls. ``ByteStream.Read:UNAVAILABLE:after=1`` fails every
+read after its first message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rpw_fixture.wire.rpcs import SERVED
 
 EVERY_METHOD = "*"
 WORKER = "worker"
-#: Those that name blobs, in the request or in the response.
+#: RPCs that name blobs in the request or in the response.
 NAMING_BLOBS = frozenset(
     {
         "ActionCache.GetActionResult",
@@ -54,7 +54,7 @@ _OPTIONS: Mapping[str, Callable[[str], Any]] = {
 
 
 class Effect(StrEnum):
-    """What a fault does, in the words of its written form; FAIL is written as a status code."""
+    """What a fault does, by its written name; FAIL is written as a status code."""
 
     DELAY = "delay"
     FAIL = "fail"
@@ -65,26 +65,26 @@ class Effect(StrEnum):
     DIE_AFTER_REQUEST = "die-after-request"
 
 
-_OF_WORKERS = frozenset({Effect.DIE_IN_REQUEST, Effect.DIE_AFTER_REQUEST})
+_WORKER_EFFECTS = frozenset({Effect.DIE_IN_REQUEST, Effect.DIE_AFTER_REQUEST})
 _WRITTEN = {str(effect): effect for effect in Effect} | {str(Effect.FAIL): None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault; see the module for what its parts mean.
+    """A fault; the module describes its parts.
 
     Attributes:
-        target: as ``ByteStream.Read``, ``*`` or ``worker``; other ways to name an RPC become this.
-        effect: what happens.
-        code: with which status, when the call fails.
-        first: only the first so many calls, 0 for no such limit.
-        every: only each so manieth call, 0 for no such limit.
-        after: not before so many messages of the stream.
-        delay: seconds to wait first; a client that goes away ends the waiting.
-        message: of the status; a default one says that the fault was armed.
+        target: as ``ByteStream.Read``, ``*`` or ``worker``; other forms of an RPC's name are converted.
+        effect: what it does.
+        code: the status code with which the call fails.
+        first: strikes only the first calls, this many; 0 for all.
+        every: strikes only every N-th call; 0 for all.
+        after: number of messages of the stream that pass first.
+        delay: seconds to wait first; the wait ends when the client goes away.
+        message: the text of the status; empty for one that names the fault.
 
     Raises:
-        ConfigError: for parts that do not go together, naming them.
+        ConfigError: for parts that do not go together; the message names them.
     """
 
     target: str
@@ -105,10 +105,10 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> Fault:
-        """The fault that is written so.
+        """Return the fault of a written form.
 
         Raises:
-            ConfigError: naming the part that can't be read, and what could stand there.
+            ConfigError: names the part that is wrong, and what is allowed there.
         """
         target, *parts = text.split(":")
         given: dict[str, Any] = {"target": target}
@@ -119,7 +119,7 @@ class Fault:
             elif position == 0:
                 given |= _effect(text, part)
             else:
-                raise ConfigError(f"fault {text!r}: {part!r} is no OPTION=VALUE")
+                raise ConfigError(f"fault {text!r}: {part!r} is not of the form OPTION=VALUE")
         try:
             return cls(**given)
         except ConfigError as error:
@@ -140,27 +140,27 @@ class Fault:
 
     def _problems(self) -> Iterable[str]:
         if self.first < 0 or self.every < 0 or self.after < 0:
-            yield "first, every and after are counts"
+            yield "first, every and after must not be negative"
         if not (math.isfinite(self.delay) and self.delay >= 0):
-            yield "delay is a number of seconds"
+            yield "delay must be a number of seconds, 0 or more"
         if self.first and self.every:
-            yield "first and every exclude each other"
+            yield "first and every exclude each other; give one of them"
         if (self.effect is Effect.FAIL) != (self.code not in (None, Code.OK)):
-            yield "to fail takes a status code other than OK"
+            yield "a call fails with a status code other than OK, and a code is only for calls that fail"
         if self.effect is Effect.DELAY and not self.delay:
-            yield "it has neither an effect nor a delay"
+            yield "it has neither an effect nor a delay; add one"
         if self.message and (self.effect is not Effect.FAIL or ":" in self.message):
-            yield "message is the text of a status, without colons"
-        if (self.effect in _OF_WORKERS) != (self.target == WORKER):
-            yield f"{', '.join(sorted(_OF_WORKERS))} are what happens to the target worker"
+            yield "message is only for calls that fail, and must not contain a colon"
+        if (self.effect in _WORKER_EFFECTS) != (self.target == WORKER):
+            yield f"{' and '.join(sorted(_WORKER_EFFECTS))} go with the target {WORKER}, and only these"
         yield from self._problems_of_method()
 
     def _problems_of_method(self) -> Iterable[str]:
         client_streams, server_streams = SERVED.get(self.target, (False, False))
         if self.effect is Effect.HALF_CLOSE and not server_streams:
-            yield "only an RPC that answers with a stream can be half-closed"
+            yield "half-close needs an RPC whose response is a stream"
         if self.after and not (client_streams or server_streams):
-            yield "after counts the messages of a stream, which the target has not"
+            yield "after counts the messages of a stream, and the target has no stream"
         if self.after and self.effect not in (Effect.FAIL, Effect.HALF_CLOSE):
             yield "after goes with a status code or half-close"
         if self.effect is Effect.EVICT and self.target not in NAMING_BLOBS:
@@ -175,7 +175,7 @@ def _target(text: str) -> str:
     found = short if short in SERVED else _BY_SIMPLE_NAME.get(name)
     if found is None:
         known = ", ".join(_BY_SIMPLE_NAME)
-        raise ConfigError(f"fault {text!r}: no such target; use {known}, * or {WORKER}")
+        raise ConfigError(f"fault {text!r}: unknown target; use {known}, * or {WORKER}")
     return found
 
 
@@ -196,16 +196,16 @@ def _effect(text: str, part: str) -> dict[str, Any]:
 def _option(text: str, name: str, value: str, given: Mapping[str, Any]) -> dict[str, Any]:
     kind = _OPTIONS.get(name)
     if kind is None or name in given:
-        problem = "is given twice" if kind else f"is none of {', '.join(_OPTIONS)}"
+        problem = "is given twice" if kind else f"is unknown; use {', '.join(_OPTIONS)}"
         raise ConfigError(f"fault {text!r}: option {name!r} {problem}")
     try:
         return {name: kind(value)}
     except ValueError:
-        raise ConfigError(f"fault {text!r}: {name}={value!r} is no number") from None
+        raise ConfigError(f"fault {text!r}: {name}={value!r} is not a number") from None
 
 
 def code_named(name: str) -> Code:
-    """The status code of that name.
+    """Return the status code with a name.
 
     Raises:
         ConfigError: when there is none.
@@ -213,4 +213,6 @@ def code_named(name: str) -> Code:
     try:
         return Code[name]
     except KeyError:
-        raise ConfigError(f"fault: {name!r} is no status code such as UNAVAILABLE") from None
+        raise ConfigError(
+            f"fault: {name!r} is not the name of a status code such as UNAVAILABLE"
+        ) from None

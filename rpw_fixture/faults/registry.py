@@ -1,8 +1,8 @@
-"""Faults that can be armed in a server, so that a test sees how a client or a build copes.
+"""The faults that are armed in a server, so that a test sees how a client or a build reacts.
 
-Here lives which faults are armed, and for which calls they strike. What a fault is, and how it is
-written, stands in specs.py. How one is brought into a call is told in services/faults.py, into
-a worker in workers/killing.py. Nothing here imports gRPC.
+This module decides which calls they strike. fault.py has a fault and its written form. Two places apply
+faults: services/interceptors/faults.py to calls, workers/fault_injection.py to workers. Nothing here
+imports gRPC.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ __all__ = ["ArmedFault", "Effect", "Fault", "Faults", "Slot"]
 
 
 class ArmedFault:
-    """A fault that is armed, and how often it struck.
+    """An armed fault, and how often it struck.
 
     Args:
         fault: the fault.
-        disarm: called to take it out.
+        disarm: called with this object to disarm it.
+
+    Attributes:
+        fault: the same.
     """
 
     def __init__(self, fault: Fault, disarm: Callable[[ArmedFault], None]) -> None:
         self.fault = fault
         self._disarm = disarm
         self._lock = threading.Lock()
-        self._seen = 0
+        self._calls = 0
         self._hits = 0
 
     def __repr__(self) -> str:
@@ -41,20 +44,20 @@ class ArmedFault:
 
     @property
     def hits(self) -> int:
-        """How many calls or requests it struck."""
+        """Number of calls or requests it struck."""
         return self._hits
 
     def disarm(self) -> None:
-        """Has it strike no more."""
+        """Stop it from striking."""
         self._disarm(self)
 
     def strikes(self) -> bool:
-        """Counts one more call or request; whether the fault strikes this one."""
+        """Count a call or request; return whether the fault strikes it."""
         fault = self.fault
         with self._lock:
-            self._seen += 1
-            if (fault.first and self._seen > fault.first) or (
-                fault.every and self._seen % fault.every
+            self._calls += 1
+            if (fault.first and self._calls > fault.first) or (
+                fault.every and self._calls % fault.every
             ):
                 return False
             self._hits += 1
@@ -62,10 +65,10 @@ class ArmedFault:
 
 
 class Slot:
-    """The faults armed for one target; empty nearly always, which is cheap to see.
+    """The faults that are armed for one target.
 
     Attributes:
-        armed: replaced as a whole, so that it can be read without a lock.
+        armed: the faults; replaced as a whole, so reading needs no lock. Nearly always empty.
     """
 
     __slots__ = ("armed",)
@@ -74,19 +77,19 @@ class Slot:
         self.armed: tuple[ArmedFault, ...] = ()
 
     def strike(self) -> list[Fault]:
-        """Counts one more call or request; the faults that strike it."""
+        """Count a call or request; return the faults that strike it."""
         return [each.fault for each in self.armed if each.strikes()]
 
 
 class Faults:
-    """The faults of a server. All methods may be called from any thread.
+    """The faults of a server. Thread-safe.
 
     Args:
-        specs: written faults that are armed from the beginning, and again after `clear`.
-        evict: drops the blobs for which a predicate holds; how many.
+        specs: faults in written form that are armed from the start, and again after `clear`.
+        evict: removes the blobs for which a predicate is true; returns how many.
 
     Raises:
-        ConfigError: for a spec that can't be read.
+        ConfigError: for a spec that is not the written form of a fault.
     """
 
     def __init__(
@@ -95,7 +98,7 @@ class Faults:
         *,
         evict: Callable[[Callable[[Digest], bool]], int],
     ) -> None:
-        self._standing = tuple(Fault.parse(spec) for spec in specs)
+        self._configured = tuple(Fault.parse(spec) for spec in specs)
         self._evict = evict
         self._lock = threading.Lock()
         self._slots = {target: Slot() for target in (*SERVED, WORKER)}
@@ -103,16 +106,16 @@ class Faults:
         self.clear()
 
     def arm(self, fault: Fault | str) -> ArmedFault:
-        """Arms a fault, given as a value or written.
+        """Arm a fault, given as a value or in written form.
 
         Raises:
-            ConfigError: when it can't be read.
+            ConfigError: when the written form is wrong.
         """
         value = Fault.parse(fault) if isinstance(fault, str) else fault
         armed = ArmedFault(value, self._disarm)
         with self._lock:
             self._armed.append(armed)
-            self._fill()
+            self._fill_slots()
         return armed
 
     def fail(
@@ -126,10 +129,22 @@ class Faults:
         delay: float = 0.0,
         message: str = "",
     ) -> ArmedFault:
-        """Has calls of ``method`` fail; before the server does anything, unless ``after`` is given.
+        """Fail calls of ``method``, before the server does anything unless ``after`` is given.
 
-        A stream with fewer messages than ``after`` fails at its end. A stream of operations never
-        tells the end of one before it breaks.
+        A stream with fewer messages than ``after`` fails at its end. The client of a stream of
+        operations never gets a finished one before the stream fails.
+
+        Args:
+            method: an RPC, as in ``Execute`` or ``ByteStream.Read``; ``*`` for all.
+            code: the status code.
+            first: only the first calls, this many; 0 for all.
+            every: only every N-th call; 0 for all.
+            after: messages of the stream that pass first.
+            delay: seconds to wait first.
+            message: the text of the status; empty for one that names the fault.
+
+        Raises:
+            ConfigError: for parts that do not go together; the message names them.
         """
         return self.arm(
             Fault(
@@ -145,68 +160,74 @@ class Faults:
         )
 
     def delay(self, method: str, seconds: float, *, first: int = 0, every: int = 0) -> ArmedFault:
-        """Has calls of ``method`` wait before they are served."""
+        """Delay calls of ``method`` by ``seconds`` before they are served."""
         return self.arm(Fault(target=method, delay=seconds, first=first, every=every))
 
     def half_close(
         self, method: str = "Execute", *, after: int = 1, first: int = 0, every: int = 0
     ) -> ArmedFault:
-        """Ends the stream of ``method`` with OK after so many messages, nothing being done yet."""
+        """End the response stream of ``method`` with OK after ``after`` messages, before it is complete."""
         return self.arm(
             Fault(target=method, effect=Effect.HALF_CLOSE, after=after, first=first, every=every)
         )
 
     def evict_after(self, method: str, *, first: int = 0, every: int = 0) -> ArmedFault:
-        """Drops the blobs that a call of ``method`` named, before the client has its last answer.
+        """Remove the blobs that a call of ``method`` names, before the client gets the last response.
 
-        After ``ByteStream.Read`` they are those read, after ``FindMissingBlobs`` those asked for,
-        after ``GetActionResult`` and ``Execute`` those that the result names: so a result whose
-        blobs are gone is what the client has in hands.
+        After ``ByteStream.Read`` that is the blob read, after ``FindMissingBlobs`` those in the
+        request, after ``GetActionResult`` and ``Execute`` those in the result. So a client gets a
+        result whose blobs are gone.
         """
         return self.arm(Fault(target=method, effect=Effect.EVICT, first=first, every=every))
 
     def evict(self, predicate: Callable[[Digest], bool] | None = None) -> int:
-        """Drops blobs now, pinned ones too: all, or those for which ``predicate`` holds; how many.
+        """Remove blobs now, pinned ones too; return how many. The empty blob stays.
 
-        The empty blob stays.
+        Args:
+            predicate: whether to remove the blob with a digest; None for all blobs.
 
         Raises:
-            ConfigError: when the server does not run.
+            ConfigError: when the server is not running.
         """
         return self._evict(predicate or (lambda _digest: True))
 
     def kill_worker(self, *, in_request: bool = True, first: int = 0, every: int = 0) -> ArmedFault:
-        """Kills the worker of a request: before its response counts, or right after it came."""
+        """Kill the worker of a request, so that its response is lost, or right after its response.
+
+        Args:
+            in_request: whether the response is lost.
+            first, every: see `fail`.
+        """
         effect = Effect.DIE_IN_REQUEST if in_request else Effect.DIE_AFTER_REQUEST
         return self.arm(Fault(target=WORKER, effect=effect, first=first, every=every))
 
     @property
     def armed(self) -> tuple[ArmedFault, ...]:
-        """What is armed, in the order in which it was."""
+        """Armed faults, in the order in which they were armed."""
         with self._lock:
             return tuple(self._armed)
 
     def clear(self) -> None:
-        """Disarms everything; what stands in the server's settings is armed anew."""
+        """Disarm everything, then arm the faults of the server's settings again."""
         with self._lock:
-            self._armed = [ArmedFault(fault, self._disarm) for fault in self._standing]
-            self._fill()
+            self._armed = [ArmedFault(fault, self._disarm) for fault in self._configured]
+            self._fill_slots()
 
     @property
     def workers(self) -> Slot:
-        """Where the faults for workers will always be."""
+        """Slot of the faults for workers; always the same object."""
         return self._slots[WORKER]
 
     def slot(self, target: str) -> Slot | None:
-        """Where the faults for a target will always be; None when it can't be one."""
+        """Return the slot of a target, always the same object; None for an unknown target."""
         return self._slots.get(target)
 
     def _disarm(self, armed: ArmedFault) -> None:
         with self._lock:
             self._armed = [each for each in self._armed if each is not armed]
-            self._fill()
+            self._fill_slots()
 
-    def _fill(self) -> None:
+    def _fill_slots(self) -> None:
         for target, slot in self._slots.items():
             wanted = (target,) if target == WORKER else (target, EVERY_METHOD)
             slot.armed = tuple(each for each in self._armed if each.fault.target in wanted)

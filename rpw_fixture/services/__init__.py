@@ -1,1 +1,1 @@
-"""One module per gRPC service: translate, validate, delegate. No policy and no state of their own."""
+"""One module per gRPC service: each decodes, validates and delegates; policy and state are elsewhere."""

@@ -1,7 +1,6 @@
-"""The ActionCache service: results of actions, given out only while their blobs are there.
+"""The ActionCache service: results of actions, returned only while their blobs are stored.
 
-Completeness is decided in storage/completeness.py; here requests are checked, and what the client
-wants inline is put in.
+storage/complete_results.py checks for the blobs. This module checks requests and adds inline content.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-#: Who made a result whose uploader does not say; Buck2 rejects results without metadata.
+#: Worker name of uploaded results without one; Buck2 rejects results without metadata.
 _UNKNOWN_WORKER = "uploaded"
 
 
@@ -23,7 +22,9 @@ class ActionCacheService(Service):
     """build.bazel.remote.execution.v2.ActionCache.
 
     Args:
-        strict: Trees of results that clients bring, as far as they are there, must be canonical.
+        cas: has the blobs.
+        results: the action cache.
+        strict: whether to require that Trees of uploaded results, if stored, are canonical.
     """
 
     name = "build.bazel.remote.execution.v2.ActionCache"
@@ -35,11 +36,11 @@ class ActionCacheService(Service):
 
     @rpc("GetActionResult")
     def get_action_result(self, request: reapi.GetActionResultRequest, _call: Call) -> bytes:
-        """The encoded ActionResult; NOT_FOUND when there is none, or blobs of it are missing."""
+        """Return the encoded ActionResult; NOT_FOUND when there is none, or blobs of it are missing."""
         function, action = self._action(request.digest_function, request.action_digest)
         encoded = self._results.get(request.instance_name, function, action)
         if encoded is None:
-            raise not_found(f"no result of action {action} whose blobs are all in the CAS")
+            raise not_found(f"no result whose blobs are all in the CAS, for action {action}")
         wanted = InlineHints.of(request)
         if not wanted:
             return encoded
@@ -49,7 +50,7 @@ class ActionCacheService(Service):
 
     @rpc("UpdateActionResult")
     def update_action_result(self, request: reapi.UpdateActionResultRequest, _call: Call) -> bytes:
-        """Keeps a result; the one kept. Neither the action nor its blobs need to be there."""
+        """Store a result and return it. Neither the action nor the result's blobs need to be stored."""
         function, action = self._action(request.digest_function, request.action_digest)
         if not request.HasField("action_result"):
             raise invalid_argument("action_result is required")
@@ -69,10 +70,10 @@ class ActionCacheService(Service):
 
 
 def check_result(result: reapi.ActionResult, function: DigestFunction) -> None:
-    """Refuses a result that no client could use.
+    """Raise if no client could use a result.
 
     Raises:
-        RequestError: INVALID_ARGUMENT naming the path or digest, and what is wrong with it.
+        RequestError: INVALID_ARGUMENT; names the path or digest, and what is wrong with it.
     """
     for file in result.output_files:
         _check_path(file.path, "output file")
@@ -106,14 +107,16 @@ def _check_directory(directory: reapi.OutputDirectory, function: DigestFunction)
     what = f"of output directory {directory.path!r}"
     fields = [name for name in ("tree_digest", "root_directory_digest") if directory.HasField(name)]
     if not fields:
-        raise invalid_argument(f"neither tree_digest nor root_directory_digest {what}")
+        raise invalid_argument(
+            f"tree_digest and root_directory_digest {what} are missing; set one of them"
+        )
     for name in fields:
         _check_digest(getattr(directory, name), function, f"{name} {what}")
 
 
 def _check_path(path: str, what: str) -> None:
     if not path or path.startswith("/") or "\0" in path:
-        raise invalid_argument(f"path {path!r} of {what} is empty, absolute or holds a NUL")
+        raise invalid_argument(f"path {path!r} of {what} is empty, is absolute or contains NUL")
 
 
 def _check_digest(message: reapi.Digest, function: DigestFunction, what: str) -> None:

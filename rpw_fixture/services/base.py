@@ -1,4 +1,4 @@
-"""What all gRPC services share: how methods become handlers, and errors become statuses.
+"""The base of all gRPC services: turns methods into handlers, and errors into statuses.
 
 A service is a class with one method for each RPC:
 
@@ -13,19 +13,19 @@ A service is a class with one method for each RPC:
 
     server.add_generic_rpc_handlers([Handlers(services, events=log)])
 
-- A method gets the decoded request, or for streams an iterator of them, and the `Call`. It returns
-  the response, or an iterator of them. Which side streams is the protocol's to know.
-- A response may be bytes, the encoded message, where a message object would cost too much. For the
-  same reason ``@rpc(..., decode=function)`` puts something else in the place of decoded requests.
-- A response stream that waits for anything but its client yields a `Pause` there and is marked
-  ``@rpc(..., pauses=True)``: it has no thread until it goes on. Interceptors pass pauses on.
-- It raises `RequestError` for every status but OK. A client that went away surfaces as
-  `grpc.RpcError` while requests are read; let it pass. Anything else that is raised is a bug of
-  this server: the client sees INTERNAL, never UNKNOWN (clients retry that until the bug hides),
-  and an `InternalError` event is recorded.
-- An interceptor gets the protocol's `Method` and the handler once, as the server is built, and
-  returns the handler to use instead: it sees every request and response (or iterates over them),
-  and may raise what a handler may raise. Without interceptors nothing is added to a call.
+- A method gets the decoded request, or an iterator of requests, and the `Call`. It returns the
+  response, or an iterator of responses. The protocol defines which sides stream.
+- A response may be bytes, the encoded message, where a message object takes too long. For the same
+  reason ``@rpc(..., decode=function)`` replaces the decoding of requests.
+- A response stream that waits, for anything but its client, yields a `Pause` and is marked
+  ``@rpc(..., pauses=True)``: it needs no thread during the pause. Interceptors pass pauses on.
+- A method raises `RequestError` for every status but OK. When the client has gone, reading requests
+  raises `grpc.RpcError`; do not catch it. Any other exception is a bug of this server: the client
+  gets INTERNAL, never UNKNOWN (which clients retry, hiding the bug), and an `InternalError` event is
+  recorded.
+- An interceptor gets the protocol's `Method` and the handler once, when the server is built, and
+  returns the handler to use instead. That handler sees every request and response (or iterates over
+  them), and may raise what a handler may raise. Without interceptors a call costs nothing more.
 """
 
 from __future__ import annotations
@@ -47,30 +47,31 @@ from rpw_fixture.wire.protos import Method, methods
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.statuses import status_of
 
-#: Takes a request (or an iterator of them) and the call, gives a response (or an iterator of them).
+#: Takes a request (or an iterator of them) and the call, returns a response (or an iterator of them).
 Handler = Callable[[Any, "Call"], Any]
-#: Gives the handler to use instead of the one it is given.
+#: Takes a handler, returns the handler to use instead.
 Interceptor = Callable[[Method, Handler], Handler]
 
 REQUEST_METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin"
 _DETAILS_KEY = "grpc-status-details-bin"
 _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 # Clients accept 8 KiB of trailers by default (HTTP/2 header lists in grpc-java and grpc core), and
-# details travel in base64. A client uploads what is named and is told the rest the next time.
+# details are sent in base64. A client uploads the blobs that are named, and learns of others by the
+# next error.
 _DETAILS_BYTES = 4500
-#: What a violation takes beside its subject.
+#: Bytes of a violation besides its subject.
 _VIOLATION_BYTES = 20
 _LONGEST_MESSAGE = 1024
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Call:
-    """One call while it is served.
+    """A call in progress.
 
     Attributes:
-        context: gRPC's own object for it.
-        method: which RPC it is.
-        request_bytes: size of the encoded request; 0 where requests are a stream.
+        context: gRPC's object for it.
+        method: its RPC.
+        request_bytes: size of the encoded request; 0 for a stream of requests.
     """
 
     __slots__ = ("_request_metadata", "context", "method", "request_bytes")
@@ -85,18 +86,18 @@ class Call:
 
     @property
     def request_metadata(self) -> reapi.RequestMetadata:
-        """What the client says of itself and its build; empty when it says nothing readable."""
+        """Information about the client and its build; empty when it is missing or invalid."""
         if self._request_metadata is None:
             self._request_metadata = _request_metadata(self.context)
         return self._request_metadata
 
 
 class Service:
-    """Base of all services.
+    """The base class of services.
 
     Attributes:
         name: the protocol's full name of the service.
-        is_public: clients without a valid token may call it, for a few seconds.
+        is_public: whether clients without a valid token may call it, for a few seconds.
     """
 
     name: ClassVar[str]
@@ -104,7 +105,7 @@ class Service:
 
 
 class _Mark(NamedTuple):
-    """What `rpc` says of a method."""
+    """The arguments of `rpc`."""
 
     name: str
     decode: Callable[[bytes], Any] | None
@@ -114,28 +115,29 @@ class _Mark(NamedTuple):
 def rpc(
     name: str, *, decode: Callable[[bytes], Any] | None = None, pauses: bool = False
 ) -> Callable[[_F], _F]:
-    """Marks a method of a `Service` as the implementation of the RPC ``name``.
+    """Mark a method of a `Service` as the implementation of an RPC.
 
     Args:
-        decode: makes a request out of bytes, or raises DecodeError; None: as the protocol says.
-        pauses: its responses are a stream in which `Pause` may occur.
+        name: of the RPC.
+        decode: decodes a request, or raises DecodeError; None for the protocol's message class.
+        pauses: whether its response stream may contain a `Pause`.
     """
 
     def mark(function: _F) -> _F:
-        function.__rpc__ = _Mark(name, decode, pauses)  # type: ignore[attr-defined]  # functions take it
+        function.__rpc__ = _Mark(name, decode, pauses)  # type: ignore[attr-defined]  # functions have a __dict__
         return function
 
     return mark
 
 
 class Handlers(grpc.GenericRpcHandler):
-    """Services as gRPC wants them.
+    """Services as a handler of gRPC.
 
     Args:
-        services: whose RPCs are served.
+        services: serve the RPCs.
         events: where internal errors are recorded.
-        interceptors: put around every handler; the first one is the outermost.
-        executor: what the gRPC server submits its calls to; None if it is none of ours.
+        interceptors: wrap every handler; the first one is the outermost.
+        executor: the executor of the gRPC server, if it is a `CallExecutor`.
     """
 
     def __init__(
@@ -164,23 +166,23 @@ class Handlers(grpc.GenericRpcHandler):
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """What serves a call; None when there is no such RPC."""
+        """Return the handler of a call; None for an unknown RPC."""
         return self._by_path.get(handler_call_details.method)
 
     def for_stranger(self, path: str) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """What serves a call without a valid token; None when it is refused."""
+        """Return the handler of a call without a valid token; None when it is refused."""
         return self._public.get(path)
 
 
 class _Behavior:
-    """What gRPC calls to serve a call; the executor finds in ``how`` what it has to know."""
+    """The function that gRPC calls to serve a call; the executor reads its ``how``."""
 
     __slots__ = ("_serve", "experimental_non_blocking", "how")
 
     def __init__(self, serve: Callable[..., Any], how: HowToServe, *, is_pausing: bool) -> None:
         self._serve = serve
         self.how = how
-        #: gRPC's name for handlers that get a function to send responses with.
+        #: gRPC's attribute of handlers that get a function to send responses.
         self.experimental_non_blocking = is_pausing
 
     def __call__(self, *arguments: Any) -> Any:
@@ -188,7 +190,7 @@ class _Behavior:
 
 
 class _Endpoint:
-    """One RPC between gRPC, which moves bytes, and a handler, which raises `RequestError`."""
+    """Connects an RPC of gRPC, which transfers bytes, to its handler, which raises `RequestError`."""
 
     def __init__(
         self,
@@ -206,7 +208,7 @@ class _Endpoint:
         self._executor = executor
 
     def as_grpc(self, lane: Lane) -> grpc.RpcMethodHandler[Any, Any]:
-        """The handler with as many streams as the protocol says, taking and giving bytes."""
+        """Return a gRPC handler for bytes, with streams as the protocol defines them."""
         method = self._method
         make = {
             (False, False): grpc.unary_unary_rpc_method_handler,
@@ -216,10 +218,10 @@ class _Endpoint:
         }[method.client_streaming, method.server_streaming]
         how = HowToServe(lane, has_stream=method.client_streaming)
         is_pausing = self._pauses and self._executor is not None
-        return make(_Behavior(self._server(lane), how, is_pausing=is_pausing), None, None)
+        return make(_Behavior(self._serve_in(lane), how, is_pausing=is_pausing), None, None)
 
-    def _server(self, lane: Lane) -> Callable[..., Any]:
-        """The function that serves a call in a lane."""
+    def _serve_in(self, lane: Lane) -> Callable[..., Any]:
+        """Return the function that serves a call in a lane."""
         executor, method = self._executor, self._method
         if self._pauses:
             return partial(self._pausing, lane)
@@ -258,7 +260,7 @@ class _Endpoint:
         context: grpc.ServicerContext,
         send: Callable[[bytes | None], None] | None = None,
     ) -> Iterator[bytes] | None:
-        """Serves without a thread while it pauses, where gRPC lets it: then it gives ``send``."""
+        """Serve a response stream, without a thread during pauses if gRPC passes ``send``."""
         responses = self._stream(raw, context)
         if send is None or self._executor is None:
             return blocking(responses, context.is_active)
@@ -289,12 +291,12 @@ class _Endpoint:
             return self._parse(raw)
         except DecodeError as error:
             name = self._method.request_class.DESCRIPTOR.full_name
-            raise invalid_argument(f"the request is no {name}: {error}") from None
+            raise invalid_argument(f"the request is not a {name}: {error}") from None
 
     def _fail(self, error: Exception, context: grpc.ServicerContext) -> NoReturn:
         if isinstance(error, grpc.RpcError):
-            # The client went away. gRPC keeps its error with the call and the error's frames keep
-            # the call: the connection would stay open until the garbage collector comes by.
+            # The client has gone. gRPC keeps this error with the call, and the error's frames keep the
+            # call, so the connection would stay open until the next garbage collection.
             error.__traceback__ = None
             context.abort(grpc.StatusCode.CANCELLED, "the client went away")
         if not isinstance(error, RequestError):
@@ -320,7 +322,7 @@ def _rpcs_of(service: Service) -> list[Any]:
 
 
 def encoded(response: Message | bytes) -> bytes:
-    """A response as it travels; for one that is encoded already that costs nothing."""
+    """Return a response in its encoded form; bytes are returned unchanged."""
     return response if isinstance(response, bytes) else response.SerializeToString()
 
 
@@ -330,5 +332,5 @@ def _request_metadata(context: grpc.ServicerContext) -> reapi.RequestMetadata:
             try:
                 return reapi.RequestMetadata.FromString(value)
             except DecodeError:
-                break  # it only informs; no call may fail for it
+                break  # it only informs, so the call must not fail
     return reapi.RequestMetadata()

@@ -1,7 +1,7 @@
 """The ByteStream service: blobs of any size, plain or compressed.
 
-Names are parsed in wire/resource_names.py, unfinished uploads kept in uploads.py; here both meet
-the rules of google/bytestream/bytestream.proto and of REAPI's ContentAddressableStorage.
+wire/resource_names.py parses names, uploads.py keeps unfinished uploads. The rules are those of
+google/bytestream/bytestream.proto and of REAPI's ContentAddressableStorage.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from rpw_fixture.wire.raw_messages import (
 )
 from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
 
-#: Clients that accept no committed_size but the uncompressed one (bazel#30000), by a part of the
-#: tool name in their RequestMetadata.
+#: Clients that accept only the uncompressed size as committed_size (bazel#30000), by a part of the tool
+#: name in their RequestMetadata.
 _UNCOMPRESSED_CLIENTS = ("siso", "remote-apis-sdks", "reclient", "reproxy", "rexec")
 
 
 class ByteStreamService(Service):
-    """google.bytestream.ByteStream."""
+    """The service google.bytestream.ByteStream."""
 
     name = "google.bytestream.ByteStream"
 
@@ -45,12 +45,12 @@ class ByteStreamService(Service):
         self._uploads = Uploads()
 
     def clear(self) -> None:
-        """Forgets unfinished uploads."""
+        """Forget unfinished uploads."""
         self._uploads.clear()
 
     @rpc("Read")
     def read(self, request: bytestream.ReadRequest, _call: Call) -> Iterator[bytes]:
-        """The blob from read_offset on, counted uncompressed, in messages of about 1 MiB."""
+        """Yield a blob in messages of about 1 MiB; read_offset counts uncompressed bytes."""
         name = parse_read(request.resource_name, self._cas.functions)
         store, digest = self._cas.store(name.function), name.digest
         offset, limit = request.read_offset, request.read_limit
@@ -58,14 +58,14 @@ class ByteStreamService(Service):
             raise _absent(digest)
         if not 0 <= offset <= digest.size:
             raise RequestError(
-                Code.OUT_OF_RANGE, f"read_offset {offset} lies outside of blob {digest}"
+                Code.OUT_OF_RANGE, f"read_offset {offset} is outside of blob {digest}"
             )
         if limit < 0:
             raise invalid_argument(f"read_limit {limit} is negative")
         pieces = store.read(digest, offset, limit)
         if name.compressor:
             if limit:
-                raise invalid_argument("a compressed blob is read without read_limit")
+                raise invalid_argument("read_limit must be 0 for a compressed blob")
             pieces = compressor_named(name.compressor).compress_pieces(pieces)
         try:
             for piece in pieces:
@@ -73,37 +73,37 @@ class ByteStreamService(Service):
         except BlobMissingError:  # evicted just now
             raise _absent(digest) from None
         finally:
-            _clear_up_after(digest)
+            _trim_heap_after(digest)
 
     @rpc("Write", decode=parse_write_request)
     def write(self, requests: Iterator[WriteRequest], call: Call) -> bytestream.WriteResponse:
-        """Takes a blob; answers at once, without reading on, when it is there already."""
+        """Store a blob; return at once, without reading more messages, when it is stored already."""
         first = next(requests, None)
         if first is None:
             raise invalid_argument("a write needs at least one message")
         name = parse_write(first.resource_name, self._cas.functions, strict=self._is_strict)
         if name.digest.size > self._max_blob_bytes:
             raise invalid_argument(
-                f"blob {name.digest} exceeds the largest accepted, {self._max_blob_bytes} bytes"
+                f"blob {name.digest} is larger than {self._max_blob_bytes} bytes, the largest accepted"
             )
         store = self._cas.store(name.function)
         if store.contains(name.digest):
-            return self._present(name, call)
+            return self._existing(name, call)
         messages = chain((first,), requests)
         try:
             if name.compressor:
                 return self._write_compressed(messages, store, name, first.resource_name, call)
             return self._write_plain(messages, store, name, first)
         finally:
-            _clear_up_after(name.digest)
+            _trim_heap_after(name.digest)
 
     @rpc("QueryWriteStatus")
     def query_write_status(
         self, request: bytestream.QueryWriteStatusRequest, _call: Call
     ) -> bytestream.QueryWriteStatusResponse:
-        """How much of an upload is here.
+        """Return how much of an upload was received.
 
-        One never heard of has 0 bytes, which clients take better than NOT_FOUND (nativelink#1341).
+        An unknown upload has 0 bytes, because clients handle NOT_FOUND worse (nativelink#1341).
         """
         name = parse_write(request.resource_name, self._cas.functions)
         if self._cas.store(name.function).contains(name.digest):
@@ -129,7 +129,7 @@ class ByteStreamService(Service):
             for data in received:
                 writer.write(data)
                 if not received.is_finished and store.contains(name.digest):
-                    # Another upload of it was faster.
+                    # Another upload of the blob was faster.
                     self._uploads.end(upload)
                     return bytestream.WriteResponse(committed_size=name.digest.size)
             if received.is_finished:
@@ -161,7 +161,7 @@ class ByteStreamService(Service):
                 for piece in decoder.feed(data):
                     writer.write(piece)
                 if not received.is_finished and store.contains(name.digest):
-                    return self._present(name, call)
+                    return self._existing(name, call)
             if not received.is_finished:
                 raise invalid_argument(
                     "the stream ended without finish_write; a compressed upload can't be resumed"
@@ -170,33 +170,33 @@ class ByteStreamService(Service):
             writer.commit()
         committed = {"uncompressed": name.digest.size, "minus_one": -1}
         return bytestream.WriteResponse(
-            committed_size=committed.get(self._counting(call), received.size)
+            committed_size=committed.get(self._size_unit(call), received.size)
         )
 
-    def _present(self, name: BlobName, call: Call) -> bytestream.WriteResponse:
-        """The answer to an upload of what is there.
+    def _existing(self, name: BlobName, call: Call) -> bytestream.WriteResponse:
+        """Return the response to an upload of a stored blob.
 
-        Compressed bytes that were not read have no count, so it is -1 (remote_execution.proto), but
-        for clients known to reject that.
+        The number of compressed bytes is unknown, because they were not read. So committed_size is -1
+        (remote_execution.proto), except for clients that reject -1.
         """
         is_uncompressed = not name.compressor or (
-            self._committed_size == "auto" and self._counting(call) == "uncompressed"
+            self._committed_size == "auto" and self._size_unit(call) == "uncompressed"
         )
         return bytestream.WriteResponse(committed_size=name.digest.size if is_uncompressed else -1)
 
-    def _counting(self, call: Call) -> str:
+    def _size_unit(self, call: Call) -> str:
         if self._committed_size != "auto":
             return self._committed_size
         tool = call.request_metadata.tool_details.tool_name.lower()
-        return "uncompressed" if any(each in tool for each in _UNCOMPRESSED_CLIENTS) else "wire"
+        return "uncompressed" if any(part in tool for part in _UNCOMPRESSED_CLIENTS) else "wire"
 
 
 class _Received:
-    """The data of the messages of one write, checked against what bytestream.proto says of them.
+    """The data in the messages of a write, checked by the rules of bytestream.proto.
 
     Attributes:
         size: bytes so far.
-        is_finished: the client set finish_write; any message after that is an error.
+        is_finished: whether the client set finish_write; a later message is an error.
     """
 
     def __init__(self, messages: Iterator[WriteRequest], resource_name: str, offset: int) -> None:
@@ -209,14 +209,14 @@ class _Received:
     def __iter__(self) -> Iterator[bytes | memoryview]:
         for message in self._messages:
             if self.is_finished:
-                raise invalid_argument("a message came after finish_write")
+                raise invalid_argument("a message follows the one with finish_write")
             if message.resource_name not in ("", self._resource_name):
                 raise invalid_argument(
                     f"resource_name changed to {message.resource_name[:200]!r} within a write"
                 )
             if message.write_offset != self._offset + self.size:
                 raise invalid_argument(
-                    f"write_offset {message.write_offset} where {self._offset + self.size} follows"
+                    f"write_offset {message.write_offset}, but {self._offset + self.size} was expected"
                 )
             data = message.data
             self.size += len(data)
@@ -224,7 +224,7 @@ class _Received:
             yield data
 
 
-def _clear_up_after(digest: Digest) -> None:
+def _trim_heap_after(digest: Digest) -> None:
     if digest.size >= LARGE_STREAM_BYTES:
         trim_heap()
 
@@ -233,19 +233,19 @@ def _absent(digest: Digest) -> RequestError:
     return not_found(f"blob {digest} is not in the CAS")
 
 
-#: A stream of so many bytes leaves enough behind to be worth looking for.
+#: After a stream of this size or more, bytes, memory is returned to the system.
 LARGE_STREAM_BYTES = 16 << 20
 
 
 def trim_heap() -> None:
-    """Returns what is free on the heap to the system (glibc; elsewhere nothing happens).
+    """Return free heap memory to the system (with glibc; elsewhere it does nothing).
 
-    A stream passes through buffers of megabytes in whatever threads gRPC has at the time, and glibc keeps
-    those of each thread: without this a server grows by some hundred MiB over its first large blobs.
+    A stream uses buffers of several MiB in different gRPC threads, and glibc keeps the freed buffers of
+    each thread. Without this a server grows by some hundred MiB with its first large blobs.
     """
     if sys.platform != "linux":
         return
-    import ctypes  # noqa: PLC0415 - costs milliseconds
+    import ctypes  # noqa: PLC0415 - takes milliseconds
 
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

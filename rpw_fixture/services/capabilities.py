@@ -1,6 +1,6 @@
-"""The Capabilities service: what this server can do, built once.
+"""The Capabilities service: the features and limits of this server, built once.
 
-Every limit announced here is kept elsewhere; this is the only place that tells clients.
+Other modules enforce the limits; only this one reports them to clients.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import semver
 from rpw_fixture.wire.trees import NODE_PROPERTIES
 
-#: Most bytes of blobs in one batch. Clients fill a batch exactly up to it, and their gRPC receives
-#: 4 MiB a message by default. Digests and lengths take some 80 bytes a blob, so messages of 3 MiB
-#: of blobs stay below that down to blobs of 300 bytes.
+#: Most bytes of blobs in one batch. Clients fill a batch exactly up to this limit, and gRPC accepts
+#: messages of 4 MiB by default. Digest and lengths take about 80 bytes for each blob, so a message with
+#: 3 MiB of blobs stays below 4 MiB if the blobs have 300 bytes or more.
 BATCH_BYTES = 3 << 20
-#: Bazel refuses a priority outside the ranges announced, so announce all there are.
+#: Bazel rejects a priority outside the announced ranges, so announce all values.
 _PRIORITIES = reapi.PriorityCapabilities.PriorityRange(
     min_priority=-(1 << 31), max_priority=(1 << 31) - 1
 )
 
 
 class CapabilitiesService(Service):
-    """build.bazel.remote.execution.v2.Capabilities."""
+    """The service build.bazel.remote.execution.v2.Capabilities."""
 
     name = "build.bazel.remote.execution.v2.Capabilities"
 
@@ -34,7 +34,7 @@ class CapabilitiesService(Service):
         self._response = reapi.ServerCapabilities(
             cache_capabilities=_cache(config, numbers),
             execution_capabilities=reapi.ExecutionCapabilities(
-                # Old clients compare this one with their own function.
+                # Old clients compare this one with the function they use.
                 digest_function=numbers[0],
                 digest_functions=numbers,
                 exec_enabled=True,
@@ -47,7 +47,7 @@ class CapabilitiesService(Service):
 
     @rpc("GetCapabilities")
     def get_capabilities(self, _request: reapi.GetCapabilitiesRequest, _call: Call) -> bytes:
-        """The same for every instance name; none is unknown here."""
+        """Return the capabilities, which are the same for every instance name."""
         return self._response
 
 

@@ -1,6 +1,6 @@
-"""The ContentAddressableStorage service: many blobs a call, trees, and chunks.
+"""The ContentAddressableStorage service: batches of blobs, trees, and chunks.
 
-Here requests are checked and answered; what a store does is in storage.
+It checks requests and builds responses; the package storage has the blobs.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import rpc as google_rpc
 from rpw_fixture.wire.raw_messages import read_entry, updated_entry
 
-#: The longest message that clients receive with gRPC's default settings.
+#: The largest message that clients accept with gRPC's default settings.
 _RECEIVABLE_BYTES = 4 << 20
-#: More blobs in one batch have no response of that length: each takes a hash of 20 bytes or more,
-#: written in twice as many digits.
+#: With more blobs in a batch, the response exceeds that size: each entry has a hash of at least 40
+#: digits.
 _MOST_ENTRIES = _RECEIVABLE_BYTES // 40
 _FAST_CDC = reapi.ChunkingFunction.FAST_CDC_2020
 
@@ -35,7 +35,7 @@ _FAST_CDC = reapi.ChunkingFunction.FAST_CDC_2020
 class CasService(Service):
     """build.bazel.remote.execution.v2.ContentAddressableStorage.
 
-    All instance names share one storage, so none is unknown.
+    All instance names share one storage, so every name is valid.
     """
 
     name = "build.bazel.remote.execution.v2.ContentAddressableStorage"
@@ -43,7 +43,7 @@ class CasService(Service):
     def __init__(self, config: Config, cas: Cas) -> None:
         self._cas = cas
         self._max_blob_bytes = config.max_blob_bytes
-        #: Compressed blobs of a batch may become as much as a plain message could bring.
+        #: Compressed blobs of a batch may decompress to the size of the largest message.
         self._max_message_bytes = config.max_message_bytes
         self._layouts = ChunkLayouts()
 
@@ -51,7 +51,7 @@ class CasService(Service):
     def find_missing_blobs(
         self, request: reapi.FindMissingBlobsRequest, _call: Call
     ) -> reapi.FindMissingBlobsResponse:
-        """The digests that are not there; the others count as used now."""
+        """Return the digests that are not stored; mark the others as used now."""
         digests = request.blob_digests
         store = self._store(request.digest_function, digests)
         return reapi.FindMissingBlobsResponse(
@@ -60,7 +60,7 @@ class CasService(Service):
 
     @rpc("BatchUpdateBlobs")
     def batch_update_blobs(self, request: reapi.BatchUpdateBlobsRequest, _call: Call) -> bytes:
-        """Keeps blobs; each has a status of its own, in the order of the request."""
+        """Store blobs; return a status for each, in the order of the request."""
         entries = request.requests
         _check_batch([entry.digest for entry in entries], request)
         store = self._store(request.digest_function, [entry.digest for entry in entries[:1]])
@@ -87,7 +87,7 @@ class CasService(Service):
 
     @rpc("BatchReadBlobs")
     def batch_read_blobs(self, request: reapi.BatchReadBlobsRequest, _call: Call) -> bytes:
-        """The blobs in the order of the request, compressed where that shrinks them."""
+        """Return blobs in the order of the request, compressed if that makes them smaller."""
         store = self._store(request.digest_function, request.digests)
         _check_batch(request.digests, request)
         accepted = [number for number in request.acceptable_compressors if number]
@@ -103,8 +103,8 @@ class CasService(Service):
         encoded = b"".join(pieces)
         if len(encoded) > _RECEIVABLE_BYTES:
             raise invalid_argument(
-                f"{len(request.digests)} blobs make a response of {len(encoded)} bytes, of which "
-                f"clients receive {_RECEIVABLE_BYTES}; ask for fewer in one batch"
+                f"the response with {len(request.digests)} blobs has {len(encoded)} bytes, and clients "
+                f"accept {_RECEIVABLE_BYTES}; request fewer blobs in one batch"
             )
         return encoded
 
@@ -112,9 +112,9 @@ class CasService(Service):
     def get_tree(
         self, request: reapi.GetTreeRequest, _call: Call
     ) -> Iterator[reapi.GetTreeResponse]:
-        """Every Directory reachable from the root, each once, the root first.
+        """Yield every Directory reachable from the root, each once, the root first.
 
-        A page token is how many of them earlier pages held; content never changes under a digest.
+        A page token is the number of directories in earlier pages; the tree of a digest never changes.
         """
         store = self._store(request.digest_function, [request.root_digest])
         root = store.function.validate(request.root_digest, what="root_digest")
@@ -137,7 +137,7 @@ class CasService(Service):
 
     @rpc("SplitBlob")
     def split_blob(self, request: reapi.SplitBlobRequest, _call: Call) -> reapi.SplitBlobResponse:
-        """The chunks of a blob, all of them in the CAS: as it was spliced, else by FastCDC 2020."""
+        """Return the chunks of a blob, all stored: those it was spliced from, or those of FastCDC 2020."""
         store = self._store(request.digest_function, [request.blob_digest])
         digest = store.function.validate(request.blob_digest, what="blob_digest")
         if not store.contains(digest):
@@ -151,7 +151,7 @@ class CasService(Service):
     def splice_blob(
         self, request: reapi.SpliceBlobRequest, _call: Call
     ) -> reapi.SpliceBlobResponse:
-        """Joins chunks into a blob, once their digest together is verified."""
+        """Store the blob that consists of chunks, after verifying its digest."""
         if not request.HasField("blob_digest"):
             raise invalid_argument("blob_digest is required")
         store = self._store(request.digest_function, [request.blob_digest])
@@ -176,13 +176,13 @@ class CasService(Service):
     def _put_compressed(
         self, store: BlobStore, entry: reapi.BatchUpdateBlobsRequest.Request, room: int
     ) -> int:
-        """Keeps a compressed blob of at most ``room`` bytes; its size."""
+        """Store a compressed blob of at most ``room`` bytes; return its size, uncompressed."""
         digest = store.function.validate(entry.digest)
         self._check_size(digest)
         if digest.size > room:
             raise invalid_argument(
-                f"blob {digest}: what is compressed in a batch may have {BATCH_BYTES} bytes each and "
-                f"{self._max_message_bytes} together when decompressed; use ByteStream"
+                f"the compressed blob is too large for a batch: decompressed, one blob may have "
+                f"{BATCH_BYTES} bytes and all together {self._max_message_bytes}; use ByteStream: {digest}"
             )
         compressor = compressor_numbered(entry.compressor)
         store.put(compressor.decompress(entry.data, digest.size), digest)
@@ -199,32 +199,32 @@ def _check_batch(
     digests: Sequence[reapi.Digest],
     request: reapi.BatchUpdateBlobsRequest | reapi.BatchReadBlobsRequest,
 ) -> None:
-    """Refuses a batch over the limit.
+    """Raise if a batch exceeds the limit.
 
-    Whether blobs or messages are measured is open (remote-apis#344), so both have to exceed it; the
-    blobs of a read are never part of its request. A negative size is refused later, and must not
-    make up for others.
+    REAPI leaves open whether the limit is for blobs or for messages (remote-apis#344), so both must
+    exceed it; the request of a read does not contain the blobs. A negative size is refused later, and
+    must not reduce the sum.
     """
     if len(digests) > _MOST_ENTRIES:
         raise invalid_argument(
-            f"{len(digests)} blobs in one batch, whose response clients could not receive; "
-            f"use batches of at most {_MOST_ENTRIES}"
+            f"{len(digests)} blobs in one batch: clients can't accept a response of that size; "
+            f"use batches of at most {_MOST_ENTRIES} blobs"
         )
     blob_bytes = sum(max(0, digest.size_bytes) for digest in digests)
     is_update = isinstance(request, reapi.BatchUpdateBlobsRequest)
     if blob_bytes > BATCH_BYTES and (not is_update or request.ByteSize() > BATCH_BYTES):
         raise invalid_argument(
-            f"blobs of {blob_bytes} bytes in one batch, which may hold {BATCH_BYTES}; "
+            f"{blob_bytes} bytes of blobs in one batch, and the limit is {BATCH_BYTES}; "
             "use ByteStream or several batches"
         )
 
 
 def _compressed(data: bytes, accepted: Sequence[int]) -> tuple[bytes, int]:
-    """The data, compressed if that shrinks it, and the number of the compressor; 0 is none."""
+    """Return the data, compressed if that makes it smaller, and the number of the compressor or 0."""
     for number in accepted:
         try:
             compressed = compressor_numbered(number).compress(data)
-        except RequestError:  # one the client knows and this server does not
+        except RequestError:  # a compressor that this server does not have
             continue
         return (compressed, number) if len(compressed) < len(data) else (data, 0)
     return data, 0
@@ -243,12 +243,12 @@ def _refused_read(digest: reapi.Digest, error: RequestError) -> bytes:
 
 
 def _directories(store: BlobStore, root: Digest, skip: int) -> Iterator[bytes]:
-    """The encoded directories from the root on, breadth first, without the first ``skip``."""
+    """Yield the encoded directories below a root, breadth first, without the first ``skip``."""
     queue, seen = deque([root]), {root}
     while queue:
         data = store.get_or_none(queue.popleft())
         if data is None:
-            continue  # what exists is sent (remote_execution.proto, GetTree)
+            continue  # missing directories are left out (remote_execution.proto, GetTree)
         directory = _directory(data, root)
         for child in directory.directories:
             digest = store.function.validate(child.digest)
@@ -265,12 +265,14 @@ def _directory(data: bytes, root: Digest) -> reapi.Directory:
     try:
         return reapi.Directory.FromString(data)
     except DecodeError as error:
-        raise invalid_argument(f"a blob in the tree of {root} is no Directory: {error}") from None
+        raise invalid_argument(
+            f"a blob in the tree of {root} is not a Directory: {error}"
+        ) from None
 
 
 def _page_token(text: str) -> int:
     if text and not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise invalid_argument(f"page_token {text[:100]!r} is none of this server's")
+        raise invalid_argument(f"page_token {text[:100]!r} is not one of this server")
     return int(text or 0)
 
 

@@ -1,4 +1,4 @@
-"""build.bazel.remote.execution.v2.Execution: Execute and WaitExecution."""
+"""The service build.bazel.remote.execution.v2.Execution: Execute and WaitExecution."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class ExecutionService(Service):
     """Accepts actions and reports their progress.
 
     Args:
-        cas: holds the actions.
-        engine: gives what executes them.
+        cas: has the actions.
+        engine: returns the engine that executes them.
     """
 
     name = "build.bazel.remote.execution.v2.Execution"
@@ -35,10 +35,9 @@ class ExecutionService(Service):
     def execute(
         self, request: reapi.ExecuteRequest, call: Call
     ) -> Iterator[longrunning.Operation | Pause]:
-        """Execute an action, unless its result is known.
+        """Execute an action, unless its result is cached; yield its operation at every change.
 
-        A missing Action fails the call itself; every other error is reported inside the
-        operation's response.
+        A missing Action fails the call. All other errors are in the operation's response.
         """
         digest = request.action_digest
         function = self._cas.functions.of_request(request.digest_function, digest.hash)
@@ -51,9 +50,9 @@ class ExecutionService(Service):
     def wait_execution(
         self, request: reapi.WaitExecutionRequest, call: Call
     ) -> Iterator[longrunning.Operation | Pause]:
-        """Report the progress of an operation, from now until it is done.
+        """Yield an operation at every change, from now until it is done.
 
-        A client that went away does not cancel its action, so it can come back here.
+        An action continues when its client has gone, so the client can return with this call.
         """
         return _updates(self._engine().find(request.name), call)
 

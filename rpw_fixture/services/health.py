@@ -1,6 +1,6 @@
-"""grpc.health.v1.Health: whether the server, or one of its services, takes calls.
+"""The service grpc.health.v1.Health: whether the server, or one of its services, accepts calls.
 
-Expected by probes and tools such as bazel-remote's and BuildGrid's clients.
+Probes, and tools such as the clients of bazel-remote and BuildGrid, use it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _UNKNOWN = health.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class HealthService(Service):
-    """The health of all services together: a server serves all of them or none.
+    """The health of all services, which is the same for all of them.
 
     Args:
-        services: their full names; the empty name stands for the whole server.
+        services: their full names; the empty name means the whole server.
     """
 
     name = "grpc.health.v1.Health"
@@ -33,20 +33,20 @@ class HealthService(Service):
         self._status = _SERVING
 
     def stop_serving(self) -> None:
-        """Tells from now on, watchers included, that nothing is served; their calls end."""
+        """Report to all clients that nothing is served, and end the calls of watchers."""
         self._status = _NOT_SERVING
         self._changed.notify()
 
     @rpc("Check")
     def check(self, request: health.HealthCheckRequest, _call: Call) -> health.HealthCheckResponse:
-        """The status of one service; NOT_FOUND for one that is not known."""
+        """Return the status of a service; NOT_FOUND for an unknown one."""
         if request.service not in self._names:
-            raise not_found(f"no service {request.service[:200]!r} here")
+            raise not_found(f"unknown service {request.service[:200]!r}")
         return health.HealthCheckResponse(status=self._status)
 
     @rpc("List")
     def list(self, _request: health.HealthListRequest, _call: Call) -> health.HealthListResponse:
-        """The status of every service."""
+        """Return the status of every service."""
         status = health.HealthCheckResponse(status=self._status)
         return health.HealthListResponse(statuses=dict.fromkeys(sorted(self._names), status))
 
@@ -54,15 +54,15 @@ class HealthService(Service):
     def watch(
         self, request: health.HealthCheckRequest, call: Call
     ) -> Iterator[health.HealthCheckResponse | Pause]:
-        """The status now and at every change, until the client leaves or nothing is served."""
-        told = None
-        while call.context.is_active() and told != _NOT_SERVING:
+        """Yield the status now and at every change, until the client leaves or nothing is served."""
+        reported = None
+        while call.context.is_active() and reported != _NOT_SERVING:
             count = self._changed.count
             status = self._status if request.service in self._names else _UNKNOWN
-            if status != told:
+            if status != reported:
                 yield health.HealthCheckResponse(status=status)
-                told = status
+                reported = status
             elif self._status == _NOT_SERVING:
-                return  # the service is unknown, and stays so
+                return  # the service is unknown, and will stay unknown
             else:
                 yield Pause(None, self._changed, count)

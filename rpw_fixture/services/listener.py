@@ -1,4 +1,4 @@
-"""How a server is reached: its address, TLS, the token, and gRPC's own settings."""
+"""How clients reach the server: address, TLS, token, and settings of gRPC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import grpc
 
@@ -16,14 +16,11 @@ from rpw_fixture.config import Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.support import pem
 
-if TYPE_CHECKING:
-    pass
-
 #: The longest path of a Unix socket, bytes.
 _MAX_SOCKET_PATH = 107
-#: In which a new connection must have said what it speaks.
+#: Time for a new connection to complete its handshake.
 _HANDSHAKE_MILLISECONDS = 5_000
-#: Calls that gRPC's thread has not seen yet; gRPC begins to cancel them at 1,000 by default.
+#: Calls that wait for gRPC's thread; by default gRPC begins to cancel them at 1,000.
 _MOST_PENDING = 10_000
 
 
@@ -32,12 +29,12 @@ class Listener:
     """An address to listen on, checked before anything is started.
 
     Attributes:
-        host: name or address; for a Unix socket ``unix``.
-        port: 0 picks one; for a Unix socket unused.
-        path: of the Unix socket, else empty.
-        credentials: for TLS, else None.
-        token: every call but health checks must carry it as bearer token; empty for none.
-        max_message_bytes: of one gRPC message.
+        host: name or address; ``unix`` for a Unix socket.
+        port: 0 to pick one; unused for a Unix socket.
+        path: of the Unix socket; else empty.
+        credentials: for TLS; else None.
+        token: bearer token that every call but health checks needs; empty for none.
+        max_message_bytes: largest gRPC message.
     """
 
     host: str
@@ -49,12 +46,12 @@ class Listener:
 
     @classmethod
     def of(cls, config: Config) -> Self:
-        """The listener that ``config`` asks for.
+        """Return the listener of a configuration.
 
         Raises:
-            ConfigError: for an address that is none, or one that others can reach without
-                ``--allow-remote`` and a client that proves who it is, by a token or a certificate:
-                this server runs whatever it is sent.
+            ConfigError: for an invalid address. Also for one that other machines reach, without
+                ``--allow-remote`` or without a token or client certificates, because this server
+                runs any command that it gets.
         """
         host, port, path = _parse(config.listen)
         credentials = _credentials(config)
@@ -72,11 +69,11 @@ class Listener:
 
     @property
     def options(self) -> Sequence[tuple[str, int]]:
-        """Options of the gRPC server.
+        """Options for the gRPC server.
 
-        A second server on the same port must fail instead of getting half of the calls, and clients
-        that ping often, as Bazel does with keepalive, must not be told to go away. A connection
-        that says nothing is closed soon; a burst of calls waits its turn instead of being cancelled.
+        A second server on the same port must fail instead of getting half of the calls. Clients that
+        ping often, as Bazel with keepalive, must not be disconnected. A silent connection is closed
+        soon. A burst of calls waits instead of being cancelled.
         """
         return (
             ("grpc.so_reuseport", 0),
@@ -89,17 +86,17 @@ class Listener:
         )
 
     def bind(self, server: grpc.Server) -> str:
-        """Has ``server`` listen here; the address as clients write it, without a scheme.
+        """Make ``server`` listen here; return the address as clients write it, without a scheme.
 
         Raises:
-            EnvironmentLacksError: when the address is in use or not this machine's.
+            EnvironmentLacksError: when the address is in use, or not one of this machine.
         """
         target = f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
         with _private_socket(self.path) if self.path else nullcontext():
             port = self._add_port(server, target)
         if not port:
             raise EnvironmentLacksError(
-                f"can't listen on {target}: the address is in use or not of this machine; "
+                f"can't listen on {target}: the address is in use, or not one of this machine; "
                 "port 0 picks a free one"
             )
         return target if self.path else f"{self.host}:{port}"
@@ -118,7 +115,7 @@ class Listener:
         return "grpc" if self.credentials is None else "grpcs"
 
     def admits(self, metadata: Sequence[tuple[str, str | bytes]]) -> bool:
-        """Whether a call with this metadata carries the token, or needs none."""
+        """Return whether a call with this metadata has the token, or none is needed."""
         if not self.token:
             return True
         given = str(dict(metadata).get("authorization", "")).encode()
@@ -157,14 +154,14 @@ def _is_loopback(host: str) -> bool:
 def _require_protection(config: Config, host: str, *, is_protected: bool) -> None:
     if not config.allow_remote:
         raise ConfigError(
-            f"--listen {config.listen}: {host} is not a loopback address, and whoever reaches this "
-            "server can run any command; if that is meant, add --allow-remote"
+            f"--listen {config.listen}: {host} is not a loopback address, and every client of this "
+            "server can run any command; if that is intended, add --allow-remote"
         )
     if not is_protected:
         raise ConfigError(
-            "--allow-remote needs clients that prove who they are: with a certificate of their own "
-            "(--tls-client-ca, --tls-cert and --tls-key) or a token (--auth-token-file); a server "
-            "certificate alone keeps nobody out"
+            "--allow-remote needs a check of clients: by client certificates (--tls-client-ca, "
+            "--tls-cert and --tls-key) or by a token (--auth-token-file); a server certificate alone "
+            "lets every client in"
         )
 
 
@@ -172,8 +169,8 @@ def _credentials(config: Config) -> grpc.ServerCredentials | None:
     if config.tls_cert is None:
         return None
     pair = (_read(config.tls_key, "--tls-key"), _read(config.tls_cert, "--tls-cert"))
-    keyed = f"--tls-cert {config.tls_cert}, --tls-key {config.tls_key}"
-    pem.require_chain(config.tls_cert, config.tls_key, keyed)
+    flags = f"--tls-cert {config.tls_cert}, --tls-key {config.tls_key}"
+    pem.require_chain(config.tls_cert, config.tls_key, flags)
     if config.tls_client_ca is not None:
         pem.require_authorities(config.tls_client_ca, f"--tls-client-ca {config.tls_client_ca}")
     client_ca = _read(config.tls_client_ca, "--tls-client-ca") or None
@@ -183,7 +180,7 @@ def _credentials(config: Config) -> grpc.ServerCredentials | None:
 
 
 def _token(path: str | None) -> str:
-    """The token in a file; it must be text that a header can carry. The message tells none of it."""
+    """Return the token in a file, which must be printable ASCII. No message contains any part of it."""
     if path is None:
         return ""
     token = _read(path, "--auth-token-file").strip()

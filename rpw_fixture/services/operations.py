@@ -1,4 +1,4 @@
-"""google.longrunning.Operations: asking for an operation, and cancelling it."""
+"""The service google.longrunning.Operations: returns and cancels operations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class OperationsService(Service):
-    """The operations that Execute made; its other methods are UNIMPLEMENTED, as REAPI allows.
+    """Serves the operations of Execute; its other methods are UNIMPLEMENTED, as REAPI allows.
 
     Args:
-        engine: gives what knows them.
+        engine: returns the engine that has them.
     """
 
     name = "google.longrunning.Operations"
@@ -28,13 +28,13 @@ class OperationsService(Service):
     def get_operation(
         self, request: longrunning.GetOperationRequest, _call: Call
     ) -> longrunning.Operation:
-        """Return the operation as it is now; NOT_FOUND when it is unknown or ended long ago."""
+        """Return an operation as it is now; NOT_FOUND if it is unknown or was forgotten."""
         return self._engine().find(request.name).message()
 
     @rpc("CancelOperation")
     def cancel_operation(
         self, request: longrunning.CancelOperationRequest, _call: Call
     ) -> wkt.Empty:
-        """End the operation with CANCELLED, and its execution unless another operation shares it."""
+        """End an operation with CANCELLED, and its action unless another client waits for it."""
         self._engine().cancel(request.name)
         return wkt.Empty()

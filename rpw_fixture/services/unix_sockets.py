@@ -1,6 +1,6 @@
-"""Unix sockets to listen on: one server at a time, and only for its user.
+"""Unix sockets to listen on: for one server at a time, and for its user only.
 
-gRPC takes the path of another server's socket without asking, and removes it when it stops.
+gRPC replaces another server's socket without a warning, and removes the path when it stops.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError
 
-_PATIENCE = 1.0
-#: Nobody but the owner; folders that other threads make meanwhile stay usable.
+_CONNECT_SECONDS = 1.0
+#: Only the owner gets permissions; folders that other threads make meanwhile stay usable.
 _UMASK = 0o077
-#: The umask is one for the whole process.
+#: The whole process has one umask.
 _UMASK_LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
 def private(path: str) -> Iterator[None]:
-    """Have the socket that is bound in the block be the only one there, and closed to other users.
+    """Make a socket that is bound inside the block the only one there, and private to this user.
 
-    A socket that a dead server left is removed.
+    The socket of a server that has ended is removed.
 
     Raises:
-        EnvironmentLacksError: when a server listens there, something else has the name, or the
+        EnvironmentLacksError: when another server listens there, the path is something else, or its
             folder can't be used.
     """
     try:
@@ -38,7 +38,7 @@ def private(path: str) -> Iterator[None]:
     except OSError as error:
         raise EnvironmentLacksError(f"can't listen on unix:{path}: {error.strerror}") from None
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # servers that start at the same time go one by one
+        fcntl.flock(folder, fcntl.LOCK_EX)  # servers that start at the same time take turns
         _require_free(path)
         with _UMASK_LOCK:
             before = os.umask(_UMASK)
@@ -59,7 +59,7 @@ def _require_free(path: str) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise EnvironmentLacksError(
-            f"can't listen on unix:{path}: there is something else of that name; choose another path"
+            f"can't listen on unix:{path}: the path exists and is not a socket; choose another path"
         )
     if _is_live(path):
         raise EnvironmentLacksError(
@@ -69,9 +69,9 @@ def _require_free(path: str) -> None:
 
 
 def _is_live(path: str) -> bool:
-    """Whether anything accepts connections on a socket; a full queue of them counts as well."""
+    """Return whether anything listens on a socket, even if its queue is full."""
     with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_PATIENCE)
+        probe.settimeout(_CONNECT_SECONDS)
         try:
             probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):

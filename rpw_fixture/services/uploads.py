@@ -1,6 +1,6 @@
-"""Uploads that a client half-closed without finishing: kept under their name, to be resumed.
+"""Uploads that a client ended without finish_write: kept by resource name, to be resumed.
 
-Only uncompressed ones are: an offset into compressed bytes names no place in the content.
+Compressed uploads are not kept: an offset in compressed bytes is not a position in the content.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rpw_fixture.storage.writer import BlobWriter
 
 
 class Upload:
-    """One upload on its way, or waiting to be resumed."""
+    """An upload that is running or can be resumed."""
 
     __slots__ = ("is_busy", "name", "writer")
 
@@ -27,11 +27,11 @@ class Upload:
 class Uploads:
     """The unfinished uploads of all clients, by resource name.
 
-    A committed size once told never shrinks (bytestream.proto, QueryWriteStatus): an upload that
-    starts again from 0, as the Go SDK does, replaces the kept one only when it gets further.
+    A committed size that was reported never shrinks (bytestream.proto, QueryWriteStatus): an upload that
+    starts again from 0, as with the Go SDK, replaces the kept one only when it has more bytes.
 
     Args:
-        limit: how many are kept; beyond it the oldest is forgotten.
+        limit: most uploads to keep; then the oldest is forgotten.
     """
 
     def __init__(self, *, limit: int = 64) -> None:
@@ -40,10 +40,10 @@ class Uploads:
         self._lock = threading.Lock()
 
     def begin(self, name: str, offset: int, new_writer: Callable[[], BlobWriter]) -> Upload:
-        """The kept upload, if it ends at ``offset``; a new one for offset 0.
+        """Return the kept upload if it ends at ``offset``, or a new one for offset 0.
 
         Raises:
-            RequestError: INVALID_ARGUMENT for any other offset, naming the committed size.
+            RequestError: INVALID_ARGUMENT for any other offset; names the committed size.
         """
         with self._lock:
             kept = self._kept.get(name)
@@ -53,12 +53,12 @@ class Uploads:
         if offset:
             committed = kept.writer.written if kept is not None else 0
             raise invalid_argument(
-                f"write_offset {offset} of {name[:200]!r}: its committed size is {committed}"
+                f"write_offset {offset}, but the committed size is {committed}: {name[:200]!r}"
             )
         return Upload(name, new_writer())
 
     def suspend(self, upload: Upload) -> None:
-        """Keeps what came until the client goes on."""
+        """Keep an upload until the client resumes it."""
         with self._lock:
             kept = self._kept.get(upload.name, upload)
             is_longest = upload.writer.written >= kept.writer.written and (
@@ -75,7 +75,7 @@ class Uploads:
             each.writer.abort()
 
     def interrupt(self, upload: Upload) -> None:
-        """The client went away: forgets the upload, unless its size may have been told."""
+        """Forget the upload of a client that has gone, unless its size may have been reported."""
         with self._lock:
             upload.is_busy = False
             is_kept = self._kept.get(upload.name) is upload
@@ -83,7 +83,7 @@ class Uploads:
             upload.writer.abort()
 
     def end(self, upload: Upload) -> None:
-        """The blob is there, or what came is wrong: forgets everything under that name."""
+        """Forget everything under the name of an upload that is complete or invalid."""
         with self._lock:
             kept = self._kept.get(upload.name)
             if kept is not None and (kept is upload or not kept.is_busy):
@@ -93,12 +93,12 @@ class Uploads:
                 each.writer.abort()
 
     def committed(self, name: str) -> int:
-        """Bytes that need not be sent again."""
+        """Return the number of bytes that need not be sent again."""
         kept = self._kept.get(name)
         return 0 if kept is None else kept.writer.written
 
     def clear(self) -> None:
-        """Forgets every upload that is not under way."""
+        """Forget every upload that is not running."""
         with self._lock:
             idle = [upload for upload in self._kept.values() if not upload.is_busy]
             for upload in idle:

@@ -261,7 +261,7 @@ def test_the_tree_of_the_empty_digest_is_one_empty_directory(client):
 @pytest.mark.point(116)
 def test_a_tree_of_what_is_no_directory_is_refused(client):
     (digest,) = client.upload(b"\xff\xff no directory")
-    with refused(INVALID, "no Directory"):
+    with refused(INVALID, "not a Directory"):
         tree(client, digest)
 
 

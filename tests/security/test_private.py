@@ -133,7 +133,7 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
         "link": lambda: path.symlink_to(tmp_path / "nowhere"),
     }
     make[kind]()
-    with pytest.raises(EnvironmentLacksError, match="something else of that name"):
+    with pytest.raises(EnvironmentLacksError, match="the path exists and is not a socket"):
         Server(listen=f"unix:{path}").start()
     assert path.lstat()
 

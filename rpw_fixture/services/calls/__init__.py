@@ -1,1 +1,1 @@
-"""Which thread serves a call and when: lanes, calls that wait without a thread, strangers' calls."""
+"""Threads for calls: lanes, calls that wait without a thread, calls of clients without a token."""

@@ -1,4 +1,4 @@
-"""Calls that have a thread while it is their client's turn: to send the next message, or to take one."""
+"""Calls that have a thread while they wait for their client to send or to accept a message."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NEVER = float("inf")
 
 
 class ClientWait:
-    """One call.
+    """A call.
 
     Attributes:
         lane: whose thread it has.
-        since: when its client's turn began, monotonic seconds; infinite while it is the server's.
+        since: since when it waits for its client, monotonic seconds; infinite while it does not.
     """
 
     __slots__ = ("_context", "lane", "since")
@@ -30,26 +30,26 @@ class ClientWait:
         self.since = _NEVER
 
     def begin(self) -> None:
-        """Note that it is the client's turn."""
+        """Note that it waits for the client now."""
         self.since = time.monotonic()
 
     def end(self) -> None:
-        """Note that the client has done its part."""
+        """Note that it does not wait for the client any longer."""
         self.since = _NEVER
 
     def cancel(self) -> None:
-        """End the call; its thread gets an error from gRPC."""
+        """End the call; gRPC raises an error in its thread."""
         self._context.cancel()
 
     def sending(self, responses: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass responses on to gRPC, which asks for the next one when one was sent."""
+        """Yield responses to gRPC, which asks for the next one after one was sent."""
         for response in responses:
             self.since = time.monotonic()
             yield response
             self.since = _NEVER
 
     def receiving(self, requests: Iterator[Any]) -> Iterator[Any]:
-        """Pass requests on to a handler."""
+        """Yield requests to a handler."""
         while True:
             self.since = time.monotonic()
             request = next(requests, None)
@@ -60,27 +60,27 @@ class ClientWait:
 
 
 class ClientWaits:
-    """All such calls of a server."""
+    """All calls of a server that may wait for their client."""
 
     def __init__(self) -> None:
         self._open: set[ClientWait] = set()
 
     def open(self, context: grpc.ServicerContext, lane: Lane) -> ClientWait:
-        """Begin to look at a call; `close` ends that."""
+        """Register a call, until `close`."""
         wait = ClientWait(context, lane)
         self._open.add(wait)
         return wait
 
     def close(self, wait: ClientWait) -> None:
-        """Look at the call no more."""
+        """Remove a call."""
         self._open.discard(wait)
 
     def since(self) -> list[float]:
-        """When each client's turn began, of those calls that wait for their client."""
+        """Return since when each waiting call waits for its client, monotonic seconds."""
         return [each.since for each in list(self._open) if each.since != _NEVER]
 
     def cancel_stalled(self, lane: Lane, before: float) -> None:
-        """End the calls of a lane that have waited for their client since a time."""
+        """End the calls of a lane that have waited for their client since ``before``, monotonic seconds."""
         for each in list(self._open):
             if each.lane is lane and each.since < before:
                 each.cancel()

@@ -1,7 +1,7 @@
-"""Which thread serves a call, and when: what gRPC's server submits its calls to.
+"""The executor of the gRPC server: decides when a call gets a thread, and of which lane.
 
-A call gets a thread once its first message is there. Threads are divided among lanes, so that streams
-that wait for slow clients leave some to short calls, and strangers leave some to everybody else.
+A call gets a thread when its first message has arrived. Each lane has threads of a fixed number, so that
+streams of slow clients leave threads for short calls, and clients without a token leave some for others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rpw_fixture.support.thread_pool import ThreadPool, ThreadStartError
 
 #: How long a client without a valid token may keep a call open, seconds.
 STRANGER_SECONDS = 5.0
-#: A stream whose client does nothing for so long makes room when others wait for a thread, seconds.
+#: When calls wait for a thread, streams are ended whose client has done nothing for this long, seconds.
 STALL_SECONDS = 10.0
 #: How long a stopping server waits for clients that do nothing, seconds.
 STOP_PATIENCE = 0.5
@@ -43,12 +43,12 @@ class CallExecutor(Closeable, Swept):
     """Serves calls in threads, of which it starts more as they are needed.
 
     Args:
-        threads: how many serve short calls; half as many serve uploads and downloads, and half as
-            many send the updates of calls that wait.
+        threads: number of threads for short calls; half as many serve uploads and downloads, and half
+            as many send the updates of waiting calls.
 
     Attributes:
-        sweeper: looks at calls now and then.
-        waits: calls that wait for their client and have a thread.
+        sweeper: checks calls from time to time.
+        waits: calls that have a thread while they wait for their client.
     """
 
     def __init__(self, threads: int) -> None:
@@ -61,14 +61,14 @@ class CallExecutor(Closeable, Swept):
         self.sweeper = Sweeper()
         self.waits = ClientWaits()
         self._lanes = {lane: ThreadPool(count, f"rpw-{lane.value}") for lane, count in most.items()}
-        if not grpc_calls.IS_SUPPORTED:  # no call can be refused, so there must be a thread
+        if not grpc_calls.IS_SUPPORTED:  # no call can be refused then, so a thread must exist
             self._lanes[Lane.UNARY].start(lambda: None)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Serve a call; gRPC's thread calls this, so it neither blocks nor raises.
+        """Serve a call. gRPC's thread calls this, so it neither blocks nor raises.
 
         Returns:
-            A future that is done: gRPC only counts calls by it.
+            A completed future; gRPC only counts calls with it.
         """
         call = grpc_calls.server_call(fn, args)
         if call is None:
@@ -79,18 +79,18 @@ class CallExecutor(Closeable, Swept):
         return _DONE
 
     def resume(self, work: Callable[[], None], lane: Lane) -> None:
-        """Have a waiting call go on."""
-        with suppress(RuntimeError):  # all threads have ended, and with them all calls
+        """Continue a waiting call."""
+        with suppress(RuntimeError):  # all threads have ended, and so have all calls
             self._lanes[lane].start_or_wait(work)
         if self._lanes[lane].backlog:
             self.sweeper.add(self)
 
     def wait_for_clients(self, stopped: threading.Event, deadline: float) -> None:
-        """Wait until all calls have ended, or only wait for clients that do nothing.
+        """Wait until all calls have ended, or all that are open only wait for idle clients.
 
         Args:
             stopped: set when all calls have ended.
-            deadline: monotonic seconds; this ends then at the latest.
+            deadline: when to return at the latest, monotonic seconds.
         """
         began = 0.0
         while not stopped.wait(_STOP_INTERVAL):
@@ -100,7 +100,7 @@ class CallExecutor(Closeable, Swept):
                 return
 
     def _only_clients_are_left(self) -> bool:
-        """Whether no call is worked on, or was within the last moment."""
+        """Return whether all open calls wait for their clients, and have for a moment."""
         waiting = self.waits.since()
         busy = sum(lane.busy for lane in self._lanes.values())
         return (
@@ -108,14 +108,14 @@ class CallExecutor(Closeable, Swept):
         )
 
     def sweep(self, now: float) -> bool:
-        """Make room where calls wait for a thread, by ending those whose client does nothing."""
+        """End calls of idle clients in lanes where other calls wait for a thread."""
         crowded = [lane for lane, threads in self._lanes.items() if threads.backlog]
         for lane in crowded:
             self.waits.cancel_stalled(lane, now - STALL_SECONDS)
         return bool(crowded)
 
     def close(self) -> None:
-        """End all threads; no call may be open any more."""
+        """End all threads; all calls must have ended."""
         for lane in self._lanes.values():
             lane.shutdown()
         self.sweeper.close()
@@ -149,7 +149,7 @@ class CallExecutor(Closeable, Swept):
 
 
 class _Stranger(Swept):
-    """A call of a client without a valid token; it ends soon, whatever it does."""
+    """A call of a client without a valid token, which is ended soon in any case."""
 
     __slots__ = ("_call", "_end")
 
@@ -158,7 +158,7 @@ class _Stranger(Swept):
         self._end = time.monotonic() + STRANGER_SECONDS
 
     def sweep(self, now: float) -> bool:
-        """End the call when its time is over; False when there is nothing more to do."""
+        """End the call when its time is over; return whether to check it again."""
         if not self._call.is_active:
             return False
         if now < self._end:

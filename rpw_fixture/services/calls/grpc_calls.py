@@ -1,10 +1,10 @@
 # ruff: noqa: SLF001 - this is the one place for private names
-"""The calls of a gRPC server as gRPC's own code holds them; the only place that uses its private names.
+"""Calls of a gRPC server by gRPC's private API; no other module uses its private names.
 
-The public API gives a call a thread before its first message is there, keeps one while a response is
-on its way, and can't end a call from outside of its handler. What does better is private to
-`grpc._server`, and unchanged from 1.62 to 1.85. Where it looks different, `IS_SUPPORTED` is false and
-calls are served by the public API alone: correctly, but silent clients hold threads.
+With the public API, a call has a thread before its first message arrives and while a response is sent,
+and only its handler can end it. The private API of `grpc._server` has no such limits; the parts used here
+are the same from 1.62 to 1.85. With any other version `IS_SUPPORTED` is false and calls are served by the
+public API: correctly, but silent clients hold threads.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 import grpc
 
-#: Arguments of `submit` beside the function: what runs the call, its event, its state, the
-#: handler, what gives the request, and two functions that convert messages.
+#: Number of arguments of `submit` after the function that runs the call: a function that calls the
+#: handler, event, state, handler, a function that returns the request, and two that convert messages.
 _ARGUMENTS = 7
-#: Names of what gRPC has asked for in a call and not got yet.
+#: Names of gRPC's tokens for pending operations of a call.
 _TOKENS = (
     "_RECEIVE_MESSAGE_TOKEN",
     "_SEND_MESSAGE_TOKEN",
@@ -27,10 +27,10 @@ _TOKENS = (
 
 
 class ServerCall:
-    """One call that no thread serves yet.
+    """A call that no thread serves yet.
 
     Attributes:
-        handler: what was given to gRPC to serve the call.
+        handler: the function that was passed to gRPC to serve the call.
     """
 
     __slots__ = ("_arguments", "_event", "_run", "_state", "_take_request", "handler")
@@ -44,7 +44,7 @@ class ServerCall:
         """Ask for the first message.
 
         Args:
-            on_arrival: gets this call and the message, or None when the client sends none. gRPC's
+            on_arrival: called with this call and the message, or None when the client sends none. gRPC's
                 thread calls it, unless the client has gone; it must not block or raise.
         """
         state = self._state
@@ -64,7 +64,7 @@ class ServerCall:
             state.due.add(_server._RECEIVE_MESSAGE_TOKEN)
 
     def serve(self) -> None:
-        """Serve the call in this thread, as gRPC would; it asks for the first message itself."""
+        """Serve the call in this thread as gRPC does, which asks for the first message itself."""
         self._run(*self._arguments)
 
     def serve_message(self, message: bytes | None, *, is_stream: bool) -> None:
@@ -72,7 +72,7 @@ class ServerCall:
 
         Args:
             message: the first message.
-            is_stream: the handler takes a stream of messages, which goes on behind the first one.
+            is_stream: whether the handler takes a stream of messages, which continues after it.
         """
         function, event, state, handler, take, *rest = self._arguments
         if is_stream:
@@ -84,11 +84,11 @@ class ServerCall:
 
     @property
     def is_active(self) -> bool:
-        """Whether the client is there and has no status yet."""
+        """Whether the client is connected and has got no status yet."""
         return bool(_server._is_rpc_state_active(self._state))
 
     def end(self, code: grpc.StatusCode, text: str) -> None:
-        """End the call with a status, or by cancelling it when a response is on its way."""
+        """End the call with a status, or cancel it while a response is being sent."""
         state = self._state
         with state.condition:
             if not self.is_active:
@@ -101,7 +101,7 @@ class ServerCall:
 
 
 class Sender:
-    """Sends the responses of one call without a thread that waits until they have left.
+    """Sends the responses of a call, without a thread that waits until they are sent.
 
     Args:
         context: gRPC's object for the call; `is_supported` has to be true of it.
@@ -115,15 +115,15 @@ class Sender:
 
     @staticmethod
     def is_supported(context: grpc.ServicerContext) -> bool:
-        """Whether this version of gRPC can do it."""
+        """Return whether this version of gRPC supports it."""
         return IS_SUPPORTED and isinstance(context, _server._Context)
 
     def send(self, data: bytes, on_sent: Callable[[], None]) -> None:
-        """Send a response; the last one must have left.
+        """Send a response, after the one before was sent.
 
         Args:
             data: the encoded response.
-            on_sent: called when it has left, or can't; by gRPC's thread.
+            on_sent: gRPC's thread calls it when the response was sent, or can't be.
         """
         state = self._state
         with state.condition:
@@ -146,14 +146,14 @@ class Sender:
             state.due.add(token)
 
     def finish(self, data: bytes | None) -> None:
-        """End the call with the status of its context, behind a last response if there is one."""
+        """End the call with the status of its context, after a last response if there is one."""
         with self._state.condition:
             if _server._is_rpc_state_active(self._state):
                 _server._status(self._event, self._state, data)
 
 
 class BlockingSender:
-    """As `Sender`, by the public API: it waits until each response has left.
+    """A `Sender` by the public API: it waits until each response is sent.
 
     Args:
         send: sends a response; None ends the call.
@@ -177,7 +177,7 @@ class BlockingSender:
 
 
 class _Stream:
-    """A stream of requests whose first one was received already."""
+    """A stream of requests, of which the first was received already."""
 
     __slots__ = ("_first", "_rest")
 
@@ -194,14 +194,14 @@ class _Stream:
 
 
 def server_call(run: Callable[..., object], arguments: Sequence[Any]) -> ServerCall | None:
-    """The call that gRPC gives to its executor; None when that is nothing known here."""
+    """Return the call that gRPC passes to its executor; None when the arguments are unknown."""
     if not IS_SUPPORTED or len(arguments) != _ARGUMENTS:
         return None
     return ServerCall(run, arguments) if isinstance(arguments[2], _server._RPCState) else None
 
 
 def _is_supported() -> bool:
-    """Whether everything used above looks as it should."""
+    """Return whether the private names used here are as expected."""
     try:
         state = _server._RPCState()
         parameters = {
@@ -239,5 +239,5 @@ try:
 except ImportError:
     _server = _cygrpc = None
 
-#: Whether this version of gRPC is one whose calls can be taken apart.
+#: Whether this version of gRPC is supported by this module.
 IS_SUPPORTED = _is_supported()

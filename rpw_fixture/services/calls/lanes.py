@@ -1,4 +1,4 @@
-"""Kinds of calls, and how each is served."""
+"""Kinds of calls, and how to serve them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Lane(Enum):
-    """Kinds of calls that do not take threads from each other."""
+    """Kinds of calls; each has threads that the others do not use."""
 
     UNARY = "call"
     TRANSFER = "transfer"
@@ -15,12 +15,12 @@ class Lane(Enum):
 
 
 class HowToServe:
-    """What the executor has to know of a handler; handlers have it as attribute ``how``.
+    """How the executor serves the calls of a handler; handlers have it as attribute ``how``.
 
     Attributes:
-        lane: whose threads serve it.
-        has_stream: its requests are a stream.
-        needs_message: nothing can be done before the first message is there.
+        lane: whose threads it uses.
+        has_stream: whether its requests are a stream.
+        needs_message: whether the handler is called only after the first message has arrived.
     """
 
     __slots__ = ("has_stream", "lane", "needs_message")

@@ -1,4 +1,4 @@
-"""Where calls come in: the token is checked before a call gets a thread or its message is read."""
+"""Checks the token of a call before it gets a thread and before its message is read."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 _HEALTH_PREFIX = "/grpc.health.v1.Health/"
 _HINT = (
-    "the call carries no valid token; send the metadata 'authorization: Bearer …' "
+    "the call has no valid token; send the metadata 'authorization: Bearer …' "
     "(Bazel: --remote_header=authorization='Bearer …')"
 )
 
 
 class LazyHandlers(grpc.GenericRpcHandler):
-    """Finds what serves a call; the first one has the front built.
+    """Finds the handler of a call; the first call builds the backend.
 
-    gRPC's own thread calls it, with nothing but the call's headers.
+    gRPC's thread calls it with the headers of the call.
 
     Args:
-        front: has the handlers.
-        listener: knows the token.
-        log: gets the bugs.
+        backend: has the handlers.
+        listener: checks the token.
+        log: gets events of internal errors.
     """
 
-    def __init__(self, front: Lazy[Backend], listener: Listener, log: EventLog) -> None:
-        self._front = front
+    def __init__(self, backend: Lazy[Backend], listener: Listener, log: EventLog) -> None:
+        self._backend = backend
         self._listener = listener
         self._log = log
 
@@ -44,24 +44,26 @@ class LazyHandlers(grpc.GenericRpcHandler):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """See `grpc.GenericRpcHandler.service`."""
         path = str(handler_call_details.method)
-        is_known = self._listener.admits(handler_call_details.invocation_metadata)
-        if not (is_known or path.startswith(_HEALTH_PREFIX)):
+        is_admitted = self._listener.admits(handler_call_details.invocation_metadata)
+        if not (is_admitted or path.startswith(_HEALTH_PREFIX)):
             return _REFUSED
         try:
-            handlers = self._front.get().handlers
+            handlers = self._backend.get().handlers
         except Exception as error:  # noqa: BLE001 - gRPC's thread must go on
             return self._failing(path, error)
-        return handlers.service(handler_call_details) if is_known else handlers.for_stranger(path)
+        return (
+            handlers.service(handler_call_details) if is_admitted else handlers.for_stranger(path)
+        )
 
     def _failing(self, path: str, error: Exception) -> grpc.RpcMethodHandler[Any, Any]:
-        if isinstance(error, RequestError):  # the server is stopping, or has no room
+        if isinstance(error, RequestError):  # the server is stopping, or has no space
             return _ending(_STATUS_CODES[error.code], error.message)
         self._log.append_bug(path, error)
         return _ending(grpc.StatusCode.INTERNAL, f"internal error in {path}: {error!r}")
 
 
 class _Ending:
-    """Ends every call with one status, and reads no message of it."""
+    """Ends every call with a status, without reading a message."""
 
     __slots__ = ("_code", "_text", "how")
 
@@ -75,7 +77,7 @@ class _Ending:
 
 
 def _ending(code: grpc.StatusCode, text: str) -> grpc.RpcMethodHandler[Any, Any]:
-    # A handler of a stream: for all others gRPC receives the message before it calls them.
+    # A handler of a request stream; for any other, gRPC reads the message before it calls the handler.
     return grpc.stream_unary_rpc_method_handler(_Ending(code, text), None, None)
 
 

@@ -1,4 +1,4 @@
-"""One thread that looks at open calls a few times a second: at those that wait or have to end."""
+"""A thread that checks open calls a few times a second: calls that wait, or have to end."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import time
 from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.thread_pool import ThreadStartError, start_thread
 
-#: How often it looks, seconds.
+#: Seconds between two checks.
 INTERVAL = 0.25
 
 
 class Swept:
-    """Base of what is looked at."""
+    """The base class of what a sweeper checks."""
 
     __slots__ = ()
 
     def sweep(self, now: float) -> bool:
-        """Do what is due at ``now`` (monotonic seconds) without blocking; False: look no more."""
+        """Do what is due at ``now`` (monotonic seconds), without blocking.
+
+        Returns:
+            Whether to check again.
+        """
         raise NotImplementedError
 
 
 class Sweeper(Closeable):
-    """Sweeps what was added until that says no; its thread runs from the first addition on."""
+    """Checks what was added until `Swept.sweep` returns False; its thread starts with the first one."""
 
     def __init__(self) -> None:
         self._swept: set[Swept] = set()
@@ -33,7 +37,7 @@ class Sweeper(Closeable):
         self._is_closed = threading.Event()
 
     def add(self, swept: Swept) -> None:
-        """Look at ``swept`` from now on."""
+        """Check ``swept`` from now on."""
         self._swept.add(swept)
         if not self._has_work.is_set():
             self._has_work.set()
@@ -41,11 +45,11 @@ class Sweeper(Closeable):
                 self._start()
 
     def discard(self, swept: Swept) -> None:
-        """Look at ``swept`` no more."""
+        """Stop checking ``swept``."""
         self._swept.discard(swept)
 
     def snapshot(self) -> list[Swept]:
-        """What is looked at now."""
+        """Return what is checked now."""
         return list(self._swept)
 
     def close(self) -> None:
@@ -54,7 +58,7 @@ class Sweeper(Closeable):
         self._has_work.set()
         if self._thread is not None:
             self._thread.join()
-        self._swept.clear()  # a call that is kept keeps its connection open
+        self._swept.clear()  # a call in the set would keep its connection open
 
     def _start(self) -> None:
         with self._lock:
@@ -76,5 +80,5 @@ class Sweeper(Closeable):
                     self._swept.discard(each)
             if not self._swept:
                 self._has_work.clear()
-                if self._swept or self._is_closed.is_set():  # added, or closed, in between
+                if self._swept or self._is_closed.is_set():  # added or closed meanwhile
                     self._has_work.set()

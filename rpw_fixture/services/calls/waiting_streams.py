@@ -1,7 +1,7 @@
 """Response streams that need no thread while they wait: updates of actions, and of the server's health.
 
-gRPC calls a handler whose attribute ``experimental_non_blocking`` is true with a function that sends a
-response, and forgets the thread it used; its own health service relies on that as well.
+When the attribute ``experimental_non_blocking`` of a handler is true, gRPC passes it a function that sends
+a response, and does not end the call when the handler returns. gRPC's health service relies on that too.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _NEVER = float("inf")
 
 
 class WaitingStream(Swept):
-    """One response stream.
+    """A response stream.
 
-    A response is held back until the generator goes on, which it does at once: the last one travels
-    together with the status.
+    A response is held back until the generator yields the next item or ends, so that the last response
+    is sent together with the status.
 
     Args:
-        responses: encoded responses and pauses. It ends the call by `grpc.ServicerContext.abort`
-            when it fails.
+        responses: encoded responses and pauses. When it fails, it ends the call by
+            `grpc.ServicerContext.abort`.
         context: gRPC's object for the call.
-        send: gRPC's function that sends a response and waits until it has left.
-        executor: has the stream go on after a pause.
+        send: gRPC's function that sends a response and waits until it is sent.
+        executor: continues the stream after a pause.
         lane: whose threads it uses.
     """
 
@@ -58,14 +58,14 @@ class WaitingStream(Swept):
         self._was_woken = False
 
     def begin(self) -> None:
-        """Send what there is to send, in this thread, until the first pause."""
+        """Send responses in this thread, until the first pause."""
         if self._context.add_callback(self._wake):
             self._advance()
         else:
             self._responses.close()
 
     def sweep(self, now: float) -> bool:
-        """See `Swept`: go on when the time of a pause is over."""
+        """Continue when the time of a pause is over; see `Swept.sweep`."""
         if now >= self._due:
             self._wake()
         return True
@@ -79,7 +79,7 @@ class WaitingStream(Swept):
             pass
 
     def _step(self) -> bool:
-        """Do one thing; True when this thread has nothing more to do."""
+        """Do one step; return whether this thread has nothing more to do."""
         if not self._context.is_active():
             self._responses.close()
             return True
@@ -97,7 +97,7 @@ class WaitingStream(Swept):
         return False
 
     def _next(self) -> bytes | Pause | None:
-        """What the generator yields next; None when it has ended, with whatever status."""
+        """Return the next item of the generator; None when it has ended, with any status."""
         try:
             return next(self._responses, None)
         except Exception:  # noqa: BLE001 - `abort` raises one without a type; the status is set
@@ -110,7 +110,7 @@ class WaitingStream(Swept):
             self._sender.send(data, self._sent)
 
     def _rest_until(self, pause: Pause) -> bool:
-        """Give up the thread for a pause; False when that is over already."""
+        """Give up the thread for a pause; return False when the pause is over already."""
         self._due = _NEVER if pause.seconds is None else time.monotonic() + pause.seconds
         self._pause = pause
         self._executor.sweeper.add(self)
@@ -122,7 +122,7 @@ class WaitingStream(Swept):
         return False
 
     def _rest(self) -> bool:
-        """Give up the thread; False when there is something to do already."""
+        """Give up the thread; return False when there is something to do already."""
         with self._lock:
             is_needless = self._was_woken or (self._pause is None and not self._is_sending)
             self._was_woken = False

@@ -1,1 +1,1 @@
-"""What happens around every call: counting, injected faults, telling an idle server."""
+"""Interceptors of calls: counters, injected faults, and how long the server has been idle."""

@@ -1,4 +1,4 @@
-"""Tell how long a server has been idle."""
+"""Measures how long a server has been idle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Activity:
-    """Knows for how long nothing was asked of a server."""
+    """Counts open calls, and the time since the last one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,7 +26,7 @@ class Activity:
             return 0.0 if self._open else time.monotonic() - self._last
 
     def interceptor(self, _method: Method, handler: Handler) -> Handler:
-        """Counts each call from its beginning until gRPC says that it is over."""
+        """Return a handler that counts each call until gRPC reports its end."""
 
         def counted(request: Any, call: Call) -> Any:
             with self._lock:

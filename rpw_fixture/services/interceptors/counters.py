@@ -1,8 +1,7 @@
-"""Counts what clients ask for, so that tests can assert it: calls, bytes, blobs, who asked.
+"""Counters of calls, bytes and blobs, by RPC, invocation and target, so that tests can assert them.
 
-What happens to actions and workers is told by events, not here; services/counting.py looks at the
-calls. Everything counted is bounded: of invocations, targets and blobs the oldest are forgotten
-beyond a limit.
+counting.py updates them. Events describe actions and workers. The size of the counters is limited: beyond
+a limit, the oldest invocations, targets and blobs are forgotten.
 """
 
 from __future__ import annotations
@@ -19,22 +18,22 @@ from rpw_fixture.wire.rpcs import SERVED
 _MOST_INVOCATIONS = 1_000
 _MOST_TARGETS = 10_000
 _MOST_DIGESTS = 100_000
-#: Longer ones are cut: they come from clients, and are kept.
+#: Longer names are cut, because they come from clients and are kept.
 _LONGEST_NAME = 1_000
 _V = TypeVar("_V")
 
 
 @dataclass(slots=True, kw_only=True)
 class MethodCount:
-    """What became of the calls of one RPC.
+    """Counters of the calls of an RPC.
 
     Attributes:
-        calls: how many began.
-        failures: how many ended with a status other than OK, by its name.
-        bytes_in: of the requests; of ByteStream.Write the content.
-        bytes_out: of the responses.
-        open: how many are being served.
-        highest_concurrency: most that ever were at once.
+        calls: calls that began.
+        failures: calls that ended with a status other than OK, by its name.
+        bytes_in: bytes of requests; of ByteStream.Write, bytes of content.
+        bytes_out: bytes of responses.
+        open: calls in progress.
+        highest_concurrency: most calls in progress at the same time.
     """
 
     calls: int = 0
@@ -47,13 +46,13 @@ class MethodCount:
 
 @dataclass(slots=True, kw_only=True)
 class DigestCount:
-    """How often one blob was asked for.
+    """Counters of the requests for a blob.
 
     Attributes:
-        reads: reads that began, in batches too.
-        writes: uploads that began, in batches too.
+        reads: reads that began, also in batches.
+        writes: uploads that began, also in batches.
         find_missing: how often FindMissingBlobs named it.
-        duplicate_uploads: those of the writes that brought what was there already.
+        duplicate_uploads: uploads when it was stored already.
     """
 
     reads: int = 0
@@ -63,14 +62,14 @@ class DigestCount:
 
 
 class Counters:
-    """The counters of a server. All methods may be called from any thread.
+    """The counters of a server. Thread-safe.
 
-    RPCs are named as in ``Execute`` or ``Read``. Health checks and calls that carry no valid token
-    are not counted.
+    RPCs have their simple names, as in ``Execute`` or ``Read``. Health checks and calls without a valid
+    token are not counted.
 
     Args:
-        counts_digests: look into requests for the blobs they name. That takes time in proportion to
-            their number, which is why nobody pays for it unasked: FindMissingBlobs may name 10,000.
+        counts_digests: whether to count requests for each blob. That takes time for each of them, and
+            FindMissingBlobs may name 10,000.
     """
 
     def __init__(self, *, counts_digests: bool = False) -> None:
@@ -81,7 +80,7 @@ class Counters:
         self.reset()
 
     def reset(self) -> None:
-        """Starts from nothing; calls that are open stay so."""
+        """Set all counters to 0, except those of open calls."""
         with self._lock:
             for name, count in self._methods.items():
                 self._methods[name] = MethodCount(open=count.open, highest_concurrency=count.open)
@@ -92,12 +91,12 @@ class Counters:
 
     @property
     def calls(self) -> Counter[str]:
-        """How many calls of each RPC began."""
+        """Calls that began, by RPC."""
         return Counter({name: count.calls for name, count in self.methods.items() if count.calls})
 
     @property
     def methods(self) -> Mapping[str, MethodCount]:
-        """All that is known of the calls of each RPC."""
+        """All counters of calls, by RPC."""
         with self._lock:
             return {
                 name: replace(count, failures=Counter(count.failures))
@@ -106,7 +105,7 @@ class Counters:
 
     @property
     def highest_concurrency(self) -> int:
-        """Most calls that ever were served at once."""
+        """Most calls in progress at the same time, of all RPCs."""
         return self._highest
 
     @property
@@ -121,29 +120,29 @@ class Counters:
 
     @property
     def digests(self) -> Mapping[str, DigestCount]:
-        """What was asked of each blob, by ``hash/size``.
+        """Counters of each blob, by ``hash/size``.
 
         Raises:
-            ConfigError: when the server does not count this.
+            ConfigError: when the server does not count them.
         """
         if not self.counts_digests:
             raise ConfigError(
-                "blobs are not counted one by one, because that takes time; ask for it: "
-                "Server(count_digests=True), or @pytest.mark.rpw(count_digests=True)"
+                "requests are not counted by blob, because that takes time; turn it on with "
+                "Server(count_digests=True) or @pytest.mark.rpw(count_digests=True)"
             )
         return self._copied(lambda: self._digests, replace)
 
     @property
     def duplicate_uploads(self) -> int:
-        """How many uploads brought what was there already.
+        """Uploads of blobs that were stored already.
 
         Raises:
-            ConfigError: when the server does not count this.
+            ConfigError: when the server does not count them.
         """
         return sum(count.duplicate_uploads for count in self.digests.values())
 
     def begin(self, name: str, *, invocation: str, target: str) -> None:
-        """A call of the RPC ``name`` begins, for whom RequestMetadata says."""
+        """Count a call that begins, for an invocation and a target (RequestMetadata)."""
         invocation, target = invocation[:_LONGEST_NAME], target[:_LONGEST_NAME]
         with self._lock:
             count = self._methods[name]
@@ -158,7 +157,7 @@ class Counters:
                 _entry(self._targets, target, Counter, _MOST_TARGETS)[name] += 1
 
     def end(self, name: str, *, bytes_in: int, bytes_out: int, failure: str) -> None:
-        """That call has ended, with the status ``failure`` unless that is empty."""
+        """Count the end of a call, with the status ``failure``; empty for OK."""
         with self._lock:
             count = self._methods[name]
             count.open -= 1
@@ -169,7 +168,7 @@ class Counters:
                 count.failures[failure] += 1
 
     def note(self, digest: str, change: Callable[[DigestCount], None]) -> None:
-        """Something was asked of a blob, named as ``hash/size``."""
+        """Change the counters of a blob, ``hash/size``, by calling ``change``."""
         with self._lock:
             change(_entry(self._digests, digest[:_LONGEST_NAME], DigestCount, _MOST_DIGESTS))
 
@@ -181,7 +180,7 @@ class Counters:
 
 
 def _entry(table: OrderedDict[str, _V], key: str, make: Callable[[], _V], most: int) -> _V:
-    """The entry of that key, made if need be; beyond ``most`` the oldest one is forgotten."""
+    """Return the entry of a key, made if needed; beyond ``most`` entries the oldest is forgotten."""
     entry = table.get(key)
     if entry is None:
         entry = table[key] = make()

@@ -1,4 +1,4 @@
-"""Looks at calls for the counters: an interceptor does it, so that no service knows of them."""
+"""Updates the counters by an interceptor, so that services know nothing of them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from rpw_fixture.wire.protos import Method
 
 
 class Counting:
-    """Feeds counters.
+    """Counts calls.
 
     Args:
-        counters: to feed.
-        cas: where the server keeps its blobs; it knows which uploads bring what is there.
+        counters: to update.
+        cas: has the blobs, so that uploads of stored ones can be counted.
     """
 
     def __init__(self, counters: Counters, cas: Cas) -> None:
@@ -32,7 +32,7 @@ class Counting:
         self._cas = cas
 
     def interceptor(self, method: Method, handler: Handler) -> Handler:
-        """Counts each call but health checks, and what it moves."""
+        """Return a handler that counts calls and their bytes; health checks are not counted."""
         service, _, name = method.path.removeprefix("/").partition("/")
         if service.startswith("grpc."):
             return handler
@@ -44,7 +44,7 @@ class Counting:
     def _unary(self, name: str, handler: Handler) -> Handler:
         def counted(request: Any, call: Call) -> bytes:
             with _Counted(self._begin, self._end, name, call) as served:
-                # Here, so that its size is known and nobody encodes it twice.
+                # Encode the response here, because its size is needed; gRPC then gets bytes.
                 response = encoded(handler(served.metered(request), call))
                 served.bytes_out = len(response)
                 return response
@@ -85,7 +85,7 @@ class Counting:
 
 
 class _Counted:
-    """A call while it is served, and what only its end tells."""
+    """A call in progress, and the counts to report at its end."""
 
     __slots__ = ("_end", "_name", "bytes_in", "bytes_out")
 
@@ -100,7 +100,7 @@ class _Counted:
         begin(name, invocation=metadata.tool_invocation_id, target=metadata.target_id)
 
     def metered(self, request: Any) -> Any:
-        """The request, or the stream of them, whose content is counted as it comes."""
+        """Return the request, or a stream of requests whose content is counted on the way."""
         return self._metered(request) if isinstance(request, Iterator) else request
 
     def _metered(self, requests: Iterator[Any]) -> Iterator[Any]:

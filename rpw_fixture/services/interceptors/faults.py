@@ -1,7 +1,7 @@
-"""Brings armed faults into calls.
+"""Applies armed faults to calls.
 
-An interceptor does it, so that no service knows of faults; each effect is a small decorator of a
-handler. What is armed is known in rpw_fixture/faults/registry.py.
+It is an interceptor, so services know nothing of faults. Each effect is a small decorator of a handler.
+faults/registry.py decides which calls a fault strikes.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _EXECUTING = reapi.ExecutionStage.EXECUTING
 
 
 class FaultInjector:
-    """Has armed faults strike calls.
+    """Applies armed faults to calls.
 
     Args:
-        faults: what is armed.
-        cas: blobs are dropped from it.
+        faults: the armed faults.
+        cas: evictions remove blobs from it.
     """
 
     def __init__(self, faults: Faults, cas: Cas) -> None:
         self._faults = faults
         self._cas = cas
-        self._around: dict[Effect, Callable[[Method, Handler, Fault], Handler]] = {
+        self._decorators: dict[Effect, Callable[[Method, Handler, Fault], Handler]] = {
             Effect.DELAY: lambda _method, handler, _fault: handler,
             Effect.FAIL: _failing,
             Effect.HALF_CLOSE: _half_closing,
@@ -46,7 +46,7 @@ class FaultInjector:
         }
 
     def interceptor(self, method: Method, handler: Handler) -> Handler:
-        """Looks at each call whether something is armed for it, which costs next to nothing."""
+        """Return a handler that applies the faults armed for a method; without faults it costs little."""
         slot = self._faults.slot(_short_name(method))
         if slot is None:
             return handler
@@ -56,7 +56,7 @@ class FaultInjector:
                 return handler(request, call)
             serve = handler
             for fault in reversed(slot.strike()):
-                serve = _delayed(self._around[fault.effect](method, serve, fault), fault.delay)
+                serve = _delayed(self._decorators[fault.effect](method, serve, fault), fault.delay)
             return serve(request, call)
 
         return struck
@@ -66,21 +66,21 @@ class FaultInjector:
 
     def _evicting(self, method: Method, handler: Handler, _fault: Fault) -> Handler:
         name = _short_name(method).partition(".")[2]
-        told = _TOLD.get(name)
-        if told is not None:
+        in_response = _IN_RESPONSE.get(name)
+        if in_response is not None:
             return _afterwards(
-                method, handler, lambda _request, response: self._drop(told(response))
+                method, handler, lambda _request, response: self._evict(in_response(response))
             )
 
         def evicting(request: Any, call: Call) -> Any:
             request, digests = named(name, request, self._cas.functions)
             unwanted = list(digests)
-            after = _afterwards(method, handler, lambda _request, _response: self._drop(unwanted))
+            after = _afterwards(method, handler, lambda _request, _response: self._evict(unwanted))
             return after(request, call)
 
         return evicting
 
-    def _drop(self, digests: Iterable[Digest]) -> None:
+    def _evict(self, digests: Iterable[Digest]) -> None:
         unwanted = frozenset(digests)
         if unwanted:
             self._cas.evict(lambda _function, digest: digest in unwanted)
@@ -104,10 +104,10 @@ def _failing(method: Method, handler: Handler, fault: Fault) -> Handler:
         raise _error(fault)
 
     def fail_within_requests(requests: Iterator[Any], call: Call) -> Any:
-        return handler(_broken(requests, fault), call)
+        return handler(_failing_requests(requests, fault), call)
 
     def fail_within_responses(request: Any, call: Call) -> Any:
-        yield from _cut(handler(request, call), fault.after)
+        yield from _first_responses(handler(request, call), fault.after)
         raise _error(fault)
 
     if not fault.after:
@@ -116,21 +116,21 @@ def _failing(method: Method, handler: Handler, fault: Fault) -> Handler:
 
 
 def _half_closing(_method: Method, handler: Handler, fault: Fault) -> Handler:
-    return lambda request, call: _cut(handler(request, call), fault.after)
+    return lambda request, call: _first_responses(handler(request, call), fault.after)
 
 
-def _broken(messages: Iterator[Any], fault: Fault) -> Iterator[Any]:
+def _failing_requests(messages: Iterator[Any], fault: Fault) -> Iterator[Any]:
     yield from islice(messages, fault.after)
     raise _error(fault)
 
 
 def _error(fault: Fault) -> RequestError:
-    """Anew each time: one that was kept would keep the call, and its connection, in its frames."""
+    """Return a new error; a shared one would keep a call, and its connection, alive by its frames."""
     return RequestError(fault.code or Code.UNAVAILABLE, fault.message or f"fault armed: {fault}")
 
 
-def _cut(responses: Iterator[Any], count: int) -> Iterator[Any]:
-    """The first ``count`` responses; of an operation none that says it is done."""
+def _first_responses(responses: Iterator[Any], count: int) -> Iterator[Any]:
+    """Yield the first ``count`` responses; finished operations appear as running."""
     for response in responses if count else ():
         if isinstance(response, Pause):
             yield response
@@ -150,7 +150,7 @@ def _unfinished(operation: longrunning.Operation) -> longrunning.Operation:
 
 
 def _afterwards(method: Method, handler: Handler, act: Callable[[Any, Any], object]) -> Handler:
-    """A handler after which ``act`` gets request and response, before the client has the last one."""
+    """Return a handler that calls ``act`` with request and last response before the client gets it."""
 
     def unary(request: Any, call: Call) -> Any:
         response = handler(request, call)
@@ -164,7 +164,7 @@ def _afterwards(method: Method, handler: Handler, act: Callable[[Any, Any], obje
                 yield each
                 continue
             response = each
-            # An operation's last message says so itself: the client acts on it at once.
+            # A finished operation is the last message, and the client acts on it at once.
             if isinstance(response, longrunning.Operation) and response.done:
                 act(request, response)
             yield response
@@ -200,8 +200,8 @@ def _of_encoded_result(response: Any) -> Iterator[Digest]:
     return _of_result(reapi.ActionResult.FromString(encoded))
 
 
-#: The blobs that a response names, by the simple name of its RPC; of all others requests name them.
-_TOLD: dict[str, Callable[[Any], Iterable[Digest]]] = {
+#: RPCs whose responses name blobs, and a function that returns them; for all others see `named`.
+_IN_RESPONSE: dict[str, Callable[[Any], Iterable[Digest]]] = {
     "GetActionResult": _of_encoded_result,
     "Execute": _of_operation,
     "WaitExecution": _of_operation,

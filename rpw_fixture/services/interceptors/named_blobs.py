@@ -1,6 +1,6 @@
-"""Which blobs a request names, for those who watch calls without serving them.
+"""Finds the blobs that a request names, for interceptors.
 
-Names and digests are taken as they come: whether they are right is judged by the services.
+Digests are not validated; the services do that.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from rpw_fixture.wire.digests import Digest, DigestFunctions, digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.resource_names import BlobName, parse_read, parse_write
 
-#: RPCs whose requests name blobs, by what they do with them.
+#: RPCs whose requests name blobs, by what they do with the blobs.
 READS = frozenset({"Read", "BatchReadBlobs"})
 WRITES = frozenset({"Write", "BatchUpdateBlobs"})
 FINDS = frozenset({"FindMissingBlobs"})
 
 
 def named(rpc: str, request: Any, functions: DigestFunctions) -> tuple[Any, Iterable[Digest]]:
-    """The request to go on with, and the blobs it names.
+    """Return the request to use from now on, and the blobs it names.
 
     Args:
-        rpc: simple name of the RPC; any but those above names none.
-        request: the request, or an iterator of them, of which the first one is looked at.
-        functions: to read resource names with.
+        rpc: simple name of the RPC; only requests of those above name blobs.
+        request: the request, or an iterator of requests, of which the first one is read.
+        functions: the server's digest functions, for resource names.
     """
     if rpc == "Read":
         return request, _digest(parse_read, request.resource_name, functions)
@@ -43,7 +43,7 @@ def _digest(
 ) -> list[Digest]:
     try:
         return [parse(name, functions).digest]
-    except RequestError:  # the service will tell the client
+    except RequestError:  # the service reports it to the client
         return []
 
 
