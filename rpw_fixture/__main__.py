@@ -1,4 +1,4 @@
-"""``python -m rpw_fixture``."""
+"""Run the command line as ``python -m rpw_fixture``."""
 
 from __future__ import annotations
 

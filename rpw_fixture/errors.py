@@ -36,13 +36,19 @@ class Code(IntEnum):
 class RpwError(Exception):
     """The base of every error that rpw_fixture raises on purpose."""
 
+    __module__ = "rpw_fixture"  # the public name, which tracebacks then show
+
 
 class ConfigError(RpwError):
     """A setting or a command line that can't be used (exit code 2)."""
 
+    __module__ = "rpw_fixture"
+
 
 class EnvironmentLacksError(RpwError):
     """The machine lacks something the request needs, such as a free port or a program (exit code 3)."""
+
+    __module__ = "rpw_fixture"
 
 
 class RequestError(RpwError):
@@ -54,6 +60,8 @@ class RequestError(RpwError):
         missing: subjects of ``MISSING`` violations, each ``blobs/[function/]hash/size``
             (remote_execution.proto, Execution.Execute).
     """
+
+    __module__ = "rpw_fixture"
 
     def __init__(self, code: Code, message: str, *, missing: Sequence[str] = ()) -> None:
         super().__init__(message)

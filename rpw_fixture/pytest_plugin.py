@@ -1,6 +1,6 @@
-"""The pytest plugin: fixtures, marker, options and report hooks, and nothing that decides.
+"""The pytest plugin: fixtures, markers, options and report hooks, which call `rpw_fixture.plugin`.
 
-Importing it costs next to nothing: gRPC, protobuf and psutil are loaded when the first server starts.
+Importing it is fast: gRPC, protobuf and psutil are loaded when the first server starts.
 """
 
 from __future__ import annotations
@@ -31,79 +31,81 @@ _SECTIONS = pytest.StashKey["list[reporting.Section]"]()
 
 
 class MakeServer(Protocol):
-    """What `make_rpw_server` gives."""
+    """The type of `make_rpw_server`."""
 
     def __call__(self, config: Config | None = None, **settings: Any) -> Server:
-        """A new server, started; it is stopped when the test ends.
+        """Return a new server that is running; it is stopped when the test ends.
 
         Args:
-            config: all settings; those of `rpw_config` and the marker when not given.
-            settings: single settings on top.
+            config: all settings; the default is those of `rpw_config` and the marker.
+            settings: single settings that replace those of ``config``.
         """
 
 
 def close_servers(config: pytest.Config) -> None:
-    """Stops the servers that are held for later tests; those start new ones."""
+    """Stop the servers that are kept for later tests, which then start new ones."""
     config.stash[_SERVERS].close()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds our options."""
+    """Add the options of the plugin."""
     options.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Registers the markers and refuses settings that can't be used."""
+    """Register the markers, and refuse settings that cannot be used."""
     config.addinivalue_line("markers", options.MARKER_LINE)
     config.addinivalue_line("markers", options.CHECK_MARKER_LINE)
     options.config_of(config)
-    servers = SessionServers(*options.endpoint_of(config))
+    servers = SessionServers(options.existing_server_of(config))
     config.stash[_SERVERS] = servers
     config.add_cleanup(servers.close)
-    if not _is_xdist_worker(config):  # they have nobody to tell
+    if not _is_xdist_worker(config):  # these print nothing
         config.pluginmanager.register(reporting.Summary(), "rpw_fixture_summary")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """One line, when something was set or ``-v`` asks for more."""
-    endpoint = config.stash[_SERVERS].endpoint
+    """Return a line with the settings, if there are any or with ``-v``."""
+    existing = config.stash[_SERVERS].existing
     settings = options.settings_of(config)
-    if not (endpoint or settings or config.get_verbosity() > 0):
+    if not (existing or settings or config.get_verbosity() > 0):
         return None
-    told = [f"endpoint={endpoint}"] if endpoint else []
-    told += [f"{name}={value}" for name, value in settings.items()]
-    return f"rpw-fixture {__version__}: {', '.join(told) or 'default settings'}"
+    shown = [f"endpoint={existing.endpoint}"] if existing else []
+    shown += [f"{name}={value}" for name, value in settings.items()]
+    return f"rpw-fixture {__version__}: {', '.join(shown) or 'default settings'}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a test that asks for it once for each personality."""
+    """Run a test that uses `rpw_every_personality` once for each personality."""
     if "rpw_every_personality" in metafunc.fixturenames:
-        from rpw_fixture.workers import personalities  # noqa: PLC0415 - most test suites need none
+        from rpw_fixture.workers import personalities  # noqa: PLC0415 - most suites do not need it
 
         metafunc.parametrize("rpw_every_personality", personalities.names(), indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Refuses markers that can't be used."""
+    """Refuse markers with settings that cannot be used."""
     if not _is_xdist_worker(config):
         options.check_markers(items, options.config_of(config))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Refuses markers where xdist would lose an error of the collection."""
+    """Refuse markers in xdist's workers, where an error of the collection would be lost."""
     if _is_xdist_worker(item.config):
         options.check_markers([item], options.config_of(item.config))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Has what a test with the marker ``rpw_check`` ran checked, if the test passed so far."""
+    """Check the workers that a test with the marker ``rpw_check`` used, if the test passed so far."""
     result = yield
     marker = item.get_closest_marker("rpw_check")
     if marker is not None:
         server = getattr(item, "funcargs", {}).get("rpw_server")
         if server is None:
-            pytest.fail("the marker rpw_check needs a test that uses rpw_server", pytrace=False)
+            pytest.fail(
+                "the marker rpw_check needs the fixture rpw_server in the test", pytrace=False
+            )
         server.assert_hermetic(**marker.kwargs)
     return result
 
@@ -112,26 +114,26 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Adds the timeline and the workers' stderr to the report of a test that failed."""
+    """Add the timeline and the workers' stderr to the report of a failed test."""
     report = yield
     if report.failed:
         used = item.stash.get(_USED, [])
-        # What was put aside is those of a server that is reset or stopped by now.
-        put_aside = item.stash.get(_SECTIONS, None)
-        report.sections += put_aside or reporting.sections_of(used)
+        # A server that is reset or stopped by now has left its sections there.
+        saved = item.stash.get(_SECTIONS, None)
+        report.sections += saved or reporting.sections_of(used)
         report.sections += reporting.bazel_sections(item.stash.get(_WORKSPACE, None))
         setattr(report, reporting.FAILURES, reporting.failures_of(used))
     return report
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Explains why two outcomes or outputs are not equal."""
+    """Explain why two outcomes or outputs are not equal."""
     return reporting.compared(op, left, right)
 
 
 @pytest.fixture(scope="session")
 def rpw_config(pytestconfig: pytest.Config) -> Config:
-    """The settings of servers: override it for a package, module or class."""
+    """Return the settings of servers; override it for a package, module or class."""
     return options.config_of(pytestconfig)
 
 
@@ -139,28 +141,28 @@ def rpw_config(pytestconfig: pytest.Config) -> Config:
 def rpw_server(
     request: pytest.FixtureRequest, rpw_config: Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Endpoint]:
-    """A server with persistent workers in its initial state."""
-    found = tmp_path_factory.getbasetemp() / "rpw-reproducers"
+    """Yield a server with persistent workers, in its initial state."""
+    reproducers = tmp_path_factory.getbasetemp() / "rpw-reproducers"
     servers = request.config.stash[_SERVERS]
     settings = options.marked_settings(request.node)
-    if servers.endpoint:
+    if servers.existing:
         _skip_if_set(settings)
         with _used(request.node, servers.cluster()) as cluster:
-            cluster.reproducers = found / _file_name(request.node)
+            cluster.reproducers = reproducers / _file_name(request.node)
             yield cluster
         return
     config = options.configured(rpw_config, settings, request.node.nodeid)
     with servers.lend(config) as server, _used(request.node, server):
-        server.reproducers = found / _file_name(request.node)
+        server.reproducers = reproducers / _file_name(request.node)
         yield server
 
 
 @pytest.fixture
 def rpw_every_personality(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[Server]:
-    """A server of each personality in turn: a worker that passes copes with all known servers."""
+    """Yield a server of each personality in turn: a worker that passes works on all known servers."""
     servers = request.config.stash[_SERVERS]
-    if servers.endpoint:
-        pytest.skip("needs servers of all personalities, and --rpw-endpoint is one of its own")
+    if servers.existing:
+        pytest.skip("needs servers of all personalities, but --rpw-endpoint is a single server")
     settings = {**options.marked_settings(request.node), "personality": request.param}
     config = options.configured(rpw_config, settings, request.node.nodeid)
     with servers.lend(config) as server, _used(request.node, server):
@@ -169,18 +171,18 @@ def rpw_every_personality(request: pytest.FixtureRequest, rpw_config: Config) ->
 
 @pytest.fixture
 def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Iterator[MakeServer]:
-    """Makes servers, with settings of their own, that are stopped when the test ends."""
+    """Return a function that makes servers with any settings; the end of the test stops them."""
     servers = request.config.stash[_SERVERS]
     marked = options.marked_settings(request.node)
 
     with ExitStack() as stack:
 
         def make(config: Config | None = None, **settings: Any) -> Server:
-            if servers.endpoint:
+            if servers.existing:
                 _skip_if_set({**marked, **settings})
                 cluster = stack.enter_context(servers.make_cluster())
                 stack.enter_context(_used(request.node, cluster))
-                return cast("Server", cluster)  # all that tests do with a Server, it can do
+                return cast("Server", cluster)  # it has everything that tests use of a Server
             if config is None:
                 config = options.configured(rpw_config, marked, request.node.nodeid)
             server = make_server(config.replace(**settings))
@@ -192,7 +194,7 @@ def make_rpw_server(request: pytest.FixtureRequest, rpw_config: Config) -> Itera
 
 @pytest.fixture
 def rpw_bazel(request: pytest.FixtureRequest, rpw_server: Endpoint) -> Iterator[BazelWorkspace]:
-    """An empty workspace with a real Bazel, whose actions run on `rpw_server`; skips without one."""
+    """Yield an empty workspace for real Bazel, with its actions on `rpw_server`; skip without Bazel."""
     try:
         workspace = request.config.stash[_SERVERS].workspace(rpw_server.bazel_flags())
     except EnvironmentLacksError as error:
@@ -204,7 +206,7 @@ def rpw_bazel(request: pytest.FixtureRequest, rpw_server: Endpoint) -> Iterator[
 
 @contextmanager
 def _used(item: pytest.Item, server: E) -> Iterator[E]:
-    """Reports on ``server`` when the test fails, and fails the test when the server had a bug."""
+    """Report on ``server`` if the test fails, and fail the test if the server had an internal error."""
     used = item.stash.setdefault(_USED, [])
     used.append(server)
     try:
@@ -228,5 +230,5 @@ def _is_xdist_worker(config: pytest.Config) -> bool:
 def _skip_if_set(settings: Mapping[str, Any]) -> None:
     if settings:
         pytest.skip(
-            f"needs a server with {', '.join(sorted(settings))}, and --rpw-endpoint has its own settings"
+            f"needs a server with {', '.join(sorted(settings))}, but --rpw-endpoint has other settings"
         )

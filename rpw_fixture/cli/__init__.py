@@ -1,4 +1,4 @@
-"""The command line: one module for each subcommand, which parses and prints and decides nothing.
+"""The command line: one module for each subcommand, which only parses options and prints results.
 
 Exit codes of every subcommand: 0 fine, 1 findings or failed actions, 2 wrong use, 3 the environment
 lacks something.
@@ -17,36 +17,36 @@ from rpw_fixture.cli.signals import Interrupted
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.support.suggestions import did_you_mean
 
-#: Subcommands and what they are for. Each is a module here with `add_arguments` and `run`.
+#: Subcommands and their purposes. Each is a module here with `add_arguments` and `run`.
 COMMANDS = {
-    "serve": "run a server until it is told to stop (the default)",
-    "check": "find what a worker's state does to outputs",
+    "serve": "run a server until SIGTERM or Ctrl-C (the default)",
+    "check": "test a worker for state leaks and protocol errors",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
-    "doctor": "say what this machine offers",
+    "doctor": "show what this machine offers: isolation, containers, programs",
 }
 WRONG_USE, ENVIRONMENT_LACKS = 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line; the process's exit code."""
+    """Run the command line and return the exit code of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     name, options = parse(given)
     try:
         code: int = _module(name).run(options)
     except ConfigError as error:
-        return _complain(name, error, WRONG_USE)
+        return _fail(name, error, WRONG_USE)
     except EnvironmentLacksError as error:
-        return _complain(name, error, ENVIRONMENT_LACKS)
+        return _fail(name, error, ENVIRONMENT_LACKS)
     except Interrupted as error:
-        return _complain(name, error, error.exit_code)
+        return _fail(name, error, error.exit_code)
     return code
 
 
 def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:
-    """The subcommand that a command line names, and its options.
+    """Return the subcommand in a command line, and its options.
 
     Raises:
-        SystemExit: 2 for what can't be understood, 0 after ``--help`` and ``--version``.
+        SystemExit: 2 for wrong use, 0 after ``--help`` and ``--version``.
     """
     name, rest = _command(list(given))
     if name is None:
@@ -63,10 +63,10 @@ def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what may be meant by a flag that is none."""
+    """A parser that suggests a flag for a misspelt one."""
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong and exit with 2."""
+        """Print the error and exit with 2."""
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
             name = unknown.split()[0].partition("=")[0]
@@ -79,7 +79,7 @@ def _module(name: str) -> Any:
 
 
 def _command(given: list[str]) -> tuple[str | None, list[str]]:
-    """The subcommand and its arguments; ``serve`` when the first argument is a flag of it."""
+    """Return the subcommand and its arguments; ``serve`` if the first argument is a flag."""
     first = given[0] if given else ""
     if first in COMMANDS:
         return first, given[1:]
@@ -91,8 +91,8 @@ def _command(given: list[str]) -> tuple[str | None, list[str]]:
 def _overview() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rpw-fixture",
-        description="A real REAPI server with real remote persistent workers.",
-        epilog="Without a subcommand: serve. 'rpw-fixture COMMAND --help' tells its options.",
+        description="An REAPI server with real remote persistent workers, for tests and CI.",
+        epilog="Without a subcommand: serve. 'rpw-fixture COMMAND --help' lists its options.",
     )
     parser.add_argument("--version", action="version", version=f"rpw_fixture {__version__}")
     commands = parser.add_subparsers(title="subcommands", metavar="COMMAND")
@@ -101,6 +101,6 @@ def _overview() -> argparse.ArgumentParser:
     return parser
 
 
-def _complain(name: str, error: BaseException, code: int) -> int:
+def _fail(name: str, error: BaseException, code: int) -> int:
     print(f"rpw-fixture {name}: {error}", file=sys.stderr)
     return code

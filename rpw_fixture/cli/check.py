@@ -1,4 +1,4 @@
-"""``check``: find what a persistent worker's state does to outputs."""
+"""``check``: test a persistent worker for state leaks and protocol errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rpw_fixture.cli.signals import interruptible
-from rpw_fixture.client.existing_server import ExistingServer, headers, properties
+from rpw_fixture.client.existing_server import (
+    ENDPOINT_FORMS,
+    OPTIONS,
+    ExistingServer,
+    from_options,
+    properties,
+)
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 
 if TYPE_CHECKING:
@@ -19,106 +25,109 @@ if TYPE_CHECKING:
     from rpw_fixture.hermeticity.findings.finding import Report
 
 _FINDINGS = 1
-_HEADER, _PROPERTY = "--remote-header", "--platform-property"
+_PROPERTY = "--platform-property"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``check``."""
+    """Add the options of ``check``."""
     parser.epilog = (
-        "Exit code 0 when nothing of severity error was found, 1 when something was, 2 for a suite or\n"
-        "an option that can't be used, 3 when this machine lacks something or the\n"
-        "target does not run the actions."
+        "Exit codes: 0 no finding of severity error, 1 at least one, 2 a suite or an option that\n"
+        "cannot be used, 3 this machine lacks something, or the target does not run the actions."
     )
     add = parser.add_argument
     add("suite", nargs="?", type=Path, help="a suite.toml, or a folder made by serve --record")
-    add("--select", metavar="CODE,…", help="check only these; prefixes such as RPW2 are allowed")
-    add("--ignore", metavar="CODE,…", help="leave these out")
-    add("--format", choices=("text", "json", "junit", "github"), default="text")
-    add("--output", type=Path, metavar="FILE", help="write the report there, not to stdout")
-    add("--baseline", type=Path, metavar="FILE", help="accept the findings in FILE")
-    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
-    add("--jobs", type=_positive, metavar="N", help="runs at once (default: one per processor)")
-    add("--max-seconds", type=_seconds, metavar="S", help="stop after S seconds")
     add(
-        "--seed", type=int, default=0, metavar="N", help="for what is picked at random (default: 0)"
+        "--select",
+        metavar="CODE,…",
+        help="run only these checks; prefixes such as RPW2 are allowed",
     )
+    add("--ignore", metavar="CODE,…", help="leave out these checks")
+    add(
+        "--format",
+        choices=("text", "json", "junit", "github"),
+        default="text",
+        help="report format",
+    )
+    add("--output", type=Path, metavar="FILE", help="write the report to FILE, not to stdout")
+    add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
+    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
+    add(
+        "--max-seconds",
+        type=_seconds,
+        metavar="S",
+        help="stop after S seconds and report what was found",
+    )
+    add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
     _add_target(parser)
-    add("--reproducers", type=Path, metavar="DIR", help="write a folder there for each finding")
+    add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
     add(
         "--cache-poisoning",
         action="store_true",
-        help="count action-cache entries that a recorded build's own order of actions made wrong",
+        help="of a recording: count action-cache entries that its order of actions made wrong",
     )
-    add("--explain", metavar="CODE", help="say what a code means, and how to mend it")
+    add("--explain", metavar="CODE", help="explain what a code means, and how to fix it")
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
-    """The options that `connection_of` reads, named as Bazel's are."""
+    """Add the options that `target_of` reads, with Bazel's names."""
     add = parser.add_argument_group("an existing server instead of this machine").add_argument
     add(
         "--target",
         metavar="ENDPOINT",
-        help="let this REAPI server run the actions, and check what results alone tell: "
-        "grpc://HOST:PORT, grpcs://HOST:PORT or unix:PATH",
+        help="run the actions on this REAPI server, and only the checks that need no more than "
+        f"results: {ENDPOINT_FORMS}",
     )
-    add("--tls-certificate", metavar="FILE", help="trust these certificates, PEM, with grpcs://")
-    add("--tls-client-certificate", metavar="FILE", help="show this certificate, PEM")
-    add("--tls-client-key", metavar="FILE", help="private key of --tls-client-certificate")
-    add(
-        _HEADER,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="send this with every call, as an API key (repeatable)",
-    )
-    add("--remote-instance-name", metavar="NAME", help="instance that every call names")
+    for option in OPTIONS:
+        repeatable: Any = {"action": "append", "default": []} if option.is_repeatable else {}
+        add(option.bazel_name, metavar=option.metavar, help=option.help, **repeatable)
     add(
         _PROPERTY,
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="give every action this platform property, such as container-image (repeatable)",
+        help="add this platform property to every action, such as container-image (repeatable)",
     )
     add(
         "--no-cache-silo-key",
         action="store_true",
-        help="never send the property cache-silo-key, not even where nothing else leads to a fresh worker",
+        help="never send cache-silo-key, even if nothing else leads to a fresh worker",
     )
 
 
-def connection_of(options: argparse.Namespace) -> ExistingServer | None:
-    """The server that ``--target`` and the options beside it name; None for this machine.
+def target_of(options: argparse.Namespace) -> ExistingServer | None:
+    """Return the server that ``--target`` and its options describe; None means this machine.
 
     Raises:
-        ConfigError: for an option that can't be read, or that is of no use without ``--target``.
+        ConfigError: for a value that cannot be used, or an option that needs ``--target``.
     """
-    files = {
-        "--tls-certificate": options.tls_certificate,
-        "--tls-client-certificate": options.tls_client_certificate,
-        "--tls-client-key": options.tls_client_key,
+    given = {each.field: getattr(options, _destination(each.bazel_name)) for each in OPTIONS}
+    names = {each.field: each.bazel_name for each in OPTIONS}
+    if options.target is not None:
+        return from_options(
+            options.target,
+            given,
+            names,
+            platform=properties(options.platform_property, _PROPERTY),
+            may_silo=not options.no_cache_silo_key,
+        )
+    useless = {names[name]: value for name, value in given.items()}
+    useless |= {
+        _PROPERTY: options.platform_property,
+        "--no-cache-silo-key": options.no_cache_silo_key,
     }
-    if options.target is None:
-        texts = {"--remote-instance-name": options.remote_instance_name}
-        several = {_HEADER: options.remote_header, _PROPERTY: options.platform_property}
-        switches = {"--no-cache-silo-key": options.no_cache_silo_key}
-        for name, value in {**files, **texts, **several, **switches}.items():
-            if value:
-                raise ConfigError(f"{name} is of no use without --target")
-        return None
-    return ExistingServer(
-        endpoint=options.target,
-        instance_name=options.remote_instance_name or "",
-        headers=headers(options.remote_header, _HEADER),
-        tls_ca=options.tls_certificate,
-        tls_cert=options.tls_client_certificate,
-        tls_key=options.tls_client_key,
-        platform=properties(options.platform_property, _PROPERTY),
-        may_silo=not options.no_cache_silo_key,
-    )
+    for name, value in useless.items():
+        if value:
+            raise ConfigError(f"{name} is of no use without --target")
+    return None
+
+
+def _destination(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Checks a suite and prints the report."""
+    """Check a suite and print the report."""
     if options.explain is not None:
         from rpw_fixture.hermeticity.findings.codes import explain  # noqa: PLC0415 - only what is needed
 
@@ -143,13 +152,13 @@ def _check(options: argparse.Namespace) -> Report:
     from rpw_fixture.hermeticity.suites import recording, suite_file  # noqa: PLC0415 - heavy
 
     progress = _Progress() if sys.stderr.isatty() else None
-    wanted = _options(options, progress)
+    check_options = _options(options, progress)
     try:
         if options.suite.is_dir():
-            return check.check_recording(recording.load(options.suite), wanted)
+            return check.check_recording(recording.load(options.suite), check_options)
         if options.cache_poisoning:
             raise ConfigError("--cache-poisoning needs a folder made by serve --record")
-        return check.check(suite_file.load(options.suite), wanted)
+        return check.check(suite_file.load(options.suite), check_options)
     finally:
         if progress is not None:
             progress.wipe()
@@ -170,7 +179,7 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
         baseline=given.baseline,
         progress=progress,
         cache_poisoning=given.cache_poisoning,
-        target=connection_of(given),
+        target=target_of(given),
     )
 
 
@@ -183,7 +192,7 @@ def _print(report: Report, options: argparse.Namespace) -> None:
             sys.stdout.write(text)
             sys.stdout.flush()
     except BrokenPipeError:
-        _silence()  # whoever read has enough; what was found is told by the exit code
+        _silence()  # the reader closed the pipe; the exit code still says what was found
     except OSError as error:
         where = "stdout" if options.output is None else f"--output {options.output}"
         if options.output is None:
@@ -192,27 +201,27 @@ def _print(report: Report, options: argparse.Namespace) -> None:
 
 
 def _silence() -> None:
-    """What stdout still holds goes nowhere, or Python would fail at its end."""
+    """Discard what stdout still buffers, or Python would fail at exit."""
     with Path(os.devnull).open("wb") as nothing:
         os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def _require_room(option: str, path: Path | None) -> None:
-    """Refuses before the run what can't be written after it."""
+    """Refuse before the run what could not be written after it."""
     if path is None:
         return
     is_folder = option == "reproducers"
-    told = f"--{option.replace('_', '-')} {path}"
+    given = f"--{option.replace('_', '-')} {path}"
     here = path if is_folder else path.parent
     while is_folder and not here.exists():
         here = here.parent
     if path.is_dir() and not is_folder:
-        raise EnvironmentLacksError(f"{told}: Is a directory")
+        raise EnvironmentLacksError(f"{given}: Is a directory")
     if not here.is_dir():
         reason = "Not a directory" if here.exists() else "No such file or directory"
-        raise EnvironmentLacksError(f"{told}: {reason}")
+        raise EnvironmentLacksError(f"{given}: {reason}")
     if not os.access(path if path.exists() else here, os.W_OK):
-        raise EnvironmentLacksError(f"{told}: Permission denied")
+        raise EnvironmentLacksError(f"{given}: Permission denied")
 
 
 def _render(report: Report, options: argparse.Namespace) -> str:
@@ -231,14 +240,14 @@ def _render(report: Report, options: argparse.Namespace) -> str:
 
 
 class _Progress:
-    """One line on a terminal's stderr that is written over and over."""
+    """A progress line on a terminal's stderr."""
 
     def __call__(self, starts: int, requests: int) -> None:
         sys.stderr.write(f"\r{starts} worker starts, {requests} requests ")
         sys.stderr.flush()
 
     def wipe(self) -> None:
-        """Removes the line."""
+        """Remove the line."""
         sys.stderr.write("\r\033[K")
         sys.stderr.flush()
 
@@ -249,7 +258,7 @@ def _processors() -> int:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
 
 
@@ -259,5 +268,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return number

@@ -1,4 +1,4 @@
-"""``demo``: a server, a few actions, and what a persistent worker does to them."""
+"""``demo``: show on a few actions how a server uses a persistent worker."""
 
 from __future__ import annotations
 
@@ -21,39 +21,40 @@ _TEXTS = {"hello": "hello, world", "sea": "the sea is blue", "moon": "the moon i
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """It takes none."""
-    parser.epilog = "Needs nothing but this package: workers and server run on this machine."
+    """Describe the command, which has no options."""
+    parser.epilog = "The workers are part of this package, and everything runs on this machine."
 
 
 def run(_options: argparse.Namespace) -> int:
-    """Shows reuse, a restart, and a leak; 0 when all three came out as they must."""
+    """Show reuse, a restart and a state leak; return 0 if all three happened."""
     from rpw_fixture.server import Server  # noqa: PLC0415 - --help must not wait for gRPC
 
     with Server() as server:
         print(f"An REAPI server listens on {server.endpoint}.\n")
         demo = _Demo(server, python_workers())
-        acts = (demo.show_reuse(), demo.show_restart(), demo.show_leak())
-    print("Next: point Bazel at 'python -m rpw_fixture', or assert all this in pytest: README.md.")
-    return 0 if all(acts) else 1
+        steps = (demo.show_reuse(), demo.show_restart(), demo.show_leak())
+    print("Next: point Bazel at 'python -m rpw_fixture', or assert all this in pytest:")
+    print("https://github.com/rpw-fixture/rpw_fixture/blob/main/README.md")
+    return 0 if all(steps) else 1
 
 
 class _Demo:
-    """Three acts, each of which says whether it went as it must."""
+    """Three steps, each of which returns whether it went as expected."""
 
     def __init__(self, server: Server, folder: Path) -> None:
         self._server = server
         self._folder = folder
 
     def show_reuse(self) -> bool:
-        """The same key, the same process."""
+        """Show that actions with the same worker key share a process."""
         print("1. Actions with one persistentWorkerKey and the same tool share a worker process:\n")
         outcomes = [self._server.run(self._action(_COMPILER, name)) for name in _TEXTS]
         _table(_COLUMNS, map(_row, outcomes))
         return len({each.worker for each in outcomes}) == 1
 
     def show_restart(self) -> bool:
-        """Another tool, another process."""
-        print("2. One byte of a tool input changes, so the next action gets a fresh worker:\n")
+        """Show that a changed tool input leads to a new process."""
+        print("2. One byte of a tool input changes, so the next action gets a new worker:\n")
         edited = (self._folder / _PROTOCOL).read_bytes() + b"\n"
         action = self._action(_COMPILER, "hello")
         outcome = self._server.run(action.with_tool_input(f"tools/{_PROTOCOL}", edited))
@@ -64,19 +65,23 @@ class _Demo:
         return len(self._server.events.of(WorkerStarted)) == 2 and bool(reasons)
 
     def show_leak(self) -> bool:
-        """A worker whose state reaches an output, warm and cold."""
-        print("3. A leaky worker: one action's header turns up in another action's output:\n")
+        """Show a worker whose state reaches an output when it is warm, and not when it is cold."""
+        print(
+            "3. A worker that leaks state: the header of one action gets into the output of another:\n"
+        )
         self._server.run(self._action("leaky.py", "hello", "--header", "made for hello"))
         warm = self._server.run(self._action("leaky.py", "sea"))
         self._server.reset()
         cold = self._server.run(self._action("leaky.py", "sea"))
         outputs = {
             "warm, after 'hello'": warm.outputs["out/sea.txt"].decode(),
-            "cold, in a fresh worker": cold.outputs["out/sea.txt"].decode(),
+            "cold, just started": cold.outputs["out/sea.txt"].decode(),
         }
         rows = [(how, " / ".join(text.splitlines()[:-1])) for how, text in outputs.items()]
         _table(("the worker was", "out/sea.txt (lines joined)"), rows)
-        print("   Both exit codes were 0: with a shared cache, everybody gets the wrong bytes.\n")
+        print(
+            "   Both exit codes were 0: a shared cache would give the wrong output to everybody.\n"
+        )
         return warm.outputs != cold.outputs
 
     def _action(self, script: str, name: str, *arguments: str) -> Action:

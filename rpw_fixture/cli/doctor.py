@@ -1,4 +1,4 @@
-"""``doctor``: what this machine offers to a server."""
+"""``doctor``: show what this machine offers to a server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PACKAGES = ("grpcio", "protobuf", "pytest", "psutil")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How to print."""
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print")
+    """Add the options of ``doctor``."""
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints facts, one a line."""
+    """Print facts, one a line."""
     facts = _facts()
     if options.format == "json":
         print(json.dumps(facts, indent=2))
@@ -48,7 +48,7 @@ def _facts() -> dict[str, str]:
 
 
 def _isolation() -> dict[str, str]:
-    """Which kinds of isolation and which container engines work here, and why the others don't."""
+    """Return which kinds of isolation and container engines work here, and why others do not."""
     from rpw_fixture.launching import container_runtime, isolation, landlock  # noqa: PLC0415
     from rpw_fixture.processes.spawner import Spawner  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""``serve``: a server on its own, for Bazel, Buck2 or anything else that speaks REAPI."""
+"""``serve``: run a server for Bazel, Buck2 or any other REAPI client."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.config import Config
 from rpw_fixture.errors import EnvironmentLacksError
 
-#: How often it is looked whether the server was idle for long enough, seconds.
+#: Seconds between two checks whether the server was idle for --idle-timeout.
 _IDLE_CHECK = 0.2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The settings of a server."""
+    """Add the settings of a server."""
     parser.epilog = (
-        "Prints one line on stdout once it accepts calls:\n"
+        "When it accepts calls, it prints one line on stdout:\n"
         '  RPW_READY {"endpoint": "grpc://127.0.0.1:8980", "pid": 1234, "version": "…"}\n'
-        "SIGTERM and SIGINT let running actions end; a second one ends the server at once.\n"
-        "No process started by the server outlives it, whatever ends it."
+        "After SIGTERM or SIGINT, running actions may end; a second signal ends the server at once.\n"
+        "No process that the server started outlives it, however the server ends."
     )
     add_settings(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serves until a signal, or until nothing was asked for --idle-timeout seconds."""
+    """Serve until a signal, or until there was no call for --idle-timeout seconds."""
     config = config_of(options)
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
@@ -52,14 +52,14 @@ def _serve(config: Config, stopping: threading.Event) -> None:
             _write_port(config.port_file, server.address)
         print(f"RPW_READY {json.dumps(ready)}", flush=True)
         server.prepare()
-        gc.freeze()  # what is loaded now stays, so the collector need not look at it again
+        gc.freeze()  # what is loaded now stays, so the collector can skip it
         while not stopping.wait(_IDLE_CHECK if config.idle_timeout else None):
             if server.idle_seconds >= config.idle_timeout:
                 break
 
 
 def _write_port(path: str, address: str) -> None:
-    """Writes the port, or a socket's path, so that whoever waits for the file never reads half."""
+    """Write the port, or a socket's path, atomically: no reader sees half of it."""
     text = address.rpartition(":")[2]
     target = Path(path)
     try:

@@ -1,4 +1,4 @@
-"""Flags that are settings of a server, straight from the fields of `Config`."""
+"""The settings of a server as flags, made from the fields of `Config`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 from rpw_fixture.config import Config
 from rpw_fixture.config.flags import Flag, flags, from_environment
 
-#: Where ``serve`` listens when nothing is said.
+#: Where ``serve`` listens by default.
 DEFAULT_LISTEN = "127.0.0.1:8980"
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Adds every setting as a flag; its environment variable stands in its help."""
+    """Add every setting as a flag; its help names its environment variable."""
     for flag in flags():
         parser.add_argument(f"--{flag.name}", **_keywords(flag))
 
 
 def config_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Config:
-    """The config that flags, else environment variables, else defaults give.
+    """Return the config from flags, else environment variables, else defaults.
 
     Raises:
-        ConfigError: for a value that can't be used.
+        ConfigError: for a value that cannot be used.
     """
     given = {"listen": DEFAULT_LISTEN, **from_environment(environ)}
     for flag in flags():

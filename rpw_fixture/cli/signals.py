@@ -1,6 +1,6 @@
-"""Ending a subcommand early: Ctrl-C and SIGTERM unwind it, so that what it started and wrote goes.
+"""End a subcommand early: Ctrl-C and SIGTERM raise, so that it cleans up what it started and wrote.
 
-`serve` has signals of its own; this is for commands that end by themselves.
+For commands that end by themselves; `serve` handles its signals itself.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from types import FrameType
 from typing import NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: What shells add to a signal's number for the exit code of what it ended.
+#: A shell reports a process that a signal ended with this plus the signal's number.
 _SHELL = 128
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asks for the end; ``number`` says which one."""
+    """The user or the system ended the command with a signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(number).name}")
@@ -28,7 +28,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """The first signal raises `Interrupted` in the main thread; a second one ends the process."""
+    """Raise `Interrupted` in the main thread at the first signal; end the process at the second."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,7 +1,7 @@
-"""The Action builder: an immutable description of one action, and variations of it.
+"""`Action`: an immutable description of one action, and methods that return changed copies.
 
-Here lives what a test author writes down: the command line, inputs, outputs and properties. How it
-becomes protocol messages is `rpw_fixture.client.encoding`'s business; nothing here talks to a server.
+Here is what a test author writes: the command line, inputs, outputs and properties.
+`rpw_fixture.client.encoding` makes protocol messages of it; nothing here talks to a server.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from rpw_fixture.client.inputs import Content, EmptyFolder, Entry, File, read_entries, read_folder
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support.paths import join_normalised, leads_out
-
-if TYPE_CHECKING:
-    pass
 
 #: The platform properties behind `Action.worker_key` and `Action.protocol`.
 WORKER_KEY_PROPERTY = "persistentWorkerKey"
@@ -31,32 +28,34 @@ _T = TypeVar("_T")
 class Action:
     """One action, as a value: equal actions have equal digests.
 
-    Content given as a `Path` is read when the action is made, so that later changes on disk change
-    nothing; a path to a folder stands for everything in it. Paths are relative to the input root, except
-    for ``outputs`` and ``flagfile_path``, which are relative to the working directory and may leave it
+    Content given as a `Path` is read when the action is made; later changes on disk have no effect.
+    A path to a folder stands for everything in it. Paths are relative to the input root, except for
+    ``outputs`` and ``flagfile_path``, which are relative to the working directory and may leave it
     with ``..`` as long as they stay inside the input root.
 
     Args:
-        arguments: the command line; for a worker, what starts it.
-        flagfile: arguments of the request, one per line in a flagfile that ends the command line.
-        flagfile_path: where that flagfile lies.
-        inputs: content by path: bytes, text, a `Path`, or a `File`, `Symlink` or `EmptyFolder`.
+        arguments: the command line; for a worker, its startup arguments.
+        flagfile: arguments of the request, one per line in a flagfile, whose name ends the command
+            line.
+        flagfile_path: path of that flagfile.
+        inputs: content by path: bytes, text, a `Path`, a `File`, a `Symlink` or an `EmptyFolder`.
         tool_inputs: inputs that are marked ``bazel_tool_input``.
-        outputs: what to collect; a slash at the end tells servers before API 2.1 that it is a folder.
+        outputs: paths to collect; a slash at the end means a folder, which servers before API 2.1
+            need to know.
         environment: variables of the command.
         platform: platform properties.
         worker_key: short for the platform property ``persistentWorkerKey``.
         protocol: short for ``persistentWorkerProtocol``: ``proto`` or ``json``.
         working_directory: where the command runs.
-        timeout: seconds; None leaves it to the server.
-        do_not_cache: neither cached nor merged with an equal action that is under way.
-        salt: makes this action differ from one that is otherwise equal.
-        mnemonic: what kind of action it is, told to the server for its records.
-        target: the label it belongs to, told to the server for its records.
+        timeout: seconds; None means the server's default.
+        do_not_cache: do not cache the result, and do not merge with an equal action that is running.
+        salt: any bytes that make this action differ from one that is otherwise equal.
+        mnemonic: kind of the action, such as ``Javac``, for the server's records.
+        target: label of the action, such as ``//a:b``, for the server's records.
 
     Raises:
-        ConfigError: for a path that can't be used, or that is used twice.
-        OSError: for a file or folder that can't be read.
+        ConfigError: for a path that cannot be used, or that is used twice.
+        OSError: for a file or folder that cannot be read.
     """
 
     arguments: tuple[str, ...]
@@ -126,17 +125,17 @@ class Action:
         tool_inputs: Iterable[str] = (),
         **others: Any,
     ) -> Self:
-        """An action whose inputs are files below ``root``, at the same relative paths.
+        """Return an action whose inputs are files below ``root``, at the same relative paths.
 
         Args:
             root: a folder.
-            inputs: globs of inputs; what ``tool_inputs`` matches is left out.
+            inputs: globs of inputs; files that ``tool_inputs`` matches are left out.
             tool_inputs: globs of tool inputs.
             others: all other arguments of `Action`.
 
         Raises:
-            ConfigError: when a glob matches nothing.
-            OSError: for a file or folder that can't be read.
+            ConfigError: if a glob matches nothing.
+            OSError: for a file or folder that cannot be read.
         """
         tools = read_folder(Path(root), tool_inputs)
         plain = read_folder(Path(root), inputs)
@@ -144,20 +143,20 @@ class Action:
         return cls(inputs=ordinary, tool_inputs=tools, **others)
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with other values, by the names of the constructor's arguments."""
+        """Return a copy with other values, by the names of the constructor's arguments."""
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         return type(self)(**{**values, **changes})
 
     def with_input(self, path: str, content: Content) -> Self:
-        """With this input, added or replaced; a tool input of that path becomes an ordinary one."""
+        """Return a copy with this input; it replaces an input or tool input at ``path``."""
         rest = self.without_input(path)
         return rest.replace(inputs={**rest.inputs, path: content})
 
     def with_tool_input(self, path: str, content: Content | None = None) -> Self:
-        """With this tool input, added or replaced; without ``content``, marks the input there is.
+        """Return a copy with this tool input; without ``content``, the input at ``path`` becomes one.
 
         Raises:
-            ConfigError: when there is no such input to mark.
+            ConfigError: if ``content`` is not given and there is no input at ``path``.
         """
         if content is None:
             content = self.entry(path)
@@ -167,21 +166,21 @@ class Action:
     def with_files(
         self, root: str | Path, globs: Iterable[str] = ("**",), *, as_tools: bool = False
     ) -> Self:
-        """With the files below ``root`` that match ``globs``, at the same relative paths.
+        """Return a copy with the files below ``root`` that match ``globs``, at the same relative paths.
 
         Raises:
-            ConfigError: when a glob matches nothing.
-            OSError: for a file or folder that can't be read.
+            ConfigError: if a glob matches nothing.
+            OSError: for a file or folder that cannot be read.
         """
         changed = self
-        found = read_folder(Path(root), globs)
-        for path in found:
+        entries = read_folder(Path(root), globs)
+        for path in entries:
             changed = changed.without_input(path)
         name = "tool_inputs" if as_tools else "inputs"
-        return changed.replace(**{name: {**getattr(changed, name), **found}})
+        return changed.replace(**{name: {**getattr(changed, name), **entries}})
 
     def without_input(self, path: str) -> Self:
-        """Without the input or tool input at ``path``, if there is one, and what is below it."""
+        """Return a copy without the input or tool input at ``path``, and without what is below it."""
         path = checked_path(path, "input")
         changes = {}
         for name in ("inputs", "tool_inputs"):
@@ -192,27 +191,27 @@ class Action:
         return self.replace(**changes) if changes else self
 
     def with_arguments(self, *arguments: str) -> Self:
-        """With this command line, the flagfile's argument not counted."""
+        """Return a copy with this command line, to which the flagfile's argument is added."""
         return self.replace(arguments=arguments)
 
     def with_flagfile(self, *lines: str) -> Self:
-        """With these arguments in the flagfile."""
+        """Return a copy with these arguments in the flagfile."""
         return self.replace(flagfile=lines)
 
     def with_outputs(self, *outputs: str) -> Self:
-        """With these outputs instead."""
+        """Return a copy with these outputs."""
         return self.replace(outputs=outputs)
 
     def with_environment(self, **variables: str | None) -> Self:
-        """With these variables, added or replaced; None takes one away."""
+        """Return a copy with these variables added or replaced; None removes one."""
         return self.replace(environment=_merged(self.environment, variables))
 
     def with_platform(self, **properties: str | None) -> Self:
-        """With these platform properties, added or replaced; None takes one away."""
+        """Return a copy with these platform properties added or replaced; None removes one."""
         return self.replace(platform=_merged(self.platform, properties))
 
     def with_worker_key(self, key: str | None) -> Self:
-        """With this ``persistentWorkerKey``; None makes it an ordinary one-shot action."""
+        """Return a copy with this ``persistentWorkerKey``; None makes it a one-shot action."""
         return self.with_platform(**{WORKER_KEY_PROPERTY: key})
 
     @property
@@ -236,16 +235,16 @@ class Action:
         return {**self.inputs, **self.tool_inputs, **self._flagfile_entry()}
 
     def entry(self, path: str) -> Entry:
-        """What is at ``path``.
+        """Return the input or tool input at ``path``.
 
         Raises:
-            ConfigError: when there is no such input.
+            ConfigError: if there is none.
         """
         path = checked_path(path, "input")
-        found = self.tool_inputs.get(path) or self.inputs.get(path)
-        if found is None:
+        entry = self.tool_inputs.get(path) or self.inputs.get(path)
+        if entry is None:
             raise ConfigError(f"the action has no input {path!r}")
-        return found
+        return entry
 
     def __hash__(self) -> int:
         maps = (self.inputs, self.tool_inputs, self.environment, self.platform)
@@ -267,17 +266,17 @@ class Action:
         given = self.inputs.keys() | self.tool_inputs.keys()
         if not given.isdisjoint(self._flagfile_entry()):
             raise ConfigError(
-                f"flagfile {self.flagfile_path!r} is an input as well; name another path"
+                f"flagfile {self.flagfile_path!r} is also an input; give another flagfile_path"
             )
         if any("\n" in line or "\r" in line for line in self.flagfile or ()):
-            raise ConfigError("an argument in a flagfile is one line and can't hold a line end")
+            raise ConfigError("an argument in a flagfile is one line and cannot contain a line end")
         if self.timeout is not None and self.timeout < 0:
             raise ConfigError(f"timeout {self.timeout!r} is negative")
         files = {path for path, entry in self.entries.items() if not isinstance(entry, EmptyFolder)}
         for path in self.entries:
             for parent in _parents(path):
                 if parent in files:
-                    raise ConfigError(f"input {path!r} lies below {parent!r}, which is no folder")
+                    raise ConfigError(f"input {path!r} is below {parent!r}, which is not a folder")
 
 
 def checked_path(path: str, what: str, *, or_root: bool = False, base: str = "") -> str:
@@ -286,18 +285,18 @@ def checked_path(path: str, what: str, *, or_root: bool = False, base: str = "")
     Args:
         path: relative to ``base``.
         what: names the path in messages.
-        or_root: ``path`` may be ``base`` itself.
+        or_root: whether ``path`` may be ``base`` itself.
         base: the folder it starts in, relative to the input root; "" for the root itself.
 
     Raises:
-        ConfigError: when it is absolute, leads out of the input root, or is the root and must not be.
+        ConfigError: if it is absolute, leads out of the input root, or is the root and must not be.
     """
     normal = posixpath.normpath(path) if path else "."
     if leads_out(join_normalised(base, normal)):
-        start = f", also seen from {base!r}" if base else ""
+        start = f", also when it starts in {base!r}" if base else ""
         raise ConfigError(f"{what} {path!r} must be a path inside the input root{start}")
     if normal == "." and not or_root:
-        raise ConfigError(f"{what} {path!r} names no file")
+        raise ConfigError(f"{what} {path!r} does not name a file")
     return "" if normal == "." else normal
 
 
@@ -306,7 +305,7 @@ def _checked_keys(entries: Mapping[str, Content], what: str) -> dict[str, Conten
     for path, content in entries.items():
         normal = checked_path(path, what, or_root=isinstance(content, Path))
         if normal in checked:
-            raise ConfigError(f"{what} {normal!r} is there twice")
+            raise ConfigError(f"{what} {normal!r} is given twice")
         checked[normal] = content
     return checked
 
@@ -318,7 +317,7 @@ def _checked_outputs(paths: tuple[str, ...], base: str) -> tuple[str, ...]:
 
 def _texts(values: Sequence[str], what: str) -> tuple[str, ...]:
     if isinstance(values, str):
-        raise ConfigError(f"{what} must be a sequence of texts, not the one text {values!r}")
+        raise ConfigError(f"{what} must be a list of texts, not the text {values!r}")
     return tuple(values)
 
 

@@ -1,4 +1,4 @@
-"""A gRPC channel to an endpoint, and its methods as callables that raise our own errors."""
+"""A gRPC channel to an endpoint, whose calls raise `RequestError` instead of gRPC's errors."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ OPERATIONS = "google.longrunning.Operations"
 
 
 class Channel:
-    """A connection, made when it is first used.
+    """A connection, opened when it is first used.
 
     Args:
         endpoint: ``grpc://HOST:PORT``, ``grpcs://HOST:PORT`` for TLS, or ``unix:PATH``.
         headers: metadata of every call.
-        tls_ca: file with the certificates to trust, PEM; the system's when not given.
-        tls_cert, tls_key: files with the client's certificate and key, PEM.
+        tls_ca: PEM file with the certificates to trust; the default is the system's.
+        tls_cert, tls_key: PEM files with the client's certificate and private key.
 
     Raises:
-        ConfigError: for an endpoint or a file that can't be used.
+        ConfigError: for an endpoint or a file that cannot be used.
     """
 
     def __init__(
@@ -66,15 +66,15 @@ class Channel:
         metadata: tuple[tuple[str, str | bytes], ...] = (),
         timeout: float | None = None,
     ) -> Any:
-        """Calls a method; gives the response, or for a streaming one an iterator of responses.
+        """Call a method and return its response; of a streaming method, an iterator of responses.
 
         Args:
-            request: a message, or for a method that takes a stream, an iterator of them.
-            metadata: of this call, after the headers.
+            request: a message; for a method that takes a stream, an iterator of messages.
+            metadata: of this call, in addition to the headers.
             timeout: seconds.
 
         Raises:
-            RequestError: with the status of a call that failed; iterating may raise it too.
+            RequestError: with the status of a call that failed; the iterator may raise it too.
         """
         method = methods(service)[name]
         function = self._callables.get(method.path) or self._make(method)
@@ -83,7 +83,7 @@ class Channel:
         return self._iterate(response, method) if method.server_streaming else response
 
     def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Close the connection; running calls fail."""
         self._channel.close()
 
     def _make(self, method: Method) -> Callable[..., Any]:
@@ -112,11 +112,11 @@ class Channel:
         try:
             yield
         except grpc.RpcError as error:
-            raise self._told(error, method) from None
-        except ValueError as error:  # grpc's way to say that the channel is closed
+            raise self._request_error(error, method) from None
+        except ValueError as error:  # what grpc raises when the channel is closed
             raise RequestError(Code.UNAVAILABLE, f"{self.endpoint}: {error}") from None
 
-    def _told(self, error: Any, method: Method) -> RequestError:
+    def _request_error(self, error: Any, method: Method) -> RequestError:
         code = Code(error.code().value[0])
         text = f"{self.endpoint} {method.path.rpartition('/')[2]}: {code.name}: {error.details()}"
         details = dict(error.trailing_metadata() or ()).get(_DETAILS_KEY, b"")
@@ -124,7 +124,7 @@ class Channel:
 
 
 def missing_of(status: rpc.Status) -> tuple[str, ...]:
-    """The subjects of the ``MISSING`` violations in a status."""
+    """Return the subjects of the ``MISSING`` violations in a status."""
     subjects: list[str] = []
     for detail in status.details:
         failure = rpc.PreconditionFailure()
@@ -151,7 +151,7 @@ def _options(target: str) -> list[tuple[str, int]]:
     options = [
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
-        # Or a channel to a port that was another server's inherits that connection's back-off.
+        # Without it, a channel to a port of a former server inherits the back-off of its connection.
         ("grpc.use_local_subchannel_pool", 1),
     ]
     if _is_local(target):

@@ -1,4 +1,4 @@
-"""The client: running an action from upload to outcome."""
+"""`Client`: runs an action, from the upload of its inputs to its outcome."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 REQUEST_METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin"
 _ATTEMPTS = 5
 _FIRST_PAUSE = 0.05
-#: Statuses of a broken connection, not of the request; INTERNAL is how proxies report a reset.
+#: Statuses of a broken connection, not of the request; proxies report a reset as INTERNAL.
 _BROKEN = {Code.UNAVAILABLE, Code.UNKNOWN, Code.INTERNAL, Code.ABORTED}
 
 
 class Client(Closeable):
-    """Speaks REAPI to one endpoint; may be used from several threads.
+    """A client of one REAPI endpoint; several threads may use it.
 
     Args:
         endpoint: ``grpc://HOST:PORT``, ``grpcs://HOST:PORT`` for TLS, or ``unix:PATH``.
         instance_name: of every request.
         headers: metadata of every call, such as ``{"authorization": "Bearer …"}``.
-        tls_ca: file with the certificates to trust, PEM; the system's when not given.
-        tls_cert, tls_key: files with the client's certificate and key, PEM.
-        digest_function: such as ``SHA256``; when empty, one that the server offers.
-        timeout: seconds that one call may take; executions are not limited by it.
+        tls_ca: PEM file with the certificates to trust; the default is the system's.
+        tls_cert, tls_key: PEM files with the client's certificate and private key.
+        digest_function: such as ``SHA256``; if empty, one that the server offers.
+        timeout: limit for one call in seconds; does not limit executions.
 
     Raises:
-        ConfigError: for arguments that can't be used.
+        ConfigError: for arguments that cannot be used.
     """
 
     def __init__(
@@ -82,17 +82,17 @@ class Client(Closeable):
         timeout: float | None = None,
         on_operation: Callable[[str], None] | None = None,
     ) -> ActionOutcome:
-        """Has an action executed and waits for how it ended.
+        """Execute an action and wait for its outcome.
 
         Args:
-            skip_cache_lookup: execute it even if its result is known.
-            check: raise when the status is not OK; an exit code other than 0 never raises.
-            timeout: seconds after which to give up, cancelling the operation.
+            skip_cache_lookup: execute it even if the action cache has its result.
+            check: raise if the status is not OK; an exit code other than 0 never raises.
+            timeout: seconds after which to stop waiting and cancel the operation.
             on_operation: called with the operation's name as soon as it is known.
 
         Raises:
-            ActionFailedError: the action could not be run to its end.
-            RequestError: a call failed.
+            ActionFailedError: if the status is not OK.
+            RequestError: if a call failed.
         """
         encoded = self._encode(action)
         self.upload(encoded.blobs)
@@ -104,10 +104,10 @@ class Client(Closeable):
         return outcome
 
     def capabilities(self) -> reapi.ServerCapabilities:
-        """What the server can do; asked once.
+        """Return the server's capabilities, which are fetched once.
 
         Raises:
-            EnvironmentLacksError: when nobody answers there.
+            EnvironmentLacksError: if no server answers at the endpoint.
         """
         if self._capabilities is None:
             request = reapi.GetCapabilitiesRequest(instance_name=self.instance_name)
@@ -128,36 +128,36 @@ class Client(Closeable):
 
     @property
     def is_legacy(self) -> bool:
-        """The server speaks no newer API than 2.0, which has no ``output_paths``."""
+        """Whether the server's newest API is 2.0, which does not know ``output_paths``."""
         version = self.capabilities().high_api_version
         return (version.major, version.minor) == (2, 0)
 
     def digest_of(self, action: Action) -> str:
-        """The digest of the Action message as this client sends it: ``hash/size``."""
+        """Return the digest of the Action message as this client sends it: ``hash/size``."""
         return str(self._encode(action).digest)
 
     def find_missing(self, digests: Iterable[Digest]) -> set[Digest]:
-        """Those of ``digests`` that the server does not have.
+        """Return the digests that the server does not have.
 
         Raises:
-            RequestError: the call failed.
+            RequestError: if the call failed.
         """
         return self._blobs().find_missing(digests)
 
     def upload(self, blobs: Mapping[Digest, bytes]) -> None:
-        """Sends those of ``blobs`` that the server does not have.
+        """Upload the blobs that the server does not have.
 
         Raises:
-            RequestError: a call failed.
+            RequestError: if a call failed.
         """
         missing = self.find_missing(blobs)
         self._blobs().upload({digest: blobs[digest] for digest in missing})
 
     def download(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
-        """Fetches blobs; each is checked against its digest.
+        """Download blobs and check each against its digest.
 
         Raises:
-            RequestError: NOT_FOUND, DATA_LOSS, or whatever else went wrong.
+            RequestError: NOT_FOUND, DATA_LOSS, or the status of a call that failed.
         """
         return self._blobs().download(digests)
 
@@ -171,10 +171,10 @@ class Client(Closeable):
         target: str = "",
         timeout: float | None = None,
     ) -> Iterator[longrunning.Operation]:
-        """One Execute call: how the operation fares, message by message. Nothing is retried.
+        """Make one Execute call and yield its messages, without any retry.
 
         Raises:
-            RequestError: the call failed.
+            RequestError: if the call failed.
         """
         request = reapi.ExecuteRequest(
             instance_name=self.instance_name,
@@ -193,25 +193,25 @@ class Client(Closeable):
     def wait(
         self, operation: str, *, timeout: float | None = None
     ) -> Iterator[longrunning.Operation]:
-        """One WaitExecution call: how the operation fares from now on.
+        """Make one WaitExecution call and yield its messages.
 
         Raises:
-            RequestError: the call failed; NOT_FOUND when the server does not know it (any more).
+            RequestError: if the call failed; NOT_FOUND if the server does not know the operation.
         """
         request = reapi.WaitExecutionRequest(name=operation)
         yield from self._channel.call(EXECUTION, "WaitExecution", request, timeout=timeout)
 
     def cancel(self, operation: str) -> None:
-        """Has an operation cancelled.
+        """Cancel an operation.
 
         Raises:
-            RequestError: the call failed.
+            RequestError: if the call failed.
         """
         request = longrunning.CancelOperationRequest(name=operation)
         self._channel.call(OPERATIONS, "CancelOperation", request, timeout=self._timeout)
 
     def close(self) -> None:
-        """Closes the connection; calls under way fail."""
+        """Close the connection; running calls fail."""
         self._channel.close()
 
     def _encode(self, action: Action) -> EncodedAction:
@@ -243,7 +243,7 @@ class Client(Closeable):
 
 
 class _Execution:
-    """One action's way through Execute and WaitExecution, over broken streams and lost blobs."""
+    """One execution of an action, which survives broken streams and lost blobs."""
 
     def __init__(
         self,
@@ -263,7 +263,7 @@ class _Execution:
         self.operation = ""
 
     def run(self) -> reapi.ExecuteResponse:
-        """The response, once there is one that asks for no blob."""
+        """Return the response; upload again whatever blobs the server lost."""
         for _ in range(_ATTEMPTS):
             try:
                 response = self._until_done()
@@ -276,7 +276,7 @@ class _Execution:
                 return response
         raise RequestError(
             Code.FAILED_PRECONDITION,
-            f"{self._client.endpoint} still misses {missing[0]} after {_ATTEMPTS} uploads",
+            f"{self._client.endpoint} still lacks {missing[0]} after {_ATTEMPTS} uploads",
         )
 
     def _until_done(self) -> reapi.ExecuteResponse:
@@ -295,7 +295,7 @@ class _Execution:
                 return response
         raise RequestError(
             Code.UNAVAILABLE,
-            f"{self._client.endpoint} ended the stream {_ATTEMPTS} times before the action was done",
+            f"{self._client.endpoint} ended the stream {_ATTEMPTS} times before the action ended",
         )
 
     def _stream(self) -> Iterator[longrunning.Operation]:
@@ -322,16 +322,16 @@ class _Execution:
         return None
 
     def _may_recover(self, error: RequestError, *, is_last: bool) -> bool:
-        """Whether to try again."""
+        """Return whether to try again."""
         if error.code is Code.NOT_FOUND and self.operation and not is_last:
-            self.operation = ""  # forgotten, as after a restart: execute it anew
+            self.operation = ""  # the server forgot it, as after a restart: execute it again
             return True
         if error.code is Code.DEADLINE_EXCEEDED and self.operation:
             self._client.cancel(self.operation)
         return not is_last and error.code in _BROKEN
 
     def _upload_again(self, missing: tuple[str, ...]) -> bool:
-        """Uploads what the server misses of ours; False when it misses nothing."""
+        """Upload the action's blobs that the server lacks; return False if it lacks none."""
         if missing:
             self._client.upload(self._encoded.blobs)
         return bool(missing)
@@ -350,10 +350,14 @@ def _choose(wanted: str, offered: Iterable[int]) -> DigestFunction:
     numbers = list(offered)
     if wanted:
         if wanted not in FUNCTIONS:
-            raise ConfigError(f"digest function {wanted} can't be computed here")
+            raise ConfigError(
+                f"digest function {wanted!r} is not supported here; supported are {', '.join(FUNCTIONS)}"
+            )
         return FUNCTIONS[wanted]
     known = [each for each in FUNCTIONS.values() if each.number in numbers or not numbers]
     if not known:
         names = ", ".join(reapi.DigestFunction.Value.Name(each) for each in numbers)
-        raise EnvironmentLacksError(f"none of the server's digest functions is known here: {names}")
+        raise EnvironmentLacksError(
+            f"none of the server's digest functions is supported here: {names}"
+        )
     return known[0]

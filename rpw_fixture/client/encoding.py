@@ -1,6 +1,6 @@
-"""An `Action` as protocol messages, in the canonical form that makes equal actions equal bytes.
+"""Encode an `Action` as protocol messages in canonical form: equal actions give equal bytes.
 
-The order of everything is the protocol's (remote_execution.proto: Command, Directory, Platform).
+remote_execution.proto (Command, Directory, Platform) defines the order of repeated fields.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from rpw_fixture.wire.trees import TOOL_INPUT_PROPERTY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedAction:
-    """What a server must have to run an action.
+    """The messages and files that a server needs to run an action.
 
     Attributes:
         digest: of the Action message.
-        blobs: all that it refers to and itself, by digest.
+        blobs: the Action message and all that it refers to, by digest.
     """
 
     digest: Digest
@@ -31,11 +31,11 @@ class EncodedAction:
 
 
 def encode(action: Action, function: DigestFunction, *, is_legacy: bool = False) -> EncodedAction:
-    """The messages of an action.
+    """Return the messages of an action.
 
     Args:
-        function: makes the digests.
-        is_legacy: for servers before API 2.1, which know no ``Command.output_paths``.
+        function: computes the digests.
+        is_legacy: for servers before API 2.1, which do not know ``Command.output_paths``.
     """
     encoder = _Encoder(function)
     platform = reapi.Platform(

@@ -1,7 +1,6 @@
-"""How to reach a server that somebody else runs: address, TLS, headers, instance, platform properties.
+"""How to reach an existing server: address, TLS, headers, instance name, platform properties.
 
-A value that options of pytest and of ``check`` are read into, before anything heavy is loaded. Nothing
-here connects.
+The options of pytest and of ``check`` for it are defined here once. Nothing here loads gRPC or connects.
 """
 
 from __future__ import annotations
@@ -20,21 +19,23 @@ if TYPE_CHECKING:
 #: What gRPC takes as the name of a header, and as its value (the gRPC-over-HTTP/2 specification).
 _HEADER_NAME = re.compile(r"[0-9A-Za-z_.-]+")
 _HEADER_VALUE = re.compile(r"[ -~]*")
+ENDPOINT_FORMS = "grpc://HOST:PORT, grpcs://HOST:PORT or unix:PATH"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExistingServer:
-    """An existing REAPI server, and what it wants to be told.
+    """An existing REAPI server, and what its calls need.
 
     Attributes:
         endpoint: ``grpc://HOST:PORT``, ``grpcs://HOST:PORT`` for TLS, or ``unix:PATH``.
         instance_name: of every request.
         headers: metadata of every call, such as an API key.
-        tls_ca: file with the certificates to trust, PEM; the system's when not given.
-        tls_cert, tls_key: files with the client's certificate and key, PEM.
-        platform: platform properties that actions get unless they have them, such as
+        tls_ca: PEM file with the certificates to trust; the default is the system's.
+        tls_cert, tls_key: PEM files with the client's certificate and private key.
+        platform: platform properties for actions that do not have them, such as
             ``container-image``.
-        may_silo: ``check`` may send ``cache-silo-key`` where nothing else leads to a fresh worker.
+        may_silo: whether ``check`` may send ``cache-silo-key`` if nothing else leads to a fresh
+            worker.
     """
 
     endpoint: str
@@ -58,37 +59,117 @@ class ExistingServer:
         }
 
     def connect(self) -> Client:
-        """A client of that server; the caller closes it.
+        """Return a client of that server; the caller closes it.
 
         Raises:
-            ConfigError: for an endpoint or a file that can't be used.
+            ConfigError: for an endpoint or a file that cannot be used.
         """
         from rpw_fixture.client import Client  # noqa: PLC0415 - loads grpc
 
         return Client(self.endpoint, **self.client_options)
 
 
-def headers(texts: Iterable[str], option: str) -> dict[str, str]:
-    """Headers written as ``NAME=VALUE``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOption:
+    """An option that sets a field of `ExistingServer`.
+
+    Attributes:
+        field: name of the field.
+        bazel_name: the option as ``check`` has it, which is Bazel's name for it.
+        pytest_name: the option as pytest has it.
+        is_repeatable: whether it may be given many times, each time as ``NAME=VALUE``.
+    """
+
+    field: str
+    bazel_name: str
+    pytest_name: str
+    metavar: str
+    help: str
+    is_repeatable: bool = False
+
+
+#: All options beside the endpoint itself that pytest and ``check`` have in common.
+OPTIONS = (
+    ServerOption(
+        field="instance_name",
+        bazel_name="--remote-instance-name",
+        pytest_name="--rpw-endpoint-instance",
+        metavar="NAME",
+        help="instance name of every request",
+    ),
+    ServerOption(
+        field="tls_ca",
+        bazel_name="--tls-certificate",
+        pytest_name="--rpw-endpoint-ca",
+        metavar="FILE",
+        help="certificates to trust with grpcs://…, PEM (default: those of the system)",
+    ),
+    ServerOption(
+        field="tls_cert",
+        bazel_name="--tls-client-certificate",
+        pytest_name="--rpw-endpoint-cert",
+        metavar="FILE",
+        help="client certificate, PEM",
+    ),
+    ServerOption(
+        field="tls_key",
+        bazel_name="--tls-client-key",
+        pytest_name="--rpw-endpoint-key",
+        metavar="FILE",
+        help="private key of the client certificate, PEM",
+    ),
+    ServerOption(
+        field="headers",
+        bazel_name="--remote-header",
+        pytest_name="--rpw-endpoint-header",
+        metavar="NAME=VALUE",
+        help="metadata of every call, such as an API key (repeatable)",
+        is_repeatable=True,
+    ),
+)
+
+
+def from_options(
+    endpoint: str, given: Mapping[str, Any], names: Mapping[str, str], **others: Any
+) -> ExistingServer:
+    """Return the server that options describe.
+
+    Args:
+        endpoint: address of the server.
+        given: values of options by field; of a repeatable one, a list of texts. None means not given.
+        names: how the user writes each option, by field, for messages.
+        others: values of other fields of `ExistingServer`.
 
     Raises:
-        ConfigError: for text that is none; it tells nothing of the value, which may be a secret.
+        ConfigError: for a value that cannot be used.
     """
-    found = {}
+    values = {name: value for name, value in given.items() if value}
+    if "headers" in values:
+        values["headers"] = headers(values["headers"], names["headers"])
+    return ExistingServer(endpoint=endpoint, **values, **others)
+
+
+def headers(texts: Iterable[str], option: str) -> dict[str, str]:
+    """Return headers written as ``NAME=VALUE``, with lower-case names.
+
+    Raises:
+        ConfigError: for a text that is not one. The message leaves the value out: it may be a secret.
+    """
+    values = {}
     for name, value in _pairs(texts, option, is_secret=True):
         if not _HEADER_NAME.fullmatch(name) or name.lower().endswith("-bin"):
             raise ConfigError(f"{option} {name}=…: no name of a text header")
         if not _HEADER_VALUE.fullmatch(value):
             raise ConfigError(f"{option} {name}=…: the value holds more than printable ASCII")
-        found[name.lower()] = value
-    return found
+        values[name.lower()] = value
+    return values
 
 
 def properties(texts: Iterable[str], option: str) -> dict[str, str]:
-    """Platform properties written as ``NAME=VALUE``.
+    """Return platform properties written as ``NAME=VALUE``.
 
     Raises:
-        ConfigError: for text that is none.
+        ConfigError: for a text that is not one.
     """
     return dict(_pairs(texts, option))
 

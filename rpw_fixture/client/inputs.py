@@ -1,6 +1,6 @@
-"""What an input of an action can be, and reading inputs from disk.
+"""The kinds of inputs of an action, and how they are read from disk.
 
-Files, links and empty folders as values; nothing here knows digests or messages.
+Files, links and empty folders as values, without digests or messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rpw_fixture.support.paths import join_normalised, leads_out
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of these bytes."""
+    """A file with this content."""
 
     content: bytes
     is_executable: bool = False
@@ -48,39 +48,39 @@ Content = bytes | str | Path | File | Symlink | EmptyFolder
 
 
 def read_entries(contents: Mapping[str, Content]) -> dict[str, Entry]:
-    """Contents as entries, by path; a `Path` to a folder becomes an entry for each thing in it.
+    """Return contents as entries, by path; a `Path` to a folder becomes an entry for each file in it.
 
     Raises:
-        ConfigError: for a path that comes out twice, or content of another type.
-        OSError: for what can't be read.
+        ConfigError: for a path that occurs twice, or content of another type.
+        OSError: for what cannot be read.
     """
     entries: dict[str, Entry] = {}
     for path, content in contents.items():
         for name, entry in _entries_of(path, content):
             if name in entries:
-                raise ConfigError(f"input {name!r} is there twice")
+                raise ConfigError(f"input {name!r} is given twice")
             entries[name] = entry
     return entries
 
 
 def read_folder(root: Path, patterns: Iterable[str]) -> dict[str, Entry]:
-    """The entries below ``root`` whose relative paths match the globs.
+    """Return the entries below ``root`` whose relative paths match the globs.
 
     A relative link that stays inside the folder is kept as a link, any other one is followed.
 
     Raises:
-        ConfigError: when a glob matches nothing, or a link leads to a folder outside.
-        OSError: for what can't be read.
+        ConfigError: if a glob matches nothing, or a link leads to a folder outside.
+        OSError: for what cannot be read.
     """
     patterns = tuple(patterns)
     if not patterns:
         return {}
-    found = sorted(_walk(root, ""))
-    for each in patterns:
-        if not any(map(globs.matcher([each]), found)):
-            raise ConfigError(f"glob {each!r} matches nothing below {root}")
+    paths = sorted(_walk(root, ""))
+    for pattern in patterns:
+        if not any(map(globs.matcher([pattern]), paths)):
+            raise ConfigError(f"glob {pattern!r} matches nothing below {root}")
     is_wanted = globs.matcher(patterns)
-    return {path: _read(root, path) for path in found if is_wanted(path)}
+    return {path: _read(root, path) for path in paths if is_wanted(path)}
 
 
 def _entries_of(path: str, content: Content) -> Iterator[tuple[str, Entry]]:
@@ -113,7 +113,7 @@ def _walk(root: Path, prefix: str) -> Iterator[str]:
         is_link = entry.is_symlink()
         if is_link and not _stays_inside(root, path) and entry.is_dir():
             raise ConfigError(
-                f"{entry.path} is a link to a folder outside {root}; name that folder"
+                f"{entry.path} is a link to a folder outside {root}; give the path of that folder instead"
             )
         if entry.is_dir(follow_symlinks=False) and any(Path(entry.path).iterdir()):
             yield from _walk(root, f"{path}/")

@@ -1,4 +1,4 @@
-"""What running an action came to, as a value, with outputs that are fetched when they are read."""
+"""`ActionOutcome`: how an action ended, as a value; large outputs are fetched when they are read."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.errors import RpwError
 from rpw_fixture.wire.digests import Digest
 
-#: Fetches blobs.
+#: First characters of a digest in messages.
+_SHOWN_DIGEST = 12
+#: A function that downloads blobs.
 Fetch = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A file that an action made: its content's digest and its executable bit."""
+    """An output file: the digest of its content, and its executable bit."""
 
     digest: Digest
     is_executable: bool = False
 
 
 class OutputFiles(Mapping[str, bytes]):
-    """The bytes of output files by path, those inside output folders too.
+    """The content of output files by path, including files inside output folders.
 
-    Content is fetched once, when it is first asked for. Two of them are equal when files, executable
-    bits, links and folders are; with any other mapping the bytes are compared.
+    Content is fetched once, when it is first read. Two values are equal if their files, executable
+    bits, links and folders are equal; compared with any other mapping, only the content counts.
 
     Attributes:
         files: digest and executable bit of each file.
-        symlinks: targets by path.
+        symlinks: target of each link, by path.
         folders: paths of output folders and of the folders in them.
     """
 
@@ -52,7 +54,7 @@ class OutputFiles(Mapping[str, bytes]):
         self._lock = threading.Lock()
 
     def fetch(self) -> None:
-        """Fetches everything not there yet, in as few calls as possible."""
+        """Fetch all content not fetched yet, in as few calls as possible."""
         with self._lock:
             wanted = {file.digest for file in self.files.values()} - self._known.keys()
             if wanted:
@@ -80,7 +82,7 @@ class OutputFiles(Mapping[str, bytes]):
             )
         return isinstance(other, Mapping) and dict(self) == dict(other)
 
-    __hash__ = None  # type: ignore[assignment]  # a mapping that compares with dict can't be hashed
+    __hash__ = None  # type: ignore[assignment]  # a mapping that compares with dict cannot be hashed
 
     def __repr__(self) -> str:
         shown = [f"{path!r}: <{file.digest.size} bytes>" for path, file in self.files.items()]
@@ -90,23 +92,24 @@ class OutputFiles(Mapping[str, bytes]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionOutcome:
-    """How an action ended. Equal outcomes have equal results; how they came about does not count.
+    """How an action ended. Two outcomes are equal if their results are; how they came about is ignored.
 
     Attributes:
-        exit_code: of the command, or as the worker said.
-        stdout, stderr: of the action; a worker's response text is where the server puts it.
-        outputs: the declared outputs that are there.
-        status: name of the status, ``OK`` unless the action could not be run to its end.
-        message: the status's message, or what else the server wants the user to read.
-        cached: the result came from the action cache.
-        action: what was run.
-        digest: of the Action message, ``hash/size``, which is how events name it.
+        exit_code: of the command, or from the work response.
+        stdout, stderr: of the action; the server decides which of them has the output of a work
+            response.
+        outputs: the declared outputs that the action made.
+        status: name of the status code; ``OK`` unless the action could not be executed to its end.
+        message: message of the status, or other text of the server for the user.
+        cached: whether the result came from the action cache.
+        action: the action.
+        digest: of the Action message, ``hash/size``, as in events.
         operation: name of the operation.
-        worker_name: who executed it, in the server's own words.
-        worker: number of the persistent worker; None for a one-shot run, or when it is not known.
-        reused: the worker had served before; None when it is not known.
-        timestamps: points in time, seconds since the epoch, by their names in
-            ExecutedActionMetadata without ``_timestamp``.
+        worker_name: what the server calls the machine or worker that executed it.
+        worker: number of the persistent worker; None for a one-shot run, or if it is not known.
+        reused: whether the worker had served before; None if it is not known.
+        timestamps: seconds since the epoch, by field name in ExecutedActionMetadata without
+            ``_timestamp``.
         logs: the server's logs of this action, such as ``worker-stderr``.
     """
 
@@ -126,26 +129,29 @@ class ActionOutcome:
     timestamps: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
     logs: Mapping[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
-    __hash__ = None  # type: ignore[assignment]  # outputs can't be hashed
+    __hash__ = None  # type: ignore[assignment]  # outputs cannot be hashed
 
     @property
     def ok(self) -> bool:
-        """The action ran to its end with exit code 0."""
+        """Whether the status is OK and the exit code 0."""
         return self.status == "OK" and self.exit_code == 0
 
 
 class ActionFailedError(RpwError):
-    """An action could not be run to its end: its status is not OK.
+    """An action could not be executed to its end: its status is not OK.
 
     Attributes:
-        outcome: all that is known of it.
+        outcome: the whole outcome.
     """
+
+    __module__ = "rpw_fixture"
 
     def __init__(self, outcome: ActionOutcome) -> None:
         what = " ".join(filter(None, (outcome.action.mnemonic, outcome.action.target)))
-        text = f"{what or 'action'} ({outcome.digest}): {outcome.status}: {outcome.message}"
+        short = f"{outcome.digest[:_SHOWN_DIGEST]}…"
+        text = f"{what or 'action'} ({short}): {outcome.status}: {outcome.message}"
         for name in ("stdout", "stderr"):
-            said = getattr(outcome, name).decode(errors="replace").rstrip()
-            text += f"\n{name}:\n{said}" if said else ""
+            stream = getattr(outcome, name).decode(errors="replace").rstrip()
+            text += f"\n{name}:\n{stream}" if stream else ""
         super().__init__(text)
         self.outcome = outcome

@@ -1,4 +1,4 @@
-"""ExecuteResponses read into outcomes: output folders expanded, streams and logs found."""
+"""Read an ExecuteResponse into an `ActionOutcome`: expand output folders, fetch streams and logs."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rpw_fixture.errors import Code
 from rpw_fixture.wire.digests import Digest, digest_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-#: How our own server names its persistent workers in ExecutedActionMetadata.
+#: How a server of this package names its persistent workers in ExecutedActionMetadata.
 _WORKER = re.compile(r"rpw_fixture/worker-(\d+)")
-#: Outputs up to this are fetched with the outcome, bytes; larger ones when they are read.
+#: Outputs of at most this size in total, in bytes, are fetched at once; larger ones when read.
 _EAGER_BYTES = 1 << 20
 _SUFFIX = "_timestamp"
 
@@ -23,15 +23,15 @@ _SUFFIX = "_timestamp"
 def outcome_of(
     response: reapi.ExecuteResponse, action: Action, digest: Digest, operation: str, blobs: Transfer
 ) -> ActionOutcome:
-    """The outcome that ``response`` tells of.
+    """Return the outcome in ``response``.
 
     Args:
         digest: of the action.
-        operation: its name.
-        blobs: downloads what the response only names.
+        operation: name of the operation.
+        blobs: downloads blobs of which the response has only the digest.
 
     Raises:
-        RequestError: a download failed.
+        RequestError: if a download failed.
     """
     result = response.result
     worker = _WORKER.fullmatch(result.execution_metadata.worker)
@@ -57,7 +57,7 @@ def outcome_of(
 
 
 @dataclass(slots=True)
-class _Found:
+class _Tree:
     files: dict[str, OutputFile] = field(default_factory=dict)
     symlinks: dict[str, str] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
@@ -65,7 +65,7 @@ class _Found:
     def add(
         self, path: str, folder: reapi.Directory, children: Mapping[Digest, reapi.Directory]
     ) -> None:
-        """Takes in an output folder and everything below."""
+        """Add an output folder and everything below it."""
         self.folders.add(path)
         prefix = f"{path}/" if path else ""
         for file in folder.files:
@@ -77,11 +77,11 @@ class _Found:
 
 
 def _outputs(result: reapi.ActionResult, blobs: Transfer) -> OutputFiles:
-    found = _Found()
+    tree = _Tree()
     known: dict[Digest, bytes] = {}
     for file in result.output_files:
         digest = digest_of(file.digest)
-        found.files[file.path] = OutputFile(digest, file.is_executable)
+        tree.files[file.path] = OutputFile(digest, file.is_executable)
         if len(file.contents) == digest.size:
             known[digest] = file.contents
     for links in (
@@ -89,22 +89,22 @@ def _outputs(result: reapi.ActionResult, blobs: Transfer) -> OutputFiles:
         result.output_file_symlinks,
         result.output_directory_symlinks,
     ):
-        found.symlinks.update((link.path, link.target) for link in links)
+        tree.symlinks.update((link.path, link.target) for link in links)
     for folder in result.output_directories:
-        _expand(folder, found, blobs)
+        _expand(folder, tree, blobs)
     outputs = OutputFiles(
-        found.files,
-        symlinks=found.symlinks,
-        folders=found.folders,
+        tree.files,
+        symlinks=tree.symlinks,
+        folders=tree.folders,
         known=known,
         fetch=blobs.download,
     )
-    if sum(file.digest.size for file in found.files.values()) <= _EAGER_BYTES:
+    if sum(file.digest.size for file in tree.files.values()) <= _EAGER_BYTES:
         outputs.fetch()
     return outputs
 
 
-def _expand(output: reapi.OutputDirectory, found: _Found, blobs: Transfer) -> None:
+def _expand(output: reapi.OutputDirectory, into: _Tree, blobs: Transfer) -> None:
     if output.HasField("tree_digest"):
         digest = digest_of(output.tree_digest)
         tree = reapi.Tree.FromString(blobs.download([digest])[digest])
@@ -115,11 +115,11 @@ def _expand(output: reapi.OutputDirectory, found: _Found, blobs: Transfer) -> No
         digest = digest_of(output.root_directory_digest)
         children = _fetch_folders(digest, blobs)
         root = children[digest]
-    found.add(output.path, root, children)
+    into.add(output.path, root, children)
 
 
 def _fetch_folders(root: Digest, blobs: Transfer) -> dict[Digest, reapi.Directory]:
-    """A folder and all below it, one call for each level."""
+    """Return a folder and all folders below it; makes one call for each level."""
     folders: dict[Digest, reapi.Directory] = {}
     wanted = {root}
     while wanted:

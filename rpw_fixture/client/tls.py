@@ -1,4 +1,4 @@
-"""TLS of a channel: which files it needs, and when it needs none."""
+"""TLS of a channel: read the files it needs, and refuse files it would not use."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rpw_fixture.support import pem
 def credentials(
     *, ca: str | Path | None, cert: str | Path | None, key: str | Path | None
 ) -> grpc.ChannelCredentials:
-    """What a TLS channel needs.
+    """Return the credentials of a TLS channel.
 
     Args:
-        ca: file with the certificates to trust, PEM; the system's when not given.
-        cert, key: files with the client's certificate and key, PEM.
+        ca: PEM file with the certificates to trust; the default is the system's.
+        cert, key: PEM files with the client's certificate and private key.
 
     Raises:
-        ConfigError: naming the file that can't be read, or holds something else.
+        ConfigError: naming the file that cannot be read, or that contains something else.
     """
     read = [None if each is None else pem.read(each, str(each)) for each in (ca, cert, key)]
     if (cert is None) != (key is None):
@@ -35,13 +35,13 @@ def credentials(
 
 
 def refuse_files(endpoint: str, *files: str | Path | None) -> None:
-    """Certificates would not be used without TLS, which nobody who gives some can mean.
+    """Refuse certificate files for an endpoint without TLS, which would not use them.
 
     Raises:
-        ConfigError: when there are some.
+        ConfigError: if there are any.
     """
     given = [str(each) for each in files if each is not None]
     if given:
         raise ConfigError(
-            f"{given[0]} is of no use without TLS: write grpcs://… instead of {endpoint}"
+            f"{given[0]} has no effect without TLS; write grpcs://… instead of {endpoint}"
         )

@@ -1,4 +1,4 @@
-"""Uploading and downloading blobs: in batches where they are small, as streams where they are not."""
+"""Upload and download blobs: small ones in batches, large ones as streams."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.resource_names import BlobName
 
-#: Most bytes of a batch whatever the server allows: gRPC receives 4 MiB by default.
+#: Limit of a batch in bytes, even if the server allows more: gRPC receives 4 MiB by default.
 _BATCH_BYTES = 4 << 20
-#: What digest, status and lengths of one blob take in a batch, at most.
+#: Upper bound of the bytes that digest, status and lengths of one blob take in a batch.
 _OVERHEAD = 256
 _PIECE_BYTES = 1 << 20
-#: Digests in one FindMissingBlobs call; some 80 bytes each.
+#: Digests in one FindMissingBlobs call; each takes about 80 bytes.
 _DIGESTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """Moves blobs of one digest function to and from one instance of a server.
+    """Transfers blobs of one digest function to and from one instance of a server.
 
     Attributes:
-        batch_limit: ``max_batch_total_size_bytes`` of the server, 0 for none.
-        timeout: seconds that one call may take.
+        batch_limit: ``max_batch_total_size_bytes`` of the server, 0 for no limit.
+        timeout: limit for one call in seconds.
     """
 
     channel: Channel
@@ -39,7 +39,7 @@ class Transfer:
     timeout: float
 
     def find_missing(self, digests: Iterable[Digest]) -> set[Digest]:
-        """Those of ``digests`` that the server does not have."""
+        """Return the digests that the server does not have."""
         wanted, missing = list(dict.fromkeys(digests)), set()
         for start in range(0, len(wanted), _DIGESTS):
             request = reapi.FindMissingBlobsRequest(
@@ -52,7 +52,7 @@ class Transfer:
         return missing
 
     def upload(self, blobs: Mapping[Digest, bytes]) -> None:
-        """Sends blobs, whether the server has them or not."""
+        """Upload blobs, even those that the server has."""
         for batch in self._batches(blobs):
             if len(batch) == 1 and self._is_large(batch[0]):
                 self._write(batch[0], blobs[batch[0]])
@@ -66,18 +66,19 @@ class Transfer:
                 digest_function=self._number,
             )
             for answer in self._call(CAS, "BatchUpdateBlobs", request).responses:
-                self._check(answer, "upload of")
+                self._require_ok(answer, "upload of")
 
     def download(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
-        """Fetches blobs and checks that they are what their digests say.
+        """Download blobs and check each against its digest.
 
         Raises:
-            RequestError: NOT_FOUND for a blob that is not there, DATA_LOSS for wrong content.
+            RequestError: NOT_FOUND for a blob that the server does not have, DATA_LOSS for other
+                content than the digest says.
         """
-        found = {self.function.empty: b""}
-        for batch in self._batches(set(digests) - found.keys()):
+        blobs = {self.function.empty: b""}
+        for batch in self._batches(set(digests) - blobs.keys()):
             if len(batch) == 1 and self._is_large(batch[0]):
-                found[batch[0]] = self._read(batch[0])
+                blobs[batch[0]] = self._read(batch[0])
                 continue
             request = reapi.BatchReadBlobsRequest(
                 instance_name=self.instance_name,
@@ -85,16 +86,16 @@ class Transfer:
                 digest_function=self._number,
             )
             for answer in self._call(CAS, "BatchReadBlobs", request).responses:
-                self._check(answer, "download of")
-                found[digest_of(answer.digest)] = answer.data
-        for digest, data in found.items():
+                self._require_ok(answer, "download of")
+                blobs[digest_of(answer.digest)] = answer.data
+        for digest, data in blobs.items():
             if self.function.of(data) != digest:
                 raise RequestError(Code.DATA_LOSS, f"blob {digest} came with other content")
-        return found
+        return blobs
 
     @property
     def _number(self) -> int:
-        """Named only where its length does not tell it, for servers that don't know the field."""
+        """Number of the digest function; 0 if the digest's length implies it, for older servers."""
         return self.function.number if self.function.is_named else 0
 
     @property
@@ -105,7 +106,7 @@ class Transfer:
         return digest.size + _OVERHEAD > self._limit
 
     def _batches(self, digests: Iterable[Digest]) -> Iterator[list[Digest]]:
-        """Parts that fit into one call each; a blob too large for that stands alone."""
+        """Yield batches that fit into one call each; a blob too large for a batch is alone in one."""
         batch: list[Digest] = []
         room = self._limit
         for digest in sorted(digests, key=lambda each: each.size):
@@ -121,11 +122,11 @@ class Transfer:
     def _write(self, digest: Digest, data: bytes) -> None:
         name = self._name(digest).for_write(uuid.uuid4())
         response = self._call(BYTESTREAM, "Write", _write_requests(name, data))
-        # -1 and less than all are right only for compressed or already present blobs.
+        # Less than all is right only for compressed blobs, -1 only for blobs that the server had.
         if response.committed_size not in {digest.size, -1}:
             raise RequestError(
                 Code.DATA_LOSS,
-                f"upload of {digest}: the server took {response.committed_size} bytes",
+                f"upload of {digest}: the server stored {response.committed_size} of {digest.size} bytes",
             )
 
     def _read(self, digest: Digest) -> bytes:
@@ -138,7 +139,7 @@ class Transfer:
     def _call(self, service: str, name: str, request: object) -> Any:
         return self.channel.call(service, name, request, timeout=self.timeout)
 
-    def _check(self, answer: Any, what: str) -> None:
+    def _require_ok(self, answer: Any, what: str) -> None:
         if answer.status.code:
             code = Code(answer.status.code)
             raise RequestError(

@@ -1,1 +1,1 @@
-"""What the pytest plugin is made of, apart from its fixtures and hooks."""
+"""The parts of the pytest plugin, except its fixtures and hooks."""

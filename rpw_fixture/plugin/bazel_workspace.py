@@ -1,7 +1,7 @@
-"""A real Bazel in a workspace of its own, whose actions run on one of our servers.
+"""Real Bazel in a temporary workspace, with its actions on a server of this package.
 
-Lives here: finding Bazel, running its commands, and ending its server for certain. What the server
-saw of a build is in its events, not here.
+Here are finding Bazel, running its commands, and ending its server. What the REAPI server observed of a
+build is in its events, not here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rpw_fixture.support.closing import Closeable
 _MARKS_TOOLS_FROM = (6, 0)
 _MARK_FLAG = "--experimental_remote_mark_tool_inputs"
 _PROGRAMS = ("bazel", "bazelisk")
-#: A Bazel server whose tests were killed ends by itself after this, seconds.
+#: Seconds without a command after which a Bazel server ends, in case the tests were killed.
 _MAX_IDLE = 60
 _SHUTDOWN_PATIENCE = 20.0
 _SHOWN_LINES = 40
@@ -34,12 +34,12 @@ _SHOWN_LINES = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BazelResult:
-    """What one Bazel command did.
+    """The result of one Bazel command.
 
     Attributes:
         command: its arguments, from ``build`` or ``test`` on.
-        exit_code: Bazel's own; 0 when all went well.
-        stdout, stderr: all that it said.
+        exit_code: exit code of Bazel; 0 if the command succeeded.
+        stdout, stderr: its whole output.
         seconds: how long it took.
     """
 
@@ -51,41 +51,43 @@ class BazelResult:
 
 
 class BazelFailedError(RpwError):
-    """A Bazel command did not exit with 0; ``result`` tells all of it."""
+    """A Bazel command did not exit with 0; ``result`` has its output."""
+
+    __module__ = "rpw_fixture"
 
     def __init__(self, result: BazelResult, advice: str = "") -> None:
         tail = "\n".join(result.stderr.rstrip().splitlines()[-_SHOWN_LINES:])
-        told = f"bazel {' '.join(result.command)}: exit code {result.exit_code}\n{tail}"
-        super().__init__(f"{told}\n{advice}" if advice else told)
+        text = f"bazel {' '.join(result.command)}: exit code {result.exit_code}\n{tail}"
+        super().__init__(f"{text}\n{advice}" if advice else text)
         self.result = result
 
 
 def find_bazel(environ: Mapping[str, str] = os.environ) -> str:
-    """The program: ``$BAZEL``, else ``bazel`` or ``bazelisk`` on PATH.
+    """Return the path of Bazel: ``$BAZEL``, else ``bazel`` or ``bazelisk`` on PATH.
 
     Raises:
-        EnvironmentLacksError: when there is none.
+        EnvironmentLacksError: if there is none.
     """
-    wanted = [environ["BAZEL"]] if environ.get("BAZEL") else _PROGRAMS
-    for each in wanted:
-        found = shutil.which(each, path=environ.get("PATH"))
-        if found is not None:
-            return found
+    names = [environ["BAZEL"]] if environ.get("BAZEL") else _PROGRAMS
+    for name in names:
+        program = shutil.which(name, path=environ.get("PATH"))
+        if program is not None:
+            return program
     raise EnvironmentLacksError(
-        f"{' or '.join(wanted)} can't be found; $BAZEL may name the program"
+        f"{' or '.join(names)} is not on PATH; install Bazel, or set $BAZEL to its path"
     )
 
 
 class BazelWorkspace(Closeable):
-    """A workspace folder, and a Bazel server with an output root of its own.
+    """A workspace folder, and a Bazel server with a separate output root.
 
     Args:
-        program: as `find_bazel` gives it.
+        program: path of Bazel, from `find_bazel`.
 
     Attributes:
-        root: the workspace's folder, empty but for a ``WORKSPACE`` and a ``MODULE.bazel`` file.
-        flags: of every build and test; those of the server among them.
-        results: of all commands since the last `reset`, for reports.
+        root: the workspace's folder; at first it has only an empty ``WORKSPACE`` and ``MODULE.bazel``.
+        flags: flags of every build and test, such as those that lead to the REAPI server.
+        results: results of all commands since the last `reset`, for reports.
     """
 
     def __init__(self, program: str) -> None:
@@ -99,7 +101,7 @@ class BazelWorkspace(Closeable):
         self.reset()
 
     def reset(self, flags: Sequence[str] = ()) -> None:
-        """Empties the workspace, and has Bazel forget what it built."""
+        """Empty the workspace, and run ``bazel clean``."""
         if self._has_run:
             self.run("clean")
         if self.root.exists():
@@ -111,7 +113,7 @@ class BazelWorkspace(Closeable):
         self.results = []
 
     def write(self, path: str, content: str | bytes, *, is_executable: bool = False) -> Path:
-        """Writes a file of the workspace, and its folders; its full path."""
+        """Write a file of the workspace, and its folders; return its full path."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -120,35 +122,35 @@ class BazelWorkspace(Closeable):
         return file
 
     def copy(self, folder: str | Path) -> None:
-        """Copies everything in ``folder`` into the workspace."""
+        """Copy everything in ``folder`` into the workspace."""
         shutil.copytree(folder, self.root, dirs_exist_ok=True)
 
     def build(self, *targets: str, flags: Sequence[str] = (), check: bool = True) -> BazelResult:
-        """Runs ``bazel build``, on the server.
+        """Run ``bazel build`` with its actions on the server.
 
         Args:
-            targets: labels or patterns; ``//...`` when none is given.
-            flags: besides those of the workspace.
-            check: raise when it fails.
+            targets: labels or patterns; the default is ``//...``.
+            flags: in addition to those of the workspace.
+            check: raise if it fails.
 
         Raises:
-            BazelFailedError: with what Bazel said.
+            BazelFailedError: with the end of Bazel's stderr.
         """
         return self._checked("build", targets, flags, check=check)
 
     def test(self, *targets: str, flags: Sequence[str] = (), check: bool = True) -> BazelResult:
-        """Runs ``bazel test``; see `build`."""
+        """Run ``bazel test``; see `build`."""
         return self._checked("test", targets, ("--test_output=errors", *flags), check=check)
 
     def run(self, *arguments: str, timeout: float | None = 600.0) -> BazelResult:
-        """Runs any Bazel command, whatever its exit code.
+        """Run any Bazel command; a failure does not raise.
 
         Args:
-            arguments: the command, such as ``query``, and what belongs to it; nothing is added.
+            arguments: the command, such as ``query``, and its arguments; no flags are added.
             timeout: seconds.
 
         Raises:
-            subprocess.TimeoutExpired: when it takes longer.
+            subprocess.TimeoutExpired: if it takes longer.
         """
         startup = (
             f"--output_user_root={self._folder / 'root'}",
@@ -180,31 +182,31 @@ class BazelWorkspace(Closeable):
 
     @property
     def bin(self) -> Path:
-        """Where outputs are, as ``bazel-bin``."""
+        """The folder of outputs, ``bazel-bin``."""
         return self.root / "bazel-bin"
 
     @property
     def marks_tool_inputs(self) -> bool:
-        """This Bazel marks tool inputs and sends ``persistentWorkerKey`` by itself (from 6.0 on)."""
+        """Whether this Bazel marks tool inputs and sends ``persistentWorkerKey`` (from 6.0 on)."""
         if self._marks_tool_inputs is None:
-            told = self.run("--version").stdout
+            version = self.run("--version").stdout
             self.results.pop()
-            self._marks_tool_inputs = _marks_from(told, self._knows_flag)
+            self._marks_tool_inputs = _marks_from(version, self._knows_flag)
         return self._marks_tool_inputs
 
     @property
     def advice(self) -> str:
-        """What a rule author has to do with this Bazel to get persistent workers."""
+        """What a rule author must do with this Bazel to get persistent workers."""
         if self.marks_tool_inputs:
             return f"This Bazel marks tool inputs ({_MARK_FLAG} is set)."
         return (
-            "This Bazel, older than 6.0, does not mark tool inputs. Give the targets "
-            'exec_properties = {"persistentWorkerKey": "…"}, and the server globs of the tools: '
-            '@pytest.mark.rpw(tool_inputs=["tools/**"]) or --tool-input.'
+            "This Bazel is older than 6.0 and does not mark tool inputs. Fix: set "
+            'exec_properties = {"persistentWorkerKey": "…"} of the targets, and mark the tools on '
+            'the server: @pytest.mark.rpw(tool_inputs=["tools/**"]) or --tool-input.'
         )
 
     def shutdown(self) -> None:
-        """Ends the Bazel server, by force if need be; the next command starts a new one."""
+        """End the Bazel server, with SIGKILL if it does not obey; the next command starts a new one."""
         pid = self._server_pid()
         try:
             if pid is not None:
@@ -215,7 +217,7 @@ class BazelWorkspace(Closeable):
             self._kill(pid)
 
     def close(self) -> None:
-        """Ends the Bazel server and removes everything."""
+        """End the Bazel server and remove all folders."""
         self.shutdown()
         _remove(self._folder)
 
@@ -233,16 +235,16 @@ class BazelWorkspace(Closeable):
         return result
 
     def _knows_flag(self) -> bool:
-        told = self.run("help", "build", "--short").stdout
+        text = self.run("help", "build", "--short").stdout
         self.results.pop()
-        return _MARK_FLAG.removeprefix("--") in told
+        return _MARK_FLAG.removeprefix("--") in text
 
     def _server_pid(self) -> int | None:
         path = self._folder / "base/server/server.pid.txt"
         return int(path.read_text()) if path.exists() else None
 
     def _kill(self, pid: int | None) -> None:
-        """Ends a server that did not obey, unless its number is another process's by now."""
+        """Kill a server that did not obey, unless another process has its number now."""
         if pid is None:
             return
         with contextlib.suppress(OSError):
@@ -251,7 +253,7 @@ class BazelWorkspace(Closeable):
 
 
 def _marks_from(version: str, knows_flag: Callable[[], bool]) -> bool:
-    """By the version where it tells one; builds of distributions may say ``no_version``."""
+    """Decide by the version; builds of distributions may print ``no_version`` instead of one."""
     found = re.search(r"(\d+)\.(\d+)", version)
     if found is None:
         return knows_flag()
@@ -259,7 +261,7 @@ def _marks_from(version: str, knows_flag: Callable[[], bool]) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Delete a tree, however Bazel or an action that it ran left it; what can't be deleted is logged."""
-    from rpw_fixture.support.removal import discard  # noqa: PLC0415 - keeps the plugin quick to load
+    """Delete a folder in whatever state Bazel left it; log what cannot be deleted."""
+    from rpw_fixture.support.removal import discard  # noqa: PLC0415 - the plugin must load fast
 
     discard(str(folder))

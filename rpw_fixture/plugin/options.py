@@ -1,7 +1,7 @@
-"""Where a server's settings come from under pytest: options, environment, ini file, marker.
+"""A server's settings under pytest: options, environment, ini file, marker.
 
-The names and help texts are those of `rpw_fixture.config`; this module only joins the sources. The
-order is: call argument, marker, command line, environment, ini file, default.
+Names and help texts are those of `rpw_fixture.config`; this module only joins the sources. The first
+of these wins: call argument, marker, command line, environment, ini file, default.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from typing import Any
 
 import pytest
 
+from rpw_fixture.client.existing_server import (
+    ENDPOINT_FORMS,
+    OPTIONS,
+    ExistingServer,
+    from_options,
+)
 from rpw_fixture.config import Config
 from rpw_fixture.config.flags import ENVIRONMENT_PREFIX, Flag, flags, from_environment
 from rpw_fixture.errors import ConfigError
@@ -24,52 +30,40 @@ MARKER_LINE = (
     "this test, by the names of rpw_fixture.Config; for example rpw(max_workers_per_key=1)"
 )
 CHECK_MARKER_LINE = (
-    "rpw_check(**options): when the test has passed, check the workers of the actions it ran, as "
+    "rpw_check(**options): after the test has passed, check the workers of the actions it ran, as "
     "rpw_server.assert_hermetic(**options) does; for example rpw_check(select='RPW2')"
 )
 _GROUP = "rpw_fixture"
 _ENDPOINT = "rpw_endpoint"
-#: Options beside the endpoint, and the arguments of `Client` that they are.
-_ENDPOINT_OPTIONS = {
-    "rpw_endpoint_instance": ("instance_name", "NAME", "instance name for --rpw-endpoint"),
-    "rpw_endpoint_ca": ("tls_ca", "FILE", "certificates to trust with --rpw-endpoint grpcs://…"),
-    "rpw_endpoint_cert": ("tls_cert", "FILE", "client certificate for --rpw-endpoint"),
-    "rpw_endpoint_key": ("tls_key", "FILE", "private key of --rpw-endpoint-cert"),
-}
 _INI_PREFIX = "rpw_"
-_HEADERS = "rpw_endpoint_header"
-#: Settings that make sense for a server that runs on its own only.
+#: Settings that make sense only for `serve`.
 _NOT_OFFERED = {"listen", "port_file", "idle_timeout", "log_level", "allow_remote"}
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Adds ``--rpw-…`` options and ``rpw_…`` ini values for every setting, and the endpoint's."""
+    """Add the options and ini values ``--rpw-…`` and ``rpw_…`` for settings and existing servers."""
     group = parser.getgroup(_GROUP, "server with persistent workers (rpw_fixture)")
     group.addoption(
         _option(_ENDPOINT),
         metavar="ENDPOINT",
-        help="run against this server instead of one of our own: grpc://HOST:PORT, grpcs://… "
+        help=f"run the tests on this existing server: {ENDPOINT_FORMS} "
         f"[${ENVIRONMENT_PREFIX}ENDPOINT]",
     )
-    parser.addini(_ENDPOINT, f"as {_option(_ENDPOINT)}", default="")
-    for name, (_, metavar, text) in _ENDPOINT_OPTIONS.items():
-        group.addoption(_option(name), metavar=metavar, help=text)
-    group.addoption(
-        _option(_HEADERS),
-        action="append",
-        metavar="NAME=VALUE",
-        help="metadata of every call to --rpw-endpoint (repeatable)",
-    )
+    parser.addini(_ENDPOINT, f"same as {_option(_ENDPOINT)}", default="")
+    for option in OPTIONS:
+        repeatable: Any = {"action": "append"} if option.is_repeatable else {}
+        text = f"with {_option(_ENDPOINT)}: {option.help}"
+        group.addoption(option.pytest_name, metavar=option.metavar, help=text, **repeatable)
     for flag in _offered():
         group.addoption(_option(_ini(flag)), **_keywords(flag))
         parser.addini(_ini(flag), flag.help, default="")
 
 
 def settings_of(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The settings given on the command line, else in the environment, else in the ini file.
+    """Return the settings of the command line, else the environment, else the ini file.
 
     Raises:
-        ConfigError: for a value that can't be read.
+        ConfigError: for a value that cannot be used.
     """
     offered = {flag.field: flag for flag in _offered()}
     given = {
@@ -87,10 +81,10 @@ def settings_of(config: pytest.Config, environ: Mapping[str, str] = os.environ) 
 
 
 def config_of(config: pytest.Config) -> Config:
-    """The server's config as pytest was told.
+    """Return the server's config from pytest's options, the environment and the ini file.
 
     Raises:
-        pytest.UsageError: for a value that can't be used, or an unknown name in the ini file.
+        pytest.UsageError: for a value that cannot be used, or an unknown name in the ini file.
     """
     _check_ini(config)
     try:
@@ -99,32 +93,27 @@ def config_of(config: pytest.Config) -> Config:
         raise pytest.UsageError(f"rpw_fixture: {error}") from None
 
 
-def endpoint_of(
+def existing_server_of(
     config: pytest.Config, environ: Mapping[str, str] = os.environ
-) -> tuple[str, dict[str, Any]]:
-    """The existing server to use, or nothing, and the arguments for a `Client` of it.
+) -> ExistingServer | None:
+    """Return the existing server that the tests use, None if they start their own.
 
     Raises:
-        pytest.UsageError: for a header without a value.
+        pytest.UsageError: for an option that cannot be used.
     """
     environment = environ.get(f"{ENVIRONMENT_PREFIX}ENDPOINT", "")
     endpoint = config.getoption(_ENDPOINT) or environment or config.getini(_ENDPOINT)
-    options = {
-        argument: config.getoption(name)
-        for name, (argument, _, _) in _ENDPOINT_OPTIONS.items()
-        if config.getoption(name)
-    }
-    headers: dict[str, str] = {}
-    for text in config.getoption(_HEADERS) or ():
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise pytest.UsageError(f"{_option(_HEADERS)} {text!r} is not NAME=VALUE")
-        headers[name] = value
-    return str(endpoint), {**options, "headers": headers}
+    if not endpoint:
+        return None
+    given = {each.field: config.getoption(each.pytest_name) for each in OPTIONS}
+    try:
+        return from_options(endpoint, given, {each.field: each.pytest_name for each in OPTIONS})
+    except ConfigError as error:
+        raise pytest.UsageError(f"rpw_fixture: {error}") from None
 
 
 def marked_settings(item: pytest.Item) -> dict[str, Any]:
-    """The settings of an item's markers, the closest one first in rank.
+    """Return the settings of a test's markers; the closest marker wins.
 
     Raises:
         pytest.UsageError: for positional arguments.
@@ -138,7 +127,7 @@ def marked_settings(item: pytest.Item) -> dict[str, Any]:
 
 
 def check_markers(items: Iterable[pytest.Item], config: Config) -> None:
-    """Refuses markers whose settings can't be used, before any test runs.
+    """Refuse markers with settings that cannot be used, before any test runs.
 
     Raises:
         pytest.UsageError: naming the test and the setting.
@@ -150,10 +139,13 @@ def check_markers(items: Iterable[pytest.Item], config: Config) -> None:
 
 
 def configured(config: Config, settings: Mapping[str, Any], where: str) -> Config:
-    """``config`` with other settings.
+    """Return ``config`` with changed settings.
+
+    Args:
+        where: place of the settings, for messages.
 
     Raises:
-        pytest.UsageError: for settings that can't be used, naming ``where`` they stand.
+        pytest.UsageError: for settings that cannot be used.
     """
     try:
         return config.replace(**settings)
@@ -162,15 +154,15 @@ def configured(config: Config, settings: Mapping[str, Any], where: str) -> Confi
 
 
 def _check_ini(config: pytest.Config) -> None:
-    """Refuse ini options that begin as ours and are none.
+    """Refuse unknown ini options that begin with ``rpw_``.
 
     Raises:
-        pytest.UsageError: with the one that may be meant.
+        pytest.UsageError: with a similar name, if there is one.
     """
     known = {_ENDPOINT, *map(_ini, _offered())}
-    # pytest tells nobody which options a file has: `inicfg` has a warning since version 9.
-    found = getattr(config, "_inicfg", None)
-    for name in config.inicfg if found is None else found:
+    # There is no public list of the options in a file: since pytest 9, reading `inicfg` warns.
+    private = getattr(config, "_inicfg", None)
+    for name in config.inicfg if private is None else private:
         if name.startswith(_INI_PREFIX) and name not in known:
             hint = did_you_mean(name, known) or "; 'pytest --help' lists all options"
             raise pytest.UsageError(f"rpw_fixture: unknown ini option {name!r}{hint}")

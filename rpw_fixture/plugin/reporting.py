@@ -1,4 +1,4 @@
-"""What pytest prints for us: sections after a failed test, comparisons, a summary of bad workers."""
+"""What the plugin adds to pytest's output: sections of failed tests, comparisons, a summary."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 TIMELINE = "rpw timeline"
 STDERR = "rpw worker stderr"
 BAZEL = "rpw bazel"
-#: Where a report carries the failures of workers; xdist takes it along.
+#: Attribute of a report with the failures of workers; xdist sends it to the main process.
 FAILURES = "rpw_worker_failures"
-#: Ends of workers that are no violation of the protocol and yet no good ones.
+#: Abnormal ends of workers that are not protocol violations.
 _BAD_ENDS = {"crash", "start failed", "timeout", "ended between requests"}
 _MOST_DIFF_LINES = 20
 _MOST_DIFF_BYTES = 64 << 10
@@ -27,22 +27,22 @@ Section = tuple[str, str]
 
 
 def sections_of(servers: Sequence[Endpoint]) -> list[Section]:
-    """Report sections that tell what happened on a test's servers; none when nothing did."""
-    from rpw_fixture.testing import explain  # noqa: PLC0415 - needed after failures only
+    """Return report sections about what happened on a test's servers; empty if nothing did."""
+    from rpw_fixture.testing import explain  # noqa: PLC0415 - only failures need it
 
     sections: list[Section] = []
     for number, server in enumerate(servers, 1):
-        which = f" (server {number})" if len(servers) > 1 else ""
+        suffix = f" (server {number})" if len(servers) > 1 else ""
         texts = (
             (TIMELINE, explain.timeline(server.events.snapshot())),
             (STDERR, explain.stderr_of(server.worker_stderr())),
         )
-        sections += [(title + which, text) for title, text in texts if text]
+        sections += [(title + suffix, text) for title, text in texts if text]
     return sections
 
 
 def bazel_sections(workspace: BazelWorkspace | None) -> list[Section]:
-    """What Bazel said in the test, and what it needs for persistent workers."""
+    """Return a section with Bazel's output, and what this Bazel needs for persistent workers."""
     if workspace is None or not workspace.results:
         return []
     texts = [
@@ -53,32 +53,32 @@ def bazel_sections(workspace: BazelWorkspace | None) -> list[Section]:
 
 
 def failures_of(servers: Iterable[Endpoint]) -> list[str]:
-    """How workers failed in a test, each way once: rules broken and unexpected ends."""
-    told: dict[str, None] = {}
+    """Return how workers failed in a test: protocol violations and abnormal ends, each once."""
+    failures: dict[str, None] = {}
     for server in servers:
         for worker in server.workers:
-            # Plain texts, not members of an enumeration: xdist sends nothing else.
-            told.update({str(each.rule): None for each in worker.violations})
+            # Plain texts, not members of an enumeration: xdist can send only these.
+            failures.update({str(each.rule): None for each in worker.violations})
             if worker.retired in _BAD_ENDS:
-                told[str(worker.retired)] = None
-    return list(told)
+                failures[str(worker.retired)] = None
+    return list(failures)
 
 
 class Summary:
-    """A plugin that gathers the failures of workers from all reports, those of xdist's too."""
+    """A pytest plugin that collects the failures of workers from all reports, also with xdist."""
 
     def __init__(self) -> None:
         self._tests: dict[str, list[str]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Notes what a report carries."""
+        """Collect the failures in a report."""
         for failure in getattr(report, FAILURES, ()):
             tests = self._tests.setdefault(failure, [])
             if report.nodeid not in tests:
                 tests.append(report.nodeid)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Tells each failure with its tests; nothing when there was none."""
+        """Print each failure with its tests, if there was any."""
         if not self._tests:
             return
         terminalreporter.section("rpw_fixture: workers that failed in failed tests")
@@ -89,10 +89,10 @@ class Summary:
 
 
 def compared(operator: str, left: object, right: object) -> list[str] | None:
-    """An explanation of why two of our values are not equal; None for values of others."""
+    """Explain why two outcomes or outputs are not equal; return None for other values."""
     module: Any = sys.modules.get("rpw_fixture.client.outcome")
     if module is None or operator != "==":
-        return None  # nothing of ours can be there
+        return None  # without the module, no value can be an outcome
     if isinstance(left, module.ActionOutcome) and isinstance(right, module.ActionOutcome):
         return ["outcomes are equal", *_outcome_lines(left, right)]
     if isinstance(left, module.OutputFiles) and isinstance(right, module.OutputFiles | Mapping):
@@ -152,7 +152,7 @@ def _content_lines(name: str, left: bytes, right: bytes) -> Iterator[str]:
     if max(len(left), len(right)) > _MOST_DIFF_BYTES or b"\0" in left + right:
         yield f"  {left[offset : offset + 16]!r} != {right[offset : offset + 16]!r}"
         return
-    import difflib  # noqa: PLC0415 - slow to load, needed after failures only
+    import difflib  # noqa: PLC0415 - slow to load, and only failures need it
 
     was, now = (each.decode(errors="backslashreplace").splitlines() for each in (left, right))
     lines = list(difflib.unified_diff(was, now, "left", "right", lineterm="", n=1))

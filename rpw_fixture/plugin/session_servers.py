@@ -1,22 +1,24 @@
-"""Servers under pytest: held for the session and reset after each test, or made for one test.
+"""Servers under pytest: kept for the session and reset after each test, or made for one test.
 
-Nothing here is a fixture or a hook; those are in `rpw_fixture.pytest_plugin`.
+Fixtures and hooks are in `rpw_fixture.pytest_plugin`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.config import Config
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.plugin.bazel_workspace import BazelWorkspace, find_bazel
 
 if TYPE_CHECKING:
     from rpw_fixture.server import Server
     from rpw_fixture.testing.cluster import Cluster
 
-#: Idle servers kept for the next tests that want their config; each has a socket and some threads.
+#: Idle servers to keep for later tests with the same config; each has a socket and some threads.
 _MOST_IDLE = 4
 
 
@@ -24,22 +26,20 @@ class SessionServers:
     """The servers of one pytest process.
 
     Args:
-        endpoint: an existing server to use instead of our own, or nothing.
-        options: arguments of `Client` for that one.
+        existing: an existing server to use; None if the tests start their own.
     """
 
-    def __init__(self, endpoint: str, options: dict[str, Any]) -> None:
-        self.endpoint = endpoint
-        self._options = options
+    def __init__(self, existing: ExistingServer | None) -> None:
+        self.existing = existing
         self._idle: list[Server] = []
         self._cluster: Cluster | None = None
         self._workspace: BazelWorkspace | None = None
 
     @contextmanager
     def lend(self, config: Config) -> Iterator[Server]:
-        """A running server in its initial state, for one test.
+        """Yield a running server in its initial state, for one test.
 
-        It is taken from those that are idle, so that a test costs a reset and not a start.
+        An idle server is used if there is one: a reset takes less time than a start.
         """
         server = self._take(config) or make_server(config)
         try:
@@ -50,26 +50,29 @@ class SessionServers:
         self._take_back(server)
 
     def cluster(self) -> Cluster:
-        """The existing server, told from all that was run on it before."""
+        """Return the existing server, without what earlier tests ran on it."""
         if self._cluster is None:
             self._cluster = self.make_cluster()
         self._cluster.reset()
         return self._cluster
 
     def make_cluster(self) -> Cluster:
-        """Return the existing server as another one, with a client and records of its own.
+        """Return the existing server with a new client and new records; the caller stops it.
 
-        The caller stops it.
+        Raises:
+            ConfigError: if the tests start their own servers.
         """
         from rpw_fixture.testing.cluster import Cluster  # noqa: PLC0415 - loads grpc
 
-        return Cluster(self.endpoint, **self._options)
+        if self.existing is None:
+            raise ConfigError("there is no existing server; give --rpw-endpoint")
+        return Cluster(self.existing.endpoint, **self.existing.client_options)
 
     def workspace(self, flags: Sequence[str]) -> BazelWorkspace:
-        """An empty workspace; its Bazel server is started once, because that takes seconds.
+        """Return an empty workspace; its Bazel server is started once, because that takes seconds.
 
         Raises:
-            EnvironmentLacksError: when there is no Bazel.
+            EnvironmentLacksError: if there is no Bazel.
         """
         if self._workspace is None:
             self._workspace = BazelWorkspace(find_bazel())
@@ -77,7 +80,7 @@ class SessionServers:
         return self._workspace
 
     def close(self) -> None:
-        """Stops all servers held, Bazel's too."""
+        """Stop all servers, also Bazel's."""
         if self._workspace is not None:
             self._workspace.close()
             self._workspace = None
@@ -94,7 +97,7 @@ class SessionServers:
         return None
 
     def _take_back(self, server: Server) -> None:
-        # What is on disk on purpose must outlive the test, and a reset would empty it.
+        # A reset would empty --root and --record, which are kept on purpose.
         if server.config.root is not None or server.config.record is not None:
             server.stop()
             return
@@ -109,10 +112,10 @@ class SessionServers:
 
 
 def make_server(config: Config) -> Server:
-    """A new server, started.
+    """Return a new server that is running.
 
     Raises:
-        EnvironmentLacksError: when it can't be started here.
+        EnvironmentLacksError: if it cannot start on this machine.
     """
     from rpw_fixture.server import Server  # noqa: PLC0415 - loads grpc
 

@@ -172,15 +172,15 @@ def test_content_can_not_be_changed_in_place() -> None:
     ("changes", "problem"),
     [
         ({"arguments": []}, "needs arguments"),
-        ({"arguments": "tool x"}, "must be a sequence of texts"),
+        ({"arguments": "tool x"}, "must be a list of texts"),
         ({"inputs": {"/etc/passwd": ""}}, "inside the input root"),
         ({"inputs": {"../x": ""}}, "inside the input root"),
-        ({"inputs": {".": ""}}, "names no file"),
-        ({"inputs": {"a": "", "./a": ""}}, "there twice"),
+        ({"inputs": {".": ""}}, "does not name a file"),
+        ({"inputs": {"a": "", "./a": ""}}, "given twice"),
         ({"inputs": {"tools/tool": ""}}, "both an input and a tool input"),
-        ({"inputs": {"a": "", "a/b": ""}}, "lies below 'a', which is no folder"),
+        ({"inputs": {"a": "", "a/b": ""}}, "is below 'a', which is not a folder"),
         ({"inputs": {"a": 1}}, "is a int"),
-        ({"inputs": {"action.params": ""}, "flagfile": []}, "is an input as well"),
+        ({"inputs": {"action.params": ""}, "flagfile": []}, "is also an input"),
         ({"flagfile": ["a\nb"]}, "is one line"),
         ({"outputs": ["/tmp/x"]}, "inside the input root"),
         ({"working_directory": ".."}, "inside the input root"),
@@ -209,7 +209,7 @@ def test_outputs_and_flagfile_may_lie_beside_the_working_directory() -> None:
 @pytest.mark.parametrize("name", ["outputs", "flagfile_path"])
 def test_what_leads_out_of_the_root_from_the_working_directory_is_refused(name: str) -> None:
     path = "../../../x"
-    with pytest.raises(ConfigError, match=r"'\.\./\.\./\.\./x' .* from 'a/b'"):
+    with pytest.raises(ConfigError, match=r"'\.\./\.\./\.\./x' .* starts in 'a/b'"):
         an_action(working_directory="a/b", **{name: [path] if name == "outputs" else path})
 
 

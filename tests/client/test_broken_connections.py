@@ -175,7 +175,7 @@ def test_blobs_that_are_never_kept_are_given_up() -> None:
     with (
         fake_server(Execute=lambda _request: iter([done("op", missing_blob())])) as (endpoint, _),
         Client(endpoint) as client,
-        pytest.raises(RequestError, match=r"still misses blobs/.* after 5 uploads"),
+        pytest.raises(RequestError, match=r"still lacks blobs/.* after 5 uploads"),
     ):
         client.run(ACTION)
 

@@ -104,7 +104,7 @@ def test_an_action_that_can_not_be_run_raises_with_its_outcome(rpw_server: Serve
     action = shell(
         "true", mnemonic="Broken", target="//a:b", platform={"container-image": "docker://x"}
     )
-    with pytest.raises(ActionFailedError, match=r"^Broken //a:b \([0-9a-f]{64}/\d+\): ") as failure:
+    with pytest.raises(ActionFailedError, match=r"^Broken //a:b \([0-9a-f]{12}…\): ") as failure:
         rpw_server.run(action)
     outcome = rpw_server.run(action, check=False)
     assert not outcome.ok

@@ -16,6 +16,8 @@ from rpw_fixture import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: What links of the README begin with: package pages show it without the files beside it.
+REPOSITORY = re.compile(r"https://github\.com/rpw-fixture/rpw_fixture/(?:blob|tree)/main/")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -73,6 +75,14 @@ def test_the_readme_has_exactly_two_commands_for_a_fresh_machine() -> None:
     assert len(fresh) == 2
     assert fresh[0].endswith("python -m rpw_fixture demo")
     assert " -m pytest" in fresh[1]
+
+
+def test_links_of_the_readme_are_absolute_and_lead_to_files() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    for link in links:
+        assert REPOSITORY.match(link), link
+        assert (ROOT / REPOSITORY.sub("", link)).exists(), link
+    assert len(links) > 5
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import rpw_fixture.server  # noqa: F401 - as above
+import rpw_fixture.client.client
+import rpw_fixture.server
+import rpw_fixture.services.backend
+import rpw_fixture.testing.assertions
+import rpw_fixture.testing.lookup  # noqa: F401 - all of them: see below
 
-# A session in this process forgets what it imported, and gRPC can't be loaded twice.
+# A session in this process forgets the modules that it imported: without these imports, later sessions
+# would load gRPC twice, which fails, and have two versions of each event.
 
 ROOT = Path(__file__).parents[2]
 WORKERS = ROOT / "sample_workers/python"

@@ -116,17 +116,17 @@ def test_without_bazel_the_test_is_skipped_with_the_reason(
     monkeypatch.setenv("BAZEL", "/does/not/exist")
     result = pytester.runpytest_inprocess("-rs")
     result.assert_outcomes(skipped=1)
-    result.stdout.fnmatch_lines(["*needs Bazel: /does/not/exist can't be found*"])
+    result.stdout.fnmatch_lines(["*needs Bazel: /does/not/exist is not on PATH*"])
 
 
-def test_the_variable_is_asked_before_the_path(tmp_path: Path) -> None:
+def test_the_variable_comes_before_the_path(tmp_path: Path) -> None:
     for name in ("bazelisk", "mine"):
         (tmp_path / name).write_text("")
         (tmp_path / name).chmod(0o755)
     path = {"PATH": str(tmp_path)}
     assert find_bazel(path) == str(tmp_path / "bazelisk")
     assert find_bazel({**path, "BAZEL": str(tmp_path / "mine")}) == str(tmp_path / "mine")
-    with pytest.raises(EnvironmentLacksError, match="bazel or bazelisk can't be found"):
+    with pytest.raises(EnvironmentLacksError, match="bazel or bazelisk is not on PATH"):
         find_bazel({"PATH": ""})
 
 

@@ -50,6 +50,6 @@ def test_without_a_server():
         [
             "*RPW202 state-leak*",
             "*its own failure*",
-            "*rpw_check needs a test that uses rpw_server*",
+            "*the marker rpw_check needs the fixture rpw_server*",
         ]
     )

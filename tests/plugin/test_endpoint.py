@@ -13,13 +13,13 @@ Suite = Callable[[str], None]
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """A server of ours in a process of its own."""
+    """A server in another process."""
     with ServerProcess() as server:
         yield server.endpoint
         assert server.stop() == 0
 
 
-def test_what_results_tell_is_judged_and_the_rest_is_skipped(
+def test_what_results_show_is_judged_and_the_rest_is_skipped(
     suite: Suite, pytester: pytest.Pytester, endpoint: str
 ) -> None:
     suite("""
@@ -40,7 +40,7 @@ def test_restart(rpw_server):
 def test_one_shot(rpw_server):
     rpw_server.run(ECHO)
     rpw_server.assert_one_shot(ECHO)
-    with pytest.raises(AssertionError, match="was not served by a worker"):
+    with pytest.raises(AssertionError, match="Expected a worker to serve action"):
         rpw_server.assert_worker_reused(ECHO)
 
 def test_skips_reason_of_restart(rpw_server):
@@ -72,15 +72,15 @@ def test_clean_state(make_rpw_server, rpw_server, round):
     result = pytester.runpytest_inprocess("-p", "no:randomly", "-rs", "--rpw-endpoint", endpoint)
     result.assert_outcomes(passed=6, skipped=6)
     result.stdout.fnmatch_lines([f"rpw-fixture *: endpoint={endpoint}"])
-    told = result.stdout.str()
+    output = result.stdout.str()
     for reason in (
-        "not embedded in the test; its result does not tell why worker",
-        "does not tell why it ran one-shot",
+        "not embedded in the test; its result does not show why worker",
+        "does not show why it ran one-shot",
         "had served before",
-        "does not tell what its tool inputs were",
-        "needs a server with max_workers, and --rpw-endpoint has its own settings",
+        "does not show what its tool inputs were",
+        "needs a server with max_workers, but --rpw-endpoint has other settings",
     ):
-        assert reason in told
+        assert reason in output
 
 
 def test_the_endpoint_can_come_from_the_environment_or_the_ini_file(
@@ -155,14 +155,25 @@ def test_headers_and_names_reach_the_server(
     without.stdout.fnmatch_lines(["*UNAUTHENTICATED*"])
 
 
-def test_a_header_without_a_value_is_refused(suite: Suite, pytester: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        ("secret", "*rpw_fixture: --rpw-endpoint-header: write NAME=VALUE*"),
+        ("bad name=secret", "*--rpw-endpoint-header bad name=…: no name of a text header*"),
+    ],
+)
+def test_a_header_that_can_not_be_sent_is_refused(
+    suite: Suite, pytester: pytest.Pytester, header: str, problem: str
+) -> None:
     suite("def test_it(rpw_server): pass")
-    result = pytester.runpytest_inprocess("--rpw-endpoint=grpc://x:1", "--rpw-endpoint-header=x")
+    option = f"--rpw-endpoint-header={header}"
+    result = pytester.runpytest_inprocess("--rpw-endpoint=grpc://x:1", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--rpw-endpoint-header 'x' is not NAME=VALUE*"])
+    result.stderr.fnmatch_lines([problem])
+    result.stderr.no_fnmatch_line("*secret*")
 
 
-def test_an_endpoint_where_nobody_is_fails_with_that_reason(
+def test_an_endpoint_without_a_server_fails_with_that_reason(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
     suite("def test_it(rpw_server): rpw_server.run(ECHO)")

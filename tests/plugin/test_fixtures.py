@@ -146,13 +146,13 @@ def test_made(make_rpw_server):
     result.stdout.fnmatch_lines(
         [
             "*ERROR at teardown of test_met*",
-            "*The server met 1 internal error(s), which are bugs of rpw_fixture.",
-            "*in somewhere:",
+            "*The server had 1 internal error: a bug of rpw_fixture, not of the test.",
+            "*In somewhere:",
             "*KeyError: 'x'",
             "*rpw timeline*",
             "*INTERNAL ERROR in somewhere: KeyError: 'x'",
             "*ERROR at teardown of test_made*",
-            "*in elsewhere:",
+            "*In elsewhere:",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""What is printed: nothing for tests that pass, the whole story for those that fail."""
+"""What is printed: nothing for tests that pass, everything that happened for those that fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 Suite = Callable[[str], None]
 
 
-def test_a_test_that_passes_leaves_no_word(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_a_test_that_passes_prints_nothing(suite: Suite, pytester: pytest.Pytester) -> None:
     suite("""
 def test_it(rpw_server):
     rpw_server.run(NOISY, check=False)
@@ -99,13 +99,49 @@ def test_it(rpw_server):
     result.stdout.fnmatch_lines(
         [
             ">*rpw_server.assert_worker_reused(first, second)",
-            "E*AssertionError: Expected one worker for 2 actions, found workers 1 and 2.",
-            "E*first difference: tool input tools/rpw_worker.py: ????????… → ????????…",
-            "E*worker keys, ! marks what differs:",
+            "E*AssertionError: Expected one worker for 2 actions, but workers 1 and 2 served them.",
+            "E*Cause: the worker keys differ:",
+            "E*  tool input tools/rpw_worker.py: ????????… → ????????…",
+            "E*Fix: files that differ between actions must not be tool inputs*",
+            "E*Worker keys (! marks a difference):",
             "test_suite.py:*: AssertionError",
         ]
     )
     result.stdout.no_fnmatch_line("*assertions.py*")
+
+
+def test_errors_have_their_public_names(suite: Suite, pytester: pytest.Pytester) -> None:
+    suite("""
+import pickle
+from rpw_fixture import BazelFailedError, ConfigError, EnvironmentLacksError, RequestError, RpwError
+
+def test_failed_action(rpw_server):
+    rpw_server.run(NOISY)
+
+def test_config(rpw_server):
+    rpw_server.config.replace(jobs=-1)
+
+def test_nobody_listens(make_rpw_server):
+    server = make_rpw_server()
+    client = server.connect()
+    server.stop()
+    client.run(ECHO)
+
+@pytest.mark.parametrize("error", [BazelFailedError, ConfigError, RequestError, RpwError])
+def test_names(error):
+    assert pickle.loads(pickle.dumps(error)) is error
+    assert f"{error.__module__}.{error.__name__}" == f"rpw_fixture.{error.__name__}"
+""")
+    result = pytester.runpytest_inprocess("-p", "no:randomly", "-rf")
+    result.assert_outcomes(failed=3, passed=4)
+    result.stdout.fnmatch_lines(
+        [
+            "E*rpw_fixture.ActionFailedError: Compile //pkg:a (????????????…): FAILED_PRECONDITION: *",
+            "FAILED *test_failed_action - rpw_fixture.ActionFailedError*",
+            "FAILED *test_config - rpw_fixture.ConfigError*",
+            "FAILED *test_nobody_listens - rpw_fixture.EnvironmentLacksError*",
+        ]
+    )
 
 
 def test_outcomes_that_differ_are_compared_where_they_differ(

@@ -16,7 +16,7 @@ def test_it(rpw_server):
 """
 
 
-def told(pytester: pytest.Pytester, *arguments: str) -> str:
+def settings_line(pytester: pytest.Pytester, *arguments: str) -> str:
     result = pytester.runpytest_inprocess(*arguments)
     result.assert_outcomes(failed=1)
     (line,) = [line for line in result.outlines if line.startswith("workers ")]
@@ -25,7 +25,7 @@ def told(pytester: pytest.Pytester, *arguments: str) -> str:
 
 def test_defaults_hold_when_nothing_is_said(suite: Suite, pytester: pytest.Pytester) -> None:
     suite(SHOW)
-    assert told(pytester) == "workers 32 globs () strict False"
+    assert settings_line(pytester) == "workers 32 globs () strict False"
 
 
 def test_call_beats_marker_beats_option_beats_environment_beats_ini(
@@ -33,13 +33,13 @@ def test_call_beats_marker_beats_option_beats_environment_beats_ini(
 ) -> None:
     suite(SHOW)
     pytester.makeini("[pytest]\nrpw_max_workers = 2\nrpw_tool_input = a/** b/*\nrpw_strict = 1\n")
-    assert told(pytester) == "workers 2 globs ('a/**', 'b/*') strict True"
+    assert settings_line(pytester) == "workers 2 globs ('a/**', 'b/*') strict True"
     monkeypatch.setenv("RPW_FIXTURE_MAX_WORKERS", "3")
-    assert told(pytester).startswith("workers 3 ")
+    assert settings_line(pytester).startswith("workers 3 ")
     options = ("--rpw-max-workers=4", "--rpw-tool-input=c", "--rpw-tool-input=d", "--no-rpw-strict")
-    assert told(pytester, *options) == "workers 4 globs ('c', 'd') strict False"
+    assert settings_line(pytester, *options) == "workers 4 globs ('c', 'd') strict False"
     suite("@pytest.mark.rpw(max_workers=5)" + SHOW)
-    assert told(pytester, *options).startswith("workers 5 globs ('c', 'd')")
+    assert settings_line(pytester, *options).startswith("workers 5 globs ('c', 'd')")
 
 
 def test_the_closest_marker_wins(suite: Suite, pytester: pytest.Pytester) -> None:
@@ -102,7 +102,7 @@ def test_an_ini_value_that_can_not_be_used_stops_the_session(
     result.stderr.fnmatch_lines([problem])
 
 
-def test_options_are_told_by_help_with_their_environment_variables(
+def test_help_lists_options_with_their_environment_variables(
     suite: Suite, pytester: pytest.Pytester
 ) -> None:
     suite(SHOW)
@@ -118,17 +118,17 @@ def test_options_are_told_by_help_with_their_environment_variables(
     assert "--rpw-listen" not in result.stdout.str()
 
 
-def test_the_marker_is_told_by_markers(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_pytest_lists_the_marker(suite: Suite, pytester: pytest.Pytester) -> None:
     suite(SHOW)
     result = pytester.runpytest_inprocess("--markers", "--strict-markers")
     result.stdout.fnmatch_lines(["@pytest.mark.rpw([*][*]settings): settings of the server*"])
 
 
-def test_the_header_tells_what_was_set(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_the_header_shows_what_was_set(suite: Suite, pytester: pytest.Pytester) -> None:
     suite("def test_it(): pass")
     silent = pytester.runpytest_inprocess()
     silent.stdout.no_fnmatch_line("rpw-fixture*")
     verbose = pytester.runpytest_inprocess("-v")
     verbose.stdout.fnmatch_lines(["rpw-fixture *: default settings"])
-    told = pytester.runpytest_inprocess("--rpw-max-workers=4", "--rpw-strict")
-    told.stdout.fnmatch_lines(["rpw-fixture *: max_workers=4, strict=True"])
+    changed = pytester.runpytest_inprocess("--rpw-max-workers=4", "--rpw-strict")
+    changed.stdout.fnmatch_lines(["rpw-fixture *: max_workers=4, strict=True"])

@@ -297,7 +297,7 @@ def test_a_digest_function_that_is_not_known_here_is_named(
     told.cache_capabilities.digest_functions[:] = [re_protos.DigestFunction.MURMUR3]
     with fake_server(GetCapabilities=lambda _request: told) as (endpoint, _):
         error = refused(capsys, 3, suite, "--target", endpoint)
-    assert "none of the server's digest functions is known here: MURMUR3" in error
+    assert "none of the server's digest functions is supported here: MURMUR3" in error
 
 
 @pytest.mark.parametrize("name", ["buildbuddy", "buildfarm", "buildbarn", "engflow"])
