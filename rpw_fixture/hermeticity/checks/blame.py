@@ -275,7 +275,7 @@ def cold_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
 def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
     victim, before = suspect.victim.action.title, titles(polluters)
     if code == "RPW109":
-        before = f"{plural(len(polluters), 'failing request')} {before}"
+        before = f"the {plural(len(polluters), 'failing request')} {before}"
     if suspect.warm.failure:
         return f"after {before}, {victim} fails: {suspect.warm.failure}"
     if code == "RPW212":

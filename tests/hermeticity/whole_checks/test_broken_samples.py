@@ -41,6 +41,7 @@ def test_a_failing_request_that_breaks_later_ones_is_reported_as_that(
     report = run(suite, "RPW109,RPW202", seed=seed)
     assert codes(report) == {"RPW109"}
     assert {each.polluters for each in report.findings} <= {("failing",), ("alpha",), ("beta",)}
+    assert all(each.summary.startswith("after the failing request ") for each in report.findings)
 
 
 @seeds
