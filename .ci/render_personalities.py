@@ -55,7 +55,7 @@ def _lines() -> Iterator[str]:
         yield from _table(
             ("rule", "value", "source"),
             (
-                (f"`{name}`", _told(rule.value), rule.source or "unknown; as in `reference`")
+                (f"`{name}`", _shown(rule.value), rule.source or "unknown; as in `reference`")
                 for name, rule in rules_of(each)
             ),
         )
@@ -72,13 +72,13 @@ def _differences() -> Iterator[str]:
         values = [dict(rules_of(each))[name] for each in others]
         if all(each.value == rule.value for each in values):
             continue
-        cells = ["" if each.value == rule.value else _told(each.value) for each in values]
-        rows.append((f"`{name}`", _told(rule.value), *cells))
+        cells = ["" if each.value == rule.value else _shown(each.value) for each in values]
+        rows.append((f"`{name}`", _shown(rule.value), *cells))
     yield "An empty cell is as in `reference`, known or not.\n"
     yield from _table(("rule", "`reference`", *(f"`{each.name}`" for each in others)), rows)
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, frozenset):

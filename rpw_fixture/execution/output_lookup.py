@@ -16,7 +16,7 @@ from rpw_fixture.errors import Code, RequestError, failed_precondition
 from rpw_fixture.support.beneath import FOLDER, open_beneath
 
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-#: So many symlinks are followed on the way to one output, as the kernel does it.
+#: Most symlinks followed on the way to one output; the kernel has the same limit.
 _MOST_LINKS = 40
 #: Stands for the input root itself where a path is wanted.
 ROOT = "."

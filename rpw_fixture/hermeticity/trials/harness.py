@@ -240,7 +240,7 @@ class Harness(Closeable):
         return runner
 
     def _without_vain_wait(self, trial: Trial) -> Trial:
-        """Return the trial with a short wait at its end if waiting longer is known to be in vain."""
+        """Return the trial with a short wait at its end if waiting longer is known not to help."""
         is_in_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
         return replace(trial, eof_patience=_SHORT_PATIENCE) if is_in_vain else trial
 
