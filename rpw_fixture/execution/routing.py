@@ -140,8 +140,8 @@ def route(
 
     Raises:
         RequestError: FAILED_PRECONDITION when neither a worker nor a process is allowed, or for a
-            platform property that is not known here; INVALID_ARGUMENT for what the personality refuses, such as a worker protocol
-            that does not exist.
+            platform property that is not known here; INVALID_ARGUMENT for what the personality
+            refuses, such as a worker protocol that does not exist.
     """
     _refuse_unknown(action.properties, config.known_properties)
     _refuse_forbidden(action.properties.get("container-image", ""), config)
