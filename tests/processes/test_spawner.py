@@ -98,13 +98,13 @@ def test_a_missing_program_is_named(spawner: Spawner) -> None:
     assert (caught.value.errno, caught.value.stage) == (errno.ENOENT, "executable")
 
 
-def test_a_missing_interpreter_is_told_from_a_missing_program(
+def test_a_missing_interpreter_is_distinguished_from_a_missing_program(
     spawner: Spawner, tmp_path: Path
 ) -> None:
     script = tmp_path / "script"
     script.write_text("#!/no/such/interpreter\n")
     script.chmod(0o755)
-    with pytest.raises(StartError, match="its interpreter is not"):
+    with pytest.raises(StartError, match="its interpreter does not"):
         run(spawner, [str(script)])
 
 
