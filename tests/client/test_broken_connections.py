@@ -207,7 +207,7 @@ def test_an_operation_that_ends_in_an_error_is_a_failed_action() -> None:
         client.run(ACTION)
 
 
-def test_nobody_at_the_endpoint_is_a_lack_of_the_environment() -> None:
+def test_an_endpoint_without_a_server_is_a_lack_of_the_environment() -> None:
     with fake_server() as (endpoint, _):
         pass
     with (

@@ -113,9 +113,9 @@ def test_an_action_that_can_not_be_run_raises_with_its_outcome(rpw_server: Serve
 
 
 def test_the_operation_is_told_as_soon_as_it_is_known(rpw_server: Server) -> None:
-    told: list[str] = []
-    outcome = rpw_server.client.run(shell("true"), on_operation=told.append)
-    assert told == [outcome.operation]
+    operations: list[str] = []
+    outcome = rpw_server.client.run(shell("true"), on_operation=operations.append)
+    assert operations == [outcome.operation]
 
 
 def test_mnemonic_and_target_reach_the_server(rpw_server: Server) -> None:

@@ -131,14 +131,15 @@ def test_the_variable_comes_before_the_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "marks"), [("bazel 5.4.1", False), ("bazel 6.0.0", True), ("bazel 10.1.0-pre", True)]
+    ("version", "marks"),
+    [("bazel 5.4.1", False), ("bazel 6.0.0", True), ("bazel 10.1.0-pre", True)],
 )
 def test_the_version_decides_whether_tool_inputs_are_marked(
-    tmp_path: Path, told: str, marks: bool
+    tmp_path: Path, version: str, marks: bool
 ) -> None:
     program = tmp_path / "bazel"
     program.write_text(
-        f'#!/bin/sh\nfor a; do test "$a" = --version && echo {told}; done\necho "$@" >>{tmp_path}/log\n'
+        f'#!/bin/sh\nfor a; do test "$a" = --version && echo {version}; done\necho "$@" >>{tmp_path}/log\n'
     )
     program.chmod(0o755)
     with BazelWorkspace(str(program)) as workspace:

@@ -121,7 +121,7 @@ def test_failed_action(rpw_server):
 def test_config(rpw_server):
     rpw_server.config.replace(jobs=-1)
 
-def test_nobody_listens(make_rpw_server):
+def test_no_server_listens(make_rpw_server):
     server = make_rpw_server()
     client = server.connect()
     server.stop()
@@ -139,7 +139,7 @@ def test_names(error):
             "E*rpw_fixture.ActionFailedError: Compile //pkg:a (????????????…): FAILED_PRECONDITION: *",
             "FAILED *test_failed_action - rpw_fixture.ActionFailedError*",
             "FAILED *test_config - rpw_fixture.ConfigError*",
-            "FAILED *test_nobody_listens - rpw_fixture.EnvironmentLacksError*",
+            "FAILED *test_no_server_listens - rpw_fixture.EnvironmentLacksError*",
         ]
     )
 
