@@ -156,7 +156,9 @@ def test_the_bytes_of_a_stream_are_those_of_all_its_messages(rpw_server: Server)
         operations = calls.execute(digest, skip_cache_lookup=True)
     methods = rpw_server.counters.methods
     assert methods["Write"].bytes_in == len(data)
-    assert methods["Write"].bytes_out == bytestream.WriteResponse(committed_size=len(data)).ByteSize()
+    assert (
+        methods["Write"].bytes_out == bytestream.WriteResponse(committed_size=len(data)).ByteSize()
+    )
     assert methods["Read"].bytes_in == request.ByteSize()
     assert methods["Read"].bytes_out - begin == sum(each.ByteSize() for each in responses)
     assert methods["Execute"].bytes_out - before == sum(each.ByteSize() for each in operations)

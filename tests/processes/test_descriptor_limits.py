@@ -15,6 +15,7 @@ from rpw_fixture.processes.spawner import Spawner, StartError
 
 from .support import open_descriptors, run
 
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_descriptors_that_do_not_reach_the_spawner_are_a_start_error(
     spawner: Spawner, count: int, monkeypatch: pytest.MonkeyPatch

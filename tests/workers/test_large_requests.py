@@ -53,7 +53,11 @@ def large(script: str, platform: Mapping[str, str], **others: Any) -> Action:
     program = PROLOGUE + textwrap.dedent(script)
     tools = {**tools_of("good.py"), "tools/reader.py": program}
     given: dict[str, Any] = {"flagfile": ARGUMENTS, "tool_inputs": tools, "worker_key": script}
-    return action("reader.py", platform=platform, **{"do_not_cache": True, "protocol": "proto", **given, **others})
+    return action(
+        "reader.py",
+        platform=platform,
+        **{"do_not_cache": True, "protocol": "proto", **given, **others},
+    )
 
 
 @KINDS
