@@ -12,8 +12,22 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import pytest
-from tests.storage.support import make_cas
-from tests.workers.support import (
+
+from rpw_fixture import Server
+from rpw_fixture.errors import Code
+from rpw_fixture.events.kinds import InternalError, WorkerRetired
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.storage.action_cache import ActionCache, ActionKey
+from rpw_fixture.storage.chunk_layouts import ChunkLayouts
+from rpw_fixture.storage.complete_results import CompleteResults
+from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.protos import remote_execution as reapi
+from rpw_fixture.workers.stderr_tail import StderrTail
+from tests.faults.bare_calls import bare, failing, message, writes
+from tests.guarding import Guard
+from tests.storage.small_stores import make_cas
+from tests.workers.worker_actions import (
+    CANCELLATION,
     MULTIPLEX,
     MUX,
     SANDBOX,
@@ -21,16 +35,8 @@ from tests.workers.support import (
     compile_action,
     probe_action,
     run_all,
+    wait_for,
 )
-
-from rpw_fixture import Server
-from rpw_fixture.events.kinds import InternalError
-from rpw_fixture.events.log import EventLog
-from rpw_fixture.storage.action_cache import ActionCache, ActionKey
-from rpw_fixture.storage.chunk_layouts import ChunkLayouts
-from rpw_fixture.wire.digests import SHA256
-from rpw_fixture.workers.stderr_tail import StderrTail
-from tests.guarding import Guard
 
 #: By class: the lock, and its fields with the functions that may use them without, on purpose: they
 #: take one look at a number or a reference, or their callers hold the lock (a generator's frame).
@@ -45,6 +51,12 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
         {"used": ("_make_room",), "memory_used": ("_make_room",), "_homes": ("new_index",)},
     ),
     "storage.blob_index.Pins": ("_blob_index.lock", {"_blobs": ()}),
+    "storage.blobs.BlobStore": (
+        "blob_index.lock",
+        {"by_hash": ("__len__", "_add_empty", "_find", "_open", "<lambda>", "add_data",
+                     "add_verified", "adopt", "evict", "last_used", "missing")},
+    ),
+    "storage.complete_results.CompleteResults": ("_lock", {"_limit": ()}),
     "storage.chunk_layouts.ChunkLayouts": ("_lock", {"_known": ()}),
     "execution.job_queue.JobQueue": (
         "_lock",
@@ -72,6 +84,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     ),
     "execution.staging.exec_roots.SharedRoot": ("_changed", {"_active": ()}),
     "execution.staging.exec_roots.SandboxedRoot": ("_lock", {"_free": ()}),
+    "faults.registry.ArmedFault": ("_lock", {"_seen": (), "_hits": ("hits",)}),
     "faults.registry.Faults": ("_lock", {"_armed": ()}),
     "services.calls.waiting_streams.WaitingStream": (
         "_lock", {"_is_resting": (), "_was_woken": ()}
@@ -86,13 +99,23 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     "support.cancellation.CancelToken": (
         "_lock", {"_is_cancelled": ("check", "is_cancelled"), "_callbacks": ()}
     ),
+    "support.lazy.Lazy": ("_lock", {"_is_closed": ()}),
     "support.memo.Memo": ("_lock", {"_values": ("get",), "_weight": ()}),
     "support.pausing.Signal": ("_lock", {"count": ("_updates",), "_callbacks": ()}),
     "support.thread_pool.ThreadPool": (
         "_lock",
         {"_is_closed": (), "_spare": ("backlog", "busy"), "_threads": ("busy", "shutdown")},
     ),
-    "workers.multiplex.Multiplex": ("_lock", {"_calls": ("call",), "_culprit": ("_failure_of",)}),
+    "workers.multiplex.Multiplex": (
+        "_lock",
+        {"_calls": ("call",), "_culprit": ("_failure_of",), "_connection": ("_overdue",)},
+    ),
+    "workers.singleplex.Singleplex": (
+        "_lock", {"_connection": ("_check_time", "_converse"), "_cancel_grace": ()}
+    ),
+    "workers.protocol_memory.ProtocolMemory": (
+        "changed", {"_answers": ("answer",), "_hints": ("first_guess",)}
+    ),
     "workers.pool.WorkerPool": (
         "_lock",
         {"_alive": (), "_starting": (), "_waiters": (), "_ending": (), "_free": (),
@@ -115,7 +138,9 @@ def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
 
 
 def test_shared_fields_are_used_under_their_lock(guard: Guard, tmp_path: Path) -> None:
-    with Server(max_workers=3) as server:
+    with Server(
+        max_workers=3, count_digests=True, worker_idle_timeout=0.2, worker_max_rss=1 << 40, jobs=8
+    ) as server:
         use_server(server, tmp_path)
     use_stores(tmp_path)
     use_stderr_tail()
@@ -137,15 +162,35 @@ def use_server(server: Server, folder: Path) -> None:
         salts = (bytes([number]) for number in range(3))
         run_all(server, [probe_action(platform=platform, salt=salt, **MUX) for salt in salts])
     server.run(compiling[0])
-    running = begun(server, folder, "cancelled")
-    running.cancel()
-    running.result()
-    server.counters.reset()
+    for number, platform in enumerate([{}, CANCELLATION, MULTIPLEX, {**MULTIPLEX, **CANCELLATION}]):
+        running = begun(server, folder, f"cancelled{number}", platform=platform, **MUX)
+        running.cancel()
+        assert running.result().status == "CANCELLED"
+    wait_for(server, WorkerRetired, lambda each: each.reason == "idle timeout")
+    use_calls(server)
     assert server.events.wait_for(bool)
     server.events.remove_sink(noted.append)
     server.events.clear()
     server.reset()
     assert noted
+
+
+def use_calls(server: Server) -> None:
+    """Have counters read, faults strike, and an upload broken off and taken up again."""
+    armed = server.faults.fail("FindMissingBlobs", Code.UNAVAILABLE, first=1)
+    data = b"x" * 30_000
+    with bare(server) as calls:
+        with failing(Code.UNAVAILABLE):
+            calls.missing(SHA256.of(data))
+        messages = list(writes(data, 10_000))
+        calls.call("Write", messages[:2])
+        assert calls.call("Write", messages[2:]).committed_size == len(data)
+    assert armed.hits == 1
+    server.faults.clear()
+    assert server.counters.methods
+    assert server.counters.digests
+    server.counters.reset()
+    assert server.idle_seconds >= 0
 
 
 def use_stores(folder: Path) -> None:
@@ -158,6 +203,12 @@ def use_stores(folder: Path) -> None:
         assert store.get(digests[0]) == blobs[0]
     assert set(store.digests()) > {digests[-1]}
     assert store.evict(digests[-1].__eq__) == 1
+    tree = reapi.Tree(root=reapi.Directory()).SerializeToString()
+    folder_of_tree = reapi.OutputDirectory(tree_digest=message(store.put(tree)))
+    results = CompleteResults(ActionCache(), cas)
+    result = reapi.ActionResult(output_directories=[folder_of_tree]).SerializeToString()
+    results.put("", SHA256, digests[0], result)
+    assert results.get("", SHA256, digests[0]) == result
     layouts = ChunkLayouts()
     whole = SHA256.of(blobs[0] + blobs[-2])
     layouts.splice(store, whole, [digests[0], digests[-2]])

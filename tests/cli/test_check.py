@@ -6,7 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from rpw_fixture import ConfigError
 from rpw_fixture.cli import main
+from rpw_fixture.hermeticity.findings import baseline
 from rpw_fixture.hermeticity.findings.codes import CODES
 from tests.hermeticity.samples import stage
 
@@ -78,6 +80,28 @@ def test_a_baseline_accepts_what_is_known(leaky: Path, tmp_path: Path) -> None:
     known = tmp_path / "baseline.json"
     assert main(["check", str(leaky), *LEAKS, "--write-baseline", str(known)]) == 1
     assert main(["check", str(leaky), *LEAKS, "--baseline", str(known)]) == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "null", "{}", '{"accepted": 1}', '{"accepted": ["RPW202"]}'),
+        '{"accepted": [{"code": "RPW202"}]}',
+        '{"accepted": [{"code": "RPW202", "victim": "a", "polluters": null, "outputs": []}]}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_baseline_that_is_broken_accepts_nothing_and_is_wrong_use(
+    content: str | bytes, leaky: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "baseline.json"
+    broken.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert main(["check", str(leaky), "--select", "RPW107", "--baseline", str(broken)]) == 2
+    error = capsys.readouterr().err
+    assert f"--baseline {broken}: no baseline file" in error
+    assert error.count("\n") == 1
+    with pytest.raises(ConfigError, match="write one with --write-baseline"):
+        baseline.read(broken)
 
 
 def test_a_reproducer_shows_the_finding_again(

@@ -13,7 +13,7 @@ import pytest
 from rpw_fixture.processes import program_start, spawner_messages
 from rpw_fixture.processes.spawner import Spawner, StartError
 
-from .support import open_descriptors, run
+from .programs import open_descriptors, run
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

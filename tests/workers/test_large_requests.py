@@ -12,7 +12,7 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import RequestSent, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
 
-from .support import CANCELLATION, MULTIPLEX, Running, action, tools_of, until, wait_for
+from .worker_actions import CANCELLATION, MULTIPLEX, Running, action, tools_of, until, wait_for
 
 KINDS = pytest.mark.parametrize("platform", [{}, MULTIPLEX], ids=["singleplex", "multiplex"])
 #: Far more than a pipe takes (64 KiB), and than one write that is cut off by a signal.

@@ -13,7 +13,7 @@ from rpw_fixture.events.kinds import RequestCancelled, WorkerRetired, WorkerStar
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.workers import process_pipes
 
-from .support import MULTIPLEX, MUX, begun, probe_action, seen, until, wait_for
+from .worker_actions import MULTIPLEX, MUX, begun, probe_action, seen, until, wait_for
 
 KINDS = pytest.mark.parametrize(
     ("platform", "startup"), [({}, {}), (MULTIPLEX, MUX)], ids=["singleplex", "multiplex"]

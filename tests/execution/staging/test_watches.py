@@ -12,10 +12,11 @@ import pytest
 from rpw_fixture.execution.staging import changes
 from rpw_fixture.execution.staging.changes import FolderWatcher
 from rpw_fixture.execution.staging.staged_root import _Watches
+from rpw_fixture.execution.staging.sweeping import Suspect, Sweep
 from rpw_fixture.support.inotify import Inotify
 from rpw_fixture.support.removal import remove
 
-from .staged import TREE, Root
+from .staged_roots import TREE, Root
 
 # --- folders that move away ---
 
@@ -180,6 +181,27 @@ def test_a_folder_that_is_taken_away_while_inputs_are_placed_is_missed_the_next_
         watched.stage({**TREE, "a.txt": b"other"})
 
     assert watched.stage(TREE) == ["src"]
+    assert watched.found() == TREE
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EIO])
+def test_a_mount_that_is_met_has_everything_compared_and_another_error_is_raised(
+    code: int, watched: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.stage(TREE)
+    spoil(watched)
+    clean, errors = Sweep.clean_only, [OSError(code, os.strerror(code))]
+
+    def clean_only(sweep: Sweep, root: int, suspect: Suspect) -> None:
+        if errors:
+            raise errors.pop()
+        clean(sweep, root, suspect)
+
+    monkeypatch.setattr(Sweep, "clean_only", clean_only)
+    if code == errno.EIO:
+        with pytest.raises(OSError, match="Input/output error"):
+            watched.stage(TREE)
+    assert watched.stage(TREE) == ["src/b.txt"]
     assert watched.found() == TREE
 
 
