@@ -35,36 +35,36 @@ def subject_of(
         TypeError: for anything that does not stand for an action.
     """
     __tracebackhide__ = True
-    if isinstance(subject, Action):
-        wanted = ActionRecord(
-            action=digest(subject),
-            operation="",
-            mnemonic=subject.mnemonic,
-            target=subject.target,
-        )
-    elif isinstance(subject, ActionRecord):
-        wanted = subject
-    elif hasattr(subject, "operation"):
-        wanted = ActionRecord(
-            action=subject.digest,
-            operation=subject.operation,
-            mnemonic=subject.action.mnemonic,
-            target=subject.action.target,
-        )
-    else:
-        raise TypeError(
-            f"{subject!r} is not an Action, an ActionOutcome, an ActionRecord or a selection of "
-            "server.actions"
-        )
+    wanted = _wanted(subject, digest)
     # Two clients that want the same action at the same time share one execution and its record.
-    found = find(known, wanted.operation) or next(iter(reversed(known.of(wanted.action))), None)
-    if found is None:
+    record = find(known, wanted.operation) or next(iter(reversed(known.of(wanted.action))), None)
+    if record is None:
         shown = explain.listed(explain.nearest(known, wanted))
         raise AssertionError(
             f"{wanted} did not run on this server since its last reset.\n\n"
             f"Actions that did:\n{shown}"
         )
-    return found
+    return record
+
+
+def _wanted(
+    subject: ActionOutcome | Action | ActionRecord, digest: Callable[[Action], str]
+) -> ActionRecord:
+    """Return a record with what identifies the execution, made from whatever the test passed."""
+    if isinstance(subject, ActionRecord):
+        return subject
+    if isinstance(subject, Action):
+        action, name, operation = subject, digest(subject), ""
+    elif hasattr(subject, "operation"):
+        action, name, operation = subject.action, subject.digest, subject.operation
+    else:
+        raise TypeError(
+            f"{subject!r} is not an Action, an ActionOutcome, an ActionRecord or a selection of "
+            "server.actions"
+        )
+    return ActionRecord(
+        action=name, operation=operation, mnemonic=action.mnemonic, target=action.target
+    )
 
 
 def unmarked_inputs(subject: Subject, part: str) -> list[str]:

@@ -110,7 +110,10 @@ def test_it(rpw_server):
     result.stdout.no_fnmatch_line("*assertions.py*")
 
 
-def test_errors_have_their_public_names(suite: Suite, pytester: pytest.Pytester) -> None:
+def test_errors_have_their_public_names(
+    suite: Suite, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # or pytest shortens its summary
     suite("""
 import pickle
 from rpw_fixture import BazelFailedError, ConfigError, EnvironmentLacksError, RequestError, RpwError
@@ -137,9 +140,9 @@ def test_names(error):
     result.stdout.fnmatch_lines(
         [
             "E*rpw_fixture.ActionFailedError: Compile //pkg:a (????????????…): FAILED_PRECONDITION: *",
-            "FAILED *test_failed_action - rpw_fixture.ActionFailedError*",
-            "FAILED *test_config - rpw_fixture.ConfigError*",
-            "FAILED *test_no_server_listens - rpw_fixture.EnvironmentLacksError*",
+            "FAILED *test_failed_action - rpw_fixture.ActionFailedError: Compile //pkg:a (*",
+            "FAILED *test_config - rpw_fixture.ConfigError: --jobs must be*",
+            "FAILED *test_no_server_listens - rpw_fixture.EnvironmentLacksError: no REAPI server*",
         ]
     )
 
