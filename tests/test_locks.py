@@ -57,7 +57,6 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
                      "add_verified", "adopt", "evict", "last_used", "missing")},
     ),
     "storage.complete_results.CompleteResults": ("_lock", {"_limit": ()}),
-    "storage.chunk_layouts.ChunkLayouts": ("_lock", {"_known": ()}),
     "execution.job_queue.JobQueue": (
         "_lock",
         {
@@ -122,7 +121,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
          "_served_at": ("<lambda>",)},
     ),
     "workers.reaper.Reaper": ("_lock", {"_new": (), "_thread": ()}),
-    "workers.stderr_tail.StderrTail": ("_lock", {"_kept": ("text",), "total": ("_serve",)}),
+    "workers.stderr_tail.StderrTail": ("_lock", {"_kept": ("text",), "total": ("serve",)}),
     "workers.worker.Worker": ("_count_lock", {"requests": ("retired",)}),
 }  # fmt: skip
 

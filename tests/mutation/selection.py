@@ -7,49 +7,38 @@ from pathlib import Path
 
 #: By the beginning of a module's path, the longest that fits: files and folders of tests, and patterns.
 FIRST: Mapping[str, str] = {
-    "rpw_fixture/cli/": "test_command_line.py test_serve.py test_config.py plugin",
-    "rpw_fixture/cli/check.py": "hermeticity/test_check_*.py",
-    "rpw_fixture/client/": "client test_action.py plugin observing conformance",
-    "rpw_fixture/config/": "test_config.py test_command_line.py plugin/test_settings.py",
+    "rpw_fixture/cli/": "cli config plugin",
+    "rpw_fixture/client/": "client plugin testing conformance",
+    "rpw_fixture/config/": "config cli plugin",
     "rpw_fixture/errors.py": "services wire conformance",
-    "rpw_fixture/events/": "test_locks.py test_event*.py observing",
+    "rpw_fixture/events/": "test_locks.py events testing",
     "rpw_fixture/execution/": "test_locks.py execution conformance workers",
-    "rpw_fixture/execution/recorder.py": "hermeticity/test_recording.py",
+    "rpw_fixture/execution/recorder.py": "hermeticity/suites/test_recording.py execution",
     "rpw_fixture/execution/staging/": (
-        "test_locks.py execution/test_staging*.py execution/test_teardown.py workers/test_scenarios_*.py"
+        "test_locks.py execution/staging execution workers/test_scenarios_*.py"
     ),
-    "rpw_fixture/faults/": "faults",
+    "rpw_fixture/faults/": "faults services",
     "rpw_fixture/hermeticity/": "hermeticity",
-    "rpw_fixture/launching/": (
-        "execution/test_isolation.py execution/test_container_command.py execution/test_executable.py "
-        "execution/test_lacking_machines.py isolation"
-    ),
+    "rpw_fixture/launching/": "launching isolation",
     "rpw_fixture/plugin/": "plugin",
     "rpw_fixture/processes/": (
-        "processes security/test_stopped_spawner.py security/test_process_limit.py test_kill.py"
+        "processes security/test_stopped_spawner.py security/test_process_limit.py cli/test_signals.py"
     ),
     "rpw_fixture/pytest_plugin.py": "plugin",
-    "rpw_fixture/server.py": "test_serve.py services security workers",
+    "rpw_fixture/server/": "test_server.py cli services security workers",
     "rpw_fixture/services/": "services test_locks.py conformance faults security",
-    "rpw_fixture/services/interceptors/": "faults services test_locks.py observing",
     "rpw_fixture/storage/": (
         "storage test_locks.py conformance/test_cas.py conformance/test_action_cache.py "
         "conformance/test_bytestream*.py"
     ),
-    "rpw_fixture/support/": (
-        "test_late.py test_pausing.py test_processors.py test_threads.py test_locks.py wire/test_globs.py "
-        "execution/test_beneath.py execution/test_removal.py execution/test_workspace.py "
-        "security/test_tls.py"
-    ),
-    "rpw_fixture/support/inotify.py": "execution/test_staging*.py",
-    "rpw_fixture/support/mounts.py": "execution/test_staging*.py execution/test_removal.py",
-    "rpw_fixture/testing/": "observing plugin client",
-    "rpw_fixture/wire/": "wire execution/test_canonical.py execution/test_command.py conformance",
-    "rpw_fixture/wire/worker/": "wire/test_worker_*.py workers/test_connection.py workers",
+    "rpw_fixture/support/": "support test_locks.py execution/staging security/test_tls.py",
+    "rpw_fixture/testing/": "testing plugin client",
+    "rpw_fixture/wire/": "wire conformance",
+    "rpw_fixture/wire/worker/": "wire/worker workers",
     "rpw_fixture/workers/": "test_locks.py workers",
 }
 #: What stands for modules that no entry fits.
-_OTHERS = "rpw_fixture/server.py"
+_OTHERS = "rpw_fixture/server/"
 #: Folders that take minutes, or programs that are not everywhere: only for modules that name them.
 _SLOW = frozenset(
     {"benchmarks", "containers", "docs", "hermeticity", "interop", "isolation", "mutation"}

@@ -76,12 +76,16 @@ def test_every_entry_of_tests_names_modules_and_tests_that_exist() -> None:
 
 
 def test_a_module_has_its_own_tests_first_and_quick_ones_then() -> None:
-    seconds = {"tests/test_locks.py": 9.0, "tests/test_events.py": 1.0, "tests/test_late.py": 2.0}
-    selection = Selection(ROOT, {**seconds, "tests/test_kill.py": 30.0}, longest=10.0)
+    seconds = {
+        "tests/test_locks.py": 9.0,
+        "tests/events/test_log.py": 1.0,
+        "tests/support/test_lazy.py": 2.0,
+    }
+    selection = Selection(ROOT, {**seconds, "tests/cli/test_signals.py": 30.0}, longest=10.0)
     module = "rpw_fixture/events/log.py"
     assert entry_of(module) == "rpw_fixture/events/"
-    assert selection.first(module) == ["tests/test_locks.py", "tests/test_events.py"]
-    assert selection.rest(module) == ["tests/test_late.py"]
+    assert selection.first(module) == ["tests/test_locks.py", "tests/events/test_log.py"]
+    assert selection.rest(module) == ["tests/support/test_lazy.py"]
 
 
 def test_an_equivalent_that_is_not_in_the_code_is_reported() -> None:
@@ -109,7 +113,7 @@ def test_a_change_is_caught_or_survives_and_the_checkout_stays_as_it_is(tmp_path
     module = "rpw_fixture/support/memo.py"
     lines: list[str] = []
     trials = Trials([Box(ROOT, tmp_path)], lines.append)
-    baseline = trials.measure(["tests/test_late.py"])
+    baseline = trials.measure(["tests/support/test_lazy.py"])
     assert baseline.failing == []
     selection = Selection(ROOT, baseline.seconds, longest=60.0)
     broken = Change(
