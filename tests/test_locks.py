@@ -48,7 +48,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     "storage.action_cache.ActionCache": ("_lock", {"_entries": ("__len__",), "_used": ()}),
     "storage.blob_index.BlobIndex": (
         "lock",
-        {"used": ("_make_room",), "memory_used": ("_make_room",), "_homes": ("new_index",)},
+        {"used": ("_make_room",), "memory_used": ("_make_room",), "_indexes": ("new_index",)},
     ),
     "storage.blob_index.Pins": ("_blob_index.lock", {"_blobs": ()}),
     "storage.blobs.BlobStore": (
@@ -56,7 +56,6 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
         {"by_hash": ("__len__", "_add_empty", "_find", "_open", "<lambda>", "add_data",
                      "add_verified", "adopt", "evict", "last_used", "missing")},
     ),
-    "storage.complete_results.CompleteResults": ("_lock", {"_limit": ()}),
     "execution.job_queue.JobQueue": (
         "_lock",
         {
@@ -83,7 +82,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     ),
     "execution.staging.exec_roots.SharedRoot": ("_changed", {"_active": ()}),
     "execution.staging.exec_roots.SandboxedRoot": ("_lock", {"_free": ()}),
-    "faults.registry.ArmedFault": ("_lock", {"_seen": (), "_hits": ("hits",)}),
+    "faults.registry.ArmedFault": ("_lock", {"_calls": (), "_hits": ("hits",)}),
     "faults.registry.Faults": ("_lock", {"_armed": ()}),
     "services.calls.waiting_streams.WaitingStream": (
         "_lock", {"_is_resting": (), "_was_woken": ()}
@@ -107,7 +106,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     ),
     "workers.multiplex.Multiplex": (
         "_lock",
-        {"_calls": ("call",), "_culprit": ("_failure_of",), "_connection": ("_overdue",)},
+        {"_calls": ("call",), "_cause": ("_failure_of",), "_connection": ("_overdue",)},
     ),
     "workers.singleplex.Singleplex": (
         "_lock", {"_connection": ("_check_time", "_converse"), "_cancel_grace": ()}

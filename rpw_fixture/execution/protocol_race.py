@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from enum import Enum
 
+from rpw_fixture.errors import Code
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.worker.messages import ProtocolRule
@@ -217,10 +218,12 @@ class ProtocolRace:
 def _is_ambiguous(failure: WorkerFailure) -> bool:
     """Return whether a worker of another protocol may fail like this.
 
-    One that never read its request may not, and a killed one proves nothing.
+    One that never read its request may not. One that was killed, or lost with its supervisor, proves
+    nothing.
     """
     was_killed = failure.exit_status == -signal.SIGKILL and not failure.is_violation
-    return failure.rule in _AMBIGUOUS_FAILURES and not (failure.was_unread or was_killed)
+    was_lost = failure.code is Code.UNAVAILABLE
+    return failure.rule in _AMBIGUOUS_FAILURES and not (failure.was_unread or was_killed or was_lost)
 
 
 def _late(worker: Worker) -> WorkerFailure:

@@ -101,9 +101,9 @@ def test_what_cannot_be_written_is_reported_before_the_run(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--max-seconds", "-1"), "'-1' is no number of seconds"),
-        (("--max-seconds", "nan"), "'nan' is no number of seconds"),
-        (("--jobs", "x"), "'x' is no whole number from 1 on"),
+        (("--max-seconds", "-1"), "'-1' is not a number of seconds"),
+        (("--max-seconds", "nan"), "'nan' is not a number of seconds"),
+        (("--jobs", "x"), "'x' is not a whole number from 1 on"),
     ],
 )
 def test_numbers_that_are_none_are_wrong_use(
