@@ -12,6 +12,8 @@ class Mode(StrEnum):
     WORKER = "worker"
     ONE_SHOT = "one-shot"
     CACHE = "cache"
+    UNSEEN = "unseen"
+    """Only a test on a server that is not embedded has this: neither events nor results show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -223,7 +223,9 @@ def _is_ambiguous(failure: WorkerFailure) -> bool:
     """
     was_killed = failure.exit_status == -signal.SIGKILL and not failure.is_violation
     was_lost = failure.code is Code.UNAVAILABLE
-    return failure.rule in _AMBIGUOUS_FAILURES and not (failure.was_unread or was_killed or was_lost)
+    return failure.rule in _AMBIGUOUS_FAILURES and not (
+        failure.was_unread or was_killed or was_lost
+    )
 
 
 def _late(worker: Worker) -> WorkerFailure:

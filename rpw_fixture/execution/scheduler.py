@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import threading
 import time
@@ -48,6 +49,9 @@ class Scheduler:
         on_room: called when a job that waits for a worker could run.
         on_bug: called with a name of the action and each exception that the executor raises.
         clock: seconds of a clock that never goes back.
+
+    Attributes:
+        refused_at: when the last action was refused because the server is stopping, monotonic seconds.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Scheduler:
         self._operations: OrderedDict[str, _Known] = OrderedDict()
         self._mergeable: dict[tuple[str, str, Digest], Job] = {}
         self._is_closed = False
+        self.refused_at = -math.inf
         self._end = threading.Event()
         self._watch = threading.Thread(target=self._watch_abandoned, name="rpw-abandoned")
         if abandoned_timeout:
@@ -101,6 +106,7 @@ class Scheduler:
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
         with self._lock:
             if self._is_closed:
+                self.refused_at = time.monotonic()
                 raise _stopping()
             self._forget_old()
             job = self._mergeable.get(merge_key) if can_merge else None

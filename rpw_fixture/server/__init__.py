@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 #: Time for streams to send how their operations ended, after the last one did, seconds.
 _LAST_WORDS = 0.5
+#: Bazel tries a refused action again after 0.1, 0.2, 0.4, 0.8 and 1.6 s, seconds.
+_RETRY_GAP = 2.5
+_LONGEST_RETRYING = 8.0
+_RETRY_LOOK = 0.05
 
 
 class Server(Endpoint):
@@ -269,11 +273,17 @@ class _RunningServer:
             # While actions end, calls are still served: a client would report uploads that fail and
             # nothing else, and Execute is where it learns that the server is stopping.
             engine.stop(grace)
+            self._answer_retries(engine, time.monotonic() + min(grace, _LONGEST_RETRYING))
         left = max(deadline - time.monotonic(), min(grace, _LAST_WORDS))
         stopped = self._stop_accepting(left)
         self._executor.wait_for_clients(stopped, time.monotonic() + left)
         self._grpc.stop(None)  # ends what is left
         self._undo.close()
+
+    def _answer_retries(self, engine: Engine, deadline: float) -> None:
+        """Refuse actions until their clients give up: they report the last answer that they got."""
+        while time.monotonic() < min(deadline, engine.scheduler.refused_at + _RETRY_GAP):
+            time.sleep(_RETRY_LOOK)
 
     def _stop_accepting(self, grace: float) -> threading.Event:
         """Take no more calls; return the event that all have ended."""

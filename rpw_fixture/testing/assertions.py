@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from unittest import SkipTest
 
+from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import InternalError, KeyComponents
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.support import globs
 from rpw_fixture.testing import explain, remedies
-from rpw_fixture.testing.records import ActionRecord, Actions, Mode, WorkerRecord, Workers
+from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 from rpw_fixture.workers.key import ToolInputs, differences
 
 _MAX_DIFFERENCES = 11

@@ -14,10 +14,10 @@ from typing import Any, Self
 from rpw_fixture.client import ActionFailedError, ActionOutcome
 from rpw_fixture.client.action import Action
 from rpw_fixture.config import Config
+from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord, RequestSent
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.testing.endpoint import Endpoint
-from rpw_fixture.testing.records import Mode
 
 _OUR_NAMES = re.compile(r"rpw_fixture(?:/worker-\d+)?")
 

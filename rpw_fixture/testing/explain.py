@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRetried,
@@ -26,7 +27,7 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
-from rpw_fixture.testing.records import ActionRecord, Actions, Mode, WorkerRecord, actions_in
+from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, actions_in
 from rpw_fixture.workers.key import ToolInputs
 
 _CELL = 44

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Generic, Self, TypeVar, overload
 
+from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import (
     ActionCompleted,
     ActionRouted,
@@ -24,16 +24,6 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
-
-
-class Mode(StrEnum):
-    """How an action got its result: `ActionRecord.mode`, with the texts of events."""
-
-    WORKER = "worker"
-    ONE_SHOT = "one-shot"
-    CACHE = "cache"
-    UNSEEN = "unseen"
-    """The server is not embedded in the test, and its results do not show it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ Texts only. docs/not-reused.md says the same at length.
 
 from __future__ import annotations
 
-from rpw_fixture.testing.records import ActionRecord, Mode
+from rpw_fixture.events.actions import Mode
+from rpw_fixture.testing.records import ActionRecord
 
 MISSING_TOOL_INPUT = (
     "Fix: mark the files of the tool as tool inputs. Clients mark inputs with bazel_tool_input (Bazel:\n"

@@ -57,7 +57,10 @@ UNTIDY_COMMANDS = [
         "node property 'mtime' comes after 'unix_mode'",
     ),
     ({"working_directory": "."}, "working directory '.' has the part '.'"),
-    ({"working_directory": "no/such"}, "working directory 'no/such' is not a folder of the input root"),
+    (
+        {"working_directory": "no/such"},
+        "working directory 'no/such' is not a folder of the input root",
+    ),
 ]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rpw_fixture import Action
 from rpw_fixture.client import ActionOutcome, OutputFiles
-from rpw_fixture.testing.records import Mode
+from rpw_fixture.events.actions import Mode
 
 from .event_script import KEY, EventScript, tools, with_changes
 
