@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from rpw_fixture.client import Client
@@ -49,3 +50,21 @@ def test_an_action_that_outlives_the_grace_is_told_so(tmp_path: Path) -> None:
 
         outcome = running.result()
     assert (outcome.status, outcome.message) == ("UNAVAILABLE", "the server is stopping")
+
+
+def test_a_client_that_retries_as_bazel_does_gets_the_reason_to_the_end(tmp_path: Path) -> None:
+    """Bazel reports the last answer only; of a closed port it would say "connection refused"."""
+    server = Server().start()
+    with server.connect() as client:
+        running = Running(server, held(tmp_path, "one"), client)
+        until((tmp_path / "one").exists)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        until(lambda: "the server is stopping" in refusal(client, probe_action(salt=b"late")))
+        (tmp_path / "gate").touch()
+        assert running.result().ok
+        for pause in (0.4, 0.8, 1.6):
+            time.sleep(pause)  # that of the client, see Bazel's ExponentialBackoff
+            assert "the server is stopping" in refusal(client, probe_action(salt=b"late"))
+    stopping.join(PATIENCE)
+    assert not stopping.is_alive()

@@ -98,7 +98,7 @@ def test_a_baseline_that_is_broken_accepts_nothing_and_is_wrong_use(
     broken.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert main(["check", str(leaky), "--select", "RPW107", "--baseline", str(broken)]) == 2
     error = capsys.readouterr().err
-    assert f"--baseline {broken}: no baseline file" in error
+    assert f"--baseline {broken}: not a baseline file" in error
     assert error.count("\n") == 1
     with pytest.raises(ConfigError, match="write one with --write-baseline"):
         baseline.read(broken)
