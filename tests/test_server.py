@@ -54,7 +54,7 @@ def test_an_action_that_outlives_the_grace_is_told_so(tmp_path: Path) -> None:
 
 def test_a_client_that_retries_as_bazel_does_gets_the_reason_to_the_end(tmp_path: Path) -> None:
     """Bazel reports the last answer only; of a closed port it would say "connection refused"."""
-    server = Server().start()
+    server = Server(shutdown_grace=8.0).start()
     with server.connect() as client:
         running = Running(server, held(tmp_path, "one"), client)
         until((tmp_path / "one").exists)
