@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpw_fixture import Action, Server
+from rpw_fixture.execution.results import Timeline
 from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.faults.bare_calls import bare, shell
 
@@ -71,3 +72,21 @@ def test_an_action_that_could_not_be_started_has_all_points_too(rpw_server: Serv
     points = reached(metadata)
     assert tuple(points) == POINTS
     assert list(points.values()) == sorted(points.values())
+
+
+def test_points_that_are_skipped_have_the_time_of_the_one_before() -> None:
+    timeline = Timeline()
+    for point in ("worker_start", "input_fetch_completed", "worker_completed"):
+        timeline.reach(point)
+    partial, whole = reapi.ExecutedActionMetadata(), reapi.ExecutedActionMetadata()
+    timeline.write_reached(partial)
+    timeline.write_to(whole)
+
+    known, points = reached(partial), reached(whole)
+    assert tuple(known) == ("queued", "worker_start", "input_fetch_completed", "worker_completed")
+    assert tuple(points) == POINTS
+    assert known.items() <= points.items()
+    assert points["input_fetch_start"] == known["worker_start"]
+    for skipped in POINTS[4:8]:
+        assert points[skipped] == known["input_fetch_completed"]
+    assert not whole.HasField("virtual_execution_duration")

@@ -9,6 +9,7 @@ end. The exit status is 0 when at least ``--least`` percent of the changes were 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.list:
         _print(*(each.description for each in changes))
         return 0
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM")
+    )  # so that copies are removed
     obstacle = why_impossible()
     if obstacle is not None:
         print(obstacle, file=sys.stderr)

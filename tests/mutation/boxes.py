@@ -31,6 +31,8 @@ class Box:
 
     def __init__(self, checkout: Path, place: Path) -> None:
         self.copy = place / "checkout"
+        self._process: subprocess.Popen[str] | None = None
+        self._is_stopped = False
         for name in _files(checkout):
             target = self.copy / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,24 +53,35 @@ class Box:
         self, arguments: Sequence[str], limit: float | None
     ) -> subprocess.CompletedProcess[str] | None:
         """Run pytest in the box; None when it took longer than ``limit`` seconds."""
+        if self._is_stopped:
+            raise InterruptedError("the box was stopped")
         environment = {name: value for name, value in os.environ.items() if name not in _UNSET}
         environment |= {"PYTHONPATH": str(self.copy), "TMPDIR": "/tmp", "HOME": "/tmp"}
         command = (*self._walls(), sys.executable, "-m", "pytest", *arguments)
-        try:
-            return subprocess.run(
-                command,
-                cwd=self.copy,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=limit,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return None
+        with subprocess.Popen(
+            command,
+            cwd=self.copy,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as self._process:
+            try:
+                output, _ = self._process.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # and all in the sandbox with it
+                return None
+            if self._is_stopped:
+                raise InterruptedError("the box was stopped")
+            return subprocess.CompletedProcess(command, self._process.returncode, output)
+
+    def stop(self) -> None:
+        """End what runs in the box, if anything does; nothing runs in it any more."""
+        self._is_stopped = True
+        if self._process is not None:
+            self._process.kill()
 
     def _walls(self) -> tuple[str, ...]:
         copy = str(self.copy)

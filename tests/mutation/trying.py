@@ -14,18 +14,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from tests.mutation.boxes import Box
 from tests.mutation.changes import Change
 from tests.mutation.selection import Selection
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 #: A run may take this many times as long as without a change, and so many seconds more.
 _FACTOR, _EXTRA = 3.0, 30.0
 _NO_TESTS_LEFT = 5
 #: The tests are measured in this many runs, so that a failure of pytest itself costs few of them.
 _PARTS = 8
 _OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "--capture=fd")
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+#: How many tests may fail once and pass when they are asked again, before no more are asked.
+_MOST_DOUBTFUL = 3
 
 
 class Verdict(StrEnum):
@@ -84,10 +89,10 @@ class Trials:
     """
 
     def __init__(self, boxes: Sequence[Box], report: Callable[[str], None]) -> None:
+        self._all = boxes
         self._boxes: queue.SimpleQueue[Box] = queue.SimpleQueue()
         for box in boxes:
             self._boxes.put(box)
-        self._count = len(boxes)
         self._report = report
 
     def measure(self, files: Iterable[str]) -> Baseline:
@@ -99,8 +104,7 @@ class Trials:
             with self._box() as box:
                 self._measure(box, part, baseline)
 
-        with ThreadPoolExecutor(self._count) as threads:
-            list(threads.map(measure, parts))
+        self._for_each(measure, parts)
         return baseline
 
     def _measure(self, box: Box, files: Sequence[str], baseline: Baseline) -> None:
@@ -140,8 +144,18 @@ class Trials:
             )
             return trial
 
-        with ThreadPoolExecutor(self._count) as threads:
-            return list(threads.map(attempt, changes))
+        return self._for_each(attempt, changes)
+
+    def _for_each(self, do: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+        """Do something with each item, in as many threads as there are boxes; end all if interrupted."""
+        with ThreadPoolExecutor(len(self._all)) as threads:
+            try:
+                return list(threads.map(do, items))
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                for box in self._all:
+                    box.stop()
+                raise
 
     def _try(self, box: Box, change: Change, baseline: Baseline, selection: Selection) -> Trial:
         began = time.monotonic()
@@ -160,14 +174,22 @@ def _noticed_by(box: Box, files: Sequence[str], baseline: Baseline) -> str:
     left_out = [
         f"--deselect={each}" for each in baseline.failing if each.partition("::")[0] in files
     ]
-    usual = sum(baseline.seconds[each] for each in files)
-    done = box.run((*_OPTIONS, "-x", *left_out, *files), usual * _FACTOR + _EXTRA)
-    if done is None:
-        return "time limit"
-    if done.returncode in {0, _NO_TESTS_LEFT}:
-        return ""
-    found = _FAILED.search(done.stdout)
-    return found[1] if found else f"pytest ended with {done.returncode}"
+    limit = sum(baseline.seconds[each] for each in files) * _FACTOR + _EXTRA
+    for _ in range(_MOST_DOUBTFUL):
+        done = box.run((*_OPTIONS, "-x", *left_out, *files), limit)
+        if done is None:
+            return "time limit"
+        if done.returncode in {0, _NO_TESTS_LEFT}:
+            return ""
+        found = _FAILED.search(done.stdout)
+        if found is None:
+            return f"pytest ended with {done.returncode}"
+        # A test that fails now and then has noticed nothing.
+        again = box.run((*_OPTIONS, found[1]), limit)
+        if again is None or again.returncode:
+            return found[1]
+        left_out.append(f"--deselect={found[1]}")
+    return ""
 
 
 def _seconds_of(report: Path) -> Iterator[tuple[str, float]]:
