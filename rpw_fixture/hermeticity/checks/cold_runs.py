@@ -50,6 +50,7 @@ SEEDS = tuple(
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Run every action cold; learn which actions are usable, and what of their results is stable."""
+    began = time.time()
     first = context.cold_all(context.suite.actions)
     context.facts.share(
         COLD_RESULTS,
@@ -59,7 +60,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             start_seconds=statistics.median(each.seconds for each in first),
         ),
     )
-    context.instability.begin(first)
+    context.instability.begin(first, began)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
             yield protocol_finding(outcome)
@@ -102,7 +103,8 @@ def _path_dependent(context: CheckContext) -> Iterator[Finding]:
         return
     # Either paths reach results, or results are unstable. Runs in one folder show which it is.
     context.harness.use_one_path()
-    context.instability.begin(context.cold_all(context.usable))
+    began = time.time()
+    context.instability.begin(context.cold_all(context.usable), began)
     findings = []
     for action in context.usable:
         aspects = _differences(context, action, ELSEWHERE)

@@ -1,8 +1,9 @@
 """The parts of results that differ among fresh workers in the same environment: not evidence of state.
 
 They are learnt from repetitions. Repetitions that follow at once show random numbers, process ids and
-hash orders; repetitions at another second show the clock. The first run of an action comes before
-everything else, so a repetition after a suspicious run shows what the clock changed between the two.
+hash orders; repetitions at another second, and at another minute, show the clock. The first run of an
+action comes before everything else, so a repetition after a suspicious run shows what the clock changed
+between the two.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from rpw_fixture.storage.blobs import BlobStore
 
 #: The coarsest clock that results show, seconds: times in zip archives have steps of 2 seconds.
 CLOCK_GRAIN = 2
+#: What most texts of a time show beside the seconds, or instead of them, changes with this, seconds.
+MINUTE = 60
 #: Repeat one action at most this often.
 _MOST = 7
 _SHOWN = 3
@@ -32,11 +35,19 @@ _NOTHING: LeftOut = {}
 
 @dataclass(slots=True)
 class _Known:
-    """The repetitions of an action, and the parts in which they differ."""
+    """The repetitions of an action, and the parts in which they differ.
+
+    Attributes:
+        samples: the outcomes, the oldest first.
+        left_out: by aspect, the parts in which they differ.
+        has_seen_tick: whether some began when every clock showed another time than at first.
+        minute: when the newest of them began, minutes since the epoch.
+    """
 
     samples: list[Outcome] = field(default_factory=list)
     left_out: dict[str, frozenset[str]] = field(default_factory=dict)
     has_seen_tick: bool = False
+    minute: int = 0
 
 
 class Instability:
@@ -55,19 +66,31 @@ class Instability:
         self._tick = 0.0
         self._lessons: list[str] = []
 
-    def begin(self, samples: Sequence[Outcome]) -> None:
-        """Forget everything, and add the first outcome of each action."""
+    def begin(self, samples: Sequence[Outcome], began: float) -> None:
+        """Forget everything, and add the first outcome of each action.
+
+        Args:
+            samples: the outcomes.
+            began: when the first of them began, seconds since the epoch.
+        """
+        minute = _minute(began)
         with self._lock:
-            self._known = {each.step.action: _Known([each]) for each in samples}
+            self._known = {each.step.action: _Known([each], minute=minute) for each in samples}
             self._by_name = {each.step.action.name: each.step.action for each in samples}
             self._elsewhere.clear()
             self._tick = next_tick(time.time())
 
     def missing(self, action: SuiteAction, enough: int) -> range:
-        """Return the numbers of the runs still missing until ``enough``, and until the clock moved."""
+        """Return the numbers of the runs still missing until ``enough``, and until the clock moved.
+
+        When a minute has passed since the newest run, one more is always missing: a result that was seen
+        meanwhile may differ from it by nothing but the time.
+        """
         with self._lock:
             known = self._known.get(action, _Known())
             count = len(known.samples)
+            if count >= enough and known.minute != _minute(time.time()):
+                return range(count, count + 1)
             is_known = count > enough and (known.has_seen_tick or enough == 1)
             if is_known or count >= _MOST:
                 return range(0)
@@ -85,6 +108,7 @@ class Instability:
             known = self._known.setdefault(action, _Known())
             known.samples += outcomes
             known.has_seen_tick = known.has_seen_tick or began >= self._tick
+            known.minute = _minute(began)
             before = known.left_out
             known.left_out = self._compare(known.samples)
             is_new = known.left_out != before
@@ -190,6 +214,10 @@ class Instability:
 def next_tick(now: float) -> float:
     """Return when every clock shows another time than at ``now``, seconds since the epoch."""
     return (math.floor(now / CLOCK_GRAIN) + 1) * CLOCK_GRAIN + 0.01
+
+
+def _minute(moment: float) -> int:
+    return int(moment // MINUTE)
 
 
 def _content(name: str, outcome: Outcome, store: BlobStore) -> tuple[bytes, bool] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rpw_fixture.hermeticity.checks import instability
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings import parts
 from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status
@@ -59,6 +60,17 @@ def test_a_clock_of_two_seconds_is_nondeterminism(tmp_path: Path) -> None:
     edit(suite, 'first = f"process {os.getpid()}"', clock)
     edit(suite, "request {served}", "request")
     assert codes(run(suite, "RPW201,RPW202,RPW205")) == {"RPW201"}
+
+
+def test_a_clock_that_turns_while_checks_run_is_nondeterminism(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instability, "MINUTE", 4)
+    suite = stage(tmp_path / "suite", "counts_beside_pid.py", headers=["alpha"])
+    clock = """first = "at %d" % (__import__("time").time() // 4)"""
+    edit(suite, 'first = f"process {os.getpid()}"', clock)
+    edit(suite, "request {served}", "request")
+    assert codes(run(suite)) == {"RPW201"}
 
 
 def test_a_code_for_which_nothing_is_left_to_compare_has_not_passed(tmp_path: Path) -> None:
