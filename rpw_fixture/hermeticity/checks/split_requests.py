@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rpw_fixture.hermeticity.checks import one_worker
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.concurrency import MIXED_UP, compatible
 from rpw_fixture.hermeticity.checks.context import CheckContext, names
@@ -11,16 +12,13 @@ from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, RunMode, Step, Trial, steps
 
-_CUT = (Delivery.SPLIT_BODY, Delivery.SPLIT_LENGTH, Delivery.DRIBBLED)
-
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare split requests with whole ones, and two requests in one write with two writes."""
-    action = (context.succeeding or context.usable)[0]
+    action = one_worker.subject(context)
     plain = context.cold(action)
-    for delivery in _CUT:
-        step = Step(action=action, delivery=delivery)
-        outcome = context.run(Trial(history=(step,))).outcomes[0]
+    for delivery in one_worker.CUT:
+        outcome = one_worker.answer(context, Step(action=action, delivery=delivery))
         if context.differing(plain, outcome):
             yield _cut_finding(context, plain, outcome)
             return

@@ -121,6 +121,16 @@ CODES: dict[str, CheckCode] = {
         "Compile daemons that workers leave behind keep sandboxes busy and use memory.",
         "Wait for every child process before responding, and end helpers when stdin ends.",
     ),
+    "RPW113": CheckCode(
+        "large-message-broken",
+        "A large request, or one with a large request_id, is not served as a small one.",
+        "The precompiler of rules_python reads at most 4 MiB at once, so longer requests break it.",
+        "Read as many bytes as the length says, in a loop, and write until everything is written; keep "
+        "lengths and request ids in 32 bits.",
+        "Requests have up to 20,000 more inputs, up to 20,000 unknown options, or one unknown option of "
+        "64 KiB, 1 MiB and more than 4 MiB, which many tools repeat in an answer of that size. A report "
+        "says how long the largest answer was.",
+    ),
     "RPW201": CheckCode(
         "nondeterministic",
         "The same action in two fresh workers gives different results.",

@@ -43,6 +43,19 @@ class Delivery(Enum):
     DRIBBLED = "byte by byte"
 
 
+class Bulk(Enum):
+    """What makes a request large; `bulk` has the sizes."""
+
+    NONE = "nothing"
+    FEW_INPUTS = "4 more inputs"
+    MANY_INPUTS = "more than 20,000 inputs"
+    SHORT_OPTION = "an unknown option"
+    MANY_OPTIONS = "20,000 unknown options"
+    KIB_64 = "an unknown option of 64 KiB"
+    MIB_1 = "an unknown option of 1 MiB"
+    MIB_4 = "an unknown option of more than 4 MiB"
+
+
 class Cancel(Enum):
     """When a cancel request follows a request."""
 
@@ -64,6 +77,9 @@ class Step:
         cancel: when a cancel request follows.
         delay: seconds from when the worker has read the request to a cancel request `AT_WORK`.
         delivery: the pieces in which the request is sent.
+        bulk: what makes the request large.
+        verbosity: the verbosity that the request asks for.
+        request_id: the id of the request; None for its number with multiplex, else 0.
     """
 
     action: SuiteAction
@@ -73,6 +89,9 @@ class Step:
     cancel: Cancel = Cancel.NEVER
     delay: float = 0.0
     delivery: Delivery = Delivery.WHOLE
+    bulk: Bulk = Bulk.NONE
+    verbosity: int = 0
+    request_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
