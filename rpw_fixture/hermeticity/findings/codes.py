@@ -35,11 +35,6 @@ class CheckCode:
     note: str = ""
 
 
-_PIECES = (
-    "Requests are also sent in two pieces and byte by byte, and with multiplex two in one write: a pipe "
-    "keeps no boundaries, so one read may return part of a request, or more than one."
-)
-
 CODES: dict[str, CheckCode] = {
     "RPW101": CheckCode(
         "stdout-noise",
@@ -54,14 +49,12 @@ CODES: dict[str, CheckCode] = {
         "A request is not answered within its timeout.",
         "Bazel waits forever for a worker that does not answer (bazel#10288).",
         "Answer every request, also failed ones; look for a lock, or a read that waits for more input.",
-        _PIECES,
     ),
     "RPW103": CheckCode(
         "crash",
         "The worker process ends during a request.",
         "Scala workers that died before the response lost their diagnostics (rules_scala#1839).",
         "Catch what the tool raises, including System.exit, and send it as a response.",
-        _PIECES,
     ),
     "RPW104": CheckCode(
         "wrong-request-id",
@@ -77,7 +70,6 @@ CODES: dict[str, CheckCode] = {
         "If a worker flushes parts of a response, or logs in between, Bazel reports an 'unparseable "
         "WorkResponse' (bazel#5767).",
         "Write each response once, as a whole, in one write, and flush.",
-        _PIECES,
     ),
     "RPW106": CheckCode(
         "ignores-eof",
@@ -130,6 +122,17 @@ CODES: dict[str, CheckCode] = {
         "Requests have up to 20,000 more inputs, up to 20,000 unknown options, or one unknown option of "
         "64 KiB, 1 MiB and more than 4 MiB, which many tools repeat in an answer of that size. A report "
         "says how long the largest answer was.",
+    ),
+    "RPW118": CheckCode(
+        "cut-request",
+        "A request that arrives in pieces, or in one write with the next one, is misread.",
+        "The worker of rules_js takes each chunk of stdin for one request, and large requests come in "
+        "several chunks.",
+        "Keep what read() returns in a buffer until a whole request is there, and keep the rest for the "
+        "next one: with proto as many bytes as the length says, with JSON up to the end of the line. A "
+        "read() of a fixed size may return less, and a line reader is no reader of proto.",
+        "Requests are sent in two pieces, with their first byte alone, and byte by byte; with multiplex "
+        "also two in one write. A pipe keeps no boundaries.",
     ),
     "RPW201": CheckCode(
         "nondeterministic",
