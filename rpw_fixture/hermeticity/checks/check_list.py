@@ -22,6 +22,7 @@ from rpw_fixture.hermeticity.checks import (
     long_runs,
     one_shot,
     resources,
+    response_fields,
     split_requests,
     stale_inputs,
     stale_outputs,
@@ -144,6 +145,7 @@ CHECKS = (
         shares=(REPORTED,),
         is_last=True,
     ),
+    Check(("RPW114", "RPW115"), response_fields.find, is_last=True),
     # Repeating comes late, so that nothing has to wait until the clock shows another time.
     Check(("RPW201",), cold_runs.find_late, is_last=True),
 )

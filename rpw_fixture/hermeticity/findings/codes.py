@@ -123,6 +123,19 @@ CODES: dict[str, CheckCode] = {
         "64 KiB, 1 MiB and more than 4 MiB, which many tools repeat in an answer of that size. A report "
         "says how long the largest answer was.",
     ),
+    "RPW114": CheckCode(
+        "misspelt-response",
+        "A JSON response has a field that one reader ignores and another one accepts or refuses.",
+        "A worker answered with exit_code instead of exitCode, so Bazel took failures for successes "
+        "(rules_clojure#24).",
+        "Use exitCode, output, requestId and wasCancelled, and no other names.",
+    ),
+    "RPW115": CheckCode(
+        "unterminated-json",
+        "A JSON response does not end with a newline.",
+        "The worker of rules_swift writes no newline, and NativeLink waits for one.",
+        "Write each response as one line: the object without line breaks, a newline, and flush.",
+    ),
     "RPW118": CheckCode(
         "cut-request",
         "A request that arrives in pieces, or in one write with the next one, is misread.",

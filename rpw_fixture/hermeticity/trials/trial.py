@@ -195,6 +195,7 @@ class Outcome:
         sample: resources, in measured trials.
         opened: files of the input root that were opened since the trial began, in watched trials.
         seconds: time from sending the request to its response.
+        ignored: names and values of fields of the response that no WorkResponse in JSON has.
     """
 
     step: Step
@@ -212,6 +213,7 @@ class Outcome:
     sample: Sample | None = None
     opened: frozenset[str] = frozenset()
     seconds: float = 0.0
+    ignored: tuple[tuple[str, str], ...] = ()
 
     @property
     def aspects(self) -> dict[str, object]:
@@ -234,12 +236,14 @@ class Ending:
         leftovers: number of its processes that remained.
         surplus: description of bytes on stdout after the last response; empty for none.
         rule: the protocol rule that these bytes break.
+        unterminated: number of JSON responses that no newline followed.
     """
 
     is_by_itself: bool = True
     leftovers: int = 0
     surplus: str = ""
     rule: str = ""
+    unterminated: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,7 @@ class WorkerSession:
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
         self._later: deque[_Piece] = deque()
+        self._last_byte = b""
         self._inbox: deque[Response] = deque()
 
     @property
@@ -125,7 +126,7 @@ class WorkerSession:
     def find_surplus(self) -> Failure | None:
         """Return what the worker wrote to stdout although no response is due; None for nothing."""
         data, _ = self._available()
-        return self._describe_stray(data) if data else None
+        return self._describe_stray(data) if data and not self._is_line_end(data) else None
 
     def rest(self) -> None:
         """Wait until the worker and the processes below it are idle: its start-up is over."""
@@ -149,8 +150,10 @@ class WorkerSession:
             self._pipes.kill()
         output += self._available()[0]
         leftovers = ended.leftovers_killed if ended is not None else 0
-        if not output:
-            return Ending(is_by_itself=is_by_itself, leftovers=leftovers)
+        if not output or self._is_line_end(output):
+            # A worker that was killed may have been about to write the last newline.
+            unterminated = max(0, self._connection.unterminated - (not is_by_itself))
+            return Ending(is_by_itself=is_by_itself, leftovers=leftovers, unterminated=unterminated)
         failure = self._describe_stray(output)
         return Ending(
             is_by_itself=is_by_itself,
@@ -179,6 +182,13 @@ class WorkerSession:
         fault = surplus(data)
         return Failure(str(fault.rule), fault.detail)
 
+    def _is_line_end(self, data: bytes) -> bool:
+        """Return whether bytes only end the line of a JSON response, and note that they came."""
+        if self._encoding.name != "json" or data.strip():
+            return False
+        self._connection.receive(data)
+        return True
+
     def _queue(self, data: bytes) -> None:
         self._unsent = memoryview(bytes(self._unsent) + data)
 
@@ -204,6 +214,7 @@ class WorkerSession:
                 return self._timed_out()
             has_ended = self._pipes.has_ended
             data, is_open = self._available()
+            self._last_byte = data[-1:] or self._last_byte
             self._inbox += self._connection.receive(data) if data else ()
             if not self._inbox and (has_ended or not is_open):
                 return self._crashed()
@@ -222,6 +233,9 @@ class WorkerSession:
         except FrameError as error:
             if error.rule is ProtocolRule.STDOUT_TEXT:
                 return Failure(str(error.rule), error.detail)
+            if self._encoding.name == "json" and self._last_byte == b"\n":
+                detail = f"the line ends before its object does: {error.detail}"
+                return Failure(str(ProtocolRule.MALFORMED), detail)
             return Failure(TIMEOUT, f"only part of a response arrived: {error.detail}")
         return Failure(TIMEOUT, "no response within the timeout")
 

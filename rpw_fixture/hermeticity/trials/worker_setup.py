@@ -240,6 +240,7 @@ def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
         step=step,
         exit_code=None if answer.was_cancelled else answer.exit_code,
         response=answer.output,
+        ignored=answer.ignored,
     )
 
 
