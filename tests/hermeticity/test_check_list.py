@@ -45,7 +45,11 @@ def position(order: list[Check], check: Check) -> int:
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     folder = tmp_path_factory.mktemp("list") / "suite"
-    return load(stage(folder, "multiplex.py", worker="multiplex = true\ncancellation = true"))
+    return load(
+        stage(
+            folder, "multiplex.py", worker="multiplex = true\nsandbox = true\ncancellation = true"
+        )
+    )
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from rpw_fixture.hermeticity.checks import (
     large_messages,
     lifecycle,
     long_runs,
+    multiplexing,
     one_shot,
     resources,
     response_fields,
@@ -39,6 +40,7 @@ from rpw_fixture.hermeticity.checks.facts import (
     LOST_REQUESTS,
     MISREAD_PIECES,
     REPORTED,
+    SANDBOX_IGNORED,
     START_UP_INPUTS,
     Fact,
 )
@@ -86,7 +88,13 @@ CHECKS = (
     ),
     Check(("RPW106", "RPW112"), lifecycle.find, shares=(LEFT_PROCESSES,)),
     Check(("RPW107",), unknown_fields.find),
-    Check(("RPW118",), split_requests.find, shares=(LOST_REQUESTS, MISREAD_PIECES)),
+    Check(("RPW116",), multiplexing.find_ignored_sandbox, shares=(SANDBOX_IGNORED,)),
+    Check(
+        ("RPW118",),
+        split_requests.find,
+        needs=(*_COLD, SANDBOX_IGNORED),
+        shares=(LOST_REQUESTS, MISREAD_PIECES),
+    ),
     Check(("RPW113",), large_messages.find, needs=(*_COLD, MISREAD_PIECES), needs_answers=True),
     Check(("RPW104", "RPW113"), large_messages.find_lost_ids, needs_answers=True),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
@@ -109,7 +117,13 @@ CHECKS = (
     Check(
         ("RPW111", "RPW213"),
         concurrency.find_mixups,
-        needs=(*_COLD, LOST_REQUESTS),
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
+        needs_answers=True,
+    ),
+    Check(
+        ("RPW117",),
+        multiplexing.find_serial,
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
         needs_answers=True,
     ),
     Check(

@@ -8,7 +8,7 @@ from rpw_fixture.hermeticity.checks import one_worker
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.concurrency import MIXED_UP, compatible
 from rpw_fixture.hermeticity.checks.context import CheckContext, names
-from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS, MISREAD_PIECES
+from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS, MISREAD_PIECES, SANDBOX_IGNORED
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, RunMode, Step, Trial, steps
 
@@ -25,7 +25,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             context.facts.share(MISREAD_PIECES, value=True)
             yield _cut_finding(context, plain, outcome)
             return
-    if context.suite.worker.multiplex:
+    if context.suite.worker.multiplex and not context.facts.read(SANDBOX_IGNORED):
         yield from _joined(context)
 
 

@@ -136,6 +136,21 @@ CODES: dict[str, CheckCode] = {
         "The worker of rules_swift writes no newline, and NativeLink waits for one.",
         "Write each response as one line: the object without line breaks, a newline, and flush.",
     ),
+    "RPW116": CheckCode(
+        "sandbox-ignored",
+        "A request with sandbox_dir is worked on outside of that folder.",
+        "Bazel gives each overlapping request a separate folder, NativeLink every request "
+        "(bazel#31153).",
+        "Resolve every path of a request below its sandbox_dir, paths inside of flagfiles and outputs "
+        "included; the worker's own files stay where they are.",
+    ),
+    "RPW117": CheckCode(
+        "not-multiplex",
+        "A worker of which the suite says multiplex serves one request after the other.",
+        "Such a worker takes requests from Bazel that would otherwise run in several workers at once.",
+        "Give each request a thread, and hold no lock during its work; or do not say multiplex.",
+        "One request is held at an input, which is a named pipe meanwhile; another one must be answered.",
+    ),
     "RPW118": CheckCode(
         "cut-request",
         "A request that arrives in pieces, or in one write with the next one, is misread.",

@@ -80,6 +80,7 @@ class Step:
         bulk: what makes the request large.
         verbosity: the verbosity that the request asks for.
         request_id: the id of the request; None for its number with multiplex, else 0.
+        held_at: an input whose content comes only when the next request was answered, or not in time.
     """
 
     action: SuiteAction
@@ -92,6 +93,7 @@ class Step:
     bulk: Bulk = Bulk.NONE
     verbosity: int = 0
     request_id: int | None = None
+    held_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,7 @@ class RunMode(Enum):
     WORKER = "one worker, one request after the other"
     OVERLAPPING = "one worker, all requests at once"
     ONE_SHOT = "a process for each action"
+    HELD = "one worker, a request before one that is held, and the same request again meanwhile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +250,23 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What happened to a request while the one before it was held at an input.
+
+    Attributes:
+        is_held: the worker opened the input and waited for its content; otherwise nothing was seen.
+        is_served: the other request was answered meanwhile.
+        usual: seconds that the other request took before, with the worker's start.
+        waited: seconds until it was answered, or until the wait was given up.
+    """
+
+    is_held: bool = False
+    is_served: bool = False
+    usual: float = 0.0
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The result of a trial.
 
@@ -254,11 +274,13 @@ class Result:
         outcomes: one for each request, up to the first one that failed.
         ending: the end of the worker.
         trace: path of a tracer's record; empty for none.
+        holding: what a trial with a held request showed.
     """
 
     outcomes: tuple[Outcome, ...]
     ending: Ending = field(default_factory=Ending)
     trace: str = ""
+    holding: Holding = field(default_factory=Holding)
 
 
 def differing(one: Outcome, other: Outcome, ignored: frozenset[str] = frozenset()) -> list[str]:
