@@ -22,6 +22,7 @@ from rpw_fixture.hermeticity.checks import (
     long_runs,
     multiplexing,
     one_shot,
+    pauses,
     resources,
     response_fields,
     split_requests,
@@ -31,6 +32,7 @@ from rpw_fixture.hermeticity.checks import (
     undeclared_access,
     unknown_fields,
     unread_inputs,
+    verbosity,
 )
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
@@ -64,6 +66,7 @@ class Check:
         always: run even if none of its codes is selected, because others rest on it.
         is_last: run after all checks that are not, because it looks at the runs of all of them.
         needs_worker: run only if a fresh worker answers at least one action.
+        begin: begins its trials that wait, long before it runs.
         needs_answers: run only if a warm worker answers; each missing response would cost a timeout.
     """
 
@@ -74,6 +77,7 @@ class Check:
     always: bool = False
     is_last: bool = False
     needs_worker: bool = True
+    begin: Callable[[CheckContext], None] | None = None
     needs_answers: bool = False
 
 
@@ -100,6 +104,7 @@ CHECKS = (
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
     Check(("RPW209",), environment.find, needs_answers=True),
     Check(("RPW209",), input_listings.find, needs_answers=True),
+    Check(("RPW209",), verbosity.find, needs_answers=True),
     Check(
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
@@ -146,6 +151,7 @@ CHECKS = (
         needs=(*_COLD, LEFT_PROCESSES, LATER_LEFT_PROCESSES),
         needs_answers=True,
     ),
+    Check((*PROTOCOL, "RPW202"), pauses.find, begin=pauses.begin, needs_answers=True),
     Check(
         ("RPW206", "RPW208", "RPW216"),
         every_run.find_traces,

@@ -54,7 +54,8 @@ CODES: dict[str, CheckCode] = {
         "crash",
         "The worker process ends during a request.",
         "Scala workers that died before the response lost their diagnostics (rules_scala#1839).",
-        "Catch what the tool raises, including System.exit, and send it as a response.",
+        "Catch what the tool raises, including System.exit, and send it as a response; do not end when "
+        "no request comes for a while.",
     ),
     "RPW104": CheckCode(
         "wrong-request-id",

@@ -55,6 +55,7 @@ class _Conversation:
         outcomes: list[Outcome] = []
         for number, step in enumerate(trial.history, start=1):
             if number > 1:
+                self._session.stay_idle(step.pause)
                 self.look_again(outcomes)
                 if (fault := self._session.find_surplus()) is not None:
                     return [*outcomes, outcome_of(step, fault)]

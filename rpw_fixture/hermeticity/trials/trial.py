@@ -80,6 +80,7 @@ class Step:
         bulk: what makes the request large.
         verbosity: the verbosity that the request asks for.
         request_id: the id of the request; None for its number with multiplex, else 0.
+        pause: seconds of silence before the request.
         held_at: an input whose content comes only when the next request was answered, or not in time.
     """
 
@@ -93,6 +94,7 @@ class Step:
     bulk: Bulk = Bulk.NONE
     verbosity: int = 0
     request_id: int | None = None
+    pause: float = 0.0
     held_at: str = ""
 
 

@@ -30,6 +30,8 @@ _PATIENCE = 3.0
 _REST, _REST_LIMIT = 0.08, 3.0
 #: Seconds between two looks at whether the worker has read what was written.
 _LOOK = 0.00005
+#: Seconds between two looks at a worker that has nothing to do.
+_IDLE_LOOK = 0.05
 #: Field 1000, length-delimited, with one byte of content.
 _UNKNOWN_FIELD = varint(1000 << 3 | 2) + b"\x01x"
 
@@ -115,6 +117,13 @@ class WorkerSession:
         """Return what the worker writes to stdout within ``seconds`` although no response is due."""
         self._pipes.wait(seconds)
         return self.find_surplus()
+
+    def stay_idle(self, seconds: float) -> None:
+        """Send nothing for that long, or until the worker has ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not self._pipes.has_ended:
+            self._pipes.wait(0)  # reads stderr, which must not fill up
+            time.sleep(_IDLE_LOOK)
 
     def receive(self, deadline: float) -> Response | Failure:
         """Return the next response to any request; wait until ``deadline`` (monotonic seconds)."""
