@@ -20,6 +20,7 @@ from rpw_fixture.hermeticity.checks import (
     large_messages,
     lifecycle,
     long_runs,
+    longer_runs,
     multiplexing,
     one_shot,
     pauses,
@@ -37,6 +38,7 @@ from rpw_fixture.hermeticity.checks import (
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
     COLD_RESULTS,
+    GROWING,
     LATER_LEFT_PROCESSES,
     LEFT_PROCESSES,
     LOST_REQUESTS,
@@ -51,6 +53,7 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 #: Codes of the worker protocol, which many checks may find.
 PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
 _LEAKS = ("RPW109", "RPW202", "RPW212")
+_GROWTH = ("RPW301", "RPW302", "RPW303", "RPW304")
 _COLD = (COLD_RESULTS,)
 
 
@@ -146,9 +149,17 @@ CHECKS = (
         needs_answers=True,
     ),
     Check(
-        ("RPW301", "RPW302", "RPW303", "RPW304"),
+        _GROWTH,
         resources.find,
         needs=(*_COLD, LEFT_PROCESSES, LATER_LEFT_PROCESSES),
+        shares=(GROWING,),
+        needs_answers=True,
+    ),
+    Check(
+        (*PROTOCOL, "RPW202", *_GROWTH),
+        longer_runs.find,
+        needs=(*_COLD, GROWING, LEFT_PROCESSES, LATER_LEFT_PROCESSES, REPORTED),
+        shares=(REPORTED,),
         needs_answers=True,
     ),
     Check((*PROTOCOL, "RPW202"), pauses.find, begin=pauses.begin, needs_answers=True),

@@ -259,7 +259,7 @@ CODES: dict[str, CheckCode] = {
     ),
     "RPW301": CheckCode(
         "memory-growth",
-        "Resident memory grows with every identical request.",
+        "Resident memory grows with every identical request, or for ever with different ones.",
         "A class loader per request took 130 MB of metaspace each time, until the JVM died (ksp#2959).",
         "Limit caches, close class loaders, and drop references to the request.",
     ),
