@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -41,6 +42,8 @@ _MORE = 3
 _SECONDS = 5.0
 #: The same where a preloaded library slows a runtime down; a JVM starts many times slower.
 _SLOWED_SECONDS = 0.5
+#: Time limit for a request with a preloaded library: this many usual starts, and a least time, seconds.
+_START_TIMES, _LEAST_TIMEOUT = 10.0, 2.0
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
@@ -118,11 +121,21 @@ def _summary(action: SuiteAction, varied: Variation) -> str:
 
 
 def _works(context: CheckContext, variation: Variation) -> bool:
-    history = steps(*context.usable)
-    outcomes = context.run(Trial(history=history, variation=variation)).outcomes
-    return len(outcomes) == len(history) and all(
+    trial = _trial(context, variation)
+    outcomes = context.run(trial).outcomes
+    return len(outcomes) == len(trial.history) and all(
         each.is_as_expected or context.instability.unstable(each.step.action) for each in outcomes
     )
+
+
+def _trial(context: CheckContext, variation: Variation) -> Trial:
+    """Return a trial of all actions; with a library that some runtimes can't stand, none waits long."""
+    timeout = None
+    if _has_library(variation):
+        usual = context.facts.read(COLD_RESULTS).start_seconds
+        timeout = min(context.suite.worker.timeout, max(_LEAST_TIMEOUT, _START_TIMES * usual))
+    history = steps(*_sequence(context, variation))
+    return Trial(history=history, variation=variation, timeout=timeout)
 
 
 def _uncleared(
@@ -244,8 +257,7 @@ def _differing(context: CheckContext, usual: Variation, varied: Variation) -> Se
 def _pairs_of(
     context: CheckContext, usual: Variation, varied: Variation
 ) -> Sequence[tuple[Outcome, Outcome]]:
-    history = steps(*_sequence(context, varied))
-    results = context.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
+    results = context.run_all([_trial(context, each) for each in (usual, varied)])
     return list(zip(results[0].outcomes, results[1].outcomes, strict=False))
 
 

@@ -211,8 +211,10 @@ CODES: dict[str, CheckCode] = {
     "RPW208": CheckCode(
         "undeclared-write",
         "An action writes a file that is not a declared output.",
-        "A JVM writes /tmp/hsperfdata; worker caches beside the tool affect the next action.",
+        "Worker caches that are written beside the tool affect the next action.",
         "Write below TMPDIR and delete it, or declare the output.",
+        "The performance data of a JVM in /tmp/hsperfdata_USER is an information: -XX:-UsePerfData turns "
+        "it off.",
     ),
     "RPW209": CheckCode(
         "environment-dependence",
@@ -259,7 +261,7 @@ CODES: dict[str, CheckCode] = {
     ),
     "RPW301": CheckCode(
         "memory-growth",
-        "Resident memory grows with every identical request, or for ever with different ones.",
+        "Resident memory grows with every identical request, or without a limit with different ones.",
         "A class loader per request took 130 MB of metaspace each time, until the JVM died (ksp#2959).",
         "Limit caches, close class loaders, and drop references to the request.",
     ),

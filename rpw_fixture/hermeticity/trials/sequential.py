@@ -27,7 +27,8 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     with setup.watched(trial, first, run_folder) as watch, setup.started(run_folder) as session:
         if trial.started_with is not None:
             session.rest()
-        conversation = _Conversation(setup, run_folder, session)
+        timeout = setup.worker.timeout if trial.timeout is None else trial.timeout
+        conversation = _Conversation(setup, run_folder, session, timeout)
         outcomes = conversation.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
@@ -43,11 +44,13 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
 class _Conversation:
     """The conversation with one worker, with a look at its input root after each response."""
 
-    def __init__(self, setup: WorkerSetup, run_folder: RunFolder, session: WorkerSession) -> None:
+    def __init__(
+        self, setup: WorkerSetup, run_folder: RunFolder, session: WorkerSession, timeout: float
+    ) -> None:
         self._setup = setup
         self._run_folder = run_folder
         self._session = session
-
+        self._timeout = timeout
         self._answered: dict[str, snapshot.FileState] = {}
 
     def run(self, trial: Trial) -> list[Outcome]:
@@ -96,7 +99,7 @@ class _Conversation:
             delivery=step.delivery,
         )
         self._cancel(step, request_id)
-        answer = session.receive(began + setup.worker.timeout)
+        answer = session.receive(began + self._timeout)
         seconds = time.monotonic() - began
         seen = setup.look(run_folder.input_root, before, layout)
         self._answered = snapshot.look_at(run_folder.input_root, seen.outputs)
@@ -121,7 +124,7 @@ class _Conversation:
             self._session.cancel(request_id)
 
     def _hand_over(self) -> None:
-        self._session.hand_over(time.monotonic() + self._setup.worker.timeout)
+        self._session.hand_over(time.monotonic() + self._timeout)
 
     def _find_late(self, step: Step, answer: Response | Failure) -> str:
         """Return what a worker does too late after the response to a cancelled request; else empty."""

@@ -153,6 +153,7 @@ class Trial:
         is_measured: resources are measured after each request.
         is_watched: files of the input root are watched for being opened.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
+        timeout: time limit for one request, seconds; None for the suite's.
     """
 
     history: tuple[Step, ...]
@@ -163,6 +164,7 @@ class Trial:
     is_measured: bool = False
     is_watched: bool = False
     eof_patience: float = 0.25
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,3 +98,17 @@ def test_a_factor_that_the_action_sets_itself_is_left_alone(tmp_path: Path) -> N
         tmp_path / "suite", "environment.py", worker='env = { TZ = "UTC" }', headers=["alpha"]
     )
     assert run(suite, "RPW209").findings == ()
+
+
+def test_a_library_that_a_worker_can_not_stand_costs_a_few_start_times(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], worker="timeout = 60")
+    worker = suite.parent / "tools" / "good.py"
+    hang = "if os.environ.get('LD_PRELOAD'):\n    time.sleep(600)\n\n_CACHE_ENTRIES"
+    worker.write_text(worker.read_text().replace("_CACHE_ENTRIES", hang, 1))
+    report = run(suite, "RPW209")
+    assert report.findings == ()
+    reason = report.checks[0].reason
+    if "libfaketime is not installed" in reason:
+        pytest.skip(reason)
+    assert "not varied: clock (the worker fails under libfaketime" in reason
+    assert report.seconds < 55
