@@ -94,6 +94,7 @@ CHECKS = (
         needs_worker=False,
     ),
     Check(("RPW106", "RPW112"), lifecycle.find, shares=(LEFT_PROCESSES,)),
+    Check(("RPW106", "RPW112"), lifecycle.find_unfinished),
     Check(("RPW107",), unknown_fields.find),
     Check(("RPW116",), multiplexing.find_ignored_sandbox, shares=(SANDBOX_IGNORED,)),
     Check(
@@ -121,7 +122,12 @@ CHECKS = (
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
     Check(("RPW207", "RPW208"), undeclared_access.find),
     Check(("RPW207",), unread_inputs.find),
-    Check(("RPW110",), cancellation.find, needs_answers=True),
+    Check(
+        ("RPW110",),
+        cancellation.find,
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
+        needs_answers=True,
+    ),
     Check(
         ("RPW111", "RPW213"),
         concurrency.find_mixups,

@@ -154,6 +154,7 @@ class Trial:
         is_watched: files of the input root are watched for being opened.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
         timeout: time limit for one request, seconds; None for the suite's.
+        is_abandoned: stdin is closed before any response to the overlapping requests is read.
     """
 
     history: tuple[Step, ...]
@@ -165,6 +166,7 @@ class Trial:
     is_watched: bool = False
     eof_patience: float = 0.25
     timeout: float | None = None
+    is_abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
