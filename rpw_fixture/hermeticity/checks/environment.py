@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import glob
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
 from rpw_fixture.hermeticity.checks.context import CheckContext
@@ -29,6 +30,11 @@ from rpw_fixture.hermeticity.trials.trial import (
 )
 
 _CLOCK = "clock"
+_NO_EFFECT = {
+    "TZ": "its data are not installed",
+    "locale": "only its variables are: tr_TR.UTF-8 is not installed",
+    _CLOCK: "libfaketime changes nothing for a probe process",
+}
 _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 #: Two start times long ago that have no part in common. They are compared with each other and not with
 #: the true time, because libfaketime itself has effects (0.9.10 breaks sleeping on the monotonic clock).
@@ -56,6 +62,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
         untried[_CLOCK] = "libfaketime is not installed; RPW201 runs at different seconds"
     if sys.platform == "linux" and len(os.sched_getaffinity(0)) < 2:
         untried["CPU count"] = "this machine has only one processor"
+    untried.update(_without_effect(context, pairs))
     try:
         for usual, varied in _uncleared(context, pairs):
             yield from _compared(context, usual, varied, untried)
@@ -68,6 +75,30 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if untried:
         text = "; ".join(f"{factor} ({reason})" for factor, reason in untried.items())
         context.notes["RPW209"] += f"; not varied: {text}"
+
+
+def _without_effect(
+    context: CheckContext, pairs: Sequence[tuple[Variation, Variation]]
+) -> dict[str, str]:
+    """Return the factors whose variation no probe process sees, with the reason."""
+    plain = [varied for usual, varied in pairs if usual is BASE and not varied.is_reversed]
+    probe = functools.cache(functools.partial(_effects, context))
+    together = probe(_joined(plain))
+    found: dict[str, str] = {}
+    for usual, varied in pairs:
+        seen = together if usual is BASE and together else probe(varied)
+        one, other = (each.get(varied.factor) for each in (probe(usual), seen))
+        if one is not None and one == other:
+            reason = _NO_EFFECT.get(varied.factor, "it changes nothing for a probe process")
+            found[varied.factor] = reason
+    return found
+
+
+def _effects(context: CheckContext, variation: Variation) -> Mapping[str, object]:
+    try:
+        return context.harness.effects(variation)
+    except UnavailableError:
+        return {}  # the comparison says why
 
 
 def _compared(
@@ -181,11 +212,14 @@ def _pairs(context: CheckContext) -> Iterator[tuple[Variation, Variation]]:
     """Yield the variations to compare, without the factors that the suite sets itself."""
     set_by_action = {name for name, _ in context.suite.worker.environment}
     for varied in _variations():
-        is_set = varied.factor in set_by_action or set_by_action & {
-            name for name, _ in varied.environment
-        }
+        if varied.factor in set_by_action:
+            continue
+        # LC_ALL has precedence over the others.
+        hidden = {"LANG", "LANGUAGE"} if "LC_ALL" in set_by_action else set[str]()
+        left = tuple(each for each in varied.environment if each[0] not in set_by_action | hidden)
+        is_set = bool(varied.environment) and not left
         if not is_set and not (context.is_remote and _needs_machine(varied)):
-            yield BASE, varied
+            yield BASE, dataclasses.replace(varied, environment=left)
     # An endpoint's machine may lack the library, and would keep what it leaves behind.
     for library in sorted(glob.glob(_FAKETIME))[:1] if not context.is_remote else ():
         if not set_by_action & {"LD_PRELOAD", "FAKETIME"}:
