@@ -161,8 +161,8 @@ class _Watches:
         if self._changes.is_unknown or root.watch < 0 or self._is_mounted_on():
             return None
         suspects: dict[Placed, Suspect] = {}
-        for placed, name in self._changed_young(fd):
-            _suspect_written(suspects, placed, name)
+        for young in self._changed_young(fd):
+            _suspect_written(suspects, *young)
         for watch, names in changed.items():
             placed = self._folders.get(watch)
             if placed is not None:
