@@ -28,6 +28,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     differing,
     steps,
 )
+from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
 _CLOCK = "clock"
 _NO_EFFECT = {
@@ -112,7 +113,8 @@ def _compared(
     except UnavailableError as error:
         untried[varied.factor] = str(error)
         return
-    if usual.factor == _CLOCK and not _works(context, usual):
+    is_slow = varied.factor == _CLOCK and _times_out(context, varied)
+    if usual.factor == _CLOCK and (is_slow or not _works(context, usual)):
         untried[_CLOCK] = "the worker fails under libfaketime, whatever the time"
         return
     try:
@@ -157,6 +159,11 @@ def _works(context: CheckContext, variation: Variation) -> bool:
     return len(outcomes) == len(trial.history) and all(
         each.is_as_expected or context.instability.unstable(each.step.action) for each in outcomes
     )
+
+
+def _times_out(context: CheckContext, variation: Variation) -> bool:
+    outcomes = context.run(_trial(context, variation)).outcomes
+    return bool(outcomes) and outcomes[-1].failure == TIMEOUT
 
 
 def _trial(context: CheckContext, variation: Variation) -> Trial:
