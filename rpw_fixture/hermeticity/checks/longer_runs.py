@@ -47,7 +47,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def _is_wanted(context: CheckContext) -> bool:
     """Return whether to send that many requests: not if nothing that takes long is asked for."""
-    is_patient = "RPW103" in context.selected and context.pause > 0
+    is_patient = bool({"RPW103", "RPW202"} & context.selected) and context.pause > 0
     return is_patient or any(each.code in context.selected for each in resources.LIMITS.values())
 
 
