@@ -22,7 +22,7 @@ from rpw_fixture.wire.worker.messages import ProtocolRule
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.protocol_memory import ProtocolMemory, other_protocol
+from rpw_fixture.workers.protocol_memory import ProtocolMemory
 from rpw_fixture.workers.worker import Worker
 
 #: How often it is looked whether the first worker has begun to read, seconds.
@@ -89,7 +89,7 @@ class ProtocolRace:
     @property
     def second_key(self) -> WorkerKey:
         """Key of the second worker."""
-        return self._first.key.with_protocol(other_protocol(self._first.key.protocol))
+        return self._first.key.with_protocol(self._first.key.protocol.other)
 
     @property
     def is_assumption_wrong(self) -> bool:

@@ -24,7 +24,7 @@ from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.fault_injection import FaultInjectingConversation
-from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.key import Ability, WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import JsonEnd, Personality, Roots
@@ -126,7 +126,7 @@ class WorkerStarter(Closeable):
             conversation = speak(
                 process_pipes,
                 self._connection(key),
-                takes_cancel="cancellation" in key.abilities,
+                takes_cancel=Ability.CANCELLATION in key.abilities,
                 cancel_grace=self._config.cancel_grace,
             )
         except ThreadStartError:
@@ -162,7 +162,7 @@ class WorkerStarter(Closeable):
             if self._rules.roots.value is Roots.SANDBOX_DIR:
                 return SandboxedRoot(path, self._watcher, tools, is_absolute=True)
             return PrivateRoot(path, self._watcher, self._rules.leftovers.value)
-        if "sandbox" in key.abilities:
+        if Ability.SANDBOX in key.abilities:
             return SandboxedRoot(path, self._watcher, tools)
         return SharedRoot(path, self._watcher)
 
