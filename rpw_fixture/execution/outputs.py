@@ -142,7 +142,7 @@ class _Collector(Closeable):
         return True
 
     def _opened_root(self) -> int:
-        """The root's descriptor.
+        """Return the root's descriptor.
 
         Raises:
             RequestError: FAILED_PRECONDITION when it is a mount, or no folder.
@@ -388,7 +388,7 @@ def _properties(found: os.stat_result, wanted: Collection[str]) -> reapi.NodePro
 
 
 def _utf8(name: str, what: str) -> str:
-    """``name``, as found on disk, if a message can hold it."""
+    """Return ``name``, as found on disk, if a message can hold it."""
     try:
         name.encode()
     except UnicodeEncodeError:

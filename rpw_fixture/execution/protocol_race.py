@@ -99,9 +99,9 @@ class ProtocolRace:
 
     @contextlib.contextmanager
     def watching(self, ask_second: Callable[[], None]) -> Iterator[None]:
-        """Within the block, which asks the first worker, call ``ask_second`` once there is need for it.
+        """Watch the first worker during the block, and call ``ask_second`` once it is needed.
 
-        It is called in a thread, which has ended when the block is left.
+        The call runs in a thread, which has ended when the block is left.
         """
         thread = threading.Thread(
             target=self._watch, args=(ask_second,), name="rpw-protocol", daemon=True
