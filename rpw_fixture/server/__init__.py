@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import grpc
 
 from rpw_fixture.config import Config
+from rpw_fixture.config.isolation import IsolationKind
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog
@@ -278,7 +279,7 @@ class _RunningServer:
 def _may_fail(config: Config) -> bool:
     """Return whether building an engine may fail because of the settings; `start` then builds it."""
     return bool(
-        config.isolation != "none"
+        config.isolation != IsolationKind.NONE
         or config.allow_docker
         or config.limits
         or config.tool_inputs

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpw_fixture.events.kinds import FileRecord
-from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences, distance
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability, ToolInput, ToolInputs, WorkerKey, differences, distance
 
 NAMES = st.text(alphabet="ab/=, '()", max_size=4)
 HASHES = st.sampled_from(["a" * 64, "b" * 64]).map("{}/1".format)
@@ -23,8 +24,8 @@ COUNTED = {
     "digest_function": NAMES,
     "cache_silo_key": NAMES,
     "container": PAIRS,
-    "protocol": NAMES,
-    "abilities": WORDS,
+    "protocol": st.sampled_from(WorkerProtocol),
+    "abilities": st.lists(st.sampled_from(Ability), unique=True).map(tuple),
     "startup_arguments": WORDS,
     "environment": PAIRS,
     "working_directory": NAMES,
@@ -138,13 +139,13 @@ def test_the_paths_of_tools_can_count_without_their_contents() -> None:
     ("changes", "line"),
     [
         ({"client_key": "k2"}, "persistentWorkerKey: 'k1' → 'k2'"),
-        ({"protocol": "json"}, "protocol: 'proto' → 'json'"),
+        ({"protocol": WorkerProtocol.JSON}, "protocol: 'proto' → 'json'"),
         ({"working_directory": "sub"}, "working directory: '' → 'sub'"),
         ({"instance_name": "ci"}, "instance name: '' → 'ci'"),
         ({"digest_function": "BLAKE3"}, "digest function: 'SHA256' → 'BLAKE3'"),
         ({"cache_silo_key": "a"}, "cache-silo-key: '' → 'a'"),
         ({"container": (("container-image", "x"),)}, "container: container-image added"),
-        ({"abilities": ("multiplex",)}, "ability 0: 'multiplex' added"),
+        ({"abilities": (Ability.MULTIPLEX,)}, "ability 0: 'multiplex' added"),
         (
             {"startup_arguments": ("python3", "w2.py", "--persistent_worker")},
             "startup argument 1: 'worker.py' → 'w2.py'",
@@ -189,7 +190,12 @@ def test_every_changed_tool_input_is_told() -> None:
 
 
 def test_the_differences_stand_in_the_order_of_the_components() -> None:
-    lines = told(cache_silo_key="s", client_key="k2", tool_inputs=ToolInputs([]), protocol="json")
+    lines = told(
+        cache_silo_key="s",
+        client_key="k2",
+        tool_inputs=ToolInputs([]),
+        protocol=WorkerProtocol.JSON,
+    )
 
     assert [line.partition(":")[0] for line in lines] == [
         "persistentWorkerKey",

@@ -13,14 +13,14 @@ from rpw_fixture.client.action import checked_path
 from rpw_fixture.client.inputs import Entry, read_folder
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 
 _WORKER_KEYS = (
     "command",
     "tool_inputs",
     "protocol",
-    "multiplex",
-    "sandbox",
-    "cancellation",
+    *Ability,
     "timeout",
     "env",
     "root",
@@ -77,8 +77,8 @@ class _SuiteReader:
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
         where = _Table(self, table, "worker", 0)
         where.refuse_unknown(_WORKER_KEYS)
-        protocol = where.text("protocol", "proto")
-        if protocol not in {"proto", "json"}:
+        protocol = where.text("protocol", WorkerProtocol.PROTO)
+        if protocol not in set(WorkerProtocol):
             raise where.error("protocol", f"is {protocol!r}; allowed: 'proto' and 'json'")
         timeout = where.number("timeout", 10.0)
         if timeout <= 0:
@@ -89,10 +89,10 @@ class _SuiteReader:
         return SuiteWorker(
             command=command,
             tool_inputs=where.files("tool_inputs"),
-            protocol=protocol,
-            multiplex=where.flag("multiplex"),
-            sandbox=where.flag("sandbox"),
-            cancellation=where.flag("cancellation"),
+            protocol=WorkerProtocol(protocol),
+            multiplex=where.flag(Ability.MULTIPLEX),
+            sandbox=where.flag(Ability.SANDBOX),
+            cancellation=where.flag(Ability.CANCELLATION),
             timeout=timeout,
             environment=where.variables("env"),
             working_directory=where.folder("working_directory"),

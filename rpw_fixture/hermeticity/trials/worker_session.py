@@ -19,6 +19,7 @@ from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner import Process
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.messages import Encoding, FrameError, ProtocolRule, Request, Response
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.wire.worker.stray_output import surplus
 from rpw_fixture.workers.process_pipes import Pipes, ProcessPipes
 from rpw_fixture.workers.protocol import Connection
@@ -246,7 +247,7 @@ class WorkerSession:
 
 
 def _extended(frame: bytes, encoding: Encoding) -> bytes:
-    if encoding.name == "json":
+    if encoding.name is WorkerProtocol.JSON:
         return frame.rstrip()[:-1] + b',"rpwUnknownField":{"names":["x"]}}\n'
     start = next(index for index, byte in enumerate(frame) if byte < 0x80) + 1
     payload = frame[start:] + _UNKNOWN_FIELD
