@@ -62,6 +62,7 @@ class Options:
         cache_poisoning: count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
+        pause: seconds of silence between two requests that are tried; 0 for no such trial.
     """
 
     selected: frozenset[str] = _ALL
@@ -74,6 +75,7 @@ class Options:
     cache_poisoning: bool = False
     target: ExistingServer | None = None
     eof_patience: float = 5.0
+    pause: float = 3.0
 
 
 def check(suite: Suite, options: Options | None = None) -> Report:
@@ -103,6 +105,7 @@ def _check(
             seed=options.seed,
             selected=options.selected,
             eof_patience=options.eof_patience,
+            pause=options.pause,
         )
         findings = (
             _run_remote(context, options) if options.target else _run(context, options.selected)
@@ -157,6 +160,8 @@ def _run(context: CheckContext, selected: frozenset[str]) -> list[Finding]:
     try:
         for each in runs:
             _run_check(context, each)
+            if each.check.always:
+                _begin(context, runs)
         _judge_again(context, runs)
     except OutOfTimeError as error:
         _skip(context, [each.check for each in runs if not each.is_done], str(error))
@@ -169,6 +174,13 @@ def _run(context: CheckContext, selected: frozenset[str]) -> list[Finding]:
     _note_left_out(context)
     _require_working_action(context, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+def _begin(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
+    """Begin the trials that wait, once it is known which actions can be used."""
+    for each in runs:
+        if each.check.begin is not None and context.usable and not context.is_remote:
+            each.check.begin(context)
 
 
 @dataclass(slots=True)

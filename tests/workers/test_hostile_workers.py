@@ -85,7 +85,7 @@ CASES = {
         script="request(); send(b'\\x03\\xff\\xff\\xff'); hang()", rule="malformed response"
     ),
     "garbage JSON": Case(
-        script="send(b'{nope}\\n'); hang()", rule="text on stdout", protocol="json"
+        script="send(b'{nope}\\n'); hang()", rule="malformed response", protocol="json"
     ),
     "JSON of another kind": Case(script="send(b'[1, 2]\\n'); hang()", rule="", protocol="json"),
     "ends with status 0": crash("request(); os._exit(0)", "exit status 0"),

@@ -296,7 +296,7 @@ def _require_plain_requests(trial: Trial) -> None:
         run=trial.run,
     )
     wanted = replace(trial, variation=replace(trial.variation, factor=""))
-    if wanted != plain or trial.mode is RunMode.OVERLAPPING:
+    if wanted != plain or trial.mode in {RunMode.OVERLAPPING, RunMode.HELD}:
         raise UnavailableError(
             "not possible with --target: needs control of the process or requests"
         )

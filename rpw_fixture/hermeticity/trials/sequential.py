@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials import bulk, snapshot
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, children, plant, sample
 from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
@@ -55,6 +55,7 @@ class _Conversation:
         outcomes: list[Outcome] = []
         for number, step in enumerate(trial.history, start=1):
             if number > 1:
+                self._session.stay_idle(step.pause)
                 self.look_again(outcomes)
                 if (fault := self._session.find_surplus()) is not None:
                     return [*outcomes, outcome_of(step, fault)]
@@ -82,8 +83,10 @@ class _Conversation:
         layout = setup.stage(step.action, run_folder)
         for path, content in step.planted:
             plant(run_folder.input_root, path, content)
+        bulk.plant(step.bulk, run_folder.input_root)
         before = snapshot.look(run_folder.input_root)
         request_id = number if setup.worker.multiplex else 0
+        request_id = request_id if step.request_id is None else step.request_id
         session.stderr.drain()
         mark = session.stderr.total
         began = time.monotonic()

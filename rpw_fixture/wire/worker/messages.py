@@ -7,7 +7,7 @@ The encodings themselves are in proto_encoding.py and json_encoding.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -51,12 +51,16 @@ class FrameError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One WorkResponse."""
+    """One WorkResponse.
+
+    ``ignored`` are names and values of fields that no WorkResponse in JSON has; they are no part of it.
+    """
 
     exit_code: int = 0
     output: str = ""
     request_id: int = 0
     was_cancelled: bool = False
+    ignored: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,10 @@ class ResponseDecoder(Protocol):
     @property
     def lacks(self) -> str:
         """The only thing that the pending bytes lack to be a response; "" when unknown."""
+
+    @property
+    def unterminated(self) -> int:
+        """Number of JSON responses so far that no newline followed."""
 
 
 class Encoding(Protocol):

@@ -88,6 +88,11 @@ class ProtoDecoder:
         """See `ResponseDecoder.lacks`."""
         return ""
 
+    @property
+    def unterminated(self) -> int:
+        """See `ResponseDecoder.unterminated`."""
+        return 0
+
     def feed(self, data: bytes) -> list[Response]:
         """See `ResponseDecoder.feed`."""
         buffer = self._buffer
