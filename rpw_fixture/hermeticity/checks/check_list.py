@@ -25,6 +25,7 @@ from rpw_fixture.hermeticity.checks import (
     stale_inputs,
     stale_outputs,
     state_leaks,
+    surviving_state,
     undeclared_access,
     unknown_fields,
     unread_inputs,
@@ -98,6 +99,7 @@ CHECKS = (
         ("RPW204",), stale_inputs.find_phantoms, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
+    Check(("RPW214",), surviving_state.find, needs_answers=True),
     Check(("RPW207", "RPW208"), undeclared_access.find),
     Check(("RPW207",), unread_inputs.find),
     Check(("RPW110",), cancellation.find, needs_answers=True),

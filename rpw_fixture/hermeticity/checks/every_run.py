@@ -162,7 +162,13 @@ def _run_warm(context: CheckContext) -> None:
 
 
 def _is_unvaried(trial: Trial) -> bool:
-    return trial.variation == BASE and trial.started_with is None and trial.mode is RunMode.WORKER
+    return _starts_fresh(trial) and trial.mode is RunMode.WORKER
+
+
+def _starts_fresh(trial: Trial) -> bool:
+    """Return whether the worker starts in the usual environment, in a place that nothing used before."""
+    is_usual = trial.variation == BASE and trial.started_with is None
+    return is_usual and not trial.predecessors
 
 
 def _is_plain(step: Step) -> bool:
@@ -173,7 +179,7 @@ def _is_plain(step: Step) -> bool:
 def _observations(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Observation]:
     """Yield the requests of all runs in the usual environment that were not cancelled."""
     for trial, result in context.harness.results:
-        if trial.variation != BASE or trial.started_with is not None:
+        if not _starts_fresh(trial):
             continue
         for place, outcome in enumerate(result.outcomes):
             if outcome.step.cancel is Cancel.NEVER and (with_failures or not outcome.failure):

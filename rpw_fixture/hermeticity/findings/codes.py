@@ -208,6 +208,17 @@ CODES: dict[str, CheckCode] = {
         "Multiplex sandboxes shared per mnemonic had a race condition (bazel#22589).",
         "Do not share mutable state between requests; locks alone do not make caches correct.",
     ),
+    "RPW214": CheckCode(
+        "surviving-state",
+        "What an ended worker left in HOME, in TMPDIR or as undeclared files in the input root changes the "
+        "result of a fresh worker in its place.",
+        "Bytecode and incremental state that an earlier worker had written were used for other sources "
+        "(rules_python#3933, rules_swift#1126).",
+        "Use the content of the inputs as the key of everything you keep on disk, or delete it when the "
+        "worker starts.",
+        "An incremental store is no finding, a result that differs because of it is one. The worker before "
+        "gets the same requests, requests with other contents of the inputs, and requests that fail.",
+    ),
     "RPW216": CheckCode(
         "late-access",
         "Outputs are written after the response.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rpw_fixture.hermeticity.trials import snapshot
@@ -27,7 +28,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     with setup.watched(trial, first, run_folder) as watch, setup.started(run_folder) as session:
         if trial.started_with is not None:
             session.rest()
-        conversation = _Conversation(setup, run_folder, session)
+        conversation = Conversation(setup, run_folder, session)
         outcomes = conversation.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
@@ -40,11 +41,24 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     return Result(outcomes=tuple(outcomes), ending=ending, trace=trace)
 
 
-class _Conversation:
-    """The conversation with one worker, with a look at its input root after each response."""
+class Conversation:
+    """The conversation with one worker, with a look at its input root after each response.
 
-    def __init__(self, setup: WorkerSetup, run_folder: RunFolder, session: WorkerSession) -> None:
+    Args:
+        setup, run_folder, session: the worker and its place.
+        keeps_strays: undeclared files that it leaves are put back for each later request.
+    """
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        run_folder: RunFolder,
+        session: WorkerSession,
+        *,
+        keeps_strays: bool = False,
+    ) -> None:
         self._setup = setup
+        self._keeps_strays = keeps_strays
         self._run_folder = run_folder
         self._session = session
 
@@ -52,14 +66,18 @@ class _Conversation:
 
     def run(self, trial: Trial) -> list[Outcome]:
         """Return the outcomes of the steps, up to the first one that fails."""
+        return self.serve(trial.history, is_measured=trial.is_measured)
+
+    def serve(self, history: Sequence[Step], *, is_measured: bool = False) -> list[Outcome]:
+        """Return the outcomes of requests, up to the first one that fails."""
         outcomes: list[Outcome] = []
-        for number, step in enumerate(trial.history, start=1):
+        for number, step in enumerate(history, start=1):
             if number > 1:
                 self.look_again(outcomes)
                 if (fault := self._session.find_surplus()) is not None:
                     return [*outcomes, outcome_of(step, fault)]
             outcome = self._request(step, number)
-            if trial.is_measured:
+            if is_measured:
                 outcome = replace(
                     outcome, sample=sample(self._session.process.pid, self._run_folder)
                 )
@@ -96,6 +114,8 @@ class _Conversation:
         answer = session.receive(began + setup.worker.timeout)
         seconds = time.monotonic() - began
         seen = setup.look(run_folder.input_root, before, layout)
+        if self._keeps_strays:
+            run_folder.keep(seen.strays)
         self._answered = snapshot.look_at(run_folder.input_root, seen.outputs)
         late = self._find_late(step, answer)
         session.stderr.drain()

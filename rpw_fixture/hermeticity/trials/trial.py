@@ -115,6 +115,29 @@ class RunMode(Enum):
     ONE_SHOT = "a process for each action"
 
 
+class Interruption(Enum):
+    """When a worker is killed during the last request of its history."""
+
+    NEVER = "not"
+    FIRST_WRITE = "when it first changed a file"
+    AT_WORK = "during its work"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """An earlier worker, which ends before the next one starts in its place.
+
+    Attributes:
+        history: its requests, at least one.
+        interruption: when it is killed; if not at all, it ends when its stdin is closed.
+        delay: seconds from when it has read the last request to its end `AT_WORK`.
+    """
+
+    history: tuple[Step, ...]
+    interruption: Interruption = Interruption.NEVER
+    delay: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A history and how to run it; equal trials are run once.
@@ -129,6 +152,8 @@ class Trial:
         is_measured: resources are measured after each request.
         is_watched: files of the input root are watched for being opened.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
+        predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
+            undeclared files are then as they left them.
     """
 
     history: tuple[Step, ...]
@@ -139,6 +164,13 @@ class Trial:
     is_measured: bool = False
     is_watched: bool = False
     eof_patience: float = 0.25
+    predecessors: tuple[Predecessor, ...] = ()
+
+    @property
+    def starts(self) -> int:
+        """Number of processes that the trial starts."""
+        own = len(self.history) if self.mode is RunMode.ONE_SHOT else 1
+        return own + len(self.predecessors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +256,19 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The result of a predecessor.
+
+    Attributes:
+        outcomes: one for each answered request.
+        is_interrupted: it was killed before it had answered its last request.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    is_interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The result of a trial.
 
@@ -231,11 +276,13 @@ class Result:
         outcomes: one for each request, up to the first one that failed.
         ending: the end of the worker.
         trace: path of a tracer's record; empty for none.
+        earlier: the results of the predecessors.
     """
 
     outcomes: tuple[Outcome, ...]
     ending: Ending = field(default_factory=Ending)
     trace: str = ""
+    earlier: tuple[Earlier, ...] = ()
 
 
 def differing(one: Outcome, other: Outcome, ignored: frozenset[str] = frozenset()) -> list[str]:

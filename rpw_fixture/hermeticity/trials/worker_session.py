@@ -7,6 +7,8 @@ request asked for.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import deque
 from typing import NamedTuple
@@ -114,6 +116,20 @@ class WorkerSession:
         """Return what the worker writes to stdout within ``seconds`` although no response is due."""
         self._pipes.wait(seconds)
         return self.find_surplus()
+
+    def has_output(self, seconds: float) -> bool:
+        """Return whether the worker writes to stdout, or ends, within ``seconds``; drop the output."""
+        self._pipes.wait(seconds)
+        data, is_open = self._available()
+        return bool(data) or not is_open or self._pipes.has_ended
+
+    def interrupt(self) -> bool:
+        """Kill the worker with all processes below it; return whether no response was on its way."""
+        if not self._pipes.has_ended:
+            # At once: the spawner, which kills the others too, hears of it a moment later.
+            os.kill(self.process.pid, signal.SIGKILL)
+        self._pipes.kill()
+        return not self._available()[0]
 
     def receive(self, deadline: float) -> Response | Failure:
         """Return the next response to any request; wait until ``deadline`` (monotonic seconds)."""

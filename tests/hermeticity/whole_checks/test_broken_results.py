@@ -25,6 +25,7 @@ CASES = [
         select="RPW202",
     ),
     Case(code="RPW212", script="shared_log.py", select="RPW202,RPW212"),
+    Case(code="RPW214", script="trusts_store.py"),
     Case(code="RPW216", script="late_writer.py"),
     Case(
         code="RPW401",
