@@ -4,7 +4,7 @@
 Shows RPW214. Files: trusts_store.py, good.py, rpw_worker.py
 """
 
-# ruff: noqa: E402, PTH110, PTH118, PTH123 - imports follow the bytecode switch; pathlib is slow
+# ruff: noqa: E402, PTH105, PTH110, PTH118, PTH123 - imports follow the bytecode switch; pathlib is slow
 from __future__ import annotations
 
 import sys
@@ -37,8 +37,9 @@ def translate_or_load(request: WorkRequest, path: str) -> str:
 
 def compile_files(request: WorkRequest) -> WorkResponse:
     response = good.compile_files(request)
-    with open(STORE, "w", encoding="utf-8") as file:
+    with open(f"{STORE}.new", "w", encoding="utf-8") as file:
         json.dump({**fresh, **stored}, file)
+    os.replace(f"{STORE}.new", STORE)
     return response
 
 

@@ -219,6 +219,17 @@ CODES: dict[str, CheckCode] = {
         "An incremental store is no finding, a result that differs because of it is one. The worker before "
         "gets the same requests, requests with other contents of the inputs, and requests that fail.",
     ),
+    "RPW215": CheckCode(
+        "interrupted-state",
+        "After a worker was killed in mid-request, or after a request was cancelled, a fresh worker in its "
+        "place gives another result.",
+        "Half-written caches and lock files of killed workers broke later builds (rules_rust#517, "
+        "bazel#26292).",
+        "Write files under another name and rename them when they are complete; remove locks whose "
+        "process is gone.",
+        "A worker is killed when it first changes a file, and another one during its work. Whether that "
+        "leaves something depends on the moment, so a pass is no proof.",
+    ),
     "RPW216": CheckCode(
         "late-access",
         "Outputs are written after the response.",

@@ -119,7 +119,8 @@ class Interruption(Enum):
     """When a worker is killed during the last request of its history."""
 
     NEVER = "not"
-    FIRST_WRITE = "when it first changed a file"
+    READING = "while it read its last input"
+    FIRST_WRITE = "when it first changed a file that is no output"
     AT_WORK = "during its work"
 
 

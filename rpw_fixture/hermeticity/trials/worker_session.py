@@ -8,6 +8,7 @@ request asked for.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections import deque
@@ -63,6 +64,7 @@ class WorkerSession:
 
     def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
         self.process = process
+        self._stdout = pipes.stdout
         self._pipes = ProcessPipes(0, process, pipes)
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
@@ -116,6 +118,22 @@ class WorkerSession:
         """Return what the worker writes to stdout within ``seconds`` although no response is due."""
         self._pipes.wait(seconds)
         return self.find_surplus()
+
+    def await_event(self, descriptor: int, deadline: float) -> bool:
+        """Write everything and wait; return whether a descriptor becomes readable before any output.
+
+        It counts as readable at ``deadline`` (monotonic seconds).
+        """
+        poller = select.poll()
+        for fd in (descriptor, self._stdout):
+            poller.register(fd, select.POLLIN)
+        while (remaining := deadline - time.monotonic()) > 0:
+            self._unsent = self._pipes.write(self._unsent)
+            # What does not fit into the pipe is written a little later.
+            ready = {fd for fd, _ in poller.poll(1 if self._unsent else remaining * 1000)}
+            if ready:
+                return descriptor in ready
+        return True
 
     def has_output(self, seconds: float) -> bool:
         """Return whether the worker writes to stdout, or ends, within ``seconds``; drop the output."""

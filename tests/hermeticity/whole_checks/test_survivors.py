@@ -93,3 +93,70 @@ def test_a_leak_of_a_warm_worker_is_not_blamed_on_the_one_before(tmp_path: Path)
     report = run(suite, "RPW202,RPW214")
     assert codes(report) == {"RPW202"}
     assert state_of(report, "RPW214")[0] == Status.PASSED
+
+
+def test_a_lock_that_a_killed_worker_left_is_found_with_the_request(tmp_path: Path) -> None:
+    report = run(stage(tmp_path / "suite", "keeps_lock.py"), "RPW202,RPW214,RPW215")
+    assert codes(report) == {"RPW215"}
+    assert {each.victim for each in report.findings} == {"alpha", "beta"}
+    assert "was killed while it worked on alpha" in report.findings[0].summary
+
+
+KEEP = (
+    "    for each in options.inputs:\n"
+    "        kept = os.path.join(os.environ['HOME'], each.replace('/', '-'))\n"
+    "        if not os.path.exists(kept):\n"
+    "            file = open({new}, 'w')\n"
+    "            file.write('complete')\n"
+    "            file.close()\n"
+    "            os.replace({new}, kept)\n"
+    "        options.header += open(kept).read()\n"
+)
+
+
+@pytest.mark.parametrize(("new", "found"), [("kept", {"RPW215"}), ("kept + '.new'", set())])
+def test_half_a_file_that_a_killed_worker_left_is_found(
+    tmp_path: Path, new: str, found: set[str]
+) -> None:
+    suite = edited(tmp_path, (COMPILE, KEEP.format(new=new)))
+    report = run(suite, "RPW202,RPW214,RPW215")
+    assert codes(report) == found
+    assert {each.victim for each in report.findings} == ({"beta"} if found else set())
+
+
+def test_what_a_cancelled_request_leaves_is_found(tmp_path: Path) -> None:
+    suite = stage(
+        tmp_path / "suite", "multiplex.py", worker="multiplex = true\ncancellation = true"
+    )
+    tool = suite.parent / "tools" / "good.py"
+    text = tool.read_text()
+    text = text.replace(
+        CACHE, f"{CACHE}_MARK = os.environ['TMPDIR'] + '/at-work'\n_found = os.path.exists(_MARK)\n"
+    )
+    work = (
+        "    open(_MARK, 'w').close()\n"
+        "    for _ in range(40):\n"
+        "        time.sleep(0.001)\n"
+        "        request.checkpoint()\n"
+        "    os.unlink(_MARK)\n"
+        "    options.header += 'again' * _found\n"
+    )
+    tool.write_text(text.replace(COMPILE, COMPILE + work))
+    report = run(suite, "RPW214,RPW215")
+    assert codes(report) == {"RPW215"}
+    assert any("whose request was cancelled" in each.summary for each in report.findings)
+
+
+def test_nothing_passes_where_no_request_can_be_interrupted(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=[])
+    text = "\n".join(
+        [
+            "[[action]]",
+            'name = "failing"',
+            'arguments = ["--out", "out/x", "--fail", "wrong"]',
+            "exit_code = 1",
+        ]
+    )
+    suite.write_text(suite.read_text() + text + "\n")
+    status, reason = state_of(run(suite, "RPW215"), "RPW215")
+    assert (status, reason) == ("skipped", "no action succeeds, so there is nothing to interrupt")
