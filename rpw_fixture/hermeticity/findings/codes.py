@@ -232,10 +232,11 @@ CODES: dict[str, CheckCode] = {
     ),
     "RPW216": CheckCode(
         "late-access",
-        "Outputs are written after the response.",
+        "Inputs are read, outputs are written, or one of them is still open after the response.",
         "If a thread still writes after the response, the next action gets half a file "
         "(rules_scala#1486, bazel#11796).",
         "Close every file and join every thread before you write the response.",
+        "Files of the tool may stay open. Open files count 150 ms after the response.",
     ),
     "RPW301": CheckCode(
         "memory-growth",

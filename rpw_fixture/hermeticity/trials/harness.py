@@ -258,7 +258,7 @@ class Harness(Closeable):
             )
             self._memo[trial] = result
             self._results.append((trial, result))
-            if _is_plain(replace(trial, is_measured=False)):
+            if _is_plain(replace(trial, is_measured=False, lingers=False)):
                 # A prefix of a history has the same first outcomes, so it need not be run.
                 is_cut = len(result.outcomes) < len(trial.history)
                 for length in range(1, len(result.outcomes) + is_cut):

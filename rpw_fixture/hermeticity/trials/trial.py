@@ -152,6 +152,7 @@ class Trial:
         run: number that distinguishes repeated runs of one history.
         is_measured: resources are measured after each request.
         is_watched: files of the input root are watched for being opened.
+        lingers: after each of the last responses, wait and see what the worker still does with its files.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
         predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
             undeclared files are then as they left them.
@@ -164,6 +165,7 @@ class Trial:
     run: int = 0
     is_measured: bool = False
     is_watched: bool = False
+    lingers: bool = False
     eof_patience: float = 0.25
     predecessors: tuple[Predecessor, ...] = ()
 
@@ -206,6 +208,8 @@ class Outcome:
         children: processes below the worker after the response.
         late: what the worker did after a response although it must not: output or writes.
         rewritten: outputs that were written between the response and the next request.
+        read_late: inputs that were read after the response, in trials that linger.
+        still_open: inputs and outputs that were open some time after the response, in the same trials.
         sample: resources, in measured trials.
         opened: files of the input root that were opened since the trial began, in watched trials.
         seconds: time from sending the request to its response.
@@ -223,6 +227,8 @@ class Outcome:
     children: tuple[str, ...] = ()
     late: str = ""
     rewritten: tuple[str, ...] = ()
+    read_late: tuple[str, ...] = ()
+    still_open: tuple[str, ...] = ()
     sample: Sample | None = None
     opened: frozenset[str] = frozenset()
     seconds: float = 0.0

@@ -149,14 +149,9 @@ def test_what_a_cancelled_request_leaves_is_found(tmp_path: Path) -> None:
 
 def test_nothing_passes_where_no_request_can_be_interrupted(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "good.py", headers=[])
-    text = "\n".join(
-        [
-            "[[action]]",
-            'name = "failing"',
-            'arguments = ["--out", "out/x", "--fail", "wrong"]',
-            "exit_code = 1",
-        ]
+    text = (
+        '[[action]]\nname = "failing"\narguments = ["--out", "x", "--fail", "no"]\nexit_code = 1\n'
     )
-    suite.write_text(suite.read_text() + text + "\n")
+    suite.write_text(suite.read_text() + text)
     status, reason = state_of(run(suite, "RPW215"), "RPW215")
     assert (status, reason) == ("skipped", "no action succeeds, so there is nothing to interrupt")
