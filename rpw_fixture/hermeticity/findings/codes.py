@@ -250,12 +250,35 @@ CODES: dict[str, CheckCode] = {
         "Multiplex sandboxes shared per mnemonic had a race condition (bazel#22589).",
         "Do not share mutable state between requests; locks alone do not make caches correct.",
     ),
+    "RPW214": CheckCode(
+        "surviving-state",
+        "What an ended worker left in HOME, in TMPDIR or as undeclared files in the input root changes the "
+        "result of a fresh worker in its place.",
+        "Bytecode and incremental state that an earlier worker had written were used for other sources "
+        "(rules_python#3933, rules_swift#1126).",
+        "Use the content of the inputs as the key of everything you keep on disk, or delete it when the "
+        "worker starts.",
+        "An incremental store is no finding, a result that differs because of it is one. The worker before "
+        "gets the same requests, requests with other contents of the inputs, and requests that fail.",
+    ),
+    "RPW215": CheckCode(
+        "interrupted-state",
+        "After a worker was killed in mid-request, or after a request was cancelled, a fresh worker in its "
+        "place gives another result.",
+        "Half-written caches and lock files of killed workers broke later builds (rules_rust#517, "
+        "bazel#26292).",
+        "Write files under another name and rename them when they are complete; remove locks whose "
+        "process is gone.",
+        "A worker is killed when it first changes a file, and another one during its work. Whether that "
+        "leaves something depends on the moment, so a pass is no proof.",
+    ),
     "RPW216": CheckCode(
         "late-access",
-        "Outputs are written after the response.",
+        "Inputs are read, outputs are written, or one of them is still open after the response.",
         "If a thread still writes after the response, the next action gets half a file "
         "(rules_scala#1486, bazel#11796).",
         "Close every file and join every thread before you write the response.",
+        "Files of the tool may stay open. Open files count 150 ms after the response.",
     ),
     "RPW301": CheckCode(
         "memory-growth",
