@@ -19,6 +19,7 @@ from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, Report, merged, states
+from rpw_fixture.hermeticity.suites import recording
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
@@ -146,6 +147,7 @@ def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report
         checks=states(selected, shown, {}, {}),
         findings=shown,
         accepted=tuple(each for each in kept if each not in shown),
+        places=recording.places(recorded),
     )
 
 
@@ -332,4 +334,5 @@ def _report(context: CheckContext, findings: list[Finding], options: Options) ->
         requests=context.harness.requests,
         seconds=context.harness.seconds,
         accepted=tuple(each for each in findings if each not in kept),
+        places=context.suite.places,
     )

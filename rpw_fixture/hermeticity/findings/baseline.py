@@ -12,13 +12,13 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 
 _SCHEMA = 1
 
-#: The code, victim, polluters and outputs of a finding.
-Identity = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+#: The code, victim, polluters, outputs and factor of a finding.
+Identity = tuple[str, str, tuple[str, ...], tuple[str, ...], str]
 
 
 def identity(finding: Finding) -> Identity:
     """Return what identifies a finding from run to run."""
-    return finding.code, finding.victim, finding.polluters, finding.outputs
+    return finding.code, finding.victim, finding.polluters, finding.outputs, finding.factor
 
 
 def read(path: Path) -> frozenset[Identity]:
@@ -31,12 +31,18 @@ def read(path: Path) -> frozenset[Identity]:
         document = json.loads(path.read_text(encoding="utf-8"))
         entries = document["accepted"]
         return frozenset(
-            (each["code"], each["victim"], tuple(each["polluters"]), tuple(each["outputs"]))
+            (
+                each["code"],
+                each["victim"],
+                tuple(each["polluters"]),
+                tuple(each["outputs"]),
+                each.get("factor", ""),
+            )
             for each in entries
         )
     except OSError as error:
         raise ConfigError(f"--baseline {path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(
             f"--baseline {path}: not a baseline file; write one with --write-baseline"
         ) from None
@@ -55,6 +61,7 @@ def write(path: Path, findings: Iterable[Finding]) -> None:
             "polluters": list(each.polluters),
             "outputs": list(each.outputs),
             "summary": each.summary,
+            **({"factor": each.factor} if each.factor else {}),
         }
         for each in findings
         if each.severity is not Severity.INFO

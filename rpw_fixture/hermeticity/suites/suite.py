@@ -18,6 +18,18 @@ def _nothing() -> Mapping[str, Entry]:
     return MappingProxyType({})
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line in a file that the user wrote: where an action, or the worker, is defined."""
+
+    path: str
+    line: int
+
+
+def _nowhere() -> Mapping[str, Place]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteWorker:
     """The worker under test.
@@ -112,10 +124,17 @@ class SuiteAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A worker and the actions that it is checked with, in their recorded order."""
+    """A worker and the actions that it is checked with, in their recorded order.
+
+    Attributes:
+        worker: the worker.
+        actions: the actions.
+        places: where actions are defined, by name; "" for the worker; empty if no file defines them.
+    """
 
     worker: SuiteWorker
     actions: tuple[SuiteAction, ...]
+    places: Mapping[str, Place] = field(default_factory=_nowhere, compare=False, repr=False)
 
     def action(self, name: str) -> SuiteAction:
         """Return the action of that name.

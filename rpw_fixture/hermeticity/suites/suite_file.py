@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,21 +12,10 @@ from typing import Any
 from rpw_fixture.client.action import checked_path
 from rpw_fixture.client.inputs import Entry, read_folder
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite import Place, Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite_schema import ACTION_KEYS, SCHEMA, WORKER_KEYS
+from rpw_fixture.support.suggestions import did_you_mean
 
-_WORKER_KEYS = (
-    "command",
-    "tool_inputs",
-    "protocol",
-    "multiplex",
-    "sandbox",
-    "cancellation",
-    "timeout",
-    "env",
-    "root",
-    "working_directory",
-)
-_ACTION_KEYS = ("name", "arguments", "inputs", "outputs", "exit_code", "root")
 #: Allowed names: the flagfile is ``NAME.params``.
 _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
 
@@ -59,7 +48,7 @@ class _SuiteReader:
         self._folder = path.resolve().parent
 
     def suite(self, document: dict[str, Any]) -> Suite:
-        self._refuse_unknown(document, ("worker", "action"), "", 0)
+        self.refuse_unknown(document, SCHEMA["properties"], "", 0)
         worker = document.get("worker")
         actions = document.get("action")
         if not isinstance(worker, dict):
@@ -72,11 +61,17 @@ class _SuiteReader:
         base = tool.working_directory
         read = tuple(self._action(table, number, base) for number, table in enumerate(actions))
         self._refuse_equal_names([each.name for each in read])
-        return Suite(worker=tool, actions=read)
+        return Suite(worker=tool, actions=read, places=self._places(read))
+
+    def _places(self, actions: tuple[SuiteAction, ...]) -> Mapping[str, Place]:
+        found = {"": Place(str(self._path), self._line_of("worker", 0, "") or 1)}
+        for number, each in enumerate(actions):
+            found[each.name] = Place(str(self._path), self._line_of("action", number, "") or 1)
+        return MappingProxyType(found)
 
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
         where = _Table(self, table, "worker", 0)
-        where.refuse_unknown(_WORKER_KEYS)
+        where.refuse_unknown(WORKER_KEYS)
         protocol = where.text("protocol", "proto")
         if protocol not in {"proto", "json"}:
             raise where.error("protocol", f"is {protocol!r}; allowed: 'proto' and 'json'")
@@ -100,7 +95,7 @@ class _SuiteReader:
 
     def _action(self, table: dict[str, Any], number: int, base: str) -> SuiteAction:
         where = _Table(self, table, "action", number)
-        where.refuse_unknown(_ACTION_KEYS)
+        where.refuse_unknown(ACTION_KEYS)
         name = where.text("name", None)
         if not _NAME.fullmatch(name):
             raise where.error("name", f"{name!r} can't be part of a file name (NAME.params)")
@@ -134,14 +129,13 @@ class _SuiteReader:
             if name in names[:number]:
                 raise self.error("action", number, "name", f"{name!r} is used twice")
 
-    def _refuse_unknown(
-        self, table: dict[str, Any], known: tuple[str, ...], section: str, number: int
+    def refuse_unknown(
+        self, table: dict[str, Any], known: Collection[str], section: str, number: int
     ) -> None:
         for key in table:
             if key not in known:
-                raise self.error(
-                    section, number, key, f"unknown key; known keys: {', '.join(known)}"
-                )
+                hint = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
+                raise self.error(section, number, key, f"unknown key{hint}")
 
     def error(self, section: str, number: int, key: str, problem: str) -> ConfigError:
         line = self._line_of(section, number, key)
@@ -153,7 +147,10 @@ class _SuiteReader:
         return self.error("", 0, key, problem)
 
     def _line_of(self, section: str, number: int, key: str) -> int:
-        """Return the line number of a key, from 1; else that of its table; 0 if neither is found."""
+        """Return the line number of a key, from 1; else that of its table; 0 if neither is found.
+
+        Without a key, return the line of the table.
+        """
         header = {"worker": "[worker]", "action": "[[action]]"}.get(section)
         key_line = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
         seen, found = -1, 0
@@ -165,7 +162,7 @@ class _SuiteReader:
                 was_inside, inside = inside, bare.replace(" ", "") == header and seen == number
                 inside = inside or (was_inside and bare.startswith(f"[{section}."))
                 found = index if inside and not found else found
-            if inside and key_line.match(line):
+            if inside and key and key_line.match(line):
                 return index
         return found
 
@@ -184,10 +181,8 @@ class _Table:
     def error(self, key: str, problem: str) -> ConfigError:
         return self._reader.error(self._section, self._number, key, problem)
 
-    def refuse_unknown(self, known: tuple[str, ...]) -> None:
-        for key in self._table:
-            if key not in known:
-                raise self.error(key, f"unknown key; known keys: {', '.join(known)}")
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        self._reader.refuse_unknown(self._table, known, self._section, self._number)
 
     def value(self, key: str, kind: type, expected: str, default: Any) -> Any:
         if key not in self._table:
