@@ -159,7 +159,7 @@ def _check(options: argparse.Namespace) -> Report:
             return check.check_recording(recording.load(options.suite), check_options)
         if options.cache_poisoning:
             raise ConfigError("--cache-poisoning needs a folder made by serve --record")
-        return check.check(suite_file.load(options.suite), check_options)
+        return check.check_all(suite_file.load_all(options.suite), check_options)
     finally:
         if progress is not None:
             progress.wipe()

@@ -119,6 +119,24 @@ def _check(
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
 
 
+def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report:
+    """Check several workers, such as those of `suite_file.load_all`; raises what `check` raises."""
+    options = options or Options()
+    reports: list[Report] = []
+    for suite in suites:
+        rest = _remaining(options, reports) if reports else options
+        reports.append(check(suite, rest))
+    return reports[0] if len(reports) == 1 else merged(reports)
+
+
+def _remaining(options: Options, reports: Sequence[Report]) -> Options:
+    """Return the options with the time that earlier reports have left."""
+    if options.max_seconds is None:
+        return options
+    spent = sum(each.seconds for each in reports)
+    return replace(options, max_seconds=max(0.0, options.max_seconds - spent))
+
+
 def check_recording(recorded: Sequence[RecordedAction], options: Options | None = None) -> Report:
     """Check every worker of a recording with its recorded actions, and the worker keys.
 
@@ -128,9 +146,8 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
     options = options or Options()
     reports = [_keys_report(recorded, options)]
     for suite in suites(recorded):
-        spent = sum(each.seconds for each in reports)
-        left = None if options.max_seconds is None else max(0.0, options.max_seconds - spent)
-        rest = replace(options, max_seconds=left, selected=options.selected - frozenset(_RECORDED))
+        selected = options.selected - frozenset(_RECORDED)
+        rest = replace(_remaining(options, reports), selected=selected)
         if rest.selected or rest.cache_poisoning:
             reports.append(_check(suite, rest, cache_poisoning.recorded_orders(recorded, suite)))
     return merged(reports)

@@ -132,6 +132,7 @@ class _RecordingReader:
             outputs=tuple(fields["outputs"]),
             exit_code=fields["exit_code"],
             flagfile=f"recorded-{number}.params",
+            do_not_cache=fields.get("do_not_cache", False),
         )
         return RecordedAction(
             mnemonic=fields["mnemonic"],

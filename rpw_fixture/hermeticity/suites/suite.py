@@ -18,6 +18,10 @@ def _nothing() -> Mapping[str, Entry]:
     return MappingProxyType({})
 
 
+#: How most tools take a flagfile.
+USUAL_FLAGFILE = "@{}"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A line in a file that the user wrote: where an action, or the worker, is defined."""
@@ -44,6 +48,9 @@ class SuiteWorker:
         timeout: time limit for one request, seconds.
         environment: variables that the suite sets.
         working_directory: relative to the input root.
+        flagfile: how the tool takes its flagfile; ``{}`` stands for the path.
+        one_shot: the tool also works without ``--persistent_worker``.
+        readable: absolute paths outside the input root that belong to the tool.
     """
 
     command: tuple[str, ...]
@@ -55,6 +62,13 @@ class SuiteWorker:
     timeout: float = 10.0
     environment: tuple[tuple[str, str], ...] = ()
     working_directory: str = ""
+    flagfile: str = USUAL_FLAGFILE
+    one_shot: bool = True
+    readable: tuple[str, ...] = ()
+
+    def flagfile_argument(self, path: str) -> str:
+        """Return the argument of a command line that names a flagfile."""
+        return self.flagfile.replace("{}", path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,6 +83,7 @@ class SuiteAction:
         exit_code: the expected exit code.
         variant: how a check changed it; empty for an action of the suite.
         flagfile: path of its flagfile, relative to the working directory; default ``NAME.params``.
+        do_not_cache: its result is never put into an action cache.
         identity: a digest of all attributes.
     """
 
@@ -79,6 +94,7 @@ class SuiteAction:
     exit_code: int = 0
     variant: str = ""
     flagfile: str = ""
+    do_not_cache: bool = False
     identity: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +13,13 @@ from typing import Any
 from rpw_fixture.client.action import checked_path
 from rpw_fixture.client.inputs import Entry, read_folder
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.suites.suite import Place, Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite import (
+    USUAL_FLAGFILE,
+    Place,
+    Suite,
+    SuiteAction,
+    SuiteWorker,
+)
 from rpw_fixture.hermeticity.suites.suite_schema import ACTION_KEYS, SCHEMA, WORKER_KEYS
 from rpw_fixture.support.suggestions import did_you_mean
 
@@ -21,7 +28,22 @@ _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
 
 
 def load(path: Path) -> Suite:
-    """Return the suite in a file.
+    """Return the suite in a file whose actions have one working directory; see `load_all`.
+
+    Raises:
+        ConfigError: as `load_all`, or the actions need several workers.
+    """
+    suites = load_all(path)
+    if len(suites) > 1:
+        raise ConfigError(f"{path}: the actions have different working directories")
+    return suites[0]
+
+
+def load_all(path: Path) -> list[Suite]:
+    """Return the suite in a file, parted into one for each working directory.
+
+    A process has one working directory, so that servers never send a request to a worker that was
+    started in another one.
 
     Args:
         path: a TOML file; its globs are relative to its folder.
@@ -38,7 +60,7 @@ def load(path: Path) -> Suite:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return _SuiteReader(path, text).suite(document)
+    return _SuiteReader(path, text).suites(document)
 
 
 class _SuiteReader:
@@ -47,7 +69,7 @@ class _SuiteReader:
         self._lines = text.splitlines()
         self._folder = path.resolve().parent
 
-    def suite(self, document: dict[str, Any]) -> Suite:
+    def suites(self, document: dict[str, Any]) -> list[Suite]:
         self.refuse_unknown(document, SCHEMA["properties"], "", 0)
         worker = document.get("worker")
         actions = document.get("action")
@@ -59,14 +81,23 @@ class _SuiteReader:
             raise self._error("action", "must be tables, each written as [[action]]")
         tool = self._worker(worker)
         base = tool.working_directory
-        read = tuple(self._action(table, number, base) for number, table in enumerate(actions))
-        self._refuse_equal_names([each.name for each in read])
-        return Suite(worker=tool, actions=read, places=self._places(read))
+        read = [self._action(table, number, base) for number, table in enumerate(actions)]
+        names = [action.name for action, _ in read]
+        self._refuse_equal_names(names)
+        places = self._places(names)
+        return [
+            Suite(
+                worker=replace(tool, working_directory=folder),
+                actions=tuple(action for action, wanted in read if wanted == folder),
+                places=places,
+            )
+            for folder in dict.fromkeys(folder for _, folder in read)
+        ]
 
-    def _places(self, actions: tuple[SuiteAction, ...]) -> Mapping[str, Place]:
+    def _places(self, names: list[str]) -> Mapping[str, Place]:
         found = {"": Place(str(self._path), self._line_of("worker", 0, "") or 1)}
-        for number, each in enumerate(actions):
-            found[each.name] = Place(str(self._path), self._line_of("action", number, "") or 1)
+        for number, name in enumerate(names):
+            found[name] = Place(str(self._path), self._line_of("action", number, "") or 1)
         return MappingProxyType(found)
 
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
@@ -91,14 +122,37 @@ class _SuiteReader:
             timeout=timeout,
             environment=where.variables("env"),
             working_directory=where.folder("working_directory"),
+            flagfile=self._flagfile(where),
+            one_shot=where.flag("one_shot", default=True),
+            readable=tuple(self._readable(where)),
         )
 
-    def _action(self, table: dict[str, Any], number: int, base: str) -> SuiteAction:
+    def _flagfile(self, where: _Table) -> str:
+        given = where.text("flagfile", USUAL_FLAGFILE)
+        if given.count("{}") != 1 or len(re.findall(r"[{}]", given)) > 2:
+            raise where.error(
+                "flagfile",
+                f"is {given!r}, but must contain {{}} once, in place of the path, such as '@{{}}'",
+            )
+        return given
+
+    def _readable(self, where: _Table) -> Iterator[str]:
+        for each in where.texts("readable"):
+            path = self._folder / each
+            if not path.exists():
+                raise where.error("readable", f"{path} does not exist")
+            yield str(path)
+
+    def _action(
+        self, table: dict[str, Any], number: int, worker_folder: str
+    ) -> tuple[SuiteAction, str]:
+        """Return an action and its working directory."""
         where = _Table(self, table, "action", number)
         where.refuse_unknown(ACTION_KEYS)
         name = where.text("name", None)
         if not _NAME.fullmatch(name):
             raise where.error("name", f"{name!r} can't be part of a file name (NAME.params)")
+        base = where.folder("working_directory", worker_folder)
         outputs = where.texts("outputs")
         for each in outputs:
             try:
@@ -112,13 +166,14 @@ class _SuiteReader:
                     "arguments", f"{each!r} contains a line break, which a line of a flagfile can't"
                 )
         exit_code = where.value("exit_code", int, "a number", 0)
-        return SuiteAction(
+        action = SuiteAction(
             name=name,
             arguments=arguments,
             inputs=where.files("inputs"),
             outputs=outputs,
             exit_code=exit_code,
         )
+        return action, base
 
     def files(self, patterns: tuple[str, ...], root: str) -> Mapping[str, Entry]:
         found = read_folder(self._folder / root, [each.removeprefix("./") for each in patterns])
@@ -197,8 +252,8 @@ class _Table:
     def text(self, key: str, default: str | None) -> str:
         return str(self.value(key, str, "text", default))
 
-    def flag(self, key: str) -> bool:
-        return bool(self.value(key, bool, "true or false", default=False))
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        return bool(self.value(key, bool, "true or false", default=default))
 
     def number(self, key: str, default: float) -> float:
         value = self._table.get(key, default)
@@ -220,9 +275,9 @@ class _Table:
                 raise self.error(key, f"{name} is {value!r}, but must be a text")
         return tuple(sorted(given.items()))
 
-    def folder(self, key: str) -> str:
+    def folder(self, key: str, default: str = "") -> str:
         try:
-            return checked_path(self.text(key, ""), key, or_root=True)
+            return checked_path(self.text(key, default), key, or_root=True)
         except ConfigError as error:
             raise self.error(key, str(error)) from None
 

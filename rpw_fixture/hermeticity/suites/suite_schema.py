@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rpw_fixture.hermeticity.suites.suite import USUAL_FLAGFILE
+
 _GLOBS = "globs, relative to the suite's folder, or to root"
 
 
@@ -47,6 +49,14 @@ WORKER_KEYS: dict[str, Any] = {
     },
     "root": _ROOT,
     "working_directory": _WORKING_DIRECTORY,
+    "flagfile": _text(
+        "how the tool takes its flagfile; {} stands for the path. As with Bazel, a request has the "
+        "lines of the file for @{}, and the argument itself otherwise",
+        pattern=r"^[^{}]*\{\}[^{}]*$",
+        default=USUAL_FLAGFILE,
+    ),
+    "one_shot": _flag("the tool also works without --persistent_worker", default=True),
+    "readable": _texts("files and folders outside that belong to the tool, such as node_modules"),
 }
 #: The keys of [[action]].
 ACTION_KEYS: dict[str, Any] = {
@@ -63,6 +73,10 @@ ACTION_KEYS: dict[str, Any] = {
     "outputs": _texts("paths of files and folders, relative to the working directory"),
     "exit_code": {"description": "the expected exit code", "type": "integer", "default": 0},
     "root": _ROOT,
+    "working_directory": _text(
+        "working directory, relative to the input root; default: the worker's. Actions with "
+        "different working directories run on different workers"
+    ),
 }
 SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
