@@ -6,11 +6,10 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpw_fixture.cli import check_pages, check_reports
+from rpw_fixture.cli import check_pages, check_progress, check_reports
 from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.client.existing_server import (
     ENDPOINT_FORMS,
@@ -24,6 +23,7 @@ from rpw_fixture.errors import ConfigError
 if TYPE_CHECKING:
     from rpw_fixture.hermeticity.check import Options
     from rpw_fixture.hermeticity.findings.finding import Report
+    from rpw_fixture.hermeticity.progress import ProgressTracker
 
 _FINDINGS = 1
 _PROPERTY = "--platform-property"
@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``check``."""
     parser.epilog = (
         "Exit codes: 0 no finding of severity error, 1 at least one, 2 a suite or an option that\n"
-        "cannot be used, 3 this machine lacks something, or the target does not run the actions."
+        "cannot be used, 3 this machine lacks something, or the target does not run the actions,\n"
+        "130 after Ctrl-C, with a report of what was found until then; a second one ends it at once."
     )
     add = parser.add_argument
     add("suite", nargs="?", type=Path, help="a suite.toml, or a folder made by serve --record")
@@ -46,6 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check_reports.add_arguments(parser)
     add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
     add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add(
+        "--update-baseline",
+        action="store_true",
+        help="add new findings to the --baseline file, and remove entries that were not found again",
+    )
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
     add(
         "--max-seconds",
@@ -130,6 +136,10 @@ def run(options: argparse.Namespace) -> int:
     reports = check_reports.wanted(options)
     if options.suite is None:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
+    if options.update_baseline:
+        if options.baseline is None:
+            raise ConfigError("--update-baseline needs --baseline FILE")
+        check_reports.require_room(f"--baseline {options.baseline}", options.baseline)
     for name in ("write_baseline", "reproducers"):
         if (path := getattr(options, name)) is not None:
             check_reports.require_room(
@@ -137,35 +147,38 @@ def run(options: argparse.Namespace) -> int:
             )
     for each in reports:
         each.require_room()
-    with interruptible():
-        report = _check(options)
-    if options.write_baseline is not None:
-        from rpw_fixture.hermeticity.findings import baseline  # noqa: PLC0415 - only what is needed
-
-        baseline.write(options.write_baseline, [*report.findings, *report.accepted])
+    report = _check(options)
+    _write_baselines(report, options)
     for each in reports:
         each.write(report)
+    if report.interruption is not None:
+        return report.interruption.exit_code
     return _FINDINGS if report.has_errors else 0
+
+
+def _write_baselines(report: Report, options: argparse.Namespace) -> None:
+    from rpw_fixture.hermeticity.findings import baseline  # noqa: PLC0415 - only what is needed
+
+    if options.write_baseline is not None:
+        baseline.write(options.write_baseline, [*report.findings, *report.accepted])
+    if options.update_baseline:
+        baseline.update(options.baseline, report)
 
 
 def _check(options: argparse.Namespace) -> Report:
     from rpw_fixture.hermeticity import check  # noqa: PLC0415 - heavy
     from rpw_fixture.hermeticity.suites import recording, suite_file  # noqa: PLC0415 - heavy
 
-    progress = _Progress() if sys.stderr.isatty() else None
-    check_options = _options(options, progress)
-    try:
+    with interruptible(), check_progress.shown(sys.stderr) as tracker:
+        check_options = _options(options, tracker)
         if options.suite.is_dir():
             return check.check_recording(recording.load(options.suite), check_options)
         if options.cache_poisoning:
             raise ConfigError("--cache-poisoning needs a folder made by serve --record")
         return check.check_all(suite_file.load_all(options.suite), check_options)
-    finally:
-        if progress is not None:
-            progress.wipe()
 
 
-def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | None) -> Options:
+def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Options:
     from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
     from rpw_fixture.hermeticity.findings.codes import CODES, expand  # noqa: PLC0415
 
@@ -177,24 +190,16 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
         max_seconds=given.max_seconds,
         seed=given.seed,
         reproducers=given.reproducers,
-        baseline=given.baseline,
+        baseline=given.baseline if not _is_new_baseline(given) else None,
         progress=progress,
         cache_poisoning=given.cache_poisoning,
         target=target_of(given),
     )
 
 
-class _Progress:
-    """A progress line on a terminal's stderr."""
-
-    def __call__(self, starts: int, requests: int) -> None:
-        sys.stderr.write(f"\r{starts} worker starts, {requests} requests ")
-        sys.stderr.flush()
-
-    def wipe(self) -> None:
-        """Remove the line."""
-        sys.stderr.write("\r\033[K")
-        sys.stderr.flush()
+def _is_new_baseline(given: argparse.Namespace) -> bool:
+    """Return whether the baseline is to be created, so that it accepts nothing yet."""
+    return bool(given.update_baseline and not given.baseline.exists())
 
 
 def _processors() -> int:

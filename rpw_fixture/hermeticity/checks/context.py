@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, REPORTED, Facts
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
@@ -35,6 +36,7 @@ class CheckContext:
         facts: what earlier checks have learnt.
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
+        interruption: the signal that ended the run early; None if nothing did.
     """
 
     suite: Suite
@@ -45,6 +47,7 @@ class CheckContext:
     facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    interruption: Interrupted | None = None
     _instability: Instability = field(init=False)
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 

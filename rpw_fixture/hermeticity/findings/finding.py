@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
+from typing import NamedTuple
 
+from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.suites.suite import Place, SuiteAction
 from rpw_fixture.hermeticity.trials.trial import BASE, EXIT_CODE, RESPONSE, Step, Variation
@@ -22,6 +24,23 @@ _NOT_APPLICABLE = (
 )
 #: Ends the summary of a finding that could not be reproduced.
 SEEN_ONCE = "; seen once, not reproduced"
+
+
+class Identity(NamedTuple):
+    """What identifies a finding from run to run, and an entry of a baseline."""
+
+    code: str
+    victim: str
+    polluters: tuple[str, ...]
+    outputs: tuple[str, ...]
+    factor: str = ""
+
+    def __str__(self) -> str:
+        """Return the entry in words."""
+        after = f"after {listed(self.polluters)}" if self.polluters else ""
+        on = f"on {self.factor}" if self.factor else ""
+        where = f"({', '.join(self.outputs)})" if self.outputs else ""
+        return " ".join(each for each in (self.code, self.victim, after, on, where) if each)
 
 
 class Status(StrEnum):
@@ -159,6 +178,9 @@ class Report:
         accepted: findings left out because the baseline accepts them.
         poisoning: wrong action-cache entries; None if they were not counted.
         places: where actions are defined, by name; "" for the worker.
+        interruption: the signal that ended the run early; None if nothing did.
+        unjudged: codes that could not be judged completely.
+        stale: entries of the baseline that no finding matched although their codes were judged.
     """
 
     actions: int
@@ -170,6 +192,9 @@ class Report:
     accepted: tuple[Finding, ...] = ()
     poisoning: CachePoisoning | None = None
     places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    interruption: Interrupted | None = None
+    unjudged: frozenset[str] = field(default=frozenset(), repr=False)
+    stale: tuple[Identity, ...] = ()
 
     def place_of(self, finding: Finding) -> Place | None:
         """Return where a finding's victim is defined, else the worker; None if no file defines them."""
@@ -193,6 +218,10 @@ class Report:
         }
         if self.poisoning is not None:
             fields["cache_poisoning"] = self.poisoning.as_dict()
+        if self.stale:
+            fields["stale_baseline"] = [each._asdict() for each in self.stale]
+        if self.interruption is not None:
+            fields["interrupted"] = self.interruption.signal_name
         return fields
 
 
@@ -253,6 +282,8 @@ def merged(reports: Sequence[Report]) -> Report:
         seconds=sum(each.seconds for each in reports),
         accepted=tuple(finding for each in reports for finding in each.accepted),
         places={name: place for each in reports for name, place in each.places.items()},
+        interruption=next((each.interruption for each in reports if each.interruption), None),
+        unjudged=frozenset().union(*(each.unjudged for each in reports)),
         poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
     )
 

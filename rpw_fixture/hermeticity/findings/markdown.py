@@ -29,6 +29,9 @@ def as_markdown(report: Report) -> str:
         ]
     for each in report.findings:
         lines += _details(each)
+    if report.stale:
+        lines += ["Not found again; delete from the baseline, or `--update-baseline`:", ""]
+        lines += [*(f"- {_escaped(str(each))}" for each in report.stale), ""]
     lines += _states(report.checks)
     return "\n".join(lines).rstrip("\n") + "\n"
 

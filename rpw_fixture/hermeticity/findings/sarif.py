@@ -35,7 +35,7 @@ def as_sarif(report: Report) -> str:
                 "rules": [_rule(code) for code in codes],
             }
         },
-        "invocations": [{"executionSuccessful": True, "exitCode": int(report.has_errors)}],
+        "invocations": [_invocation(report)],
         "columnKind": "unicodeCodePoints",
         "results": [
             *(_result(report, each, codes) for each in report.findings),
@@ -47,6 +47,12 @@ def as_sarif(report: Report) -> str:
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+
+
+def _invocation(report: Report) -> dict[str, Any]:
+    if report.interruption is None:
+        return {"executionSuccessful": True, "exitCode": int(report.has_errors)}
+    return {"executionSuccessful": False, "exitSignalName": report.interruption.signal_name}
 
 
 def _rule(code: str) -> dict[str, Any]:

@@ -26,6 +26,11 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
             lines.append(paint(f"  Fix: {CODES[code].remedy}", _DIM))
         lines += [paint(f"  See: {page_url(code)}", _DIM), ""]
     lines += _skipped(report, paint)
+    if report.stale:
+        lines.append(
+            paint("not found again; delete from the baseline, or --update-baseline", _BOLD)
+        )
+        lines += [*(f"  {each}" for each in report.stale), ""]
     if report.poisoning is not None:
         lines += [paint("cache poisoning", _BOLD), *_poisoning(report.poisoning), ""]
     lines.append(_total(report, paint))
@@ -48,6 +53,11 @@ def _skipped(report: Report, paint: Paint) -> Iterable[str]:
 def is_coloured(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Return whether colours are wanted on a stream (see no-color.org)."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def painted(text: str, severity: Severity) -> str:
+    """Return a text in the colour of a severity."""
+    return Paint(is_on=True)(text, _COLOURS[severity])
 
 
 class Paint:

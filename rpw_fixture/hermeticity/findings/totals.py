@@ -23,6 +23,8 @@ def verdict(report: Report) -> str:
     errors = sum(each.severity is Severity.ERROR for each in report.findings)
     others = len(report.findings) - errors
     text = counted(errors, "error") if errors else "no errors"
+    if report.interruption is not None:
+        text = f"{report.interruption}: {text} so far"
     return f"{text}, {counted(others, 'other finding')}" if others else text
 
 

@@ -88,7 +88,7 @@ def test_the_tool_gets_its_flagfile_as_the_suite_says(form: str, tmp_path: Path)
 
 def test_another_form_than_the_suite_says_is_noticed(tmp_path: Path) -> None:
     path = suite(tmp_path / "s", form="@@{}", keys='flagfile = "--flagfile={}"')
-    with pytest.raises(ConfigError, match="AssertionError: --flagfile=a.params"):
+    with pytest.raises(ConfigError, match=r"AssertionError: --flagfile=a\.params"):
         check(load(path), Options(selected=frozenset(("RPW108", "RPW103"))))
 
 
