@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rpw_fixture._version import __version__
-from rpw_fixture.cli.signals import Interrupted
-from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.support.suggestions import did_you_mean
 
 #: Subcommands and their purposes. Each is a module here with `add_arguments` and `run`.

@@ -32,7 +32,7 @@ def suites(actions: Iterable[Action]) -> list[Suite]:
 
 
 def _worker(action: Action, number: int) -> SuiteWorker:
-    switches = {
+    has = {
         ability.value: action.platform.get(f"persistentWorker{ability.capitalize()}") == "1"
         for ability in Ability
     }
@@ -43,7 +43,9 @@ def _worker(action: Action, number: int) -> SuiteWorker:
         timeout=action.timeout or _DEFAULT_TIMEOUT,
         environment=tuple(action.environment.items()),
         working_directory=action.working_directory,
-        **switches,
+        multiplex=has["multiplex"],
+        sandbox=has["sandbox"],
+        cancellation=has["cancellation"],
     )
 
 
