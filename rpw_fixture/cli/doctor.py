@@ -9,6 +9,7 @@ import sys
 from importlib import metadata
 
 from rpw_fixture._version import __version__
+from rpw_fixture.support.program_form import program_form
 
 _ENGINES = ("docker", "podman")
 _PACKAGES = ("grpcio", "protobuf", "pytest", "psutil")
@@ -36,14 +37,23 @@ def _facts() -> dict[str, str]:
     from rpw_fixture.wire.compression import available  # noqa: PLC0415
     from rpw_fixture.wire.digests import FUNCTIONS  # noqa: PLC0415
 
-    facts = {"rpw_fixture": __version__, "python": f"{sys.version.split()[0]} ({sys.executable})"}
-    facts |= {name: metadata.version(name) for name in _PACKAGES}
+    facts = {"rpw_fixture": f"{__version__} ({program_form()})"}
+    facts["python"] = f"{sys.version.split()[0]} ({sys.executable})"
+    facts |= {name: _version(name) for name in _PACKAGES}
     facts["digest functions"] = ", ".join(FUNCTIONS)
     facts["compressors"] = ", ".join(each.name for each in available().values()) or "none"
     facts["staging"] = workspace.base()
     for program in ("bazel", "bazelisk", "buck2", "java", "node", "strace"):
         facts[program] = shutil.which(program) or "not found"
     return facts | _isolation()
+
+
+def _version(package: str) -> str:
+    """Return a package's version; the single file and the zipapp come without pytest."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _isolation() -> dict[str, str]:

@@ -19,19 +19,19 @@ from rpw_fixture.hermeticity.suites.suite import (
     SuiteWorker,
     fingerprint,
 )
+from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
 from rpw_fixture.workers.key import Ability
 
 _TEST = '''"""Shows {code} again: {summary}."""
 
 import json
 import subprocess
-import sys
-from pathlib import Path
+{imports}from pathlib import Path
 
 
 def test_{function}() -> None:
     suite = Path(__file__).with_name("suite.toml")
-    command = [sys.executable, "-m", "rpw_fixture", "check", str(suite), "--format", "json"]
+    command = [{program}, "check", str(suite), "--format", "json"]
     command += ["--select", "{code}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in {{0, 1}}, done.stderr
@@ -82,8 +82,22 @@ def _write(finding: Finding, suite: Suite, target: Path) -> None:
         json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     summary = finding.summary.replace("\\", "/").replace('"', "'")
-    test = _TEST.format(code=finding.code, summary=summary, function=function)
+    program, imports = _program()
+    test = _TEST.format(
+        code=finding.code, summary=summary, function=function, program=program, imports=imports
+    )
     (target / f"test_{function}.py").write_text(test, encoding="utf-8")
+
+
+def _program() -> tuple[str, str]:
+    """Return elements of a list that start this program, as Python code, and the import they need.
+
+    A package is looked for in the Python that runs the test, a single file or zipapp where it is now.
+    """
+    if program_form() is ProgramForm.FILE:
+        return ", ".join(map(repr, program_command())), ""
+    arguments = ", ".join(map(json.dumps, program_command()[1:]))
+    return f"sys.executable, {arguments}", "import sys\n"
 
 
 def _file_names(names: Iterable[str]) -> list[str]:
