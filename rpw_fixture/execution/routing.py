@@ -57,6 +57,8 @@ class Route:
         flagfiles: the arguments that go into the request.
         is_protocol_open: neither the action nor the operator says which protocol the worker speaks,
             and it is not known yet, so the key's is a guess.
+        asks_for_worker: the action has a property that asks for a worker.
+        tool_inputs: number of its tool inputs.
     """
 
     mode: Mode
@@ -64,6 +66,8 @@ class Route:
     key: WorkerKey | None = None
     flagfiles: tuple[str, ...] = ()
     is_protocol_open: bool = False
+    asks_for_worker: bool = False
+    tool_inputs: int = 0
 
 
 class Router:
@@ -94,8 +98,7 @@ class Router:
 
     def route(self, action: ResolvedAction, mnemonic: str = "") -> Route:
         """See the function `route`."""
-        # Every trigger is a property, so an action without any needs no look at its inputs.
-        tools = self._index.tool_inputs(action.root) if action.properties else None
+        tools = self._index.tool_inputs(action.root)
         same = (
             action.command.digest,
             action.action_properties,
@@ -153,7 +156,12 @@ def route(
         if lack is Lack.ERROR:
             raise invalid_argument(reason)
         if lack is Lack.ONE_SHOT:
-            return Route(mode=Mode.ONE_SHOT, reason=reason)
+            return Route(
+                mode=Mode.ONE_SHOT,
+                reason=reason,
+                asks_for_worker=plan.trigger is not None,
+                tool_inputs=len(index.tool_inputs(action.root).files),
+            )
     trigger = plan.trigger
     if trigger is None:
         raise ValueError("an action that nothing sends to a worker has no key")
@@ -167,6 +175,8 @@ def route(
         key=plan.key(trigger),
         flagfiles=plan.split.flagfiles,
         is_protocol_open=plan.is_protocol_open,
+        asks_for_worker=True,
+        tool_inputs=len(plan.tools.files),
     )
 
 
