@@ -7,7 +7,7 @@ from typing import TextIO
 
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import CachePoisoning, Finding, Report, Status
-from rpw_fixture.hermeticity.findings.plurals import counted
+from rpw_fixture.support.plurals import counted
 
 _RED, _YELLOW, _GREEN, _BLUE, _BOLD, _DIM = "31", "33", "32", "34", "1", "2"
 _COLOURS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.INFO: _BLUE}
