@@ -58,7 +58,7 @@ def _version(package: str) -> str:
 
 def _isolation() -> dict[str, str]:
     """Return which kinds of isolation and container engines work here, and why others do not."""
-    from rpw_fixture.config.isolation import IsolationKind  # noqa: PLC0415
+    from rpw_fixture.config.choices import IsolationKind  # noqa: PLC0415
     from rpw_fixture.launching import container_runtime, isolation, landlock  # noqa: PLC0415
     from rpw_fixture.processes.spawner import Spawner  # noqa: PLC0415
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rpw_fixture.config.isolation import IsolationKind
+from rpw_fixture.config.choices import CommittedSize, IsolationKind
 from rpw_fixture.config.values import INT32, Values
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.faults.fault import Fault
@@ -313,9 +313,9 @@ class Config:
         200, "deepest input root accepted, in folders", least=1, most=200
     )
     committed_size: str = _setting(
-        "wire",
+        CommittedSize.WIRE.value,
         "committed_size of compressed writes: wire, uncompressed, minus_one, auto",
-        choices=("wire", "uncompressed", "minus_one", "auto"),
+        choices=tuple(each.value for each in CommittedSize),
     )
     high_api_version: str = _setting("2.12", "newest API version announced")
     absolute_symlinks: bool = _setting(

@@ -14,6 +14,7 @@ from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.support.paths import join_normalised
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.default_protocols import DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
@@ -166,7 +167,7 @@ def route(
     if trigger is None:
         raise ValueError("an action that nothing sends to a worker has no key")
     reason = (
-        f"{trigger.name}, {len(plan.tools.files)} tool input(s) and "
+        f"{trigger.name}, {counted(len(plan.tools.files), 'tool input')} and "
         f"{'a' if plan.split.flagfiles else 'no'} flagfile are there"
     )
     return Route(

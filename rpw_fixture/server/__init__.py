@@ -14,7 +14,7 @@ import grpc
 
 from rpw_fixture._version import __version__
 from rpw_fixture.config import Config
-from rpw_fixture.config.isolation import IsolationKind
+from rpw_fixture.config.choices import IsolationKind
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog

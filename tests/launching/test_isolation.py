@@ -16,7 +16,7 @@ import pytest
 
 from rpw_fixture import Action, Server
 from rpw_fixture.config import Config
-from rpw_fixture.config.isolation import IsolationKind
+from rpw_fixture.config.choices import IsolationKind
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import IsolationDegraded
 from rpw_fixture.events.log import EventLog

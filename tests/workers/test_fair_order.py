@@ -81,7 +81,7 @@ def test_no_worker_is_ended_while_others_may_fit_it_or_room_is_on_its_way(
     assert chosen([waiting("a")], pool("b")) == (NextStep.REPLACE, 0, "b")
 
 
-def test_the_least_recently_used_worker_that_nobody_waits_for_is_ended() -> None:
+def test_the_least_recently_used_worker_that_no_action_waits_for_is_ended() -> None:
     # Those who wait for b can't go on: too many other actions run.
     line = [waiting("a"), waiting("b", can_go_on=False)]
 
@@ -103,7 +103,7 @@ def test_one_key_makes_one_worker_leave_at_a_time() -> None:
     assert chosen([*line, waiting("d")], pool("b", "c", leaving=1)) == (NextStep.REPLACE, 3, "b")
 
 
-def test_who_was_passed_over_often_gets_room_whoever_waits_for_the_idle_worker() -> None:
+def test_an_action_passed_over_often_gets_room_even_if_others_wait_for_the_idle_worker() -> None:
     line = [waiting("a", passed_over=PATIENCE), waiting("b")]
 
     assert chosen(line, pool("b", more_to_come=True, others_run=True)) == (NextStep.REPLACE, 0, "b")
@@ -134,7 +134,7 @@ def test_the_more_workers_a_key_has_the_later_it_takes_one_from_another() -> Non
 
 
 @pytest.mark.parametrize("keys", [2, 10, 40])
-def test_nobody_is_passed_over_without_end(keys: int) -> None:
+def test_no_action_is_passed_over_without_end(keys: int) -> None:
     """Endless work of other keys, one worker: each action is served within the bound."""
     line = [waiting(f"key {number}") for number in range(keys)]
     idle, most = "key 0", 0

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.trials.probe import REQUESTS, ProbeResult
 from rpw_fixture.hermeticity.trials.remote import RemoteRunner, WorkerReuse
+from rpw_fixture.support.plurals import counted
 
 #: Codes whose evidence is results alone.
 JUDGED = frozenset(

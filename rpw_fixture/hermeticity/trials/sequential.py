@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from rpw_fixture.hermeticity.trials import bulk, snapshot
@@ -34,7 +34,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     with setup.watched(trial, first, run_folder) as watch, setup.started(run_folder) as session:
         if trial.started_with is not None:
             session.rest()
-        conversation = Conversation(setup, run_folder, session)
+        conversation = SequentialConversation(setup, run_folder, session)
         outcomes = conversation.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
@@ -47,7 +47,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     return Result(outcomes=tuple(outcomes), ending=ending, trace=trace)
 
 
-class Conversation:
+class SequentialConversation:
     """The conversation with one worker, with a look at its input root after each response.
 
     Args:
@@ -134,15 +134,8 @@ class Conversation:
         self._answered = snapshot.look_at(run_folder.input_root, seen.outputs)
         late = self._find_late(step, answer)
         session.stderr.drain()
-        outcome = outcome_of(step, answer)
-        if late_access is not None and not outcome.failure:
-            outcome = replace(
-                outcome,
-                read_late=late_access.wait(),
-                still_open=late_access.still_open(session.process.pid, seen.outputs),
-            )
         return replace(
-            outcome,
+            self._with_late_access(outcome_of(step, answer), late_access, seen.outputs),
             outputs=seen.outputs,
             changed_inputs=seen.changed_inputs,
             strays=seen.strays,
@@ -150,6 +143,18 @@ class Conversation:
             stderr=session.stderr.since(mark).decode(errors="replace"),
             late=late,
             seconds=seconds,
+        )
+
+    def _with_late_access(
+        self, outcome: Outcome, late_access: LateAccess | None, outputs: Collection[str]
+    ) -> Outcome:
+        """Return the outcome with what was read, or left open, after the response."""
+        if late_access is None or outcome.failure:
+            return outcome
+        return replace(
+            outcome,
+            read_late=late_access.wait(),
+            still_open=late_access.still_open(self._session.process.pid, outputs),
         )
 
     def _late_access(
