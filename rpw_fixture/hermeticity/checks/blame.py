@@ -196,6 +196,7 @@ def _reproduced(context: CheckContext, suspect: Suspicion, polluters: Polluters)
         severity=severity,
         victim=suspect.victim.action.name,
         polluters=polluters.names,
+        are_polluters_any=polluters.is_any,
         outputs=outputs_among(aspects),
         summary=_summary(code, suspect, polluters),
         evidence=_evidence(context, suspect, polluters, warm, aspects),

@@ -65,7 +65,9 @@ def _ways(context: CheckContext) -> Iterator[_EndingPlan]:
         yield _killed(context, (Interruption.AT_WORK,) * 2, part)
 
 
-def _killed(context: CheckContext, moments: tuple[Interruption, ...], part: float = 0.0) -> _EndingPlan:
+def _killed(
+    context: CheckContext, moments: tuple[Interruption, ...], part: float = 0.0
+) -> _EndingPlan:
     chosen = (context.succeeding[0], context.succeeding[-1])
     # The interrupted requests are new to their workers: what is done already can't be interrupted.
     others = steps(*(each for each in context.succeeding if each not in chosen))
