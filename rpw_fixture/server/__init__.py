@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import grpc
 
+from rpw_fixture._version import __version__
 from rpw_fixture.config import Config
+from rpw_fixture.config.choices import IsolationKind
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog
@@ -23,7 +27,7 @@ from rpw_fixture.services.listener import Listener
 from rpw_fixture.support.cpu_affinity import Processor
 from rpw_fixture.support.lazy import Lazy
 from rpw_fixture.support.workspace import Workspace
-from rpw_fixture.testing.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint, endpoint_of
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
@@ -218,7 +222,21 @@ class _RunningServer:
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
         self.address = listener.bind(self._grpc)
+        if self._config.events is not None:
+            self._log_start(listener)
         undo.enter_context(Processor()).hold(self._grpc.start)
+
+    def _log_start(self, listener: Listener) -> None:
+        from rpw_fixture.events.kinds import ServerStarted  # noqa: PLC0415 - see event_log.py
+
+        self._log.append(
+            ServerStarted(
+                version=__version__,
+                pid=os.getpid(),
+                endpoint=endpoint_of(listener.scheme, self.address),
+                configuration=dataclasses.asdict(self._config),
+            )
+        )
 
     @property
     def idle_seconds(self) -> float:
@@ -278,7 +296,7 @@ class _RunningServer:
 def _may_fail(config: Config) -> bool:
     """Return whether building an engine may fail because of the settings; `start` then builds it."""
     return bool(
-        config.isolation != "none"
+        config.isolation != IsolationKind.NONE
         or config.allow_docker
         or config.limits
         or config.tool_inputs

@@ -30,7 +30,7 @@ from .hostile_workers import SAMPLES, TIMEOUT, action, assert_gone, assert_gone_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A misdeed and what is told of it.
+    """A misdeed and what is reported of it.
 
     Attributes:
         script: what the worker does in its first life.
@@ -134,7 +134,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_misdeed_is_told_and_the_next_action_is_served(
+def test_a_misdeed_is_reported_and_the_next_action_is_served(
     server: Server, tmp_path: Path, name: str
 ) -> None:
     case = CASES[name]

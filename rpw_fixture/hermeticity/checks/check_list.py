@@ -17,6 +17,7 @@ from rpw_fixture.hermeticity.checks import (
     environment,
     every_run,
     input_listings,
+    interrupted_state,
     large_messages,
     lifecycle,
     long_runs,
@@ -30,6 +31,7 @@ from rpw_fixture.hermeticity.checks import (
     stale_inputs,
     stale_outputs,
     state_leaks,
+    surviving_state,
     undeclared_access,
     unknown_fields,
     unread_inputs,
@@ -120,6 +122,8 @@ CHECKS = (
         ("RPW204",), stale_inputs.find_phantoms, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
+    Check(("RPW214",), surviving_state.find, needs_answers=True),
+    Check(("RPW215",), interrupted_state.find, needs_answers=True),
     Check(("RPW207", "RPW208"), undeclared_access.find),
     Check(("RPW207",), unread_inputs.find),
     Check(

@@ -12,8 +12,8 @@ from rpw_fixture.hermeticity.checks import one_worker
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.trials.trial import BASE, Outcome, Result, RunMode, Trial
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.wire.worker.json_encoding import intended_field
 
 _ONLY_JSON = 'only JSON workers can do that, and the suite says protocol = "proto"'

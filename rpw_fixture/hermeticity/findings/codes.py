@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from rpw_fixture.errors import ConfigError
 
+_PAGES = "https://github.com/rpw-fixture/rpw_fixture/blob/main/docs/checks"
+
 
 class Severity(StrEnum):
     """The severity of a finding; only errors make ``check`` fail."""
@@ -252,12 +254,35 @@ CODES: dict[str, CheckCode] = {
         "Multiplex sandboxes shared per mnemonic had a race condition (bazel#22589).",
         "Do not share mutable state between requests; locks alone do not make caches correct.",
     ),
+    "RPW214": CheckCode(
+        "surviving-state",
+        "What an ended worker left in HOME, in TMPDIR or as undeclared files in the input root changes the "
+        "result of a fresh worker in its place.",
+        "Bytecode and incremental state that an earlier worker had written were used for other sources "
+        "(rules_python#3933, rules_swift#1126).",
+        "Use the content of the inputs as the key of everything you keep on disk, or delete it when the "
+        "worker starts.",
+        "An incremental store is no finding, a result that differs because of it is one. The worker before "
+        "gets the same requests, requests with other contents of the inputs, and requests that fail.",
+    ),
+    "RPW215": CheckCode(
+        "interrupted-state",
+        "After a worker was killed in mid-request, or after a request was cancelled, a fresh worker in its "
+        "place gives another result.",
+        "Half-written caches and lock files of killed workers broke later builds (rules_rust#517, "
+        "bazel#26292).",
+        "Write files under another name and rename them when they are complete; remove locks whose "
+        "process is gone.",
+        "A worker is killed when it first changes a file, and another one during its work. Whether that "
+        "leaves something depends on the moment, so a pass is no proof.",
+    ),
     "RPW216": CheckCode(
         "late-access",
-        "Outputs are written after the response.",
+        "Inputs are read, outputs are written, or one of them is still open after the response.",
         "If a thread still writes after the response, the next action gets half a file "
         "(rules_scala#1486, bazel#11796).",
         "Close every file and join every thread before you write the response.",
+        "Files of the tool may stay open. Open files count 150 ms after the response.",
     ),
     "RPW301": CheckCode(
         "memory-growth",
@@ -303,6 +328,23 @@ CODES: dict[str, CheckCode] = {
         "Move the differing arguments from the command line into the flagfile.",
     ),
 }
+
+
+def page_url(code: str) -> str:
+    """Return the address of the page about a code."""
+    return f"{_PAGES}/{code}.md"
+
+
+def listing(prefix: str = "") -> str:
+    """Return a line with code, name and meaning for each code that begins with ``prefix``.
+
+    Raises:
+        ConfigError: no code does.
+    """
+    codes = expand(prefix) if prefix else frozenset(CODES)
+    width = max(len(CODES[each].name) for each in codes)
+    lines = (f"{each}  {CODES[each].name:{width}}  {CODES[each].meaning}" for each in sorted(codes))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def expand(patterns: str) -> frozenset[str]:

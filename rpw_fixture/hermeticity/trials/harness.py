@@ -24,7 +24,6 @@ from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     Outcome,
     Result,
-    RunMode,
     Step,
     Trial,
     Variation,
@@ -178,7 +177,7 @@ class Harness(Closeable):
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
-                result = Result(outcomes=result.outcomes, ending=result.ending, trace=str(kept))
+                result = replace(result, trace=str(kept))
         finally:
             self._slots.put(folder)
         self._keep(trial, result)
@@ -285,11 +284,13 @@ class Harness(Closeable):
 
     def _keep(self, trial: Trial, result: Result) -> None:
         with self._lock:
-            self.worker_starts += len(trial.history) if trial.mode is RunMode.ONE_SHOT else 1
-            self.requests += len(result.outcomes)
+            self.worker_starts += trial.starts
+            self.requests += len(result.outcomes) + sum(
+                len(each.outcomes) for each in result.earlier
+            )
             self._memo[trial] = result
             self._results.append((trial, result))
-            if _is_plain(replace(trial, is_measured=False)):
+            if _is_plain(replace(trial, is_measured=False, lingers=False)):
                 # A prefix of a history has the same first outcomes, so it need not be run.
                 is_cut = len(result.outcomes) < len(trial.history)
                 for length in range(1, len(result.outcomes) + is_cut):

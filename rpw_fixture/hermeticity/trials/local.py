@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import effect_probe, held, one_shot, overlapping, sequential
+from rpw_fixture.hermeticity.trials import (
+    effect_probe,
+    held,
+    one_shot,
+    overlapping,
+    predecessors,
+    sequential,
+)
 from rpw_fixture.hermeticity.trials.trial import Result, RunMode, Trial, Variation
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.processes.spawner import Spawner
@@ -47,7 +55,9 @@ class LocalRunner:
         """
         with OwnFolder(str(folder.parent)) as own:
             run_folder = self._setup.prepare(trial.variation, own.at(folder.name))
-            return _RUNNERS[trial.mode](self._setup, trial, run_folder)
+            earlier = predecessors.run(self._setup, trial, run_folder)
+            result = _RUNNERS[trial.mode](self._setup, trial, run_folder)
+            return replace(result, earlier=earlier)
 
     def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]:
         """Return what each factor looks like to a process under a variation, in an empty folder.

@@ -18,6 +18,10 @@ EXIT_CODE, RESPONSE = "exit code", "response text"
 NO_RESULT = "no result"
 
 
+#: Why a tool is never run one-shot.
+NO_ONE_SHOT = "the suite says one_shot = false"
+
+
 class UnavailableError(Exception):
     """This machine or endpoint does not support a trial; the message says why."""
 
@@ -139,6 +143,30 @@ class RunMode(Enum):
     HELD = "one worker, a request before one that is held, and the same request again meanwhile"
 
 
+class Interruption(Enum):
+    """When a worker is killed during the last request of its history."""
+
+    NEVER = "not"
+    READING = "while it read its last input"
+    FIRST_WRITE = "when it first changed a file that is no output"
+    AT_WORK = "during its work"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """An earlier worker, which ends before the next one starts in its place.
+
+    Attributes:
+        history: its requests, at least one.
+        interruption: when it is killed; if not at all, it ends when its stdin is closed.
+        delay: seconds from when it has read the last request to its end `AT_WORK`.
+    """
+
+    history: tuple[Step, ...]
+    interruption: Interruption = Interruption.NEVER
+    delay: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A history and how to run it; equal trials are run once.
@@ -152,9 +180,12 @@ class Trial:
         run: number that distinguishes repeated runs of one history.
         is_measured: resources are measured after each request.
         is_watched: files of the input root are watched for being opened.
+        lingers: after each of the last responses, wait and see what the worker still does with its files.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
         timeout: time limit for one request, seconds; None for the suite's.
         is_abandoned: stdin is closed before any response to the overlapping requests is read.
+        predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
+            undeclared files are then as they left them.
     """
 
     history: tuple[Step, ...]
@@ -164,9 +195,17 @@ class Trial:
     run: int = 0
     is_measured: bool = False
     is_watched: bool = False
+    lingers: bool = False
     eof_patience: float = 0.25
     timeout: float | None = None
     is_abandoned: bool = False
+    predecessors: tuple[Predecessor, ...] = ()
+
+    @property
+    def starts(self) -> int:
+        """Number of processes that the trial starts."""
+        own = len(self.history) if self.mode is RunMode.ONE_SHOT else 1
+        return own + len(self.predecessors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +240,8 @@ class Outcome:
         children: processes below the worker after the response.
         late: what the worker did after a response although it must not: output or writes.
         rewritten: outputs that were written between the response and the next request.
+        read_late: inputs that were read after the response, in trials that linger.
+        still_open: inputs and outputs that were open some time after the response, in the same trials.
         sample: resources, in measured trials.
         opened: files of the input root that were opened since the trial began, in watched trials.
         seconds: time from sending the request to its response.
@@ -219,6 +260,8 @@ class Outcome:
     children: tuple[str, ...] = ()
     late: str = ""
     rewritten: tuple[str, ...] = ()
+    read_late: tuple[str, ...] = ()
+    still_open: tuple[str, ...] = ()
     sample: Sample | None = None
     opened: frozenset[str] = frozenset()
     seconds: float = 0.0
@@ -273,6 +316,19 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The result of a predecessor.
+
+    Attributes:
+        outcomes: one for each answered request.
+        is_interrupted: it was killed before it had answered its last request.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    is_interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The result of a trial.
 
@@ -281,12 +337,14 @@ class Result:
         ending: the end of the worker.
         trace: path of a tracer's record; empty for none.
         holding: what a trial with a held request showed.
+        earlier: the results of the predecessors.
     """
 
     outcomes: tuple[Outcome, ...]
     ending: Ending = field(default_factory=Ending)
     trace: str = ""
     holding: Holding = field(default_factory=Holding)
+    earlier: tuple[Earlier, ...] = ()
 
 
 def differing(one: Outcome, other: Outcome, ignored: frozenset[str] = frozenset()) -> list[str]:

@@ -7,6 +7,9 @@ request asked for.
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import time
 from collections import deque
 from typing import NamedTuple
@@ -19,6 +22,7 @@ from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner import Process
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.messages import Encoding, FrameError, ProtocolRule, Request, Response
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.wire.worker.stray_output import surplus
 from rpw_fixture.workers.process_pipes import Pipes, ProcessPipes
 from rpw_fixture.workers.protocol import Connection
@@ -63,6 +67,7 @@ class WorkerSession:
 
     def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
         self.process = process
+        self._stdout = pipes.stdout
         self._pipes = ProcessPipes(0, process, pipes)
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
@@ -124,6 +129,36 @@ class WorkerSession:
         while time.monotonic() < deadline and not self._pipes.has_ended:
             self._pipes.wait(0)  # reads stderr, which must not fill up
             time.sleep(_IDLE_LOOK)
+
+    def await_event(self, descriptor: int, deadline: float) -> bool:
+        """Write everything and wait; return whether a descriptor becomes readable before any output.
+
+        It counts as readable at ``deadline`` (monotonic seconds).
+        """
+        poller = select.poll()
+        for fd in (descriptor, self._stdout):
+            poller.register(fd, select.POLLIN)
+        while (remaining := deadline - time.monotonic()) > 0:
+            self._unsent = self._pipes.write(self._unsent)
+            # What does not fit into the pipe is written a little later.
+            ready = {fd for fd, _ in poller.poll(1 if self._unsent else remaining * 1000)}
+            if ready:
+                return descriptor in ready
+        return True
+
+    def has_output(self, seconds: float) -> bool:
+        """Return whether the worker writes to stdout, or ends, within ``seconds``; drop the output."""
+        self._pipes.wait(seconds)
+        data, is_open = self._available()
+        return bool(data) or not is_open or self._pipes.has_ended
+
+    def interrupt(self) -> bool:
+        """Kill the worker with all processes below it; return whether no response was on its way."""
+        if not self._pipes.has_ended:
+            # At once: the spawner, which kills the others too, hears of it a moment later.
+            os.kill(self.process.pid, signal.SIGKILL)
+        self._pipes.kill()
+        return not self._available()[0]
 
     def receive(self, deadline: float) -> Response | Failure:
         """Return the next response to any request; wait until ``deadline`` (monotonic seconds)."""
@@ -269,7 +304,7 @@ class WorkerSession:
 
 
 def _extended(frame: bytes, encoding: Encoding) -> bytes:
-    if encoding.name == "json":
+    if encoding.name is WorkerProtocol.JSON:
         return frame.rstrip()[:-1] + b',"rpwUnknownField":{"names":["x"]}}\n'
     start = next(index for index, byte in enumerate(frame) if byte < 0x80) + 1
     payload = frame[start:] + _UNKNOWN_FIELD

@@ -20,6 +20,7 @@ from rpw_fixture.wire.worker.messages import (
     Response,
     ResponseDecoder,
 )
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.wire.worker.stray_output import not_a_response, shown
 
 #: Objects become lists of pairs, so that a duplicate field is noticed.
@@ -47,7 +48,7 @@ class JsonEncoding:
         by_line: a response ends at its newline, as in NativeLink, and not with its object.
     """
 
-    name = "json"
+    name = WorkerProtocol.JSON
 
     def __init__(self, always: frozenset[str] = frozenset(), *, by_line: bool = False) -> None:
         self._always = always

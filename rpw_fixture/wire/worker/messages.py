@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+
 
 class ProtocolRule(StrEnum):
     """A rule of the worker protocol that a worker can break, in the words that reports use."""
@@ -99,7 +101,7 @@ class ResponseDecoder(Protocol):
 class Encoding(Protocol):
     """One encoding of the worker protocol."""
 
-    name: str
+    name: WorkerProtocol
 
     def encode(self, request: Request) -> bytes:
         """Return the bytes of a request for the worker's stdin."""
