@@ -10,16 +10,14 @@ import logging
 import os
 import shlex
 import sys
-import tempfile
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture._version import __version__
+from rpw_fixture.cli.port_file import write_port
 from rpw_fixture.cli.settings import add_settings, config_of
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.config import Config
-from rpw_fixture.errors import EnvironmentLacksError
 
 if TYPE_CHECKING:
     from rpw_fixture.cli.live_report import LiveReport
@@ -62,7 +60,7 @@ def _serve(config: Config, stopping: threading.Event) -> None:
     with Server(config) as server, contextlib.ExitStack() as stack:
         ready = {"endpoint": server.endpoint, "pid": os.getpid(), "version": __version__}
         if config.port_file is not None:
-            _write_port(config.port_file, server.address)
+            write_port(config.port_file, server.address)
         print(f"RPW_READY {json.dumps(ready)}", flush=True)
         server.prepare()
         if is_terminal:
@@ -112,17 +110,3 @@ def _write(text: str) -> None:
     with contextlib.suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
-
-
-def _write_port(path: str, address: str) -> None:
-    """Write the port, or a socket's path, atomically: no reader sees half of it."""
-    text = address.rpartition(":")[2]
-    target = Path(path)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".rpw-", dir=target.parent) as folder:
-            whole = Path(folder) / target.name
-            whole.write_text(f"{text}\n", encoding="utf-8")
-            whole.chmod(0o644)
-            whole.replace(target)
-    except OSError as error:
-        raise EnvironmentLacksError(f"--port-file {path}: {error.strerror}") from None
