@@ -86,6 +86,7 @@ def _around(
 
     events: list[Event] = []
     with Server(config) as server:
+        events += server.events.snapshot()
         server.events.add_sink(events.append)  # the log itself forgets the oldest ones
         if config.port_file is not None:
             write_port(config.port_file, server.address)
