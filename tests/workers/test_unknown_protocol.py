@@ -365,7 +365,7 @@ def test_without_auto_nobody_is_asked_twice(make_rpw_server: MakeServer, tmp_pat
     outcome = server.run(json_action(tmp_path, garbage="says so in JSON"), check=False)
 
     assert outcome.status == "FAILED_PRECONDITION"
-    assert "needs persistentWorkerProtocol=json" in outcome.message
+    assert "set persistentWorkerProtocol=json" in outcome.message
     assert len(server.events.of(WorkerStarted)) == 1
 
 
