@@ -32,7 +32,7 @@ class MissingOutputError(KeyError):
     """The action made no such output; the message says what it made instead."""
 
     def __str__(self) -> str:
-        """The message; a KeyError would show it in quotes, on one line."""
+        """Return the message; a KeyError would show it in quotes, on one line."""
         return str(self.args[0])
 
 
