@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rpw_fixture.hermeticity.checks import shrinking
+from rpw_fixture.hermeticity.checks import lost_diagnostics, shrinking
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
@@ -98,6 +98,8 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
     shrunk = 0
     for suspect in suspects:
         if context.is_reported(suspect.victim.action, suspect.warm.failure):
+            continue
+        if lost_diagnostics.explains(context, suspect.warm):
             continue
         polluters = _try_known(context, suspect, guilty)
         if polluters is None:

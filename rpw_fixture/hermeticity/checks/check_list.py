@@ -20,6 +20,7 @@ from rpw_fixture.hermeticity.checks import (
     interrupted_state,
     lifecycle,
     long_runs,
+    lost_diagnostics,
     one_shot,
     resources,
     split_requests,
@@ -87,6 +88,7 @@ CHECKS = (
     Check(("RPW107",), unknown_fields.find),
     Check(PROTOCOL, split_requests.find, shares=(LOST_REQUESTS,)),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
+    Check(("RPW218",), lost_diagnostics.find, needs_answers=True),
     Check(("RPW209",), environment.find, needs_answers=True),
     Check(("RPW209",), input_listings.find, needs_answers=True),
     Check(

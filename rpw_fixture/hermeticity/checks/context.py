@@ -14,7 +14,7 @@ from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
-from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial, steps
 
 #: With more actions than this, a check takes only some of them.
 MANY = 12
@@ -60,6 +60,11 @@ class CheckContext:
     def failures(self) -> tuple[Outcome, ...]:
         """Outcomes of the actions that a fresh worker does not answer."""
         return self.facts.read(COLD_RESULTS).failures
+
+    @property
+    def recorded_order(self) -> Trial:
+        """A trial of all actions in their recorded order, twice."""
+        return Trial(history=steps(*self.usable) * 2)
 
     @property
     def instability(self) -> Instability:
