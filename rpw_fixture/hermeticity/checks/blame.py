@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.hermeticity.checks import lost_diagnostics, shrinking
-from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
+from rpw_fixture.hermeticity.checks.context import INPUTS_MISSING, CheckContext, names, titles
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.findings.plurals import plural
@@ -232,13 +232,27 @@ def _classify(
     severity = Severity.WARNING if is_text_only else Severity.ERROR
     is_of_failures = bool(warm.failure) and _is_failing(context, suspect.victim)
     if not is_of_failures and all(_is_failing(context, each) for each in polluters):
-        return "RPW109", severity
+        return ("RPW203" if _remembers_absence(context, suspect, polluters) else "RPW109"), severity
     if warm.failure:
         code = code_of_rule(warm.failure, "RPW202")
         # If the protocol code is not selected, report that an earlier request changed a later result.
         is_wanted = code in context.selected or "RPW202" not in context.selected
         return code if is_wanted else "RPW202", severity
     return "RPW202", severity
+
+
+def _remembers_absence(
+    context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]
+) -> bool:
+    """Return whether missing inputs, and not any failing request, change the later result."""
+    victim = suspect.victim.action
+    if "RPW203" not in context.selected or suspect.warm.failure or context.is_remote:
+        return False
+    if any(each.action.variant != INPUTS_MISSING for each in polluters):
+        return False
+    other = context.bad_option(victim)
+    is_telling = context.cold(other).exit_code not in {0, None}
+    return is_telling and not context.poisons(other, victim)
 
 
 def _is_failing(context: CheckContext, step: Step) -> bool:
@@ -282,6 +296,10 @@ def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
         return f"after {before}, {victim} fails: {suspect.warm.failure}"
     if code == "RPW212":
         return f"after {before}, the response to {victim} contains text of an earlier request"
+    if code == "RPW203":
+        return (
+            f"after {before}, {victim} does not give its usual result, though they are there again"
+        )
     return f"after {before}, {victim} gives a different result than in a fresh worker"
 
 

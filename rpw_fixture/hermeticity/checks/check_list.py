@@ -21,6 +21,7 @@ from rpw_fixture.hermeticity.checks import (
     lifecycle,
     long_runs,
     lost_diagnostics,
+    misread_changes,
     one_shot,
     resources,
     split_requests,
@@ -101,6 +102,7 @@ CHECKS = (
     Check(
         ("RPW204",), stale_inputs.find_phantoms, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
+    Check(("RPW203",), misread_changes.find, needs=(*_COLD, START_UP_INPUTS), needs_answers=True),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
     Check(("RPW214",), surviving_state.find, needs_answers=True),
     Check(("RPW215",), interrupted_state.find, needs_answers=True),

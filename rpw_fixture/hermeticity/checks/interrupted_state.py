@@ -22,7 +22,7 @@ from rpw_fixture.hermeticity.trials.trial import (
 #: Where nothing else shows that a request has begun, its worker is killed after these parts of its usual
 #: time, one after the other until one is early enough. Requests are cancelled after the first part.
 _PARTS = (0.5, 0.2, 0.05)
-#: Whether an interruption leaves something depends on its moment; one of so many must show it again.
+#: Whether an interruption leaves something depends on its moment; one of a few tries must show it again.
 _TRIES = 5
 
 
