@@ -195,6 +195,8 @@ CODES: dict[str, CheckCode] = {
         "An output that existed before the request changes the result.",
         "Tools that do nothing if the output is newer than the input keep an old result.",
         "Delete or truncate outputs first, and write them on every request.",
+        "Tried with files of unknown content and with outputs of another action, in output folders too. A "
+        "file that stays in an output folder is a warning: many servers empty such folders.",
     ),
     "RPW212": CheckCode(
         "diagnostics-leak",
