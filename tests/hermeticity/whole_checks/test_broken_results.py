@@ -25,6 +25,7 @@ CASES = [
         headers=("open", "one", "fill", "two"),
         select="RPW202",
     ),
+    Case(code="RPW202", script="mixes_configurations.py", select="RPW202,RPW203"),
     Case(code="RPW212", script="shared_log.py", select="RPW202,RPW212"),
     Case(code="RPW214", script="trusts_store.py"),
     Case(code="RPW215", script="keeps_lock.py"),
