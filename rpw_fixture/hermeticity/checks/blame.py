@@ -13,6 +13,7 @@ from rpw_fixture.hermeticity.checks.context import INPUTS_MISSING, CheckContext,
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.findings.plurals import plural
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, RESPONSE, Outcome, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
@@ -99,7 +100,7 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
     for suspect in suspects:
         if context.is_reported(suspect.victim.action, suspect.warm.failure):
             continue
-        if lost_diagnostics.explains(context, suspect.warm):
+        if lost_diagnostics.explains(context, suspect.warm) or _is_of_start(context, suspect):
             continue
         polluters = _try_known(context, suspect, guilty)
         if polluters is None:
@@ -133,7 +134,9 @@ def _is_guilty(
 ) -> Outcome | None:
     """Return the victim's outcome after ``before`` if it shows the suspicion again, else None."""
     history = (*before, suspect.victim)
-    outcomes = context.run(Trial(history=history, run=run)).outcomes
+    # A worker must have what it needs at its start: without it, no request could be contained.
+    started_with = suspect.victim.action if _lacks_inputs(context, before) else None
+    outcomes = context.run(Trial(history=history, run=run, started_with=started_with)).outcomes
     if len(outcomes) < len(history):
         return None
     warm = outcomes[-1]
@@ -141,6 +144,22 @@ def _is_guilty(
         return None
     # A crash and a wrong output are different bugs, though both change the exit code.
     return warm if warm.failure == suspect.warm.failure else None
+
+
+def _lacks_inputs(context: CheckContext, before: Sequence[Step]) -> bool:
+    """Return whether a worker would start without the inputs of an action."""
+    is_missing = bool(before) and before[0].action.variant == INPUTS_MISSING
+    return is_missing and not context.is_remote
+
+
+def _is_of_start(context: CheckContext, suspect: Suspicion) -> bool:
+    """Return whether a result is wrong only because the worker had started without inputs (RPW401)."""
+    if not _lacks_inputs(context, suspect.before):
+        return False
+    started = Trial(history=(*suspect.before, suspect.victim))
+    again = context.run(started).outcomes
+    is_wrong = len(again) > len(suspect.before) and bool(context.differing(suspect.cold, again[-1]))
+    return is_wrong and _is_guilty(context, suspect, suspect.before) is None
 
 
 def _try_known(
@@ -225,9 +244,7 @@ def _classify(
     aspects: list[str],
 ) -> tuple[str, Severity]:
     is_text_only = aspects == [RESPONSE]
-    if is_text_only and _repeats_earlier_text(
-        context, polluters, suspect.cold.response, warm.response
-    ):
+    if is_text_only and _repeats_earlier_text(context, polluters, suspect, warm.response):
         return "RPW212", Severity.ERROR
     severity = Severity.WARNING if is_text_only else Severity.ERROR
     is_of_failures = bool(warm.failure) and _is_failing(context, suspect.victim)
@@ -261,22 +278,29 @@ def _is_failing(context: CheckContext, step: Step) -> bool:
 
 
 def _repeats_earlier_text(
-    context: CheckContext, polluters: tuple[Step, ...], cold: str, warm: str
+    context: CheckContext, polluters: tuple[Step, ...], suspect: Suspicion, warm: str
 ) -> bool:
     """Return whether the additional text of the warm response comes from an earlier request."""
-    known = set(cold.splitlines())
-    fresh = [line.strip() for line in warm.splitlines() if line not in known]
+    known = suspect.cold.response
+    fresh = [line.strip() for line in warm.splitlines() if line not in known.splitlines()]
+    fresh = [line for line in fresh if len(line) >= _SHORTEST_LINE]
+    own = [*_words(suspect.victim.action), known]
     for step in polluters:
         response = context.run(Trial(history=(step,))).outcomes[0].response
-        words = [*step.action.arguments, *step.action.inputs, *step.action.outputs]
-        for line in fresh:
-            if len(line) >= _SHORTEST_LINE and line in response:
-                return True
-            if any(len(word) >= _SHORTEST_LINE and word in line for word in words):
-                return True
-    return any(
-        len(line) >= _SHORTEST_LINE for line in cold_lines(context, polluters) if line in warm
-    )
+        # What the victim has to do with as well may come from itself.
+        words = [
+            word
+            for word in _words(step.action)
+            if len(word) >= _SHORTEST_LINE and not any(word in each for each in own)
+        ]
+        if any(line in response or any(word in line for word in words) for line in fresh):
+            return True
+    earlier = [line for line in cold_lines(context, polluters) if line not in known]
+    return any(len(line) >= _SHORTEST_LINE and line in warm for line in earlier)
+
+
+def _words(action: SuiteAction) -> list[str]:
+    return [*action.arguments, *action.inputs, *action.outputs]
 
 
 def cold_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:

@@ -89,13 +89,13 @@ CHECKS = (
     Check(("RPW107",), unknown_fields.find),
     Check(PROTOCOL, split_requests.find, shares=(LOST_REQUESTS,)),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
-    Check(("RPW218",), lost_diagnostics.find, needs_answers=True),
     Check(("RPW209",), environment.find, needs_answers=True),
     Check(("RPW209",), input_listings.find, needs_answers=True),
     Check(
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
     Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,)),
+    Check(("RPW218",), lost_diagnostics.find, needs=(*_COLD, REPORTED), needs_answers=True),
     Check(
         ("RPW203",), stale_inputs.find_stale, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
@@ -144,7 +144,7 @@ CHECKS = (
     Check(
         PROTOCOL,
         every_run.find_failures,
-        needs=(*_COLD, REPORTED),
+        needs=(*_COLD, REPORTED, START_UP_INPUTS),
         shares=(REPORTED,),
         is_last=True,
     ),
