@@ -18,12 +18,16 @@ from rpw_fixture.hermeticity.checks import (
     every_run,
     input_listings,
     interrupted_state,
+    large_messages,
     lifecycle,
     long_runs,
     lost_diagnostics,
     misread_changes,
+    multiplexing,
     one_shot,
+    pauses,
     resources,
+    response_fields,
     split_requests,
     stale_inputs,
     stale_outputs,
@@ -32,6 +36,7 @@ from rpw_fixture.hermeticity.checks import (
     undeclared_access,
     unknown_fields,
     unread_inputs,
+    verbosity,
 )
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
@@ -39,7 +44,9 @@ from rpw_fixture.hermeticity.checks.facts import (
     LATER_LEFT_PROCESSES,
     LEFT_PROCESSES,
     LOST_REQUESTS,
+    MISREAD_PIECES,
     REPORTED,
+    SANDBOX_IGNORED,
     START_UP_INPUTS,
     Fact,
 )
@@ -63,6 +70,7 @@ class Check:
         always: run even if none of its codes is selected, because others rest on it.
         is_last: run after all checks that are not, because it looks at the runs of all of them.
         needs_worker: run only if a fresh worker answers at least one action.
+        begin: begins its trials that wait, long before it runs.
         needs_answers: run only if a warm worker answers; each missing response would cost a timeout.
     """
 
@@ -73,6 +81,7 @@ class Check:
     always: bool = False
     is_last: bool = False
     needs_worker: bool = True
+    begin: Callable[[CheckContext], None] | None = None
     needs_answers: bool = False
 
 
@@ -87,10 +96,19 @@ CHECKS = (
     ),
     Check(("RPW106", "RPW112"), lifecycle.find, shares=(LEFT_PROCESSES,)),
     Check(("RPW107",), unknown_fields.find),
-    Check(PROTOCOL, split_requests.find, shares=(LOST_REQUESTS,)),
+    Check(("RPW116",), multiplexing.find_ignored_sandbox, shares=(SANDBOX_IGNORED,)),
+    Check(
+        ("RPW118",),
+        split_requests.find,
+        needs=(*_COLD, SANDBOX_IGNORED),
+        shares=(LOST_REQUESTS, MISREAD_PIECES),
+    ),
+    Check(("RPW113",), large_messages.find, needs=(*_COLD, MISREAD_PIECES), needs_answers=True),
+    Check(("RPW104", "RPW113"), large_messages.find_lost_ids, needs_answers=True),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
     Check(("RPW209",), environment.find, needs_answers=True),
     Check(("RPW209",), input_listings.find, needs_answers=True),
+    Check(("RPW209",), verbosity.find, needs_answers=True),
     Check(
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
@@ -112,7 +130,13 @@ CHECKS = (
     Check(
         ("RPW111", "RPW213"),
         concurrency.find_mixups,
-        needs=(*_COLD, LOST_REQUESTS),
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
+        needs_answers=True,
+    ),
+    Check(
+        ("RPW117",),
+        multiplexing.find_serial,
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
         needs_answers=True,
     ),
     Check(
@@ -135,6 +159,7 @@ CHECKS = (
         needs=(*_COLD, LEFT_PROCESSES, LATER_LEFT_PROCESSES),
         needs_answers=True,
     ),
+    Check((*PROTOCOL, "RPW202"), pauses.find, begin=pauses.begin, needs_answers=True),
     Check(
         ("RPW206", "RPW208", "RPW216"),
         every_run.find_traces,
@@ -148,6 +173,7 @@ CHECKS = (
         shares=(REPORTED,),
         is_last=True,
     ),
+    Check(("RPW114", "RPW115"), response_fields.find, is_last=True),
     # Repeating comes late, so that nothing has to wait until the clock shows another time.
     Check(("RPW201",), cold_runs.find_late, is_last=True),
 )

@@ -15,7 +15,6 @@ from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, START_UP_INPUTS
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.trials import late_access
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
@@ -27,6 +26,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Step,
     Trial,
 )
+from rpw_fixture.support.plurals import counted
 
 _SHOWN = 10
 _MAX_RUNS = 100

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.checks import state_leaks, successors
 from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.checks.successors import Suspect
+from rpw_fixture.hermeticity.checks.successors import SuspectVictim
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import (
@@ -22,12 +22,12 @@ from rpw_fixture.hermeticity.trials.trial import (
 #: Where nothing else shows that a request has begun, its worker is killed after these parts of its usual
 #: time, one after the other until one is early enough. Requests are cancelled after the first part.
 _PARTS = (0.5, 0.2, 0.05)
-#: Whether an interruption leaves something depends on its moment; one of a few tries must show it again.
+#: Whether an interruption leaves something depends on its moment; one of these tries must show it again.
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Way:
+class _EndingPlan:
     """Some interrupted workers, and what happened to each of them, in words."""
 
     predecessors: tuple[Predecessor, ...]
@@ -48,24 +48,26 @@ def find(context: CheckContext) -> Iterator[Finding]:
     context.skip("RPW215", "each request was answered before its worker could be killed")
 
 
-def _run(context: CheckContext, way: _Way) -> Result:
+def _run(context: CheckContext, way: _EndingPlan) -> Result:
     history = steps(*context.usable)
     return context.run(successors.trial(context, history, way.predecessors))
 
 
-def _tried(context: CheckContext, way: _Way) -> Iterator[Finding]:
+def _tried(context: CheckContext, way: _EndingPlan) -> Iterator[Finding]:
     for suspect in successors.suspects(context, _run(context, way).outcomes):
         yield from _blamed(context, suspect, way)
 
 
-def _ways(context: CheckContext) -> Iterator[_Way]:
+def _ways(context: CheckContext) -> Iterator[_EndingPlan]:
     """Yield ways to kill two workers, each of them while it works on another action."""
     yield _killed(context, (Interruption.READING, Interruption.FIRST_WRITE))
     for part in _PARTS:
         yield _killed(context, (Interruption.AT_WORK,) * 2, part)
 
 
-def _killed(context: CheckContext, moments: tuple[Interruption, ...], part: float = 0.0) -> _Way:
+def _killed(
+    context: CheckContext, moments: tuple[Interruption, ...], part: float = 0.0
+) -> _EndingPlan:
     chosen = (context.succeeding[0], context.succeeding[-1])
     # The interrupted requests are new to their workers: what is done already can't be interrupted.
     others = steps(*(each for each in context.succeeding if each not in chosen))
@@ -77,16 +79,16 @@ def _killed(context: CheckContext, moments: tuple[Interruption, ...], part: floa
         )
         for action, moment in zip(chosen, moments, strict=True)
     )
-    return _Way(predecessors=predecessors, words="a worker was killed while it worked on")
+    return _EndingPlan(predecessors=predecessors, words="a worker was killed while it worked on")
 
 
-def _cancelled(context: CheckContext, part: float) -> _Way:
+def _cancelled(context: CheckContext, part: float) -> _EndingPlan:
     actions = dict.fromkeys((context.succeeding[0], context.succeeding[-1]))
     history = tuple(
         Step(action=each, cancel=Cancel.AT_WORK, delay=_delay(context, each, part))
         for each in actions
     )
-    return _Way(
+    return _EndingPlan(
         predecessors=(Predecessor(history=history),),
         words="a worker had ended whose request was cancelled, for",
     )
@@ -98,7 +100,7 @@ def _delay(context: CheckContext, action: SuiteAction, part: float) -> float:
     return round(part * [each.seconds for each in outcomes if each.step.action == action][-1], 5)
 
 
-def _blamed(context: CheckContext, suspect: Suspect, way: _Way) -> Iterator[Finding]:
+def _blamed(context: CheckContext, suspect: SuspectVictim, way: _EndingPlan) -> Iterator[Finding]:
     """Yield the finding, unless workers that end well leave the same (RPW214)."""
     calm = tuple(
         Predecessor(history=steps(*(step.action for step in each.history)))
@@ -114,7 +116,7 @@ def _blamed(context: CheckContext, suspect: Suspect, way: _Way) -> Iterator[Find
     yield _finding(context, suspect, way, way.predecessors, is_doubtful=True)
 
 
-def _parts(way: _Way) -> Iterator[tuple[Predecessor]]:
+def _parts(way: _EndingPlan) -> Iterator[tuple[Predecessor]]:
     """Yield parts of a way: each interrupted request alone."""
     for each in way.predecessors:
         for step in (
@@ -125,8 +127,8 @@ def _parts(way: _Way) -> Iterator[tuple[Predecessor]]:
 
 def _finding(
     context: CheckContext,
-    suspect: Suspect,
-    way: _Way,
+    suspect: SuspectVictim,
+    way: _EndingPlan,
     predecessors: tuple[Predecessor, ...],
     *,
     is_doubtful: bool = False,

@@ -9,7 +9,15 @@ from rpw_fixture.hermeticity.checks import one_shot
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, RunMode, Trial, differing, steps
+from rpw_fixture.hermeticity.trials.trial import (
+    NO_ONE_SHOT,
+    RESPONSE,
+    Outcome,
+    RunMode,
+    Trial,
+    differing,
+    steps,
+)
 
 #: Shorter lines, such as a brace, are no diagnostics.
 _SHORTEST_LINE = 4
@@ -20,6 +28,9 @@ _NUMBER = re.compile(r"\d+")
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare the text of one-shot runs with the response to a repeated request."""
+    if not context.suite.worker.one_shot:
+        context.skip("RPW218", NO_ONE_SHOT)
+        return
     outcomes = one_shot.outcomes(context)
     if one_shot.is_broken(context, outcomes):
         context.skip("RPW218", "the tool does not work without --persistent_worker (RPW108)")
@@ -46,7 +57,9 @@ def _is_leaky(context: CheckContext, answer: Outcome) -> bool:
 def explains(context: CheckContext, warm: Outcome) -> bool:
     """Return whether a warm response lacks text only that one-shot runs print, so that `find` tells."""
     cold = context.cold(warm.step.action)
-    if "RPW218" not in context.selected or context.is_remote or differing(cold, warm) != [RESPONSE]:
+    if "RPW218" not in context.selected or context.is_remote or not context.suite.worker.one_shot:
+        return False
+    if differing(cold, warm) != [RESPONSE]:
         return False
     missing = set(_lines(cold.response)) - set(_lines(warm.response))
     if not missing or set(_lines(warm.response)) - set(_lines(cold.response)):

@@ -18,7 +18,7 @@ LABELS = ("fresh worker in a fresh place", "fresh worker in the place of another
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suspect:
+class SuspectVictim:
     """A result that differs from the one in a fresh place.
 
     Attributes:
@@ -53,7 +53,7 @@ def _patience(context: CheckContext) -> float:
     return usual if context.harness.ignores_eof else context.eof_patience
 
 
-def suspects(context: CheckContext, outcomes: Sequence[Outcome]) -> Iterator[Suspect]:
+def suspects(context: CheckContext, outcomes: Sequence[Outcome]) -> Iterator[SuspectVictim]:
     """Yield the outcomes of one worker that differ from those in a fresh place."""
     done: tuple[Step, ...] = ()
     for outcome in outcomes:
@@ -63,7 +63,7 @@ def suspects(context: CheckContext, outcomes: Sequence[Outcome]) -> Iterator[Sus
         # A worker that leaks state gives other results when it is warm, wherever it starts.
         same = context.run(Trial(history=done)).outcomes
         if len(same) == len(done) and (aspects := context.differing(same[-1], outcome)):
-            yield Suspect(
+            yield SuspectVictim(
                 victim=outcome.step,
                 before=before,
                 usual=same[-1],
@@ -73,7 +73,10 @@ def suspects(context: CheckContext, outcomes: Sequence[Outcome]) -> Iterator[Sus
 
 
 def reproduced(
-    context: CheckContext, suspect: Suspect, predecessors: tuple[Predecessor, ...], run: int = 0
+    context: CheckContext,
+    suspect: SuspectVictim,
+    predecessors: tuple[Predecessor, ...],
+    run: int = 0,
 ) -> Result | None:
     """Return the result if a worker after these predecessors shows the difference again, else None."""
     for before in dict.fromkeys(((), suspect.before)):
@@ -89,7 +92,7 @@ def reproduced(
 
 def finding(
     context: CheckContext,
-    suspect: Suspect,
+    suspect: SuspectVictim,
     *,
     code: str,
     polluters: Sequence[Step],

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rpw_fixture.hermeticity.checks import shrinking, successors
 from rpw_fixture.hermeticity.checks.context import CheckContext, titles
 from rpw_fixture.hermeticity.checks.input_changes import other_configuration
-from rpw_fixture.hermeticity.checks.successors import Suspect
+from rpw_fixture.hermeticity.checks.successors import SuspectVictim
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import Predecessor, Step, steps
 
@@ -44,7 +44,7 @@ def _changed(context: CheckContext) -> tuple[Step, ...]:
 
 def _blamed(
     context: CheckContext,
-    suspect: Suspect,
+    suspect: SuspectVictim,
     parts: Sequence[tuple[Step, ...]],
     guilty: list[tuple[Step, ...]],
 ) -> Finding:

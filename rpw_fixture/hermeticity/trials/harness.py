@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -104,6 +104,8 @@ class Harness(Closeable):
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._spare: list[Path] = []
         self._results: list[tuple[Trial, Result]] = []
+        self._aside: dict[Trial, Future[Result]] = {}
+        self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
         self._build(target)
 
     def close(self) -> None:
@@ -164,6 +166,8 @@ class Harness(Closeable):
         known = self._known(trial)
         if known is not None:
             return known
+        if trial in self._aside:
+            return self._aside[trial].result()
         if self._limit is not None and self.seconds >= self._limit:
             raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
         folder = self._slots.get()
@@ -175,6 +179,17 @@ class Harness(Closeable):
                 result = replace(result, trace=str(kept))
         finally:
             self._slots.put(folder)
+        self._keep(trial, result)
+        return result
+
+    def begin(self, trial: Trial) -> None:
+        """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
+        if trial not in self._aside and self._known(trial) is None:
+            folder = self._folder / "run-aside"
+            self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
+
+    def _run_aside(self, trial: Trial, folder: Path) -> Result:
+        result = self._runner.run(self._without_vain_wait(trial), folder)
         self._keep(trial, result)
         return result
 
@@ -213,6 +228,8 @@ class Harness(Closeable):
                 durable=False,
             )
             undo.callback(cas.close)
+            # After the end of the spawner, which ends a worker that it may wait for.
+            undo.callback(self._aside_pool.shutdown, cancel_futures=True)
             self._store = cas.store(SHA256)
             self._runner = self._local(undo) if target is None else self._remote(target, undo)
             self._runner.check_layouts(self.suite.actions)

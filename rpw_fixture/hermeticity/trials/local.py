@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import one_shot, overlapping, predecessors, sequential
+from rpw_fixture.hermeticity.trials import held, one_shot, overlapping, predecessors, sequential
 from rpw_fixture.hermeticity.trials.trial import Result, RunMode, Trial
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.processes.spawner import Spawner
@@ -17,6 +17,7 @@ _RUNNERS = {
     RunMode.WORKER: sequential.run,
     RunMode.OVERLAPPING: overlapping.run,
     RunMode.ONE_SHOT: one_shot.run,
+    RunMode.HELD: held.run,
 }
 
 

@@ -13,7 +13,7 @@ from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import snapshot
 from rpw_fixture.hermeticity.trials.preemption import preempting
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
-from rpw_fixture.hermeticity.trials.sequential import Conversation
+from rpw_fixture.hermeticity.trials.sequential import SequentialConversation
 from rpw_fixture.hermeticity.trials.trial import (
     Earlier,
     Interruption,
@@ -48,7 +48,7 @@ def _run(
     usual = predecessor.history[:-1] if is_killed else predecessor.history
     setup.stage(predecessor.history[0].action, run_folder)
     with setup.started(run_folder) as session:
-        conversation = Conversation(setup, run_folder, session, keeps_strays=True)
+        conversation = SequentialConversation(setup, run_folder, session, keeps_strays=True)
         outcomes = conversation.serve(usual)
         if is_killed and not (outcomes and outcomes[-1].failure):
             return Earlier(

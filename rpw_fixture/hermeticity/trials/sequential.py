@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials import bulk, snapshot
 from rpw_fixture.hermeticity.trials.input_tree import Layout
 from rpw_fixture.hermeticity.trials.late_access import LateAccess
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, children, plant, sample
@@ -34,7 +34,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     with setup.watched(trial, first, run_folder) as watch, setup.started(run_folder) as session:
         if trial.started_with is not None:
             session.rest()
-        conversation = Conversation(setup, run_folder, session)
+        conversation = SequentialConversation(setup, run_folder, session)
         outcomes = conversation.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
@@ -47,7 +47,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     return Result(outcomes=tuple(outcomes), ending=ending, trace=trace)
 
 
-class Conversation:
+class SequentialConversation:
     """The conversation with one worker, with a look at its input root after each response.
 
     Args:
@@ -81,6 +81,7 @@ class Conversation:
         outcomes: list[Outcome] = []
         for number, step in enumerate(history, start=1):
             if number > 1:
+                self._session.stay_idle(step.pause)
                 self.look_again(outcomes)
                 if (fault := self._session.find_surplus()) is not None:
                     return [*outcomes, outcome_of(step, fault)]
@@ -109,8 +110,10 @@ class Conversation:
         layout = setup.stage(step.action, run_folder, in_place=step.in_place)
         for path, content in step.planted:
             plant(run_folder.input_root, path, content)
+        bulk.plant(step.bulk, run_folder.input_root)
         before = snapshot.look(run_folder.input_root)
         request_id = number if setup.worker.multiplex else 0
+        request_id = request_id if step.request_id is None else step.request_id
         session.stderr.drain()
         mark = session.stderr.total
         late_access = self._late_access(layout, number, watches)
@@ -131,15 +134,8 @@ class Conversation:
         self._answered = snapshot.look_at(run_folder.input_root, seen.outputs)
         late = self._find_late(step, answer)
         session.stderr.drain()
-        outcome = outcome_of(step, answer)
-        if late_access is not None and not outcome.failure:
-            outcome = replace(
-                outcome,
-                read_late=late_access.wait(),
-                still_open=late_access.still_open(session.process.pid, seen.outputs),
-            )
         return replace(
-            outcome,
+            self._with_late_access(outcome_of(step, answer), late_access, seen.outputs),
             outputs=seen.outputs,
             changed_inputs=seen.changed_inputs,
             strays=seen.strays,
@@ -147,6 +143,18 @@ class Conversation:
             stderr=session.stderr.since(mark).decode(errors="replace"),
             late=late,
             seconds=seconds,
+        )
+
+    def _with_late_access(
+        self, outcome: Outcome, late_access: LateAccess | None, outputs: Collection[str]
+    ) -> Outcome:
+        """Return the outcome with what was read, or left open, after the response."""
+        if late_access is None or outcome.failure:
+            return outcome
+        return replace(
+            outcome,
+            read_late=late_access.wait(),
+            still_open=late_access.still_open(self._session.process.pid, outputs),
         )
 
     def _late_access(

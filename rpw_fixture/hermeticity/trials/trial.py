@@ -18,6 +18,10 @@ EXIT_CODE, RESPONSE = "exit code", "response text"
 NO_RESULT = "no result"
 
 
+#: Why a tool is never run one-shot.
+NO_ONE_SHOT = "the suite says one_shot = false"
+
+
 class UnavailableError(Exception):
     """This machine or endpoint does not support a trial; the message says why."""
 
@@ -43,6 +47,19 @@ class Delivery(Enum):
     DRIBBLED = "byte by byte"
 
 
+class Bulk(Enum):
+    """What makes a request large; `bulk` has the sizes."""
+
+    NONE = "nothing"
+    FEW_INPUTS = "4 more inputs"
+    MANY_INPUTS = "more than 20,000 inputs"
+    SHORT_OPTION = "an unknown option"
+    MANY_OPTIONS = "20,000 unknown options"
+    KIB_64 = "an unknown option of 64 KiB"
+    MIB_1 = "an unknown option of 1 MiB"
+    MIB_4 = "an unknown option of more than 4 MiB"
+
+
 class Cancel(Enum):
     """When a cancel request follows a request."""
 
@@ -65,6 +82,11 @@ class Step:
         cancel: when a cancel request follows.
         delay: seconds from when the worker has read the request to a cancel request `AT_WORK`.
         delivery: the pieces in which the request is sent.
+        bulk: what makes the request large.
+        verbosity: the verbosity that the request asks for.
+        request_id: the id of the request; None for its number with multiplex, else 0.
+        pause: seconds of silence before the request.
+        held_at: an input whose content comes only when the next request was answered, or not in time.
     """
 
     action: SuiteAction
@@ -75,6 +97,11 @@ class Step:
     cancel: Cancel = Cancel.NEVER
     delay: float = 0.0
     delivery: Delivery = Delivery.WHOLE
+    bulk: Bulk = Bulk.NONE
+    verbosity: int = 0
+    request_id: int | None = None
+    pause: float = 0.0
+    held_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +142,7 @@ class RunMode(Enum):
     WORKER = "one worker, one request after the other"
     OVERLAPPING = "one worker, all requests at once"
     ONE_SHOT = "a process for each action"
+    HELD = "one worker, a request before one that is held, and the same request again meanwhile"
 
 
 class Interruption(Enum):
@@ -215,6 +243,7 @@ class Outcome:
         sample: resources, in measured trials.
         opened: files of the input root that were opened since the trial began, in watched trials.
         seconds: time from sending the request to its response.
+        ignored: names and values of fields of the response that no WorkResponse in JSON has.
     """
 
     step: Step
@@ -234,6 +263,7 @@ class Outcome:
     sample: Sample | None = None
     opened: frozenset[str] = frozenset()
     seconds: float = 0.0
+    ignored: tuple[tuple[str, str], ...] = ()
 
     @property
     def aspects(self) -> dict[str, object]:
@@ -256,12 +286,31 @@ class Ending:
         leftovers: number of its processes that remained.
         surplus: description of bytes on stdout after the last response; empty for none.
         rule: the protocol rule that these bytes break.
+        unterminated: number of JSON responses that no newline followed.
     """
 
     is_by_itself: bool = True
     leftovers: int = 0
     surplus: str = ""
     rule: str = ""
+    unterminated: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What happened to a request while the one before it was held at an input.
+
+    Attributes:
+        is_held: the worker opened the input and waited for its content; otherwise nothing was seen.
+        is_served: the other request was answered meanwhile.
+        usual: seconds that the other request took before, with the worker's start.
+        waited: seconds until it was answered, or until the wait was given up.
+    """
+
+    is_held: bool = False
+    is_served: bool = False
+    usual: float = 0.0
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,12 +334,14 @@ class Result:
         outcomes: one for each request, up to the first one that failed.
         ending: the end of the worker.
         trace: path of a tracer's record; empty for none.
+        holding: what a trial with a held request showed.
         earlier: the results of the predecessors.
     """
 
     outcomes: tuple[Outcome, ...]
     ending: Ending = field(default_factory=Ending)
     trace: str = ""
+    holding: Holding = field(default_factory=Holding)
     earlier: tuple[Earlier, ...] = ()
 
 

@@ -16,7 +16,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import input_tree, rewriting, snapshot
+from rpw_fixture.hermeticity.trials import bulk, input_tree, rewriting, snapshot
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, plant, process_setup
 from rpw_fixture.hermeticity.trials.trial import (
@@ -195,10 +195,16 @@ class WorkerSetup:
         sandbox: str = "",
     ) -> Request:
         """Return the WorkRequest for a step, which is the ``number``-th of its history."""
+        inputs = self._inputs(layout, step.listing, number)
+        if more := bulk.more_inputs(step.bulk):
+            base = self.worker.working_directory or "."
+            pairs = [(os.path.relpath(path, base), digest) for path, digest in more]
+            inputs = self._encoding.join_inputs((inputs, self._encoding.encode_inputs(pairs)))
         return Request(
-            arguments=layout.arguments,
-            inputs=self._inputs(layout, step.listing, number),
+            arguments=(*layout.arguments, *bulk.more_arguments(step.bulk)),
+            inputs=inputs,
             request_id=request_id,
+            verbosity=step.verbosity,
             sandbox_dir=sandbox,
         )
 
@@ -247,6 +253,7 @@ def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
         step=step,
         exit_code=None if answer.was_cancelled else answer.exit_code,
         response=answer.output,
+        ignored=answer.ignored,
     )
 
 
