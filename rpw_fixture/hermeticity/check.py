@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError, Interrupted
-from rpw_fixture.hermeticity.checks import cache_poisoning, state_leaks, worker_keys
+from rpw_fixture.hermeticity.checks import cache_poisoning, replaying, state_leaks, worker_keys
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
 from rpw_fixture.hermeticity.checks.context import CheckContext
@@ -26,6 +26,7 @@ from rpw_fixture.hermeticity.findings.finding import (
     merged,
     states,
 )
+from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.progress import ProgressTracker
 from rpw_fixture.hermeticity.suites import recording
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
@@ -116,7 +117,7 @@ def _check(
         findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.reproducers is not None:
             findings = [
-                reproducers.write(each, suite, options.reproducers, number)
+                _with_reproducer(context, each, options.reproducers, number)
                 for number, each in enumerate(findings, start=1)
             ]
         if options.progress is not None:
@@ -125,6 +126,15 @@ def _check(
         if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
+
+
+def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
+    history = History(finding.code, finding.history, finding.variation)
+    is_replayed = False
+    if context.interruption is None and not context.is_remote:
+        with contextlib.suppress(OutOfTimeError):
+            is_replayed = bool(replaying.find_wrong(context.harness, history))
+    return reproducers.write(finding, context.suite, folder, number, is_replayed=is_replayed)
 
 
 def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report:

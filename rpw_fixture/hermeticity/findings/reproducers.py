@@ -10,8 +10,10 @@ from pathlib import Path
 
 from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.hermeticity.findings import history_file
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.finding import Finding, listed
+from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.suites.suite import (
     USUAL_FLAGFILE,
     Suite,
@@ -20,6 +22,20 @@ from rpw_fixture.hermeticity.suites.suite import (
     fingerprint,
 )
 
+_REPLAY = '''"""Shows {code} again: {summary}.
+
+Requests to one worker: {requests}.
+"""
+
+from pathlib import Path
+
+from rpw_fixture.hermeticity.replay import replay
+
+
+def test_{function}() -> None:
+    wrong = replay(Path(__file__).parent)
+    assert not wrong, f"{summary}\\n{{wrong}}"
+'''
 _TEST = '''"""Shows {code} again: {summary}."""
 
 import json
@@ -39,7 +55,9 @@ def test_{function}() -> None:
 '''
 
 
-def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
+def write(
+    finding: Finding, suite: Suite, folder: Path, number: int, *, is_replayed: bool = False
+) -> Finding:
     """Write the reproducer of a finding; return the finding with its folder.
 
     Infos and findings that no request shows have no reproducer.
@@ -49,6 +67,8 @@ def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
         suite: the suite that it was found in.
         folder: the folder of all reproducers; created if it does not exist.
         number: the number of the finding.
+        is_replayed: running the finding's history once shows the bug; else the reproducer runs the
+            check again, on the actions of the history.
 
     Raises:
         EnvironmentLacksError: the reproducer can't be written.
@@ -58,18 +78,19 @@ def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
     name = "-".join(each for each in (f"{number:02}", finding.code, finding.victim) if each)
     target = folder / re.sub(r"[^\w.+-]", "_", name)
     try:
-        _write(finding, suite, target)
+        _write(finding, suite, target, is_replayed=is_replayed)
     except OSError as error:
         raise EnvironmentLacksError(f"--reproducers {folder}: {error.strerror}") from None
     return replace(finding, reproducer=str(target))
 
 
-def _write(finding: Finding, suite: Suite, target: Path) -> None:
+def _write(finding: Finding, suite: Suite, target: Path, *, is_replayed: bool) -> None:
     target.mkdir(parents=True, exist_ok=True)
     names = dict.fromkeys(step.action.name for step in finding.history)
-    actions = dict(zip(_file_names(names), map(suite.action, names), strict=True))
+    new_names = dict(zip(names, _file_names(names), strict=True))
+    actions = {new: suite.action(name) for name, new in new_names.items()}
     function = re.sub(r"\W", "_", f"{finding.code}_{finding.victim}".lower())
-    taken = {"suite.toml", "finding.json", f"test_{function}.py"}
+    taken = {"suite.toml", "finding.json", history_file.NAME, f"test_{function}.py"}
     trees = [suite.worker.tool_inputs, *(each.inputs for each in actions.values())]
     has_roots = not _fit_together(trees, taken)
     roots = ["tool", *(f"input/{name}" for name in actions)] if has_roots else [""] * len(trees)
@@ -80,9 +101,21 @@ def _write(finding: Finding, suite: Suite, target: Path) -> None:
     (target / "finding.json").write_text(
         json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    summary = finding.summary.replace("\\", "/").replace('"', "'")
-    test = _TEST.format(code=finding.code, summary=summary, function=function)
+    if is_replayed:
+        history = History(finding.code, finding.history, finding.variation)
+        history_file.write(target, history, suite, new_names)
+    test = (_REPLAY if is_replayed else _TEST).format(
+        code=finding.code,
+        summary=_quoted(finding.summary),
+        requests=_quoted(listed([each.action.title for each in finding.history])),
+        function=function,
+    )
     (target / f"test_{function}.py").write_text(test, encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    """Return a text that can stand in a docstring."""
+    return text.replace("\\", "/").replace('"', "'")
 
 
 def _file_names(names: Iterable[str]) -> list[str]:
