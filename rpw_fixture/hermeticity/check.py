@@ -25,6 +25,7 @@ from rpw_fixture.hermeticity.findings.finding import (
     Report,
     merged,
     states,
+    with_edits,
 )
 from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.progress import ProgressTracker
@@ -222,7 +223,7 @@ def _run(context: CheckContext, options: Options) -> list[Finding]:
     found: dict[object, Finding] = {}
     for finding in (finding for each in runs for finding in each.findings):
         if finding.code in selected:
-            found.setdefault(finding.identity, finding)
+            found.setdefault(finding.identity, with_edits(finding))
             if finding.is_doubtful:
                 context.mark_unreproduced(finding.code)
     if context.interruption is None:

@@ -32,7 +32,7 @@ _SHOWN_STDERR = 1000
 
 
 def find_wrong(harness: Harness, history: History) -> str:
-    """Return what is wrong when a history is run; "" if nothing is, or it can't be told by one run.
+    """Return what is wrong when a history is run; "" if nothing is, or if one run cannot show it.
 
     Raises:
         OutOfTimeError, ConfigError: as `Harness.run`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,12 @@ BUGS = (
     ),
     ("RPW103", "one_read.py", "when its request arrives in two pieces, alpha fails: crash"),
 )
+
+
+def test_what_was_edited_is_said_before_what_differed(tmp_path: Path) -> None:
+    report = found_in(load(stage(tmp_path / "suite", "stale_input.py")), "RPW203")
+    first, *_ = report.findings[0].evidence.splitlines()
+    assert re.fullmatch(r"check edited alpha: \d+ bytes? of src/alpha.txt changed", first), first
 
 
 def found_in(suite: Suite, code: str, folder: Path | None = None) -> Report:
@@ -156,8 +163,9 @@ def test_any_requests_are_a_loop_and_binary_inputs_are_kept(tmp_path: Path) -> N
     assert len(requests) == 4
     again = history_file.read(folder, load(folder / "suite.toml"))
     assert again == ("RPW202", history, variation)
-    assert "25 × alpha, alpha (src/alpha.txt changed), alpha (without src/alpha.txt), beta" in (
-        next(folder.glob("test_*.py")).read_text()
+    assert (
+        "25 × alpha, alpha (14 bytes of src/alpha.txt changed), alpha (without src/alpha.txt), beta"
+        in (next(folder.glob("test_*.py")).read_text())
     )
 
 
