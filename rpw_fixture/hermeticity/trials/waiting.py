@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from rpw_fixture.processes import process_tree
 
@@ -29,6 +30,7 @@ _WAITS = {
         **dict.fromkeys((7, 23, 270, 271), "poll"),
         **dict.fromkeys((61, 247), "waiting for a child process"),
         **dict.fromkeys((35, 230), "sleeping"),
+        **dict.fromkeys((34, 130), "waiting for a signal"),
         202: "waiting for a lock or another thread",
     },
     "aarch64": {
@@ -41,12 +43,19 @@ _WAITS = {
 _SHOWN = 5
 
 
-def describe(pid: int) -> str:
-    """Return what the threads of a process wait for, and its children; "" if that is not known."""
+def describe(pid: int, pipes: Mapping[str, int] = MappingProxyType({})) -> str:
+    """Return what the threads of a process wait for, and its children; "" if that is not known.
+
+    Args:
+        pid: the process.
+        pipes: our ends of pipes to the process by name, such as ``stdin``; it may have moved its ends
+            to other descriptors.
+    """
     if sys.platform != "linux":
         return ""
     lines = []
-    waits = Counter(_threads(pid))
+    names = {_link(f"/proc/self/fd/{fd}"): name for name, fd in pipes.items()}
+    waits = Counter(_threads(pid, names))
     shown = waits.most_common(_SHOWN)
     texts = [f"{text} ({count} threads)" if count > 1 else text for text, count in shown]
     if len(waits) > _SHOWN:
@@ -59,7 +68,7 @@ def describe(pid: int) -> str:
     return "\n".join(lines)
 
 
-def _threads(pid: int) -> Iterator[str]:
+def _threads(pid: int, names: Mapping[str, str]) -> Iterator[str]:
     """Yield what each thread does."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
@@ -75,10 +84,10 @@ def _threads(pid: int) -> Iterator[str]:
         elif state[0] in "TtZX":
             yield {"T": "stopped", "t": "stopped", "Z": "ended", "X": "ended"}[state[0]]
         else:
-            yield _call(folder, pid) or _channel(folder) or "waiting"
+            yield _call(folder, pid, names) or _channel(folder) or "waiting"
 
 
-def _call(folder: str, pid: int) -> str:
+def _call(folder: str, pid: int, names: Mapping[str, str]) -> str:
     """Return the system call that a thread is in; "" if that is not known."""
     words = _read(f"{folder}/syscall").split()
     if len(words) < 2 or not words[0].isdigit():
@@ -90,7 +99,8 @@ def _call(folder: str, pid: int) -> str:
     if name is not None:
         fd = int(words[1], 16)
         way = "reading from" if name == "read" else "writing to"
-        return f"{way} {_STREAMS.get(fd) or _target(pid, fd)}"
+        target = _link(f"/proc/{pid}/fd/{fd}")
+        return f"{way} {names.get(target) or _STREAMS.get(fd) or target or f'descriptor {fd}'}"
     return _WAITS.get(machine, {}).get(number, "")
 
 
@@ -100,11 +110,11 @@ def _channel(folder: str) -> str:
     return f"in {name}" if name not in {"", "0"} else ""
 
 
-def _target(pid: int, fd: int) -> str:
+def _link(path: str) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/fd/{fd}")
+        return os.readlink(path)
     except OSError:
-        return f"descriptor {fd}"
+        return ""
 
 
 def _name(pid: int) -> str:

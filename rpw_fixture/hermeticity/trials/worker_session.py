@@ -64,6 +64,7 @@ class WorkerSession:
     def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
         self.process = process
         self._pipes = ProcessPipes(0, process, pipes)
+        self._own_ends = {"stdin": pipes.stdin, "stdout": pipes.stdout, "stderr": pipes.stderr}
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
@@ -228,11 +229,8 @@ class WorkerSession:
             if error.rule is ProtocolRule.STDOUT_TEXT:
                 return Failure(str(error.rule), error.detail)
             return Failure(TIMEOUT, f"only part of a response arrived: {error.detail}")
-        lines = [
-            "no response within the timeout",
-            self._reading(),
-            waiting.describe(self.process.pid),
-        ]
+        lines = ["no response within the timeout", self._reading()]
+        lines.append(waiting.describe(self.process.pid, self._own_ends))
         return Failure(TIMEOUT, "\n".join(each for each in lines if each))
 
     def _reading(self) -> str:

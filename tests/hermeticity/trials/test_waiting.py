@@ -32,6 +32,17 @@ def test_a_worker_that_reads_on_waits_for_stdin(tmp_path: Path) -> None:
     assert "its threads: reading from stdin" in evidence or "in pipe_read" in evidence
 
 
+def test_a_stdin_on_another_descriptor_is_still_called_stdin(tmp_path: Path) -> None:
+    evidence = finding_about(
+        tmp_path,
+        "import os",
+        "moved = os.dup(0)",
+        "os.dup2(os.open('/dev/null', os.O_RDONLY), 0)",
+        "while os.read(moved, 9999): pass",
+    ).evidence
+    assert "reading from stdin" in evidence or "in pipe_read" in evidence
+
+
 def test_a_worker_that_never_reads_sleeps_beside_its_child(tmp_path: Path) -> None:
     evidence = finding_about(
         tmp_path, "import subprocess, time", "subprocess.Popen(['sleep', '9'])", "time.sleep(9)"
