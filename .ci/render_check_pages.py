@@ -24,7 +24,7 @@ WORKERS = ROOT / "sample_workers"
 
 
 def main() -> int:
-    """Writes or compares the files."""
+    """Write or compare the files."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()

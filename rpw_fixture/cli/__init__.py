@@ -14,12 +14,14 @@ from typing import Any, NoReturn
 
 from rpw_fixture._version import __version__
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
+from rpw_fixture.support.program_form import program_form
 from rpw_fixture.support.suggestions import did_you_mean
 
 #: Subcommands and their purposes. Each is a module here with `add_arguments` and `run`.
 COMMANDS = {
     "serve": "run a server until SIGTERM or Ctrl-C (the default)",
     "check": "test a worker for state leaks and protocol errors",
+    "init": "write a worker, a suite, a test and a Bazel rule that run",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
     "doctor": "show what this machine offers: isolation, containers, programs",
 }
@@ -93,7 +95,8 @@ def _overview() -> argparse.ArgumentParser:
         description="An REAPI server with real remote persistent workers, for tests and CI.",
         epilog="Without a subcommand: serve. 'rpw-fixture COMMAND --help' lists its options.",
     )
-    parser.add_argument("--version", action="version", version=f"rpw_fixture {__version__}")
+    version = f"rpw_fixture {__version__} ({program_form()})"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(title="subcommands", metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)

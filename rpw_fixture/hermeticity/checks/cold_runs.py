@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.hermeticity.checks import response_fields
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
@@ -89,10 +90,9 @@ def _other_protocol(context: CheckContext, first: Sequence[Outcome]) -> str:
     """Return a hint if no action is answered, but one is in the other protocol; else "" ."""
     if not first or not all(each.failure for each in first):
         return ""
-    used = context.suite.worker.protocol
-    other = "json" if used == "proto" else "proto"
-    if not context.harness.answers_in(other, first[0].step.action):
+    if not context.harness.answers_otherwise(first[0].step.action):
         return ""
+    other = context.suite.worker.protocol.other
     return f'it answers to {other.upper()}: set protocol = "{other}" in the suite'
 
 
@@ -224,7 +224,7 @@ def _require_expected(context: CheckContext) -> None:
         outcome = context.cold(action)
         if context.instability.unstable(action):
             continue
-        if outcome.is_as_expected:
+        if outcome.is_as_expected or response_fields.lost_exit_code(outcome) is not None:
             _require_outputs(outcome)
             continue
         text = outcome.response.strip() or outcome.stderr.strip() or "(nothing)"

@@ -15,6 +15,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     EXIT_CODE,
     RESPONSE,
+    Bulk,
     Delivery,
     Listing,
     Step,
@@ -68,6 +69,7 @@ class Finding:
         severity: how bad it is.
         victim: name of the action with the wrong result; empty if the bug has no single victim.
         polluters: names of the actions that must run before, in order.
+        are_polluters_any: any other requests of the same number have the same effect.
         outputs: paths of the outputs that differ.
         summary: one sentence.
         evidence: what was observed, as readable text.
@@ -81,6 +83,7 @@ class Finding:
     severity: Severity = Severity.ERROR
     victim: str = ""
     polluters: tuple[str, ...] = ()
+    are_polluters_any: bool = False
     outputs: tuple[str, ...] = ()
     summary: str
     evidence: str = ""
@@ -102,7 +105,9 @@ class Finding:
 
     @property
     def polluters_in_words(self) -> str:
-        """The polluters as a list; equal ones in a row are counted."""
+        """The polluters as a list, equal ones in a row counted; only their number if only that matters."""
+        if self.are_polluters_any:
+            return f"any {len(self.polluters)} requests"
         return listed(self.polluters)
 
     @property
@@ -257,6 +262,14 @@ def _edits(step: Step) -> Iterator[str]:
         yield f"the request of {name}: it lists {step.listing.value}"
     if step.delivery is not Delivery.WHOLE:
         yield f"the request of {name}: it arrives {step.delivery.value}"
+    if step.bulk is not Bulk.NONE:
+        yield f"the request of {name}: it has {step.bulk.value}"
+    if step.request_id is not None:
+        yield f"the request of {name}: its request_id is {step.request_id}"
+    if step.verbosity:
+        yield f"the request of {name}: its verbosity is {step.verbosity}"
+    if step.pause:
+        yield f"the request of {name}: it comes after {step.pause:g} s of silence"
 
 
 def listed(names: Sequence[str]) -> str:

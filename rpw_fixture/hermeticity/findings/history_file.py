@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import json
 from collections.abc import Mapping
+from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials.trial import BASE, Delivery, Listing, Step, Variation
+from rpw_fixture.hermeticity.trials.trial import BASE, Step, Variation
 
 NAME = "history.json"
 _SCHEMA = 1
@@ -90,15 +91,34 @@ def _request(step: Step, plain: SuiteAction, name: str) -> dict[str, Any]:
             for path in paths
             if action.inputs.get(path) != plain.inputs.get(path)
         }
-    if step.planted:
-        fields["planted"] = {path: _encoded(content) for path, content in step.planted}
-    if step.listing is not Listing.HEX:
-        fields["listing"] = step.listing.name
-    if step.delivery is not Delivery.WHOLE:
-        fields["delivery"] = step.delivery.name
-    if step.is_extended:
-        fields["extended"] = True
+    for each in _step_fields():
+        value = getattr(step, each.name)
+        if value != each.default:
+            fields[each.name] = _plain(value)
     return fields
+
+
+def _step_fields() -> list[dataclasses.Field[Any]]:
+    """Return the fields of a step that say how an action is requested."""
+    return [each for each in dataclasses.fields(Step) if each.name != "action"]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.name
+    return {path: _encoded(content) for path, content in value} if _is_files(value) else value
+
+
+def _is_files(value: Any) -> bool:
+    return isinstance(value, tuple)
+
+
+def _read_field(field: dataclasses.Field[Any], value: Any) -> Any:
+    if isinstance(field.default, Enum):
+        return type(field.default)[value]
+    if _is_files(field.default):
+        return tuple((path, _decoded(content)) for path, content in value.items())
+    return value
 
 
 def _step(fields: Mapping[str, Any], suite: Suite) -> Step:
@@ -114,13 +134,12 @@ def _step(fields: Mapping[str, Any], suite: Suite) -> Step:
         action = action.changed(
             fields["changed"], arguments=arguments, inputs=MappingProxyType(inputs)
         )
-    return Step(
-        action=action,
-        listing=Listing[fields.get("listing", Listing.HEX.name)],
-        planted=tuple((path, _decoded(each)) for path, each in fields.get("planted", {}).items()),
-        is_extended=fields.get("extended", False),
-        delivery=Delivery[fields.get("delivery", Delivery.WHOLE.name)],
-    )
+    more = {
+        each.name: _read_field(each, fields[each.name])
+        for each in _step_fields()
+        if each.name in fields
+    }
+    return Step(action=action, **more)
 
 
 def _as_json(entry: Entry | None) -> dict[str, Any] | None:

@@ -21,32 +21,33 @@ from rpw_fixture.hermeticity.suites.suite import (
     SuiteWorker,
     fingerprint,
 )
+from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
+from rpw_fixture.workers.key import Ability
 
 _REPLAY = '''"""Shows {code} again: {summary}.
 
 Requests to one worker: {requests}.
 """
 
-from pathlib import Path
-
-from rpw_fixture.hermeticity.replay import replay
+import subprocess
+{imports}from pathlib import Path
 
 
 def test_{function}() -> None:
-    wrong = replay(Path(__file__).parent)
-    assert not wrong, f"{summary}\\n{{wrong}}"
+    command = [{program}, "check", str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{summary}\\n{{done.stdout}}{{done.stderr}}"
 '''
 _TEST = '''"""Shows {code} again: {summary}."""
 
 import json
 import subprocess
-import sys
-from pathlib import Path
+{imports}from pathlib import Path
 
 
 def test_{function}() -> None:
     suite = Path(__file__).with_name("suite.toml")
-    command = [sys.executable, "-m", "rpw_fixture", "check", str(suite), "--format", "json"]
+    command = [{program}, "check", str(suite), "--format", "json"]
     command += ["--select", "{code}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in {{0, 1}}, done.stderr
@@ -104,11 +105,14 @@ def _write(finding: Finding, suite: Suite, target: Path, *, is_replayed: bool) -
     if is_replayed:
         history = History(finding.code, finding.history, finding.variation)
         history_file.write(target, history, suite, new_names)
+    program, imports = _program()
     test = (_REPLAY if is_replayed else _TEST).format(
         code=finding.code,
         summary=_quoted(finding.summary),
         requests=_quoted(listed([each.action.title for each in finding.history])),
         function=function,
+        program=program,
+        imports=imports,
     )
     (target / f"test_{function}.py").write_text(test, encoding="utf-8")
 
@@ -116,6 +120,17 @@ def _write(finding: Finding, suite: Suite, target: Path, *, is_replayed: bool) -
 def _quoted(text: str) -> str:
     """Return a text that can stand in a docstring."""
     return text.replace("\\", "/").replace('"', "'")
+
+
+def _program() -> tuple[str, str]:
+    """Return elements of a list that start this program, as Python code, and the import they need.
+
+    A package is looked for in the Python that runs the test, a single file or zipapp where it is now.
+    """
+    if program_form() is ProgramForm.FILE:
+        return ", ".join(map(repr, program_command())), ""
+    arguments = ", ".join(map(json.dumps, program_command()[1:]))
+    return f"sys.executable, {arguments}", "import sys\n"
 
 
 def _file_names(names: Iterable[str]) -> list[str]:
@@ -159,8 +174,7 @@ def _toml(worker: SuiteWorker, actions: Mapping[str, SuiteAction], roots: Sequen
     lines = ["[worker]", f"command = {_list(worker.command)}", *_root(roots[0])]
     lines.append(f"tool_inputs = {_list(worker.tool_inputs)}")
     lines.append(f'protocol = "{worker.protocol}"')
-    switches = ("multiplex", "sandbox", "cancellation")
-    lines += [f"{name} = true" for name in switches if getattr(worker, name)]
+    lines += [f"{ability} = true" for ability in Ability if getattr(worker, ability)]
     lines.append(f"timeout = {worker.timeout!r}")
     if worker.environment:
         pairs = ", ".join(f"{_text(name)} = {_text(value)}" for name, value in worker.environment)
