@@ -372,19 +372,3 @@ def expand(patterns: str) -> frozenset[str]:
             )
         found |= matching
     return frozenset(found)
-
-
-def explain(code: str) -> str:
-    """Return the meaning of a code, as ``check --explain`` prints it.
-
-    Raises:
-        ConfigError: the code does not exist.
-    """
-    entry = CODES.get(code.upper())
-    if entry is None:
-        raise ConfigError(f"{code!r} is not a check code; known codes: {', '.join(CODES)}")
-    note = f"{entry.note}\n\n" if entry.note else ""
-    return (
-        f"{code.upper()} {entry.name}\n\n{entry.meaning}\n\n{note}"
-        f"Real example: {entry.example}\n\nFix: {entry.remedy}\n"
-    )
