@@ -12,6 +12,7 @@ from rpw_fixture.hermeticity.checks import look_alikes, stale_inputs
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.warm_screening import Answers, Pair, Screening, has_noticed
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Step, Trial, steps
 
 
@@ -45,8 +46,8 @@ def _missing_once(context: CheckContext, path: str, pair: Pair) -> Iterator[Find
             if len(outcomes) < len(history) or outcomes[-1].failure or not aspects:
                 break
         else:
-            if context.poisons(context.bad_option(pair.plain), pair.plain):
-                return  # any request that fails does that: RPW109
+            if _is_leak(context, pair.plain):
+                return
             yield Finding(
                 code="RPW203",
                 victim=pair.plain.name,
@@ -60,6 +61,16 @@ def _missing_once(context: CheckContext, path: str, pair: Pair) -> Iterator[Find
                 history=history,
             )
             return
+
+
+def _is_leak(context: CheckContext, action: SuiteAction) -> bool:
+    """Return whether any request that fails, or an equal one, changes the result: RPW109, RPW202."""
+    repeated = context.run(Trial(history=steps(action, action, action))).outcomes
+    return (
+        len(repeated) < 3
+        or any(context.differing(repeated[0], each) for each in repeated)
+        or context.poisons(context.bad_option(action), action)
+    )
 
 
 def _equal_prefixes(context: CheckContext, screening: Screening) -> Iterator[Finding]:
