@@ -22,6 +22,7 @@ COMMANDS = {
     "serve": "run a server until SIGTERM or Ctrl-C (the default)",
     "check": "test a worker for state leaks and protocol errors",
     "init": "write a worker, a suite, a test and a Bazel rule that run",
+    "record": "record what a build tool and a worker say to each other",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
     "doctor": "show what this machine offers: isolation, containers, programs",
 }
