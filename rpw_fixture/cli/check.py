@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rpw_fixture.cli import check_logs
 from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.client.existing_server import (
     ENDPOINT_FORMS,
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after S seconds and report what was found",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
+    check_logs.add_arguments(parser)
     _add_target(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
     add(
@@ -117,7 +119,7 @@ def target_of(options: argparse.Namespace) -> ExistingServer | None:
         "--no-cache-silo-key": options.no_cache_silo_key,
     }
     for name, value in useless.items():
-        if value:
+        if value and not (options.cas is not None and name in names.values()):
             raise ConfigError(f"{name} is of no use without --target")
     return None
 
@@ -133,7 +135,8 @@ def run(options: argparse.Namespace) -> int:
 
         sys.stdout.write(explain(options.explain))
         return 0
-    if options.suite is None:
+    check_logs.require_a_log(options)
+    if options.suite is None and not options.exec_log:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
     for name in ("output", "write_baseline", "reproducers"):
         _require_room(name, getattr(options, name))
@@ -154,6 +157,8 @@ def _check(options: argparse.Namespace) -> Report:
     progress = _Progress() if sys.stderr.isatty() else None
     check_options = _options(options, progress)
     try:
+        if options.exec_log:
+            return check_logs.check(options, check_options)
         if options.suite.is_dir():
             return check.check_recording(recording.load(options.suite), check_options)
         if options.cache_poisoning:
