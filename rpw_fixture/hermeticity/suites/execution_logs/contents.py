@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpw_fixture.hermeticity.suites.execution_logs.spawns import LoggedFile
 from rpw_fixture.wire.digests import Digest
+
+if TYPE_CHECKING:
+    from rpw_fixture.client import Client
 
 #: Bazel's names of digest functions, without hyphens.
 _HASHERS: dict[str, Callable[[bytes], Any]] = {
@@ -19,10 +22,8 @@ _HASHERS: dict[str, Callable[[bytes], Any]] = {
     "SHA512": hashlib.sha512,
     "MD5": hashlib.md5,
 }
-_MISSING = "is not there"
-_CHANGED = "has changed since the build"
-
-Download = Callable[[Digest], bytes | None]
+_Key = tuple[str, str]
+Download = Callable[[Collection[Digest]], Mapping[Digest, bytes]]
 
 
 class Contents:
@@ -31,7 +32,7 @@ class Contents:
     Args:
         exec_root: Bazel's execution root; its output base is looked at as well.
         workspace: the folder of the build's sources.
-        download: returns a blob of a CAS, or None if it is not there.
+        download: returns those of some blobs that a CAS has.
     """
 
     def __init__(
@@ -43,58 +44,71 @@ class Contents:
     ) -> None:
         self._folders = _folders(exec_root, workspace)
         self._download = download
-        self._known: dict[tuple[str, str], tuple[bytes | None, bool, str]] = {}
+        self._known: dict[_Key, tuple[bytes, bool] | str] = {}
+
+    def find(self, files: Iterable[LoggedFile]) -> None:
+        """Look for the contents of files, those of the CAS in one go.
+
+        Raises:
+            RequestError, EnvironmentLacksError: when the CAS does not answer.
+        """
+        wanted: dict[_Key, LoggedFile] = {}
+        for each in files:
+            key = _key(each)
+            if key in self._known or key in wanted:
+                continue
+            found = self._look_in_folders(each)
+            if isinstance(found, str) and self._download is not None and _hasher(each.function):
+                wanted[key] = each
+            self._known[key] = found
+        if self._download is None or not wanted:
+            return
+        blobs = self._download({_digest(each) for each in wanted.values()})
+        for key, each in wanted.items():
+            content = blobs.get(_digest(each))
+            if content is not None:
+                is_right = _is_right(each, content)
+                self._known[key] = (content, False) if is_right else "is damaged in the CAS"
 
     def get(self, file: LoggedFile) -> tuple[bytes, bool] | str:
         """Return a file's content and whether it is executable, or why it can't be had."""
-        if not file.digest:
-            return b"", False
-        key = (file.digest, file.source or file.path)
-        if key not in self._known:
-            self._known[key] = self._find(file, key[1])
-        content, is_executable, reason = self._known[key]
-        return (content, is_executable) if content is not None else reason
+        self.find((file,))
+        return self._known[_key(file)]
 
-    def _find(self, file: LoggedFile, path: str) -> tuple[bytes | None, bool, str]:
+    def _look_in_folders(self, file: LoggedFile) -> tuple[bytes, bool] | str:
         if file.size == 0:
-            return b"", False, ""
-        hash_, is_known = file.digest.partition("/")[0], _hasher(file.function) is not None
-        if not is_known:
-            return None, False, f"has a digest of the unknown function {file.function}"
-        reason = _MISSING
+            return b"", False
+        if _hasher(file.function) is None:
+            return f"has a digest of the unknown function {file.function}"
+        reason = "is not there"
         for folder in self._folders:
-            full = folder / path
+            full = folder / (file.source or file.path)
             try:
                 content = full.read_bytes()
                 is_executable = bool(full.stat().st_mode & 0o100)
             except OSError:
                 continue
             if _is_right(file, content):
-                return content, is_executable, ""
-            reason = _CHANGED
-        content_or_none = None
-        if self._download is not None:
-            content_or_none = self._download(Digest(hash_, file.size))
-        if content_or_none is None:
-            return None, False, reason
-        if not _is_right(file, content_or_none):
-            return None, False, "is damaged in the CAS"
-        return content_or_none, False, ""
+                return content, is_executable
+            reason = "has changed since the build"
+        return reason
 
 
-def cas_download(client: Any) -> Download:
-    """Return a function that downloads a blob from the CAS of a client.
+def cas_download(client: Client) -> Download:
+    """Return a function that downloads blobs from the CAS of a client; missing ones are left out."""
 
-    It raises what the client raises, except that the blob is not there.
-    """
-
-    def download(digest: Digest) -> bytes | None:
-        if digest in client.find_missing([digest]):
-            return None
-        blobs: dict[Digest, bytes] = client.download([digest])
-        return blobs.get(digest)
+    def download(digests: Collection[Digest]) -> Mapping[Digest, bytes]:
+        return client.download(set(digests) - client.find_missing(digests))
 
     return download
+
+
+def _key(file: LoggedFile) -> _Key:
+    return file.digest, file.source or file.path
+
+
+def _digest(file: LoggedFile) -> Digest:
+    return Digest(file.digest.partition("/")[0], file.size)
 
 
 def _folders(exec_root: Path | None, workspace: Path | None) -> Sequence[Path]:

@@ -47,6 +47,7 @@ class Conversion:
     ) -> tuple[list[RecordedAction], Mapping[str, str]]:
         """Return the actions that can be run, and why the others can't, by name."""
         self._names.clear()
+        self._contents.find(file for each in spawns for file in each.inputs if not file.target)
         found, skipped = [], {}
         for each in spawns:
             try:
