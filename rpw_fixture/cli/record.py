@@ -9,8 +9,7 @@ from pathlib import Path
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.storage.recording_folder import RecordingFolder
-
-_PERSISTENT_FLAG = "--persistent_worker"
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if not command:
         raise ConfigError("name the worker: rpw-fixture record DIR -- WORKER [ARG…]")
     folder = RecordingFolder(options.folder, "record")
-    if _PERSISTENT_FLAG not in command:
+    if PERSISTENT_FLAG not in command:
         return _run_one_shot(folder, command)
     from rpw_fixture.workers.tee.relay import Relay, end_like  # noqa: PLC0415 - only for workers
 
@@ -79,9 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_one_shot(folder: RecordingFolder, command: Sequence[str]) -> int:
     """Become the tool, because nothing passes that could be recorded."""
-    folder.explain_gap(
-        f"{command[0]} was started without {_PERSISTENT_FLAG}, so as a one-shot tool"
-    )
+    folder.explain_gap(f"{command[0]} was started without {PERSISTENT_FLAG}, so as a one-shot tool")
     folder.close()
     try:
         os.execvp(command[0], list(command))  # noqa: S606 - what the user asked for

@@ -9,11 +9,12 @@ from pathlib import Path
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.resolve import ResolvedAction
-from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
+from rpw_fixture.execution.routing import Route
 from rpw_fixture.storage.recording_folder import RecordingFolder
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.flagfiles import FlagfileReader
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG
 from rpw_fixture.workers.personalities.rules import FlagfileBase
 
 
@@ -70,12 +71,13 @@ class Recorder:
             "target": target,
             "key": key.client_key,
             "pool": key.digest,
-            "protocol": key.protocol,
-            "abilities": list(key.abilities),
+            "protocol": key.protocol.value,
+            "abilities": [each.value for each in key.abilities],
             "command": [each for each in key.startup_arguments if each != PERSISTENT_FLAG],
             "environment": dict(key.environment),
             "working_directory": key.working_directory,
             "timeout": action.timeout,
+            "do_not_cache": action.do_not_cache,
             "arguments": list(arguments),
             "flagfiles": list(read),
             "outputs": list(action.command.outputs),

@@ -368,7 +368,7 @@ def _changed_at(fd: int, path: list[str]) -> int:
 
 
 def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
-    """Which names must be folders.
+    """Return the names that must be folders.
 
     Raises:
         RequestError: INVALID_ARGUMENT when one of them is an input file.

@@ -16,8 +16,10 @@ from typing import Any
 
 from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite import Place, Suite, SuiteAction, SuiteWorker
 from rpw_fixture.storage.recording_folder import ACTIONS_FILE, blob_path, reasons_for_gaps
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 
 _SHOWN = 3
 
@@ -33,6 +35,7 @@ class RecordedAction:
         worker: the worker that served it.
         action: the action.
         sent: when its request was sent, seconds since the epoch.
+        place: its line in the recording.
     """
 
     mnemonic: str
@@ -42,6 +45,7 @@ class RecordedAction:
     worker: SuiteWorker
     action: SuiteAction
     sent: float = 0.0
+    place: Place | None = None
 
 
 def load(folder: Path) -> tuple[RecordedAction, ...]:
@@ -88,9 +92,23 @@ def suites(recorded: Iterable[RecordedAction]) -> list[Suite]:
     for each in recorded:
         groups.setdefault(worker_identity(each.worker), []).append(each)
     return [
-        Suite(worker=group[0].worker, actions=tuple(each.action for each in group))
+        Suite(
+            worker=group[0].worker,
+            actions=tuple(each.action for each in group),
+            places=places(group),
+        )
         for group in groups.values()
     ]
+
+
+def places(recorded: Iterable[RecordedAction]) -> Mapping[str, Place]:
+    """Return the lines of recorded actions by name; that of the first one stands for the worker."""
+    found: dict[str, Place] = {}
+    for each in recorded:
+        if each.place is not None:
+            found.setdefault("", each.place)
+            found[each.action.name] = each.place
+    return MappingProxyType(found)
 
 
 def worker_identity(worker: SuiteWorker) -> tuple[object, ...]:
@@ -115,10 +133,10 @@ class _RecordingReader:
         worker = SuiteWorker(
             command=tuple(fields["command"]),
             tool_inputs=tools,
-            protocol=fields["protocol"],
-            multiplex="multiplex" in fields["abilities"],
-            sandbox="sandbox" in fields["abilities"],
-            cancellation="cancellation" in fields["abilities"],
+            protocol=WorkerProtocol(fields["protocol"]),
+            multiplex=Ability.MULTIPLEX in fields["abilities"],
+            sandbox=Ability.SANDBOX in fields["abilities"],
+            cancellation=Ability.CANCELLATION in fields["abilities"],
             timeout=float(fields["timeout"]),
             environment=tuple(sorted(fields["environment"].items())),
             working_directory=fields["working_directory"],
@@ -130,6 +148,7 @@ class _RecordingReader:
             outputs=tuple(fields["outputs"]),
             exit_code=fields["exit_code"],
             flagfile=f"recorded-{number}.params",
+            do_not_cache=fields.get("do_not_cache", False),
         )
         return RecordedAction(
             mnemonic=fields["mnemonic"],
@@ -139,6 +158,7 @@ class _RecordingReader:
             worker=worker,
             action=action,
             sent=float(fields["sent"]),
+            place=Place(str(self._folder / ACTIONS_FILE), number),
         )
 
     def _name(self, fields: Mapping[str, Any]) -> str:

@@ -20,11 +20,11 @@ from rpw_fixture.support.harmless import harmless
 from rpw_fixture.wire.tool_paths import tool_paths
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import FrameError, Response, ResponseDecoder
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG, WorkerProtocol
 from rpw_fixture.wire.worker.requests import ReceivedRequest, RequestStream
 from rpw_fixture.workers.tee.input_copies import InputCopies, InputCopy
 from rpw_fixture.workers.tee.output_watch import OutputWatch
 
-PERSISTENT_FLAG = "--persistent_worker"
 _MOST_RESPONSE_BYTES = 1 << 28
 #: Time limit of recorded requests in `check`, seconds.
 _TIMEOUT = 60.0
@@ -167,7 +167,7 @@ class Conversation:
 
     def _take_responses(self, data: bytes) -> None:
         if self._decoder is None:
-            self._decoder = encoding(self._requests.protocol or "proto").decoder(
+            self._decoder = encoding(WorkerProtocol(self._requests.protocol or "proto")).decoder(
                 _MOST_RESPONSE_BYTES
             )
         try:

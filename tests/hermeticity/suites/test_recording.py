@@ -17,12 +17,13 @@ from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.recorder import Recorder
 from rpw_fixture.execution.resolve import Resolver
-from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
+from rpw_fixture.execution.routing import Route
 from rpw_fixture.hermeticity.suites import recording
 from rpw_fixture.server import Server
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import WorkerKey
 from tests.hermeticity.samples import source
@@ -145,6 +146,17 @@ def test_wrong_cache_entries_are_counted_in_recorded_order(
     told = capsys.readouterr().out
     assert "  wrong action-cache entries after the recorded history: 2 of 3\n" in told
     assert "    //src:b.txt Compile\n" in told
+
+
+def test_results_that_are_not_cached_are_no_wrong_entries(
+    tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uncached = compilation("b").replace(do_not_cache=True)
+    record(tmp_path / "r", store, compilation("a"), uncached, compilation("c"))
+    arguments = ["check", str(tmp_path / "r"), "--select", "RPW201", "--cache-poisoning"]
+    assert main([*arguments, "--format", "json"]) == 0
+    counted = json.loads(capsys.readouterr().out)["cache_poisoning"]
+    assert counted == {"entries": 2, "wrong": 1, "actions": ["//src:c.txt Compile"]}
 
 
 def test_pools_of_the_recording_server_do_not_pollute_each_other(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suites.execution_logs.spawns import PROTOCOL_PROPERTY, LoggedSpawn
 from rpw_fixture.wire.tool_paths import tool_paths
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 _PROTOCOLS = ("proto", "json")
 _ABILITIES = ("multiplex", "sandbox", "cancellation")
@@ -45,10 +46,12 @@ class Selection:
             return spawn.mnemonic in self.mnemonics
         return spawn.ran_on_worker or bool(spawn.key)
 
-    def protocol(self, spawn: LoggedSpawn) -> str:
+    def protocol(self, spawn: LoggedSpawn) -> WorkerProtocol:
         """Return the protocol of an action's worker."""
         said = self.mnemonics.get(spawn.mnemonic, WorkerTraits()).protocol
-        return said or spawn.platform.get(PROTOCOL_PROPERTY) or "proto"
+        named = said or spawn.platform.get(PROTOCOL_PROPERTY)
+        is_json = named == WorkerProtocol.JSON
+        return WorkerProtocol.JSON if is_json else WorkerProtocol.PROTO
 
     def abilities(self, spawn: LoggedSpawn) -> tuple[str, ...]:
         """Return the abilities of an action's worker."""
