@@ -53,7 +53,7 @@ def _commands() -> Iterator[str]:
     """Yield the subcommands and their options; those of `serve` are the settings."""
     serve = _options("serve")
     yield from ("", "## Commands", "")
-    yield "`rpw-fixture COMMAND`, or `python -m rpw_fixture COMMAND`. Settings, below, are options of `serve`."
+    yield "`rpw-fixture COMMAND` or `python -m rpw_fixture COMMAND`. `serve` has all settings as options."
     for name, purpose in cli.COMMANDS.items():
         options = _options(name)
         has_settings = serve.keys() <= options.keys()
