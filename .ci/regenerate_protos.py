@@ -210,7 +210,16 @@ def _def(name: str, arguments: Sequence[str], result: str) -> list[str]:
     if len(inline) <= LINE:
         return [inline]
     broken = (line for argument in arguments for line in _argument(argument))
-    return [f"def {name}(", *(f"    {line}" for line in broken), f") -> {result}: ..."]
+    return [f"def {name}(", *(f"    {line}" for line in broken), *_result(result)]
+
+
+def _result(text: str) -> list[str]:
+    """Render the end of a method whose arguments take several lines."""
+    if len(text) <= LINE or not text.endswith("] | None"):
+        return [f") -> {text}: ..."]
+    members = text.removesuffix(" | None").removesuffix("]").removeprefix("Literal[").split(", ")
+    lines = ["Literal[", *(f"    {each}," for each in members), "]", "| None"]
+    return [") -> (", *(f"    {line}" for line in lines), "): ..."]
 
 
 def _argument(text: str) -> list[str]:

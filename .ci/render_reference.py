@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import inspect
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rpw_fixture import pytest_plugin
+from rpw_fixture import cli, pytest_plugin
 from rpw_fixture.config import Config
 from rpw_fixture.config.flags import flags
 from rpw_fixture.events import kinds as events
@@ -43,8 +44,36 @@ def _page() -> Iterator[str]:
     yield "Generated from the code by `.ci/render_reference.py`."
     yield from _fixtures()
     yield from _server()
+    yield from _commands()
     yield from _settings()
     yield from _events()
+
+
+def _commands() -> Iterator[str]:
+    """Yield the subcommands and their options; those of `serve` are the settings."""
+    serve = _options("serve")
+    yield from ("", "## Commands", "")
+    yield "`rpw-fixture COMMAND` or `python -m rpw_fixture COMMAND`. `serve` has all settings as options."
+    for name, purpose in cli.COMMANDS.items():
+        options = _options(name)
+        has_settings = serve.keys() <= options.keys()
+        own = {k: v for k, v in options.items() if not has_settings or k not in serve}
+        yield from ("", f"### {name}", "", f"{purpose[0].upper()}{purpose[1:]}.")
+        yield from ("", *(f"- `{option}`: {text}" for option, text in own.items())) if own else ()
+
+
+def _options(command: str) -> dict[str, str]:
+    """Return the descriptions of a subcommand's arguments by how they are written."""
+    parser = argparse.ArgumentParser(add_help=False)
+    importlib.import_module(f"rpw_fixture.cli.{command}").add_arguments(parser)
+    found = {}
+    for each in parser._actions:  # noqa: SLF001 - argparse has no other list of them
+        value = each.metavar or (",".join(map(str, each.choices)) if each.choices else "")
+        name = each.option_strings[0] if each.option_strings else (each.metavar or each.dest)
+        if isinstance(name, str) and each.help is not None:
+            word = f"{name} {value}" if each.option_strings and value else name
+            found[word] = each.help % {"default": each.default}
+    return found
 
 
 def _fixtures() -> Iterator[str]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "say where an action ran and why, from the events of an earlier run",
     "check": "test a worker for state leaks and protocol errors",
     "init": "write a worker, a suite, a test and a Bazel rule that run",
+    "record": "record what a build tool and a worker say to each other",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
     "doctor": "show what this machine offers: isolation, containers, programs",
 }

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpw_fixture.cli import check_pages, check_progress, check_reports
+from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports
 from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.client.existing_server import (
     ENDPOINT_FORMS,
@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after S seconds and report what was found",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
+    check_logs.add_arguments(parser)
     _add_target(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
     add(
@@ -132,7 +133,7 @@ def target_of(options: argparse.Namespace) -> ExistingServer | None:
         "--no-cache-silo-key": options.no_cache_silo_key,
     }
     for name, value in useless.items():
-        if value:
+        if value and not (options.cas is not None and name in names.values()):
             raise ConfigError(f"{name} is of no use without --target")
     return None
 
@@ -147,8 +148,9 @@ def run(options: argparse.Namespace) -> int:
     if page is not None:
         check_reports.write(page, None, "stdout")
         return 0
+    check_logs.require_a_log(options)
     reports = check_reports.wanted(options)
-    if options.suite is None:
+    if options.suite is None and not options.exec_log:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
     if (options.suite / _HISTORY).is_file():
         return _replay(options.suite)
@@ -202,6 +204,8 @@ def _check(options: argparse.Namespace) -> Report:
 
     with interruptible(), check_progress.shown(sys.stderr) as tracker:
         check_options = _options(options, tracker)
+        if options.exec_log:
+            return check_logs.check(options, check_options)
         if options.suite.is_dir():
             return check.check_recording(recording.load(options.suite), check_options)
         if options.cache_poisoning:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from rpw_fixture.errors import EnvironmentLacksError, RequestError
+from rpw_fixture.errors import RequestError
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.resolve import ResolvedAction
-from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
-from rpw_fixture.support.private_files import make_private_folder, private_opener
+from rpw_fixture.execution.routing import Route
+from rpw_fixture.storage.recording_folder import RecordingFolder
 from rpw_fixture.wire import flagfiles
-from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.flagfiles import FlagfileReader
 from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG
 from rpw_fixture.workers.personalities.rules import FlagfileBase
-
-ACTIONS_FILE, BLOBS_FOLDER = "actions.jsonl", "blobs"
 
 
 class Recorder:
@@ -37,14 +34,7 @@ class Recorder:
     ) -> None:
         self.folder = folder
         self._flagfile_base = flagfile_base
-        self._lock = threading.Lock()
-        try:
-            make_private_folder(folder / BLOBS_FOLDER)
-            self._file = open(  # noqa: SIM115 - open for the recorder's life
-                folder / ACTIONS_FILE, "a", encoding="utf-8", buffering=1, opener=private_opener
-            )
-        except OSError as error:
-            raise EnvironmentLacksError(f"--record {folder}: {error.strerror}") from None
+        self._folder = RecordingFolder(folder, "--record")
 
     def add(
         self,
@@ -96,14 +86,19 @@ class Recorder:
             "made": [each._asdict() for each in outputs],
             "inputs": list(self._inputs(action, tools)),
         }
-        text = json.dumps(line, ensure_ascii=False) + "\n"
-        with self._lock:
-            self._file.write(text)
+        self._folder.add(line)
+
+    def explain_gap(self, route: Route) -> None:
+        """Note why an action that ran one-shot is not recorded.
+
+        Raises:
+            OSError: when the disk is full.
+        """
+        self._folder.explain_gap(f"actions ran one-shot: {route.reason}")
 
     def close(self) -> None:
         """End the recording."""
-        with self._lock:
-            self._file.close()
+        self._folder.close()
 
     def _expanded(
         self, action: ResolvedAction, route: Route
@@ -125,33 +120,11 @@ class Recorder:
         for path, entry in _walk(action.root, ""):
             record: dict[str, object] = {"path": path, "tool": path in tools}
             if isinstance(entry, FileEntry):
-                self._keep(action, entry.digest)
+                self._folder.keep(str(entry.digest), partial(action.store.get, entry.digest))
                 record |= {"digest": str(entry.digest), "executable": entry.is_executable}
             elif isinstance(entry, SymlinkEntry):
                 record |= {"target": entry.target}
             yield record
-
-    def _keep(self, action: ResolvedAction, digest: Digest) -> None:
-        path = blob_path(self.folder, str(digest))
-        if path.exists():
-            return
-        make_private_folder(path.parent)
-        partial = path.with_name(f"{path.name}.{threading.get_ident()}")
-        with open(partial, "wb", opener=private_opener) as file:
-            file.write(action.store.get(digest))
-        partial.replace(path)
-
-
-def blob_path(folder: Path, digest: str) -> Path:
-    """Return where a recording keeps a blob.
-
-    Raises:
-        ValueError: when ``digest`` is not ``hash/size``.
-    """
-    hash_, _, size = digest.partition("/")
-    if not hash_.isalnum() or not size.isdigit():
-        raise ValueError(f"{digest!r} is not a digest")
-    return folder / BLOBS_FOLDER / hash_[:2] / f"{hash_}-{size}"
 
 
 def _walk(folder: Folder, prefix: str) -> Iterator[tuple[str, FileEntry | SymlinkEntry | None]]:

@@ -18,7 +18,7 @@ from rpw_fixture.support.plurals import counted
 from rpw_fixture.wire import flagfiles
 from rpw_fixture.wire.default_protocols import DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
-from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG, WorkerProtocol
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import Ability, ToolInputs, WorkerKey, interned
 from rpw_fixture.workers.personalities.rules import (
@@ -36,7 +36,6 @@ from rpw_fixture.workers.protocol_memory import ProtocolMemory
 #: Decisions that are remembered; each takes a few hundred bytes.
 _MOST_ROUTES = 4_096
 #: Without it a tool runs one-shot.
-PERSISTENT_FLAG = "--persistent_worker"
 KEY_PROPERTY = "persistentWorkerKey"
 #: Properties of ours beyond the published rules, and the ability each asks for.
 _ABILITIES = {

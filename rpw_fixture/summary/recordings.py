@@ -22,8 +22,9 @@ from rpw_fixture.events.kinds import (
     WorkerNotReused,
     WorkerStarted,
 )
-from rpw_fixture.execution.recorder import ACTIONS_FILE
-from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences
+from rpw_fixture.storage.recording_folder import ACTIONS_FILE, reasons_for_gaps
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability, ToolInput, ToolInputs, WorkerKey, differences
 
 _NO_PROCESS = -1
 
@@ -49,7 +50,8 @@ def read_recording(folder: Path) -> tuple[Event, ...]:
             raise ConfigError(f"{path}:{number}: not a recorded action: {error!r}") from None
     if not pools.events:
         raise ConfigError(
-            f"{path}: nothing was recorded: no action that ran on a worker ended while the server ran"
+            f"{path}: nothing was recorded: "
+            + ("; ".join(reasons_for_gaps(folder)) or "no action that ran on a worker ended")
         )
     return tuple(pools.events)
 
@@ -147,8 +149,8 @@ def _key(fields: Mapping[str, Any]) -> WorkerKey:
     ]
     return WorkerKey(
         client_key=fields["key"],
-        protocol=fields["protocol"],
-        abilities=tuple(fields["abilities"]),
+        protocol=WorkerProtocol(fields["protocol"]),
+        abilities=tuple(map(Ability, fields["abilities"])),
         startup_arguments=tuple(fields["command"]),
         environment=tuple(sorted(fields["environment"].items())),
         working_directory=fields["working_directory"],

@@ -260,6 +260,7 @@ class Recorded:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.seen: list[dict[str, Any]] = []
+        self.gaps: list[str] = []
         self._error = error
 
     def add(self, _action: ResolvedAction, _route: Route, **rest: object) -> None:
@@ -267,11 +268,14 @@ class Recorded:
             raise self._error
         self.seen.append(rest)
 
+    def explain_gap(self, route: Route) -> None:
+        self.gaps.append(route.reason)
+
 
 def served(inputs: Any, mode: Mode) -> Callable[[Job], None]:
     def run(job: Job) -> None:
         job.progress.resolved = inputs.resolved(job.action)
-        job.progress.route = Route(mode=mode, reason="")
+        job.progress.route = Route(mode=mode, reason="because")
         job.progress.result = RunResult(exit_code=4, sent=5.0)
 
     return run
@@ -288,6 +292,7 @@ def test_only_what_a_worker_served_is_recorded(make_job: MakeJob, inputs: Any, m
 
     expected = {"mnemonic": "M", "target": "//t", "sent": 5.0, "exit_code": 4, "outputs": []}
     assert recorder.seen == ([expected] if mode is Mode.WORKER else [])
+    assert recorder.gaps == (["because"] if mode is Mode.ONE_SHOT else [])
     assert not bugs
 
 

@@ -26,13 +26,17 @@ class Recording:
     ) -> None:
         self.inner = inner
         self._recorder = recorder
-        self._record = harmless(f"--record {recorder.folder}", self._add, on_bug)
+        what = f"--record {recorder.folder}"
+        self._record = harmless(what, self._add, on_bug)
+        self._explain_gap = harmless(what, recorder.explain_gap, on_bug)
 
     def execute(self, job: Job) -> reapi.ExecuteResponse:
         """See `Executor.execute`."""
         response = self.inner.execute(job)
         if job.progress.route.mode is Mode.WORKER:
             self._record(job)
+        elif job.progress.route.mode is Mode.ONE_SHOT:
+            self._explain_gap(job.progress.route)
         return response
 
     def _add(self, job: Job) -> None:

@@ -1,7 +1,8 @@
 """Recordings: the worker actions of a real build, kept in a folder with all their inputs.
 
 The folder holds ``actions.jsonl``, one action per line in the order of completion, and ``blobs``, the
-content of inputs by hash. `execution.recorder.Recorder` writes it while a server runs.
+content of inputs by hash. `execution.recorder.Recorder` writes it while a server runs, and
+`workers.tee` while a build tool runs its own workers.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any
 
 from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.execution.recorder import ACTIONS_FILE, blob_path
 from rpw_fixture.hermeticity.suites.suite import Place, Suite, SuiteAction, SuiteWorker
+from rpw_fixture.storage.recording_folder import ACTIONS_FILE, blob_path, reasons_for_gaps
 from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.workers.key import Ability
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +70,20 @@ def load(folder: Path) -> tuple[RecordedAction, ...]:
         except OSError as error:
             raise ConfigError(f"{path}:{number}: {error.filename}: {error.strerror}") from None
     if not found:
-        raise ConfigError(f"{path}: the recording holds no action that ran on a worker")
+        raise ConfigError(
+            f"{path}: the recording holds no action that ran on a worker{_why(folder)}"
+        )
     # A worker may take its next request before the line of the previous one is written.
     return tuple(sorted(found.values(), key=lambda each: each.sent))
+
+
+def _why(folder: Path) -> str:
+    """Return why a recording is empty, as the end of a message."""
+    reasons = reasons_for_gaps(folder)
+    if not reasons:
+        return ": no action reached what recorded it"
+    more = f" (and {len(reasons) - _SHOWN} more reasons)" if len(reasons) > _SHOWN else ""
+    return f": {'; '.join(reasons[:_SHOWN])}{more}"
 
 
 def suites(recorded: Iterable[RecordedAction]) -> list[Suite]:

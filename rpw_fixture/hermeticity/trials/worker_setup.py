@@ -13,7 +13,6 @@ import posixpath
 from collections.abc import Iterator
 
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import bulk, input_tree, rewriting, snapshot
@@ -35,6 +34,7 @@ from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.support.removal import discard
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.personalities.rules import InputList
 from rpw_fixture.workers.process_pipes import Pipes, make_pipes

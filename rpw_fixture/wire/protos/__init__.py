@@ -1,4 +1,4 @@
-"""The protocols spoken here: REAPI, ByteStream, long-running operations, health, workers.
+"""The protocols spoken here: REAPI, ByteStream, long-running operations, health, workers, execution logs.
 
 Here are the `.proto` files, `protocols.binpb` compiled from them, and one namespace object for each
 protocol, which has a `.pyi` stub but no module. `.ci/regenerate_protos.py` writes the descriptor set
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from . import remote_execution as remote_execution
     from . import rpc as rpc
     from . import semver as semver
+    from . import spawn as spawn
     from . import wkt as wkt
     from . import worker as worker
     from ._registry import Method, message_class, method, methods, pool
@@ -43,6 +44,7 @@ __all__: Final = [
     "remote_execution",
     "rpc",
     "semver",
+    "spawn",
     "wkt",
     "worker",
 ]
@@ -57,6 +59,7 @@ NAMESPACES: Final[Mapping[str, tuple[str, ...]]] = {
     "remote_execution": ("build/bazel/remote/execution/v2/remote_execution.proto",),
     "rpc": ("google/rpc/code.proto", "google/rpc/error_details.proto", "google/rpc/status.proto"),
     "semver": ("build/bazel/semver/semver.proto",),
+    "spawn": ("tools/spawn.proto",),
     "wkt": (
         "google/protobuf/any.proto",
         "google/protobuf/duration.proto",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+#: The start-up argument that makes a worker of a tool.
+PERSISTENT_FLAG = "--persistent_worker"
+
 
 class WorkerProtocol(StrEnum):
     """The encoding of requests and responses on the pipes of a worker."""

@@ -17,11 +17,13 @@ from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import FileRecord
 from rpw_fixture.execution.recorder import Recorder
 from rpw_fixture.execution.resolve import Resolver
-from rpw_fixture.execution.routing import PERSISTENT_FLAG, Route
+from rpw_fixture.execution.routing import Route
 from rpw_fixture.hermeticity.suites import recording
+from rpw_fixture.server import Server
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG
 from rpw_fixture.workers.input_index import InputIndex
 from rpw_fixture.workers.key import WorkerKey
 from tests.hermeticity.samples import source
@@ -213,3 +215,19 @@ def test_a_torn_line_is_reported_by_its_number(tmp_path: Path, store: BlobStore)
         file.write('{"action": "1/2"\n')
     with pytest.raises(ConfigError, match=r"actions\.jsonl:2: not a recorded action"):
         recording.load(tmp_path / "r")
+
+
+def test_a_recording_of_nothing_says_why(tmp_path: Path) -> None:
+    with Server(record=tmp_path / "recording") as server:
+        for name in ("a", "b"):
+            server.run(compilation(name).with_worker_key(None))
+    with pytest.raises(ConfigError, match=r"actions ran one-shot: .*persistentWorkerKey"):
+        recording.load(tmp_path / "recording")
+    assert len((tmp_path / "recording/unrecorded.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_recording_that_no_action_reached_says_so(tmp_path: Path) -> None:
+    with Server(record=tmp_path / "recording"):
+        pass
+    with pytest.raises(ConfigError, match="no action reached what recorded it"):
+        recording.load(tmp_path / "recording")

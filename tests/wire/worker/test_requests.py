@@ -1,10 +1,9 @@
-"""Work requests as workers read them, by protobuf's own reading and by that of JSON."""
+"""A worker's stdin, split where requests end, in pieces of any size."""
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,107 +11,104 @@ from hypothesis import strategies as st
 
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
-from rpw_fixture.wire.worker.encodings import encoding
-from rpw_fixture.wire.worker.messages import Request
+from rpw_fixture.wire.worker.requests import ReceivedRequest, RequestStream
 
-INT32 = st.integers(-(2**31), 2**31 - 1)
-TEXT = st.text(max_size=40)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a request says, its inputs in the groups in which they are encoded."""
-
-    arguments: tuple[str, ...]
-    groups: list[list[tuple[str, bytes]]]
-    request_id: int
-    cancel: bool
-    verbosity: int
-    sandbox_dir: str
-
-    def encoded(self, protocol: str) -> bytes:
-        wire = encoding(protocol)
-        return wire.encode(
-            Request(
-                arguments=self.arguments,
-                inputs=wire.join_inputs(map(wire.encode_inputs, self.groups)),
-                request_id=self.request_id,
-                cancel=self.cancel,
-                verbosity=self.verbosity,
-                sandbox_dir=self.sandbox_dir,
-            )
-        )
-
-    @property
-    def inputs(self) -> list[tuple[str, bytes]]:
-        return [each for group in self.groups for each in group]
-
-
-REQUESTS = st.builds(
-    Asked,
-    arguments=st.lists(TEXT, max_size=4).map(tuple),
-    groups=st.lists(st.lists(st.tuples(TEXT, st.binary(max_size=70)), max_size=4), max_size=3),
-    request_id=INT32,
-    cancel=st.booleans(),
-    verbosity=INT32,
-    sandbox_dir=TEXT,
-)
-
-
-@pytest.mark.parametrize("length", [*range(56, 70), *range(120, 134), *range(16_300, 16_390)])
-def test_inputs_of_all_lengths_read_as_they_were_meant(length: int) -> None:
-    given = ("p" * length, b"d" * 64)
-    encoded = encoding("proto").encode_inputs([given, given])
-    read = worker.WorkRequest.FromString(encoded).inputs
-    assert [(each.path, each.digest) for each in read] == [given, given]
-
-
-@given(REQUESTS)
-def test_proto_requests_read_as_protobuf_reads_them(asked: Asked) -> None:
-    data = asked.encoded("proto")
-    expected = worker.WorkRequest(
-        arguments=asked.arguments,
-        request_id=asked.request_id,
-        cancel=asked.cancel,
-        verbosity=asked.verbosity,
-        sandbox_dir=asked.sandbox_dir,
+REQUESTS = [
+    {},
+    {"arguments": ["--in", 'a "quoted" {text} \\ \\" ü\n'], "requestId": 3},
+    {"arguments": ["x" * 300], "inputs": [{"path": "a/b", "digest": ""}, {"path": "{"}]},
+    {"cancel": True, "requestId": 3},
+    {"sandboxDir": "__sandbox/1", "arguments": ["y" * 119]},
+    {"arguments": ["z" * (123 - 2)]},  # 123 bytes of protobuf: its length looks like a brace
+]
+EXPECTED = [
+    ReceivedRequest(
+        arguments=tuple(each.get("arguments", ())),
+        paths=tuple(entry["path"] for entry in each.get("inputs", ())),
+        request_id=each.get("requestId", 0),
+        cancel=each.get("cancel", False),
+        sandbox_dir=each.get("sandboxDir", ""),
     )
-    for path, digest in asked.inputs:
-        expected.inputs.add(path=path, digest=digest)
-    payload = next(data[n:] for n in range(1, 6) if data[:n] == varint(len(data) - n))
-
-    assert worker.WorkRequest.FromString(payload) == expected
+    for each in REQUESTS
+]
 
 
-@given(REQUESTS)
-def test_json_requests_are_one_line_with_base64_digests_and_without_defaults(asked: Asked) -> None:
-    data = asked.encoded("json")
-    optional = {
-        "requestId": asked.request_id,
-        "cancel": asked.cancel,
-        "verbosity": asked.verbosity,
-        "sandboxDir": asked.sandbox_dir,
-    }
-
-    assert data.count(b"\n") == 1
-    assert data.endswith(b"\n")
-    assert json.loads(data) == {
-        "arguments": list(asked.arguments),
-        "inputs": [
-            {"path": path, "digest": base64.b64encode(digest).decode()}
-            for path, digest in asked.inputs
-        ],
-        **{name: value for name, value in optional.items() if value},
-    }
+def as_proto(request: dict[str, object]) -> bytes:
+    inputs = [worker.Input(path=each["path"]) for each in request.get("inputs", ())]
+    message = worker.WorkRequest(
+        arguments=request.get("arguments", ()),
+        inputs=inputs,
+        request_id=request.get("requestId", 0),
+        cancel=request.get("cancel", False),
+        sandbox_dir=request.get("sandboxDir", ""),
+    ).SerializeToString()
+    return varint(len(message)) + message
 
 
-@given(st.integers(0, 2**63 - 1))
-def test_a_varint_has_seven_bits_a_byte_lowest_first(number: int) -> None:
-    value, shift = 0, 0
-    for byte in (data := varint(number)):
-        value |= (byte & 0x7F) << shift
-        shift += 7
+STREAMS = {
+    "proto": b"".join(map(as_proto, REQUESTS)),
+    "json": b"".join(json.dumps(each).encode() + b"\n" for each in REQUESTS),
+    "json without newlines": b"".join(json.dumps(each).encode() for each in REQUESTS),
+    "pretty json": b"".join(json.dumps(each, indent=2).encode() + b"\n" for each in REQUESTS),
+}
 
-    assert value == number
-    assert all(byte & 0x80 for byte in data[:-1])
-    assert not data[-1] & 0x80
+
+def fed(stream: RequestStream, pieces: list[bytes]) -> tuple[bytes, list[ReceivedRequest]]:
+    out, found = b"", []
+    for data in pieces:
+        for piece, request in stream.feed(data):
+            if request is not None:
+                assert len(piece) == 1
+                found.append(request)
+            out += piece
+    return out, found
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@given(cuts=st.lists(st.integers(0, 2000), max_size=8))
+def test_no_byte_is_changed_and_every_request_is_seen(name: str, cuts: list[int]) -> None:
+    data = STREAMS[name]
+    edges = sorted({0, len(data), *(min(each, len(data)) for each in cuts)})
+    stream = RequestStream()
+    out, found = fed(stream, [data[begin:end] for begin, end in pairwise(edges)])
+    assert out == data
+    assert found == EXPECTED
+    assert stream.protocol == name.rpartition(" ")[2].replace("newlines", "json")
+    assert not stream.is_within_request
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_request_is_seen_with_its_last_byte_and_not_before(name: str) -> None:
+    data = STREAMS[name]
+    out, found = fed(RequestStream(), [data[at : at + 1] for at in range(len(data))])
+    assert (out, found) == (data, EXPECTED)
+
+
+@pytest.mark.parametrize("at", range(123))
+def test_a_length_that_looks_like_a_brace_is_protobuf(at: int) -> None:
+    data = as_proto(REQUESTS[-1])
+    assert data.startswith(b"{\n")
+    stream = RequestStream()
+    assert fed(stream, [data[:at], data[at:]]) == (data, [EXPECTED[-1]])
+    assert stream.protocol == "proto"
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xff\xff\xff\xff\xff\xff", b"\x03\xff\xff\xff", b'{"arguments": }', b'{"a": 1]}']
+)
+def test_bytes_that_are_no_request_raise(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        fed(RequestStream(), [data])
+
+
+def test_a_request_that_is_cut_short_is_noticed() -> None:
+    stream = RequestStream()
+    data = STREAMS["proto"][:50]
+    assert fed(stream, [data])[0] == data
+    assert stream.is_within_request
+
+
+def test_a_protocol_that_is_given_is_not_guessed() -> None:
+    stream = RequestStream("proto")
+    with pytest.raises(ValueError, match="no WorkRequest"):
+        fed(stream, [b'{"' + b"x" * 200])

@@ -1,0 +1,1 @@
+"""Bazel's execution logs: three formats, one value for each action, and suites made of them."""
