@@ -23,6 +23,7 @@ ROWS = (
     ("pytest_plugin",),
     ("cli", "plugin"),
     ("server",),
+    ("report",),
     ("testing",),
     ("hermeticity", "services"),
     ("execution",),

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="report format",
     )
     add("--output", type=Path, metavar="FILE", help="write the report to FILE, not to stdout")
+    add("--report", type=Path, metavar="FILE", help="write a page with the findings to FILE (HTML)")
     add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
     add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
@@ -135,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.suite is None:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
-    for name in ("output", "write_baseline", "reproducers"):
+    for name in ("output", "report", "write_baseline", "reproducers"):
         _require_room(name, getattr(options, name))
     with interruptible():
         report = _check(options)
@@ -143,8 +144,17 @@ def run(options: argparse.Namespace) -> int:
         from rpw_fixture.hermeticity.findings import baseline  # noqa: PLC0415 - only what is needed
 
         baseline.write(options.write_baseline, [*report.findings, *report.accepted])
+    if options.report is not None:
+        _write_page(report, options)
     _print(report, options)
     return _FINDINGS if report.has_errors else 0
+
+
+def _write_page(report: Report, options: argparse.Namespace) -> None:
+    from rpw_fixture.report import inputs, write  # noqa: PLC0415 - only what is needed
+
+    check = {"name": options.suite.name, **report.as_dict()}
+    write.write(inputs.Inputs(checks=[check]), options.report, option="--report")
 
 
 def _check(options: argparse.Namespace) -> Report:

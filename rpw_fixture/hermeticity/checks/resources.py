@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, LEFT_PROCESSES
-from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.finding import Finding, Growth
 from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
@@ -97,6 +97,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
         _skip(context, samples)
         return
     limits = _limits(samples)
+    context.growth += _measured(action, samples)
     if "memory" not in limits:
         context.skip("RPW301", "memory grows with the threads that are left; fix RPW303 first")
     for limit in limits.values():
@@ -118,6 +119,7 @@ def _of_failures(context: CheckContext, action: SuiteAction) -> Iterator[Finding
     if samples == _ORPHANS:
         _skip(context, _ORPHANS)
     if not isinstance(samples, str):
+        context.growth += _measured(failing, samples)
         yield from _judge(failing, samples, "request that fails")
 
 
@@ -184,6 +186,17 @@ def _limits(samples: Sequence[Sample]) -> dict[str, Limit]:
     if _is_of_threads(samples):
         del limits["memory"]
     return limits
+
+
+def _measured(action: SuiteAction, samples: Sequence[Sample]) -> Iterator[Growth]:
+    limits = _limits(samples)
+    for name in LIMITS:
+        yield Growth(
+            action=action.name,
+            resource=name,
+            values=tuple(int(_value(each, name)) for each in samples),
+            limit=limits[name].slope if name in limits else None,
+        )
 
 
 def _value(sample: Sample, name: str) -> float:

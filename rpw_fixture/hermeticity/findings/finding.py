@@ -120,6 +120,28 @@ class CachePoisoning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """What a worker held after each of many equal requests.
+
+    Attributes:
+        action: name of the action.
+        resource: ``memory`` (bytes), ``descriptors``, ``threads`` or ``files``.
+        values: a value for each request, once the worker was warm.
+        limit: the largest slope per request that is no finding; None if none applies.
+    """
+
+    action: str
+    resource: str
+    values: tuple[int, ...]
+    limit: float | None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the value for JSON reports."""
+        fields: dict[str, object] = {"action": self.action, "resource": self.resource}
+        return fields | {"values": list(self.values), "limit": self.limit}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The result of a check run.
 
@@ -131,6 +153,8 @@ class Report:
         seconds: duration of the run.
         accepted: findings left out because the baseline accepts them.
         poisoning: wrong action-cache entries; None if they were not counted.
+        action_names: names of the actions.
+        growth: what was measured for RPW301 to RPW304.
     """
 
     actions: int
@@ -141,6 +165,8 @@ class Report:
     seconds: float = 0.0
     accepted: tuple[Finding, ...] = ()
     poisoning: CachePoisoning | None = None
+    action_names: tuple[str, ...] = ()
+    growth: tuple[Growth, ...] = ()
 
     @property
     def has_errors(self) -> bool:
@@ -157,6 +183,9 @@ class Report:
             "worker_starts": self.worker_starts,
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
+            "action_names": list(self.action_names),
+            "accepted": [each.as_dict() for each in self.accepted],
+            "growth": [each.as_dict() for each in self.growth],
         }
         if self.poisoning is not None:
             fields["cache_poisoning"] = self.poisoning.as_dict()
@@ -212,6 +241,8 @@ def merged(reports: Sequence[Report]) -> Report:
         seconds=sum(each.seconds for each in reports),
         accepted=tuple(finding for each in reports for finding in each.accepted),
         poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
+        action_names=tuple(name for each in reports for name in each.action_names),
+        growth=tuple(one for each in reports for one in each.growth),
     )
 
 
