@@ -24,6 +24,7 @@ ROWS = (
     ("cli", "plugin"),
     ("server",),
     ("report",),
+    ("summary",),
     ("testing",),
     ("hermeticity", "services"),
     ("execution",),

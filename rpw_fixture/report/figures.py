@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpw_fixture.report.inputs import Inputs
-from rpw_fixture.report.summary import CACHE, COLD, ONE_SHOT, OPEN, WARM, Row
+from rpw_fixture.report.run_figures import CACHE, COLD, ONE_SHOT, OPEN, WARM, Row
 
 _KINDS = {
     WARM: "warm worker",

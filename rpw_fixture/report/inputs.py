@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.events.kinds import Event
 from rpw_fixture.execution.recorder import ACTIONS_FILE
-from rpw_fixture.report.event_lines import runs_of
 from rpw_fixture.report.recorded_rows import recorded
-from rpw_fixture.report.run_rows import Row
+from rpw_fixture.report.run_rows import Row, RunRows
+from rpw_fixture.summary.event_files import read_events
+from rpw_fixture.summary.model import summarize
 
 _KINDS = "an events file, the JSON of check, or a folder made by --record"
 
@@ -49,20 +51,13 @@ def read(paths: Sequence[Path]) -> Inputs:
     return inputs
 
 
-def add_events(inputs: Inputs, lines: Iterable[bytes | str], name: str) -> None:
-    """Add every run of an events file, and say what is wrong with it."""
-    before = len(inputs.runs)
-    for run in runs_of(lines, name):
-        inputs.runs.append(run)
-        inputs.problems += [f"{run['name']}: {each}" for each in run["notes"]]
-    count = len(inputs.runs) - before
-    if count == 0:
-        inputs.problems.append(
-            f"{name}: the log is empty: the server wrote no event to it, because nothing was built "
-            "or --events named another file"
-        )
-    elif count > 1:
-        inputs.problems.append(f"{name}: holds the runs of {count} servers, one after the other")
+def row_of(events: Sequence[Event], name: str) -> Row:
+    """Return the model of one server's events, with the reasons that a summary gives."""
+    rows = RunRows()
+    for each in events:
+        rows.add(each.as_dict())
+    summary = summarize(events).as_dict()
+    return rows.row(name) | {each: summary[each] for each in ("worker_starts", "one_shot")}
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
@@ -81,33 +76,39 @@ def _read_one(inputs: Inputs, path: Path, name: str) -> None:
         inputs.recordings.append(row)
         inputs.problems += row.pop("notes")
         return
-    with path.open("rb") as file:
-        report = _check_report(path, file.read(1))
-        if report is not None:
-            inputs.checks.append({"name": name, **report})
-            return
-        file.seek(0)
-        add_events(inputs, _known(file, path), name)
+    data = path.read_bytes()
+    report = _check_report(data)
+    if report is not None:
+        inputs.checks.append({"name": name, **report})
+    elif data.strip():
+        _add_events(inputs, path, name)
+    else:
+        inputs.problems.append(
+            f"{name}: the log is empty: the server recorded no event, because it got no action, or "
+            "its --events named another file"
+        )
 
 
-def _check_report(path: Path, first: bytes) -> Mapping[str, Any] | None:
-    """Return the JSON of ``check`` in a file; None if the file has something else."""
-    if first != b"{":
+def _add_events(inputs: Inputs, path: Path, name: str) -> None:
+    contents = read_events(path)
+    inputs.problems += contents.problems
+    count = len(contents.runs)
+    if count > 1:
+        inputs.problems.append(f"{name}: holds the runs of {count} servers; choose one at the top")
+    for position, run in enumerate(contents.runs, start=1):
+        title = name if count == 1 else f"{name} ({position} of {count})"
+        row = row_of(run.events, title)
+        inputs.runs.append(row)
+        inputs.problems += [f"{title}: {each}" for each in row["notes"]]
+
+
+def _check_report(data: bytes) -> Mapping[str, Any] | None:
+    """Return the JSON of ``check``; None if it is something else."""
+    if not data.startswith(b"{"):
         return None
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(data)
     except ValueError:
         return None
     is_report = isinstance(value, dict) and {"checks", "findings"} <= value.keys()
     return value if is_report else None
-
-
-def _known(lines: Iterable[bytes], path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file; raise if its first line is nothing that any version writes."""
-    is_first = True
-    for line in lines:
-        if is_first and line.strip():
-            is_first = False
-            if not line.lstrip().startswith(b'{"'):
-                raise ConfigError(f"{path}: its first line is not JSON; give {_KINDS}")
-        yield line

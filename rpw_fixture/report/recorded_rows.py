@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rpw_fixture.execution.recorder import ACTIONS_FILE
-from rpw_fixture.report.summary import Row
+from rpw_fixture.report.run_figures import Row
 
 _KEPT = (
     *("mnemonic", "target", "key", "pool", "protocol", "abilities", "command", "environment"),

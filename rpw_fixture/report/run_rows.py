@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from rpw_fixture.report.summary import summarized
+from rpw_fixture.report.run_figures import summarized
 
 Row = dict[str, Any]
 _Event = Mapping[str, Any]
@@ -19,20 +19,11 @@ _OLD: Final = (
     "show the time from request to response only"
 )
 
-#: Kinds of events that pages do not show.
-_NOT_SHOWN: Final = frozenset({"isolation_degraded", "container_started", "blob_corrupted"})
-
 
 class RunRows:
-    """Builds the model of one run.
-
-    Attributes:
-        notes: what is wrong with the log, as sentences.
-        changed: rows that changed since the last call of `take_changes`.
-    """
+    """Builds the model of one run from its events, which are given as `Event.as_dict` makes them."""
 
     def __init__(self) -> None:
-        self.notes: list[str] = []
         self._start: float | None = None
         self._end = 0.0
         self._server: Row = {}
@@ -42,27 +33,17 @@ class RunRows:
         self._violations: list[Row] = []
         self._bugs: list[Row] = []
         self._lost = 0
-        self._unknown: set[str] = set()
         self._dirty: dict[int, tuple[str, Row]] = {}
 
     def add(self, event: _Event) -> None:
-        """Bring the rows up to date with one event.
-
-        An event without a field that it needs is left out, with a note.
-        """
+        """Bring the rows up to date with one event."""
         if self._start is None:
             self._start = event["time"]
         self._end = max(self._end, event["time"])
         name = event["event"]
-        # A name from a file can't reach other methods: it would have to begin with this prefix.
         handler: Callable[[_Event], None] | None = getattr(self, f"_on_{name}", None)
-        if handler is None:
-            self._unknown |= {name} - _NOT_SHOWN
-            return
-        try:
+        if handler is not None:
             handler(event)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self.notes.append(f"event {event['seq']} ({event['event']}) lacks a part: {error}")
 
     def row(self, name: str) -> Row:
         """Return the whole model."""
@@ -76,7 +57,7 @@ class RunRows:
             "tools": [list(each) for each in self._tools],
             "violations": self._violations,
             "bugs": self._bugs,
-            "notes": [*self._about(), *self.notes],
+            "notes": self._about(),
             "summary": self.summary(),
         }
 
@@ -108,10 +89,6 @@ class RunRows:
         texts = []
         if not self._server and self._actions:
             texts.append(_OLD)
-        if self._unknown:
-            texts.append(
-                f"holds events of a newer version, which are left out: {', '.join(sorted(self._unknown))}"
-            )
         if self._lost:
             texts.append(
                 f"{self._lost} events are missing: the file could not be written, as on a full disk"

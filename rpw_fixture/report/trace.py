@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from rpw_fixture.report.inputs import Inputs
-from rpw_fixture.report.summary import CACHE, Row, has_failed, kind_of
+from rpw_fixture.report.run_figures import CACHE, Row, has_failed, kind_of
 
 #: Process numbers in the trace: each run gets this many.
 _RUN_SIZE: Final = 1_000_000

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.report import markdown, page, text, trace
-from rpw_fixture.report.inputs import Inputs
-from rpw_fixture.report.run_rows import RunRows
+from rpw_fixture.report.inputs import Inputs, row_of
 
 if TYPE_CHECKING:
     from rpw_fixture.events.kinds import Event
@@ -53,8 +52,5 @@ def write_report(
     Raises:
         EnvironmentLacksError: if the file can't be written.
     """
-    rows = RunRows()
-    for event in events:
-        rows.add(event.as_dict())
-    run = rows.row(name)
+    run = row_of(list(events), name)
     write(Inputs(runs=[run], problems=run["notes"]), path, format_, option)

@@ -79,11 +79,12 @@ class EventScript:
         self.add(routed)
         return self.record(routed.operation)
 
-    def started(self, worker: int, key: WorkerKey = KEY) -> None:
+    def started(self, worker: int, key: WorkerKey = KEY, mnemonic: str = "Compile") -> None:
         self.add(
             WorkerStarted(
                 worker=worker,
                 pid=100 + worker,
+                mnemonic=mnemonic,
                 key=key.digest,
                 startup_arguments=key.startup_arguments,
                 tool_inputs=key.tool_inputs.records(),

@@ -345,7 +345,8 @@ def test_tool_inputs_of_a_one_shot_action_are_not_known(script: EventScript) -> 
 
     Cause: persistentWorkerKey is not set
     Fix: set worker_key of the Action. Bazel sends a key with --experimental_remote_mark_tool_inputs
-    and execution_requirements {"supports-workers": "1"}; before Bazel 6 set exec_properties.
+    and execution_requirements {"supports-workers": "1"}; before Bazel 6 set
+    exec_properties = {"persistentWorkerKey": "…"} of the targets.
     """)
 
 

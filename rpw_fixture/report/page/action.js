@@ -33,7 +33,11 @@ function why(app, found) {
   const lane = found.worker === null ? null : h("a", { href: `#lanes/worker/${found.worker}` }, `worker ${found.worker}`);
   const texts = [];
   if (found.worker !== null) texts.push(found.reused ? "The worker had served other actions before." : "The worker was started for it, or had served nothing before.");
+  const start = (app.run.worker_starts || []).find((each) => each.worker === found.worker);
+  if (start && !found.reused) texts.push(`Why a worker was started: ${start.text}${start.remedy ? `. ${start.remedy}` : ""}`);
   if (found.protocol) texts.push(`The protocol was found out to be ${found.protocol}. ${found.protocol_detail}`);
+  const without = found.mode === "one-shot" && (app.run.one_shot || []).find((each) => each.reason === found.reason);
+  if (without && without.remedy) texts.push(`What to change: ${without.remedy}`);
   for (const each of found.retries || []) texts.push(`Worker ${each.worker} ended, so it was sent again: ${each.reason}`);
   if (found.cancelled) texts.push(`The request was cancelled: ${found.cancelled}.`);
   if (found.inputs_changed) texts.push(`Inputs that an earlier request had changed were placed again: ${found.inputs_changed.paths.join(", ")}.`);

@@ -10,7 +10,7 @@ export function overview(app) {
   const { run } = app;
   return h("div", { class: "grid" },
     app.data.problems.length ? problems(app.data.problems) : null,
-    run ? [tiles(app, run), h("div", { class: "column" }, how(run), ends(run)), bought(run), run.violations.length || run.bugs.length ? violations(app, run) : null] : null,
+    run ? [tiles(app, run), h("div", { class: "column" }, how(run), ends(run)), bought(run), started(app, run), run.violations.length || run.bugs.length ? violations(app, run) : null] : null,
     app.data.checks.map((check) => checked(app, check)),
     run && run.configuration ? settings(run) : null,
     !run && app.data.checks.length === 0 ? section("Nothing to show", missing("None of the inputs holds a run or a check. Give an events file (serve --events FILE), the JSON of check, or both.")) : null);
@@ -73,6 +73,23 @@ function ends(run) {
   const rows = run.summary.ends.map(([reason, count]) => [reason, count]);
   if (alive) rows.push(["alive at the end of the log", alive]);
   return section("How workers ended", rows.length ? table("Ends of workers", [{ title: "reason", header: true }, { title: "workers", number: true }], rows) : missing("No worker was started."));
+}
+
+// Why workers were started at all, and why actions got none: each with what to change.
+function started(app, run) {
+  const groups = new Map();
+  for (const each of run.worker_starts || []) {
+    const text = each.text || each.reason;
+    if (!groups.has(text)) groups.set(text, { remedy: each.remedy, workers: [] });
+    groups.get(text).workers.push(each.worker);
+  }
+  const links = (numbers) => [numbers.slice(0, 6).map((each) => [h("a", { href: `#lanes/worker/${each}` }, String(each)), " "]), numbers.length > 6 ? `and ${numbers.length - 6} more` : ""];
+  const starts = [...groups].map(([text, each]) => [h("span", { class: "wrap" }, text), links(each.workers), each.remedy]);
+  const without = (run.one_shot || []).map((each) => [each.reason, String(each.actions), each.remedy]);
+  if (starts.length + without.length === 0) return null;
+  return h("section", { class: "card wide" }, h("h3", {}, "Why workers were started, and why actions got none"),
+    starts.length ? table("Starts of workers", [{ title: "reason of the start", header: true }, { title: "workers" }, { title: "what to change" }], starts) : null,
+    without.length ? table("Actions without a worker", [{ title: "no worker because", header: true }, { title: "actions", number: true }, { title: "what to change" }], without) : null);
 }
 
 function violations(app, run) {
