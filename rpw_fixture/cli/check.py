@@ -153,7 +153,8 @@ def run(options: argparse.Namespace) -> int:
 def _write_page(report: Report, options: argparse.Namespace) -> None:
     from rpw_fixture.report import inputs, write  # noqa: PLC0415 - only what is needed
 
-    check = {"name": options.suite.name, **report.as_dict()}
+    names = {"name": options.suite.name, "action_names": list(report.action_names)}
+    check = {**names, **report.as_dict()}
     write.write(inputs.Inputs(checks=[check]), options.report, option="--report")
 
 

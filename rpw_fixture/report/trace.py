@@ -86,7 +86,7 @@ class _RunTrace:
     def _slots(self) -> dict[tuple[int, int], tuple[int, int]]:
         """Return process and thread of each part of an action, by the action's id and the part's index.
 
-        Slices of one thread must not overlap, so overlapping requests get threads of their own.
+        Slices of one thread must not overlap, so each of two overlapping requests gets its own thread.
         """
         parts: dict[int, list[tuple[float, float, tuple[int, int]]]] = {}
         for action in self._run["actions"]:

@@ -183,10 +183,11 @@ class Report:
             "worker_starts": self.worker_starts,
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
-            "action_names": list(self.action_names),
-            "accepted": [each.as_dict() for each in self.accepted],
-            "growth": [each.as_dict() for each in self.growth],
         }
+        if self.accepted:
+            fields["accepted"] = [each.as_dict() for each in self.accepted]
+        if self.growth:
+            fields["growth"] = [each.as_dict() for each in self.growth]
         if self.poisoning is not None:
             fields["cache_poisoning"] = self.poisoning.as_dict()
         return fields

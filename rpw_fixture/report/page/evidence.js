@@ -28,7 +28,7 @@ export function pieces(evidence) {
   return found;
 }
 
-function ofBytes([, path, at, before, left, after, right, oldSize, newSize]) {
+function ofBytes([, path, at, left, before, right, after, oldSize, newSize]) {
   return { kind: "bytes", path, at: Number(at), left, right, before, after, sizes: [Number(oldSize), Number(newSize)] };
 }
 

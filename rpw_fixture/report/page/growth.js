@@ -6,8 +6,8 @@ import { bytes, counted, seconds, theilSen } from "./numbers.js";
 const [WIDTH, HEIGHT] = [320, 120];
 
 export function growth(app) {
-  const series = app.data.checks.flatMap((check) => (check.growth || []).map((each) => ({ ...each, check: check.name })));
-  return h("div", { class: "grid" }, series.length ? series.map(card) : section("Growth per request", missing("No input has measurements of growth. rpw-fixture check SUITE --report FILE measures memory, descriptors, threads and files (RPW301 to RPW304), if requests are fast enough.")),
+  const measured = app.data.checks.filter((check) => (check.growth || []).length);
+  return h("div", { class: "grid" }, measured.length ? measured.map((check) => h("section", { class: "wide" }, h("h2", {}, check.name), h("div", { class: "multiples" }, check.growth.map(card)))) : section("Growth per request", missing("No input has measurements of growth. rpw-fixture check SUITE --report FILE measures memory, descriptors, threads and files (RPW301 to RPW304), if requests are fast enough.")),
     app.run ? peaks(app) : null);
 }
 
@@ -33,7 +33,7 @@ function card(each) {
     svg("svg", { viewBox: `-4 -6 ${WIDTH + 8} ${HEIGHT + 12}`, class: `chart ${isOver ? "over" : ""}`, role: "img", "aria-label": `${each.resource} from ${shown(each.values[0])} to ${shown(each.values.at(-1))} over ${each.values.length} requests` },
       svg("polyline", { points: path(points), class: "curve" }), svg("polyline", { points: path(line), class: "fit" })),
     h("p", {}, `${shown(slope)} per request${each.limit === null ? "" : `; the limit is ${shown(each.limit)}`}. `, h("b", {}, isOver ? "Above the limit." : "Within the limit.")),
-    h("p", { class: "hint" }, `From ${shown(low)} to ${shown(high)} over ${counted(each.values.length, "request")}. ${each.check}`));
+    h("p", { class: "hint" }, `From ${shown(low)} to ${shown(high)} over ${counted(each.values.length, "request")}.`));
 }
 
 function peaks(app) {

@@ -35,7 +35,7 @@ function byServer(app, tool) {
 function gridOf(tool, rows) {
   const head = h("tr", {}, h("th", { scope: "col" }, "part"), tool.keys.map((each) => h("th", { scope: "col" }, h("code", { title: each.key }, short(each.key)), h("br"), h("small", {}, workersText(each.workers)))));
   const body = rows.map((row) => h("tr", { class: row.differs ? "differs" : null }, h("th", { scope: "row" }, row.name, row.differs ? [" ", badge("warning", "differs")] : null),
-    row.values.map((value, index) => h("td", { class: row.differs && value !== row.values[0] ? "mark" : null, title: value ?? "absent" }, h("code", {}, short(value)), row.differs && value !== row.values[0] && index > 0 ? h("span", { class: "unseen" }, " (other than the first)") : null))));
+    row.values.map((value, index) => h("td", { class: row.differs && value !== row.values[0] ? "mark" : null, title: value ?? "absent" }, h("code", { class: short(value).length < 34 ? "whole" : null }, short(value)), row.differs && value !== row.values[0] && index > 0 ? h("span", { class: "unseen" }, " (other than the first)") : null))));
   return scroller(`Keys of ${tool.name}`, h("table", { class: "keys" }, h("thead", {}, head), h("tbody", {}, body)));
 }
 

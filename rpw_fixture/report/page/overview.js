@@ -79,17 +79,23 @@ function ends(run) {
 function started(app, run) {
   const groups = new Map();
   for (const each of run.worker_starts || []) {
-    const text = each.text || each.reason;
-    if (!groups.has(text)) groups.set(text, { remedy: each.remedy, workers: [] });
-    groups.get(text).workers.push(each.worker);
+    const name = `${each.reason} ${each.remedy}`;
+    if (!groups.has(name)) groups.set(name, { texts: new Set(), remedy: each.remedy, workers: [] });
+    groups.get(name).texts.add(each.text || each.reason);
+    groups.get(name).workers.push(each.worker);
   }
   const links = (numbers) => [numbers.slice(0, 6).map((each) => [h("a", { href: `#lanes/worker/${each}` }, String(each)), " "]), numbers.length > 6 ? `and ${numbers.length - 6} more` : ""];
-  const starts = [...groups].map(([text, each]) => [h("span", { class: "wrap" }, text), links(each.workers), each.remedy]);
+  const starts = [...groups.values()].map((each) => [alike([...each.texts]), links(each.workers), each.remedy]);
   const without = (run.one_shot || []).map((each) => [each.reason, String(each.actions), each.remedy]);
   if (starts.length + without.length === 0) return null;
   return h("section", { class: "card wide" }, h("h3", {}, "Why workers were started, and why actions got none"),
     starts.length ? table("Starts of workers", [{ title: "reason of the start", header: true }, { title: "workers" }, { title: "what to change" }], starts) : null,
     without.length ? table("Actions without a worker", [{ title: "no worker because", header: true }, { title: "actions", number: true }, { title: "what to change" }], without) : null);
+}
+
+function alike([first, ...more]) {
+  const text = h("span", { class: "wrap" }, first);
+  return more.length ? [text, h("details", {}, h("summary", {}, `and ${more.length} like it`), h("ul", {}, more.map((each) => h("li", { class: "wrap" }, each))))] : text;
 }
 
 function violations(app, run) {
