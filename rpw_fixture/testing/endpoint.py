@@ -151,12 +151,15 @@ class Endpoint:
         ended = {each.worker: each.stderr_tail for each in self.workers if not each.is_alive}
         return {**ended, **self._live_stderr()}
 
-    def bazel_flags(self) -> list[str]:
+    def bazel_flags(self, *, shows_secrets: bool = True) -> list[str]:
         """Return flags that make ``bazel build`` run every action on this server, and none locally.
 
         They work from Bazel 4 on. To mark tool inputs, add
         ``--experimental_remote_mark_tool_inputs`` from Bazel 6 on, and set `Config.tool_inputs` for
         older ones.
+
+        Args:
+            shows_secrets: False names the file of a token instead of the token.
         """
         flags = [
             f"--remote_executor={self.endpoint}",
@@ -164,6 +167,8 @@ class Endpoint:
             "--remote_local_fallback=false",
         ]
         options = self._client_options()
+        if not shows_secrets and self.config.auth_token_file is not None:
+            options["headers"] = {"authorization": f"Bearer <{self.config.auth_token_file}>"}
         flags += [f"--remote_header={name}={value}" for name, value in options["headers"].items()]
         if options.get("tls_ca") is not None:
             flags.append(f"--tls_certificate={options['tls_ca']}")
