@@ -87,7 +87,8 @@ class RunRows:
     def _about(self) -> list[str]:
         """Return sentences about what the log lacks."""
         texts = []
-        if not self._server and self._actions:
+        ended = [each for each in self._actions.values() if each["end"] is not None]
+        if ended and not any(each["phases"] for each in ended):
             texts.append(_OLD)
         if self._lost:
             texts.append(
