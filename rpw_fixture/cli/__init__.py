@@ -21,6 +21,7 @@ from rpw_fixture.support.suggestions import did_you_mean
 COMMANDS = {
     "serve": "run a server until SIGTERM or Ctrl-C (the default)",
     "run": "run a command with a server around it, and say what its actions did",
+    "explain": "say where an action ran and why, from the events of an earlier run",
     "check": "test a worker for state leaks and protocol errors",
     "report": "write a page, a trace or a summary of what workers did",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",

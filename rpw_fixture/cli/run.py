@@ -102,6 +102,7 @@ def _around(
     with Server(config) as server:
         if server.web_address is not None:
             _write([f"live page: {server.web_address}"])
+        events += server.events.snapshot()
         server.events.add_sink(events.append)  # the log itself forgets the oldest ones
         if config.port_file is not None:
             write_port(config.port_file, server.address)

@@ -12,7 +12,7 @@ _MARKS_TOOLS_FROM = (6, 0)
 MARK_FLAG = "--experimental_remote_mark_tool_inputs"
 #: Commands that take the flags of a build.
 _BUILDING = {"build", "test", "run", "coverage", "mobile-install"}
-#: Startup options whose value may be an argument of its own (``bazel help startup_options``).
+#: Startup options whose value may be a separate argument (``bazel help startup_options``).
 _WITH_VALUE = {
     "--bazelrc",
     "--cgroup_parent",

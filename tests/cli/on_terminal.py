@@ -1,4 +1,4 @@
-"""Run a program in the foreground of the terminal on stdin: ``python -m tests.cli.on_terminal PROGRAM…``."""
+"""Run a program in the foreground of the terminal on stdin."""
 
 from __future__ import annotations
 

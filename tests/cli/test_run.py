@@ -267,11 +267,9 @@ def test_violations_are_found(tmp_path: Path) -> None:
 def test_a_worker_that_leaks_is_not_hermetic_and_a_good_one_is() -> None:
     good = run("--expect", "hermetic@Upper", "--", *PROGRAM)
     assert good.returncode == 0, good.stderr
-    leaking = PROGRAM[2].replace("compile_action(name,", "compile_action(name, script='leaky.py',")
-    program = (*PROGRAM[:2], leaking)
-    if not (ROOT / "sample_workers" / "python" / "leaky.py").exists():
-        pytest.fail("the leaking sample is gone")
-    bad = run("--expect", "hermetic", "--no-summary", "--", *program)
+    call = 'compile_action(name, "--header", name, script="leaky.py",'
+    leaking = PROGRAM[2].replace("compile_action(name,", call)
+    bad = run("--expect", "hermetic", "--no-summary", "--", *PROGRAM[:2], leaking)
     assert bad.returncode == 1, bad.stderr
     assert "RPW202" in bad.stderr
 

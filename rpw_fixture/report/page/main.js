@@ -44,7 +44,18 @@ function route() {
   const [view, ...parameters] = location.hash.slice(1).split("/");
   app.view = view === "action" || VIEWS[view] ? view : "overview";
   app.parameters = parameters;
+  if (parameters[0] === "run") chooseRun(decodeURIComponent(parameters[1] || ""));
   if (view === "action" && app.data.runs[Number(parameters[0])]) app.position = Number(parameters[0]);
+}
+
+// A run by its name, as links from other reports have it, or by its number.
+function chooseRun(name) {
+  const named = app.data.runs.findIndex((each) => each.name === name);
+  const found = named < 0 ? Number(name) : named;
+  if (!app.data.runs[found]) return;
+  app.position = found;
+  const select = document.getElementById("runs");
+  if (select) select.value = String(found);
 }
 
 function draw(isNew = true) {
@@ -65,7 +76,7 @@ function draw(isNew = true) {
 function header() {
   const counts = { findings: app.data.checks.reduce((sum, each) => sum + each.findings.length, 0) };
   const links = Object.entries(VIEWS).map(([name, [title]]) => h("a", { href: `#${name}` }, title, counts[name] ? h("small", {}, ` ${counts[name]}`) : null));
-  const runs = app.data.runs.length > 1 ? h("select", { "aria-label": "Run", onchange: (event) => { app.position = Number(event.target.value); draw(); } }, app.data.runs.map((each, index) => h("option", { value: index }, each.name))) : null;
+  const runs = app.data.runs.length > 1 ? h("select", { id: "runs", "aria-label": "Run", onchange: (event) => { app.position = Number(event.target.value); draw(); } }, app.data.runs.map((each, index) => h("option", { value: index }, `${each.failed ? "failed: " : ""}${each.name}`))) : null;
   const skip = h("a", { class: "skip", href: "#main", onclick: (event) => { event.preventDefault(); document.getElementById("main").focus(); } }, "Skip to the content");
   document.body.prepend(skip);
   document.getElementById("header").append(app.data.live ? startLive(app) : "", runs || "", h("nav", { id: "views", "aria-label": "Views" }, links));

@@ -10,6 +10,7 @@ export function overview(app) {
   const { run } = app;
   return h("div", { class: "grid" },
     app.data.problems.length ? problems(app.data.problems) : null,
+    app.data.runs.length > 1 ? runs(app) : null,
     run ? [tiles(app, run), h("div", { class: "column" }, how(run), ends(run)), bought(run), started(app, run), run.violations.length || run.bugs.length ? violations(app, run) : null] : null,
     app.data.checks.map((check) => checked(app, check)),
     run && run.configuration ? settings(run) : null,
@@ -18,6 +19,19 @@ export function overview(app) {
 
 function problems(texts) {
   return h("section", { class: "card wide notice" }, h("h3", {}, "About the inputs"), h("ul", {}, texts.map((each) => h("li", {}, each))));
+}
+
+const SHOWN_RUNS = 300;
+
+// All runs, those of failed tests first.
+function runs(app) {
+  const rows = app.data.runs.map((each, index) => ({ each, index })).sort((one, other) => Number(Boolean(other.each.failed)) - Number(Boolean(one.each.failed)));
+  const columns = [{ title: "run", header: true }, { title: "actions", number: true }, { title: "failed", number: true }, { title: "warm", number: true }, { title: "workers", number: true }];
+  const cells = rows.slice(0, SHOWN_RUNS).map(({ each, index }) => [
+    [h("a", { href: `#overview/run/${index}`, class: "wrap", "aria-current": index === app.position ? "true" : null }, each.name), each.failed ? [" ", badge("failed", "test failed")] : null],
+    each.summary.actions.toLocaleString("en"), String(each.summary.failed), percent(each.summary.reuse), String(each.summary.workers)]);
+  return h("section", { class: "card wide" }, h("h3", {}, `Runs (${rows.length})`), h("div", { class: "runs" }, table("Runs", columns, cells)), rows.length > SHOWN_RUNS ? h("p", { class: "hint" }, `and ${rows.length - SHOWN_RUNS} more, in the list at the top`) : null,
+    app.run ? h("p", {}, "Below: ", h("b", { class: "wrap" }, app.run.name)) : null);
 }
 
 function tile(value, label, kind = "") {
