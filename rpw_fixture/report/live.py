@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 _TITLE = "rpw_fixture live"
 #: Seconds between two updates, and between two signs of life when nothing happens.
 _PAUSE, _SIGN_OF_LIFE = 0.3, 10.0
+#: A pause is this many times as long as the last update took.
+_SHARE = 40
 #: Seconds that a browser may take to send its request, and to take what is sent to it.
 _PATIENCE = 5.0
 #: Seconds between two looks whether to stop.
@@ -249,9 +251,11 @@ class _Handler(BaseHTTPRequestHandler):
         rows.take_changes()
         self._event("reset", rows.row("live"))
         spoken = time.monotonic()
-        is_stopping = False
+        is_stopping, took = False, 0.0
         while not is_stopping:
-            is_stopping = self.server.page.stopping.wait(_PAUSE)
+            # The larger the model, the longer the pause: viewers may take a few hundredths of the time.
+            is_stopping = self.server.page.stopping.wait(max(_PAUSE, _SHARE * took))
+            began = time.thread_time()
             last = _add(rows, [queue.popleft() for _ in range(len(queue))], last)
             if rows.has_changes:
                 self._event("changes", rows.take_changes())
@@ -259,6 +263,7 @@ class _Handler(BaseHTTPRequestHandler):
             elif time.monotonic() - spoken > _SIGN_OF_LIFE:
                 self.wfile.write(b": nothing new\n\n")
                 spoken = time.monotonic()
+            took = time.thread_time() - began
         self._event("ended", {})
 
     def _event(self, name: str, value: object) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.cli import main
+from rpw_fixture.hermeticity.findings.finding import Growth, Report
 from rpw_fixture.report import inputs, page
 from rpw_fixture.report.write import write_report
 from rpw_fixture.server import Server
+from tests.hermeticity.samples import stage
 
 from .sample_log import EVIL, large_log, small_log, write_check
 
@@ -113,3 +115,39 @@ def test_events_of_a_server_become_a_page(tmp_path: Path) -> None:
     assert run["name"] == "mine"
     assert run["summary"]["kinds"] == {"one-shot": 1}
     assert set(run["actions"][0]["phases"]) >= {"executed", "replied"}
+
+
+def test_a_check_writes_its_page(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "leaky.py")
+    output = tmp_path / "page.html"
+    options = ["--select", "RPW202", "--output", str(tmp_path / "text"), "--report", str(output)]
+    assert main(["check", str(suite), *options]) == 1
+    (check,) = data_in(output.read_text())["checks"]  # type: ignore[misc]
+    assert check["action_names"] == ["alpha", "beta"]
+    assert {each["code"] for each in check["findings"]} == {"RPW202"}
+    missing = str(tmp_path / "no/page.html")
+    assert main(["check", str(suite), "--select", "RPW202", "--report", missing]) == 3
+
+
+def test_a_command_with_a_server_around_it_writes_page_and_trace(tmp_path: Path) -> None:
+    output, trace = tmp_path / "page.html", tmp_path / "trace.json"
+    assert main(["run", "--report", str(output), "--trace", str(trace), "--", "true"]) == 0
+    (run,) = data_in(output.read_text())["runs"]  # type: ignore[misc]
+    assert run["name"] == "true"
+    assert "traceEvents" in json.loads(trace.read_text())
+
+
+def test_the_demo_writes_a_page(tmp_path: Path) -> None:
+    assert main(["demo", "--report", str(tmp_path / "page.html")]) == 0
+    (run,) = data_in((tmp_path / "page.html").read_text())["runs"]  # type: ignore[misc]
+    assert run["summary"]["kinds"]["warm"] >= 2
+    assert any("tools/rpw_worker.py" in each["text"] for each in run["worker_starts"])
+
+
+def test_growth_is_in_the_json_of_a_check() -> None:
+    growth = Growth(action="a", resource="memory", values=(1, 2), limit=8192)
+    report = Report(actions=1, checks=(), findings=(), growth=(growth,))
+    assert report.as_dict()["growth"] == [
+        {"action": "a", "resource": "memory", "values": [1, 2], "limit": 8192}
+    ]
+    assert "growth" not in Report(actions=1, checks=(), findings=()).as_dict()

@@ -1,7 +1,7 @@
 // The list of actions: filter, sort, open.
 
 import { badge, h, missing, section } from "./dom.js";
-import { hasFailed, kindOf, outcomeOf, search, titleOf } from "./model.js";
+import { hasFailed, kindOf, search, titleOf } from "./model.js";
 import { counted, seconds } from "./numbers.js";
 import { virtualTable } from "./virtual_list.js";
 
@@ -11,6 +11,8 @@ const ORDERS = {
   target: { title: "by target", value: (each) => titleOf(each) },
   outcome: { title: "failed first", value: (each) => (hasFailed(each) ? 0 : 1) },
 };
+
+const SHORT = { warm: "warm", cold: "fresh", "one-shot": "one-shot", cache: "cache", unfinished: "unfinished" };
 
 export function sorted(actions, order) {
   const { value } = ORDERS[order];
@@ -47,7 +49,7 @@ function columnsOf(app) {
   return [
     { title: "target", class: "grow", cell: (each) => h("a", { href: `#action/${app.position}/${each.id}`, title: titleOf(each) }, titleOf(each)) },
     { title: "mnemonic", class: "medium hide-narrow", cell: (each) => each.mnemonic },
-    { title: "outcome", class: "medium", cell: (each) => badge(hasFailed(each) ? "failed" : kindOf(each), hasFailed(each) ? "failed" : outcomeOf(each)) },
+    { title: "outcome", class: "medium", cell: (each) => badge(hasFailed(each) ? "failed" : kindOf(each), hasFailed(each) ? "failed" : SHORT[kindOf(each)]) },
     { title: "worker", class: "small number hide-narrow", cell: (each) => (each.worker === null ? "–" : String(each.worker)) },
     { title: "start", class: "small number hide-narrow", cell: (each) => seconds(each.start) },
     { title: "seconds", class: "small number", cell: (each) => (each.end === null ? "–" : seconds(each.seconds)) },

@@ -293,7 +293,7 @@ class Picture {
     if (to <= from) return;
     pen.fillStyle = ink.band;
     pen.fillRect(from, y + 1, to - from, lane.height - 2);
-    if (lane.worker.end === null) return;
+    if (lane.worker.end === null || this.x(lane.worker.end) > this.width + 1) return;
     pen.fillStyle = ink.soft;
     pen.fillRect(Math.min(to, this.width - 2), y + 1, 2, lane.height - 2);
     const room = this.width - to - 10;
@@ -345,9 +345,8 @@ function cut(pen, text, room) {
 }
 
 function tickText(time, step) {
-  if (step >= 1) return `${Math.round(time)} s`;
-  if (step >= 0.001) return `${Math.round(time * 1000)} ms`;
-  return `${(time * 1000).toFixed(3)} ms`;
+  const digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
+  return time >= 1 || digits === 0 ? `${time.toFixed(digits)} s` : `${(time * 1000).toFixed(Math.max(0, digits - 3))} ms`;
 }
 
 export function describe(lane, slice) {
