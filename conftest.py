@@ -30,6 +30,7 @@ PLUGIN = "rpw_fixture.pytest_plugin"
 #: Folders of tests that take long because of their subject. Other long tests bear the mark themselves.
 _SLOW = (
     "benchmarks",  # each family of figures once
+    "binary",  # some forms of the program are installed, others run in containers
     "containers",  # images and their engines
     "examples",  # with a real Bazel
     "hermeticity/whole_checks",  # each starts dozens of workers

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rpw_fixture._version import __version__
-from rpw_fixture.cli.signals import Interrupted
-from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
+from rpw_fixture.support.program_form import program_form
 from rpw_fixture.support.suggestions import did_you_mean
 
 #: Subcommands and their purposes. Each is a module here with `add_arguments` and `run`.
@@ -24,6 +24,7 @@ COMMANDS = {
     "explain": "say where an action ran and why, from the events of an earlier run",
     "check": "test a worker for state leaks and protocol errors",
     "report": "write a page, a trace or a summary of what workers did",
+    "init": "write a worker, a suite, a test and a Bazel rule that run",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
     "doctor": "show what this machine offers: isolation, containers, programs",
 }
@@ -97,7 +98,8 @@ def _overview() -> argparse.ArgumentParser:
         description="An REAPI server with real remote persistent workers, for tests and CI.",
         epilog="Without a subcommand: serve. 'rpw-fixture COMMAND --help' lists its options.",
     )
-    parser.add_argument("--version", action="version", version=f"rpw_fixture {__version__}")
+    version = f"rpw_fixture {__version__} ({program_form()})"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(title="subcommands", metavar="COMMAND")
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)

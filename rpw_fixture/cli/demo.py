@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import Event, WorkerNotReused, WorkerStarted
+from rpw_fixture.support.program_form import program_name
 from rpw_fixture.testing.sample_workers import python_workers
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         steps = (demo.show_reuse(), demo.show_restart(), demo.show_leak())
         if options.report is not None:
             _write_report(events, options.report)
-    print("Next: point Bazel at 'python -m rpw_fixture', or assert all this in pytest:")
+    print(f"Next: point Bazel at '{program_name()}', or assert all this in pytest:")
     print("https://github.com/rpw-fixture/rpw_fixture/blob/main/README.md")
     return 0 if all(steps) else 1
 

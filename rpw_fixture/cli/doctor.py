@@ -9,8 +9,8 @@ import sys
 from importlib import metadata
 
 from rpw_fixture._version import __version__
+from rpw_fixture.support.program_form import program_form
 
-_ISOLATION = ("landlock", "namespaces")
 _ENGINES = ("docker", "podman")
 _PACKAGES = ("grpcio", "protobuf", "pytest", "psutil")
 
@@ -37,8 +37,9 @@ def _facts() -> dict[str, str]:
     from rpw_fixture.wire.compression import available  # noqa: PLC0415
     from rpw_fixture.wire.digests import FUNCTIONS  # noqa: PLC0415
 
-    facts = {"rpw_fixture": __version__, "python": f"{sys.version.split()[0]} ({sys.executable})"}
-    facts |= {name: metadata.version(name) for name in _PACKAGES}
+    facts = {"rpw_fixture": f"{__version__} ({program_form()})"}
+    facts["python"] = f"{sys.version.split()[0]} ({sys.executable})"
+    facts |= {name: _version(name) for name in _PACKAGES}
     facts["digest functions"] = ", ".join(FUNCTIONS)
     facts["compressors"] = ", ".join(each.name for each in available().values()) or "none"
     facts["staging"] = workspace.base()
@@ -47,14 +48,25 @@ def _facts() -> dict[str, str]:
     return facts | _isolation()
 
 
+def _version(package: str) -> str:
+    """Return a package's version; the single file and the zipapp come without pytest."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def _isolation() -> dict[str, str]:
     """Return which kinds of isolation and container engines work here, and why others do not."""
+    from rpw_fixture.config.choices import IsolationKind  # noqa: PLC0415
     from rpw_fixture.launching import container_runtime, isolation, landlock  # noqa: PLC0415
     from rpw_fixture.processes.spawner import Spawner  # noqa: PLC0415
 
     with Spawner() as spawner:
         obstacles = {
-            f"isolation {kind}": isolation.why_unavailable(kind, spawner) for kind in _ISOLATION
+            f"isolation {kind}": isolation.why_unavailable(kind, spawner)
+            for kind in IsolationKind
+            if kind is not IsolationKind.NONE
         }
         obstacles |= {
             f"containers, {engine}": container_runtime.why_unavailable(engine, spawner)

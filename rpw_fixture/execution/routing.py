@@ -14,11 +14,13 @@ from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.support.paths import join_normalised
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.wire import flagfiles
-from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
+from rpw_fixture.wire.default_protocols import DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.workers.key import ToolInputs, WorkerKey, interned
+from rpw_fixture.workers.key import Ability, ToolInputs, WorkerKey, interned
 from rpw_fixture.workers.personalities.rules import (
     ContainerPolicy,
     Environment,
@@ -26,6 +28,7 @@ from rpw_fixture.workers.personalities.rules import (
     Lack,
     Personality,
     PropertySource,
+    Protocols,
     Trigger,
 )
 from rpw_fixture.workers.protocol_memory import ProtocolMemory
@@ -37,9 +40,9 @@ PERSISTENT_FLAG = "--persistent_worker"
 KEY_PROPERTY = "persistentWorkerKey"
 #: Properties of ours beyond the published rules, and the ability each asks for.
 _ABILITIES = {
-    "persistentWorkerMultiplex": "multiplex",
-    "persistentWorkerSandbox": "sandbox",
-    "persistentWorkerCancellation": "cancellation",
+    "persistentWorkerMultiplex": Ability.MULTIPLEX,
+    "persistentWorkerSandbox": Ability.SANDBOX,
+    "persistentWorkerCancellation": Ability.CANCELLATION,
 }
 #: By this argument Buildfarm recognises an action of Bazel's Java compiler.
 _JAVABUILDER = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
@@ -165,7 +168,7 @@ def route(
     if trigger is None:
         raise ValueError("an action that nothing sends to a worker has no key")
     reason = (
-        f"{trigger.name}, {len(plan.tools.files)} tool input(s) and "
+        f"{trigger.name}, {counted(len(plan.tools.files), 'tool input')} and "
         f"{'a' if plan.split.flagfiles else 'no'} flagfile are there"
     )
     return Route(
@@ -228,8 +231,7 @@ class _Plan:
             yield lack, "dockerReuse is not True, and container-image is set"
         protocols = rules.protocols.value
         if self._protocol not in protocols.accepted:
-            known = " and ".join(protocols.accepted)
-            yield protocols.otherwise, f"{protocols.name} is {self._protocol!r}; known are {known}"
+            yield protocols.otherwise, _unknown_protocol(protocols, self._protocol)
 
     def key(self, trigger: Trigger) -> WorkerKey:
         """Return the key of the worker that may serve the action."""
@@ -240,7 +242,7 @@ class _Plan:
             if properties.get(name) == "1" and ability in rules.abilities.value
         )
         parts = rules.key.value | set(trigger.parts)
-        if "multiplex" in abilities and not rules.multiplex_key_has_tools.value:
+        if Ability.MULTIPLEX in abilities and not rules.multiplex_key_has_tools.value:
             parts -= {"tool input"}
         is_local = rules.containers.value is ContainerPolicy.IGNORED
         key = WorkerKey(
@@ -249,7 +251,7 @@ class _Plan:
             digest_function=action.function.name,
             cache_silo_key=properties.get("cache-silo-key", ""),
             container=() if is_local else container_properties(properties),
-            protocol=self._protocol,
+            protocol=WorkerProtocol(self._protocol),
             abilities=abilities,
             startup_arguments=self._startup_arguments(),
             environment=self._environment(),
@@ -272,13 +274,13 @@ class _Plan:
         """Return what the action says, else the operator, else a guess that is not certain."""
         protocols = self._rules.protocols.value
         if not protocols.name:
-            return "proto"
+            return WorkerProtocol.PROTO
         given = self._properties.get(protocols.name)
         chosen = given or DefaultProtocols.parse(config.default_protocol).of(self._mnemonic)
-        if given or chosen != AUTO:
+        if chosen is not None:
             return chosen
         self.is_protocol_open = len(protocols.accepted) > 1
-        return "proto"
+        return WorkerProtocol.PROTO
 
     def _is_executable_known(self) -> bool:
         command = self._action.command
@@ -299,6 +301,12 @@ class _Plan:
         if is_emptied and _JAVABUILDER in self._action.command.arguments:
             return ()
         return self._action.command.environment
+
+
+def _unknown_protocol(protocols: Protocols, given: str) -> str:
+    if protocols.accepted == ("proto",):
+        return f"{protocols.name} is {given!r}; this personality speaks only proto with workers"
+    return f"{protocols.name} is {given!r}; known are {' and '.join(protocols.accepted)}"
 
 
 def _refuse_unknown(properties: Iterable[str], known: tuple[str, ...]) -> None:

@@ -10,9 +10,9 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.actions import Mode
 from rpw_fixture.summary import words
 from rpw_fixture.summary.model import RunSummary, one_shot_reasons
-from rpw_fixture.summary.starts import WorkerStart
 from rpw_fixture.support.suggestions import did_you_mean
 from rpw_fixture.testing.records import ActionRecord
+from rpw_fixture.testing.starts import WorkerStart
 
 HERMETIC = "hermetic"
 NAMES = ("reused", "no-one-shot", "worker-starts<=N", "no-violations", HERMETIC)

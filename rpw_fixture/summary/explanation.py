@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from rpw_fixture.events.actions import Mode
 from rpw_fixture.summary import words
 from rpw_fixture.summary.model import RunSummary
-from rpw_fixture.summary.starts import WorkerStart
 from rpw_fixture.testing import explain, remedies
 from rpw_fixture.testing.records import ActionRecord, WorkerRecord
+from rpw_fixture.testing.starts import WorkerStart
 
 _WORKER = re.compile(r"worker:(\d+)")
 _DIGEST = re.compile(r"[0-9a-f]{4,128}(/\d+)?")

@@ -15,9 +15,9 @@ from rpw_fixture.events.kinds import (
     ProtocolViolation,
     ServerStarted,
 )
-from rpw_fixture.summary.starts import WorkerStart, starts_of
 from rpw_fixture.testing import remedies
 from rpw_fixture.testing.records import ActionRecord, Actions, Workers, actions_in, workers_in
+from rpw_fixture.testing.starts import WorkerStart, starts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

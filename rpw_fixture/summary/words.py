@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rpw_fixture.events.kinds import ProtocolViolation
 from rpw_fixture.summary.model import Durations, MnemonicSummary, RunSummary
-from rpw_fixture.summary.starts import StartReason, WorkerStart
 from rpw_fixture.testing import explain
 from rpw_fixture.testing.records import ActionRecord
+from rpw_fixture.testing.starts import StartReason, WorkerStart
 
 WIDTH = 100
 #: Lines of one kind that are shown.

@@ -83,7 +83,7 @@ class ActionRecord:
     violations: Sequence[ProtocolViolation] = ()
 
     def __str__(self) -> str:
-        """The action in a few words: mnemonic, target and the first characters of its digest."""
+        """Return the action in a few words: mnemonic, target and the first characters of its digest."""
         named = " ".join(filter(None, (self.mnemonic, self.target)))
         return f"{named or 'action'} ({self.action[:8]}…)"
 

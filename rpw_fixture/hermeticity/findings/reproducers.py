@@ -12,19 +12,26 @@ from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker, fingerprint
+from rpw_fixture.hermeticity.suites.suite import (
+    USUAL_FLAGFILE,
+    Suite,
+    SuiteAction,
+    SuiteWorker,
+    fingerprint,
+)
+from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
+from rpw_fixture.workers.key import Ability
 
 _TEST = '''"""Shows {code} again: {summary}."""
 
 import json
 import subprocess
-import sys
-from pathlib import Path
+{imports}from pathlib import Path
 
 
 def test_{function}() -> None:
     suite = Path(__file__).with_name("suite.toml")
-    command = [sys.executable, "-m", "rpw_fixture", "check", str(suite), "--format", "json"]
+    command = [{program}, "check", str(suite), "--format", "json"]
     command += ["--select", "{code}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in {{0, 1}}, done.stderr
@@ -75,8 +82,22 @@ def _write(finding: Finding, suite: Suite, target: Path) -> None:
         json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     summary = finding.summary.replace("\\", "/").replace('"', "'")
-    test = _TEST.format(code=finding.code, summary=summary, function=function)
+    program, imports = _program()
+    test = _TEST.format(
+        code=finding.code, summary=summary, function=function, program=program, imports=imports
+    )
     (target / f"test_{function}.py").write_text(test, encoding="utf-8")
+
+
+def _program() -> tuple[str, str]:
+    """Return elements of a list that start this program, as Python code, and the import they need.
+
+    A package is looked for in the Python that runs the test, a single file or zipapp where it is now.
+    """
+    if program_form() is ProgramForm.FILE:
+        return ", ".join(map(repr, program_command())), ""
+    arguments = ", ".join(map(json.dumps, program_command()[1:]))
+    return f"sys.executable, {arguments}", "import sys\n"
 
 
 def _file_names(names: Iterable[str]) -> list[str]:
@@ -120,14 +141,19 @@ def _toml(worker: SuiteWorker, actions: Mapping[str, SuiteAction], roots: Sequen
     lines = ["[worker]", f"command = {_list(worker.command)}", *_root(roots[0])]
     lines.append(f"tool_inputs = {_list(worker.tool_inputs)}")
     lines.append(f'protocol = "{worker.protocol}"')
-    switches = ("multiplex", "sandbox", "cancellation")
-    lines += [f"{name} = true" for name in switches if getattr(worker, name)]
+    lines += [f"{ability} = true" for ability in Ability if getattr(worker, ability)]
     lines.append(f"timeout = {worker.timeout!r}")
     if worker.environment:
         pairs = ", ".join(f"{_text(name)} = {_text(value)}" for name, value in worker.environment)
         lines.append(f"env = {{ {pairs} }}")
     if worker.working_directory:
         lines.append(f"working_directory = {_text(worker.working_directory)}")
+    if worker.flagfile != USUAL_FLAGFILE:
+        lines.append(f"flagfile = {_text(worker.flagfile)}")
+    if not worker.one_shot:
+        lines.append("one_shot = false")
+    if worker.readable:
+        lines.append(f"readable = {_list(worker.readable)}")
     for (name, action), root in zip(actions.items(), roots[1:], strict=True):
         lines += ["", "[[action]]", f"name = {_text(name)}", *_root(root)]
         lines.append(f"arguments = {_list(action.arguments)}")

@@ -16,7 +16,9 @@ from typing import Any
 from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.recorder import ACTIONS_FILE, blob_path
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite import Place, Suite, SuiteAction, SuiteWorker
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class RecordedAction:
         worker: the worker that served it.
         action: the action.
         sent: when its request was sent, seconds since the epoch.
+        place: its line in the recording.
     """
 
     mnemonic: str
@@ -39,6 +42,7 @@ class RecordedAction:
     worker: SuiteWorker
     action: SuiteAction
     sent: float = 0.0
+    place: Place | None = None
 
 
 def load(folder: Path) -> tuple[RecordedAction, ...]:
@@ -74,9 +78,23 @@ def suites(recorded: Iterable[RecordedAction]) -> list[Suite]:
     for each in recorded:
         groups.setdefault(worker_identity(each.worker), []).append(each)
     return [
-        Suite(worker=group[0].worker, actions=tuple(each.action for each in group))
+        Suite(
+            worker=group[0].worker,
+            actions=tuple(each.action for each in group),
+            places=places(group),
+        )
         for group in groups.values()
     ]
+
+
+def places(recorded: Iterable[RecordedAction]) -> Mapping[str, Place]:
+    """Return the lines of recorded actions by name; that of the first one stands for the worker."""
+    found: dict[str, Place] = {}
+    for each in recorded:
+        if each.place is not None:
+            found.setdefault("", each.place)
+            found[each.action.name] = each.place
+    return MappingProxyType(found)
 
 
 def worker_identity(worker: SuiteWorker) -> tuple[object, ...]:
@@ -101,10 +119,10 @@ class _RecordingReader:
         worker = SuiteWorker(
             command=tuple(fields["command"]),
             tool_inputs=tools,
-            protocol=fields["protocol"],
-            multiplex="multiplex" in fields["abilities"],
-            sandbox="sandbox" in fields["abilities"],
-            cancellation="cancellation" in fields["abilities"],
+            protocol=WorkerProtocol(fields["protocol"]),
+            multiplex=Ability.MULTIPLEX in fields["abilities"],
+            sandbox=Ability.SANDBOX in fields["abilities"],
+            cancellation=Ability.CANCELLATION in fields["abilities"],
             timeout=float(fields["timeout"]),
             environment=tuple(sorted(fields["environment"].items())),
             working_directory=fields["working_directory"],
@@ -116,6 +134,7 @@ class _RecordingReader:
             outputs=tuple(fields["outputs"]),
             exit_code=fields["exit_code"],
             flagfile=f"recorded-{number}.params",
+            do_not_cache=fields.get("do_not_cache", False),
         )
         return RecordedAction(
             mnemonic=fields["mnemonic"],
@@ -125,6 +144,7 @@ class _RecordingReader:
             worker=worker,
             action=action,
             sent=float(fields["sent"]),
+            place=Place(str(self._folder / ACTIONS_FILE), number),
         )
 
     def _name(self, fields: Mapping[str, Any]) -> str:

@@ -18,8 +18,9 @@ from typing import Self
 
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.client.action import Action
+from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
-from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite import USUAL_FLAGFILE, SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import probe
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
@@ -34,6 +35,7 @@ from rpw_fixture.hermeticity.trials.trial import (
 )
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.paths import join_normalised
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 #: Property that separates groups of clients: part of the worker key on most servers.
 _SILO = "cache-silo-key"
@@ -198,18 +200,23 @@ class RemoteRunner:
         worker = self._worker
         flagfile = self._join(wanted.flagfile)
         covered = {flagfile, *worker.tool_inputs}
+        inputs = {path: entry for path, entry in wanted.inputs.items() if path not in covered}
+        is_usual = worker.flagfile == USUAL_FLAGFILE
+        argument = worker.flagfile_argument(wanted.flagfile)
+        if not is_usual:
+            inputs[flagfile] = File("".join(f"{line}\n" for line in wanted.arguments).encode())
         return Action(
-            arguments=worker.command,
-            flagfile=wanted.arguments,
+            arguments=worker.command if is_usual else (*worker.command, argument),
+            flagfile=wanted.arguments if is_usual else None,
             flagfile_path=wanted.flagfile,
-            inputs={path: entry for path, entry in wanted.inputs.items() if path not in covered},
+            inputs=inputs,
             tool_inputs={
                 path: each for path, each in worker.tool_inputs.items() if path != flagfile
             },
             outputs=wanted.outputs,
             environment={**dict(worker.environment), **dict(variation.environment)},
             platform=self._platform,
-            protocol=None if worker.protocol == "proto" else worker.protocol,
+            protocol=None if worker.protocol == WorkerProtocol.PROTO else worker.protocol,
             working_directory=worker.working_directory,
             timeout=worker.timeout,
             do_not_cache=True,
@@ -295,7 +302,7 @@ def _require_plain_requests(trial: Trial) -> None:
         run=trial.run,
     )
     wanted = replace(trial, variation=replace(trial.variation, factor=""))
-    if wanted != plain or trial.mode is RunMode.OVERLAPPING:
+    if wanted != plain or trial.mode in {RunMode.OVERLAPPING, RunMode.HELD}:
         raise UnavailableError(
             "not possible with --target: needs control of the process or requests"
         )

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule, Request, Response
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.wire.worker.stray_output import begins_with_text, not_a_response
 
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
@@ -26,13 +27,14 @@ _CANCELLED_TAG = 0x20
 _WIRE_TYPES = frozenset((0, 1, 2, 5))
 #: First byte of field 5's tag; lower tags are known fields of the wrong type.
 _LEAST_UNKNOWN = 0x28
-_SPEAKS_JSON = "a worker that speaks JSON needs persistentWorkerProtocol=json"
+#: Evidence of a JSON object instead of a frame.
+SPEAKS_JSON = "it answers to JSON: set persistentWorkerProtocol=json"
 
 
 class ProtoEncoding:
     """Messages of blaze.worker, each after its length as a varint."""
 
-    name = "proto"
+    name = WorkerProtocol.PROTO
 
     def encode(self, request: Request) -> bytes:
         """See `Encoding.encode`."""
@@ -86,6 +88,11 @@ class ProtoDecoder:
     def lacks(self) -> str:
         """See `ResponseDecoder.lacks`."""
         return ""
+
+    @property
+    def unterminated(self) -> int:
+        """See `ResponseDecoder.unterminated`."""
+        return 0
 
     def feed(self, data: bytes) -> list[Response]:
         """See `ResponseDecoder.feed`."""
@@ -156,5 +163,5 @@ class ProtoDecoder:
     def _refused(self, start: int, rule: ProtocolRule, problem: str) -> FrameError:
         error = not_a_response(bytes(self._buffer[start:]), rule, problem)
         if self._buffer.startswith(b'{"', start):  # bazel#28405
-            return FrameError(error.rule, f"{error.detail}; {_SPEAKS_JSON}")
+            return FrameError(error.rule, f"{error.detail}; {SPEAKS_JSON}")
         return error
