@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from rpw_fixture._version import __version__
 from rpw_fixture.config import Config
 from rpw_fixture.errors import EnvironmentLacksError
-from rpw_fixture.plugin import options, reporting
+from rpw_fixture.plugin import options, reporting, session_report
 from rpw_fixture.plugin.bazel_workspace import BazelWorkspace
 from rpw_fixture.plugin.session_servers import SessionServers, make_server
 
@@ -27,6 +28,7 @@ E = TypeVar("E", bound="Endpoint")
 _SERVERS = pytest.StashKey[SessionServers]()
 _USED = pytest.StashKey["list[Endpoint]"]()
 _WORKSPACE = pytest.StashKey[BazelWorkspace]()
+_RUNS = pytest.StashKey["list[str]"]()
 _SECTIONS = pytest.StashKey["list[reporting.Section]"]()
 
 
@@ -62,6 +64,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(servers.close)
     if not _is_xdist_worker(config):  # these print nothing
         config.pluginmanager.register(reporting.Summary(), "rpw_fixture_summary")
+        path = session_report.path_of(config)
+        if path is not None:
+            config.pluginmanager.register(session_report.SessionReport(path), "rpw_fixture_report")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -123,6 +128,9 @@ def pytest_runtest_makereport(
         report.sections += saved or reporting.sections_of(used)
         report.sections += reporting.bazel_sections(item.stash.get(_WORKSPACE, None))
         setattr(report, reporting.FAILURES, reporting.failures_of(used))
+    path = session_report.path_of(item.config)
+    if path is not None:
+        _add_runs(item, report, path)
     return report
 
 
@@ -216,7 +224,18 @@ def _used(item: pytest.Item, server: E) -> Iterator[E]:
         item.stash[_SECTIONS] = reporting.sections_of(used)
         raise
     finally:
+        if session_report.path_of(item.config) is not None:
+            session_report.add_run(item.stash.setdefault(_RUNS, []), server, item.nodeid)
         used.remove(server)
+
+
+def _add_runs(item: pytest.Item, report: pytest.TestReport, path: Path) -> None:
+    """Add a test's runs to its last report, and a link to them to the report of its failure."""
+    runs = item.stash.get(_RUNS, [])
+    if report.failed and (runs or item.stash.get(_USED, [])):
+        session_report.add_link(report, path, item.nodeid)
+    if report.when == "teardown":
+        setattr(report, session_report.RUNS, runs)
 
 
 def _file_name(item: pytest.Item) -> str:

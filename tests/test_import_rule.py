@@ -23,6 +23,7 @@ ROWS = (
     ("pytest_plugin",),
     ("cli", "plugin"),
     ("server",),
+    ("report",),
     ("summary",),
     ("testing",),
     ("hermeticity", "services"),

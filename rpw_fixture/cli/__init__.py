@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "run a command with a server around it, and say what its actions did",
     "explain": "say where an action ran and why, from the events of an earlier run",
     "check": "test a worker for state leaks and protocol errors",
+    "report": "write a page, a trace or a summary of what workers did",
     "init": "write a worker, a suite, a test and a Bazel rule that run",
     "record": "record what a build tool and a worker say to each other",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",

@@ -27,6 +27,7 @@ FORMATS = {
     "github": f"{_FINDINGS}.formats:as_github",
     "sarif": f"{_FINDINGS}.sarif:as_sarif",
     "markdown": f"{_FINDINGS}.markdown:as_markdown",
+    "html": "rpw_fixture.report.check_page:render",
 }
 TEXT = "text"
 
@@ -44,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: text. One format has no FILE and goes to stdout; if all have one, text does",
     )
     add("--output", type=Path, metavar="FILE", help="write to FILE what would go to stdout")
+    add(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        help="write a page to FILE, as --format html=FILE does",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,9 @@ def wanted(options: argparse.Namespace) -> Sequence[WantedReport]:
     is_text_in_file = any(name == TEXT for name, _ in given)
     if not without_file and (not is_text_in_file or options.output is not None):
         given = [*given, (TEXT, None)]
-    found = tuple(_placed(name, path, options.output) for name, path in given)
+    found = [_placed(name, path, options.output) for name, path in given]
+    if options.report is not None:
+        found.append(WantedReport("html", options.report, f"--report {options.report}"))
     _refuse_one_file([each for each in found if each.path is not None])
     return found
 

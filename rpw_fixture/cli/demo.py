@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.events.kinds import WorkerNotReused, WorkerStarted
+from rpw_fixture.events.kinds import Event, WorkerNotReused, WorkerStarted
 from rpw_fixture.support.program_form import program_name
 from rpw_fixture.testing.sample_workers import python_workers
 
@@ -22,21 +22,35 @@ _TEXTS = {"hello": "hello, world", "sea": "the sea is blue", "moon": "the moon i
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the command, which has no options."""
+    """Add the option of the command."""
     parser.epilog = "The workers are part of this package, and everything runs on this machine."
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write a page of what happened to FILE (HTML)"
+    )
 
 
-def run(_options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Show reuse, a restart and a state leak; return 0 if all three happened."""
     from rpw_fixture.server import Server  # noqa: PLC0415 - --help must not wait for gRPC
 
+    events: list[Event] = []
     with Server() as server:
+        server.events.add_sink(events.append)  # a step may clear the log
         print(f"An REAPI server listens on {server.endpoint}.\n")
         demo = _Demo(server, python_workers())
         steps = (demo.show_reuse(), demo.show_restart(), demo.show_leak())
+        if options.report is not None:
+            _write_report(events, options.report)
     print(f"Next: point Bazel at '{program_name()}', or assert all this in pytest:")
     print("https://github.com/rpw-fixture/rpw_fixture/blob/main/README.md")
     return 0 if all(steps) else 1
+
+
+def _write_report(events: Sequence[Event], path: Path) -> None:
+    from rpw_fixture.report.write import write_report  # noqa: PLC0415 - only what is needed
+
+    write_report(events, path, name="demo")
+    print(f"What the workers did: {path}\n")
 
 
 class _Demo:

@@ -55,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"fail unless this holds (repeatable): {', '.join(NAMES)}; each with an optional "
         "@MNEMONIC, as in reused@Javac",
     )
+    add = parser.add_argument
+    add("--report", type=Path, metavar="FILE", help="write a page of what happened to FILE (HTML)")
+    add("--trace", type=Path, metavar="FILE", help="write a trace for Perfetto to FILE (JSON)")
     add_settings(parser, listen=_LISTEN)
 
 
@@ -75,7 +78,18 @@ def run(options: argparse.Namespace) -> int:
         if config.summary is not False:
             _write(["", "rpw-fixture run:", words.summary(summary)])
         judgements = _judge(expectations, summary, config, began)
+        _write_reports(options, events)
     return code or int(not all(each.holds for each in judgements))
+
+
+def _write_reports(options: argparse.Namespace, events: Sequence[Event]) -> None:
+    for option, format_ in (("report", "html"), ("trace", "trace")):
+        path = getattr(options, option)
+        if path is not None:
+            from rpw_fixture.report.write import write_report  # noqa: PLC0415 - only what is needed
+
+            name = " ".join(options.command)
+            write_report(events, path, format_, option=f"--{option}", name=name)
 
 
 def _around(
@@ -86,6 +100,8 @@ def _around(
 
     events: list[Event] = []
     with Server(config) as server:
+        if server.web_address is not None:
+            _write([f"live page: {server.web_address}"])
         events += server.events.snapshot()
         server.events.add_sink(events.append)  # the log itself forgets the oldest ones
         if config.port_file is not None:

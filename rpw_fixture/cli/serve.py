@@ -62,6 +62,8 @@ def _serve(config: Config, stopping: threading.Event) -> None:
         if config.port_file is not None:
             write_port(config.port_file, server.address)
         print(f"RPW_READY {json.dumps(ready)}", flush=True)
+        if server.web_address is not None:
+            _write(f"live page: {server.web_address}\n")
         server.prepare()
         if is_terminal:
             _write(banner(server))

@@ -227,6 +227,12 @@ class Config:
         kind=str,
         metavar="FILE",
     )
+    web: str | None = _setting(
+        None,
+        "serve a page that shows workers and actions live at HOST:PORT (port 0 picks one)",
+        kind=str,
+        metavar="HOST:PORT",
+    )
     allow_remote: bool = _setting(
         False,
         "allow an address that is not loopback; requires a token or TLS client certificates",

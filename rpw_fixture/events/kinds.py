@@ -117,7 +117,14 @@ class ProtocolDetected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStarted(Event):
-    """A worker process was started; ``mnemonic`` and ``target`` are those of its first action."""
+    """A worker process was started.
+
+    Attributes:
+        mnemonic, target: mnemonic and target of its first action.
+        startup_arguments, tool_inputs: what started it, and the files of the tool.
+        key_parts: the rest of the pool key as texts by name, such as ``cache-silo-key``; parts without
+            a value are left out.
+    """
 
     event: ClassVar[str] = "worker_started"
     worker: int
@@ -127,6 +134,7 @@ class WorkerStarted(Event):
     key: str
     startup_arguments: Sequence[str]
     tool_inputs: Sequence[FileRecord]
+    key_parts: Mapping[str, str] = field(default_factory=dict)
     key_components: KeyComponents = field(default=(), repr=False, metadata={"json": False})
 
 

@@ -432,6 +432,8 @@ def _report(context: CheckContext, findings: list[Finding], options: Options) ->
         requests=context.harness.requests,
         seconds=context.harness.seconds,
         accepted=tuple(each for each in findings if each not in kept),
+        action_names=tuple(each.name for each in context.suite.actions),
+        growth=tuple({(each.action, each.resource): each for each in context.growth}.values()),
         places=context.suite.places,
         interruption=context.interruption,
         unjudged=frozenset(context.skipped),

@@ -22,6 +22,7 @@ from rpw_fixture.client.existing_server import (
 from rpw_fixture.config import Config
 from rpw_fixture.config.flags import ENVIRONMENT_PREFIX, Flag, flags, from_environment
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.plugin import session_report
 from rpw_fixture.support.suggestions import did_you_mean
 
 MARKER = "rpw"
@@ -37,7 +38,7 @@ _GROUP = "rpw_fixture"
 _ENDPOINT = "rpw_endpoint"
 _INI_PREFIX = "rpw_"
 #: Settings that make sense only for `serve`.
-_NOT_OFFERED = {"listen", "port_file", "idle_timeout", "log_level", "allow_remote"}
+_NOT_OFFERED = {"listen", "port_file", "idle_timeout", "log_level", "allow_remote", "web"}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -54,6 +55,7 @@ def add_options(parser: pytest.Parser) -> None:
         repeatable: Any = {"action": "append"} if option.is_repeatable else {}
         text = f"with {_option(_ENDPOINT)}: {option.help}"
         group.addoption(option.pytest_name, metavar=option.metavar, help=text, **repeatable)
+    session_report.add_option(group)
     for flag in _offered():
         group.addoption(_option(_ini(flag)), **_keywords(flag))
         parser.addini(_ini(flag), flag.help, default="")

@@ -63,6 +63,8 @@ class Server(Endpoint):
         self._functions = DigestFunctions(config.digest_functions)
         personalities.require(config.personality)
         self._listener = Listener.of(config)
+        if config.web is not None:
+            _require_private_page(config, self._listener)
         self._lock = threading.Lock()
         self._parts: _RunningServer | None = None
         self._faults = Faults(config.faults, evict=self._evict)
@@ -138,6 +140,11 @@ class Server(Endpoint):
         return engine.live_stderr() if engine is not None else {}
 
     @property
+    def web_address(self) -> str | None:
+        """Address of the live page; None without ``--web``, or when the server does not run."""
+        return self._parts.web if self._parts is not None else None
+
+    @property
     def idle_seconds(self) -> float:
         """Seconds since the last call ended."""
         return self._parts.idle_seconds if self._parts is not None else 0.0
@@ -147,6 +154,14 @@ class Server(Endpoint):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _require_private_page(config: Config, listener: Listener) -> None:
+    from rpw_fixture.report.live import require_protection  # noqa: PLC0415 - few servers have a page
+
+    require_protection(
+        config.web or "", allows_remote=config.allow_remote, has_token=bool(listener.token)
+    )
 
 
 class _RunningServer:
@@ -186,6 +201,7 @@ class _RunningServer:
                 where = self._folder if config.root is None else f"--root {config.root}"
                 raise EnvironmentLacksError(f"{where}: {error}") from None
             self._serve(listener, undo)
+            self.web = self._serve_page(listener, undo)
             self._undo = undo.pop_all()
 
     def _open_stores(self) -> Stores:
@@ -222,9 +238,19 @@ class _RunningServer:
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
         self.address = listener.bind(self._grpc)
-        if self._config.events is not None:
+        if self._config.events is not None or self._config.web is not None:
             self._log_start(listener)
         undo.enter_context(Processor()).hold(self._grpc.start)
+
+    def _serve_page(self, listener: Listener, undo: contextlib.ExitStack) -> str | None:
+        """Serve the live page, if there is one; return its address."""
+        if self._config.web is None:
+            return None
+        from rpw_fixture.report.live import LivePage  # noqa: PLC0415 - few servers have one
+
+        page = LivePage(self._log, self._config.web, token=listener.token)
+        undo.enter_context(page)
+        return f"http://{page.address}/"
 
     def _log_start(self, listener: Listener) -> None:
         from rpw_fixture.events.kinds import ServerStarted  # noqa: PLC0415 - see event_log.py

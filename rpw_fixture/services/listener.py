@@ -56,7 +56,7 @@ class Listener:
         host, port, path = _parse(config.listen)
         credentials = _credentials(config)
         token = _token(config.auth_token_file)
-        if not path and not _is_loopback(host):
+        if not path and not is_loopback(host):
             _require_protection(config, host, is_protected=bool(config.tls_client_ca or token))
         return cls(
             host=host,
@@ -142,7 +142,8 @@ def _parse(address: str) -> tuple[str, int, str]:
     return host, int(port), ""
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether only programs of this machine can reach an address."""
     if host == "localhost":
         return True
     try:

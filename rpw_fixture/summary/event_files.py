@@ -34,6 +34,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], object]] = {
     "bool": ((bool,), False),
     "Mapping[str, object]": ((dict,), {}),
     "Mapping[str, float]": ((dict,), {}),
+    "Mapping[str, str]": ((dict,), {}),
     "Sequence[str]": ((list,), ()),
     "Sequence[FileRecord]": ((list,), ()),
 }

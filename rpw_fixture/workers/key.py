@@ -154,6 +154,22 @@ class WorkerKey:
             ("tool path", tuple(each.path for each in self.tool_inputs.files)),
         )
 
+    def other_parts(self) -> dict[str, str]:
+        """Return the components beside startup arguments and tool inputs, as texts by name.
+
+        Components without a value are left out; variables and properties have their name behind the
+        component's, such as ``environment PATH``.
+        """
+        texts: dict[str, str] = {}
+        for name, value in self.components:
+            if name in {"environment", "container", "platform"}:
+                texts |= {f"{name} {key}": each for key, each in _pairs(value)}
+            elif name == "ability":
+                texts[name] = ", ".join(self.abilities)
+            elif isinstance(value, str):
+                texts[name] = value
+        return {name: text for name, text in texts.items() if text}
+
     @cached_property
     def digest(self) -> str:
         """Hex digest over all components."""

@@ -22,6 +22,7 @@ def started(worker: Worker, identity: ActionIdentity) -> WorkerStarted:
         key=key.digest,
         startup_arguments=key.startup_arguments,
         tool_inputs=key.tool_inputs.records(),
+        key_parts=key.other_parts(),
         key_components=key.components,
     )
 

@@ -63,7 +63,7 @@ def test_links_of_the_readme_are_absolute_and_lead_to_files() -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8"))
     for link in links:
         assert REPOSITORY.match(link), link
-        assert (ROOT / REPOSITORY.sub("", link)).exists(), link
+        assert (ROOT / REPOSITORY.sub("", link).removesuffix("?raw=true")).exists(), link
     assert len(links) > 5
 
 

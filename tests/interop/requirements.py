@@ -6,6 +6,7 @@ have run, RPW_FIXTURE_REQUIRE_INTEROP=1 turns that skip into a failure.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -61,6 +62,18 @@ def find_tls_library() -> tuple[Path, Path] | None:
     jar = root / "usr/share/java/netty-tcnative.jar"
     libraries = sorted(root.glob("usr/lib/*/jni/libnetty-tcnative.so"))
     return (jar, libraries[0]) if jar.exists() and libraries else None
+
+
+def require_node() -> Path:
+    """Path of ``node``; without one, skips or fails the test that asked."""
+    return require_program("node", "Debian: apt-get install nodejs")
+
+
+def require_chromium() -> Path:
+    """Path of Chromium; without it or Playwright, skips or fails the test that asked."""
+    if importlib.util.find_spec("playwright") is None:
+        _lack("playwright is not installed (pip install playwright axe-playwright-python)")
+    return require_program("chromium", "Debian: apt-get install chromium")
 
 
 def require_tls_library() -> None:

@@ -11,7 +11,7 @@ from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, REPORTED, Facts
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.findings.finding import listed
+from rpw_fixture.hermeticity.findings.finding import Growth, listed
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
@@ -39,6 +39,7 @@ class CheckContext:
         facts: what earlier checks have learnt.
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
+        growth: what was measured of workers that served many requests, for the report.
         interruption: the signal that ended the run early; None if nothing did.
     """
 
@@ -51,6 +52,7 @@ class CheckContext:
     facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    growth: list[Growth] = field(default_factory=list)
     interruption: Interrupted | None = None
     _instability: Instability = field(init=False)
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)

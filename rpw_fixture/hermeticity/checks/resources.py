@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import GROWING, LATER_LEFT_PROCESSES, LEFT_PROCESSES
-from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.finding import Finding, Growth
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
 from rpw_fixture.support.plurals import counted
@@ -105,6 +105,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
         _skip(context, samples)
         return
     known = limits(samples)
+    context.growth += _measured(action, samples)
     if "memory" not in known:
         context.skip("RPW301", "memory grows with the threads that are left; fix RPW303 first")
     for limit in known.values():
@@ -174,6 +175,7 @@ def _of_failures(context: CheckContext, action: SuiteAction) -> Iterator[Finding
     if samples == _ORPHANS:
         _skip(context, _ORPHANS)
     if not isinstance(samples, str):
+        context.growth += _measured(failing, samples)
         yield from _lasting(context, failing, samples, "request that fails")
 
 
@@ -240,6 +242,17 @@ def limits(samples: Sequence[Sample]) -> dict[str, Limit]:
     if _is_of_threads(samples):
         del found["memory"]
     return found
+
+
+def _measured(action: SuiteAction, samples: Sequence[Sample]) -> Iterator[Growth]:
+    known = limits(samples)
+    for name in LIMITS:
+        yield Growth(
+            action=action.name,
+            resource=name,
+            values=tuple(int(_value(each, name)) for each in samples),
+            limit=known[name].slope if name in known else None,
+        )
 
 
 def _value(sample: Sample, name: str) -> float:

@@ -179,6 +179,28 @@ class CachePoisoning:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """What a worker held after each of many equal requests.
+
+    Attributes:
+        action: name of the action.
+        resource: ``memory`` (bytes), ``descriptors``, ``threads`` or ``files``.
+        values: a value for each request, once the worker was warm.
+        limit: the largest slope per request that is no finding; None if none applies.
+    """
+
+    action: str
+    resource: str
+    values: tuple[int, ...]
+    limit: float | None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the value for JSON reports."""
+        fields: dict[str, object] = {"action": self.action, "resource": self.resource}
+        return fields | {"values": list(self.values), "limit": self.limit}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The result of a check run.
 
@@ -190,6 +212,8 @@ class Report:
         seconds: duration of the run.
         accepted: findings left out because the baseline accepts them.
         poisoning: wrong action-cache entries; None if they were not counted.
+        action_names: names of the actions.
+        growth: what was measured for RPW301 to RPW304.
         places: where actions are defined, by name; "" for the worker.
         interruption: the signal that ended the run early; None if nothing did.
         unjudged: codes that could not be judged completely.
@@ -204,6 +228,8 @@ class Report:
     seconds: float = 0.0
     accepted: tuple[Finding, ...] = ()
     poisoning: CachePoisoning | None = None
+    action_names: tuple[str, ...] = ()
+    growth: tuple[Growth, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict, repr=False)
     interruption: Interrupted | None = None
     unjudged: frozenset[str] = field(default=frozenset(), repr=False)
@@ -229,6 +255,10 @@ class Report:
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
         }
+        if self.accepted:
+            fields["accepted"] = [each.as_dict() for each in self.accepted]
+        if self.growth:
+            fields["growth"] = [each.as_dict() for each in self.growth]
         if self.poisoning is not None:
             fields["cache_poisoning"] = self.poisoning.as_dict()
         if self.stale:
@@ -332,6 +362,8 @@ def merged(reports: Sequence[Report]) -> Report:
         interruption=next((each.interruption for each in reports if each.interruption), None),
         unjudged=frozenset().union(*(each.unjudged for each in reports)),
         poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
+        action_names=tuple(name for each in reports for name in each.action_names),
+        growth=tuple(one for each in reports for one in each.growth),
     )
 
 

@@ -1,0 +1,20 @@
+"""The page of one run of ``check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.report import page
+from rpw_fixture.report.inputs import Inputs
+
+
+def render(report: Report) -> str:
+    """Return the page as HTML."""
+    place = report.places.get("")
+    check = {
+        "name": Path(place.path).name if place is not None else "check",
+        "action_names": list(report.action_names),
+        **report.as_dict(),
+    }
+    return page.render(Inputs(checks=[check]))
