@@ -101,3 +101,17 @@ class BlobMissingError(RequestError):
             f"{len(subjects)} {noun} missing from the CAS: {names}; upload what is missing, then retry",
             missing=subjects,
         )
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends a command early.
+
+    Attributes:
+        signal_name: such as ``SIGINT``.
+        exit_code: what the process should exit with.
+    """
+
+    def __init__(self, signal_name: str, exit_code: int) -> None:
+        super().__init__(f"interrupted by {signal_name}")
+        self.signal_name = signal_name
+        self.exit_code = exit_code

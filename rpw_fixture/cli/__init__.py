@@ -14,8 +14,7 @@ from typing import Any
 
 from rpw_fixture._version import __version__
 from rpw_fixture.cli.parsers import Parser
-from rpw_fixture.cli.signals import Interrupted
-from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.support.program_form import program_form
 
 #: Subcommands and their purposes. Each is a module here with `add_arguments` and `run`.

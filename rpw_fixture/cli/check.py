@@ -6,10 +6,10 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rpw_fixture.cli import check_pages, check_progress, check_reports
 from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.client.existing_server import (
     ENDPOINT_FORMS,
@@ -18,11 +18,12 @@ from rpw_fixture.client.existing_server import (
     from_options,
     properties,
 )
-from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.errors import ConfigError
 
 if TYPE_CHECKING:
     from rpw_fixture.hermeticity.check import Options
     from rpw_fixture.hermeticity.findings.finding import Report
+    from rpw_fixture.hermeticity.progress import ProgressTracker
 
 _FINDINGS = 1
 _PROPERTY = "--platform-property"
@@ -32,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``check``."""
     parser.epilog = (
         "Exit codes: 0 no finding of severity error, 1 at least one, 2 a suite or an option that\n"
-        "cannot be used, 3 this machine lacks something, or the target does not run the actions."
+        "cannot be used, 3 this machine lacks something, or the target does not run the actions,\n"
+        "130 after Ctrl-C, with a report of what was found until then; a second one ends it at once."
     )
     add = parser.add_argument
     add("suite", nargs="?", type=Path, help="a suite.toml, or a folder made by serve --record")
@@ -42,15 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run only these checks; prefixes such as RPW2 are allowed",
     )
     add("--ignore", metavar="CODE,…", help="leave out these checks")
-    add(
-        "--format",
-        choices=("text", "json", "junit", "github"),
-        default="text",
-        help="report format",
-    )
-    add("--output", type=Path, metavar="FILE", help="write the report to FILE, not to stdout")
+    check_reports.add_arguments(parser)
     add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
     add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add(
+        "--update-baseline",
+        action="store_true",
+        help="add new findings to the --baseline file, and remove entries that were not found again",
+    )
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
     add(
         "--max-seconds",
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of a recording: count action-cache entries that its order of actions made wrong",
     )
-    add("--explain", metavar="CODE", help="explain what a code means, and how to fix it")
+    check_pages.add_arguments(parser)
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
@@ -128,43 +129,56 @@ def _destination(option: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Check a suite and print the report."""
-    if options.explain is not None:
-        from rpw_fixture.hermeticity.findings.codes import explain  # noqa: PLC0415 - only what is needed
-
-        sys.stdout.write(explain(options.explain))
+    page = check_pages.page(options)
+    if page is not None:
+        check_reports.write(page, None, "stdout")
         return 0
+    reports = check_reports.wanted(options)
     if options.suite is None:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
-    for name in ("output", "write_baseline", "reproducers"):
-        _require_room(name, getattr(options, name))
-    with interruptible():
-        report = _check(options)
-    if options.write_baseline is not None:
-        from rpw_fixture.hermeticity.findings import baseline  # noqa: PLC0415 - only what is needed
-
-        baseline.write(options.write_baseline, [*report.findings, *report.accepted])
-    _print(report, options)
+    if options.update_baseline:
+        if options.baseline is None:
+            raise ConfigError("--update-baseline needs --baseline FILE")
+        check_reports.require_room(f"--baseline {options.baseline}", options.baseline)
+    for name in ("write_baseline", "reproducers"):
+        if (path := getattr(options, name)) is not None:
+            check_reports.require_room(
+                f"--{name.replace('_', '-')} {path}", path, is_folder=name == "reproducers"
+            )
+    for each in reports:
+        each.require_room()
+    report = _check(options)
+    _write_baselines(report, options)
+    for each in reports:
+        each.write(report)
+    if report.interruption is not None:
+        return report.interruption.exit_code
     return _FINDINGS if report.has_errors else 0
+
+
+def _write_baselines(report: Report, options: argparse.Namespace) -> None:
+    from rpw_fixture.hermeticity.findings import baseline  # noqa: PLC0415 - only what is needed
+
+    if options.write_baseline is not None:
+        baseline.write(options.write_baseline, [*report.findings, *report.accepted])
+    if options.update_baseline:
+        baseline.update(options.baseline, report)
 
 
 def _check(options: argparse.Namespace) -> Report:
     from rpw_fixture.hermeticity import check  # noqa: PLC0415 - heavy
     from rpw_fixture.hermeticity.suites import recording, suite_file  # noqa: PLC0415 - heavy
 
-    progress = _Progress() if sys.stderr.isatty() else None
-    check_options = _options(options, progress)
-    try:
+    with interruptible(), check_progress.shown(sys.stderr) as tracker:
+        check_options = _options(options, tracker)
         if options.suite.is_dir():
             return check.check_recording(recording.load(options.suite), check_options)
         if options.cache_poisoning:
             raise ConfigError("--cache-poisoning needs a folder made by serve --record")
-        return check.check(suite_file.load(options.suite), check_options)
-    finally:
-        if progress is not None:
-            progress.wipe()
+        return check.check_all(suite_file.load_all(options.suite), check_options)
 
 
-def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | None) -> Options:
+def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Options:
     from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
     from rpw_fixture.hermeticity.findings.codes import CODES, expand  # noqa: PLC0415
 
@@ -176,80 +190,16 @@ def _options(given: argparse.Namespace, progress: Callable[[int, int], None] | N
         max_seconds=given.max_seconds,
         seed=given.seed,
         reproducers=given.reproducers,
-        baseline=given.baseline,
+        baseline=given.baseline if not _is_new_baseline(given) else None,
         progress=progress,
         cache_poisoning=given.cache_poisoning,
         target=target_of(given),
     )
 
 
-def _print(report: Report, options: argparse.Namespace) -> None:
-    text = _render(report, options)
-    try:
-        if options.output is not None:
-            options.output.write_text(text, encoding="utf-8")
-        else:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except BrokenPipeError:
-        _silence()  # the reader closed the pipe; the exit code still says what was found
-    except OSError as error:
-        where = "stdout" if options.output is None else f"--output {options.output}"
-        if options.output is None:
-            _silence()
-        raise EnvironmentLacksError(f"{where}: {error.strerror}") from None
-
-
-def _silence() -> None:
-    """Discard what stdout still buffers, or Python would fail at exit."""
-    with Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
-
-
-def _require_room(option: str, path: Path | None) -> None:
-    """Refuse before the run what could not be written after it."""
-    if path is None:
-        return
-    is_folder = option == "reproducers"
-    given = f"--{option.replace('_', '-')} {path}"
-    here = path if is_folder else path.parent
-    while is_folder and not here.exists():
-        here = here.parent
-    if path.is_dir() and not is_folder:
-        raise EnvironmentLacksError(f"{given}: Is a directory")
-    if not here.is_dir():
-        reason = "Not a directory" if here.exists() else "No such file or directory"
-        raise EnvironmentLacksError(f"{given}: {reason}")
-    if not os.access(path if path.exists() else here, os.W_OK):
-        raise EnvironmentLacksError(f"{given}: Permission denied")
-
-
-def _render(report: Report, options: argparse.Namespace) -> str:
-    from rpw_fixture.hermeticity.findings import formats  # noqa: PLC0415
-    from rpw_fixture.hermeticity.findings import text as findings_text  # noqa: PLC0415
-
-    if options.format == "text":
-        to_terminal = options.output is None and findings_text.is_coloured(sys.stdout, os.environ)
-        return findings_text.render(report, is_coloured=to_terminal)
-    renderers = {
-        "json": formats.as_json,
-        "junit": formats.as_junit,
-        "github": formats.as_github,
-    }
-    return renderers[options.format](report)
-
-
-class _Progress:
-    """A progress line on a terminal's stderr."""
-
-    def __call__(self, starts: int, requests: int) -> None:
-        sys.stderr.write(f"\r{starts} worker starts, {requests} requests ")
-        sys.stderr.flush()
-
-    def wipe(self) -> None:
-        """Remove the line."""
-        sys.stderr.write("\r\033[K")
-        sys.stderr.flush()
+def _is_new_baseline(given: argparse.Namespace) -> bool:
+    """Return whether the baseline is to be created, so that it accepts nothing yet."""
+    return bool(given.update_baseline and not given.baseline.exists())
 
 
 def _processors() -> int:

@@ -1,6 +1,6 @@
 """End a subcommand early: Ctrl-C and SIGTERM raise, so that it cleans up what it started and wrote.
 
-For commands that end by themselves; `serve` handles its signals itself.
+For commands that end by themselves; `serve` waits for `StopSignals.stopping`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from rpw_fixture.cli.stop_signals import StopSignals
+from rpw_fixture.errors import Interrupted
+
 #: A shell reports a process that a signal ended with this plus the signal's number.
 _SHELL = 128
-
-
-class Interrupted(KeyboardInterrupt):
-    """The user or the system ended the command with a signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(number).name}")
-        self.exit_code = _SHELL + number
+#: A signal that ends a system call of the main thread and means nothing else.
+_NUDGE = signal.SIGURG
+#: Seconds between two nudges.
+_PAUSE = 0.02
 
 
 @contextmanager
@@ -32,19 +29,52 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _raise) for number in _SIGNALS}
-    try:
+    with _RaisingSignals():
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
-def _raise(number: int, _frame: FrameType | None) -> NoReturn:
-    for each in _SIGNALS:
-        signal.signal(each, _end)
-    raise Interrupted(number)
+class _RaisingSignals(StopSignals):
+    """Raises in the main thread, and wakes it up for that: it may wait without noticing a signal."""
+
+    def __init__(self) -> None:
+        self._is_handled = threading.Event()
+        self._is_closing = False
+        self._main = threading.get_ident()
+        self._nudge_handler = signal.signal(_NUDGE, _ignore)
+        super().__init__()
+
+    def close(self) -> None:
+        """Handle signals as before."""
+        self._is_closing = True
+        self._is_handled.set()
+        super().close()
+        signal.signal(_NUDGE, self._nudge_handler)
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Raise once.
+
+        Raises:
+            Interrupted: names the signal.
+        """
+        if self._is_closing or self._is_handled.is_set():
+            return
+        self._is_handled.set()
+        raise Interrupted(signal.Signals(number).name, _SHELL + number)
+
+    def stop(self, number: int) -> None:
+        """Interrupt what the main thread waits for until it has handled the signal."""
+        super().stop(number)
+        threading.Thread(target=self._nudge, name="rpw-nudge", daemon=True).start()
+
+    def end(self, number: int) -> None:
+        """End the process."""
+        os._exit(_SHELL + number)
+
+    def _nudge(self) -> None:
+        while not self._is_handled.is_set():
+            signal.pthread_kill(self._main, _NUDGE)
+            self._is_handled.wait(_PAUSE)
 
 
-def _end(number: int, _frame: FrameType | None) -> NoReturn:
-    os._exit(_SHELL + number)
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing; a handler is needed for the signal to end a system call."""

@@ -1,4 +1,4 @@
-"""Signals of a process that serves: the first one asks it to stop, the second one ends it at once.
+"""Signals that ask a process to stop: the first one is a request, the second one ends it at once.
 
 Python runs signal handlers in the main thread. A signal that another thread takes, or that comes just
 before the main thread begins to wait for a lock, is not noticed until that wait ends, which may be never.
@@ -14,7 +14,7 @@ from types import FrameType
 
 from rpw_fixture.support.closing import Closeable
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 #: Exit code after the second signal.
 _AT_ONCE = 130
 #: Written to the pipe by `close`; signals have numbers from 1 on.
@@ -34,7 +34,7 @@ class StopSignals(Closeable):
         self.stopping = threading.Event()
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
-        self._handlers = {number: signal.signal(number, _ignore) for number in _SIGNALS}
+        self._handlers = {number: signal.signal(number, self.handle) for number in SIGNALS}
         self._wakeup_fd = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._read, name="rpw-signals", daemon=True)
         self._thread.start()
@@ -49,14 +49,24 @@ class StopSignals(Closeable):
         os.close(self._writing)
         os.close(self._reading)
 
+    def handle(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a signal in the main thread: do nothing, because the pipe has the number already.
+
+        Without a handler nothing would be written to the pipe.
+        """
+
+    def stop(self, _number: int) -> None:
+        """Act on the first signal, in the thread that reads the pipe."""
+        self.stopping.set()
+
+    def end(self, _number: int) -> None:
+        """Act on the second signal: end the process."""
+        os._exit(_AT_ONCE)
+
     def _read(self) -> None:
         while (number := os.read(self._reading, 1)) != _END:
-            if number[0] not in _SIGNALS:
+            if number[0] not in SIGNALS:
                 continue
             if self.stopping.is_set():
-                os._exit(_AT_ONCE)
-            self.stopping.set()
-
-
-def _ignore(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: the pipe has the number already. Without a handler nothing would be written."""
+                self.end(number[0])
+            self.stop(number[0])

@@ -66,7 +66,9 @@ def read_entries(contents: Mapping[str, Content]) -> dict[str, Entry]:
 def read_folder(root: Path, patterns: Iterable[str]) -> dict[str, Entry]:
     """Return the entries below ``root`` whose relative paths match the globs.
 
-    A relative link that stays inside the folder is kept as a link, any other one is followed.
+    A relative link that stays inside the folder is kept as a link, any other one is followed. Only
+    folders in which something can match are read, and Bazel's links to its output base
+    (``bazel-bin``, …) only if a glob names them.
 
     Raises:
         ConfigError: if a glob matches nothing, or a link leads to a folder outside.
@@ -75,7 +77,7 @@ def read_folder(root: Path, patterns: Iterable[str]) -> dict[str, Entry]:
     patterns = tuple(patterns)
     if not patterns:
         return {}
-    paths = sorted(_walk(root, ""))
+    paths = sorted(_Walk(root, patterns).paths(""))
     for pattern in patterns:
         if not any(map(globs.matcher([pattern]), paths)):
             raise ConfigError(f"glob {pattern!r} matches nothing below {root}")
@@ -105,20 +107,46 @@ def _entries_of(path: str, content: Content) -> Iterator[tuple[str, Entry]]:
         )
 
 
-def _walk(root: Path, prefix: str) -> Iterator[str]:
-    with os.scandir(root / prefix) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
-    for entry in entries:
-        path = prefix + entry.name
-        is_link = entry.is_symlink()
-        if is_link and not _stays_inside(root, path) and entry.is_dir():
-            raise ConfigError(
-                f"{entry.path} is a link to a folder outside {root}; give the path of that folder instead"
-            )
-        if entry.is_dir(follow_symlinks=False) and any(Path(entry.path).iterdir()):
-            yield from _walk(root, f"{path}/")
-        else:
-            yield path
+class _Walk:
+    """A walk through the folders below ``root`` in which something can match."""
+
+    def __init__(self, root: Path, patterns: tuple[str, ...]) -> None:
+        self._root = root
+        self._patterns = patterns
+        self._may_match_below = globs.may_match_below(patterns)
+        self._matches = globs.matcher(patterns)
+
+    def paths(self, prefix: str) -> Iterator[str]:
+        """Yield the relative paths of files, links and empty folders."""
+        with os.scandir(self._root / prefix) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            path = prefix + entry.name
+            may_lead = self._may_match_below(path)
+            if entry.is_symlink():
+                if (may_lead or self._matches(path)) and not self._is_left_out(entry, path):
+                    yield path
+            elif entry.is_dir() and any(Path(entry.path).iterdir()):
+                if may_lead:
+                    yield from self.paths(f"{path}/")
+            else:
+                yield path
+
+    def _is_left_out(self, link: os.DirEntry[str], path: str) -> bool:
+        """Return whether a link is Bazel's and not wanted.
+
+        Raises:
+            ConfigError: the link leads to a folder outside.
+        """
+        if _stays_inside(self._root, path) or not link.is_dir():
+            return False
+        is_bazels = link.name.startswith("bazel-") and "/execroot/" in _target(Path(link.path))
+        if is_bazels and not globs.names_exactly(self._patterns, path):
+            return True
+        raise ConfigError(
+            f"{link.path} is a link to a folder outside {self._root}; give the path of that folder "
+            "instead"
+        )
 
 
 def _read(root: Path, path: str) -> Entry:

@@ -87,6 +87,7 @@ class Recorder:
             "environment": dict(key.environment),
             "working_directory": key.working_directory,
             "timeout": action.timeout,
+            "do_not_cache": action.do_not_cache,
             "arguments": list(arguments),
             "flagfiles": list(read),
             "outputs": list(action.command.outputs),

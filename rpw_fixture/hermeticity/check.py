@@ -6,19 +6,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
-from rpw_fixture.errors import ConfigError
+from rpw_fixture.errors import ConfigError, Interrupted
 from rpw_fixture.hermeticity.checks import cache_poisoning, state_leaks, worker_keys
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, Report, merged, states
+from rpw_fixture.hermeticity.findings.finding import (
+    SEEN_ONCE,
+    Finding,
+    Identity,
+    Report,
+    merged,
+    states,
+)
+from rpw_fixture.hermeticity.progress import ProgressTracker
+from rpw_fixture.hermeticity.suites import recording
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
@@ -58,7 +67,7 @@ class Options:
         seed: decides which samples are taken where not everything can be tried.
         reproducers: folder for a reproducer of each finding; None to write none.
         baseline: file of accepted findings; None to accept none.
-        progress: called with the number of worker starts and of requests so far.
+        progress: follows the run; None to follow it with nothing.
         cache_poisoning: count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
@@ -70,7 +79,7 @@ class Options:
     seed: int = 0
     reproducers: Path | None = None
     baseline: Path | None = None
-    progress: Callable[[int, int], None] | None = None
+    progress: ProgressTracker | None = None
     cache_poisoning: bool = False
     target: ExistingServer | None = None
     eof_patience: float = 5.0
@@ -84,7 +93,7 @@ def check(suite: Suite, options: Options | None = None) -> Report:
             end with the exit code that it expects.
         EnvironmentLacksError: when there is no disk space, or the target does not run the actions.
     """
-    return _check(suite, options or Options(), [])
+    return check_all([suite], options)
 
 
 def _check(
@@ -94,7 +103,7 @@ def _check(
         suite,
         jobs=options.jobs,
         max_seconds=options.max_seconds,
-        progress=options.progress,
+        progress=options.progress.count if options.progress else None,
         target=options.target,
     ) as harness:
         context = CheckContext(
@@ -104,18 +113,41 @@ def _check(
             selected=options.selected,
             eof_patience=options.eof_patience,
         )
-        findings = (
-            _run_remote(context, options) if options.target else _run(context, options.selected)
-        )
+        findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.reproducers is not None:
             findings = [
                 reproducers.write(each, suite, options.reproducers, number)
                 for number, each in enumerate(findings, start=1)
             ]
+        if options.progress is not None:
+            options.progress.finish()
         report = _report(context, findings, options)
-        if not options.cache_poisoning:
+        if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
+
+
+def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report:
+    """Check several workers, such as those of `suite_file.load_all`; raises what `check` raises."""
+    options = options or Options()
+    reports: list[Report] = []
+    if options.progress is not None:
+        options.progress.expect(len(suites))
+    for suite in suites:
+        rest = _remaining(options, reports) if reports else options
+        reports.append(_check(suite, rest, []))
+        if reports[-1].interruption is not None:
+            break
+    whole = reports[0] if len(reports) == 1 else merged(reports)
+    return replace(whole, stale=baseline.find_stale(_accepted(options), whole))
+
+
+def _remaining(options: Options, reports: Sequence[Report]) -> Options:
+    """Return the options with the time that earlier reports have left."""
+    if options.max_seconds is None:
+        return options
+    spent = sum(each.seconds for each in reports)
+    return replace(options, max_seconds=max(0.0, options.max_seconds - spent))
 
 
 def check_recording(recorded: Sequence[RecordedAction], options: Options | None = None) -> Report:
@@ -126,39 +158,56 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
     """
     options = options or Options()
     reports = [_keys_report(recorded, options)]
-    for suite in suites(recorded):
-        spent = sum(each.seconds for each in reports)
-        left = None if options.max_seconds is None else max(0.0, options.max_seconds - spent)
-        rest = replace(options, max_seconds=left, selected=options.selected - frozenset(_RECORDED))
+    found = suites(recorded)
+    if options.progress is not None:
+        options.progress.expect(len(found))
+    for suite in found:
+        selected = options.selected - frozenset(_RECORDED)
+        rest = replace(_remaining(options, reports), selected=selected)
         if rest.selected or rest.cache_poisoning:
             reports.append(_check(suite, rest, cache_poisoning.recorded_orders(recorded, suite)))
-    return merged(reports)
+        if reports[-1].interruption is not None:
+            break
+    whole = merged(reports)
+    return replace(whole, stale=baseline.find_stale(_accepted(options), whole))
 
 
 def _keys_report(recorded: Sequence[RecordedAction], options: Options) -> Report:
     findings = [*worker_keys.find_collisions(recorded), *worker_keys.find_churn(recorded)]
     selected = options.selected & frozenset(_RECORDED)
     kept = [each for each in findings if each.code in selected]
-    accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
+    accepted = _accepted(options)
     shown = tuple(each for each in kept if baseline.identity(each) not in accepted)
     return Report(
         actions=0,
         checks=states(selected, shown, {}, {}),
         findings=shown,
         accepted=tuple(each for each in kept if each not in shown),
+        places=recording.places(recorded),
     )
 
 
-def _run(context: CheckContext, selected: frozenset[str]) -> list[Finding]:
+def _accepted(options: Options) -> frozenset[Identity]:
+    return baseline.read(options.baseline) if options.baseline is not None else frozenset()
+
+
+def _run(context: CheckContext, options: Options) -> list[Finding]:
+    selected = options.selected
     for code in _RECORDED:
         context.skip(code, "needs a recording made by serve --record")
     wanted = [each for each in CHECKS if each.always or selected & set(each.codes)]
     runs = [_CheckRun(each) for each in in_order(wanted)]
+    announcer = _Announcer(options)
     try:
+        announcer.begin(runs)
         for each in runs:
-            _run_check(context, each)
+            announcer.enter(each.check)
+            _run_check(context, each, announcer)
         _judge_again(context, runs)
     except OutOfTimeError as error:
+        _skip(context, [each.check for each in runs if not each.is_done], str(error))
+    except Interrupted as error:
+        context.interruption = error
         _skip(context, [each.check for each in runs if not each.is_done], str(error))
     found: dict[object, Finding] = {}
     for finding in (finding for each in runs for finding in each.findings):
@@ -166,8 +215,9 @@ def _run(context: CheckContext, selected: frozenset[str]) -> list[Finding]:
             found.setdefault(finding.identity, finding)
             if finding.is_doubtful:
                 context.mark_unreproduced(finding.code)
-    _note_left_out(context)
-    _require_working_action(context, found.values(), selected)
+    if context.interruption is None:
+        _note_left_out(context)
+        _require_working_action(context, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
 
 
@@ -188,7 +238,32 @@ class _CheckRun:
     is_done: bool = False
 
 
-def _run_check(context: CheckContext, run: _CheckRun) -> None:
+class _Announcer:
+    """Says what is checked and found, while that happens."""
+
+    def __init__(self, options: Options) -> None:
+        self._progress = options.progress
+        self._selected = options.selected
+        self._accepted = _accepted(options)
+        self._seen: set[object] = set()
+
+    def begin(self, runs: Sequence[_CheckRun]) -> None:
+        if self._progress is not None:
+            self._progress.begin([each.check for each in runs])
+
+    def enter(self, check: Check) -> None:
+        if self._progress is not None:
+            self._progress.enter(check)
+
+    def found(self, finding: Finding) -> None:
+        if self._progress is None or finding.code not in self._selected:
+            return
+        if finding.identity not in self._seen and baseline.identity(finding) not in self._accepted:
+            self._seen.add(finding.identity)
+            self._progress.found(finding)
+
+
+def _run_check(context: CheckContext, run: _CheckRun, announcer: _Announcer) -> None:
     """Run a check, or note why it can't be run.
 
     Raises:
@@ -205,6 +280,7 @@ def _run_check(context: CheckContext, run: _CheckRun) -> None:
             with context.facts.limited(needs=check.needs, shares=check.shares):
                 for finding in _confirmed(context, check):
                     run.findings.append(finding)
+                    announcer.found(finding)
     except UnavailableError as error:
         _skip(context, [check], str(error))
     run.lessons, run.is_done = len(context.instability.lessons), True
@@ -306,7 +382,8 @@ def _run_remote(context: CheckContext, options: Options) -> list[Finding]:
 
     for code, reason in remote_limits.skipped():
         context.skip(code, reason)
-    findings = _run(context, options.selected & remote_limits.JUDGED)
+    judged = options.selected & remote_limits.JUDGED
+    findings = _run(context, replace(options, selected=judged))
     if context.harness.remote is not None:
         remote_limits.note_limits(context, context.harness.remote)
     return findings
@@ -318,7 +395,7 @@ def _skip(context: CheckContext, checks: Sequence[Check], reason: str) -> None:
 
 
 def _report(context: CheckContext, findings: list[Finding], options: Options) -> Report:
-    accepted = baseline.read(options.baseline) if options.baseline is not None else frozenset()
+    accepted = _accepted(options)
     kept = tuple(
         each
         for each in findings
@@ -332,4 +409,7 @@ def _report(context: CheckContext, findings: list[Finding], options: Options) ->
         requests=context.harness.requests,
         seconds=context.harness.seconds,
         accepted=tuple(each for each in findings if each not in kept),
+        places=context.suite.places,
+        interruption=context.interruption,
+        unjudged=frozenset(context.skipped),
     )

@@ -18,6 +18,34 @@ def matcher(globs: Iterable[str]) -> Callable[[str], bool]:
     return lambda path: compiled.fullmatch(path) is not None
 
 
+def may_match_below(globs: Iterable[str]) -> Callable[[str], bool]:
+    """Return a predicate: whether something below a folder may match any of ``globs``.
+
+    It is true for every folder above a match; a walk can leave out the others.
+    """
+    patterns = [_parts(glob) for glob in globs]
+    return lambda folder: any(_leads_into(parts, folder.split("/")) for parts in patterns)
+
+
+def names_exactly(globs: Iterable[str], path: str) -> bool:
+    """Return whether a glob leads to this path without wildcards, and maybe on below it."""
+    names = path.split("/")
+    return any(_parts(glob)[: len(names)] == names for glob in globs)
+
+
+def _parts(glob: str) -> list[str]:
+    return glob.removeprefix("./").split("/")
+
+
+def _leads_into(parts: list[str], names: list[str]) -> bool:
+    for part, name in zip(parts[:-1], names, strict=False):
+        if "**" in part:
+            return True
+        if re.fullmatch(_translate(part), name, re.DOTALL) is None:
+            return False
+    return len(names) < len(parts) or "**" in parts[-1]
+
+
 def _translate(glob: str) -> str:
     parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob.removeprefix("./"))
     special = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}

@@ -55,7 +55,7 @@ def test_text_names_victim_polluter_and_totals(
     assert main(["check", str(leaky), *LEAKS]) == 1
     told = capsys.readouterr().out
     assert "after alpha, beta gives a different result than in a fresh worker" in told
-    assert "2 errors; 0 of 1 check passed on 2 actions" in told
+    assert "2 errors; 0 of 1 check passed, 1 failed on 2 actions" in told
     assert "\033" not in told
 
 
@@ -73,13 +73,55 @@ def test_github_annotations_stay_on_one_line(
     assert main(["check", str(leaky), *LEAKS, "--format", "github"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    assert all(line.startswith("::error title=RPW202 state-leak::") for line in lines)
+    assert all("title=RPW202 state-leak::" in line for line in lines)
 
 
 def test_a_baseline_accepts_what_is_known(leaky: Path, tmp_path: Path) -> None:
     known = tmp_path / "baseline.json"
     assert main(["check", str(leaky), *LEAKS, "--write-baseline", str(known)]) == 1
     assert main(["check", str(leaky), *LEAKS, "--baseline", str(known)]) == 0
+
+
+def test_a_baseline_is_for_exact_outputs_and_stale_entries_are_reported_and_removed(
+    leaky: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "baseline.json"
+    arguments = ["check", str(leaky), *LEAKS, "--baseline", str(known)]
+    assert main([*arguments, "--update-baseline"]) == 1, "it is created"
+    document = json.loads(known.read_text())
+    assert {each["victim"] for each in document["accepted"]} == {"alpha", "beta"}
+    other, gone = document["accepted"][0], {**document["accepted"][1], "victim": "gone"}
+    unasked = {**gone, "code": "RPW203"}
+    document["accepted"] = [{**other, "outputs": ["out/other.txt"]}, gone, unasked]
+    known.write_text(json.dumps(document))
+    capsys.readouterr()
+
+    assert main(arguments) == 1
+    shown = capsys.readouterr().out
+    assert "2 errors" in shown
+    assert "not found again; delete from the baseline, or --update-baseline\n  RPW202 " in shown
+    assert "  RPW202 gone after " in shown
+    assert "(out/other.txt)" in shown
+    assert "RPW203" not in shown
+    assert main([*arguments, "--format", "json"]) == 1
+    stale = json.loads(capsys.readouterr().out)["stale_baseline"]
+    assert {each["victim"] for each in stale} == {other["victim"], "gone"}
+
+    assert main([*arguments, "--update-baseline"]) == 1
+    kept = json.loads(known.read_text())["accepted"]
+    assert {(each["code"], each["victim"]) for each in kept} == {
+        ("RPW202", "alpha"),
+        ("RPW202", "beta"),
+        ("RPW203", "gone"),
+    }
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "not found again" not in capsys.readouterr().out
+
+
+def test_updating_needs_a_baseline(leaky: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(leaky), "--update-baseline"]) == 2
+    assert "--update-baseline needs --baseline FILE" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
+from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.cli.stop_signals import StopSignals
+from rpw_fixture.errors import Interrupted
 from tests.server_process import ServerProcess
 from tests.waiting import until
 
@@ -26,8 +29,8 @@ def tgkill(pid: int, thread: int, number: int) -> None:
 class Sleeping:
     """Whether a process's main thread has not run between any of the last twenty looks."""
 
-    def __init__(self, pid: int) -> None:
-        self._status = Path(f"/proc/{pid}/task/{pid}/status")
+    def __init__(self, pid: int, thread: int = 0) -> None:
+        self._status = Path(f"/proc/{pid}/task/{thread or pid}/status")
         self._seen: list[str] = []
 
     def __call__(self) -> bool:
@@ -57,3 +60,39 @@ def test_the_first_signal_is_an_event_and_handlers_come_back() -> None:
         until(signals.stopping.is_set, "the signal was noticed")
     assert signal.getsignal(signal.SIGTERM) is before
     assert signal.set_wakeup_fd(-1) == -1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tgkill(2) is of Linux")
+def test_a_waiting_main_thread_is_woken_when_another_thread_takes_the_signal() -> None:
+    never = threading.Event()
+    main = threading.get_native_id()
+    done = threading.Event()
+
+    def send() -> None:
+        until(Sleeping(os.getpid(), main), "the main thread waits")
+        tgkill(os.getpid(), threading.get_native_id(), signal.SIGTERM)
+        done.wait(10)
+
+    thread = threading.Thread(target=send)
+
+    def wait() -> None:
+        with interruptible():
+            thread.start()
+            never.wait()
+
+    try:
+        with pytest.raises(Interrupted, match="interrupted by SIGTERM") as caught:
+            wait()
+    finally:
+        done.set()
+        thread.join()
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_handlers_come_back_after_a_command() -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGURG)]
+    with interruptible():
+        assert signal.getsignal(signal.SIGINT) is not before[1]
+    after = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGURG)]
+    assert after == before

@@ -18,7 +18,7 @@ from rpw_fixture.server import Server
 
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
 
-APPROVED = """RPW202 state-leak
+APPROVED = """RPW202 state-leak: //pkg:b after //pkg:a
   error: after //pkg:a, //pkg:b gives a different result than in a fresh worker
     polluters: //pkg:a
     outputs: out/b.txt
@@ -31,6 +31,7 @@ APPROVED = """RPW202 state-leak
       -sha256 7b4e922b43852977ffd617197b5259845272347471977fe9036dc7182f055d4e
       +sha256 31f324f36798dc26b97b10b39c5fc6e9c09f74eec78b120719f9c6b654a714a6
     reproducer: {folder}/01-RPW202-__pkg_b
+RPW202 state-leak: //pkg:a after //pkg:a
   error: after //pkg:a, //pkg:a gives a different result than in a fresh worker
     polluters: //pkg:a
     outputs: out/a.txt
@@ -44,7 +45,8 @@ APPROVED = """RPW202 state-leak
       -sha256 7dedfbb48b920e290bdfc8c636c675e6d003697fa16fced82b1e4a37b1e4c332
       +sha256 79f85e3fce6a876858419f623f7538336c44447c9100f13c798873d5bf667725
     reproducer: {folder}/02-RPW202-__pkg_a
-  Fix: Keep no state between requests, or use the content as its key; the polluters show which state."""
+  Fix: Keep no state between requests, or use the content as its key; the polluters show which state.
+  See: https://github.com/rpw-fixture/rpw_fixture/blob/main/docs/checks/RPW202.md"""
 
 
 def compile_action(script: str, name: str, *extra: str) -> Action:
@@ -75,7 +77,7 @@ def test_a_leak_is_reported_with_victim_polluter_difference_and_reproducer(
         rpw_server.assert_hermetic(select="RPW202", reproducers=tmp_path)
     approved, _, figures = str(caught.value).rpartition("\n\n")
     assert approved == APPROVED.format(folder=tmp_path)
-    assert figures.startswith("2 errors; 0 of 1 check passed on 2 actions, with ")
+    assert figures.startswith("2 errors; 0 of 1 check passed, 1 failed on 2 actions, with ")
     assert (tmp_path / "01-RPW202-__pkg_b" / "suite.toml").exists()
 
 

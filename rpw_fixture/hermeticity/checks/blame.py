@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rpw_fixture.hermeticity.checks import shrinking
-from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
+from rpw_fixture.hermeticity.checks import counted_leaks, shrinking
+from rpw_fixture.hermeticity.checks.context import CheckContext, names
+from rpw_fixture.hermeticity.checks.counted_leaks import Polluters
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.findings.plurals import plural
@@ -94,7 +95,7 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
 
     A broken protocol rule is reported for its first victim only.
     """
-    guilty: list[tuple[Step, ...]] = []
+    guilty: list[Polluters] = []
     shrunk = 0
     for suspect in suspects:
         if context.is_reported(suspect.victim.action, suspect.warm.failure):
@@ -102,7 +103,8 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
         polluters = _try_known(context, suspect, guilty)
         if polluters is None:
             # Shrinking takes many runs. The whole history shows the leak as well.
-            polluters = _shrink(context, suspect) if shrunk < _MOST_SHRUNK else suspect.before
+            is_shrunk = shrunk < _MOST_SHRUNK
+            polluters = _shrink(context, suspect) if is_shrunk else Polluters(suspect.before)
             shrunk += 1
         finding = _reproduced(context, suspect, polluters) if polluters is not None else None
         if finding is None:
@@ -142,50 +144,62 @@ def _is_guilty(
 
 
 def _try_known(
-    context: CheckContext, suspect: Suspicion, guilty: Sequence[tuple[Step, ...]]
-) -> tuple[Step, ...] | None:
+    context: CheckContext, suspect: Suspicion, guilty: Sequence[Polluters]
+) -> Polluters | None:
     for polluters in guilty:
-        if set(polluters) <= set(suspect.before) and _is_guilty(context, suspect, polluters):
+        if set(polluters.steps) <= set(suspect.before) and _is_guilty(
+            context, suspect, polluters.steps
+        ):
             return polluters
     return None
 
 
-def _shrink(context: CheckContext, suspect: Suspicion) -> tuple[Step, ...] | None:
+def _shrink(context: CheckContext, suspect: Suspicion) -> Polluters | None:
     if _is_guilty(context, suspect, suspect.before) is None:
         return None
 
     def asked(part: tuple[Step, ...]) -> bool:
         return bool(part) and _is_guilty(context, suspect, part) is not None
 
+    counted = counted_leaks.find(
+        suspect.before, suspect.victim, _another(context, suspect.victim), asked
+    )
+    if counted is not None:
+        return counted
     least = shrinking.minimise(suspect.before, asked, max_questions=_MAX_RUNS)
     order = {action.name: place for place, action in enumerate(context.suite.actions)}
-    return shrinking.simplify_order(least, asked, lambda step: order.get(step.action.name, 0))
+    tidy = shrinking.simplify_order(least, asked, lambda step: order.get(step.action.name, 0))
+    return Polluters(tidy)
 
 
-def _reproduced(
-    context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]
-) -> Finding | None:
+def _another(context: CheckContext, victim: Step) -> Step | None:
+    """Return a plain request of another action; None if the suite has none."""
+    others = (each for each in context.succeeding if each.name != victim.action.name)
+    return next((Step(action=each) for each in others), None)
+
+
+def _reproduced(context: CheckContext, suspect: Suspicion, polluters: Polluters) -> Finding | None:
     """Return the finding if several more runs show the same difference, else None."""
     warm: Outcome | None = None
     is_unstable = bool(context.instability.left_out(suspect.victim.action))
     for run in range(1, _PROOFS_OF_UNSTABLE + 1 if is_unstable else _PROOFS + 1):
-        warm = _is_guilty(context, suspect, polluters, run)
+        warm = _is_guilty(context, suspect, polluters.steps, run)
         if warm is None:
             return None
     context.learn([suspect.victim.action])
     aspects = context.differing(suspect.cold, warm) if warm is not None else []
     if warm is None or not aspects:
         return None
-    code, severity = _classify(context, suspect, polluters, warm, aspects)
+    code, severity = _classify(context, suspect, polluters.steps, warm, aspects)
     return Finding(
         code=code,
         severity=severity,
         victim=suspect.victim.action.name,
-        polluters=names(polluters),
+        polluters=polluters.names,
         outputs=outputs_among(aspects),
         summary=_summary(code, suspect, polluters),
         evidence=_evidence(context, suspect, polluters, warm, aspects),
-        history=(*polluters, suspect.victim),
+        history=(*polluters.steps, suspect.victim),
     )
 
 
@@ -208,7 +222,7 @@ def _doubtful(context: CheckContext, suspect: Suspicion) -> Iterator[Finding]:
         victim=suspect.victim.action.name,
         polluters=names(suspect.before),
         outputs=outputs_among(aspects),
-        summary=_summary(code, suspect, suspect.before) + SEEN_ONCE,
+        summary=_summary(code, suspect, Polluters(suspect.before)) + SEEN_ONCE,
         evidence=_evidence_text(context, suspect.cold, suspect.warm, aspects),
         history=(*suspect.before, suspect.victim),
         is_doubtful=not is_certain,
@@ -272,10 +286,10 @@ def cold_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
     return lines
 
 
-def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
-    victim, before = suspect.victim.action.title, titles(polluters)
-    if code == "RPW109":
-        before = f"the {plural(len(polluters), 'failing request')} {before}"
+def _summary(code: str, suspect: Suspicion, polluters: Polluters) -> str:
+    victim, before = suspect.victim.action.title, polluters.title
+    if code == "RPW109" and not polluters.is_any:
+        before = f"the {plural(len(polluters.steps), 'failing request')} {before}"
     if suspect.warm.failure:
         return f"after {before}, {victim} fails: {suspect.warm.failure}"
     if code == "RPW212":
@@ -286,12 +300,12 @@ def _summary(code: str, suspect: Suspicion, polluters: tuple[Step, ...]) -> str:
 def _evidence(
     context: CheckContext,
     suspect: Suspicion,
-    polluters: tuple[Step, ...],
+    polluters: Polluters,
     warm: Outcome,
     aspects: list[str],
 ) -> str:
     lines = [_evidence_text(context, suspect.cold, warm, aspects)]
-    cleaners = _cleaners(context, suspect, polluters)
+    cleaners = [] if polluters.is_any else _cleaners(context, suspect, polluters.steps)
     if cleaners:
         lines.append(f"does not happen if one of these runs in between: {', '.join(cleaners)}")
     return "\n".join(each for each in lines if each)

@@ -31,7 +31,8 @@ def recorded_orders(
 def count(context: CheckContext, orders: Sequence[tuple[SuiteAction, ...]]) -> CachePoisoning:
     """Run each order in a warm worker and compare every result with that of a fresh one.
 
-    Only results with exit code 0 count, because REAPI servers cache no others. Differences in the
+    Only results with exit code 0 of actions without do_not_cache count, because REAPI servers cache no
+    others. Differences in the
     response text, and differences among fresh workers, do not make an entry wrong.
 
     Args:
@@ -42,7 +43,7 @@ def count(context: CheckContext, orders: Sequence[tuple[SuiteAction, ...]]) -> C
     wrong: list[str] = []
     try:
         for warm in (outcome for order in orders for outcome in _replay(context, order)):
-            if warm.failure or warm.exit_code != 0:
+            if warm.failure or warm.exit_code != 0 or warm.step.action.do_not_cache:
                 continue
             entries += 1
             if set(context.differing(context.cold(warm.step.action), warm)) - {RESPONSE}:

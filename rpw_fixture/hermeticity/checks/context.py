@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
+from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, REPORTED, Facts
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.codes import CODES
+from rpw_fixture.hermeticity.findings.finding import listed
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
@@ -35,6 +36,7 @@ class CheckContext:
         facts: what earlier checks have learnt.
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
+        interruption: the signal that ended the run early; None if nothing did.
     """
 
     suite: Suite
@@ -45,6 +47,7 @@ class CheckContext:
     facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    interruption: Interrupted | None = None
     _instability: Instability = field(init=False)
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
 
@@ -199,9 +202,4 @@ def names(history: Sequence[Step]) -> tuple[str, ...]:
 
 def titles(history: Sequence[Step]) -> str:
     """Return some requests as a list in words; equal ones in a row are counted."""
-    runs = [
-        (title, len(list(some))) for title, some in groupby(each.action.title for each in history)
-    ]
-    return ", ".join(
-        f"{count} × {title}" if count > 2 else ", ".join([title] * count) for title, count in runs
-    )
+    return listed([each.action.title for each in history])

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import EXIT_CODE, RESPONSE, Outcome, RunMode, Trial, steps
+from rpw_fixture.hermeticity.trials.trial import (
+    EXIT_CODE,
+    NO_ONE_SHOT,
+    RESPONSE,
+    Outcome,
+    RunMode,
+    Trial,
+    steps,
+)
 
 #: One-shot runs may take about this long together, seconds.
 _SECONDS = 5.0
@@ -15,6 +23,10 @@ _SECONDS = 5.0
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Run the actions one-shot and compare with fresh workers."""
+    if not context.suite.worker.one_shot:
+        context.skip("RPW108", NO_ONE_SHOT)
+        context.skip("RPW205", NO_ONE_SHOT)
+        return
     actions = context.affordable(_SECONDS) or context.suite.actions[:1]
     trials = [Trial(history=steps(each), mode=RunMode.ONE_SHOT) for each in actions]
     outcomes = [each.outcomes[0] for each in context.run_all(trials)]

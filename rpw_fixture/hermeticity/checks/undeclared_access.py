@@ -130,10 +130,11 @@ def _finding(
 
 
 def _readable(context: CheckContext) -> tuple[str, ...]:
-    """Return the system, the installations of the programs on PATH, and those that ``env`` names."""
+    """Return the system, the installations on PATH and in ``env``, and what the suite names."""
     worker = context.suite.worker
     environment = {"PATH": os.environ.get("PATH", os.defpath), **dict(worker.environment)}
     found = [*_SYSTEM]
+    found += [form for each in worker.readable for form in (each, os.path.realpath(each))]
     for folder in environment["PATH"].split(":"):
         found += [_installation(folder), _installation(os.path.realpath(folder))]
     program = shutil.which(worker.command[0], path=environment["PATH"])

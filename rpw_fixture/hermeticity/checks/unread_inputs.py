@@ -35,7 +35,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
     unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
-    for mode in (RunMode.WORKER, RunMode.ONE_SHOT):
+    modes = (RunMode.WORKER, RunMode.ONE_SHOT)
+    for mode in modes if context.suite.worker.one_shot else modes[:1]:
         if unread:
             trial = Trial(history=steps(action), mode=mode, is_watched=True)
             unread -= context.run(trial).outcomes[0].opened

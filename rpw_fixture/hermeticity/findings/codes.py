@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from rpw_fixture.errors import ConfigError
 
+_PAGES = "https://github.com/rpw-fixture/rpw_fixture/blob/main/docs/checks"
+
 
 class Severity(StrEnum):
     """The severity of a finding; only errors make ``check`` fail."""
@@ -259,6 +261,23 @@ CODES: dict[str, CheckCode] = {
         "Move the differing arguments from the command line into the flagfile.",
     ),
 }
+
+
+def page_url(code: str) -> str:
+    """Return the address of the page about a code."""
+    return f"{_PAGES}/{code}.md"
+
+
+def listing(prefix: str = "") -> str:
+    """Return a line with code, name and meaning for each code that begins with ``prefix``.
+
+    Raises:
+        ConfigError: no code does.
+    """
+    codes = expand(prefix) if prefix else frozenset(CODES)
+    width = max(len(CODES[each].name) for each in codes)
+    lines = (f"{each}  {CODES[each].name:{width}}  {CODES[each].meaning}" for each in sorted(codes))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def expand(patterns: str) -> frozenset[str]:

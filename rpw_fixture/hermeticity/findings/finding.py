@@ -5,13 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
+from typing import NamedTuple
 
+from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
-from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.suites.suite import Place, SuiteAction
 from rpw_fixture.hermeticity.trials.trial import BASE, EXIT_CODE, RESPONSE, Step, Variation
 
+#: Beginnings of the reasons for which a check does not apply to a suite; other reasons say what kept
+#: a check that does apply from being judged.
+_NOT_APPLICABLE = (
+    "needs a recording",
+    "the suite does not say",
+    "the suite says",
+    "not possible with --target",
+    "not possible with --executor",
+)
 #: Ends the summary of a finding that could not be reproduced.
 SEEN_ONCE = "; seen once, not reproduced"
+
+
+class Identity(NamedTuple):
+    """What identifies a finding from run to run, and an entry of a baseline."""
+
+    code: str
+    victim: str
+    polluters: tuple[str, ...]
+    outputs: tuple[str, ...]
+    factor: str = ""
+
+    def __str__(self) -> str:
+        """Return the entry in words."""
+        after = f"after {listed(self.polluters)}" if self.polluters else ""
+        on = f"on {self.factor}" if self.factor else ""
+        where = f"({', '.join(self.outputs)})" if self.outputs else ""
+        return " ".join(each for each in (self.code, self.victim, after, on, where) if each)
 
 
 class Status(StrEnum):
@@ -53,10 +82,20 @@ class Finding:
     is_doubtful: bool = field(default=False, repr=False)
 
     @property
+    def factor(self) -> str:
+        """The factor of the environment that the finding depends on; empty for none."""
+        return self.variation.factor if self.code == "RPW209" else ""
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What identifies a finding within one run."""
         is_advice = self.severity is Severity.INFO
-        return self.code, is_advice, self.victim, self.polluters, self.outputs
+        return self.code, is_advice, self.victim, self.polluters, self.outputs, self.factor
+
+    @property
+    def polluters_in_words(self) -> str:
+        """The polluters as a list; equal ones in a row are counted."""
+        return listed(self.polluters)
 
     @property
     def last_action(self) -> tuple[SuiteAction, ...]:
@@ -64,7 +103,8 @@ class Finding:
         return tuple(each.action for each in self.history[-1:])
 
     def as_dict(self) -> dict[str, object]:
-        """Return the value for JSON reports."""
+        """Return the value for JSON reports; ``factor`` is there if the finding depends on one."""
+        factor = {"factor": self.factor} if self.factor else {}
         return {
             "code": self.code,
             "severity": str(self.severity),
@@ -74,6 +114,7 @@ class Finding:
             "summary": self.summary,
             "evidence": self.evidence,
             "reproducer": self.reproducer,
+            **factor,
         }
 
 
@@ -84,6 +125,11 @@ class CheckState:
     code: str
     status: Status
     reason: str = ""
+
+    @property
+    def is_applicable(self) -> bool:
+        """Whether the check makes sense for the suite, so that it is a loss if it was skipped."""
+        return self.status is not Status.SKIPPED or not self.reason.startswith(_NOT_APPLICABLE)
 
     def as_dict(self) -> dict[str, object]:
         """Return the value for JSON reports."""
@@ -131,6 +177,10 @@ class Report:
         seconds: duration of the run.
         accepted: findings left out because the baseline accepts them.
         poisoning: wrong action-cache entries; None if they were not counted.
+        places: where actions are defined, by name; "" for the worker.
+        interruption: the signal that ended the run early; None if nothing did.
+        unjudged: codes that could not be judged completely.
+        stale: entries of the baseline that no finding matched although their codes were judged.
     """
 
     actions: int
@@ -141,6 +191,14 @@ class Report:
     seconds: float = 0.0
     accepted: tuple[Finding, ...] = ()
     poisoning: CachePoisoning | None = None
+    places: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    interruption: Interrupted | None = None
+    unjudged: frozenset[str] = field(default=frozenset(), repr=False)
+    stale: tuple[Identity, ...] = ()
+
+    def place_of(self, finding: Finding) -> Place | None:
+        """Return where a finding's victim is defined, else the worker; None if no file defines them."""
+        return self.places.get(finding.victim) or self.places.get("")
 
     @property
     def has_errors(self) -> bool:
@@ -160,7 +218,19 @@ class Report:
         }
         if self.poisoning is not None:
             fields["cache_poisoning"] = self.poisoning.as_dict()
+        if self.stale:
+            fields["stale_baseline"] = [each._asdict() for each in self.stale]
+        if self.interruption is not None:
+            fields["interrupted"] = self.interruption.signal_name
         return fields
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list; equal ones in a row are counted from three on."""
+    runs = [(name, len(list(some))) for name, some in groupby(names)]
+    return ", ".join(
+        f"{count} × {name}" if count > 2 else ", ".join([name] * count) for name, count in runs
+    )
 
 
 def outputs_among(aspects: list[str]) -> tuple[str, ...]:
@@ -211,6 +281,9 @@ def merged(reports: Sequence[Report]) -> Report:
         requests=sum(each.requests for each in reports),
         seconds=sum(each.seconds for each in reports),
         accepted=tuple(finding for each in reports for finding in each.accepted),
+        places={name: place for each in reports for name, place in each.places.items()},
+        interruption=next((each.interruption for each in reports if each.interruption), None),
+        unjudged=frozenset().union(*(each.unjudged for each in reports)),
         poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree as ET
 
-from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report, Status
+from rpw_fixture.hermeticity.findings.places import in_checkout
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 #: XML 1.0 can't contain these characters.
@@ -40,10 +41,16 @@ def as_junit(report: Report) -> str:
 def as_github(report: Report) -> str:
     """Return a workflow command for each finding, which GitHub shows as an annotation."""
     lines = [
-        f"::{_LEVELS[each.severity]} title={_property(_title(each))}::{_message(each)}"
+        f"::{_LEVELS[each.severity]} {_properties(report, each)}::{_message(each)}"
         for each in report.findings
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _properties(report: Report, finding: Finding) -> str:
+    place = report.place_of(finding)
+    where = f"file={_property(in_checkout(place.path))},line={place.line}," if place else ""
+    return f"{where}title={_property(_title(finding))}"
 
 
 def _add_case(suite: ET.Element, state: CheckState, findings: list[Finding]) -> None:
@@ -69,6 +76,7 @@ def _title(finding: Finding) -> str:
 
 def _full(finding: Finding) -> str:
     lines = [f"{finding.severity}: {finding.summary}", finding.evidence]
+    lines.append(f"see {page_url(finding.code)}")
     if finding.reproducer is not None:
         lines.append(f"reproducer: {finding.reproducer}")
     return "\n".join(each for each in lines if each)

@@ -12,7 +12,13 @@ from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker, fingerprint
+from rpw_fixture.hermeticity.suites.suite import (
+    USUAL_FLAGFILE,
+    Suite,
+    SuiteAction,
+    SuiteWorker,
+    fingerprint,
+)
 from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
 
 _TEST = '''"""Shows {code} again: {summary}."""
@@ -142,6 +148,12 @@ def _toml(worker: SuiteWorker, actions: Mapping[str, SuiteAction], roots: Sequen
         lines.append(f"env = {{ {pairs} }}")
     if worker.working_directory:
         lines.append(f"working_directory = {_text(worker.working_directory)}")
+    if worker.flagfile != USUAL_FLAGFILE:
+        lines.append(f"flagfile = {_text(worker.flagfile)}")
+    if not worker.one_shot:
+        lines.append("one_shot = false")
+    if worker.readable:
+        lines.append(f"readable = {_list(worker.readable)}")
     for (name, action), root in zip(actions.items(), roots[1:], strict=True):
         lines += ["", "[[action]]", f"name = {_text(name)}", *_root(root)]
         lines.append(f"arguments = {_list(action.arguments)}")

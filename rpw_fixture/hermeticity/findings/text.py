@@ -1,13 +1,14 @@
-"""Findings as readable text: grouped by check, coloured on a terminal."""
+"""Reports as readable text, coloured on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from rpw_fixture.hermeticity.findings.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings.finding import CachePoisoning, Finding, Report, Status
-from rpw_fixture.hermeticity.findings.plurals import counted
+from rpw_fixture.hermeticity.findings import totals
+from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
+from rpw_fixture.hermeticity.findings.finding import CachePoisoning, Finding, Report
+from rpw_fixture.hermeticity.findings.headline import headline
 
 _RED, _YELLOW, _GREEN, _BLUE, _BOLD, _DIM = "31", "33", "32", "34", "1", "2"
 _COLOURS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.INFO: _BLUE}
@@ -15,27 +16,38 @@ _COLOURS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.INFO: _BLU
 
 def render(report: Report, *, is_coloured: bool = False) -> str:
     """Return the report as text, ending with a line break."""
-    paint = _Paint(is_coloured)
+    paint = Paint(is_coloured)
     lines: list[str] = []
     for code in dict.fromkeys(each.code for each in report.findings):
-        lines.append(paint(f"{code} {CODES[code].name}", _BOLD))
-        for finding in report.findings:
-            if finding.code == code:
-                lines += _finding(finding, paint)
-        if any(
-            each.code == code and each.severity is not Severity.INFO for each in report.findings
-        ):
+        findings = [each for each in report.findings if each.code == code]
+        for finding in findings:
+            lines += shown(finding, paint)
+        if any(each.severity is not Severity.INFO for each in findings):
             lines.append(paint(f"  Fix: {CODES[code].remedy}", _DIM))
-        lines.append("")
-    skipped = [each for each in report.checks if each.status is Status.SKIPPED]
-    if skipped:
-        lines.append(paint("not checked", _BOLD))
-        lines += [f"  {each.code} {CODES[each.code].name}: {each.reason}" for each in skipped]
-        lines.append("")
+        lines += [paint(f"  See: {page_url(code)}", _DIM), ""]
+    lines += _skipped(report, paint)
+    if report.stale:
+        lines.append(
+            paint("not found again; delete from the baseline, or --update-baseline", _BOLD)
+        )
+        lines += [*(f"  {each}" for each in report.stale), ""]
     if report.poisoning is not None:
         lines += [paint("cache poisoning", _BOLD), *_poisoning(report.poisoning), ""]
     lines.append(_total(report, paint))
     return "\n".join(lines) + "\n"
+
+
+def _skipped(report: Report, paint: Paint) -> Iterable[str]:
+    """Yield what could not be judged line by line, and what does not apply in one line."""
+    missed, inapplicable = totals.unjudged(report.checks), totals.inapplicable(report.checks)
+    if missed:
+        yield paint("not checked", _BOLD)
+        yield from (f"  {each.code} {CODES[each.code].name}: {each.reason}" for each in missed)
+    for reason in dict.fromkeys(each.reason for each in inapplicable):
+        codes = ", ".join(each.code for each in inapplicable if each.reason == reason)
+        yield paint(f"not applicable: {codes} ({reason})", _DIM)
+    if missed or inapplicable:
+        yield ""
 
 
 def is_coloured(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -43,18 +55,28 @@ def is_coloured(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
-class _Paint:
+def painted(text: str, severity: Severity) -> str:
+    """Return a text in the colour of a severity."""
+    return Paint(is_on=True)(text, _COLOURS[severity])
+
+
+class Paint:
+    """Puts colours around texts, or leaves them as they are."""
+
     def __init__(self, is_on: bool) -> None:
         self._is_on = is_on
 
     def __call__(self, text: str, *colours: str) -> str:
+        """Return the text in these colours (SGR numbers)."""
         return f"\033[{';'.join(colours)}m{text}\033[0m" if self._is_on else text
 
 
-def _finding(finding: Finding, paint: _Paint) -> Iterable[str]:
+def shown(finding: Finding, paint: Paint) -> Iterable[str]:
+    """Yield the lines about a finding; the first one has code, victim and cause."""
+    yield paint(headline(finding), _BOLD)
     yield f"  {paint(str(finding.severity), _COLOURS[finding.severity])}: {finding.summary}"
     if finding.polluters:
-        yield f"    polluters: {', '.join(finding.polluters)}"
+        yield f"    polluters: {finding.polluters_in_words}"
     if finding.outputs:
         yield f"    outputs: {', '.join(finding.outputs)}"
     for line in finding.evidence.splitlines():
@@ -73,17 +95,6 @@ def _poisoning(poisoning: CachePoisoning) -> Iterable[str]:
         yield f"  not everything was compared: {poisoning.reason}"
 
 
-def _total(report: Report, paint: _Paint) -> str:
-    errors = sum(each.severity is Severity.ERROR for each in report.findings)
-    others = len(report.findings) - errors
-    passed = sum(each.status is Status.PASSED for each in report.checks)
-    verdict = paint(counted(errors, "error"), _RED) if errors else paint("no errors", _GREEN)
-    if others:
-        verdict += f", {counted(others, 'other finding')}"
-    if report.accepted:
-        verdict += f", {len(report.accepted)} accepted by the baseline"
-    return (
-        f"{verdict}; {passed} of {counted(len(report.checks), 'check')} passed on "
-        f"{counted(report.actions, 'action')}, with {counted(report.worker_starts, 'worker start')} "
-        f"and {counted(report.requests, 'request')} in {report.seconds:.1f} s"
-    )
+def _total(report: Report, paint: Paint) -> str:
+    colour = _RED if report.has_errors else _GREEN
+    return f"{paint(totals.verdict(report), colour)}; {totals.totals(report)}"

@@ -31,7 +31,7 @@ def suites(actions: Iterable[Action]) -> list[Suite]:
 
 
 def _worker(action: Action) -> SuiteWorker:
-    switches = {
+    has = {
         name: action.platform.get(f"persistentWorker{name.capitalize()}") == "1"
         for name in _SWITCHES
     }
@@ -42,7 +42,9 @@ def _worker(action: Action) -> SuiteWorker:
         timeout=action.timeout or _DEFAULT_TIMEOUT,
         environment=tuple(action.environment.items()),
         working_directory=action.working_directory,
-        **switches,
+        multiplex=has["multiplex"],
+        sandbox=has["sandbox"],
+        cancellation=has["cancellation"],
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.recorder import ACTIONS_FILE, blob_path
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite import Place, Suite, SuiteAction, SuiteWorker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class RecordedAction:
         worker: the worker that served it.
         action: the action.
         sent: when its request was sent, seconds since the epoch.
+        place: its line in the recording.
     """
 
     mnemonic: str
@@ -39,6 +40,7 @@ class RecordedAction:
     worker: SuiteWorker
     action: SuiteAction
     sent: float = 0.0
+    place: Place | None = None
 
 
 def load(folder: Path) -> tuple[RecordedAction, ...]:
@@ -74,9 +76,23 @@ def suites(recorded: Iterable[RecordedAction]) -> list[Suite]:
     for each in recorded:
         groups.setdefault(worker_identity(each.worker), []).append(each)
     return [
-        Suite(worker=group[0].worker, actions=tuple(each.action for each in group))
+        Suite(
+            worker=group[0].worker,
+            actions=tuple(each.action for each in group),
+            places=places(group),
+        )
         for group in groups.values()
     ]
+
+
+def places(recorded: Iterable[RecordedAction]) -> Mapping[str, Place]:
+    """Return the lines of recorded actions by name; that of the first one stands for the worker."""
+    found: dict[str, Place] = {}
+    for each in recorded:
+        if each.place is not None:
+            found.setdefault("", each.place)
+            found[each.action.name] = each.place
+    return MappingProxyType(found)
 
 
 def worker_identity(worker: SuiteWorker) -> tuple[object, ...]:
@@ -116,6 +132,7 @@ class _RecordingReader:
             outputs=tuple(fields["outputs"]),
             exit_code=fields["exit_code"],
             flagfile=f"recorded-{number}.params",
+            do_not_cache=fields.get("do_not_cache", False),
         )
         return RecordedAction(
             mnemonic=fields["mnemonic"],
@@ -125,6 +142,7 @@ class _RecordingReader:
             worker=worker,
             action=action,
             sent=float(fields["sent"]),
+            place=Place(str(self._folder / ACTIONS_FILE), number),
         )
 
     def _name(self, fields: Mapping[str, Any]) -> str:

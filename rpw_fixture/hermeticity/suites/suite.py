@@ -18,6 +18,22 @@ def _nothing() -> Mapping[str, Entry]:
     return MappingProxyType({})
 
 
+#: How most tools take a flagfile.
+USUAL_FLAGFILE = "@{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line in a file that the user wrote: where an action, or the worker, is defined."""
+
+    path: str
+    line: int
+
+
+def _nowhere() -> Mapping[str, Place]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteWorker:
     """The worker under test.
@@ -32,6 +48,9 @@ class SuiteWorker:
         timeout: time limit for one request, seconds.
         environment: variables that the suite sets.
         working_directory: relative to the input root.
+        flagfile: how the tool takes its flagfile; ``{}`` stands for the path.
+        one_shot: the tool also works without ``--persistent_worker``.
+        readable: absolute paths outside the input root that belong to the tool.
     """
 
     command: tuple[str, ...]
@@ -43,6 +62,13 @@ class SuiteWorker:
     timeout: float = 10.0
     environment: tuple[tuple[str, str], ...] = ()
     working_directory: str = ""
+    flagfile: str = USUAL_FLAGFILE
+    one_shot: bool = True
+    readable: tuple[str, ...] = ()
+
+    def flagfile_argument(self, path: str) -> str:
+        """Return the argument of a command line that names a flagfile."""
+        return self.flagfile.replace("{}", path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,6 +83,7 @@ class SuiteAction:
         exit_code: the expected exit code.
         variant: how a check changed it; empty for an action of the suite.
         flagfile: path of its flagfile, relative to the working directory; default ``NAME.params``.
+        do_not_cache: its result is never put into an action cache.
         identity: a digest of all attributes.
     """
 
@@ -67,6 +94,7 @@ class SuiteAction:
     exit_code: int = 0
     variant: str = ""
     flagfile: str = ""
+    do_not_cache: bool = False
     identity: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -112,10 +140,17 @@ class SuiteAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """A worker and the actions that it is checked with, in their recorded order."""
+    """A worker and the actions that it is checked with, in their recorded order.
+
+    Attributes:
+        worker: the worker.
+        actions: the actions.
+        places: where actions are defined, by name; "" for the worker; empty if no file defines them.
+    """
 
     worker: SuiteWorker
     actions: tuple[SuiteAction, ...]
+    places: Mapping[str, Place] = field(default_factory=_nowhere, compare=False, repr=False)
 
     def action(self, name: str) -> SuiteAction:
         """Return the action of that name.

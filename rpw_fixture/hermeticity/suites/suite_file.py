@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,27 +13,37 @@ from typing import Any
 from rpw_fixture.client.action import checked_path
 from rpw_fixture.client.inputs import Entry, read_folder
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
-
-_WORKER_KEYS = (
-    "command",
-    "tool_inputs",
-    "protocol",
-    "multiplex",
-    "sandbox",
-    "cancellation",
-    "timeout",
-    "env",
-    "root",
-    "working_directory",
+from rpw_fixture.hermeticity.suites.suite import (
+    USUAL_FLAGFILE,
+    Place,
+    Suite,
+    SuiteAction,
+    SuiteWorker,
 )
-_ACTION_KEYS = ("name", "arguments", "inputs", "outputs", "exit_code", "root")
+from rpw_fixture.hermeticity.suites.suite_schema import ACTION_KEYS, SCHEMA, WORKER_KEYS
+from rpw_fixture.support.suggestions import did_you_mean
+
 #: Allowed names: the flagfile is ``NAME.params``.
 _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
 
 
 def load(path: Path) -> Suite:
-    """Return the suite in a file.
+    """Return the suite in a file whose actions have one working directory; see `load_all`.
+
+    Raises:
+        ConfigError: as `load_all`, or the actions need several workers.
+    """
+    suites = load_all(path)
+    if len(suites) > 1:
+        raise ConfigError(f"{path}: the actions have different working directories")
+    return suites[0]
+
+
+def load_all(path: Path) -> list[Suite]:
+    """Return the suite in a file, parted into one for each working directory.
+
+    A process has one working directory, so that servers never send a request to a worker that was
+    started in another one.
 
     Args:
         path: a TOML file; its globs are relative to its folder.
@@ -49,7 +60,7 @@ def load(path: Path) -> Suite:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return _SuiteReader(path, text).suite(document)
+    return _SuiteReader(path, text).suites(document)
 
 
 class _SuiteReader:
@@ -58,8 +69,8 @@ class _SuiteReader:
         self._lines = text.splitlines()
         self._folder = path.resolve().parent
 
-    def suite(self, document: dict[str, Any]) -> Suite:
-        self._refuse_unknown(document, ("worker", "action"), "", 0)
+    def suites(self, document: dict[str, Any]) -> list[Suite]:
+        self.refuse_unknown(document, SCHEMA["properties"], "", 0)
         worker = document.get("worker")
         actions = document.get("action")
         if not isinstance(worker, dict):
@@ -70,13 +81,28 @@ class _SuiteReader:
             raise self._error("action", "must be tables, each written as [[action]]")
         tool = self._worker(worker)
         base = tool.working_directory
-        read = tuple(self._action(table, number, base) for number, table in enumerate(actions))
-        self._refuse_equal_names([each.name for each in read])
-        return Suite(worker=tool, actions=read)
+        read = [self._action(table, number, base) for number, table in enumerate(actions)]
+        names = [action.name for action, _ in read]
+        self._refuse_equal_names(names)
+        places = self._places(names)
+        return [
+            Suite(
+                worker=replace(tool, working_directory=folder),
+                actions=tuple(action for action, wanted in read if wanted == folder),
+                places=places,
+            )
+            for folder in dict.fromkeys(folder for _, folder in read)
+        ]
+
+    def _places(self, names: list[str]) -> Mapping[str, Place]:
+        found = {"": Place(str(self._path), self._line_of("worker", 0, "") or 1)}
+        for number, name in enumerate(names):
+            found[name] = Place(str(self._path), self._line_of("action", number, "") or 1)
+        return MappingProxyType(found)
 
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
         where = _Table(self, table, "worker", 0)
-        where.refuse_unknown(_WORKER_KEYS)
+        where.refuse_unknown(WORKER_KEYS)
         protocol = where.text("protocol", "proto")
         if protocol not in {"proto", "json"}:
             raise where.error("protocol", f"is {protocol!r}; allowed: 'proto' and 'json'")
@@ -96,14 +122,37 @@ class _SuiteReader:
             timeout=timeout,
             environment=where.variables("env"),
             working_directory=where.folder("working_directory"),
+            flagfile=self._flagfile(where),
+            one_shot=where.flag("one_shot", default=True),
+            readable=tuple(self._readable(where)),
         )
 
-    def _action(self, table: dict[str, Any], number: int, base: str) -> SuiteAction:
+    def _flagfile(self, where: _Table) -> str:
+        given = where.text("flagfile", USUAL_FLAGFILE)
+        if given.count("{}") != 1 or len(re.findall(r"[{}]", given)) > 2:
+            raise where.error(
+                "flagfile",
+                f"is {given!r}, but must contain {{}} once, in place of the path, such as '@{{}}'",
+            )
+        return given
+
+    def _readable(self, where: _Table) -> Iterator[str]:
+        for each in where.texts("readable"):
+            path = self._folder / each
+            if not path.exists():
+                raise where.error("readable", f"{path} does not exist")
+            yield str(path)
+
+    def _action(
+        self, table: dict[str, Any], number: int, worker_folder: str
+    ) -> tuple[SuiteAction, str]:
+        """Return an action and its working directory."""
         where = _Table(self, table, "action", number)
-        where.refuse_unknown(_ACTION_KEYS)
+        where.refuse_unknown(ACTION_KEYS)
         name = where.text("name", None)
         if not _NAME.fullmatch(name):
             raise where.error("name", f"{name!r} can't be part of a file name (NAME.params)")
+        base = where.folder("working_directory", worker_folder)
         outputs = where.texts("outputs")
         for each in outputs:
             try:
@@ -117,13 +166,14 @@ class _SuiteReader:
                     "arguments", f"{each!r} contains a line break, which a line of a flagfile can't"
                 )
         exit_code = where.value("exit_code", int, "a number", 0)
-        return SuiteAction(
+        action = SuiteAction(
             name=name,
             arguments=arguments,
             inputs=where.files("inputs"),
             outputs=outputs,
             exit_code=exit_code,
         )
+        return action, base
 
     def files(self, patterns: tuple[str, ...], root: str) -> Mapping[str, Entry]:
         found = read_folder(self._folder / root, [each.removeprefix("./") for each in patterns])
@@ -134,14 +184,13 @@ class _SuiteReader:
             if name in names[:number]:
                 raise self.error("action", number, "name", f"{name!r} is used twice")
 
-    def _refuse_unknown(
-        self, table: dict[str, Any], known: tuple[str, ...], section: str, number: int
+    def refuse_unknown(
+        self, table: dict[str, Any], known: Collection[str], section: str, number: int
     ) -> None:
         for key in table:
             if key not in known:
-                raise self.error(
-                    section, number, key, f"unknown key; known keys: {', '.join(known)}"
-                )
+                hint = did_you_mean(key, known) or f"; known keys: {', '.join(known)}"
+                raise self.error(section, number, key, f"unknown key{hint}")
 
     def error(self, section: str, number: int, key: str, problem: str) -> ConfigError:
         line = self._line_of(section, number, key)
@@ -153,7 +202,10 @@ class _SuiteReader:
         return self.error("", 0, key, problem)
 
     def _line_of(self, section: str, number: int, key: str) -> int:
-        """Return the line number of a key, from 1; else that of its table; 0 if neither is found."""
+        """Return the line number of a key, from 1; else that of its table; 0 if neither is found.
+
+        Without a key, return the line of the table.
+        """
         header = {"worker": "[worker]", "action": "[[action]]"}.get(section)
         key_line = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
         seen, found = -1, 0
@@ -165,7 +217,7 @@ class _SuiteReader:
                 was_inside, inside = inside, bare.replace(" ", "") == header and seen == number
                 inside = inside or (was_inside and bare.startswith(f"[{section}."))
                 found = index if inside and not found else found
-            if inside and key_line.match(line):
+            if inside and key and key_line.match(line):
                 return index
         return found
 
@@ -184,10 +236,8 @@ class _Table:
     def error(self, key: str, problem: str) -> ConfigError:
         return self._reader.error(self._section, self._number, key, problem)
 
-    def refuse_unknown(self, known: tuple[str, ...]) -> None:
-        for key in self._table:
-            if key not in known:
-                raise self.error(key, f"unknown key; known keys: {', '.join(known)}")
+    def refuse_unknown(self, known: Collection[str]) -> None:
+        self._reader.refuse_unknown(self._table, known, self._section, self._number)
 
     def value(self, key: str, kind: type, expected: str, default: Any) -> Any:
         if key not in self._table:
@@ -202,8 +252,8 @@ class _Table:
     def text(self, key: str, default: str | None) -> str:
         return str(self.value(key, str, "text", default))
 
-    def flag(self, key: str) -> bool:
-        return bool(self.value(key, bool, "true or false", default=False))
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        return bool(self.value(key, bool, "true or false", default=default))
 
     def number(self, key: str, default: float) -> float:
         value = self._table.get(key, default)
@@ -225,9 +275,9 @@ class _Table:
                 raise self.error(key, f"{name} is {value!r}, but must be a text")
         return tuple(sorted(given.items()))
 
-    def folder(self, key: str) -> str:
+    def folder(self, key: str, default: str = "") -> str:
         try:
-            return checked_path(self.text(key, ""), key, or_root=True)
+            return checked_path(self.text(key, default), key, or_root=True)
         except ConfigError as error:
             raise self.error(key, str(error)) from None
 

@@ -90,7 +90,9 @@ def layout(
     root = _folder(entries, store, is_reversed=is_reversed)
     reader = FlagfileReader(root, base, store.get)
     try:
-        arguments = tuple(flagfiles.expand([f"@{action.flagfile}"], reader.read))
+        arguments = tuple(
+            flagfiles.expand([worker.flagfile_argument(action.flagfile)], reader.read)
+        )
     except RequestError as error:
         raise ConfigError(error.message) from None
     return Layout(

@@ -7,7 +7,14 @@ import time
 from rpw_fixture.execution import command_run
 from rpw_fixture.hermeticity.trials import snapshot
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
-from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.trial import (
+    NO_ONE_SHOT,
+    Outcome,
+    Result,
+    Step,
+    Trial,
+    UnavailableError,
+)
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.launching.launch import Launch, Local
@@ -21,8 +28,10 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
 
     Raises:
         ConfigError: the command can't be started.
-        UnavailableError: reads can't be watched.
+        UnavailableError: reads can't be watched, or the tool has no one-shot form.
     """
+    if not setup.worker.one_shot:
+        raise UnavailableError(NO_ONE_SHOT)
     return Result(outcomes=tuple(_run(setup, trial, each, run_folder) for each in trial.history))
 
 
@@ -30,7 +39,7 @@ def _run(setup: WorkerSetup, trial: Trial, step: Step, run_folder: RunFolder) ->
     layout = setup.stage(step.action, run_folder)
     before = snapshot.look(run_folder.input_root)
     command = Launch(
-        argv=(*setup.worker.command, f"@{step.action.flagfile}"),
+        argv=(*setup.worker.command, setup.worker.flagfile_argument(step.action.flagfile)),
         environment=setup.environment(run_folder),
         root=run_folder.root,
         working_directory=setup.worker.working_directory,

@@ -18,8 +18,9 @@ from typing import Self
 
 from rpw_fixture.client import ActionOutcome, Client
 from rpw_fixture.client.action import Action
+from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
-from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.suites.suite import USUAL_FLAGFILE, SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import probe
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
@@ -198,11 +199,16 @@ class RemoteRunner:
         worker = self._worker
         flagfile = self._join(wanted.flagfile)
         covered = {flagfile, *worker.tool_inputs}
+        inputs = {path: entry for path, entry in wanted.inputs.items() if path not in covered}
+        is_usual = worker.flagfile == USUAL_FLAGFILE
+        argument = worker.flagfile_argument(wanted.flagfile)
+        if not is_usual:
+            inputs[flagfile] = File("".join(f"{line}\n" for line in wanted.arguments).encode())
         return Action(
-            arguments=worker.command,
-            flagfile=wanted.arguments,
+            arguments=worker.command if is_usual else (*worker.command, argument),
+            flagfile=wanted.arguments if is_usual else None,
             flagfile_path=wanted.flagfile,
-            inputs={path: entry for path, entry in wanted.inputs.items() if path not in covered},
+            inputs=inputs,
             tool_inputs={
                 path: each for path, each in worker.tool_inputs.items() if path != flagfile
             },

@@ -18,6 +18,10 @@ EXIT_CODE, RESPONSE = "exit code", "response text"
 NO_RESULT = "no result"
 
 
+#: Why a tool is never run one-shot.
+NO_ONE_SHOT = "the suite says one_shot = false"
+
+
 class UnavailableError(Exception):
     """This machine or endpoint does not support a trial; the message says why."""
 

@@ -146,6 +146,17 @@ def test_wrong_cache_entries_are_counted_in_recorded_order(
     assert "    //src:b.txt Compile\n" in told
 
 
+def test_results_that_are_not_cached_are_no_wrong_entries(
+    tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uncached = compilation("b").replace(do_not_cache=True)
+    record(tmp_path / "r", store, compilation("a"), uncached, compilation("c"))
+    arguments = ["check", str(tmp_path / "r"), "--select", "RPW201", "--cache-poisoning"]
+    assert main([*arguments, "--format", "json"]) == 0
+    counted = json.loads(capsys.readouterr().out)["cache_poisoning"]
+    assert counted == {"entries": 2, "wrong": 1, "actions": ["//src:c.txt Compile"]}
+
+
 def test_pools_of_the_recording_server_do_not_pollute_each_other(
     tmp_path: Path, store: BlobStore, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.suites.suite_file import load, load_all
 
 GOOD = """\
 [worker]
@@ -86,6 +86,26 @@ def test_roots_stand_for_the_input_root_and_the_worker_has_a_working_directory(
         ('"tools/**"]', '"tools/**"]\ntimeout = 0', ":4: worker.timeout: is 0.0, but must be more"),
         ('"tools/**"]', '"tools/**"]\nprotocol = "xml"', ":4: worker.protocol: is 'xml'; allowed"),
         ('"tools/**"]', '"tools/**"]\nmultiplex = 1', ":4: worker.multiplex: is 1, but must be"),
+        (
+            '"tools/**"]',
+            '"tools/**"]\nflagfile = "@"',
+            ":4: worker.flagfile: is '@', but must contain",
+        ),
+        ('"tools/**"]', '"tools/**"]\nflagfile = "{}{}"', ":4: worker.flagfile: is '{}{}', but"),
+        ('"tools/**"]', '"tools/**"]\nflagfile = 1', ":4: worker.flagfile: is 1, but must be text"),
+        ('"tools/**"]', '"tools/**"]\none_shot = 0', ":4: worker.one_shot: is 0, but must be true"),
+        ('"tools/**"]', '"tools/**"]\nreadable = ["gone"]', ":4: worker.readable: "),
+        (
+            "outputs =",
+            "working_directory = '../x'\noutputs =",
+            ":10: action[0].working_directory: ",
+        ),
+        (
+            "tool_inputs",
+            "tool_input",
+            ":3: worker.tool_input: unknown key; did you mean 'tool_inputs'?",
+        ),
+        ("[[action]]", "[[actions]]", ":6: actions: unknown key; did you mean 'action'?"),
         ("[worker]", "[worker", ": "),
     ],
 )
@@ -114,3 +134,34 @@ def test_a_name_used_twice_is_reported_where_it_is_used_again(folder: Path) -> N
 def test_a_suite_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no-such\.toml: No such file"):
         load(tmp_path / "no-such.toml")
+
+
+def test_actions_with_other_working_directories_are_suites_of_other_workers(folder: Path) -> None:
+    text = GOOD + '[[action]]\nname = "below"\nworking_directory = "src"\noutputs = ["../x"]\n'
+    path = folder / "suite.toml"
+    path.write_text(text)
+    here, below = load_all(path)
+    assert (here.worker.working_directory, below.worker.working_directory) == ("", "src")
+    assert ([each.name for each in here.actions], below.actions[0].name) == (["hello"], "below")
+    assert here.worker.command == below.worker.command
+    with pytest.raises(ConfigError, match="different working directories"):
+        load(path)
+
+
+def test_a_suite_in_the_root_of_a_bazel_workspace_is_read(folder: Path, tmp_path: Path) -> None:
+    output_base = tmp_path.parent / f"{tmp_path.name}-base" / "execroot" / "_main"
+    (output_base / "bazel-out" / "deep").mkdir(parents=True)
+    for name in ("bazel-bin", "bazel-out", "bazel-workspace"):
+        (folder / name).symlink_to(output_base)
+    forbidden = folder / "huge"
+    forbidden.mkdir()
+    (forbidden / "link").symlink_to("/usr")  # a walk into it would fail
+    path = folder / "suite.toml"
+    path.write_text(GOOD.replace('"src/*.txt"', '"src/hello.txt"'))
+    assert list(load(path).actions[0].inputs) == ["src/hello.txt"]
+    path.write_text(GOOD.replace('"src/*.txt"', '"*/hello.txt"').replace("[worker]", "[worker]\n"))
+    forbidden.joinpath("link").unlink()
+    assert list(load(path).actions[0].inputs) == ["src/hello.txt"]
+    assert "bazel-bin is a link to a folder outside" in complaint(
+        folder, GOOD.replace('"src/*.txt"', '"bazel-bin/**"')
+    )

@@ -1,0 +1,179 @@
+"""The reports that ``check`` writes: ``--format NAME[=FILE]`` and ``--output FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.support.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from rpw_fixture.hermeticity.findings.finding import Report
+
+_FINDINGS = "rpw_fixture.hermeticity.findings"
+#: Formats: name, and the function that takes a `Report` and returns the text, as ``module:function``.
+#: A function is loaded when its format is asked for.
+FORMATS = {
+    "text": f"{_FINDINGS}.text:render",
+    "json": f"{_FINDINGS}.formats:as_json",
+    "junit": f"{_FINDINGS}.formats:as_junit",
+    "github": f"{_FINDINGS}.formats:as_github",
+    "sarif": f"{_FINDINGS}.sarif:as_sarif",
+    "markdown": f"{_FINDINGS}.markdown:as_markdown",
+}
+TEXT = "text"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of reports."""
+    add = parser.add_argument
+    add(
+        "--format",
+        action="append",
+        default=[],
+        type=_parsed,
+        metavar="NAME[=FILE]",
+        help=f"report format, and the file it is written to (repeatable): {', '.join(FORMATS)}; "
+        "default: text. One format has no FILE and goes to stdout; if all have one, text does",
+    )
+    add("--output", type=Path, metavar="FILE", help="write to FILE what would go to stdout")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedReport:
+    """A report to write.
+
+    Attributes:
+        name: its format.
+        path: the file to write; None for stdout.
+        option: the option that asks for it, as messages show it.
+    """
+
+    name: str
+    path: Path | None
+    option: str
+
+    def require_room(self) -> None:
+        """Raise before the run what would prevent writing after it."""
+        if self.path is not None:
+            require_room(self.option, self.path)
+
+    def write(self, report: Report) -> None:
+        """Write the report.
+
+        Raises:
+            EnvironmentLacksError: it can't be written.
+        """
+        write(self._render(report), self.path, self.option)
+
+    def _render(self, report: Report) -> str:
+        module, _, function = FORMATS[self.name].partition(":")
+        render = getattr(importlib.import_module(module), function)
+        if self.name == TEXT and self.path is None:
+            from rpw_fixture.hermeticity.findings.text import is_coloured  # noqa: PLC0415 - as above
+
+            return str(render(report, is_coloured=is_coloured(sys.stdout, os.environ)))
+        return str(render(report))
+
+
+def wanted(options: argparse.Namespace) -> Sequence[WantedReport]:
+    """Return the reports that the options ask for.
+
+    Raises:
+        ConfigError: two of them would go to one place.
+    """
+    given: list[tuple[str, Path | None]] = options.format
+    without_file = [name for name, path in given if path is None]
+    if len(without_file) > 1:
+        where = f"--output {options.output}" if options.output is not None else "stdout"
+        raise ConfigError(
+            f"--format {without_file[0]} and --format {without_file[1]} would both go to {where}; "
+            f"give one of them a file: --format {without_file[1]}=FILE"
+        )
+    is_text_in_file = any(name == TEXT for name, _ in given)
+    if not without_file and (not is_text_in_file or options.output is not None):
+        given = [*given, (TEXT, None)]
+    found = tuple(_placed(name, path, options.output) for name, path in given)
+    _refuse_one_file([each for each in found if each.path is not None])
+    return found
+
+
+def _placed(name: str, path: Path | None, output: Path | None) -> WantedReport:
+    if path is not None:
+        return WantedReport(name, path, f"--format {name}={path}")
+    return WantedReport(name, output, "stdout" if output is None else f"--output {output}")
+
+
+def _refuse_one_file(reports: Sequence[WantedReport]) -> None:
+    seen: dict[str, WantedReport] = {}
+    for each in reports:
+        known = seen.setdefault(os.path.realpath(each.path or ""), each)
+        if known is not each:
+            raise ConfigError(f"{known.option} and {each.option} name the same file")
+
+
+def _parsed(text: str) -> tuple[str, Path | None]:
+    name, equals, path = text.partition("=")
+    if name not in FORMATS:
+        raise argparse.ArgumentTypeError(
+            f"there is no format {name!r}{did_you_mean(name, FORMATS)}; formats: {', '.join(FORMATS)}"
+        )
+    if equals and not path:
+        raise argparse.ArgumentTypeError(f"{text!r} names no file after the equals sign")
+    return name, Path(path) if equals else None
+
+
+def write(text: str, path: Path | None, option: str) -> None:
+    """Write a text to a file, or to stdout, whose reader may have gone.
+
+    Raises:
+        EnvironmentLacksError: it can't be written; the message names ``option``.
+    """
+    try:
+        if path is not None:
+            path.write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()  # the reader closed the pipe; the exit code still says what was found
+    except OSError as error:
+        if path is None:
+            _silence()
+        raise EnvironmentLacksError(f"{option}: {error.strerror}") from None
+
+
+def _silence() -> None:
+    """Discard what stdout still buffers, or Python would fail at exit."""
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), sys.stdout.fileno())
+
+
+def require_room(option: str, path: Path, *, is_folder: bool = False) -> None:
+    """Refuse before the run what could not be written after it.
+
+    Args:
+        option: the option, as messages show it.
+        path: what will be written.
+        is_folder: it is a folder, which is created with those above it.
+
+    Raises:
+        EnvironmentLacksError: it can't be written.
+    """
+    here = path if is_folder else path.parent
+    while is_folder and not here.exists():
+        here = here.parent
+    if path.is_dir() and not is_folder:
+        raise EnvironmentLacksError(f"{option}: Is a directory")
+    if not here.is_dir():
+        reason = "Not a directory" if here.exists() else "No such file or directory"
+        raise EnvironmentLacksError(f"{option}: {reason}")
+    if not os.access(path if path.exists() else here, os.W_OK):
+        raise EnvironmentLacksError(f"{option}: Permission denied")
