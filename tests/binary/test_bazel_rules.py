@@ -41,6 +41,12 @@ program(name = "worker", src = "worker.sh")
 
 program(name = "leaky", src = "leaky.sh")
 
+program(
+    name = "split",
+    src = "split.sh",
+    data = ["worker.sh"],
+)
+
 [
     rpw_check_test(
         name = name,
@@ -54,6 +60,7 @@ program(name = "leaky", src = "leaky.sh")
         ("file", "rpw-fixture", ":worker"),
         ("zipapp", "rpw-fixture.pyz", ":worker"),
         ("leak", "rpw-fixture", ":leaky"),
+        ("runfiles", "rpw-fixture", ":split"),
     ]
 ]
 
@@ -77,13 +84,18 @@ PROGRAM = """
 def _program_impl(ctx):
     link = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.symlink(output = link, target_file = ctx.file.src, is_executable = True)
-    return [DefaultInfo(executable = link, runfiles = ctx.runfiles(files = [ctx.file.src]))]
+    runfiles = ctx.runfiles(files = [ctx.file.src] + ctx.files.data)
+    return [DefaultInfo(executable = link, runfiles = runfiles)]
 
 program = rule(
     implementation = _program_impl,
     executable = True,
-    attrs = {"src": attr.label(allow_single_file = True)},
+    attrs = {"src": attr.label(allow_single_file = True), "data": attr.label_list(allow_files = True)},
 )
+"""
+#: A worker that needs its runfiles.
+SPLIT = """#!/bin/sh
+. "$0.runfiles/__main__/worker/worker.sh"
 """
 CLIENT = """#!/bin/sh
 # The end of a new HTTP/2 connection of a server begins with its settings.
@@ -101,6 +113,7 @@ def workspace(programs: Programs) -> Iterator[BazelWorkspace]:
         leaky = worker.replace("    count=0\n", "    : ${count:=0}\n")
         workspace.write("worker/leaky.sh", leaky, is_executable=True)
         (workspace.root / "worker" / "worker.sh").chmod(0o755)
+        workspace.write("worker/split.sh", SPLIT, is_executable=True)
         workspace.write("worker/client.sh", CLIENT, is_executable=True)
         workspace.write("worker/BUILD", BUILD)
         workspace.write("tools/program.bzl", PROGRAM)
@@ -133,7 +146,7 @@ def test_tests_pass_and_fail_as_their_workers_deserve(tested: BazelResult) -> No
         for each in lines
         if each and each[0].startswith("//worker:")
     }
-    passed = dict.fromkeys(("file", "zipapp", "suite", "client_with_server"), "PASSED")
+    passed = dict.fromkeys(("file", "zipapp", "runfiles", "suite", "client_with_server"), "PASSED")
     assert results == {**passed, "leak": "FAILED"}, tested.stdout + tested.stderr
 
 

@@ -13,6 +13,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
+#: Folders of many short pages, which their README lists.
+LISTS = ("decisions", "checks")
+LISTED = [each for each in PAGES if each.startswith(LISTS) and not each.endswith("README.md")]
 SITE: dict[str, Any] = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 
 
@@ -26,7 +29,13 @@ def named(entries: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def test_the_site_has_every_page_once() -> None:
-    assert sorted(named(SITE["nav"])) == PAGES
+    assert sorted(named(SITE["nav"])) == [each for each in PAGES if each not in LISTED]
+
+
+@pytest.mark.parametrize("page", LISTED)
+def test_folders_list_their_pages(page: str) -> None:
+    folder, _, name = page.partition("/")
+    assert f"({name})" in (DOCS / folder / "README.md").read_text()
 
 
 def test_there_are_three_ways_in() -> None:
