@@ -53,7 +53,7 @@ def problems(
     decisions: Mapping[int, str],
     tests: Mapping[int, Sequence[tuple[str, str]]],
 ) -> Iterator[str]:
-    """What keeps the table from being whole."""
+    """Yield what is missing or wrong in the table."""
     for point in points:
         if point not in decisions and point not in tests:
             yield f"point {point} has neither a test nor a decision"
@@ -66,7 +66,7 @@ def page(
     decisions: Mapping[int, str],
     tests: Mapping[int, Sequence[tuple[str, str]]],
 ) -> str:
-    """The whole text of the README."""
+    """Return the whole text of the README."""
     rows = []
     for point, (level, about) in sorted(points.items()):
         told = [f"[{name}]({file})" for file, name in tests.get(point, ())]

@@ -44,7 +44,7 @@ def request_diagram() -> str:
 
 
 def worker_diagram() -> str:
-    """The states of one worker, from `lifecycle.TRANSITIONS`."""
+    """Return the diagram of a worker's states, from `lifecycle.TRANSITIONS`."""
     return _states(
         (str(state), str(to), "")
         for state, following in lifecycle.TRANSITIONS.items()
@@ -53,7 +53,7 @@ def worker_diagram() -> str:
 
 
 def action_diagram() -> str:
-    """The executors that an action passes through, from those that a server with a recording builds."""
+    """Return the diagram of the executors that a server with a recording builds."""
     with tempfile.TemporaryDirectory() as folder:
         edges = list(_edges_of_engine(Path(folder)))
     nodes = dict.fromkeys(node for source, _, to in edges for node in (source, to))
@@ -117,7 +117,7 @@ DIAGRAMS: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def rendered(text: str, names: Iterable[str]) -> str:
-    """The page with its diagrams as they should be.
+    """Return the page with up-to-date diagrams.
 
     Raises:
         ValueError: when the markers of a diagram are not in it.

@@ -28,7 +28,7 @@ _PLACE = re.compile(
 
 
 def rendered(text: str) -> str:
-    """The page with its tables as they should be.
+    """Return the page with up-to-date tables.
 
     Raises:
         ValueError: when there is no place for them.

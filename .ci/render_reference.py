@@ -23,7 +23,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 
 
 def main() -> int:
-    """Writes or compares the page."""
+    """Write or compare the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()

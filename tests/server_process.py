@@ -30,6 +30,7 @@ class ServerProcess(Closeable):
         command: starts a server that announces itself as ours does.
         environment: its whole environment, instead of this process's.
         stderr: where it writes to, instead of this process's.
+        cwd: its working directory.
 
     Attributes:
         ready: what it said of itself.
@@ -41,10 +42,11 @@ class ServerProcess(Closeable):
         command: Sequence[str] = OURS,
         environment: Mapping[str, str] | None = None,
         stderr: IO[bytes] | None = None,
+        cwd: Path = ROOT,
     ) -> None:
         self._process = subprocess.Popen(
             [*command, *flags],
-            cwd=ROOT,
+            cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

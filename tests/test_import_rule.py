@@ -23,6 +23,7 @@ ROWS = (
     ("pytest_plugin",),
     ("cli", "plugin"),
     ("server",),
+    ("summary",),
     ("testing",),
     ("hermeticity", "services"),
     ("execution",),

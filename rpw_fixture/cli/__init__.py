@@ -21,6 +21,7 @@ from rpw_fixture.support.program_form import program_form
 COMMANDS = {
     "serve": "run a server until SIGTERM or Ctrl-C (the default)",
     "check": "test a worker for state leaks and protocol errors",
+    "init": "write a worker, a suite, a test and a Bazel rule that run",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
     "doctor": "show what this machine offers: isolation, containers, programs",
     "completion": "print a script with which a shell completes this command line",

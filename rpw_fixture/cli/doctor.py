@@ -11,7 +11,6 @@ from importlib import metadata
 from rpw_fixture._version import __version__
 from rpw_fixture.support.program_form import program_form
 
-_ISOLATION = ("landlock", "namespaces")
 _ENGINES = ("docker", "podman")
 _PACKAGES = ("grpcio", "protobuf", "pytest", "psutil")
 
@@ -59,12 +58,15 @@ def _version(package: str) -> str:
 
 def _isolation() -> dict[str, str]:
     """Return which kinds of isolation and container engines work here, and why others do not."""
+    from rpw_fixture.config.choices import IsolationKind  # noqa: PLC0415
     from rpw_fixture.launching import container_runtime, isolation, landlock  # noqa: PLC0415
     from rpw_fixture.processes.spawner import Spawner  # noqa: PLC0415
 
     with Spawner() as spawner:
         obstacles = {
-            f"isolation {kind}": isolation.why_unavailable(kind, spawner) for kind in _ISOLATION
+            f"isolation {kind}": isolation.why_unavailable(kind, spawner)
+            for kind in IsolationKind
+            if kind is not IsolationKind.NONE
         }
         obstacles |= {
             f"containers, {engine}": container_runtime.why_unavailable(engine, spawner)

@@ -94,8 +94,6 @@ class Action:
         target: str = "",
     ) -> None:
         base = checked_path(working_directory, "working directory", or_root=True)
-        given = {WORKER_KEY_PROPERTY: worker_key, PROTOCOL_PROPERTY: protocol}
-        properties = {**platform, **{name: value for name, value in given.items() if value}}
         values: dict[str, object] = {
             "arguments": _texts(arguments, "arguments"),
             "flagfile": None if flagfile is None else _texts(flagfile, "flagfile"),
@@ -104,7 +102,7 @@ class Action:
             "tool_inputs": _sorted(read_entries(_checked_keys(tool_inputs, "tool input"))),
             "outputs": _checked_outputs(_texts(outputs, "outputs"), base),
             "environment": _sorted(environment),
-            "platform": _sorted(properties),
+            "platform": _sorted(_properties(platform, worker_key, protocol)),
             "working_directory": base,
             "timeout": timeout,
             "do_not_cache": do_not_cache,
@@ -298,6 +296,13 @@ def checked_path(path: str, what: str, *, or_root: bool = False, base: str = "")
     if normal == "." and not or_root:
         raise ConfigError(f"{what} {path!r} does not name a file")
     return "" if normal == "." else normal
+
+
+def _properties(
+    platform: Mapping[str, str], worker_key: str | None, protocol: str | None
+) -> Mapping[str, str]:
+    given = {WORKER_KEY_PROPERTY: worker_key, PROTOCOL_PROPERTY: protocol}
+    return {**platform, **{name: value for name, value in given.items() if value}}
 
 
 def _checked_keys(entries: Mapping[str, Content], what: str) -> dict[str, Content]:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rpw_fixture.config.choices import CommittedSize, IsolationKind
 from rpw_fixture.config.values import INT32, Values
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.faults.fault import Fault
 from rpw_fixture.support.suggestions import did_you_mean
-from rpw_fixture.wire.default_protocols import DefaultProtocols
+from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
 
 MIB = 1 << 20
 #: The largest number of threads or processes; a larger one is a mistake.
@@ -104,7 +105,7 @@ class Config:
         metavar="BYTES",
     )
     default_protocol: tuple[str, ...] = _setting(
-        ("auto",),
+        (AUTO,),
         "worker protocol of actions without persistentWorkerProtocol: proto, json, or auto, which "
         "tries proto with a new worker and, without a response, JSON with a second one; "
         "MNEMONIC=PROTOCOL applies to one mnemonic (repeatable)",
@@ -165,11 +166,11 @@ class Config:
         metavar="OPTION",
     )
     isolation: str = _setting(
-        "none",
+        IsolationKind.NONE.value,
         "isolate processes from the machine by this kernel feature; docs/isolation.md lists what each "
         "prevents, 'rpw-fixture doctor' shows which are available here",
         kind=str,
-        choices=("none", "landlock", "namespaces"),
+        choices=tuple(each.value for each in IsolationKind),
     )
     isolation_readable: tuple[str, ...] = _setting(
         (),
@@ -312,9 +313,9 @@ class Config:
         200, "deepest input root accepted, in folders", least=1, most=200
     )
     committed_size: str = _setting(
-        "wire",
+        CommittedSize.WIRE.value,
         "committed_size of compressed writes: wire, uncompressed, minus_one, auto",
-        choices=("wire", "uncompressed", "minus_one", "auto"),
+        choices=tuple(each.value for each in CommittedSize),
     )
     high_api_version: str = _setting("2.12", "newest API version announced")
     absolute_symlinks: bool = _setting(

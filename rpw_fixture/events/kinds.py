@@ -7,7 +7,7 @@ records; nothing here makes decisions, and no other bookkeeping exists.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -46,6 +46,24 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStarted(Event):
+    """A server with an ``--events`` file began to listen; the first record of a run in the file.
+
+    Attributes:
+        version: version of rpw_fixture.
+        pid: process of the server.
+        endpoint: its address, as clients take it.
+        configuration: value of each setting, by the name in `Config`.
+    """
+
+    event: ClassVar[str] = "server_started"
+    version: str
+    pid: int
+    endpoint: str
+    configuration: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRouted(Event):
     """An action was routed: where to, and why.
 
@@ -57,6 +75,8 @@ class ActionRouted(Event):
         reason: the condition that decided.
         key: hex digest of the pool key, if the action goes to a worker.
         key_components: components of the pool key.
+        asks_for_worker: it has a property that asks for a worker.
+        tool_inputs: number of its tool inputs.
     """
 
     event: ClassVar[str] = "action_routed"
@@ -69,6 +89,8 @@ class ActionRouted(Event):
     reason: str
     key: str | None = None
     key_components: KeyComponents = field(default=(), repr=False, metadata={"json": False})
+    asks_for_worker: bool = False
+    tool_inputs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +237,8 @@ class WorkerRetired(Event):
         exit_status: exit status of the process; minus the number of a signal, None when unknown.
         stderr_tail: the end of what it wrote to stderr.
         requests: number of requests that it was sent.
+        seconds: from its start to its end.
+        peak_bytes: its largest resident set, as far as it is known, else 0.
     """
 
     event: ClassVar[str] = "worker_retired"
@@ -223,6 +247,8 @@ class WorkerRetired(Event):
     exit_status: int | None
     stderr_tail: str
     requests: int
+    seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +263,11 @@ class ActionCompleted(Event):
         reused: the worker had served another action before.
         exit_code: exit code of the command, None when it did not end by itself.
         cached: the result came from the action cache.
-        seconds: from acceptance to the response.
+        seconds: how long its execution took, without the time in the queue.
+        phases: when each phase ended, in seconds since the action was sent: ``queued`` (it waited for
+            its turn and for a worker, starting one included), ``staged`` (inputs placed), ``executed``,
+            ``collected`` (outputs stored) and ``replied``. A phase that was skipped ended with the
+            one before.
         outputs: every output file, directories expanded.
         status: name of the ExecuteResponse's status.
         message: message of that status.
@@ -258,6 +288,7 @@ class ActionCompleted(Event):
     outputs: Sequence[FileRecord]
     status: str = "OK"
     message: str = ""
+    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

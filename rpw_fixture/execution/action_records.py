@@ -25,6 +25,8 @@ def routed(job: Job) -> ActionRouted:
         reason=route.reason,
         key=key.digest if key is not None else None,
         key_components=key.components if key is not None else (),
+        asks_for_worker=route.asks_for_worker,
+        tool_inputs=route.tool_inputs,
     )
 
 
@@ -46,6 +48,7 @@ def completed(job: Job, response: reapi.ExecuteResponse, seconds: float) -> Acti
         outputs=tuple(_files(progress, response)),
         status=Code(response.status.code).name,
         message=response.status.message,
+        phases=progress.timeline.phases(),
     )
 
 

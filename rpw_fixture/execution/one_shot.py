@@ -9,8 +9,8 @@ import time
 from rpw_fixture.config import Config
 from rpw_fixture.errors import RequestError
 from rpw_fixture.execution import command_run, response
-from rpw_fixture.execution.collecting import collect_outputs
 from rpw_fixture.execution.job import Job
+from rpw_fixture.execution.outputs import collect
 from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.staging.exec_roots import output_parents
@@ -48,7 +48,13 @@ class OneShotExecutor:
         result = progress.result = self._run(job, root, private)
         # A killed command may leave anything; the client needs to know that its time was up.
         with contextlib.suppress(RequestError) if result.timed_out else contextlib.nullcontext():
-            collect_outputs(root, progress, absolute_symlinks=self._config.absolute_symlinks)
+            progress.outputs = collect(
+                root,
+                progress.action.command,
+                progress.action.store,
+                timeline=progress.timeline,
+                absolute_symlinks=self._config.absolute_symlinks,
+            )
         return response.completed(job)
 
     def _make_folders(self, job: Job) -> tuple[Beneath, Beneath]:

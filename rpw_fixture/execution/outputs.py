@@ -27,6 +27,7 @@ from rpw_fixture.execution.output_lookup import (
     open_folder,
     open_output,
 )
+from rpw_fixture.execution.results import Timeline
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.file_intake import OPEN_OUTPUT, put_file
 from rpw_fixture.support.beneath import Beneath, open_beneath
@@ -56,7 +57,12 @@ class Outputs:
 
 
 def collect(
-    root: Beneath, command: CommandSpec, store: BlobStore, *, absolute_symlinks: bool = True
+    root: Beneath,
+    command: CommandSpec,
+    store: BlobStore,
+    *,
+    timeline: Timeline,
+    absolute_symlinks: bool = True,
 ) -> Outputs:
     """Put the declared outputs that exist into the store.
 
@@ -64,6 +70,7 @@ def collect(
         root: the action's folder on disk.
         command: declares the outputs.
         store: takes their content.
+        timeline: gets the times of the beginning and of the end.
         absolute_symlinks: False refuses links with absolute targets.
 
     Raises:
@@ -73,10 +80,12 @@ def collect(
             changes meanwhile.
         OSError: such as a full disk.
     """
+    timeline.reach("output_upload_start")
     with _Collector(root, command, store) as collector:
         outputs = collector.run()
     if not absolute_symlinks:
         _refuse_absolute(outputs.links)
+    timeline.reach("output_upload_completed")
     return outputs
 
 
@@ -142,7 +151,7 @@ class _Collector(Closeable):
         return True
 
     def _opened_root(self) -> int:
-        """The root's descriptor.
+        """Return the root's descriptor.
 
         Raises:
             RequestError: FAILED_PRECONDITION when it is a mount, or no folder.
@@ -388,7 +397,7 @@ def _properties(found: os.stat_result, wanted: Collection[str]) -> reapi.NodePro
 
 
 def _utf8(name: str, what: str) -> str:
-    """``name``, as found on disk, if a message can hold it."""
+    """Return ``name``, as found on disk, if a message can hold it."""
     try:
         name.encode()
     except UnicodeEncodeError:

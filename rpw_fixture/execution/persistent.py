@@ -102,6 +102,7 @@ class PersistentExecutor:
         check = partial(self._finder.check, task) if is_open else None
         with self._requests.lease(task, before_start=check) as lease:
             task.progress.assign(lease.worker.number, is_reused=lease.is_reused)
+            task.progress.timeline.reach("input_fetch_start")  # until now it waited for the worker
             try:
                 return serve(lease, task)
             except WorkerFailure as failure:

@@ -16,6 +16,7 @@ from rpw_fixture.execution.protocol_race import ProtocolRace, Side
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.worker_request import WorkerRequests
 from rpw_fixture.execution.worker_task import WorkerTask
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lease import Lease
@@ -170,7 +171,7 @@ class ProtocolFinder:
                 action=task.identity.digest,
                 operation=task.identity.operation,
                 worker=worker,
-                protocol=key.protocol,
+                protocol=key.protocol.value,
                 key=key.digest,
                 detail=detail,
                 key_components=key.components,
@@ -187,7 +188,7 @@ class ProtocolFinder:
             f"worker {result.worker} answered in {key.protocol}"
         )
         self._log_found(task, key, result.worker, detail)
-        if key.protocol != "json":  # proto is what everybody takes for granted
+        if key.protocol is WorkerProtocol.PROTO:  # every server supports it
             return
         identity = task.identity
         name = " ".join(filter(None, (identity.mnemonic, identity.target)))

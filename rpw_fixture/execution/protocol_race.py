@@ -22,7 +22,7 @@ from rpw_fixture.wire.worker.messages import ProtocolRule
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
-from rpw_fixture.workers.protocol_memory import ProtocolMemory, other_protocol
+from rpw_fixture.workers.protocol_memory import ProtocolMemory
 from rpw_fixture.workers.worker import Worker
 
 #: How often it is looked whether the first worker has begun to read, seconds.
@@ -89,7 +89,7 @@ class ProtocolRace:
     @property
     def second_key(self) -> WorkerKey:
         """Key of the second worker."""
-        return self._first.key.with_protocol(other_protocol(self._first.key.protocol))
+        return self._first.key.with_protocol(self._first.key.protocol.other)
 
     @property
     def is_assumption_wrong(self) -> bool:
@@ -99,9 +99,9 @@ class ProtocolRace:
 
     @contextlib.contextmanager
     def watching(self, ask_second: Callable[[], None]) -> Iterator[None]:
-        """Within the block, which asks the first worker, call ``ask_second`` once there is need for it.
+        """Watch the first worker during the block, and call ``ask_second`` once it is needed.
 
-        It is called in a thread, which has ended when the block is left.
+        The call runs in a thread, which has ended when the block is left.
         """
         thread = threading.Thread(
             target=self._watch, args=(ask_second,), name="rpw-protocol", daemon=True

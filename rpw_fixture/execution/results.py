@@ -26,6 +26,14 @@ _STAMPS = {
 }
 
 
+#: The phases of an action after the queue, and the point at which each has ended.
+_PHASES = {
+    "staged": "input_fetch_completed",
+    "executed": "execution_completed",
+    "collected": "output_upload_completed",
+}
+
+
 class Timeline:
     """When an action reached which point; nanoseconds since the epoch, never going back."""
 
@@ -51,6 +59,19 @@ class Timeline:
             if point in other._stamps:
                 self._stamps[point] = self._last = max(self._last, other._stamps[point])
         self._run_to = other._run_to
+
+    def phases(self) -> dict[str, float]:
+        """Return when each phase ended, in seconds since the action was queued; it is replied now."""
+        stamps, queued = self._stamps, self._stamps["queued"]
+        now = max(self._last, time.time_ns())
+        # An action may wait for a worker after it has left the queue of jobs.
+        last = stamps.get("input_fetch_start") or stamps.get("worker_start", queued)
+        phases = {"queued": (last - queued) / 1e9}
+        for phase, point in _PHASES.items():
+            last = max(last, stamps.get(point, last))
+            phases[phase] = (last - queued) / 1e9
+        phases["replied"] = (now - queued) / 1e9
+        return phases
 
     def write_reached(self, metadata: reapi.ExecutedActionMetadata) -> None:
         """Write the timestamps of the points reached so far; any thread may call it."""

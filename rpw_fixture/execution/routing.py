@@ -14,11 +14,13 @@ from rpw_fixture.execution.resolve import ResolvedAction
 from rpw_fixture.launching.container_command import container_properties
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.support.paths import join_normalised
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.wire import flagfiles
-from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
+from rpw_fixture.wire.default_protocols import DefaultProtocols
 from rpw_fixture.wire.flagfiles import SplitCommandLine
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.workers.input_index import InputIndex
-from rpw_fixture.workers.key import ToolInputs, WorkerKey, interned
+from rpw_fixture.workers.key import Ability, ToolInputs, WorkerKey, interned
 from rpw_fixture.workers.personalities.rules import (
     ContainerPolicy,
     Environment,
@@ -37,9 +39,9 @@ PERSISTENT_FLAG = "--persistent_worker"
 KEY_PROPERTY = "persistentWorkerKey"
 #: Properties of ours beyond the published rules, and the ability each asks for.
 _ABILITIES = {
-    "persistentWorkerMultiplex": "multiplex",
-    "persistentWorkerSandbox": "sandbox",
-    "persistentWorkerCancellation": "cancellation",
+    "persistentWorkerMultiplex": Ability.MULTIPLEX,
+    "persistentWorkerSandbox": Ability.SANDBOX,
+    "persistentWorkerCancellation": Ability.CANCELLATION,
 }
 #: By this argument Buildfarm recognises an action of Bazel's Java compiler.
 _JAVABUILDER = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
@@ -56,6 +58,8 @@ class Route:
         flagfiles: the arguments that go into the request.
         is_protocol_open: neither the action nor the operator says which protocol the worker speaks,
             and it is not known yet, so the key's is a guess.
+        asks_for_worker: the action has a property that asks for a worker.
+        tool_inputs: number of its tool inputs.
     """
 
     mode: Mode
@@ -63,6 +67,8 @@ class Route:
     key: WorkerKey | None = None
     flagfiles: tuple[str, ...] = ()
     is_protocol_open: bool = False
+    asks_for_worker: bool = False
+    tool_inputs: int = 0
 
 
 class Router:
@@ -93,8 +99,7 @@ class Router:
 
     def route(self, action: ResolvedAction, mnemonic: str = "") -> Route:
         """See the function `route`."""
-        # Every trigger is a property, so an action without any needs no look at its inputs.
-        tools = self._index.tool_inputs(action.root) if action.properties else None
+        tools = self._index.tool_inputs(action.root)
         same = (
             action.command.digest,
             action.action_properties,
@@ -152,12 +157,17 @@ def route(
         if lack is Lack.ERROR:
             raise invalid_argument(reason)
         if lack is Lack.ONE_SHOT:
-            return Route(mode=Mode.ONE_SHOT, reason=reason)
+            return Route(
+                mode=Mode.ONE_SHOT,
+                reason=reason,
+                asks_for_worker=plan.trigger is not None,
+                tool_inputs=len(index.tool_inputs(action.root).files),
+            )
     trigger = plan.trigger
     if trigger is None:
         raise ValueError("an action that nothing sends to a worker has no key")
     reason = (
-        f"{trigger.name}, {len(plan.tools.files)} tool input(s) and "
+        f"{trigger.name}, {counted(len(plan.tools.files), 'tool input')} and "
         f"{'a' if plan.split.flagfiles else 'no'} flagfile are there"
     )
     return Route(
@@ -166,6 +176,8 @@ def route(
         key=plan.key(trigger),
         flagfiles=plan.split.flagfiles,
         is_protocol_open=plan.is_protocol_open,
+        asks_for_worker=True,
+        tool_inputs=len(plan.tools.files),
     )
 
 
@@ -230,7 +242,7 @@ class _Plan:
             if properties.get(name) == "1" and ability in rules.abilities.value
         )
         parts = rules.key.value | set(trigger.parts)
-        if "multiplex" in abilities and not rules.multiplex_key_has_tools.value:
+        if Ability.MULTIPLEX in abilities and not rules.multiplex_key_has_tools.value:
             parts -= {"tool input"}
         is_local = rules.containers.value is ContainerPolicy.IGNORED
         key = WorkerKey(
@@ -239,7 +251,7 @@ class _Plan:
             digest_function=action.function.name,
             cache_silo_key=properties.get("cache-silo-key", ""),
             container=() if is_local else container_properties(properties),
-            protocol=self._protocol,
+            protocol=WorkerProtocol(self._protocol),
             abilities=abilities,
             startup_arguments=self._startup_arguments(),
             environment=self._environment(),
@@ -262,13 +274,13 @@ class _Plan:
         """Return what the action says, else the operator, else a guess that is not certain."""
         protocols = self._rules.protocols.value
         if not protocols.name:
-            return "proto"
+            return WorkerProtocol.PROTO
         given = self._properties.get(protocols.name)
         chosen = given or DefaultProtocols.parse(config.default_protocol).of(self._mnemonic)
-        if given or chosen != AUTO:
+        if chosen is not None:
             return chosen
         self.is_protocol_open = len(protocols.accepted) > 1
-        return "proto"
+        return WorkerProtocol.PROTO
 
     def _is_executable_known(self) -> bool:
         command = self._action.command

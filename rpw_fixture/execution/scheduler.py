@@ -29,7 +29,7 @@ _MOST_FINISHED = 2_000
 _LEAST_WATCH = 0.05
 
 
-class _Known(NamedTuple):
+class _Tracked(NamedTuple):
     """An operation, and what runs for it."""
 
     operation: Operation
@@ -74,7 +74,7 @@ class Scheduler:
         self._lock = threading.Lock()
         self._prefix = os.urandom(6).hex()
         self._numbers = itertools.count(1)
-        self._operations: OrderedDict[str, _Known] = OrderedDict()
+        self._operations: OrderedDict[str, _Tracked] = OrderedDict()
         self._mergeable: dict[tuple[str, str, Digest], Job] = {}
         self._is_closed = False
         self.refused_at = -math.inf
@@ -112,28 +112,39 @@ class Scheduler:
             job = self._mergeable.get(merge_key) if can_merge else None
             is_new = job is None or not job.execution.attach(operation)
             if job is None or is_new:
-                execution = Execution()
-                execution.attach(operation)
-                job = Job(
-                    identity=_identity(digest, operation, metadata),
-                    digest=digest,
-                    action=action,
-                    store=store,
-                    instance_name=request.instance_name,
-                    skip_cache_lookup=request.skip_cache_lookup,
-                    execution=execution,
-                    turn=self._queue.turn(execution),
-                    progress=ActionProgress(timeline=execution.timeline),
-                )
+                identity = _identity(digest, operation, metadata)
+                job = self._new_job(identity, digest, action, store, request)
+                job.execution.attach(operation)
                 job.turn.work = partial(self._work, job, merge_key)
                 if can_merge:
                     self._mergeable[merge_key] = job
-            self._operations[operation.name] = _Known(operation, job.execution, job.turn)
+            self._operations[operation.name] = _Tracked(operation, job.execution, job.turn)
         if is_new:
             self._add(job, merge_key)
         else:
             self._queue.prefer(job.turn)
         return operation
+
+    def _new_job(
+        self,
+        identity: ActionIdentity,
+        digest: Digest,
+        action: reapi.Action,
+        store: BlobStore,
+        request: reapi.ExecuteRequest,
+    ) -> Job:
+        execution = Execution()
+        return Job(
+            identity=identity,
+            digest=digest,
+            action=action,
+            store=store,
+            instance_name=request.instance_name,
+            skip_cache_lookup=request.skip_cache_lookup,
+            execution=execution,
+            turn=self._queue.turn(execution),
+            progress=ActionProgress(timeline=execution.timeline),
+        )
 
     def _add(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
         try:
@@ -211,7 +222,7 @@ class Scheduler:
         while not self._end.wait(left):
             left = max(self.cancel_abandoned(), _LEAST_WATCH)
 
-    def _abandoned(self, known: _Known) -> RequestError:
+    def _abandoned(self, known: _Tracked) -> RequestError:
         return RequestError(
             Code.CANCELLED,
             f"operation {known.operation.name} was cancelled: no client waited for it for "
@@ -222,12 +233,12 @@ class Scheduler:
         for known in self._newest_first():
             self._cancel(known, error)
 
-    def _newest_first(self) -> list[_Known]:
+    def _newest_first(self) -> list[_Tracked]:
         """Return all operations, in an order in which cancelling them begins none of the queue."""
         with self._lock:
             return list(reversed(self._operations.values()))
 
-    def _cancel(self, known: _Known, error: RequestError | None = None) -> None:
+    def _cancel(self, known: _Tracked, error: RequestError | None = None) -> None:
         known.operation.cancel(error)
         known.execution.detach(known.operation)
         # What waits in the queue ends here and now, instead of when its turn comes.
@@ -251,7 +262,7 @@ class Scheduler:
             if self._mergeable.get(merge_key) is job:
                 del self._mergeable[merge_key]
 
-    def _find(self, name: str) -> _Known:
+    def _find(self, name: str) -> _Tracked:
         with self._lock:
             found = self._operations.get(name)
         if found is None:

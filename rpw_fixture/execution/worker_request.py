@@ -18,8 +18,8 @@ from rpw_fixture.events.kinds import (
     ResponseReceived,
 )
 from rpw_fixture.events.log import EventLog
-from rpw_fixture.execution.collecting import collect_outputs
 from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
+from rpw_fixture.execution.outputs import collect
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.staging.exec_roots import Sandbox
 from rpw_fixture.execution.worker_flagfiles import request_base
@@ -198,8 +198,12 @@ class WorkerRequests:
                 answered.
         """
         try:
-            collect_outputs(
-                sandbox.root, task.progress, absolute_symlinks=self._config.absolute_symlinks
+            task.progress.outputs = collect(
+                sandbox.root,
+                task.action.command,
+                task.action.store,
+                timeline=task.progress.timeline,
+                absolute_symlinks=self._config.absolute_symlinks,
             )
         except OutputsChangedError as error:
             raise WorkerFailure(

@@ -24,7 +24,7 @@ from rpw_fixture.support.thread_pool import ThreadStartError
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.fault_injection import FaultInjectingConversation
-from rpw_fixture.workers.key import WorkerKey
+from rpw_fixture.workers.key import Ability, WorkerKey
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.multiplex import Multiplex
 from rpw_fixture.workers.personalities.rules import JsonEnd, Personality, Roots
@@ -95,6 +95,18 @@ class WorkerStarter(Closeable):
         return worker
 
     def _spawn(self, number: int, key: WorkerKey, folder: Beneath) -> Worker:
+        pipes = self._launch(number, key, folder)
+        conversation = self._conversation(key, pipes)
+        return Worker(
+            number=number,
+            key=key,
+            pipes=pipes,
+            conversation=FaultInjectingConversation(conversation, pipes, self._faults),
+            slots=self._config.max_multiplex if key.is_multiplex else 1,
+            folder=folder.path,
+        )
+
+    def _launch(self, number: int, key: WorkerKey, folder: Beneath) -> ProcessPipes:
         command = Launch(
             argv=key.startup_arguments,
             environment=dict(key.environment),
@@ -120,28 +132,22 @@ class WorkerStarter(Closeable):
             ) from None
         finally:
             theirs.close()
-        process_pipes = ProcessPipes(number, process, pipes, self._config.worker_start_timeout)
+        return ProcessPipes(number, process, pipes, self._config.worker_start_timeout)
+
+    def _conversation(self, key: WorkerKey, pipes: ProcessPipes) -> Multiplex | Singleplex:
         speak = Multiplex if key.is_multiplex else Singleplex
         try:
-            conversation = speak(
-                process_pipes,
+            return speak(
+                pipes,
                 self._connection(key),
-                takes_cancel="cancellation" in key.abilities,
+                takes_cancel=Ability.CANCELLATION in key.abilities,
                 cancel_grace=self._config.cancel_grace,
             )
         except ThreadStartError:
-            process_pipes.kill()
-            process_pipes.wait_for_exit()
-            process_pipes.close()
+            pipes.kill()
+            pipes.wait_for_exit()
+            pipes.close()
             raise
-        return Worker(
-            number=number,
-            key=key,
-            pipes=process_pipes,
-            conversation=FaultInjectingConversation(conversation, process_pipes, self._faults),
-            slots=self._config.max_multiplex if key.is_multiplex else 1,
-            folder=folder.path,
-        )
 
     def _connection(self, key: WorkerKey) -> Connection:
         rules = self._rules
@@ -162,7 +168,7 @@ class WorkerStarter(Closeable):
             if self._rules.roots.value is Roots.SANDBOX_DIR:
                 return SandboxedRoot(path, self._watcher, tools, is_absolute=True)
             return PrivateRoot(path, self._watcher, self._rules.leftovers.value)
-        if "sandbox" in key.abilities:
+        if Ability.SANDBOX in key.abilities:
             return SandboxedRoot(path, self._watcher, tools)
         return SharedRoot(path, self._watcher)
 

@@ -38,8 +38,8 @@ _RECORDED = ("RPW402", "RPW403")
 #: Codes whose checks compare with a fresh worker without repeating its run; that is done here.
 _COMPARED = frozenset(
     (
-        *("RPW105", "RPW107", "RPW111", "RPW203", "RPW204", "RPW205", "RPW207", "RPW208"),
-        *("RPW211", "RPW213", "RPW401"),
+        *("RPW105", "RPW107", "RPW111", "RPW113", "RPW116", "RPW203", "RPW204", "RPW205"),
+        *("RPW207", "RPW208", "RPW211", "RPW213", "RPW214", "RPW215", "RPW401"),
     )
 )
 #: Codes whose findings are reproduced here, and how their histories are run.
@@ -71,6 +71,7 @@ class Options:
         cache_poisoning: count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
+        pause: seconds of silence between two requests that are tried; 0 for no such trial.
     """
 
     selected: frozenset[str] = _ALL
@@ -83,6 +84,7 @@ class Options:
     cache_poisoning: bool = False
     target: ExistingServer | None = None
     eof_patience: float = 5.0
+    pause: float = 3.0
 
 
 def check(suite: Suite, options: Options | None = None) -> Report:
@@ -112,6 +114,7 @@ def _check(
             seed=options.seed,
             selected=options.selected,
             eof_patience=options.eof_patience,
+            pause=options.pause,
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.reproducers is not None:
@@ -203,6 +206,8 @@ def _run(context: CheckContext, options: Options) -> list[Finding]:
         for each in runs:
             announcer.enter(each.check)
             _run_check(context, each, announcer)
+            if each.check.always:
+                _begin(context, runs)
         _judge_again(context, runs)
     except OutOfTimeError as error:
         _skip(context, [each.check for each in runs if not each.is_done], str(error))
@@ -219,6 +224,13 @@ def _run(context: CheckContext, options: Options) -> list[Finding]:
         _note_left_out(context)
         _require_working_action(context, found.values(), selected)
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
+
+
+def _begin(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
+    """Begin the trials that wait, once it is known which actions can be used."""
+    for each in runs:
+        if each.check.begin is not None and context.usable and not context.is_remote:
+            each.check.begin(context)
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ import resource
 from collections.abc import Iterator, Mapping
 
 from rpw_fixture.config import Config
+from rpw_fixture.config.choices import IsolationKind
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import IsolationDegraded
 from rpw_fixture.events.log import EventLog
@@ -23,7 +24,10 @@ from rpw_fixture.launching.namespaces import Namespaces
 from rpw_fixture.processes.spawner import Spawner
 
 #: The replacement of a kind of isolation that is unavailable.
-_NEXT_WEAKER = {"namespaces": "landlock", "landlock": "none"}
+_NEXT_WEAKER = {
+    IsolationKind.NAMESPACES: IsolationKind.LANDLOCK,
+    IsolationKind.LANDLOCK: IsolationKind.NONE,
+}
 _log = logging.getLogger(__name__)
 
 
@@ -62,32 +66,32 @@ def resource_limits(settings: tuple[str, ...]) -> Mapping[str, tuple[int, int]]:
     return limits
 
 
-def why_unavailable(kind: str, spawner: Spawner) -> str:
+def why_unavailable(kind: IsolationKind, spawner: Spawner) -> str:
     """Return why a kind of isolation is unavailable on this machine; "" when it is available."""
-    if kind == "landlock":
+    if kind is IsolationKind.LANDLOCK:
         return landlock.why_unavailable()
-    return namespaces.why_unavailable(spawner) if kind == "namespaces" else ""
+    return namespaces.why_unavailable(spawner) if kind is IsolationKind.NAMESPACES else ""
 
 
 def _isolated(
     config: Config, log: EventLog, spawner: Spawner, limits: Mapping[str, tuple[int, int]]
 ) -> Launcher:
     local = Local(spawner, limits)
-    kind = _best_of(config.isolation, log, spawner)
-    if kind == "none":
+    kind = _best_of(IsolationKind(config.isolation), log, spawner)
+    if kind is IsolationKind.NONE:
         return local
-    wrap = Landlock if kind == "landlock" else Namespaces
+    wrap = Landlock if kind is IsolationKind.LANDLOCK else Namespaces
     return PrivateHome(wrap(local, config.isolation_readable))
 
 
-def _best_of(wanted: str, log: EventLog, spawner: Spawner) -> str:
+def _best_of(wanted: IsolationKind, log: EventLog, spawner: Spawner) -> IsolationKind:
     """Return the wanted kind of isolation, or the strongest available one below it."""
     kind, reasons = wanted, []
     while unavailable := why_unavailable(kind, spawner):
         reasons.append(f"{kind}: {unavailable}")
         kind = _NEXT_WEAKER[kind]
-    if kind != wanted:
+    if kind is not wanted:
         reason = "; ".join(reasons)
-        log.append(IsolationDegraded(wanted=wanted, got=kind, reason=reason))
+        log.append(IsolationDegraded(wanted=wanted.value, got=kind.value, reason=reason))
         _log.warning("isolation is %s instead of %s: %s", kind, wanted, reason)
     return kind

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import grpc
 
+from rpw_fixture._version import __version__
 from rpw_fixture.config import Config
+from rpw_fixture.config.choices import IsolationKind
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.events.event_file import EventFile
 from rpw_fixture.events.log import EventLog
@@ -21,18 +24,16 @@ from rpw_fixture.services.calls.lazy_handlers import LazyHandlers
 from rpw_fixture.services.interceptors.activity import Activity
 from rpw_fixture.services.interceptors.counters import Counters
 from rpw_fixture.services.listener import Listener
-from rpw_fixture.storage.action_cache import ActionCache
-from rpw_fixture.storage.budget import Budget
-from rpw_fixture.storage.cas import Cas
 from rpw_fixture.support.cpu_affinity import Processor
 from rpw_fixture.support.lazy import Lazy
 from rpw_fixture.support.workspace import Workspace
-from rpw_fixture.testing.endpoint import Endpoint
+from rpw_fixture.testing.endpoint import Endpoint, endpoint_of
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 from rpw_fixture.workers import personalities
 
 if TYPE_CHECKING:
     from rpw_fixture.execution.engine import Engine
+    from rpw_fixture.server.stores import Stores
     from rpw_fixture.services.backend import Backend
 
 #: Time for streams to send how their operations ended, after the last one did, seconds.
@@ -174,10 +175,11 @@ class _RunningServer:
                 log.add_sink(sink)
             self._folder = undo.enter_context(Workspace()).path
             self._executor = undo.enter_context(CallExecutor(config.threads))
-            self._backend = Lazy(self._build_backend)
+            self._stores = undo.enter_context(Lazy(self._open_stores))
+            self._backend = undo.enter_context(Lazy(self._build_backend))
             try:
-                self._keep(undo)
-                undo.enter_context(self._backend)
+                if config.root is not None:
+                    self._stores.get()
                 if _may_fail(config):
                     self.prepare()
             except OSError as error:
@@ -186,26 +188,10 @@ class _RunningServer:
             self._serve(listener, undo)
             self._undo = undo.pop_all()
 
-    def _keep(self, undo: contextlib.ExitStack) -> None:
-        """Set up what keeps blobs and results."""
-        config = self._config
-        root = Path(config.root) if config.root is not None else None
-        folder = (root or self._folder) / "cas"
-        budget = Budget.within_limit(
-            memory_bytes=config.cas_memory_bytes, max_bytes=config.cas_max_bytes, folder=folder
-        )
-        self._cas = Cas(
-            self._functions,
-            folder=folder,
-            memory_bytes=budget.memory_bytes,
-            spill_threshold=config.cas_spill_threshold,
-            max_bytes=budget.max_bytes,
-            durable=root is not None,
-            on_corrupt=self._record_corrupt,
-        )
-        undo.callback(self._cas.close)
-        self._cache = ActionCache(root / "ac" if root is not None else None)
-        undo.callback(self._cache.close)
+    def _open_stores(self) -> Stores:
+        from rpw_fixture.server.stores import open_stores  # noqa: PLC0415 - needed by the first call
+
+        return open_stores(self._config, self._functions, self._folder, self._record_corrupt)
 
     def _record_corrupt(self, function: DigestFunction, digest: Digest, path: str) -> None:
         from rpw_fixture.events.kinds import BlobCorrupted  # noqa: PLC0415 - see event_log.py
@@ -221,8 +207,7 @@ class _RunningServer:
             functions=self._functions,
             log=self._log,
             folder=self._folder,
-            cas=self._cas,
-            cache=self._cache,
+            stores=self._stores.get(),
             faults=self._faults,
             counters=self._counters,
             executor=self._executor,
@@ -237,14 +222,28 @@ class _RunningServer:
         )
         undo.callback(lambda: self._grpc.stop(0).wait())
         self.address = listener.bind(self._grpc)
+        if self._config.events is not None:
+            self._log_start(listener)
         undo.enter_context(Processor()).hold(self._grpc.start)
+
+    def _log_start(self, listener: Listener) -> None:
+        from rpw_fixture.events.kinds import ServerStarted  # noqa: PLC0415 - see event_log.py
+
+        self._log.append(
+            ServerStarted(
+                version=__version__,
+                pid=os.getpid(),
+                endpoint=endpoint_of(listener.scheme, self.address),
+                configuration=dataclasses.asdict(self._config),
+            )
+        )
 
     @property
     def idle_seconds(self) -> float:
         return self._activity.idle_seconds
 
     def evict(self, predicate: Callable[[Digest], bool]) -> int:
-        return self._cas.evict(lambda _function, digest: predicate(digest))
+        return self._stores.get().cas.evict(lambda _function, digest: predicate(digest))
 
     @property
     def engine(self) -> Engine | None:
@@ -261,8 +260,9 @@ class _RunningServer:
             engine.reset()
         if backend is not None:
             backend.bytestream.clear()
-        self._cache.clear()
-        self._cas.clear()
+        stores = self._stores.known
+        if stores is not None:
+            stores.clear()
 
     def stop(self, grace: float) -> None:
         deadline = time.monotonic() + grace
@@ -296,7 +296,7 @@ class _RunningServer:
 def _may_fail(config: Config) -> bool:
     """Return whether building an engine may fail because of the settings; `start` then builds it."""
     return bool(
-        config.isolation != "none"
+        config.isolation != IsolationKind.NONE
         or config.allow_docker
         or config.limits
         or config.tool_inputs

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.faults.registry import Faults
+from rpw_fixture.server.stores import Stores
 from rpw_fixture.services.action_cache import ActionCacheService
 from rpw_fixture.services.backend import Backend
 from rpw_fixture.services.base import Handlers, Interceptor, Service
@@ -28,8 +29,6 @@ from rpw_fixture.services.interceptors.counters import Counters
 from rpw_fixture.services.interceptors.counting import Counting
 from rpw_fixture.services.interceptors.faults import FaultInjector
 from rpw_fixture.services.operations import OperationsService
-from rpw_fixture.storage.action_cache import ActionCache
-from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults
 from rpw_fixture.support.lazy import Lazy
 from rpw_fixture.wire.digests import DigestFunctions
@@ -47,8 +46,7 @@ class BackendDependencies:
         functions: digest functions of the server.
         log: of its events.
         folder: of the server; the spawner removes it if this process is killed.
-        cas: its blobs.
-        cache: results of actions.
+        stores: its blobs and results.
         faults: which faults are armed.
         counters: of calls.
         executor: what the gRPC server submits its calls to.
@@ -58,8 +56,7 @@ class BackendDependencies:
     functions: DigestFunctions
     log: EventLog
     folder: Path
-    cas: Cas
-    cache: ActionCache
+    stores: Stores
     faults: Faults
     counters: Counters
     executor: CallExecutor
@@ -72,8 +69,8 @@ def build_backend(given: BackendDependencies, around: Sequence[Interceptor]) -> 
         given: the parts of the server that are there before.
         around: put around every handler, outside of counters and faults.
     """
-    config, cas = given.config, given.cas
-    results = CompleteResults(given.cache, cas, is_checked=config.check_action_cache)
+    config, cas = given.config, given.stores.cas
+    results = CompleteResults(given.stores.cache, cas, is_checked=config.check_action_cache)
     engine = Lazy(lambda: _build_engine(given, results))
     bytestream = ByteStreamService(config, cas)
     services: list[Service] = [

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from rpw_fixture.config import Config
+from rpw_fixture.config.choices import CommittedSize
 from rpw_fixture.errors import BlobMissingError, Code, RequestError, invalid_argument, not_found
 from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.services.uploads import Uploads
@@ -41,7 +42,7 @@ class ByteStreamService(Service):
         self._cas = cas
         self._is_strict = config.strict
         self._max_blob_bytes = config.max_blob_bytes
-        self._committed_size = config.committed_size
+        self._committed_size = CommittedSize(config.committed_size)
         self._uploads = Uploads()
 
     def clear(self) -> None:
@@ -168,7 +169,7 @@ class ByteStreamService(Service):
                 )
             decoder.finish()
             writer.commit()
-        committed = {"uncompressed": name.digest.size, "minus_one": -1}
+        committed = {CommittedSize.UNCOMPRESSED: name.digest.size, CommittedSize.MINUS_ONE: -1}
         return bytestream.WriteResponse(
             committed_size=committed.get(self._size_unit(call), received.size)
         )
@@ -180,15 +181,18 @@ class ByteStreamService(Service):
         (remote_execution.proto), except for clients that reject -1.
         """
         is_uncompressed = not name.compressor or (
-            self._committed_size == "auto" and self._size_unit(call) == "uncompressed"
+            self._committed_size is CommittedSize.AUTO
+            and self._size_unit(call) is CommittedSize.UNCOMPRESSED
         )
         return bytestream.WriteResponse(committed_size=name.digest.size if is_uncompressed else -1)
 
-    def _size_unit(self, call: Call) -> str:
-        if self._committed_size != "auto":
+    def _size_unit(self, call: Call) -> CommittedSize:
+        if self._committed_size is not CommittedSize.AUTO:
             return self._committed_size
         tool = call.request_metadata.tool_details.tool_name.lower()
-        return "uncompressed" if any(part in tool for part in _UNCOMPRESSED_CLIENTS) else "wire"
+        if any(part in tool for part in _UNCOMPRESSED_CLIENTS):
+            return CommittedSize.UNCOMPRESSED
+        return CommittedSize.WIRE
 
 
 class _Received:

@@ -39,6 +39,11 @@ class Inotify(Closeable):
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = self._checked(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor that is readable when there are changes to read."""
+        return self._fd
+
     def close(self) -> None:
         """End watching."""
         os.close(self._fd)

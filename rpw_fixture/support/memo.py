@@ -16,9 +16,13 @@ class Memo(Generic[K, V]):
     Args:
         limit: the largest total weight.
         weigh: returns the weight of a value; by default each weighs 1.
+
+    Attributes:
+        get: returns the value kept for a key, None if there is none. It is the dictionary's own method,
+            because an action asks dozens of times.
     """
 
-    __slots__ = ("_limit", "_lock", "_values", "_weigh", "_weight")
+    __slots__ = ("_limit", "_lock", "_values", "_weigh", "_weight", "get")
 
     def __init__(self, limit: int, weigh: Callable[[V], int] | None = None) -> None:
         self._limit = limit
@@ -26,10 +30,7 @@ class Memo(Generic[K, V]):
         self._weight = 0
         self._lock = threading.Lock()
         self._values: dict[K, V] = {}
-
-    def get(self, key: K) -> V | None:
-        """Return the value kept for ``key``, None if there is none."""
-        return self._values.get(key)
+        self.get: Callable[[K], V | None] = self._values.get
 
     def put(self, key: K, value: V) -> V:
         """Keep ``value``, unless a value is kept already; return the kept one."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.memory_limit import memory_limit
-from rpw_fixture.support.removal import discard
 
 #: A RAM disk: creating and deleting thousands of small files is many times faster there.
 _RAM_DISK = "/dev/shm"  # noqa: S108 - a private folder is made in it, mode 0700
@@ -48,7 +47,7 @@ class Workspace(Closeable):
 
     def close(self) -> None:
         """Remove the folder with everything in it."""
-        discard(str(self.path))
+        _discard(str(self.path))
         os.close(self._fd)
 
 
@@ -75,9 +74,16 @@ def _sweep(where: str) -> None:
             continue
         try:
             if os.fstat(fd).st_uid == os.getuid() and _lock(fd, if_unsupported=False):
-                discard(path)
+                _discard(path)
         finally:
             os.close(fd)
+
+
+def _discard(path: str) -> None:
+    # Not at the top: a server that starts where no other was killed has nothing to remove yet.
+    from rpw_fixture.support.removal import discard  # noqa: PLC0415
+
+    discard(path)
 
 
 def _lock(fd: int, *, if_unsupported: bool) -> bool:

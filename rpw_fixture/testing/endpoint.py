@@ -50,7 +50,7 @@ class Endpoint:
 
     def _reach(self, scheme: str, address: str) -> None:
         """Set the address at which the server listens from now on."""
-        self._endpoint = address if address.startswith("unix:") else f"{scheme}://{address}"
+        self._endpoint = endpoint_of(scheme, address)
 
     @property
     def endpoint(self) -> str:
@@ -326,6 +326,11 @@ class Endpoint:
             token = Path(config.auth_token_file).read_text(encoding="utf-8").strip()
             headers["authorization"] = f"Bearer {token}"
         return {"headers": headers, "tls_ca": config.tls_cert}
+
+
+def endpoint_of(scheme: str, address: str) -> str:
+    """Return an address with its scheme, as clients take it; a socket's has none."""
+    return address if address.startswith("unix:") else f"{scheme}://{address}"
 
 
 def _skipped(reason: str) -> Exception:

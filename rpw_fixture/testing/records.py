@@ -6,7 +6,7 @@ ran twice has two records with different operations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Self, TypeVar, overload
 
@@ -39,13 +39,17 @@ class ActionRecord:
         reason: the condition that decided the mode.
         key: hex digest of the worker key; None for an action that does not go to a worker.
         key_components: the parts of the key, by name.
-        differences: how its key differs from that of the closest live worker, if no worker fitted.
+        differences: how its key differs from that of the closest live worker, if no worker fitted;
+            ``closest_worker`` is the number of that one.
         worker: number of the worker it was sent to, else None.
         reused: whether that worker had served before.
         is_complete: whether it has ended; until then the following attributes are empty.
         exit_code: of the command; None if it did not end by itself.
+        asks_for_worker: whether it has a property that asks for a worker.
+        tool_inputs: number of its tool inputs.
         cached: whether the result came from the action cache.
-        seconds: from the Execute call to the response.
+        seconds: how long its execution took, without the time in the queue.
+        phases: when each phase ended, in seconds since it was sent; see `ActionCompleted`.
         outputs: path and digest of every output file.
         status: name of the status code; ``message`` is its text.
         violations: protocol violations of its worker during the action.
@@ -62,20 +66,24 @@ class ActionRecord:
     reason: str = ""
     key: str | None = None
     key_components: KeyComponents = field(default=(), repr=False)
+    asks_for_worker: bool = False
+    tool_inputs: int = 0
     differences: Sequence[str] = ()
+    closest_worker: int | None = None
     worker: int | None = None
     reused: bool = False
     is_complete: bool = False
     exit_code: int | None = None
     cached: bool = False
     seconds: float = 0.0
+    phases: Mapping[str, float] = field(default_factory=dict, repr=False, hash=False)
     outputs: Sequence[FileRecord] = field(default=(), repr=False)
     status: str = ""
     message: str = field(default="", repr=False)
     violations: Sequence[ProtocolViolation] = ()
 
     def __str__(self) -> str:
-        """The action in a few words: mnemonic, target and the first characters of its digest."""
+        """Return the action in a few words: mnemonic, target and the first characters of its digest."""
         named = " ".join(filter(None, (self.mnemonic, self.target)))
         return f"{named or 'action'} ({self.action[:8]}…)"
 
@@ -87,6 +95,7 @@ class WorkerRecord:
     Attributes:
         worker: its number, never used twice.
         pid: of the process; 0 if its start is not in the log.
+        mnemonic: mnemonic of the action that it was started for.
         key: hex digest of its key; ``key_components`` are its parts, by name.
         startup_arguments: its command line, without ``--persistent_worker``.
         tool_inputs: path and digest of each.
@@ -95,6 +104,7 @@ class WorkerRecord:
         retired: why it ended, None while it is alive; ``retired_at`` is when, in seconds since the
             epoch.
         exit_status: of the process; a negative number is a signal.
+        seconds, peak_bytes: its age at its end, and its largest resident set, 0 when not known.
         stderr_tail: the end of its stderr, once it has ended.
         violations: its protocol violations.
     """
@@ -103,6 +113,7 @@ class WorkerRecord:
     seq: int = 0
     time: float = 0.0
     pid: int = 0
+    mnemonic: str = ""
     key: str = ""
     key_components: KeyComponents = field(default=(), repr=False)
     startup_arguments: Sequence[str] = ()
@@ -111,6 +122,8 @@ class WorkerRecord:
     retired: str | None = None
     retired_at: float | None = None
     exit_status: int | None = None
+    seconds: float = 0.0
+    peak_bytes: int = 0
     stderr_tail: str = field(default="", repr=False)
     violations: Sequence[ProtocolViolation] = ()
 
@@ -138,6 +151,16 @@ _OF_ACTIONS = (
     | ProtocolViolation
     | ActionCompleted
 )
+#: Fields of a record that are those of one event.
+_OF_ROUTE = (
+    *("mnemonic", "target", "invocation", "mode", "reason", "key", "key_components"),
+    *("asks_for_worker", "tool_inputs"),
+)
+_OF_END = (
+    *("mode", "worker", "reused", "exit_code", "cached", "seconds", "outputs"),
+    *("status", "message", "phases"),
+)
+_OF_START = ("pid", "mnemonic", "key", "key_components", "startup_arguments", "tool_inputs")
 
 
 class Records(Sequence[R], Generic[R]):
@@ -316,14 +339,12 @@ def _action(operation: str, group: _EventGroup) -> ActionRecord:
     sent, refused = group.last(RequestSent), group.last(WorkerNotReused)
     values: dict[str, Any] = {"seq": group.first.seq, "time": group.first.time}
     if routed is not None:
-        for name in ("mnemonic", "target", "invocation", "mode", "reason", "key", "key_components"):
-            values[name] = getattr(routed, name)
+        values.update((name, getattr(routed, name)) for name in _OF_ROUTE)
     if (detected := group.last(ProtocolDetected)) is not None:
         values.update(key=detected.key, key_components=detected.key_components)
     if completed is not None:
-        for name in ("mode", "worker", "reused", "exit_code", "cached", "seconds", "outputs"):
-            values[name] = getattr(completed, name)
-        values.update(status=completed.status, message=completed.message, is_complete=True)
+        values.update((name, getattr(completed, name)) for name in _OF_END)
+        values["is_complete"] = True
     elif sent is not None:
         values["worker"] = sent.worker
     any_event = routed or completed or sent or refused
@@ -331,6 +352,7 @@ def _action(operation: str, group: _EventGroup) -> ActionRecord:
         action=any_event.action if any_event is not None else "",
         operation=operation,
         differences=refused.differences if refused is not None else (),
+        closest_worker=refused.closest_worker if refused is not None else None,
         violations=group.all(ProtocolViolation),
         **values,
     )
@@ -340,13 +362,14 @@ def _worker(number: int, group: _EventGroup) -> WorkerRecord:
     started, retired = group.last(WorkerStarted), group.last(WorkerRetired)
     values: dict[str, Any] = {"seq": group.first.seq, "time": group.first.time}
     if started is not None:
-        for name in ("pid", "key", "key_components", "startup_arguments", "tool_inputs"):
-            values[name] = getattr(started, name)
+        values.update((name, getattr(started, name)) for name in _OF_START)
     if retired is not None:
         values.update(
             retired=retired.reason,
             retired_at=retired.time,
             exit_status=retired.exit_status,
+            seconds=retired.seconds,
+            peak_bytes=retired.peak_bytes,
             stderr_tail=retired.stderr_tail,
         )
     return WorkerRecord(

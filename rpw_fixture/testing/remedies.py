@@ -39,18 +39,26 @@ _DIFFERENCES = {
 _ONE_SHOT = {
     "persistentWorkerKey": "Fix: set worker_key of the Action. Bazel sends a key with "
     "--experimental_remote_mark_tool_inputs\nand execution_requirements "
-    '{"supports-workers": "1"}; before Bazel 6 set exec_properties.',
+    '{"supports-workers": "1"}; before Bazel 6 set\n'
+    'exec_properties = {"persistentWorkerKey": "…"} of the targets.',
     "tool input": "Fix: mark the files of the tool: tool_inputs of the Action, tools of the Bazel "
     "action, or --tool-input GLOB.",
     "flagfile": "Fix: put the arguments into a flagfile: flagfile of the Action, or in Bazel\n"
     'args.use_param_file("@%s", use_always = True).',
     "dockerReuse": "Fix: set the platform property dockerReuse to True.",
+    "worker pool is full": "Fix: raise --max-workers-per-key or --max-workers, or build with fewer "
+    "--jobs.",
 }
 
 
 def for_difference(difference: str) -> str:
     """Return what to do about a difference of two worker keys, empty when nothing is known."""
     return next((fix for name, fix in _DIFFERENCES.items() if difference.startswith(name)), "")
+
+
+def for_one_shot(reason: str) -> str:
+    """Return what to do so that an action goes to a worker, empty when nothing is known."""
+    return next((fix for name, fix in _ONE_SHOT.items() if name in reason), "")
 
 
 def cause_and_fix(action: ActionRecord) -> str:
@@ -60,7 +68,5 @@ def cause_and_fix(action: ActionRecord) -> str:
     if not action.reason:
         return ""
     cause = f"Cause: {action.reason}"
-    if action.mode != Mode.ONE_SHOT:
-        return cause
-    fix = next((fix for name, fix in _ONE_SHOT.items() if name in action.reason), "")
+    fix = for_one_shot(action.reason) if action.mode == Mode.ONE_SHOT else ""
     return f"{cause}\n{fix}" if fix else cause

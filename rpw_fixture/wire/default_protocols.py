@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+
 #: Ask a new worker in one protocol and, without an answer, a second one in the other.
 AUTO = "auto"
-_KNOWN = (AUTO, "proto", "json")
+_KNOWN = {AUTO: None, **{each.value: each for each in WorkerProtocol}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,12 +17,12 @@ class DefaultProtocols:
     """The default for all actions, and those of single mnemonics.
 
     Attributes:
-        general: ``auto``, ``proto`` or ``json``.
+        general: None to find the protocol out.
         by_mnemonic: the same, by mnemonic.
     """
 
-    general: str = AUTO
-    by_mnemonic: Mapping[str, str] = field(default_factory=dict)
+    general: WorkerProtocol | None = None
+    by_mnemonic: Mapping[str, WorkerProtocol | None] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> DefaultProtocols:
@@ -44,8 +46,9 @@ class DefaultProtocols:
                 raise ValueError(
                     f"{owner}: both {found[mnemonic]} and {protocol} are given; give one"
                 )
-        return cls(general=found.pop("", AUTO), by_mnemonic=found)
+        protocols = {mnemonic: _KNOWN[protocol] for mnemonic, protocol in found.items()}
+        return cls(general=protocols.pop("", None), by_mnemonic=protocols)
 
-    def of(self, mnemonic: str) -> str:
-        """Return the default of actions with this mnemonic."""
+    def of(self, mnemonic: str) -> WorkerProtocol | None:
+        """Return the default of actions with this mnemonic; None to find it out."""
         return self.by_mnemonic.get(mnemonic, self.general)

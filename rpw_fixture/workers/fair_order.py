@@ -42,7 +42,7 @@ W = TypeVar("W", bound=Waiting)
 _PATIENCE_PER_WORKER = 4
 
 
-class Step(enum.Enum):
+class NextStep(enum.Enum):
     """What to do for one waiting action."""
 
     REUSE = "give it an idle worker"
@@ -85,7 +85,7 @@ class Choice(Generic[W]):
         victim: the key of the idle worker to end, when the step is to replace one.
     """
 
-    step: Step
+    step: NextStep
     waiter: W
     victim: str = ""
 
@@ -100,7 +100,7 @@ def next_choice(waiting: Sequence[W], state: PoolState) -> Choice[W] | None:
     overdue = [each for each in waiting if _is_overdue(each, state)]
     return (
         _for_overdue(overdue, waiting, state)
-        or _first(Step.REUSE, waiting, lambda each: each.key_digest in state.free_keys)
+        or _first(NextStep.REUSE, waiting, lambda each: each.key_digest in state.free_keys)
         or _start(waiting, state)
         or (None if state.more_to_come else _replacement(waiting, waiting, state))
     )
@@ -117,13 +117,15 @@ def _is_overdue(each: Waiting, state: PoolState) -> bool:
 
 def _for_overdue(overdue: Sequence[W], waiting: Sequence[W], state: PoolState) -> Choice[W] | None:
     return (
-        _first(Step.REUSE, overdue, lambda each: each.key_digest in state.free_keys)
+        _first(NextStep.REUSE, overdue, lambda each: each.key_digest in state.free_keys)
         or _start(overdue, state)
         or _replacement(overdue, waiting, state, is_overdue=True)
     )
 
 
-def _first(step: Step, waiting: Iterable[W], is_possible: Callable[[W], bool]) -> Choice[W] | None:
+def _first(
+    step: NextStep, waiting: Iterable[W], is_possible: Callable[[W], bool]
+) -> Choice[W] | None:
     for each in waiting:
         if is_possible(each) and each.can_go_on:
             return Choice(step=step, waiter=each)
@@ -142,8 +144,8 @@ def _start(waiting: Iterable[W], state: PoolState) -> Choice[W] | None:
     """Choose an action for which there is room; first one whose key has no worker at all."""
     if state.room <= 0:
         return None
-    return _first(Step.START, waiting, lambda each: _is_without_worker(each, state)) or _first(
-        Step.START, waiting, lambda each: _may_grow(each, state)
+    return _first(NextStep.START, waiting, lambda each: _is_without_worker(each, state)) or _first(
+        NextStep.START, waiting, lambda each: _may_grow(each, state)
     )
 
 
@@ -158,7 +160,11 @@ def _replacement(
     for number, each in enumerate(_in_need(candidates, state, is_overdue=is_overdue)):
         if number >= state.leaving:
             victim = _victim(waiting, state, is_overdue=is_overdue)
-            return None if victim is None else Choice(step=Step.REPLACE, waiter=each, victim=victim)
+            return (
+                None
+                if victim is None
+                else Choice(step=NextStep.REPLACE, waiter=each, victim=victim)
+            )
     return None
 
 

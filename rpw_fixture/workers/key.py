@@ -10,10 +10,12 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from rpw_fixture.events.kinds import FileRecord, KeyComponents
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 _SHOWN_HASH = 8
 #: Components that count in the pool key, unless a personality says otherwise.
@@ -38,6 +40,14 @@ _TOOL_PARTS = frozenset(
 )
 #: Components that an edit of a tool changes.
 _VERSION_PARTS = frozenset({"persistentWorkerKey", "tool input", "tool path"})
+
+
+class Ability(StrEnum):
+    """An extension of the worker protocol that an action can ask for."""
+
+    MULTIPLEX = "multiplex"
+    SANDBOX = "sandbox"
+    CANCELLATION = "cancellation"
 
 
 class ToolInput(NamedTuple):
@@ -89,7 +99,7 @@ class WorkerKey:
         digest_function: digest function of the action.
         cache_silo_key: ``cache-silo-key``, which keeps groups of clients apart.
         container: image and docker properties, empty for local workers.
-        protocol: ``proto`` or ``json``.
+        protocol: protocol of the worker.
         abilities: those that the action asks for.
         startup_arguments: the command line without flagfiles, and ``--persistent_worker`` last.
         environment: variables by name.
@@ -105,8 +115,8 @@ class WorkerKey:
     digest_function: str = "SHA256"
     cache_silo_key: str = ""
     container: tuple[tuple[str, str], ...] = ()
-    protocol: str = "proto"
-    abilities: tuple[str, ...] = ()
+    protocol: WorkerProtocol = WorkerProtocol.PROTO
+    abilities: tuple[Ability, ...] = ()
     startup_arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     working_directory: str = ""
@@ -118,7 +128,7 @@ class WorkerKey:
     @property
     def is_multiplex(self) -> bool:
         """Whether requests may overlap."""
-        return "multiplex" in self.abilities
+        return Ability.MULTIPLEX in self.abilities
 
     @cached_property
     def components(self) -> KeyComponents:
@@ -132,13 +142,13 @@ class WorkerKey:
             ("tool input", self.tool_inputs),
             ("startup argument", self.startup_arguments),
             ("environment", self.environment),
-            ("protocol", self.protocol),
+            ("protocol", self.protocol.value),
             ("working directory", self.working_directory),
             ("instance name", self.instance_name),
             ("digest function", self.digest_function),
             ("cache-silo-key", self.cache_silo_key),
             ("container", self.container),
-            ("ability", self.abilities),
+            ("ability", tuple(each.value for each in self.abilities)),
             ("platform", self.platform),
             ("mnemonic", self.mnemonic),
             ("tool path", tuple(each.path for each in self.tool_inputs.files)),
@@ -164,7 +174,7 @@ class WorkerKey:
         paths = tuple(each.path for each in self.tool_inputs.files)
         return _digest_of((*kept, ("tool path", paths)))
 
-    def with_protocol(self, protocol: str) -> WorkerKey:
+    def with_protocol(self, protocol: WorkerProtocol) -> WorkerKey:
         """Return the key of the same worker when its protocol is ``protocol``."""
         if protocol == self.protocol:
             return self

@@ -36,6 +36,7 @@ class Retirement(StrEnum):
     MEMORY_BUDGET = "memory budget"
     REPLACED = "least recently used"
     OUTDATED = "outdated tool"
+    CLOSED_STDOUT = "closed its stdout between requests"
     CRASHED_IDLE = "ended between requests"
     CRASH = "crash"
     TIMEOUT = "timeout"

@@ -20,7 +20,7 @@ from rpw_fixture.events.kinds import ProtocolViolation
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.workers import worker_records
 from rpw_fixture.workers.failure import IdleProblem
-from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
+from rpw_fixture.workers.fair_order import Choice, NextStep, PoolState, next_choice
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lease import Lease, PoolFullError
 from rpw_fixture.workers.lifecycle import Retirement, State
@@ -243,13 +243,13 @@ class WorkerPool:
         """Serve the waiting actions as far as there are workers and room."""
         while self._waiters and (choice := self._choose()) is not None:
             waiter = choice.waiter
-            if choice.step is Step.REPLACE:
+            if choice.step is NextStep.REPLACE:
                 self._replace(self._idle_of(choice.victim))
-            elif choice.step is Step.REUSE and self._usable(waiter.key_digest) is None:
+            elif choice.step is NextStep.REUSE and self._usable(waiter.key_digest) is None:
                 continue  # it had ended; the pool looks different now
             elif not waiter.turn.resume():
                 return
-            elif choice.step is Step.REUSE:
+            elif choice.step is NextStep.REUSE:
                 waiter.worker = self._take(waiter.key_digest)
                 self._let_go(waiter)
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from enum import Enum, auto
 
+from rpw_fixture.wire.worker.json_encoding import intended_field
 from rpw_fixture.wire.worker.messages import Encoding, FrameError, ProtocolRule, Request, Response
 from rpw_fixture.wire.worker.stray_output import surplus, truncated
 
@@ -75,6 +76,11 @@ class Connection:
     def open_requests(self) -> int:
         """Number of requests that wait for their response."""
         return len(self._open)
+
+    @property
+    def unterminated(self) -> int:
+        """Number of JSON responses so far that no newline followed."""
+        return self._decoder.unterminated
 
     def send(self, request: Request) -> bytes:
         """Return the bytes of a request, and count it as open.
@@ -153,7 +159,12 @@ class Connection:
         waiting = ", ".join(map(str, sorted(self._open)))
         return FrameError(
             ProtocolRule.WRONG_REQUEST_ID,
-            f"the response says request_id {response.request_id}; open: {waiting}",
+            f"the response says request_id {response.request_id}; open: {waiting}"
+            + "".join(
+                f"; its field {name!r} is ignored, because JSON names it requestId"
+                for name, _ in response.ignored
+                if intended_field(name) == "requestId"
+            ),
         )
 
     def _state(self, request_id: int) -> RequestState:

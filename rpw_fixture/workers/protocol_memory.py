@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 from rpw_fixture.support.memo import Memo
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.workers.key import WorkerKey
 
 #: The most answers that are kept; each takes about 100 bytes.
 _MOST_ANSWERS = 4_096
-_OTHER = {"proto": "json", "json": "proto"}
 
 
 class ProtocolMemory:
@@ -27,16 +27,16 @@ class ProtocolMemory:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.asked_twice: set[str] = set()
-        self._answers: Memo[str, str] = Memo(_MOST_ANSWERS)
-        self._hints: Memo[tuple[str, ...], str] = Memo(_MOST_ANSWERS)
+        self._answers: Memo[str, WorkerProtocol] = Memo(_MOST_ANSWERS)
+        self._hints: Memo[tuple[str, ...], WorkerProtocol] = Memo(_MOST_ANSWERS)
 
-    def answer(self, key: WorkerKey) -> str | None:
+    def answer(self, key: WorkerKey) -> WorkerProtocol | None:
         """Return the protocol of a key's tool, None while it is unknown."""
         return self._answers.get(key.tool)
 
-    def first_guess(self, key: WorkerKey) -> str:
+    def first_guess(self, key: WorkerKey) -> WorkerProtocol:
         """Return the protocol to try first with a new worker."""
-        return self._hints.get(key.startup_arguments) or "proto"
+        return self._hints.get(key.startup_arguments) or WorkerProtocol.PROTO
 
     def settle(self, key: WorkerKey) -> None:
         """Store the protocol of a worker's key, after a worker answered in it."""
@@ -50,8 +50,3 @@ class ProtocolMemory:
         with self.changed:
             self._answers.clear()
             self._hints.clear()
-
-
-def other_protocol(protocol: str) -> str:
-    """Return the protocol to try when ``protocol`` got no answer."""
-    return _OTHER[protocol]

@@ -89,7 +89,7 @@ class Singleplex:
             # EOF may precede the exit status.
             if self._pipes.process.wait(_EXIT_DELAY) is not None:
                 return IdleProblem(reason=Retirement.CRASHED_IDLE)
-            return IdleProblem(reason="closed its stdout between requests")
+            return IdleProblem(reason=Retirement.CLOSED_STDOUT)
         violation = surplus(data)
         return IdleProblem(reason=str(violation), violation=(str(violation.rule), violation.detail))
 

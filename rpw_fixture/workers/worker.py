@@ -76,6 +76,8 @@ class Worker:
         self.retire_reason: Retirement | None = None
         self.idle_since = 0.0
         self.outdated_at = math.inf
+        self._started_at = time.monotonic()
+        self._peak_bytes = 0
         self._pipes = pipes
         self._conversation = conversation
         self._state = State.STARTING
@@ -93,8 +95,17 @@ class Worker:
 
     @property
     def peak_bytes(self) -> int:
-        """Largest resident set of the process so far, bytes; 0 where it is unknown."""
-        return self._pipes.peak_bytes
+        """Largest resident set of the process so far, bytes; 0 where it is unknown.
+
+        Of a process that is gone it is what was read last.
+        """
+        self._peak_bytes = max(self._peak_bytes, self._pipes.peak_bytes)
+        return self._peak_bytes
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started_at
 
     @property
     def state(self) -> State:

@@ -51,4 +51,6 @@ def retired(worker: Worker, reason: str) -> WorkerRetired:
         exit_status=worker.exit_status,
         stderr_tail=worker.stderr.text,
         requests=worker.requests,
+        seconds=worker.age,
+        peak_bytes=worker.peak_bytes,
     )

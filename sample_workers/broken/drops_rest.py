@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A multiplex worker that forgets what it read beyond the end of a request.
 
-Shows RPW102. Files: drops_rest.py, good.py, multiplex.py, rpw_worker.py
+Shows RPW118. Files: drops_rest.py, good.py, multiplex.py, rpw_worker.py
 """
 
 # ruff: noqa: E402, SLF001 - imports follow the bytecode switch; the codec is what is broken

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A worker that takes whatever one read of stdin yields for one whole request.
 
-Shows RPW103: a part of a request ends it. With ``--lenient`` it drops what it can't read and waits
-for more instead, which is RPW102.
+Shows RPW118: a part of a request ends it. With ``--lenient`` it drops what it can't read and waits
+for more instead.
 
 Files: one_read.py, good.py, rpw_worker.py
 """

@@ -74,6 +74,15 @@ def test_commands_in_an_empty_folder(
     assert shown in done.stdout + done.stderr
 
 
+def test_check_of_what_init_wrote(command: list[str], programs: Programs, tmp_path: Path) -> None:
+    environment = programs.environment()
+    environment["PATH"] = f"{Path(sys.executable).resolve().parent}:{environment['PATH']}"
+    run([*command, "init", "example"], tmp_path, environment)
+    check = ["check", "suite.toml", "--select", "RPW1,RPW202"]
+    done = run([*command, *check], tmp_path / "example", environment)
+    assert "no errors" in done.stdout
+
+
 def test_check_of_a_worker_in_another_language(
     command: list[str], programs: Programs, tmp_path: Path
 ) -> None:

@@ -241,11 +241,11 @@ def test_default_protocols_for_all_and_for_mnemonics() -> None:
     assert [given.of(each) for each in ("", "A", "B", "C=d", "D")] == [
         "proto",
         "json",
-        "auto",
+        None,
         "json",
         "proto",
     ]
-    assert DefaultProtocols.parse([]).of("A") == "auto"
+    assert DefaultProtocols.parse([]).of("A") is None
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])

@@ -165,10 +165,12 @@ def test_actions_run_on_a_full_disk_and_events_go_on_when_there_is_room(small_di
         assert server.run(Action(arguments=["/bin/true"], salt=b"after")).ok
         count = len(server.events)
     found = lines(path)
-    (lost,) = [each for each in found if each["event"] == "events_lost"]
+    # The disk's last block may have room for one short record between longer ones that are lost.
+    losses = [each for each in found if each["event"] == "events_lost"]
 
-    assert lost["count"] == lost["last"] - lost["first"] + 1
-    assert len(found) - 1 + lost["count"] == count
+    assert losses
+    assert all(each["count"] == each["last"] - each["first"] + 1 for each in losses)
+    assert len(found) - len(losses) + sum(each["count"] for each in losses) == count
     assert [each["event"] for each in found[-2:]] == ["action_routed", "action_completed"]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.outputs import Outputs, collect
+from rpw_fixture.execution.results import Timeline
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.wire.command import CommandSpec, decode_command
@@ -48,7 +49,7 @@ class Work:
             working_directory=working_directory,
             **fields,
         )
-        return collect(self.own.at("root"), spec(message), self.store)
+        return collect(self.own.at("root"), spec(message), self.store, timeline=Timeline())
 
     def refused(self, *paths: str, **fields: object) -> str:
         with pytest.raises(RequestError) as caught:

@@ -395,6 +395,7 @@ from rpw_fixture.errors import RequestError
 from rpw_fixture.wire.command import decode_command
 from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.execution.outputs import collect
+from rpw_fixture.execution.results import Timeline
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 from rpw_fixture.wire.protos import remote_execution as re
@@ -408,7 +409,7 @@ cas = Cas(DigestFunctions(["SHA256"]), folder=work / "cas", memory_bytes=1000,
 data = re.Command(arguments=["x"], output_paths=["out"]).SerializeToString()
 try:
     root = OwnFolder(str(work.parent)).at(work.name)
-    collect(root, decode_command(SHA256.of(data), data), cas.store(SHA256))
+    collect(root, decode_command(SHA256.of(data), data), cas.store(SHA256), timeline=Timeline())
 except RequestError as error:
     print(error.code.name, error.message)
 finally:

@@ -123,6 +123,7 @@ def _check(case: Case, seed: int, temporary: pytest.TempPathFactory) -> Report:
             seed=seed,
             reproducers=folder / "reproducers" if case.has_reproducer else None,
             eof_patience=EOF_PATIENCE,
+            pause=0.0,
         ),
     )
 
@@ -145,9 +146,9 @@ def assert_reproduced(case: Case, temporary: pytest.TempPathFactory) -> None:
     ]
 
 
-def run(suite: Path, select: str = "", seed: int = 0) -> Report:
+def run(suite: Path, select: str = "", seed: int = 0, pause: float = 0.0) -> Report:
     selected = frozenset(select.split(",")) if select else frozenset(CODES)
-    return check(load(suite), Options(selected=selected, jobs=2, seed=seed))
+    return check(load(suite), Options(selected=selected, jobs=2, seed=seed, pause=pause))
 
 
 def codes(report: Report) -> set[str]:

@@ -16,6 +16,7 @@ import pytest
 
 from rpw_fixture import Action, Server
 from rpw_fixture.config import Config
+from rpw_fixture.config.choices import IsolationKind
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import IsolationDegraded
 from rpw_fixture.events.log import EventLog
@@ -25,7 +26,7 @@ from rpw_fixture.processes.spawner import SetupStep, Spawner
 
 from .isolated_programs import PYTHON, Place, Running, run
 
-KINDS = ("landlock", "namespaces")
+KINDS = (IsolationKind.LANDLOCK, IsolationKind.NAMESPACES)
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
 
 # Tries one thing after the other, and prints what came of each as JSON.
@@ -97,7 +98,7 @@ def attempt(launcher: Launcher, place: Place, *what: tuple[Any, ...], **others: 
     return json.loads(output)
 
 
-def require(kind: str, spawner: Spawner) -> None:
+def require(kind: IsolationKind, spawner: Spawner) -> None:
     obstacle = isolation.why_unavailable(kind, spawner)
     if not obstacle:
         return

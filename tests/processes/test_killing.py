@@ -1,4 +1,4 @@
-"""The end of processes: whole trees are killed, whoever ends, and nobody is left alive."""
+"""The end of processes: whole trees are killed, whichever part ends, and no process is left alive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_background_child_ends_with_its_leader(spawner: Spawner) -> None:
     assert (ended.status, ended.leftovers_killed) == (4, 1)
 
 
-def test_a_daemon_in_a_session_of_its_own_ends_with_its_leader(spawner: Spawner) -> None:
+def test_a_daemon_in_a_separate_session_ends_with_its_leader(spawner: Spawner) -> None:
     with Running(spawner, [*PYTHON, DAEMON]) as running:
         assert running.read_until(7) == b"daemon\n"
         ended = running.ended()
@@ -126,7 +126,7 @@ signal.pause()
 
 
 @pytest.mark.parametrize("copy", ["", "copy"], ids=["alone", "with a forked copy of the server"])
-def test_killing_the_server_leaves_nobody_alive(copy: str) -> None:
+def test_killing_the_server_leaves_no_process_alive(copy: str) -> None:
     root = str(Path(__file__).parents[2])
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, root, DAEMON + "signal.pause()", copy],
@@ -228,7 +228,9 @@ def powerless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Spawn
         yield spawner
 
 
-def test_what_can_not_be_killed_is_reported_and_delays_nobody(powerless: Spawner) -> None:
+def test_a_process_that_can_not_be_killed_is_reported_and_delays_no_other(
+    powerless: Spawner,
+) -> None:
     with Running(powerless, [*PYTHON, FOREIGN, TELLING]) as running:
         foreign = int(running.read_until(2))
         ended = running.process.wait(5)  # the spawner gives up after 10 seconds only

@@ -109,7 +109,9 @@ def test_a_purge_kills_what_bears_the_mark_and_nothing_else(
     assert parent.poll() is None
 
 
-def test_a_stopped_process_is_told_from_a_running_one(parent: subprocess.Popen[bytes]) -> None:
+def test_a_stopped_process_is_distinguished_from_a_running_one(
+    parent: subprocess.Popen[bytes],
+) -> None:
     assert not process_tree.is_stopped(parent.pid)
     parent.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, parent.pid, os.WSTOPPED | os.WNOWAIT)

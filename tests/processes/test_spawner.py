@@ -1,4 +1,4 @@
-"""Starting processes through the spawner: what they get, what is told of them, and how many at once."""
+"""Starting processes through the spawner: what they get, what is reported of them, and how many at once."""
 
 from __future__ import annotations
 

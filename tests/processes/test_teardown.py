@@ -58,7 +58,7 @@ def noting(note: Path, words: str = "done") -> list[str]:
 
 
 @pytest.mark.parametrize("way", ["end", "kill"])
-def test_a_teardown_has_run_once_when_the_end_is_told(way: str, note: Path) -> None:
+def test_a_teardown_has_run_once_when_the_end_is_reported(way: str, note: Path) -> None:
     with (
         Spawner() as spawner,
         start(

@@ -96,7 +96,7 @@ def test_a_call_beyond_the_threads_there_are_is_refused_as_exhausted(
 ) -> None:
     server = make_rpw_server()
     with grpc.insecure_channel(server.address) as channel:
-        assert status(channel) is grpc.StatusCode.OK
+        # The first call of all: one before it could leave a second thread, which is idle by now.
         server.faults.delay("GetCapabilities", 600, first=1)
         slow = channel.unary_unary(CAPABILITIES, None, None).future(b"")
         until(lambda: any(each.hits for each in server.faults.armed))

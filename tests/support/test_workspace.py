@@ -195,7 +195,8 @@ def test_a_mount_over_a_dead_servers_folder_is_not_emptied(base: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives up the rights of root")
 def test_a_file_of_root_keeps_another_user_from_nothing() -> None:
     script = """
-import ctypes, logging, os, sys
+import ctypes, logging, os, shlex, sys
+import rpw_fixture.support.removal  # another user may be unable to read the modules
 from rpw_fixture.support.workspace import Workspace
 logging.basicConfig(format="%(message)s")
 os.environ["TMPDIR"] = sys.argv[1]

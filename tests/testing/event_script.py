@@ -25,7 +25,7 @@ from rpw_fixture.testing.endpoint import Endpoint
 from rpw_fixture.testing.records import ActionRecord
 from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences
 
-REASON = "persistentWorkerKey, 2 tool input(s) and a flagfile are there"
+REASON = "persistentWorkerKey, 2 tool inputs and a flagfile are there"
 
 
 def tools(*paths: str, **contents: str) -> ToolInputs:
@@ -79,11 +79,12 @@ class EventScript:
         self.add(routed)
         return self.record(routed.operation)
 
-    def started(self, worker: int, key: WorkerKey = KEY) -> None:
+    def started(self, worker: int, key: WorkerKey = KEY, mnemonic: str = "Compile") -> None:
         self.add(
             WorkerStarted(
                 worker=worker,
                 pid=100 + worker,
+                mnemonic=mnemonic,
                 key=key.digest,
                 startup_arguments=key.startup_arguments,
                 tool_inputs=key.tool_inputs.records(),

@@ -345,7 +345,8 @@ def test_tool_inputs_of_a_one_shot_action_are_not_known(script: EventScript) -> 
 
     Cause: persistentWorkerKey is not set
     Fix: set worker_key of the Action. Bazel sends a key with --experimental_remote_mark_tool_inputs
-    and execution_requirements {"supports-workers": "1"}; before Bazel 6 set exec_properties.
+    and execution_requirements {"supports-workers": "1"}; before Bazel 6 set
+    exec_properties = {"persistentWorkerKey": "…"} of the targets.
     """)
 
 
@@ -360,7 +361,7 @@ def test_a_run_on_a_worker_is_not_one_shot(script: EventScript) -> None:
     assert failure == text("""
     Expected a one-shot run, but Compile //pkg:a (ca978112…) ran on worker 1, started for it.
 
-    Cause: persistentWorkerKey, 2 tool input(s) and a flagfile are there
+    Cause: persistentWorkerKey, 2 tool inputs and a flagfile are there
 
     Its worker key:
       persistentWorkerKey  'demo'

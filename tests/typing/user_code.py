@@ -15,6 +15,7 @@ from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Wor
 
 @pytest.fixture(scope="session")
 def rpw_config(rpw_config: Config) -> Config:
+    assert Config(isolation="landlock", default_protocol=("json",), when_full="wait")
     return rpw_config.replace(max_workers_per_key=1)
 
 
@@ -27,6 +28,7 @@ def compile_action(tmp_path: Path) -> Action:
         outputs=("out",),
         environment={"LANG": "C"},
         worker_key="key",
+        protocol="json",
     )
     assert_type(action.arguments, tuple[str, ...])
     return Action.from_folder(tmp_path, arguments=["x"]).with_input("a", "b").with_tool_input("a")

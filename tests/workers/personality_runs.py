@@ -136,7 +136,7 @@ def routes(name: str) -> Mapping[str, Routed]:
 
 
 def cases() -> Mapping[str, Action]:
-    """Actions that differ in what servers look at, each with a key or command line of its own."""
+    """Actions that differ in what servers look at, each with a separate key or command line."""
     base = lame(worker_key="base").with_tool_input("tools/extra", b"1")
     late = lame(worker_key="late").replace(
         arguments=("/bin/false", "@action.params", "--late"),

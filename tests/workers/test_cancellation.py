@@ -56,8 +56,8 @@ def test_a_cancelled_operation_sends_a_cancel_and_the_worker_lives_on(
     running.cancel()
 
     assert running.result().status == "CANCELLED"
-    told = wait_for(server, RequestCancelled)
-    assert (told.worker, told.request_id, told.reason) == (1, 1, "CANCELLED")
+    record = wait_for(server, RequestCancelled)
+    assert (record.worker, record.request_id, record.reason) == (1, 1, "CANCELLED")
     after = server.run(probe())
     assert (after.worker, seen(after)["request_id"]) == (1, 2)
 
@@ -72,8 +72,8 @@ def test_a_cancelled_singleplex_request_is_answered_and_the_worker_lives_on(
     running.cancel()
 
     assert running.result().status == "CANCELLED"
-    told = wait_for(server, RequestCancelled)
-    assert (told.worker, told.request_id) == (1, 0)
+    record = wait_for(server, RequestCancelled)
+    assert (record.worker, record.request_id) == (1, 0)
     assert server.run(probe(platform=CANCELLATION)).worker == 1
 
 
@@ -163,7 +163,7 @@ def test_without_cancel_messages_a_cancelled_request_ends_with_its_answer(
     assert len(server.events.of(WorkerStarted)) == 1
 
 
-def test_without_cancel_messages_a_worker_that_nobody_wants_anything_of_is_killed(
+def test_without_cancel_messages_a_worker_whose_requests_are_all_cancelled_is_killed(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(cancel_grace=0.1)
@@ -192,7 +192,7 @@ def test_every_slot_comes_back_after_cancels(
     assert all(each.ok for each in outcomes), outcomes
 
 
-def test_a_cancel_while_waiting_for_a_worker_takes_nobodys_place(
+def test_a_cancel_while_waiting_for_a_worker_does_not_use_up_a_worker(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(max_workers=1, jobs=4)

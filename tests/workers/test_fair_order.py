@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rpw_fixture.workers.fair_order import Choice, PoolState, Step, next_choice
+from rpw_fixture.workers.fair_order import Choice, NextStep, PoolState, next_choice
 
 PATIENCE = 10
 
@@ -42,7 +42,7 @@ def pool(*idle: str, busy: str = "", **others: Any) -> PoolState:
     return PoolState(**given)
 
 
-def chosen(line: list[Waiting], state: PoolState) -> tuple[Step, int, str] | None:
+def chosen(line: list[Waiting], state: PoolState) -> tuple[NextStep, int, str] | None:
     """The step, the position in line of whom it is for, and the key of the worker that is ended."""
     choice: Choice[Waiting] | None = next_choice(line, state)
     return choice and (choice.step, line.index(choice.waiter), choice.victim)
@@ -51,14 +51,14 @@ def chosen(line: list[Waiting], state: PoolState) -> tuple[Step, int, str] | Non
 def test_who_fits_an_idle_worker_goes_before_who_came_earlier() -> None:
     line = [waiting("a"), waiting("b"), waiting("b", passed_over=1)]
 
-    assert chosen(line, pool("b", more_to_come=True)) == (Step.REUSE, 1, "")
+    assert chosen(line, pool("b", more_to_come=True)) == (NextStep.REUSE, 1, "")
 
 
 def test_room_is_given_to_a_key_without_worker_first_else_in_the_order_they_came() -> None:
     line = [waiting("a"), waiting("b"), waiting("c")]
 
-    assert chosen(line, pool(busy="a", room=1)) == (Step.START, 1, "")
-    assert chosen(line, pool(busy="abc", room=1)) == (Step.START, 0, "")
+    assert chosen(line, pool(busy="a", room=1)) == (NextStep.START, 1, "")
+    assert chosen(line, pool(busy="abc", room=1)) == (NextStep.START, 0, "")
 
 
 def test_a_key_has_no_more_workers_than_it_may_have() -> None:
@@ -78,21 +78,21 @@ def test_no_worker_is_ended_while_others_may_fit_it_or_room_is_on_its_way(
     state: dict[str, Any],
 ) -> None:
     assert chosen([waiting("a")], pool("b", **state)) is None
-    assert chosen([waiting("a")], pool("b")) == (Step.REPLACE, 0, "b")
+    assert chosen([waiting("a")], pool("b")) == (NextStep.REPLACE, 0, "b")
 
 
-def test_the_least_recently_used_worker_that_nobody_waits_for_is_ended() -> None:
+def test_the_least_recently_used_worker_that_no_action_waits_for_is_ended() -> None:
     # Those who wait for b can't go on: too many other actions run.
     line = [waiting("a"), waiting("b", can_go_on=False)]
 
-    assert chosen(line, pool("b", "c", "d")) == (Step.REPLACE, 0, "c")
+    assert chosen(line, pool("b", "c", "d")) == (NextStep.REPLACE, 0, "c")
     assert chosen(line, pool("b")) is None
 
 
 def test_a_further_worker_of_a_key_takes_the_place_of_another_only_after_a_while() -> None:
     assert chosen([waiting("a")], pool("b", busy="a")) is None
     late = waiting("a", has_waited_long=True)
-    assert chosen([late], pool("b", busy="a")) == (Step.REPLACE, 0, "b")
+    assert chosen([late], pool("b", busy="a")) == (NextStep.REPLACE, 0, "b")
     assert chosen([late], pool("b", busy="a", more_to_come=True)) is None
 
 
@@ -100,22 +100,22 @@ def test_one_key_makes_one_worker_leave_at_a_time() -> None:
     line = [waiting("a", has_waited_long=True)] * 3
 
     assert chosen(line, pool("b", "c", leaving=1)) is None
-    assert chosen([*line, waiting("d")], pool("b", "c", leaving=1)) == (Step.REPLACE, 3, "b")
+    assert chosen([*line, waiting("d")], pool("b", "c", leaving=1)) == (NextStep.REPLACE, 3, "b")
 
 
-def test_who_was_passed_over_often_gets_room_whoever_waits_for_the_idle_worker() -> None:
+def test_an_action_passed_over_often_gets_room_even_if_others_wait_for_the_idle_worker() -> None:
     line = [waiting("a", passed_over=PATIENCE), waiting("b")]
 
-    assert chosen(line, pool("b", more_to_come=True, others_run=True)) == (Step.REPLACE, 0, "b")
-    assert chosen(line, pool("b", "b", leaving=1)) == (Step.REUSE, 1, "")
-    assert chosen(line, pool("c", "a", busy="", room=0)) == (Step.REUSE, 0, "")
-    assert chosen(line, pool("b", room=1)) == (Step.START, 0, "")
+    assert chosen(line, pool("b", more_to_come=True, others_run=True)) == (NextStep.REPLACE, 0, "b")
+    assert chosen(line, pool("b", "b", leaving=1)) == (NextStep.REUSE, 1, "")
+    assert chosen(line, pool("c", "a", busy="", room=0)) == (NextStep.REUSE, 0, "")
+    assert chosen(line, pool("b", room=1)) == (NextStep.START, 0, "")
 
 
 def test_who_was_passed_over_often_has_room_made_before_it_can_go_on() -> None:
     line = [waiting("a", passed_over=PATIENCE, can_go_on=False)]
 
-    assert chosen(line, pool("b")) == (Step.REPLACE, 0, "b")
+    assert chosen(line, pool("b")) == (NextStep.REPLACE, 0, "b")
     assert chosen(line, pool(room=1)) is None
     assert chosen(line, pool("a")) is None
 
@@ -127,14 +127,14 @@ def test_the_more_workers_a_key_has_the_later_it_takes_one_from_another() -> Non
         chosen([waiting("a", passed_over=often - 1)], pool("b", busy="a", others_run=True)) is None
     )
     assert chosen([waiting("a", passed_over=often)], pool("b", busy="a", others_run=True)) == (
-        Step.REPLACE,
+        NextStep.REPLACE,
         0,
         "b",
     )
 
 
 @pytest.mark.parametrize("keys", [2, 10, 40])
-def test_nobody_is_passed_over_without_end(keys: int) -> None:
+def test_no_action_is_passed_over_without_end(keys: int) -> None:
     """Endless work of other keys, one worker: each action is served within the bound."""
     line = [waiting(f"key {number}") for number in range(keys)]
     idle, most = "key 0", 0

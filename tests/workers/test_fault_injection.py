@@ -29,7 +29,7 @@ def test_a_worker_killed_inside_a_request_fails_its_action(rpw_server: Server) -
 
 
 @pytest.mark.rpw(retry_crashed_worker=True)
-def test_an_action_is_run_again_where_the_server_is_told_to(rpw_server: Server) -> None:
+def test_an_action_is_run_again_when_the_setting_demands_it(rpw_server: Server) -> None:
     rpw_server.faults.kill_worker(first=1)
     outcome = rpw_server.run(compiled("a"))
     assert outcome.ok
@@ -43,7 +43,7 @@ def test_a_worker_killed_between_requests_is_replaced_and_nothing_fails(
     first, second, third = (rpw_server.run(compiled(name)) for name in "abc")
     assert first.outputs["out/a"]
     assert [each.worker for each in (first, second, third)] == [1, 2, 2]
-    # Beside the actions: nobody waits for the end of a worker that nobody has.
+    # Beside the actions: no action waits for the end of a worker that none has leased.
     assert rpw_server.events.wait_for(
         lambda events: any(isinstance(each, WorkerRetired) for each in events)
     )

@@ -94,7 +94,7 @@ MOUNTING = {
     "over a folder of inputs": "mount --bind {precious} src",
     "over the folder of outputs": "mount --bind {precious} out",
     "far down": "mkdir -p a/b/c/d; mount --bind {precious} a/b/c/d; mount --bind {precious} a/b/c",
-    "of its own": "mount -t tmpfs none src; mkdir src/x; mount --bind {precious} src/x",
+    "private": "mount -t tmpfs none src; mkdir src/x; mount --bind {precious} src/x",
 }
 INPUTS = {"in.txt": "input", "src/in.txt": "input"}
 
@@ -154,8 +154,8 @@ def test_a_server_whose_actions_left_mounts_stops_with_0(
         assert server.stop() == 0
     assert mount_points(mounts) == []
     assert list(mounts.glob(f"rpw_fixture-{server.pid}-*")) == []
-    told = (tmp_path / "stderr").read_text()
-    assert told.count("it is unmounted") >= len(MOUNTING)
+    text = (tmp_path / "stderr").read_text()
+    assert text.count("it is unmounted") >= len(MOUNTING)
 
 
 def test_the_folder_of_a_killed_server_is_removed_without_what_is_mounted_there(

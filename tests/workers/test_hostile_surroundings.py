@@ -1,4 +1,4 @@
-"""What hostile workers do to files, processes and memory: it is undone, bounded and told."""
+"""What hostile workers do to files, processes and memory: it is undone, bounded and reported."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ def test_what_a_worker_did_to_its_inputs_is_undone_before_the_next_request(
     second = server.run(action(tmp_path, textwrap.dedent(script), "same", lines=lines))
     assert second.outputs["out/same.txt"].startswith(b"again\nCONTENT OF SAME\n")
     assert second.reused
-    told = [each.paths for each in server.events.of(InputsChanged)]
-    assert told == ([("same.txt",)] if "same.txt" in misdeed else [])
+    reported = [each.paths for each in server.events.of(InputsChanged)]
+    assert reported == ([("same.txt",)] if "same.txt" in misdeed else [])
 
 
-def test_a_write_through_a_hard_link_is_undone_and_told(server: Server, tmp_path: Path) -> None:
+def test_a_write_through_a_hard_link_is_undone_and_reported(server: Server, tmp_path: Path) -> None:
     """Inputs are copies of blobs, so that not even a link leads into the store."""
     link = tmp_path / "link"
     script = f"""
@@ -156,7 +156,7 @@ def test_a_write_through_a_hard_link_is_undone_and_told(server: Server, tmp_path
     assert [each.paths for each in server.events.of(InputsChanged)] == [("same.txt",)]
 
 
-def test_a_worker_that_overwrites_its_own_program_harms_nobody(
+def test_a_worker_that_overwrites_its_program_harms_no_other_worker(
     server: Server, tmp_path: Path
 ) -> None:
     program = Path(sys.executable).resolve()
@@ -165,11 +165,11 @@ def test_a_worker_that_overwrites_its_own_program_harms_nobody(
         first = request()
         try:
             os.write(os.open("/proc/self/exe", os.O_WRONLY), b"overwritten")
-            told = "written"
+            result = "written"
         except OSError as error:
-            told = error.strerror
+            result = error.strerror
         with open(first.arguments[-1], "w") as file:
-            file.write(told)
+            file.write(result)
         answer()
         """
     first = server.run(action(tmp_path, textwrap.dedent(script), "one"))

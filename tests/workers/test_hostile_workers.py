@@ -30,7 +30,7 @@ from .hostile_workers import SAMPLES, TIMEOUT, action, assert_gone, assert_gone_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A misdeed and what is told of it.
+    """A misdeed and what is reported of it.
 
     Attributes:
         script: what the worker does in its first life.
@@ -85,7 +85,7 @@ CASES = {
         script="request(); send(b'\\x03\\xff\\xff\\xff'); hang()", rule="malformed response"
     ),
     "garbage JSON": Case(
-        script="send(b'{nope}\\n'); hang()", rule="text on stdout", protocol="json"
+        script="send(b'{nope}\\n'); hang()", rule="malformed response", protocol="json"
     ),
     "JSON of another kind": Case(script="send(b'[1, 2]\\n'); hang()", rule="", protocol="json"),
     "ends with status 0": crash("request(); os._exit(0)", "exit status 0"),
@@ -134,7 +134,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_misdeed_is_told_and_the_next_action_is_served(
+def test_a_misdeed_is_reported_and_the_next_action_is_served(
     server: Server, tmp_path: Path, name: str
 ) -> None:
     case = CASES[name]

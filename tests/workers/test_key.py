@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpw_fixture.events.kinds import FileRecord
-from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences, distance
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability, ToolInput, ToolInputs, WorkerKey, differences, distance
 
 NAMES = st.text(alphabet="ab/=, '()", max_size=4)
 HASHES = st.sampled_from(["a" * 64, "b" * 64]).map("{}/1".format)
@@ -23,8 +24,8 @@ COUNTED = {
     "digest_function": NAMES,
     "cache_silo_key": NAMES,
     "container": PAIRS,
-    "protocol": NAMES,
-    "abilities": WORDS,
+    "protocol": st.sampled_from(WorkerProtocol),
+    "abilities": st.lists(st.sampled_from(Ability), unique=True).map(tuple),
     "startup_arguments": WORDS,
     "environment": PAIRS,
     "working_directory": NAMES,
@@ -41,12 +42,12 @@ BASE = WorkerKey(
 )
 
 
-def told(**changes: object) -> list[str]:
+def differences_after(**changes: object) -> list[str]:
     return differences(BASE.components, dataclasses.replace(BASE, **changes).components)
 
 
-def told_of(*tools: ToolInput) -> list[str]:
-    return told(tool_inputs=ToolInputs(tools))
+def differences_of_tools(*tools: ToolInput) -> list[str]:
+    return differences_after(tool_inputs=ToolInputs(tools))
 
 
 # --- equality ---
@@ -74,7 +75,7 @@ def test_two_keys_are_equal_just_when_all_their_components_are(
 
 
 @given(KEYS, KEYS, st.sampled_from(sorted(COUNTED)))
-def test_one_changed_component_is_one_difference_and_told_by_its_name(
+def test_one_changed_component_is_one_difference_with_its_name(
     key: WorkerKey, source: WorkerKey, field: str
 ) -> None:
     changed = dataclasses.replace(key, **{field: getattr(source, field)})
@@ -138,13 +139,13 @@ def test_the_paths_of_tools_can_count_without_their_contents() -> None:
     ("changes", "line"),
     [
         ({"client_key": "k2"}, "persistentWorkerKey: 'k1' → 'k2'"),
-        ({"protocol": "json"}, "protocol: 'proto' → 'json'"),
+        ({"protocol": WorkerProtocol.JSON}, "protocol: 'proto' → 'json'"),
         ({"working_directory": "sub"}, "working directory: '' → 'sub'"),
         ({"instance_name": "ci"}, "instance name: '' → 'ci'"),
         ({"digest_function": "BLAKE3"}, "digest function: 'SHA256' → 'BLAKE3'"),
         ({"cache_silo_key": "a"}, "cache-silo-key: '' → 'a'"),
         ({"container": (("container-image", "x"),)}, "container: container-image added"),
-        ({"abilities": ("multiplex",)}, "ability 0: 'multiplex' added"),
+        ({"abilities": (Ability.MULTIPLEX,)}, "ability 0: 'multiplex' added"),
         (
             {"startup_arguments": ("python3", "w2.py", "--persistent_worker")},
             "startup argument 1: 'worker.py' → 'w2.py'",
@@ -156,40 +157,45 @@ def test_the_paths_of_tools_can_count_without_their_contents() -> None:
         ),
     ],
 )
-def test_a_difference_is_told_in_words(changes: dict[str, object], line: str) -> None:
-    assert told(**changes) == [line]
+def test_a_difference_is_described_in_words(changes: dict[str, object], line: str) -> None:
+    assert differences_after(**changes) == [line]
 
 
-def test_every_changed_variable_is_told() -> None:
-    assert told(environment=(("LANG", "de"), ("TZ", "UTC"))) == [
+def test_every_changed_variable_is_listed() -> None:
+    assert differences_after(environment=(("LANG", "de"), ("TZ", "UTC"))) == [
         "environment: LANG 'C' → 'de'",
         "environment: PATH removed",
         "environment: TZ added",
     ]
 
 
-def test_the_same_variables_in_another_order_are_told_too() -> None:
-    assert told(environment=BASE.environment[::-1]) == ["environment: another order"]
+def test_the_same_variables_in_another_order_are_a_difference_too() -> None:
+    assert differences_after(environment=BASE.environment[::-1]) == ["environment: another order"]
 
 
-def test_every_changed_tool_input_is_told() -> None:
+def test_every_changed_tool_input_is_listed() -> None:
     changed = LIB._replace(digest="91bc" + "0" * 60 + "/12")
 
-    assert told_of(changed) == ["tool input tools/lib.py: 3f2a9c01… → 91bc0000…"]
-    assert told_of() == ["tool input tools/lib.py: removed"]
-    assert told_of(LIB, ToolInput("tools/new", "-> lib.py", is_executable=False)) == [
+    assert differences_of_tools(changed) == ["tool input tools/lib.py: 3f2a9c01… → 91bc0000…"]
+    assert differences_of_tools() == ["tool input tools/lib.py: removed"]
+    assert differences_of_tools(LIB, ToolInput("tools/new", "-> lib.py", is_executable=False)) == [
         "tool input tools/new: added"
     ]
-    assert told_of(LIB._replace(is_executable=True)) == [
+    assert differences_of_tools(LIB._replace(is_executable=True)) == [
         "tool input tools/lib.py: executable bit set"
     ]
-    assert told_of(LIB._replace(digest="-> other.py")) == [
+    assert differences_of_tools(LIB._replace(digest="-> other.py")) == [
         "tool input tools/lib.py: 3f2a9c01… → -> other.py"
     ]
 
 
 def test_the_differences_stand_in_the_order_of_the_components() -> None:
-    lines = told(cache_silo_key="s", client_key="k2", tool_inputs=ToolInputs([]), protocol="json")
+    lines = differences_after(
+        cache_silo_key="s",
+        client_key="k2",
+        tool_inputs=ToolInputs([]),
+        protocol=WorkerProtocol.JSON,
+    )
 
     assert [line.partition(":")[0] for line in lines] == [
         "persistentWorkerKey",
@@ -207,7 +213,7 @@ def test_tool_inputs_are_true_when_there_are_any() -> None:
     assert not ToolInputs([])
 
 
-def test_tool_inputs_are_told_as_path_and_digest() -> None:
+def test_tool_inputs_are_recorded_as_path_and_digest() -> None:
     assert ToolInputs([LIB]).records() == (FileRecord(LIB.path, LIB.digest),)
 
 

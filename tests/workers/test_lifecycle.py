@@ -48,7 +48,7 @@ def test_whatever_may_have_a_process_counts_against_the_limits() -> None:
     assert frozenset(State) - {State.GONE} == ALIVE
 
 
-def test_reasons_to_retire_are_told_in_different_words() -> None:
+def test_reasons_to_retire_have_different_texts() -> None:
     assert len({str(reason) for reason in Retirement}) == len(Retirement)
 
 

@@ -36,9 +36,9 @@ def test_an_edit_is_compared_with_the_former_version_not_with_the_newest_worker(
     rpw_server.run(version(1, startup=("--on-cancel=obey",)))
     rpw_server.run(version(2, environment={"MANY": "1", "OTHER": "1"}))
 
-    told = rpw_server.events.of(WorkerNotReused)[-1]
-    assert told.closest_worker == first.worker
-    assert {each.partition(":")[0] for each in told.differences} == {
+    record = rpw_server.events.of(WorkerNotReused)[-1]
+    assert record.closest_worker == first.worker
+    assert {each.partition(":")[0] for each in record.differences} == {
         "persistentWorkerKey",
         "tool input tools/good.py",
     }
@@ -51,9 +51,9 @@ def test_of_workers_with_the_same_arguments_the_one_with_the_fewest_differences_
     rpw_server.run(probe_action(environment={"A": "9", "B": "9", "C": "9"}))
     rpw_server.run(probe_action(environment={"A": "2"}))
 
-    told = rpw_server.events.of(WorkerNotReused)[-1]
-    assert told.closest_worker == near.worker
-    assert told.differences == ("environment: A '1' → '2'",)
+    record = rpw_server.events.of(WorkerNotReused)[-1]
+    assert record.closest_worker == near.worker
+    assert record.differences == ("environment: A '1' → '2'",)
 
 
 def test_workers_of_former_versions_are_retired(rpw_server: Endpoint) -> None:
@@ -100,7 +100,7 @@ def test_other_startup_arguments_or_tools_make_nothing_outdated(rpw_server: Endp
     assert len(rpw_server.workers.alive()) == 4
 
 
-def test_under_one_client_key_a_former_version_ends_when_nobody_asks_for_it(
+def test_under_one_client_key_a_former_version_ends_when_no_action_asks_for_it(
     rpw_server: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "_OUTDATED_PATIENCE", 0.0)

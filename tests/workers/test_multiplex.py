@@ -117,7 +117,7 @@ def test_the_java_worker_takes_overlapping_requests(make_rpw_server: MakeServer)
     assert {each.worker_name for each in outcomes} == {"rpw_fixture/worker-1"}
 
 
-def test_a_sandbox_lies_below_the_working_directory_and_is_nobody_elses(
+def test_a_sandbox_lies_below_the_working_directory_and_is_private(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server()
@@ -199,7 +199,7 @@ def test_an_action_whose_inputs_contradict_those_at_work_waits_in_a_shared_root(
     second = Running(server, other)
     third = Running(server, compile_action("b", script="multiplex.py", platform=MULTIPLEX))
 
-    assert third.result().ok, "one that contradicts nobody does not wait"
+    assert third.result().ok, "one without a conflict does not wait"
     assert [each.operation for each in server.events.of(RequestSent)] == [
         first.operation,
         third.operation,

@@ -116,7 +116,7 @@ def test_every_request_is_answered_once_and_correctly_whatever_happens(
 
 
 def check_bookkeeping(server: Server, count: int) -> None:
-    """Every action ended once, no response was taken twice, and nobody broke the protocol."""
+    """Every action ended once, no response was taken twice, and no worker broke the protocol."""
     completed = server.events.of(ActionCompleted)
     assert server.events.wait_for(
         lambda events: sum(isinstance(each, ActionCompleted) for each in events) == count

@@ -48,8 +48,8 @@ def test_every_rule_has_a_source_or_is_unknown_and_then_as_in_the_reference(name
         if isinstance(getattr(personality, each.name), SourcedRule)
     }
     assert len(rules) == len(dataclasses.fields(Personality)) - 3
-    for rule, told in rules.items():
-        assert told.is_known or told.value == getattr(REFERENCE, rule).value, rule
+    for rule, sourced in rules.items():
+        assert sourced.is_known or sourced.value == getattr(REFERENCE, rule).value, rule
     assert name != "reference" or all(each.is_known for each in rules.values())
 
 
@@ -76,10 +76,10 @@ def test_an_unknown_personality_is_refused_with_the_one_that_may_be_meant() -> N
 
 @EVERY
 def test_a_worker_that_copes_with_everything_is_reused_everywhere(name: str) -> None:
-    told = portrait(name)
-    assert told.workers == 1
-    assert (told.first.reused, told.second.reused) == (False, True)
-    assert seen(told.first)["pid"] == seen(told.last)["pid"]
+    run = portrait(name)
+    assert run.workers == 1
+    assert (run.first.reused, run.second.reused) == (False, True)
+    assert seen(run.first)["pid"] == seen(run.last)["pid"]
 
 
 # --- strict clusters ---

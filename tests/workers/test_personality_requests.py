@@ -184,8 +184,8 @@ def test_the_default_protocol_is_the_operators(
 
 @pytest.mark.parametrize(("name", "roots"), by_rule("roots"))
 def test_where_a_request_finds_its_inputs(name: str, roots: str) -> None:
-    told = portrait(name)
-    first, last = seen(told.first), seen(told.last)
+    run = portrait(name)
+    first, last = seen(run.first), seen(run.last)
 
     assert first["cwd"] == last["cwd"]
     assert "src/x" in first["files"]

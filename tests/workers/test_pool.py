@@ -29,7 +29,7 @@ from .worker_actions import Running, begun, compile_action, probe_action, run_al
 
 # --- sharing ---
 
-#: How two actions can differ, each as a change of the same action, and what is told of it.
+#: How two actions can differ, each as a change of the same action, and what is reported of it.
 DIFFERENCES = {
     "persistentWorkerKey": lambda it: it.with_worker_key("another"),
     "cache-silo-key": lambda it: it.with_platform(**{"cache-silo-key": "team"}),
@@ -112,11 +112,11 @@ def test_actions_that_differ_in_one_component_never_share_a_process(
     assert other.worker_name != one.worker_name
     assert again.worker_name == one.worker_name
     component = name.partition(" ")[0]
-    told = server.events.of(WorkerNotReused)[0].differences
-    assert any(each.startswith((component, name)) for each in told), told
+    differences = server.events.of(WorkerNotReused)[0].differences
+    assert any(each.startswith((component, name)) for each in differences), differences
 
 
-def test_instances_and_working_directories_have_workers_of_their_own(
+def test_instances_and_working_directories_have_separate_workers(
     make_rpw_server: MakeServer,
 ) -> None:
     server = make_rpw_server()
@@ -141,7 +141,7 @@ def test_instances_and_working_directories_have_workers_of_their_own(
     assert len(set(workers)) == 3
 
 
-def test_digest_functions_have_workers_of_their_own(make_rpw_server: MakeServer) -> None:
+def test_digest_functions_have_separate_workers(make_rpw_server: MakeServer) -> None:
     server = make_rpw_server(digest_functions=("SHA256", "SHA512"))
     action = probe_action()
     with server.connect(digest_function="SHA512") as other:

@@ -1,4 +1,4 @@
-"""Conversations between server and worker, told as transcripts.
+"""Conversations between server and worker, written as transcripts.
 
 Each line of a transcript is one step:
 
@@ -98,7 +98,7 @@ class Playbook:
         self.attempt(self.connection.end)
 
     def attempt(self, step) -> None:
-        assert self.error is None, "nobody listens after a violation"
+        assert self.error is None, "nothing is read after a violation"
         try:
             step()
         except FrameError as error:
@@ -255,9 +255,7 @@ def test_a_worker_that_keeps_the_rules_is_understood(protocol: str, transcript: 
         ),
     ],
 )
-def test_a_worker_that_breaks_a_rule_is_told_which(
-    protocol: str, transcript: str, broken: ProtocolRule
-) -> None:
+def test_the_broken_rule_is_named(protocol: str, transcript: str, broken: ProtocolRule) -> None:
     play(protocol, f"{transcript} \n ! {broken}")
 
 
@@ -312,7 +310,7 @@ def test_the_end_of_stdout_between_responses_breaks_no_rule(protocol: str) -> No
 
 
 @PROTOCOLS
-def test_a_wrong_id_is_told_with_the_ids_that_are_open(protocol: str) -> None:
+def test_a_wrong_id_is_reported_with_the_ids_that_are_open(protocol: str) -> None:
     playbook = Playbook(protocol)
     for step in ("3", "11", "2"):
         playbook.server(step)

@@ -1,4 +1,4 @@
-"""What users of persistent workers have run into, each test named after where it is told.
+"""What users of persistent workers have run into, each test named after the issue that reports it.
 
 SCENARIOS.md lists all of them, those too that a server can do nothing about. Here stands where
 actions go and when workers are shared; of files and of failures other modules tell.
@@ -45,7 +45,7 @@ def test_the_table_names_every_test_and_every_test_is_in_the_table() -> None:
     }
 
     assert [int(number) for number, _ in rows] == list(range(1, 44))
-    assert all(told.strip() for _, told in rows)
+    assert all(test.strip() for _, test in rows)
     assert named == here - {"test_the_table_names_every_test_and_every_test_is_in_the_table"}
 
 
@@ -59,7 +59,7 @@ def test_bazel_28493_without_the_flag_the_reason_says_what_is_missing(rpw_server
     rpw_server.assert_one_shot(outcome, because="persistentWorkerKey is not set")
 
 
-def test_bazel_28405_a_json_worker_that_gets_proto_is_told_what_it_needs(
+def test_bazel_28405_the_error_of_a_json_worker_that_gets_proto_says_how_to_ask_for_json(
     make_rpw_server: MakeServer,
 ) -> None:
     says_json = (
@@ -74,7 +74,7 @@ def test_bazel_28405_a_json_worker_that_gets_proto_is_told_what_it_needs(
         assert make_rpw_server(default_protocol=default).run(only_json).ok
 
 
-def test_bazel_29267_and_bazel_29276_a_property_that_nobody_knows_is_no_obstacle(
+def test_bazel_29267_and_bazel_29276_an_unknown_property_is_accepted(
     rpw_server: Endpoint,
 ) -> None:
     unknown = {"persistentWorkerSomething": "1", "Arch": "any"}
@@ -164,11 +164,13 @@ def test_buildfarm_2325_many_requests_leave_nothing_behind_in_the_server(
     assert threads <= before[1] + 2
 
 
-def test_buildbuddy_9777_and_9474_why_a_worker_is_not_reused_is_told(rpw_server: Endpoint) -> None:
+def test_buildbuddy_9777_and_9474_the_reason_for_a_new_worker_is_recorded(
+    rpw_server: Endpoint,
+) -> None:
     rpw_server.run(probe_action(environment={"LANG": "C"}))
     rpw_server.run(probe_action(environment={"LANG": "en"}))
-    (told,) = rpw_server.events.of(WorkerNotReused)
-    assert told.differences == ("environment: LANG 'C' → 'en'",)
+    (record,) = rpw_server.events.of(WorkerNotReused)
+    assert record.differences == ("environment: LANG 'C' → 'en'",)
 
 
 def test_buildbuddy_10480_times_of_a_worker_action_are_in_order(rpw_server: Endpoint) -> None:

@@ -1,4 +1,4 @@
-"""What users have run into as workers failed or were left, each test named after where it is told.
+"""What users have run into as workers failed or were left, each test named after the issue that reports it.
 
 SCENARIOS.md lists them among all others.
 """
@@ -28,7 +28,7 @@ from .worker_actions import (
 
 
 def failure_of(server: Endpoint, script: str, *startup: str, timeout: float = 20.0) -> str:
-    """What is told of an action whose worker misbehaves."""
+    """Return the message of an action whose worker misbehaves."""
     outcome = server.run(
         compile_action("x", script=script, startup=startup, timeout=timeout), check=False
     )
@@ -62,7 +62,7 @@ def test_rules_java_158_a_banner_before_the_first_response_is_diagnosed(
     assert "text on stdout: 'Welcome to the tiny compiler" in failure_of(rpw_server, "noisy.py")
 
 
-def test_bazel_6009_and_5767_half_a_frame_and_then_nothing_is_told_as_such(
+def test_bazel_6009_and_5767_half_a_frame_before_the_end_is_reported_as_a_truncated_frame(
     rpw_server: Endpoint,
 ) -> None:
     message = failure_of(rpw_server, "crashing.py", "--half-frame", "--exit-status=-9")
@@ -80,7 +80,7 @@ def test_bazel_11285_and_15699_an_exit_inside_a_request_says_its_status(
     assert f"before its response was complete (exit status {status})" in message
 
 
-def test_rules_scala_1839_an_end_without_a_word_is_told_too(rpw_server: Endpoint) -> None:
+def test_rules_scala_1839_an_end_without_any_output_is_reported_too(rpw_server: Endpoint) -> None:
     silent = "import os, sys; sys.stdin.buffer.read(1); os._exit(1)"
     outcome = rpw_server.run(action("s.py", tool_inputs={"tools/s.py": silent}), check=False)
     assert "crash" in outcome.message

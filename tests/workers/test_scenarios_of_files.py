@@ -1,4 +1,4 @@
-"""What users have run into with the files that workers read and leave, named after where it is told.
+"""Problems of users with files that workers read and leave, each named after the issue that reports it.
 
 SCENARIOS.md lists them among all others.
 """
@@ -58,7 +58,7 @@ def test_buildfarm_2615_files_and_folders_of_output_paths_are_collected(
     }
 
 
-def test_bazel_22589_and_25400_parallel_requests_have_sandboxes_of_their_own(
+def test_bazel_22589_and_25400_parallel_requests_have_separate_sandboxes(
     make_rpw_server: MakeServer, tmp_path: Path
 ) -> None:
     server = make_rpw_server(jobs=8)

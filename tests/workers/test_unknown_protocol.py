@@ -1,4 +1,4 @@
-"""Workers whose protocol nobody said: whichever of two is understood serves."""
+"""Workers whose protocol no setting names: the one of two that is understood serves."""
 
 from __future__ import annotations
 
@@ -360,7 +360,9 @@ def test_the_operator_says_it_for_all_or_for_a_mnemonic(
     assert keys_of(server) == {1: expected}
 
 
-def test_without_auto_nobody_is_asked_twice(make_rpw_server: MakeServer, tmp_path: Path) -> None:
+def test_without_auto_no_second_worker_is_asked(
+    make_rpw_server: MakeServer, tmp_path: Path
+) -> None:
     server = make_rpw_server(default_protocol="proto", protocol_patience=0.0)
     outcome = server.run(json_action(tmp_path, garbage="says so in JSON"), check=False)
 
@@ -370,7 +372,7 @@ def test_without_auto_nobody_is_asked_twice(make_rpw_server: MakeServer, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["buildfarm", "buildbarn-255"])
-def test_personalities_that_speak_proto_only_ask_nobody_else(
+def test_personalities_that_speak_proto_only_ask_no_second_worker(
     make_rpw_server: MakeServer, tmp_path: Path, name: str
 ) -> None:
     server = make_rpw_server(personality=name, protocol_patience=0.0)
@@ -391,7 +393,7 @@ def test_personalities_that_know_json_find_it_out(
     assert second.worker == first.worker
 
 
-def test_outputs_of_the_worker_that_lost_are_nobodys(quick: Endpoint, tmp_path: Path) -> None:
+def test_outputs_of_the_worker_that_lost_are_dropped(quick: Endpoint, tmp_path: Path) -> None:
     outcome = quick.run(json_action(tmp_path, "one", "writes the output and is silent"))
 
     until(lambda: list(tmp_path.glob("garbage-*")))

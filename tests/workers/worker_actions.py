@@ -22,7 +22,7 @@ TOOLS = Path(__file__).resolve().parent / "tools"
 MULTIPLEX = MappingProxyType({"persistentWorkerMultiplex": "1"})
 SANDBOX = MappingProxyType({**MULTIPLEX, "persistentWorkerSandbox": "1"})
 CANCELLATION = MappingProxyType({"persistentWorkerCancellation": "1"})
-#: How the probe and the sample are told to serve requests that overlap.
+#: How the probe and the sample know that they are to serve requests that overlap.
 MUX = MappingProxyType({"startup": ("--multiplex",)})
 E = TypeVar("E", bound=Event)
 
@@ -54,7 +54,7 @@ def action(
 
 
 def compile_action(name: str, *arguments: str, script: str = "good.py", **others: Any) -> Action:
-    """An action of the tiny compiler, on an input of its own."""
+    """An action of the tiny compiler, on a separate input."""
     given = {"inputs": {f"src/{name}": f"text {name}\n"}, "outputs": [f"out/{name}"], **others}
     flags = ("--in", f"src/{name}", "--out", f"out/{name}", *arguments)
     return action(script, *flags, flagfile_path=f"{name}.params", **given)
@@ -80,7 +80,7 @@ def seen(outcome: ActionOutcome) -> dict[str, Any]:
 
 
 class Running:
-    """An action that is executed in a thread of its own.
+    """An action that is executed in a separate thread.
 
     Args:
         server: executes it.

@@ -52,7 +52,13 @@ class Routing:
         except PoolFullError as error:
             if not error.is_one_shot:
                 raise
-            self._take(job, Route(mode=Mode.ONE_SHOT, reason=error.message))
+            full = Route(
+                mode=Mode.ONE_SHOT,
+                reason=error.message,
+                asks_for_worker=True,
+                tool_inputs=job.progress.route.tool_inputs,
+            )
+            self._take(job, full)
         return self.one_shot.execute(job)
 
     def _choose(self, job: Job) -> Route:

@@ -76,9 +76,9 @@ class StagedRoot:
             placing = _Placing(store, is_shared=False, watches=self._watches)
             placing.apply(fd, self._placed, root, parents)
             leftovers = sweep.leftovers + placing.leftovers
+            if self._watches is not None:
+                self._watches.settle(fd)
         self._report(leftovers)
-        if self._watches is not None:
-            self._watches.settle()
         return sweep.changed
 
     def add(self, root: Folder, parents: Parents, outputs: Iterable[str], store: BlobStore) -> None:
@@ -104,7 +104,7 @@ class StagedRoot:
             report(leftovers, self.path)
 
     def _clean(self, fd: int, sweep: Sweep) -> None:
-        suspects = self._watches.suspects(self._placed) if self._watches is not None else None
+        suspects = self._watches.suspects(fd, self._placed) if self._watches is not None else None
         try:
             if suspects is None:
                 sweep.clean(fd, self._placed, "")
@@ -118,7 +118,13 @@ class StagedRoot:
 
 
 class _Watches:
-    """Which of a root's folders changed since it was brought in order."""
+    """Which of a root's folders changed since it was brought in order.
+
+    A folder's watch reports what is done to its files by their names there. What is done by a hard link
+    from elsewhere is reported by a watch of the file itself. Adding and ending one costs the kernel far
+    more than asking for the state of a file, and an input that differs from action to action would pay
+    that each time: so a file is asked for its state first, and watched once it has stayed for a while.
+    """
 
     def __init__(self, watcher: FolderWatcher, path: str) -> None:
         self._watcher = watcher
@@ -127,7 +133,7 @@ class _Watches:
         self._changes = ChangeSet()
         self._folders: dict[int, Placed] = {}
         self._files: dict[int, tuple[Placed, str]] = {}
-        self._unwatched: set[Placed] = set()
+        self._young: dict[tuple[Placed, str], int] = {}
 
     def add(self, fd: int, placed: Placed) -> None:
         """Watch the folder open as ``fd`` from now on; it may be watched already."""
@@ -137,42 +143,48 @@ class _Watches:
         placed.inode = os.fstat(fd).st_ino
         self._folders[placed.watch] = placed
 
-    def add_file(self, fd: int, placed: Placed, name: str) -> None:
-        """Watch a file in the folder open as ``fd``, because it may get other names elsewhere."""
-        if self._changes.is_blind:
-            return  # all files are compared anyway
-        watch = self._watcher.watch_file(fd, name, self._changes)
-        if watch < 0:
-            self._unwatched.add(placed)
-            return
-        self._files[watch] = (placed, name)
-        with contextlib.suppress(FileNotFoundError):
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            if found.st_ctime_ns != placed.stamps[name]:  # something was quicker than the watch
-                self._changes.note(watch, b"")
+    def add_file(self, placed: Placed, name: str) -> None:
+        """Look at a new file from now on, because it may get other names elsewhere."""
+        if not self._changes.is_blind:  # otherwise all files are compared anyway
+            self._young[placed, name] = 0
 
-    def suspects(self, root: Placed) -> list[Suspect] | None:
-        """Return the folders that changed, those on top first; None when that is not known."""
+    def suspects(self, fd: int, root: Placed) -> list[Suspect] | None:
+        """Return the folders that changed, those on top first; None when that is not known.
+
+        Args:
+            fd: the root, open.
+            root: what was placed there.
+        """
         self._watcher.read()
         self._forget_gone()
         changed = self._changes.take()
         if self._changes.is_unknown or root.watch < 0 or self._is_mounted_on():
             return None
-        suspects = {placed: Suspect(placed, _ITSELF, set()) for placed in self._unwatched}
+        suspects: dict[Placed, Suspect] = {}
+        for young in self._changed_young(fd):
+            _suspect_written(suspects, *young)
         for watch, names in changed.items():
             placed = self._folders.get(watch)
             if placed is not None:
                 if placed not in suspects:
-                    suspects[placed] = Suspect(placed, names, set())
+                    suspects[placed] = Suspect(placed, names)
             elif watch in self._files:
-                placed, name = self._files[watch]
-                known = suspects.get(placed)
-                written = {name} if known is None else known.written | {name}
-                suspects[placed] = Suspect(placed, _ITSELF, written)
+                _suspect_written(suspects, *self._files[watch])
         found = list(suspects.values())
         if len(found) > 1:
             found.sort(key=lambda each: len(each.placed.path or ()))
         return found
+
+    def _changed_young(self, fd: int) -> list[tuple[Placed, str]]:
+        """Return which of the files without a watch are not as they were placed."""
+        changed = []
+        for placed, name in list(self._young):
+            path, stamp = placed.path, placed.stamps.get(name)
+            if path is None or name not in placed.files:
+                del self._young[placed, name]
+            elif stamp is None or _changed_at(fd, [*path, name]) != stamp:
+                changed.append((placed, name))
+        return changed
 
     def _is_mounted_on(self) -> bool:
         """Return whether something was mounted in the root, which changes no folder."""
@@ -186,20 +198,49 @@ class _Watches:
         """Compare everything the next time."""
         self._changes.has_missed = True
 
-    def settle(self) -> None:
+    def settle(self, fd: int) -> None:
         """Note that all is in order: the server itself made all changes up to now.
 
         What was done to files since they were placed was not us.
+
+        Args:
+            fd: the root, open.
         """
         self._watcher.read()
         # A folder that is ours and yet gone was taken away just now, and not by us.
         is_missed = self._forget_gone()
-        if self._unwatched:
-            self._unwatched = {each for each in self._unwatched if each.path is not None}
+        self._watch_grown(fd)
         for watch in self._changes.take():
             if watch in self._files:
                 self._changes.note(watch, b"")
         self._changes.has_missed = is_missed
+
+    def _watch_grown(self, fd: int) -> None:
+        """Watch the files that have stayed for some actions."""
+        for (placed, name), age in list(self._young.items()):
+            path = placed.path
+            if path is None or name not in placed.files:
+                del self._young[placed, name]
+            elif age < _GROWN:
+                self._young[placed, name] = age + 1
+            elif self._watch_file(fd, placed, path, name):
+                del self._young[placed, name]
+            else:
+                self._young[placed, name] = -_RETRY
+
+    def _watch_file(self, fd: int, placed: Placed, path: list[str], name: str) -> bool:
+        """Watch a file; return whether that was possible."""
+        try:
+            with opened("/".join(path), fd) if path else contextlib.nullcontext(fd) as folder:
+                watch = self._watcher.watch_file(folder, name, self._changes)
+                if watch < 0:
+                    return False
+                self._files[watch] = (placed, name)
+                if _changed_at(folder, [name]) != placed.stamps.get(name):
+                    self._changes.note(watch, b"")  # something was quicker than the watch
+        except OSError:
+            return False  # somebody took the folder away: its own watch reports it
+        return True
 
     def _forget_gone(self) -> bool:
         """Forget the watches of what is gone; return whether any of those folders should be there."""
@@ -294,7 +335,7 @@ class _Placing:
                 placed.stamps[name] = _place_file(fd, name, file, self._store)
                 placed.files[name] = file
                 if self._watches is not None:
-                    self._watches.add_file(fd, placed, name)
+                    self._watches.add_file(placed, name)
         for name, link in wanted.symlinks.items():
             if name not in placed.symlinks:
                 os.symlink(link.target, name, dir_fd=fd)
@@ -311,8 +352,23 @@ class _Placing:
                 os.mkdir(name, 0o755, dir_fd=fd)
 
 
+def _suspect_written(suspects: dict[Placed, Suspect], placed: Placed, name: str) -> None:
+    """Add that a file's content may have changed, by whatever name that was done."""
+    known = suspects.get(placed)
+    written = {name} if known is None else known.written | {name}
+    suspects[placed] = Suspect(placed, _ITSELF, written)
+
+
+def _changed_at(fd: int, path: list[str]) -> int:
+    """Return when a file's inode changed, nanoseconds since the epoch; -1 if it is gone."""
+    try:
+        return os.stat("/".join(path), dir_fd=fd, follow_symlinks=False).st_ctime_ns
+    except OSError:
+        return -1
+
+
 def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
-    """Which names must be folders.
+    """Return the names that must be folders.
 
     Raises:
         RequestError: INVALID_ARGUMENT when one of them is an input file.
@@ -344,6 +400,10 @@ def _same(old: FileEntry, new: FileEntry | None) -> bool:
     )
 
 
+#: A file that stayed for this many actions is watched instead of being looked at before each.
+_GROWN = 4
+#: When it can't be watched, it is tried again after this many more.
+_RETRY = 100
 _ITSELF: AbstractSet[bytes] = frozenset({b""})
 #: An empty folder; its digest is like no other.
 _NOTHING = Folder(Digest("nothing", 0), {}, {}, {})

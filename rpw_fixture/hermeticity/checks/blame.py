@@ -13,9 +13,9 @@ from rpw_fixture.hermeticity.checks.context import CheckContext, names
 from rpw_fixture.hermeticity.checks.counted_leaks import Polluters
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
-from rpw_fixture.hermeticity.findings.plurals import plural
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, RESPONSE, Outcome, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
+from rpw_fixture.support.plurals import plural
 
 #: Rules of the worker protocol, as failures name them, and the code that each belongs to.
 _CODES_OF_RULES = {
@@ -196,6 +196,7 @@ def _reproduced(context: CheckContext, suspect: Suspicion, polluters: Polluters)
         severity=severity,
         victim=suspect.victim.action.name,
         polluters=polluters.names,
+        are_polluters_any=polluters.is_any,
         outputs=outputs_among(aspects),
         summary=_summary(code, suspect, polluters),
         evidence=_evidence(context, suspect, polluters, warm, aspects),

@@ -17,17 +17,24 @@ from rpw_fixture.hermeticity.checks import (
     environment,
     every_run,
     input_listings,
+    interrupted_state,
+    large_messages,
     lifecycle,
     long_runs,
+    multiplexing,
     one_shot,
+    pauses,
     resources,
+    response_fields,
     split_requests,
     stale_inputs,
     stale_outputs,
     state_leaks,
+    surviving_state,
     undeclared_access,
     unknown_fields,
     unread_inputs,
+    verbosity,
 )
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
@@ -35,7 +42,9 @@ from rpw_fixture.hermeticity.checks.facts import (
     LATER_LEFT_PROCESSES,
     LEFT_PROCESSES,
     LOST_REQUESTS,
+    MISREAD_PIECES,
     REPORTED,
+    SANDBOX_IGNORED,
     START_UP_INPUTS,
     Fact,
 )
@@ -59,6 +68,7 @@ class Check:
         always: run even if none of its codes is selected, because others rest on it.
         is_last: run after all checks that are not, because it looks at the runs of all of them.
         needs_worker: run only if a fresh worker answers at least one action.
+        begin: begins its trials that wait, long before it runs.
         needs_answers: run only if a warm worker answers; each missing response would cost a timeout.
     """
 
@@ -69,6 +79,7 @@ class Check:
     always: bool = False
     is_last: bool = False
     needs_worker: bool = True
+    begin: Callable[[CheckContext], None] | None = None
     needs_answers: bool = False
 
 
@@ -83,10 +94,19 @@ CHECKS = (
     ),
     Check(("RPW106", "RPW112"), lifecycle.find, shares=(LEFT_PROCESSES,)),
     Check(("RPW107",), unknown_fields.find),
-    Check(PROTOCOL, split_requests.find, shares=(LOST_REQUESTS,)),
+    Check(("RPW116",), multiplexing.find_ignored_sandbox, shares=(SANDBOX_IGNORED,)),
+    Check(
+        ("RPW118",),
+        split_requests.find,
+        needs=(*_COLD, SANDBOX_IGNORED),
+        shares=(LOST_REQUESTS, MISREAD_PIECES),
+    ),
+    Check(("RPW113",), large_messages.find, needs=(*_COLD, MISREAD_PIECES), needs_answers=True),
+    Check(("RPW104", "RPW113"), large_messages.find_lost_ids, needs_answers=True),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
     Check(("RPW209",), environment.find, needs_answers=True),
     Check(("RPW209",), input_listings.find, needs_answers=True),
+    Check(("RPW209",), verbosity.find, needs_answers=True),
     Check(
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
@@ -98,13 +118,21 @@ CHECKS = (
         ("RPW204",), stale_inputs.find_phantoms, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
+    Check(("RPW214",), surviving_state.find, needs_answers=True),
+    Check(("RPW215",), interrupted_state.find, needs_answers=True),
     Check(("RPW207", "RPW208"), undeclared_access.find),
     Check(("RPW207",), unread_inputs.find),
     Check(("RPW110",), cancellation.find, needs_answers=True),
     Check(
         ("RPW111", "RPW213"),
         concurrency.find_mixups,
-        needs=(*_COLD, LOST_REQUESTS),
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
+        needs_answers=True,
+    ),
+    Check(
+        ("RPW117",),
+        multiplexing.find_serial,
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
         needs_answers=True,
     ),
     Check(
@@ -127,6 +155,7 @@ CHECKS = (
         needs=(*_COLD, LEFT_PROCESSES, LATER_LEFT_PROCESSES),
         needs_answers=True,
     ),
+    Check((*PROTOCOL, "RPW202"), pauses.find, begin=pauses.begin, needs_answers=True),
     Check(
         ("RPW206", "RPW208", "RPW216"),
         every_run.find_traces,
@@ -140,6 +169,7 @@ CHECKS = (
         shares=(REPORTED,),
         is_last=True,
     ),
+    Check(("RPW114", "RPW115"), response_fields.find, is_last=True),
     # Repeating comes late, so that nothing has to wait until the clock shows another time.
     Check(("RPW201",), cold_runs.find_late, is_last=True),
 )

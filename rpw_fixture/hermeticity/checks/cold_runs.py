@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.hermeticity.checks import response_fields
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
@@ -206,7 +207,7 @@ def _require_expected(context: CheckContext) -> None:
         outcome = context.cold(action)
         if context.instability.unstable(action):
             continue
-        if outcome.is_as_expected:
+        if outcome.is_as_expected or response_fields.lost_exit_code(outcome) is not None:
             _require_outputs(outcome)
             continue
         text = outcome.response.strip() or outcome.stderr.strip() or "(nothing)"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS
+from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS, SANDBOX_IGNORED
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import input_tree
@@ -21,8 +21,6 @@ from rpw_fixture.hermeticity.trials.trial import (
 )
 from rpw_fixture.wire.worker.messages import ProtocolRule
 
-#: Failures that overlapping requests may have although the worker read each of them.
-MIXED_UP = frozenset((ProtocolRule.WRONG_REQUEST_ID, ProtocolRule.UNEXPECTED_RESPONSE))
 #: Failures that overlapping requests may have although the worker read each of them.
 MIXED_UP = frozenset((ProtocolRule.WRONG_REQUEST_ID, ProtocolRule.UNEXPECTED_RESPONSE))
 _ROUNDS = 4
@@ -53,6 +51,8 @@ def _why_impossible(context: CheckContext, group: Sequence[SuiteAction]) -> str:
         return "the suite does not say multiplex = true"
     if context.facts.read(LOST_REQUESTS):
         return "the worker loses requests that come in one write"
+    if context.facts.read(SANDBOX_IGNORED):
+        return "the worker ignores sandbox_dir (RPW116)"
     return "" if len(group) > 1 else "no two actions can share an input root; try sandbox = true"
 
 

@@ -33,6 +33,7 @@ class CheckContext:
         seed: decides which samples are taken where not everything can be tried.
         selected: codes that the user asked for.
         eof_patience: seconds that a worker may take to end after its stdin was closed.
+        pause: seconds of silence between two requests that are tried; 0 for no such trial.
         facts: what earlier checks have learnt.
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
@@ -44,6 +45,7 @@ class CheckContext:
     seed: int = 0
     selected: frozenset[str] = frozenset(CODES)
     eof_patience: float = 5.0
+    pause: float = 3.0
     facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)

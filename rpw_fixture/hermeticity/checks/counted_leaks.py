@@ -29,8 +29,8 @@ class Polluters:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What findings list: names of actions, or one text for any requests."""
-        return (self.title,) if self.is_any else names(self.steps)
+        """The names of their actions."""
+        return names(self.steps)
 
     @property
     def title(self) -> str:

@@ -15,7 +15,7 @@ from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.findings.plurals import counted
+from rpw_fixture.hermeticity.trials import late_access
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,
@@ -26,6 +26,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Step,
     Trial,
 )
+from rpw_fixture.support.plurals import counted
 
 _SHOWN = 10
 _MAX_RUNS = 100
@@ -42,12 +43,14 @@ class _Trace:
         found: returns the paths in an outcome.
         verb: what the action does to the paths, for the summary.
         evidence: when it was observed.
+        lingers: it is looked for some time after the response.
     """
 
     code: str
     found: Callable[[Outcome], Sequence[str]]
     verb: str
     evidence: str
+    lingers: bool = False
 
 
 _TRACES = (
@@ -68,6 +71,21 @@ _TRACES = (
         found=lambda outcome: outcome.rewritten,
         verb="writes its outputs after the response",
         evidence="they were written between the response and the next request or the worker's end",
+        lingers=True,
+    ),
+    _Trace(
+        code="RPW216",
+        found=lambda outcome: outcome.read_late,
+        verb="reads its inputs after the response",
+        evidence="according to inotify, they were opened or read within 150 ms after the response",
+        lingers=True,
+    ),
+    _Trace(
+        code="RPW216",
+        found=lambda outcome: outcome.still_open,
+        verb="keeps files open after the response",
+        evidence="according to /proc/PID/fd, they were open 150 ms after the response",
+        lingers=True,
     ),
 )
 
@@ -93,6 +111,8 @@ class _Observation:
 def find_traces(context: CheckContext) -> Iterator[Finding]:
     """Find changed inputs, left files and late writes of every action in any run."""
     _run_warm(context)
+    if reason := late_access.why_unavailable():
+        context.skip("RPW216", reason)
     for trace in _TRACES:
         best: dict[str, _Observation] = {}
         for each in _observations(context):
@@ -157,12 +177,19 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
 def _run_warm(context: CheckContext) -> None:
     """Run warm and failing requests, so that there are some whatever codes are selected."""
     context.run(state_leaks.recorded_order(context))
+    context.run(state_leaks.lingering(context))
     for trial in resources.trials(context):
         context.run(trial)
 
 
 def _is_unvaried(trial: Trial) -> bool:
-    return trial.variation == BASE and trial.started_with is None and trial.mode is RunMode.WORKER
+    return _starts_fresh(trial) and trial.mode is RunMode.WORKER
+
+
+def _starts_fresh(trial: Trial) -> bool:
+    """Return whether the worker starts in the usual environment, in a place that nothing used before."""
+    is_usual = trial.variation == BASE and trial.started_with is None
+    return is_usual and not trial.predecessors
 
 
 def _is_plain(step: Step) -> bool:
@@ -173,7 +200,7 @@ def _is_plain(step: Step) -> bool:
 def _observations(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Observation]:
     """Yield the requests of all runs in the usual environment that were not cancelled."""
     for trial, result in context.harness.results:
-        if trial.variation != BASE or trial.started_with is not None:
+        if not _starts_fresh(trial):
             continue
         for place, outcome in enumerate(result.outcomes):
             if outcome.step.cancel is Cancel.NEVER and (with_failures or not outcome.failure):
@@ -206,7 +233,8 @@ def _needed(context: CheckContext, trace: _Trace, observation: _Observation) -> 
 
     def is_guilty(part: Sequence[Step], run: int = 0) -> bool:
         history = (*part, step)
-        outcomes = context.run(Trial(history=history, run=run)).outcomes
+        trial = Trial(history=history, run=run, lingers=trace.lingers)
+        outcomes = context.run(trial).outcomes
         return len(outcomes) == len(history) and bool(trace.found(outcomes[-1]))
 
     if is_guilty(()):

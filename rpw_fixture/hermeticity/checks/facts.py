@@ -54,6 +54,10 @@ LEFT_PROCESSES = Fact("left processes", default=False)
 LATER_LEFT_PROCESSES = Fact("left processes of later requests", default=False)
 #: Whether a multiplex worker misses requests that come in one write.
 LOST_REQUESTS = Fact("lost requests", default=False)
+#: Whether the worker misreads requests that arrive in pieces, as large ones always do.
+MISREAD_PIECES = Fact("misread pieces", default=False)
+#: Whether the worker works outside of the sandbox of a request.
+SANDBOX_IGNORED = Fact("ignored sandbox", default=False)
 #: Inputs that the worker reads at start-up only; other checks need not report them again.
 START_UP_INPUTS: Fact[frozenset[str]] = Fact("inputs read at start-up", frozenset())
 #: Wrong results and broken rules that have a finding already; other checks need not report them again.

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Trial, steps
+from rpw_fixture.support.plurals import counted
 
 _REQUESTS = 3
 #: From this many processes that repeated requests added, they are not one helper that stays.

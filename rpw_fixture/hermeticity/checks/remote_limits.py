@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.trials.probe import REQUESTS, ProbeResult
 from rpw_fixture.hermeticity.trials.remote import RemoteRunner, WorkerReuse
+from rpw_fixture.support.plurals import counted
 
 #: Codes whose evidence is results alone.
 JUDGED = frozenset(
@@ -31,8 +31,11 @@ JUDGED = frozenset(
 _NEED_KEPT = ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212")
 #: Codes that compare with a worker, whether it is kept or not.
 _NEED_WORKER = ("RPW205",)
-_NEED_ENVIRONMENT = frozenset(("RPW210", "RPW211", "RPW401"))
-_NEED_REQUESTS = frozenset(("RPW107", "RPW110", "RPW111", "RPW213"))
+_NEED_REQUESTS = frozenset(
+    ("RPW107", "RPW110", "RPW111", "RPW113", "RPW116", "RPW117", "RPW118", "RPW213")
+)
+_NEED_RESPONSES = frozenset(("RPW101", "RPW104", "RPW105", "RPW114", "RPW115"))
+_NEED_ENVIRONMENT = frozenset(("RPW210", "RPW211", "RPW214", "RPW215", "RPW401"))
 _RECORDED = frozenset(("RPW402", "RPW403"))
 
 
@@ -43,6 +46,8 @@ def skipped() -> Iterator[tuple[str, str]]:
             need = "control of the worker's environment"
         elif code in _NEED_REQUESTS:
             need = "control of the requests"
+        elif code in _NEED_RESPONSES:
+            need = "a view of the responses"
         else:
             need = "a view of the process"
         yield code, f"not possible with --target: needs {need}"

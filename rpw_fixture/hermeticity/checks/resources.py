@@ -15,9 +15,9 @@ from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
-from rpw_fixture.hermeticity.findings.plurals import counted
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
+from rpw_fixture.support.plurals import counted
 
 _WARM_UP, _MEASURED = 20, 80
 #: Number of requests in a row, if they are fast enough.

@@ -1,48 +1,63 @@
-"""RPW101–105 for requests that arrive in pieces, or two in one write: a pipe keeps no boundaries."""
+"""RPW118: requests that arrive in pieces, or two in one write. A pipe keeps no boundaries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rpw_fixture.hermeticity.checks import one_worker
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.concurrency import MIXED_UP, compatible
 from rpw_fixture.hermeticity.checks.context import CheckContext, names
-from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS
+from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS, MISREAD_PIECES, SANDBOX_IGNORED
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, RunMode, Step, Trial, steps
 
-_CUT = (Delivery.SPLIT_BODY, Delivery.SPLIT_LENGTH, Delivery.DRIBBLED)
+_CODE = "RPW118"
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare split requests with whole ones, and two requests in one write with two writes."""
-    action = (context.succeeding or context.usable)[0]
+    action = one_worker.subject(context)
     plain = context.cold(action)
-    for delivery in _CUT:
-        step = Step(action=action, delivery=delivery)
-        outcome = context.run(Trial(history=(step,))).outcomes[0]
+    for delivery in one_worker.CUT:
+        outcome = one_worker.answer(context, Step(action=action, delivery=delivery))
         if context.differing(plain, outcome):
+            context.facts.share(MISREAD_PIECES, value=True)
             yield _cut_finding(context, plain, outcome)
             return
-    if context.suite.worker.multiplex:
+    if context.suite.worker.multiplex and not context.facts.read(SANDBOX_IGNORED):
         yield from _joined(context)
 
 
 def _cut_finding(context: CheckContext, plain: Outcome, outcome: Outcome) -> Finding:
     aspects = context.differing(plain, outcome)
     how = outcome.step.delivery.value
-    # A different result answers a part of the request: a response to no request at all.
-    code = code_of_rule(outcome.failure) if outcome.failure else "RPW105"
     evidence = context.explain(plain, outcome, aspects, ("in one piece", how))
     return Finding(
-        code=code,
+        code=_CODE,
         victim=outcome.step.action.name,
         outputs=outputs_among(aspects),
-        summary=f"when its request arrives {how}, {outcome.step.action.name} "
-        + (f"fails: {outcome.failure}" if outcome.failure else "gives a different result"),
-        evidence=evidence + _stderr(outcome),
+        summary=f"when its request arrives {how}, {outcome.step.action.name} {_effect(outcome)}",
+        evidence=f"{evidence}\nlikely cause: {_cause(context, outcome.step.delivery)}"
+        + _stderr(outcome),
         history=(outcome.step,),
     )
+
+
+def _effect(outcome: Outcome) -> str:
+    if not outcome.failure:
+        return "gives a different result"
+    code = code_of_rule(outcome.failure)
+    return f"fails: {outcome.failure}" + (f" ({code})" if code != _CODE else "")
+
+
+def _cause(context: CheckContext, delivery: Delivery) -> str:
+    """Return the bug that most workers have which do not stand these pieces."""
+    if context.suite.worker.protocol == "json":
+        return "it parses what one read() returns, and not everything up to the end of the line"
+    if delivery is Delivery.SPLIT_LENGTH:
+        return "it takes its first byte, or what one read() returns, for the whole length"
+    return "it takes what one read() returns for a whole request, and does not wait for the rest"
 
 
 def _joined(context: CheckContext) -> Iterator[Finding]:
@@ -55,14 +70,15 @@ def _joined(context: CheckContext) -> Iterator[Finding]:
     if broken is None or _first_broken(context, alone) is not None:
         return
     context.facts.share(LOST_REQUESTS, value=True)
-    code = code_of_rule(broken.failure)
     yield Finding(
-        code=code,
+        code=_CODE,
         victim=broken.step.action.name,
         polluters=tuple(each for each in names(history) if each != broken.step.action.name),
-        summary=f"when two requests arrive in one write, {broken.step.action.name} fails: "
-        f"{broken.failure}",
-        evidence=f"in two writes, both requests were answered\n{broken.detail}" + _stderr(broken),
+        summary=f"when two requests arrive in one write, {broken.step.action.name} "
+        + _effect(broken),
+        evidence=f"in two writes, both requests were answered\n{broken.detail}\n"
+        "likely cause: it drops what one read() returns behind the end of a request"
+        + _stderr(broken),
         history=history,
     )
 

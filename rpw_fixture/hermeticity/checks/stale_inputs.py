@@ -14,6 +14,7 @@ from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import START_UP_INPUTS
+from rpw_fixture.hermeticity.checks.input_changes import variants
 from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -254,21 +255,3 @@ def _visible(context: CheckContext, inputs: Iterable[tuple[SuiteAction, str]]) -
 def _content(action: SuiteAction, path: str) -> bytes:
     entry = action.inputs[path]
     return entry.content if isinstance(entry, File) else b""
-
-
-def variants(content: bytes) -> list[bytes]:
-    """Return other contents of the same size, least destructive first: one letter or digit differs."""
-    places = [at for at, byte in enumerate(content) if chr(byte).isascii() and chr(byte).isalnum()]
-    if not places:
-        places = list(range(len(content)))
-    picked = dict.fromkeys(
-        places[index] for index in (len(places) // 2, 0, -1, len(places) // 4) if places
-    )
-    return [content[:at] + bytes([_next(content[at])]) + content[at + 1 :] for at in picked]
-
-
-def _next(byte: int) -> int:
-    for first, last in (("a", "z"), ("A", "Z"), ("0", "9")):
-        if ord(first) <= byte <= ord(last):
-            return byte + 1 if byte < ord(last) else ord(first)
-    return byte ^ 1

@@ -35,7 +35,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
         for code in _CODES:
             context.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
-    results = context.run_all([Trial(history=each) for each in histories(context)])
+    results = context.run_all(trials(context))
     outcomes = [each.outcomes for each in results]
     findings = list(blame(context, suspicions(context, outcomes)))
     yield from findings
@@ -71,6 +71,19 @@ def stops_answering(context: CheckContext) -> bool:
 def recorded_order(context: CheckContext) -> Trial:
     """Return a trial of all actions in their recorded order, twice."""
     return Trial(history=steps(*context.usable) * 2)
+
+
+def trials(context: CheckContext) -> list[Trial]:
+    """Return the trials of all histories; one of them also shows what happens after responses."""
+    late = lingering(context)
+    planned = [Trial(history=each) for each in histories(context)]
+    return [late if each.history == late.history else each for each in planned]
+
+
+def lingering(context: CheckContext) -> Trial:
+    """Return a trial of different actions that waits after each response, where that can be seen."""
+    square = context.affordable(_SQUARE_SECONDS, _SQUARE)
+    return Trial(history=steps(*orders.pair_covering(square)[0]), lingers=not context.is_remote)
 
 
 def histories(context: CheckContext) -> list[tuple[Step, ...]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rpw_fixture.hermeticity.checks import one_worker
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials.trial import Step, Trial
+from rpw_fixture.hermeticity.trials.trial import Step
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare with the same request without the field."""
-    action = (context.succeeding or context.usable)[0]
+    action = one_worker.subject(context)
     step = Step(action=action, is_extended=True)
-    outcome = context.run(Trial(history=(step,))).outcomes[0]
+    outcome = one_worker.answer(context, step)
     plain = context.cold(action)
     aspects = context.differing(plain, outcome)
     if aspects:

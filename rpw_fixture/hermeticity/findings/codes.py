@@ -37,11 +37,6 @@ class CheckCode:
     note: str = ""
 
 
-_PIECES = (
-    "Requests are also sent in two pieces and byte by byte, and with multiplex two in one write: a pipe "
-    "keeps no boundaries, so one read may return part of a request, or more than one."
-)
-
 CODES: dict[str, CheckCode] = {
     "RPW101": CheckCode(
         "stdout-noise",
@@ -56,14 +51,13 @@ CODES: dict[str, CheckCode] = {
         "A request is not answered within its timeout.",
         "Bazel waits forever for a worker that does not answer (bazel#10288).",
         "Answer every request, also failed ones; look for a lock, or a read that waits for more input.",
-        _PIECES,
     ),
     "RPW103": CheckCode(
         "crash",
         "The worker process ends during a request.",
         "Scala workers that died before the response lost their diagnostics (rules_scala#1839).",
-        "Catch what the tool raises, including System.exit, and send it as a response.",
-        _PIECES,
+        "Catch what the tool raises, including System.exit, and send it as a response; do not end when "
+        "no request comes for a while.",
     ),
     "RPW104": CheckCode(
         "wrong-request-id",
@@ -79,7 +73,6 @@ CODES: dict[str, CheckCode] = {
         "If a worker flushes parts of a response, or logs in between, Bazel reports an 'unparseable "
         "WorkResponse' (bazel#5767).",
         "Write each response once, as a whole, in one write, and flush.",
-        _PIECES,
     ),
     "RPW106": CheckCode(
         "ignores-eof",
@@ -122,6 +115,55 @@ CODES: dict[str, CheckCode] = {
         "Processes that the worker started outlive a response or the worker.",
         "Compile daemons that workers leave behind keep sandboxes busy and use memory.",
         "Wait for every child process before responding, and end helpers when stdin ends.",
+    ),
+    "RPW113": CheckCode(
+        "large-message-broken",
+        "A large request, or one with a large request_id, is not served as a small one.",
+        "The precompiler of rules_python reads at most 4 MiB at once, so longer requests break it.",
+        "Read as many bytes as the length says, in a loop, and write until everything is written; keep "
+        "lengths and request ids in 32 bits.",
+        "Requests have up to 20,000 more inputs, up to 20,000 unknown options, or one unknown option of "
+        "64 KiB, 1 MiB and more than 4 MiB, which many tools repeat in an answer of that size. A report "
+        "says how long the largest answer was.",
+    ),
+    "RPW114": CheckCode(
+        "misspelt-response",
+        "A JSON response has a field that one reader ignores and another one accepts or refuses.",
+        "A worker answered with exit_code instead of exitCode, so Bazel took failures for successes "
+        "(rules_clojure#24).",
+        "Use exitCode, output, requestId and wasCancelled, and no other names.",
+    ),
+    "RPW115": CheckCode(
+        "unterminated-json",
+        "A JSON response does not end with a newline.",
+        "The worker of rules_swift writes no newline, and NativeLink waits for one.",
+        "Write each response as one line: the object without line breaks, a newline, and flush.",
+    ),
+    "RPW116": CheckCode(
+        "sandbox-ignored",
+        "A request with sandbox_dir is worked on outside of that folder.",
+        "Bazel gives each overlapping request a separate folder, NativeLink every request "
+        "(bazel#31153).",
+        "Resolve every path of a request below its sandbox_dir, paths inside of flagfiles and outputs "
+        "included; the worker's own files stay where they are.",
+    ),
+    "RPW117": CheckCode(
+        "not-multiplex",
+        "A worker of which the suite says multiplex serves one request after the other.",
+        "Such a worker takes requests from Bazel that would otherwise run in several workers at once.",
+        "Give each request a thread, and hold no lock during its work; or do not say multiplex.",
+        "One request is held at an input, which is a named pipe meanwhile; another one must be answered.",
+    ),
+    "RPW118": CheckCode(
+        "cut-request",
+        "A request that arrives in pieces, or in one write with the next one, is misread.",
+        "The worker of rules_js takes each chunk of stdin for one request, and large requests come in "
+        "several chunks.",
+        "Keep what read() returns in a buffer until a whole request is there, and keep the rest for the "
+        "next one: with proto as many bytes as the length says, with JSON up to the end of the line. A "
+        "read() of a fixed size may return less, and a line reader is no reader of proto.",
+        "Requests are sent in two pieces, with their first byte alone, and byte by byte; with multiplex "
+        "also two in one write. A pipe keeps no boundaries.",
     ),
     "RPW201": CheckCode(
         "nondeterministic",
@@ -210,12 +252,35 @@ CODES: dict[str, CheckCode] = {
         "Multiplex sandboxes shared per mnemonic had a race condition (bazel#22589).",
         "Do not share mutable state between requests; locks alone do not make caches correct.",
     ),
+    "RPW214": CheckCode(
+        "surviving-state",
+        "What an ended worker left in HOME, in TMPDIR or as undeclared files in the input root changes the "
+        "result of a fresh worker in its place.",
+        "Bytecode and incremental state that an earlier worker had written were used for other sources "
+        "(rules_python#3933, rules_swift#1126).",
+        "Use the content of the inputs as the key of everything you keep on disk, or delete it when the "
+        "worker starts.",
+        "An incremental store is no finding, a result that differs because of it is one. The worker before "
+        "gets the same requests, requests with other contents of the inputs, and requests that fail.",
+    ),
+    "RPW215": CheckCode(
+        "interrupted-state",
+        "After a worker was killed in mid-request, or after a request was cancelled, a fresh worker in its "
+        "place gives another result.",
+        "Half-written caches and lock files of killed workers broke later builds (rules_rust#517, "
+        "bazel#26292).",
+        "Write files under another name and rename them when they are complete; remove locks whose "
+        "process is gone.",
+        "A worker is killed when it first changes a file, and another one during its work. Whether that "
+        "leaves something depends on the moment, so a pass is no proof.",
+    ),
     "RPW216": CheckCode(
         "late-access",
-        "Outputs are written after the response.",
+        "Inputs are read, outputs are written, or one of them is still open after the response.",
         "If a thread still writes after the response, the next action gets half a file "
         "(rules_scala#1486, bazel#11796).",
         "Close every file and join every thread before you write the response.",
+        "Files of the tool may stay open. Open files count 150 ms after the response.",
     ),
     "RPW301": CheckCode(
         "memory-growth",

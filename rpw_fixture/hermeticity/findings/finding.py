@@ -60,6 +60,7 @@ class Finding:
         severity: how bad it is.
         victim: name of the action with the wrong result; empty if the bug has no single victim.
         polluters: names of the actions that must run before, in order.
+        are_polluters_any: any other requests of the same number have the same effect.
         outputs: paths of the outputs that differ.
         summary: one sentence.
         evidence: what was observed, as readable text.
@@ -73,6 +74,7 @@ class Finding:
     severity: Severity = Severity.ERROR
     victim: str = ""
     polluters: tuple[str, ...] = ()
+    are_polluters_any: bool = False
     outputs: tuple[str, ...] = ()
     summary: str
     evidence: str = ""
@@ -94,7 +96,9 @@ class Finding:
 
     @property
     def polluters_in_words(self) -> str:
-        """The polluters as a list; equal ones in a row are counted."""
+        """The polluters as a list, equal ones in a row counted; only their number if only that matters."""
+        if self.are_polluters_any:
+            return f"any {len(self.polluters)} requests"
         return listed(self.polluters)
 
     @property

@@ -9,7 +9,7 @@ from rpw_fixture.hermeticity.findings import totals
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report
 from rpw_fixture.hermeticity.findings.headline import cause
-from rpw_fixture.hermeticity.findings.plurals import counted
+from rpw_fixture.support.plurals import counted
 
 _SYMBOLS = {Severity.ERROR: "❌ error", Severity.WARNING: "⚠️ warning", Severity.INFO: "ℹ️ info"}
 #: GitHub refuses a summary above 1 MiB; evidence beyond this many characters is cut.

@@ -20,6 +20,7 @@ from rpw_fixture.hermeticity.suites.suite import (
     fingerprint,
 )
 from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
+from rpw_fixture.workers.key import Ability
 
 _TEST = '''"""Shows {code} again: {summary}."""
 
@@ -140,8 +141,7 @@ def _toml(worker: SuiteWorker, actions: Mapping[str, SuiteAction], roots: Sequen
     lines = ["[worker]", f"command = {_list(worker.command)}", *_root(roots[0])]
     lines.append(f"tool_inputs = {_list(worker.tool_inputs)}")
     lines.append(f'protocol = "{worker.protocol}"')
-    switches = ("multiplex", "sandbox", "cancellation")
-    lines += [f"{name} = true" for name in switches if getattr(worker, name)]
+    lines += [f"{ability} = true" for ability in Ability if getattr(worker, ability)]
     lines.append(f"timeout = {worker.timeout!r}")
     if worker.environment:
         pairs = ", ".join(f"{_text(name)} = {_text(value)}" for name, value in worker.environment)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status
-from rpw_fixture.hermeticity.findings.plurals import counted
+from rpw_fixture.support.plurals import counted
 
 
 def totals(report: Report) -> str:

@@ -17,6 +17,8 @@ from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.recorder import ACTIONS_FILE, blob_path
 from rpw_fixture.hermeticity.suites.suite import Place, Suite, SuiteAction, SuiteWorker
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +119,10 @@ class _RecordingReader:
         worker = SuiteWorker(
             command=tuple(fields["command"]),
             tool_inputs=tools,
-            protocol=fields["protocol"],
-            multiplex="multiplex" in fields["abilities"],
-            sandbox="sandbox" in fields["abilities"],
-            cancellation="cancellation" in fields["abilities"],
+            protocol=WorkerProtocol(fields["protocol"]),
+            multiplex=Ability.MULTIPLEX in fields["abilities"],
+            sandbox=Ability.SANDBOX in fields["abilities"],
+            cancellation=Ability.CANCELLATION in fields["abilities"],
             timeout=float(fields["timeout"]),
             environment=tuple(sorted(fields["environment"].items())),
             working_directory=fields["working_directory"],

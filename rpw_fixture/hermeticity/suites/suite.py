@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from rpw_fixture.client.inputs import Entry, File, Symlink
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 
 def _nothing() -> Mapping[str, Entry]:
@@ -41,7 +42,7 @@ class SuiteWorker:
     Attributes:
         command: startup arguments without ``--persistent_worker``.
         tool_inputs: the files of the tool, by path in the input root.
-        protocol: ``proto`` or ``json``.
+        protocol: protocol of the worker.
         multiplex: requests may overlap.
         sandbox: the worker understands ``sandbox_dir``.
         cancellation: the worker understands cancel requests.
@@ -55,7 +56,7 @@ class SuiteWorker:
 
     command: tuple[str, ...]
     tool_inputs: Mapping[str, Entry] = field(default_factory=_nothing)
-    protocol: str = "proto"
+    protocol: WorkerProtocol = WorkerProtocol.PROTO
     multiplex: bool = False
     sandbox: bool = False
     cancellation: bool = False

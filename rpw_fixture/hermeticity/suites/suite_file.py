@@ -22,6 +22,8 @@ from rpw_fixture.hermeticity.suites.suite import (
 )
 from rpw_fixture.hermeticity.suites.suite_schema import ACTION_KEYS, SCHEMA, WORKER_KEYS
 from rpw_fixture.support.suggestions import did_you_mean
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 
 #: Allowed names: the flagfile is ``NAME.params``.
 _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
@@ -103,8 +105,8 @@ class _SuiteReader:
     def _worker(self, table: dict[str, Any]) -> SuiteWorker:
         where = _Table(self, table, "worker", 0)
         where.refuse_unknown(WORKER_KEYS)
-        protocol = where.text("protocol", "proto")
-        if protocol not in {"proto", "json"}:
+        protocol = where.text("protocol", WorkerProtocol.PROTO)
+        if protocol not in set(WorkerProtocol):
             raise where.error("protocol", f"is {protocol!r}; allowed: 'proto' and 'json'")
         timeout = where.number("timeout", 10.0)
         if timeout <= 0:
@@ -115,10 +117,10 @@ class _SuiteReader:
         return SuiteWorker(
             command=command,
             tool_inputs=where.files("tool_inputs"),
-            protocol=protocol,
-            multiplex=where.flag("multiplex"),
-            sandbox=where.flag("sandbox"),
-            cancellation=where.flag("cancellation"),
+            protocol=WorkerProtocol(protocol),
+            multiplex=where.flag(Ability.MULTIPLEX),
+            sandbox=where.flag(Ability.SANDBOX),
+            cancellation=where.flag(Ability.CANCELLATION),
             timeout=timeout,
             environment=where.variables("env"),
             working_directory=where.folder("working_directory"),

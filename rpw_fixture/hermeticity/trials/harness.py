@@ -13,7 +13,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -24,7 +24,6 @@ from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     Outcome,
     Result,
-    RunMode,
     Step,
     Trial,
     Variation,
@@ -105,6 +104,8 @@ class Harness(Closeable):
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._spare: list[Path] = []
         self._results: list[tuple[Trial, Result]] = []
+        self._aside: dict[Trial, Future[Result]] = {}
+        self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
         self._build(target)
 
     def close(self) -> None:
@@ -165,6 +166,8 @@ class Harness(Closeable):
         known = self._known(trial)
         if known is not None:
             return known
+        if trial in self._aside:
+            return self._aside[trial].result()
         if self._limit is not None and self.seconds >= self._limit:
             raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
         folder = self._slots.get()
@@ -173,9 +176,20 @@ class Harness(Closeable):
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
-                result = Result(outcomes=result.outcomes, ending=result.ending, trace=str(kept))
+                result = replace(result, trace=str(kept))
         finally:
             self._slots.put(folder)
+        self._keep(trial, result)
+        return result
+
+    def begin(self, trial: Trial) -> None:
+        """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
+        if trial not in self._aside and self._known(trial) is None:
+            folder = self._folder / "run-aside"
+            self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
+
+    def _run_aside(self, trial: Trial, folder: Path) -> Result:
+        result = self._runner.run(self._without_vain_wait(trial), folder)
         self._keep(trial, result)
         return result
 
@@ -214,6 +228,8 @@ class Harness(Closeable):
                 durable=False,
             )
             undo.callback(cas.close)
+            # After the end of the spawner, which ends a worker that it may wait for.
+            undo.callback(self._aside_pool.shutdown, cancel_futures=True)
             self._store = cas.store(SHA256)
             self._runner = self._local(undo) if target is None else self._remote(target, undo)
             self._runner.check_layouts(self.suite.actions)
@@ -253,11 +269,13 @@ class Harness(Closeable):
 
     def _keep(self, trial: Trial, result: Result) -> None:
         with self._lock:
-            self.worker_starts += len(trial.history) if trial.mode is RunMode.ONE_SHOT else 1
-            self.requests += len(result.outcomes)
+            self.worker_starts += trial.starts
+            self.requests += len(result.outcomes) + sum(
+                len(each.outcomes) for each in result.earlier
+            )
             self._memo[trial] = result
             self._results.append((trial, result))
-            if _is_plain(replace(trial, is_measured=False)):
+            if _is_plain(replace(trial, is_measured=False, lingers=False)):
                 # A prefix of a history has the same first outcomes, so it need not be run.
                 is_cut = len(result.outcomes) < len(trial.history)
                 for length in range(1, len(result.outcomes) + is_cut):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import one_shot, overlapping, sequential
+from rpw_fixture.hermeticity.trials import held, one_shot, overlapping, predecessors, sequential
 from rpw_fixture.hermeticity.trials.trial import Result, RunMode, Trial
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.processes.spawner import Spawner
@@ -16,6 +17,7 @@ _RUNNERS = {
     RunMode.WORKER: sequential.run,
     RunMode.OVERLAPPING: overlapping.run,
     RunMode.ONE_SHOT: one_shot.run,
+    RunMode.HELD: held.run,
 }
 
 
@@ -44,7 +46,9 @@ class LocalRunner:
         """
         with OwnFolder(str(folder.parent)) as own:
             run_folder = self._setup.prepare(trial.variation, own.at(folder.name))
-            return _RUNNERS[trial.mode](self._setup, trial, run_folder)
+            earlier = predecessors.run(self._setup, trial, run_folder)
+            result = _RUNNERS[trial.mode](self._setup, trial, run_folder)
+            return replace(result, earlier=earlier)
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Lay out the inputs of all actions once.

@@ -14,7 +14,7 @@ from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT, Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.support.beneath import Beneath
-from rpw_fixture.wire.worker.messages import Response
+from rpw_fixture.wire.worker.messages import Request, Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,31 +34,40 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
         ConfigError, UnavailableError: as `WorkerSetup.started`.
     """
     layouts = [setup.laid_out(step.action) for step in trial.history]
-    roots = _stage_all(setup, layouts, run_folder)
+    roots = stage_all(setup, layouts, run_folder)
     with setup.started(run_folder) as session:
         asked = [
             _Asked(step=step, layout=layout, root=root, before=snapshot.look(root))
             for step, layout, root in zip(trial.history, layouts, roots, strict=True)
         ]
         for number, each in enumerate(asked, 1):
-            sandbox = (
-                os.path.relpath(each.root.path, run_folder.root) if setup.worker.sandbox else ""
-            )
-            request = setup.request(
-                each.layout, each.step, number, request_id=number, sandbox=sandbox
-            )
+            request = request_of(setup, each.layout, each.step, number, each.root, run_folder)
             session.send(request, delivery=each.step.delivery)
         answers, failure = _answers(session, len(asked), time.monotonic() + setup.worker.timeout)
         declared = tuple(path for each in asked for path in each.layout.outputs)
         outcomes = tuple(
-            _outcome(setup, each, answers.get(number) or failure, declared)
+            _outcome(setup, each, answers.get(number) or failure, declared, run_folder)
             for number, each in enumerate(asked, 1)
         )
         ending = session.finish(trial.eof_patience)
     return Result(outcomes=outcomes, ending=ending)
 
 
-def _stage_all(setup: WorkerSetup, layouts: list[Layout], run_folder: RunFolder) -> list[Beneath]:
+def request_of(
+    setup: WorkerSetup,
+    layout: Layout,
+    step: Step,
+    number: int,
+    root: Beneath,
+    run_folder: RunFolder,
+) -> Request:
+    """Return the request for a step that works in ``root``, with its sandbox if the worker has some."""
+    sandbox = os.path.relpath(root.path, run_folder.root) if setup.worker.sandbox else ""
+    request_id = number if setup.worker.multiplex else 0
+    return setup.request(layout, step, number, request_id=request_id, sandbox=sandbox)
+
+
+def stage_all(setup: WorkerSetup, layouts: list[Layout], run_folder: RunFolder) -> list[Beneath]:
     """Stage all inputs; return the input root of each request."""
     if not setup.worker.sandbox:
         merged = input_tree.merged(layouts)
@@ -83,18 +92,27 @@ def _answers(
         answer = session.receive(deadline)
         if isinstance(answer, Failure):
             return answers, answer
-        answers[answer.request_id] = answer
+        answers[answer.request_id or 1] = answer  # 0 to singleplex workers, which get one
     return answers, Failure(TIMEOUT, "no response")
 
 
 def _outcome(
-    setup: WorkerSetup, asked: _Asked, answer: Response | Failure, declared: tuple[str, ...]
+    setup: WorkerSetup,
+    asked: _Asked,
+    answer: Response | Failure,
+    declared: tuple[str, ...],
+    run_folder: RunFolder,
 ) -> Outcome:
     seen = setup.look(asked.root, asked.before, asked.layout)
     # A shared input root contains the outputs of all requests.
     strays = [path for path in seen.strays if not _is_among(path, declared)]
+    outcome = outcome_of(asked.step, answer)
+    if setup.worker.sandbox and not outcome.detail:
+        outside = snapshot.look_at(run_folder.input_root, asked.layout.outputs)
+        text = f"written outside of sandbox_dir: {', '.join(outside)}" if outside else ""
+        outcome = replace(outcome, detail=text)
     return replace(
-        outcome_of(asked.step, answer),
+        outcome,
         outputs=seen.outputs,
         changed_inputs=seen.changed_inputs,
         strays=tuple(strays),

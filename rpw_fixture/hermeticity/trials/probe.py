@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.client.inputs import File
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 #: Number of requests with one key; few, because each may wait for a machine.
 REQUESTS = 4
@@ -75,14 +76,14 @@ class ProbeResult:
     problem: str = ""
 
 
-def action(*, protocol: str, has_tool_inputs: bool) -> Action:
+def action(*, protocol: WorkerProtocol, has_tool_inputs: bool) -> Action:
     """Return the probe's action, which is the same for all its requests.
 
     Args:
-        protocol: ``proto`` or ``json``.
+        protocol: protocol of the worker that the server is asked for.
         has_tool_inputs: mark the script as a tool input, because some servers use only those as key.
     """
-    script = _HEAD + (_JSON if protocol == "json" else _PROTO)
+    script = _HEAD + (_JSON if protocol == WorkerProtocol.JSON else _PROTO)
     files = {_SCRIPT_PATH: File(script.encode(), is_executable=True)}
     return Action(
         arguments=(_SCRIPT_PATH,),
@@ -91,7 +92,7 @@ def action(*, protocol: str, has_tool_inputs: bool) -> Action:
         tool_inputs=files if has_tool_inputs else {},
         inputs={} if has_tool_inputs else files,
         environment={"PATH": "/usr/local/bin:/usr/bin:/bin"},
-        protocol=None if protocol == "proto" else protocol,
+        protocol=None if protocol == WorkerProtocol.PROTO else protocol,
         timeout=10.0,
         do_not_cache=True,
         mnemonic="RpwProbe",

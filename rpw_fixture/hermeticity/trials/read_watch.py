@@ -1,4 +1,4 @@
-"""Watching which files are opened, by inotify (Linux).
+"""Watching which files are opened or read, by inotify (Linux).
 
 A file counts only if its content is opened, not if it is stat'ed, listed, or opened with O_PATH.
 """
@@ -13,7 +13,7 @@ from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.inotify import QUEUE_OVERFLOW, Inotify
 
-_IN_OPEN, _IN_ISDIR = 0x20, 0x4000_0000
+_IN_ACCESS, _IN_OPEN, _IN_ISDIR = 0x1, 0x20, 0x4000_0000
 
 
 class ReadWatch(Closeable):
@@ -22,12 +22,14 @@ class ReadWatch(Closeable):
     Args:
         root: the folder.
         paths: paths of the files, relative to it.
+        with_reads: reading an open file counts as well as opening it.
 
     Raises:
         OSError: the system has no inotify, or its limits are reached.
     """
 
-    def __init__(self, root: Beneath, paths: Iterable[str]) -> None:
+    def __init__(self, root: Beneath, paths: Iterable[str], *, with_reads: bool = False) -> None:
+        mask = _IN_OPEN | _IN_ACCESS * with_reads
         self._paths = frozenset(paths)
         self._folders: dict[int, str] = {}
         self._opened: set[str] = set()
@@ -35,7 +37,7 @@ class ReadWatch(Closeable):
         try:
             for folder in {posixpath.dirname(each) for each in self._paths}:
                 with root.below(folder).opened() as fd:
-                    watch = self._inotify.add(b"/proc/self/fd/%d" % fd, _IN_OPEN)
+                    watch = self._inotify.add(b"/proc/self/fd/%d" % fd, mask)
                 self._folders[watch] = folder
         except OSError:
             self.close()
@@ -44,6 +46,11 @@ class ReadWatch(Closeable):
     def close(self) -> None:
         """Stop watching."""
         self._inotify.close()
+
+    def forget(self) -> None:
+        """Forget what was opened until now."""
+        self._inotify.read()
+        self._opened.clear()
 
     def opened(self) -> frozenset[str]:
         """Return the files that were opened since the start; all of them if events were lost."""

@@ -35,6 +35,7 @@ from rpw_fixture.hermeticity.trials.trial import (
 )
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.support.paths import join_normalised
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 #: Property that separates groups of clients: part of the worker key on most servers.
 _SILO = "cache-silo-key"
@@ -215,7 +216,7 @@ class RemoteRunner:
             outputs=wanted.outputs,
             environment={**dict(worker.environment), **dict(variation.environment)},
             platform=self._platform,
-            protocol=None if worker.protocol == "proto" else worker.protocol,
+            protocol=None if worker.protocol == WorkerProtocol.PROTO else worker.protocol,
             working_directory=worker.working_directory,
             timeout=worker.timeout,
             do_not_cache=True,
@@ -301,7 +302,7 @@ def _require_plain_requests(trial: Trial) -> None:
         run=trial.run,
     )
     wanted = replace(trial, variation=replace(trial.variation, factor=""))
-    if wanted != plain or trial.mode is RunMode.OVERLAPPING:
+    if wanted != plain or trial.mode in {RunMode.OVERLAPPING, RunMode.HELD}:
         raise UnavailableError(
             "not possible with --target: needs control of the process or requests"
         )

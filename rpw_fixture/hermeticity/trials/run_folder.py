@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,8 @@ _SETUP_STEPS = str(Path(__file__).with_name("setup_steps.py"))
 #: Files of the steps that are not in `setup_steps`.
 _STEP_FILES = {"restrict_paths": landlock_step.__file__}
 _UMASK = 0o022
+#: Of an undeclared file that is kept, at most this many bytes.
+_LARGEST_STRAY = 1 << 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,11 +40,13 @@ class RunFolder:
         folder: the folder that contains all others.
         variation: the environment, with the paths of the other folders.
         staged: the staged input root.
+        remains: undeclared files that earlier workers left in the input root, by path.
     """
 
     folder: Beneath
     variation: Variation
     staged: StagedRoot
+    remains: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def input_root(self) -> Beneath:
@@ -52,6 +57,10 @@ class RunFolder:
     def root(self) -> str:
         """The path of the input root."""
         return self.staged.path
+
+    def keep(self, strays: Iterable[str]) -> None:
+        """Keep undeclared files of the input root for all later requests."""
+        self.remains.update(snapshot.contents(self.input_root, strays, _LARGEST_STRAY))
 
     @property
     def home(self) -> str:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials import bulk, snapshot
+from rpw_fixture.hermeticity.trials.input_tree import Layout
+from rpw_fixture.hermeticity.trials.late_access import LateAccess
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, children, plant, sample
 from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.wire.worker.messages import Response
 
+#: A trial lingers after at most this many responses.
+_MOST_LINGERED = 12
 #: Seconds to wait for late writes or a second response.
 _LATE = 0.15
 
@@ -27,7 +34,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     with setup.watched(trial, first, run_folder) as watch, setup.started(run_folder) as session:
         if trial.started_with is not None:
             session.rest()
-        conversation = _Conversation(setup, run_folder, session)
+        conversation = SequentialConversation(setup, run_folder, session)
         outcomes = conversation.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
@@ -40,26 +47,47 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     return Result(outcomes=tuple(outcomes), ending=ending, trace=trace)
 
 
-class _Conversation:
-    """The conversation with one worker, with a look at its input root after each response."""
+class SequentialConversation:
+    """The conversation with one worker, with a look at its input root after each response.
 
-    def __init__(self, setup: WorkerSetup, run_folder: RunFolder, session: WorkerSession) -> None:
+    Args:
+        setup, run_folder, session: the worker and its place.
+        keeps_strays: undeclared files that it leaves are put back for each later request.
+    """
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        run_folder: RunFolder,
+        session: WorkerSession,
+        *,
+        keeps_strays: bool = False,
+    ) -> None:
         self._setup = setup
+        self._keeps_strays = keeps_strays
         self._run_folder = run_folder
         self._session = session
-
         self._answered: dict[str, snapshot.FileState] = {}
+        self._lingers_from = math.inf
 
     def run(self, trial: Trial) -> list[Outcome]:
         """Return the outcomes of the steps, up to the first one that fails."""
+        first = max(1, len(trial.history) + 1 - _MOST_LINGERED)
+        self._lingers_from = first if trial.lingers else math.inf
+        return self.serve(trial.history, is_measured=trial.is_measured)
+
+    def serve(self, history: Sequence[Step], *, is_measured: bool = False) -> list[Outcome]:
+        """Return the outcomes of requests, up to the first one that fails."""
         outcomes: list[Outcome] = []
-        for number, step in enumerate(trial.history, start=1):
+        for number, step in enumerate(history, start=1):
             if number > 1:
+                self._session.stay_idle(step.pause)
                 self.look_again(outcomes)
                 if (fault := self._session.find_surplus()) is not None:
                     return [*outcomes, outcome_of(step, fault)]
-            outcome = self._request(step, number)
-            if trial.is_measured:
+            with contextlib.ExitStack() as stack:
+                outcome = self._request(step, number, stack)
+            if is_measured:
                 outcome = replace(
                     outcome, sample=sample(self._session.process.pid, self._run_folder)
                 )
@@ -77,15 +105,18 @@ class _Conversation:
         if changed:
             outcomes[-1] = replace(outcomes[-1], rewritten=changed)
 
-    def _request(self, step: Step, number: int) -> Outcome:
+    def _request(self, step: Step, number: int, watches: contextlib.ExitStack) -> Outcome:
         setup, run_folder, session = self._setup, self._run_folder, self._session
         layout = setup.stage(step.action, run_folder)
         for path, content in step.planted:
             plant(run_folder.input_root, path, content)
+        bulk.plant(step.bulk, run_folder.input_root)
         before = snapshot.look(run_folder.input_root)
         request_id = number if setup.worker.multiplex else 0
+        request_id = request_id if step.request_id is None else step.request_id
         session.stderr.drain()
         mark = session.stderr.total
+        late_access = self._late_access(layout, number, watches)
         began = time.monotonic()
         session.send(
             setup.request(layout, step, number, request_id=request_id),
@@ -95,12 +126,16 @@ class _Conversation:
         self._cancel(step, request_id)
         answer = session.receive(began + setup.worker.timeout)
         seconds = time.monotonic() - began
+        if late_access is not None:
+            late_access.begin()
         seen = setup.look(run_folder.input_root, before, layout)
+        if self._keeps_strays:
+            run_folder.keep(seen.strays)
         self._answered = snapshot.look_at(run_folder.input_root, seen.outputs)
         late = self._find_late(step, answer)
         session.stderr.drain()
         return replace(
-            outcome_of(step, answer),
+            self._with_late_access(outcome_of(step, answer), late_access, seen.outputs),
             outputs=seen.outputs,
             changed_inputs=seen.changed_inputs,
             strays=seen.strays,
@@ -109,6 +144,30 @@ class _Conversation:
             late=late,
             seconds=seconds,
         )
+
+    def _with_late_access(
+        self, outcome: Outcome, late_access: LateAccess | None, outputs: Collection[str]
+    ) -> Outcome:
+        """Return the outcome with what was read, or left open, after the response."""
+        if late_access is None or outcome.failure:
+            return outcome
+        return replace(
+            outcome,
+            read_late=late_access.wait(),
+            still_open=late_access.still_open(self._session.process.pid, outputs),
+        )
+
+    def _late_access(
+        self, layout: Layout, number: int, watches: contextlib.ExitStack
+    ) -> LateAccess | None:
+        """Begin to watch the inputs of a request, if the trial lingers after its response."""
+        if number < self._lingers_from:
+            return None
+        tools = self._setup.tools.root
+        inputs = [path for path, _ in layout.root.walk() if tools.find(path) is None]
+        with contextlib.suppress(OSError):
+            return watches.enter_context(LateAccess(self._run_folder, inputs))
+        return None
 
     def _cancel(self, step: Step, request_id: int) -> None:
         if step.cancel is Cancel.AT_WORK:

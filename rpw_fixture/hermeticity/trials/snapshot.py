@@ -71,6 +71,20 @@ def look_at(root: Beneath, paths: Iterable[str]) -> dict[str, FileState]:
     return found
 
 
+def contents(root: Beneath, paths: Iterable[str], most: int) -> dict[str, bytes]:
+    """Return the contents of the regular files among some paths, the first ``most`` bytes of each."""
+    found = {}
+    with contextlib.suppress(OSError), root.opened() as fd:
+        for path in paths:
+            with contextlib.suppress(OSError):
+                file = open_beneath(fd, path, OPEN_OUTPUT)
+                try:
+                    found[path] = os.read(file, most)
+                finally:
+                    os.close(file)
+    return found
+
+
 def _state(root: int, path: str) -> os.stat_result:
     above, name = posixpath.split(path)
     fd = open_beneath(root, above or ".", FOLDER)

@@ -47,6 +47,19 @@ class Delivery(Enum):
     DRIBBLED = "byte by byte"
 
 
+class Bulk(Enum):
+    """What makes a request large; `bulk` has the sizes."""
+
+    NONE = "nothing"
+    FEW_INPUTS = "4 more inputs"
+    MANY_INPUTS = "more than 20,000 inputs"
+    SHORT_OPTION = "an unknown option"
+    MANY_OPTIONS = "20,000 unknown options"
+    KIB_64 = "an unknown option of 64 KiB"
+    MIB_1 = "an unknown option of 1 MiB"
+    MIB_4 = "an unknown option of more than 4 MiB"
+
+
 class Cancel(Enum):
     """When a cancel request follows a request."""
 
@@ -68,6 +81,11 @@ class Step:
         cancel: when a cancel request follows.
         delay: seconds from when the worker has read the request to a cancel request `AT_WORK`.
         delivery: the pieces in which the request is sent.
+        bulk: what makes the request large.
+        verbosity: the verbosity that the request asks for.
+        request_id: the id of the request; None for its number with multiplex, else 0.
+        pause: seconds of silence before the request.
+        held_at: an input whose content comes only when the next request was answered, or not in time.
     """
 
     action: SuiteAction
@@ -77,6 +95,11 @@ class Step:
     cancel: Cancel = Cancel.NEVER
     delay: float = 0.0
     delivery: Delivery = Delivery.WHOLE
+    bulk: Bulk = Bulk.NONE
+    verbosity: int = 0
+    request_id: int | None = None
+    pause: float = 0.0
+    held_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +140,31 @@ class RunMode(Enum):
     WORKER = "one worker, one request after the other"
     OVERLAPPING = "one worker, all requests at once"
     ONE_SHOT = "a process for each action"
+    HELD = "one worker, a request before one that is held, and the same request again meanwhile"
+
+
+class Interruption(Enum):
+    """When a worker is killed during the last request of its history."""
+
+    NEVER = "not"
+    READING = "while it read its last input"
+    FIRST_WRITE = "when it first changed a file that is no output"
+    AT_WORK = "during its work"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """An earlier worker, which ends before the next one starts in its place.
+
+    Attributes:
+        history: its requests, at least one.
+        interruption: when it is killed; if not at all, it ends when its stdin is closed.
+        delay: seconds from when it has read the last request to its end `AT_WORK`.
+    """
+
+    history: tuple[Step, ...]
+    interruption: Interruption = Interruption.NEVER
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +180,10 @@ class Trial:
         run: number that distinguishes repeated runs of one history.
         is_measured: resources are measured after each request.
         is_watched: files of the input root are watched for being opened.
+        lingers: after each of the last responses, wait and see what the worker still does with its files.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
+        predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
+            undeclared files are then as they left them.
     """
 
     history: tuple[Step, ...]
@@ -142,7 +193,15 @@ class Trial:
     run: int = 0
     is_measured: bool = False
     is_watched: bool = False
+    lingers: bool = False
     eof_patience: float = 0.25
+    predecessors: tuple[Predecessor, ...] = ()
+
+    @property
+    def starts(self) -> int:
+        """Number of processes that the trial starts."""
+        own = len(self.history) if self.mode is RunMode.ONE_SHOT else 1
+        return own + len(self.predecessors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,9 +236,12 @@ class Outcome:
         children: processes below the worker after the response.
         late: what the worker did after a response although it must not: output or writes.
         rewritten: outputs that were written between the response and the next request.
+        read_late: inputs that were read after the response, in trials that linger.
+        still_open: inputs and outputs that were open some time after the response, in the same trials.
         sample: resources, in measured trials.
         opened: files of the input root that were opened since the trial began, in watched trials.
         seconds: time from sending the request to its response.
+        ignored: names and values of fields of the response that no WorkResponse in JSON has.
     """
 
     step: Step
@@ -194,9 +256,12 @@ class Outcome:
     children: tuple[str, ...] = ()
     late: str = ""
     rewritten: tuple[str, ...] = ()
+    read_late: tuple[str, ...] = ()
+    still_open: tuple[str, ...] = ()
     sample: Sample | None = None
     opened: frozenset[str] = frozenset()
     seconds: float = 0.0
+    ignored: tuple[tuple[str, str], ...] = ()
 
     @property
     def aspects(self) -> dict[str, object]:
@@ -219,12 +284,44 @@ class Ending:
         leftovers: number of its processes that remained.
         surplus: description of bytes on stdout after the last response; empty for none.
         rule: the protocol rule that these bytes break.
+        unterminated: number of JSON responses that no newline followed.
     """
 
     is_by_itself: bool = True
     leftovers: int = 0
     surplus: str = ""
     rule: str = ""
+    unterminated: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What happened to a request while the one before it was held at an input.
+
+    Attributes:
+        is_held: the worker opened the input and waited for its content; otherwise nothing was seen.
+        is_served: the other request was answered meanwhile.
+        usual: seconds that the other request took before, with the worker's start.
+        waited: seconds until it was answered, or until the wait was given up.
+    """
+
+    is_held: bool = False
+    is_served: bool = False
+    usual: float = 0.0
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """The result of a predecessor.
+
+    Attributes:
+        outcomes: one for each answered request.
+        is_interrupted: it was killed before it had answered its last request.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    is_interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,11 +332,15 @@ class Result:
         outcomes: one for each request, up to the first one that failed.
         ending: the end of the worker.
         trace: path of a tracer's record; empty for none.
+        holding: what a trial with a held request showed.
+        earlier: the results of the predecessors.
     """
 
     outcomes: tuple[Outcome, ...]
     ending: Ending = field(default_factory=Ending)
     trace: str = ""
+    holding: Holding = field(default_factory=Holding)
+    earlier: tuple[Earlier, ...] = ()
 
 
 def differing(one: Outcome, other: Outcome, ignored: frozenset[str] = frozenset()) -> list[str]:

@@ -7,6 +7,9 @@ request asked for.
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import time
 from collections import deque
 from typing import NamedTuple
@@ -19,6 +22,7 @@ from rpw_fixture.processes import process_tree
 from rpw_fixture.processes.spawner import Process
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.messages import Encoding, FrameError, ProtocolRule, Request, Response
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.wire.worker.stray_output import surplus
 from rpw_fixture.workers.process_pipes import Pipes, ProcessPipes
 from rpw_fixture.workers.protocol import Connection
@@ -30,6 +34,8 @@ _PATIENCE = 3.0
 _REST, _REST_LIMIT = 0.08, 3.0
 #: Seconds between two looks at whether the worker has read what was written.
 _LOOK = 0.00005
+#: Seconds between two looks at a worker that has nothing to do.
+_IDLE_LOOK = 0.05
 #: Field 1000, length-delimited, with one byte of content.
 _UNKNOWN_FIELD = varint(1000 << 3 | 2) + b"\x01x"
 
@@ -61,11 +67,13 @@ class WorkerSession:
 
     def __init__(self, process: Process, pipes: Pipes, encoding: Encoding) -> None:
         self.process = process
+        self._stdout = pipes.stdout
         self._pipes = ProcessPipes(0, process, pipes)
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
         self._later: deque[_Piece] = deque()
+        self._last_byte = b""
         self._inbox: deque[Response] = deque()
 
     @property
@@ -115,6 +123,43 @@ class WorkerSession:
         self._pipes.wait(seconds)
         return self.find_surplus()
 
+    def stay_idle(self, seconds: float) -> None:
+        """Send nothing for that long, or until the worker has ended."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not self._pipes.has_ended:
+            self._pipes.wait(0)  # reads stderr, which must not fill up
+            time.sleep(_IDLE_LOOK)
+
+    def await_event(self, descriptor: int, deadline: float) -> bool:
+        """Write everything and wait; return whether a descriptor becomes readable before any output.
+
+        It counts as readable at ``deadline`` (monotonic seconds).
+        """
+        poller = select.poll()
+        for fd in (descriptor, self._stdout):
+            poller.register(fd, select.POLLIN)
+        while (remaining := deadline - time.monotonic()) > 0:
+            self._unsent = self._pipes.write(self._unsent)
+            # What does not fit into the pipe is written a little later.
+            ready = {fd for fd, _ in poller.poll(1 if self._unsent else remaining * 1000)}
+            if ready:
+                return descriptor in ready
+        return True
+
+    def has_output(self, seconds: float) -> bool:
+        """Return whether the worker writes to stdout, or ends, within ``seconds``; drop the output."""
+        self._pipes.wait(seconds)
+        data, is_open = self._available()
+        return bool(data) or not is_open or self._pipes.has_ended
+
+    def interrupt(self) -> bool:
+        """Kill the worker with all processes below it; return whether no response was on its way."""
+        if not self._pipes.has_ended:
+            # At once: the spawner, which kills the others too, hears of it a moment later.
+            os.kill(self.process.pid, signal.SIGKILL)
+        self._pipes.kill()
+        return not self._available()[0]
+
     def receive(self, deadline: float) -> Response | Failure:
         """Return the next response to any request; wait until ``deadline`` (monotonic seconds)."""
         try:
@@ -125,7 +170,7 @@ class WorkerSession:
     def find_surplus(self) -> Failure | None:
         """Return what the worker wrote to stdout although no response is due; None for nothing."""
         data, _ = self._available()
-        return self._describe_stray(data) if data else None
+        return self._describe_stray(data) if data and not self._is_line_end(data) else None
 
     def rest(self) -> None:
         """Wait until the worker and the processes below it are idle: its start-up is over."""
@@ -149,8 +194,10 @@ class WorkerSession:
             self._pipes.kill()
         output += self._available()[0]
         leftovers = ended.leftovers_killed if ended is not None else 0
-        if not output:
-            return Ending(is_by_itself=is_by_itself, leftovers=leftovers)
+        if not output or self._is_line_end(output):
+            # A worker that was killed may have been about to write the last newline.
+            unterminated = max(0, self._connection.unterminated - (not is_by_itself))
+            return Ending(is_by_itself=is_by_itself, leftovers=leftovers, unterminated=unterminated)
         failure = self._describe_stray(output)
         return Ending(
             is_by_itself=is_by_itself,
@@ -179,6 +226,13 @@ class WorkerSession:
         fault = surplus(data)
         return Failure(str(fault.rule), fault.detail)
 
+    def _is_line_end(self, data: bytes) -> bool:
+        """Return whether bytes only end the line of a JSON response, and note that they came."""
+        if self._encoding.name != "json" or data.strip():
+            return False
+        self._connection.receive(data)
+        return True
+
     def _queue(self, data: bytes) -> None:
         self._unsent = memoryview(bytes(self._unsent) + data)
 
@@ -204,6 +258,7 @@ class WorkerSession:
                 return self._timed_out()
             has_ended = self._pipes.has_ended
             data, is_open = self._available()
+            self._last_byte = data[-1:] or self._last_byte
             self._inbox += self._connection.receive(data) if data else ()
             if not self._inbox and (has_ended or not is_open):
                 return self._crashed()
@@ -222,6 +277,9 @@ class WorkerSession:
         except FrameError as error:
             if error.rule is ProtocolRule.STDOUT_TEXT:
                 return Failure(str(error.rule), error.detail)
+            if self._encoding.name == "json" and self._last_byte == b"\n":
+                detail = f"the line ends before its object does: {error.detail}"
+                return Failure(str(ProtocolRule.MALFORMED), detail)
             return Failure(TIMEOUT, f"only part of a response arrived: {error.detail}")
         return Failure(TIMEOUT, "no response within the timeout")
 
@@ -246,7 +304,7 @@ class WorkerSession:
 
 
 def _extended(frame: bytes, encoding: Encoding) -> bytes:
-    if encoding.name == "json":
+    if encoding.name is WorkerProtocol.JSON:
         return frame.rstrip()[:-1] + b',"rpwUnknownField":{"names":["x"]}}\n'
     start = next(index for index, byte in enumerate(frame) if byte < 0x80) + 1
     payload = frame[start:] + _UNKNOWN_FIELD

@@ -16,9 +16,9 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import input_tree, snapshot
+from rpw_fixture.hermeticity.trials import bulk, input_tree, snapshot
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
-from rpw_fixture.hermeticity.trials.run_folder import RunFolder, process_setup
+from rpw_fixture.hermeticity.trials.run_folder import RunFolder, plant, process_setup
 from rpw_fixture.hermeticity.trials.trial import (
     Listing,
     Outcome,
@@ -102,7 +102,7 @@ class WorkerSetup:
         return known
 
     def stage(self, action: SuiteAction, run_folder: RunFolder) -> input_tree.Layout:
-        """Stage the action's inputs, and remove everything else."""
+        """Stage the action's inputs, and remove everything but what earlier workers left."""
         layout = self.laid_out(action, is_reversed=run_folder.variation.is_reversed)
         run_folder.staged.stage(layout.root, layout.parents, self.store)
         mtime = run_folder.variation.input_mtime
@@ -110,6 +110,10 @@ class WorkerSetup:
             with run_folder.input_root.opened() as root:
                 for path, _ in layout.root.walk():
                     _set_mtime(root, path, mtime)
+        for path, content in run_folder.remains.items():
+            if layout.root.find(path) is None:
+                with contextlib.suppress(OSError):  # a folder of the inputs has that name
+                    plant(run_folder.input_root, path, content)
         return layout
 
     def look(
@@ -182,10 +186,16 @@ class WorkerSetup:
         sandbox: str = "",
     ) -> Request:
         """Return the WorkRequest for a step, which is the ``number``-th of its history."""
+        inputs = self._inputs(layout, step.listing, number)
+        if more := bulk.more_inputs(step.bulk):
+            base = self.worker.working_directory or "."
+            pairs = [(os.path.relpath(path, base), digest) for path, digest in more]
+            inputs = self._encoding.join_inputs((inputs, self._encoding.encode_inputs(pairs)))
         return Request(
-            arguments=layout.arguments,
-            inputs=self._inputs(layout, step.listing, number),
+            arguments=(*layout.arguments, *bulk.more_arguments(step.bulk)),
+            inputs=inputs,
             request_id=request_id,
+            verbosity=step.verbosity,
             sandbox_dir=sandbox,
         )
 
@@ -234,6 +244,7 @@ def outcome_of(step: Step, answer: Response | Failure) -> Outcome:
         step=step,
         exit_code=None if answer.was_cancelled else answer.exit_code,
         response=answer.output,
+        ignored=answer.ignored,
     )
 
 

@@ -46,7 +46,9 @@ class WaitingStream(Swept):
     ) -> None:
         self._responses = responses
         self._context = context
-        self._sender = Sender(context) if Sender.is_supported(context) else BlockingSender(send)
+        can_send_anywhere = Sender.is_supported(context)
+        self._sender = Sender(context) if can_send_anywhere else BlockingSender(send)
+        self._on_event = self._continue if can_send_anywhere else self._wake
         self._executor = executor
         self._lane = lane
         self._lock = threading.Lock()
@@ -73,7 +75,7 @@ class WaitingStream(Swept):
     def _advance(self) -> None:
         if self._pause is not None:
             self._executor.sweeper.discard(self)
-            self._pause.signal.forget(self._wake)
+            self._pause.signal.forget(self._on_event)
             self._pause = None
         while not self._step():
             pass
@@ -114,10 +116,10 @@ class WaitingStream(Swept):
         self._due = _NEVER if pause.seconds is None else time.monotonic() + pause.seconds
         self._pause = pause
         self._executor.sweeper.add(self)
-        if pause.signal.listen(self._wake, pause.seen) and self._rest():
+        if pause.signal.listen(self._on_event, pause.seen) and self._rest():
             return True
         self._executor.sweeper.discard(self)
-        pause.signal.forget(self._wake)
+        pause.signal.forget(self._on_event)
         self._pause = None
         return False
 
@@ -130,12 +132,23 @@ class WaitingStream(Swept):
             return self._is_resting
 
     def _wake(self) -> None:
+        if self._end_rest():
+            self._executor.resume(self._advance, self._lane)
+
+    def _continue(self) -> None:
+        """Continue in the thread of the event: what it brought is sent without waiting for anything.
+
+        Handing it to another thread would cost each action as much as staging its inputs.
+        """
+        if self._end_rest():
+            self._advance()
+
+    def _end_rest(self) -> bool:
+        """Take the stream up again; return False when a thread has it, which is made to look again."""
         with self._lock:
-            if not self._is_resting:
-                self._was_woken = True
-                return
-            self._is_resting = False
-        self._executor.resume(self._advance, self._lane)
+            self._was_woken = self._was_woken or not self._is_resting
+            was_resting, self._is_resting = self._is_resting, False
+            return was_resting
 
     def _sent(self) -> None:
         with self._lock:

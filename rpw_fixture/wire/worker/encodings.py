@@ -5,18 +5,22 @@ from __future__ import annotations
 from rpw_fixture.wire.worker.json_encoding import JsonEncoding
 from rpw_fixture.wire.worker.messages import Encoding
 from rpw_fixture.wire.worker.proto_encoding import ProtoEncoding
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 
 def encoding(
-    protocol: str, json_always: frozenset[str] = frozenset(), *, json_by_line: bool = False
+    protocol: WorkerProtocol,
+    json_always: frozenset[str] = frozenset(),
+    *,
+    json_by_line: bool = False,
 ) -> Encoding:
-    """Return the encoding named by ``persistentWorkerProtocol``, ``proto`` or ``json``.
+    """Return the encoding of a worker protocol.
 
     Args:
-        protocol: name of the protocol.
+        protocol: the protocol.
         json_always: see `JsonEncoding`.
         json_by_line: see `JsonEncoding`.
     """
-    if protocol == "json":
+    if protocol == WorkerProtocol.JSON:
         return JsonEncoding(json_always, by_line=json_by_line)
     return ProtoEncoding()

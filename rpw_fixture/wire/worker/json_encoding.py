@@ -20,6 +20,7 @@ from rpw_fixture.wire.worker.messages import (
     Response,
     ResponseDecoder,
 )
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.wire.worker.stray_output import not_a_response, shown
 
 #: Objects become lists of pairs, so that a duplicate field is noticed.
@@ -28,7 +29,13 @@ _NO_RESPONSE = Response()
 _INT32_MIN, _INT32_MAX = -(1 << 31), (1 << 31) - 1
 _BLANK = re.compile(rb"[ \t\r\n]*+")
 _FIRST_KEY = re.compile(rb'\{[ \t\r\n]*+(?:(["}])|\Z)')
+#: An object whose first name is not in double quotes, or that has no name.
+_BROKEN = re.compile(rb"\{[ \t\r\n]*+(?:'|[A-Za-z_]+[ \t]*+:|[^{}\n]*+\}[ \t\r\n]*+\Z)")
 _STRING = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+#: Names of fields without upper case, to recognize misspelt ones such as ``exit_code``.
+_BY_LETTERS = {name.lower(): name for name in JSON_FIELDS}
+#: Longest value of an unknown field that is shown, characters.
+_SHOWN = 80
 _OUTSIDE_STRINGS = re.compile(rb'[^"{}]*')
 _DEPTH_CHANGES = {b'"': 0, b"{": 1, b"}": -1}
 
@@ -41,7 +48,7 @@ class JsonEncoding:
         by_line: a response ends at its newline, as in NativeLink, and not with its object.
     """
 
-    name = "json"
+    name = WorkerProtocol.JSON
 
     def __init__(self, always: frozenset[str] = frozenset(), *, by_line: bool = False) -> None:
         self._always = always
@@ -82,13 +89,23 @@ class JsonDecoder:
     It looks for the end of an object while bytes arrive, and parses the object once.
     """
 
-    __slots__ = ("_buffer", "_depth", "_is_in_string", "_limit", "_scanned")
+    __slots__ = (
+        "_buffer",
+        "_depth",
+        "_is_in_string",
+        "_limit",
+        "_misses_newline",
+        "_scanned",
+        "_unended",
+    )
 
     def __init__(self, max_frame_bytes: int) -> None:
         self._buffer = bytearray()
         self._limit = max_frame_bytes
         self._scanned = self._depth = 0
         self._is_in_string = False
+        self._misses_newline = False
+        self._unended = 0
 
     @property
     def pending(self) -> bytes:
@@ -100,6 +117,11 @@ class JsonDecoder:
         """See `ResponseDecoder.lacks`."""
         return ""
 
+    @property
+    def unterminated(self) -> int:
+        """See `ResponseDecoder.unterminated`."""
+        return self._unended + self._misses_newline
+
     def feed(self, data: bytes) -> list[Response]:
         """See `ResponseDecoder.feed`."""
         self._buffer += data
@@ -108,6 +130,7 @@ class JsonDecoder:
             responses.append(_from_json(bytes(self._buffer[:end])))
             del self._buffer[:end]
             self._scanned = 0
+            self._misses_newline = True
         return responses
 
     def _object_end(self) -> int | None:
@@ -123,11 +146,23 @@ class JsonDecoder:
             FrameError: when something else follows.
         """
         buffer = self._buffer
-        del buffer[: _skip(_BLANK, buffer, 0)]
+        blank = _skip(_BLANK, buffer, 0)
+        is_behind_object = self._misses_newline
+        if is_behind_object and buffer:
+            self._look_for_newline(blank)
+        del buffer[:blank]
         begun = _FIRST_KEY.match(buffer)
         if buffer and begun is None:
-            raise not_a_response(bytes(buffer), ProtocolRule.MALFORMED, "not a JSON object")
+            raise _not_an_object(bytes(buffer), is_behind_object=is_behind_object)
         return begun is not None and begun[1] is not None
+
+    def _look_for_newline(self, blank: int) -> None:
+        """Note whether the newline after a response is among the first ``blank`` bytes."""
+        if self._buffer.find(b"\n", 0, blank) >= 0:
+            self._misses_newline = False
+        elif blank < len(self._buffer):
+            self._misses_newline = False
+            self._unended += 1
 
     def _scan(self) -> int | None:
         """Scan to the end of the object, skipping strings; return None when it has not arrived yet."""
@@ -169,6 +204,11 @@ class JsonLineDecoder:
         """See `ResponseDecoder.lacks`."""
         return "a newline" if self._buffer.rstrip().endswith(b"}") else ""
 
+    @property
+    def unterminated(self) -> int:
+        """See `ResponseDecoder.unterminated`."""
+        return 0
+
     def feed(self, data: bytes) -> list[Response]:
         """See `ResponseDecoder.feed`."""
         self._buffer += data
@@ -204,19 +244,39 @@ def _skip(pattern: re.Pattern[bytes], data: bytearray, start: int) -> int:
 def _from_json(data: bytes) -> Response:
     """Return the response in a JSON object; skip unknown fields, as the protocol demands.
 
-    An object without any known field is not a response but, most likely, a line of a log.
+    An object without any field that is known, or misspelt, is most likely a line of a log.
     """
     try:
         pairs = _JSON.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise FrameError(ProtocolRule.MALFORMED, f"{error}: {shown(data)}") from None
     known = [(key, value) for key, value in pairs if key in JSON_FIELDS]
-    if pairs and not known:
+    others = (
+        [pair for pair in pairs if pair[0] not in JSON_FIELDS] if len(known) < len(pairs) else []
+    )
+    if pairs and not known and not any(intended_field(key) for key, _ in others):
         raise FrameError(ProtocolRule.STDOUT_TEXT, f"JSON, but not a WorkResponse: {shown(data)}")
     if len(dict(known)) < len(known):
         raise FrameError(ProtocolRule.MALFORMED, f"a field occurs twice: {shown(data)}")
     given = {JSON_FIELDS[key]: _checked(key, value) for key, value in known if value is not None}
-    return Response(**given)
+    return Response(**given, ignored=tuple((key, _shortened(value)) for key, value in others))
+
+
+def intended_field(name: str) -> str:
+    """Return the field of a WorkResponse that a misspelt name stands for; empty if there is none."""
+    return _BY_LETTERS.get(name.replace("_", "").replace("-", "").lower(), "")
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _not_an_object(data: bytes, *, is_behind_object: bool) -> FrameError:
+    """Return the error for bytes that are no JSON object: a broken one, or printed text."""
+    if _BROKEN.match(data) or (is_behind_object and not data.strip(b"}] \t\r\n")):
+        return FrameError(ProtocolRule.MALFORMED, f"broken JSON: {shown(data)}")
+    return not_a_response(data, ProtocolRule.MALFORMED, "not a JSON object")
 
 
 def _checked(key: str, value: object) -> Any:

@@ -7,9 +7,11 @@ The encodings themselves are in proto_encoding.py and json_encoding.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
+
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
 
 class ProtocolRule(StrEnum):
@@ -49,12 +51,16 @@ class FrameError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One WorkResponse."""
+    """One WorkResponse.
+
+    ``ignored`` are names and values of fields that no WorkResponse in JSON has; they are no part of it.
+    """
 
     exit_code: int = 0
     output: str = ""
     request_id: int = 0
     was_cancelled: bool = False
+    ignored: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +93,15 @@ class ResponseDecoder(Protocol):
     def lacks(self) -> str:
         """The only thing that the pending bytes lack to be a response; "" when unknown."""
 
+    @property
+    def unterminated(self) -> int:
+        """Number of JSON responses so far that no newline followed."""
+
 
 class Encoding(Protocol):
     """One encoding of the worker protocol."""
 
-    name: str
+    name: WorkerProtocol
 
     def encode(self, request: Request) -> bytes:
         """Return the bytes of a request for the worker's stdin."""

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from rpw_fixture.wire.protos import worker
 from rpw_fixture.wire.varints import varint
 from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule, Request, Response
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.wire.worker.stray_output import begins_with_text, not_a_response
 
 #: First bytes of the fields of a WorkResponse (exit_code, output, request_id, was_cancelled).
@@ -32,7 +33,7 @@ _SPEAKS_JSON = "a worker that speaks JSON needs persistentWorkerProtocol=json"
 class ProtoEncoding:
     """Messages of blaze.worker, each after its length as a varint."""
 
-    name = "proto"
+    name = WorkerProtocol.PROTO
 
     def encode(self, request: Request) -> bytes:
         """See `Encoding.encode`."""
@@ -86,6 +87,11 @@ class ProtoDecoder:
     def lacks(self) -> str:
         """See `ResponseDecoder.lacks`."""
         return ""
+
+    @property
+    def unterminated(self) -> int:
+        """See `ResponseDecoder.unterminated`."""
+        return 0
 
     def feed(self, data: bytes) -> list[Response]:
         """See `ResponseDecoder.feed`."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from rpw_fixture.wire.flagfiles import Split
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import (
     FlagPosition,
@@ -25,7 +27,7 @@ from rpw_fixture.workers.personalities.rules import (
 _254 = "bb-remote-execution#254 at 4d15659"
 _255 = "bb-remote-execution#255"
 _ADR = "bb-adrs#9 (ADR 13)"
-_SINGLE = frozenset[str]()
+_SINGLEPLEX_ONLY = frozenset[Ability]()
 
 BUILDBARN = dataclasses.replace(
     REFERENCE,
@@ -40,7 +42,7 @@ BUILDBARN = dataclasses.replace(
     protocols=SourcedRule(
         REFERENCE.protocols.value, f"{_254}: InvalidArgument for any other value"
     ),
-    abilities=SourcedRule(_SINGLE, _254),
+    abilities=SourcedRule(_SINGLEPLEX_ONLY, _254),
     key=SourcedRule(
         frozenset(
             {
@@ -90,9 +92,10 @@ BUILDBARN_255 = dataclasses.replace(
     no_flagfile=unknown(REFERENCE.no_flagfile),
     containers=unknown(REFERENCE.containers),
     protocols=SourcedRule(
-        Protocols("persistentWorkerProtocol", ("proto",), Lack.ONE_SHOT), f"{_255}: proto only"
+        Protocols("persistentWorkerProtocol", (WorkerProtocol.PROTO,), Lack.ONE_SHOT),
+        f"{_255}: proto only",
     ),
-    abilities=SourcedRule(_SINGLE, _255),
+    abilities=SourcedRule(_SINGLEPLEX_ONLY, _255),
     key=SourcedRule(
         frozenset(
             {
@@ -147,7 +150,7 @@ BUILDBARN_ADR13 = dataclasses.replace(
     protocols=SourcedRule(
         REFERENCE.protocols.value, f"{_ADR}: with a fallback that the operator sets"
     ),
-    abilities=SourcedRule(_SINGLE, _ADR),
+    abilities=SourcedRule(_SINGLEPLEX_ONLY, _ADR),
     key=SourcedRule(
         frozenset({"persistentWorkerKey", "working directory"}),
         f"{_ADR}: no tool contents, so the first tool wins",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from rpw_fixture.workers.key import Ability
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import (
     ContainerPolicy,
@@ -39,7 +40,7 @@ BUILDBUDDY = dataclasses.replace(
     ),
     protocols=SourcedRule(REFERENCE.protocols.value, f"{_WORKER}: an error for any other value"),
     abilities=SourcedRule(
-        frozenset[str](), f"{_WORKER}: request_id is always 0, no cancel, no sandbox_dir"
+        frozenset[Ability](), f"{_WORKER}: request_id is always 0, no cancel, no sandbox_dir"
     ),
     key=SourcedRule(
         frozenset({"persistentWorkerKey", "instance name", "platform"}),

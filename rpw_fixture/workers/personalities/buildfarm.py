@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from rpw_fixture.wire.flagfiles import Split
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import (
     ContainerPolicy,
@@ -41,8 +43,10 @@ BUILDFARM = dataclasses.replace(
     containers=SourcedRule(
         ContainerPolicy.IGNORED, "Buildfarm, Executor: persistent workers are checked before docker"
     ),
-    protocols=SourcedRule(Protocols("", ("proto",), Lack.ACCEPTED), f"{_COORDINATOR}: proto only"),
-    abilities=SourcedRule(frozenset[str](), f"{_EXECUTOR}: request_id is 0; no cancel"),
+    protocols=SourcedRule(
+        Protocols("", (WorkerProtocol.PROTO,), Lack.ACCEPTED), f"{_COORDINATOR}: proto only"
+    ),
+    abilities=SourcedRule(frozenset[Ability](), f"{_EXECUTOR}: request_id is 0; no cancel"),
     key=SourcedRule(
         frozenset({"startup argument", "environment", "tool input"}),
         f"{_KEYMAKER}; tool inputs since buildfarm#2228; the client's key does not count",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from rpw_fixture.workers.key import Ability
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import SourcedRule, unknown
 
@@ -17,7 +18,7 @@ ENGFLOW = dataclasses.replace(
     unmarked_executable=unknown(REFERENCE.unmarked_executable),
     no_flagfile=unknown(REFERENCE.no_flagfile),
     protocols=unknown(REFERENCE.protocols),
-    abilities=SourcedRule(frozenset[str](), f"{_PAGE}: no multiplex workers as of 2024-09-05"),
+    abilities=SourcedRule(frozenset[Ability](), f"{_PAGE}: no multiplex workers as of 2024-09-05"),
     key=unknown(REFERENCE.key),
     multiplex_key_has_tools=unknown(REFERENCE.multiplex_key_has_tools),
     split=unknown(REFERENCE.split),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from rpw_fixture.wire.flagfiles import Split
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import (
     Environment,
@@ -40,9 +42,11 @@ NATIVELINK = dataclasses.replace(
     ),
     containers=unknown(REFERENCE.containers),
     protocols=SourcedRule(
-        Protocols("requires-worker-protocol", ("proto", "json"), Lack.ONE_SHOT), _NATIVELINK
+        Protocols("requires-worker-protocol", tuple(WorkerProtocol), Lack.ONE_SHOT), _NATIVELINK
     ),
-    abilities=SourcedRule(frozenset[str](), f"{_LIVE}: request_id must be 0; no cancel messages"),
+    abilities=SourcedRule(
+        frozenset[Ability](), f"{_LIVE}: request_id must be 0; no cancel messages"
+    ),
     key=SourcedRule(
         frozenset({"startup argument", "protocol"}),
         f"{_NATIVELINK}: without tool inputs, environment and the client's key",

@@ -6,7 +6,8 @@ A rule that is unknown in another personality has the value that it has here.
 from __future__ import annotations
 
 from rpw_fixture.wire.flagfiles import Split
-from rpw_fixture.workers.key import REFERENCE_PARTS
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import REFERENCE_PARTS, Ability
 from rpw_fixture.workers.personalities.rules import (
     ContainerPolicy,
     Environment,
@@ -43,11 +44,11 @@ REFERENCE = Personality(
     no_flagfile=SourcedRule(Lack.ONE_SHOT, f"{_CREATING}: a worker's action has a flagfile"),
     containers=SourcedRule(ContainerPolicy.NEEDS_REUSE, f"{_PAGE}, client settings 2"),
     protocols=SourcedRule(
-        Protocols("persistentWorkerProtocol", ("proto", "json"), Lack.ERROR),
+        Protocols("persistentWorkerProtocol", tuple(WorkerProtocol), Lack.ERROR),
         "bazel#28489, bazel#29299",
     ),
     abilities=SourcedRule(
-        frozenset({"multiplex", "sandbox", "cancellation"}),
+        frozenset(Ability),
         "Bazel's pages on multiplex workers; the names of the properties are this project's",
     ),
     key=SourcedRule(

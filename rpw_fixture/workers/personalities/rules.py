@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Generic, TypeVar
 
 from rpw_fixture.wire.flagfiles import Split
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability
 
 T = TypeVar("T")
 
@@ -91,7 +93,7 @@ class Protocols:
     """
 
     name: str
-    accepted: tuple[str, ...]
+    accepted: tuple[WorkerProtocol, ...]
     otherwise: Lack
 
     def __str__(self) -> str:
@@ -230,7 +232,7 @@ class Personality:
     no_flagfile: SourcedRule[Lack]
     containers: SourcedRule[ContainerPolicy]
     protocols: SourcedRule[Protocols]
-    abilities: SourcedRule[frozenset[str]]
+    abilities: SourcedRule[frozenset[Ability]]
     key: SourcedRule[frozenset[str]]
     multiplex_key_has_tools: SourcedRule[bool]
     split: SourcedRule[Split]

@@ -172,9 +172,9 @@ def test_a_folder_that_is_taken_away_while_inputs_are_placed_is_missed_the_next_
     watched.stage(TREE)
     settle = _Watches.settle
 
-    def settle_late(watches: _Watches) -> None:
+    def settle_late(watches: _Watches, fd: int) -> None:
         remove(str(watched.path / "src"))
-        settle(watches)
+        settle(watches, fd)
 
     with monkeypatch.context() as patch:
         patch.setattr(_Watches, "settle", settle_late)

@@ -35,7 +35,7 @@ def test_the_number_is_found_with_few_questions(at: int) -> None:
     before = (ONE, TWO) * 600
     found = counted_leaks.find(before, ONE, TWO, oracle)
     assert found is not None
-    assert (found.title, found.names) == (f"any {at} requests", (f"any {at} requests",))
+    assert (found.title, len(found.names)) == (f"any {at} requests", at)
     assert oracle.questions <= 15
 
 
@@ -77,7 +77,8 @@ def test_a_counter_is_told_as_any_requests_and_costs_few_starts(
         headers=["alpha", "beta", "gamma"],
     )
     report = check(load(suite), Options(selected=frozenset(["RPW202"])))
-    assert {each.polluters for each in report.findings} == {("any 25 requests",)}
+    assert {each.polluters_in_words for each in report.findings} == {"any 25 requests"}
+    assert all(set(each.polluters) <= {"alpha", "beta", "gamma"} for each in report.findings)
     assert all("after any 25 requests, " in each.summary for each in report.findings)
     assert {len(each.history) for each in report.findings} == {26}
     assert starts

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.checks.input_changes import variants
 from rpw_fixture.hermeticity.checks.resources import LIMITS, is_growing, theil_sen
-from rpw_fixture.hermeticity.checks.stale_inputs import variants
 from rpw_fixture.hermeticity.checks.undeclared_access import accesses
 from rpw_fixture.hermeticity.checks.worker_keys import find_churn, find_collisions
 from rpw_fixture.hermeticity.findings import codes

@@ -47,18 +47,21 @@ def test_workers_that_wait_for_whole_requests_are_clean(
     tmp_path: Path, script: str, worker: str
 ) -> None:
     arguments = ["--worker_protocol=json"] if "json" in worker else []
-    report = run(stage(tmp_path / "suite", script, *arguments, worker=worker), PROTOCOL)
+    report = run(stage(tmp_path / "suite", script, *arguments, worker=worker), "RPW118")
     assert report.findings == ()
     assert {each.status for each in report.checks} == {Status.PASSED}
 
 
 def test_the_evidence_says_in_which_pieces_the_request_came(tmp_path: Path) -> None:
-    (finding,) = run(stage(tmp_path / "suite", "one_read.py"), PROTOCOL).findings
+    (finding,) = run(stage(tmp_path / "suite", "one_read.py"), "RPW118").findings
     assert "when its request arrives in two pieces, " in finding.summary
     assert "the worker stops: a field of a request is longer" in finding.evidence
+    assert "likely cause: it takes what one read() returns for a whole request" in finding.evidence
 
 
-def test_a_part_that_is_answered_like_a_request_is_reported_as_malformed(tmp_path: Path) -> None:
+def test_a_part_that_is_answered_like_a_request_is_reported_as_a_cut_request(
+    tmp_path: Path,
+) -> None:
     suite = stage(tmp_path / "suite", "one_read.py", headers=["alpha"])
     worker = suite.parent / "tools" / "one_read.py"
     text = worker.read_text()
@@ -66,16 +69,22 @@ def test_a_part_that_is_answered_like_a_request_is_reported_as_malformed(tmp_pat
     worker.write_text(
         text.replace("            if not is_lenient:\n                raise\n", hasty)
     )
-    (finding,) = run(suite, PROTOCOL).findings
-    assert finding.code == "RPW105"
+    (finding,) = run(suite, f"RPW118,{PROTOCOL}").findings
+    assert finding.code == "RPW118"
     assert "when its request arrives in two pieces, " in finding.summary
+
+
+def test_large_requests_are_not_judged_where_pieces_are_misread(tmp_path: Path) -> None:
+    report = run(stage(tmp_path / "suite", "one_read.py"), "RPW113,RPW118")
+    assert [each.code for each in report.findings] == ["RPW118"]
+    assert report.checks[0].reason.endswith("fix RPW118 first")
 
 
 def test_requests_lost_in_one_write_are_not_reported_as_a_mixup(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "drops_rest.py", worker="multiplex = true\ntimeout = 1")
-    report = run(suite, f"{PROTOCOL},RPW111,RPW213")
+    report = run(suite, "RPW118,RPW111,RPW213")
     (finding,) = report.findings
-    assert (finding.code, finding.victim, finding.polluters) == ("RPW102", "beta", ("alpha",))
-    assert finding.summary == "when two requests arrive in one write, beta fails: timeout"
+    assert (finding.code, finding.victim, finding.polluters) == ("RPW118", "beta", ("alpha",))
+    assert finding.summary == "when two requests arrive in one write, beta fails: timeout (RPW102)"
     reasons = {each.reason for each in report.checks if each.status is Status.SKIPPED}
     assert reasons == {"the worker loses requests that come in one write"}

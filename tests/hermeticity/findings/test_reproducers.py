@@ -27,7 +27,7 @@ BUGS = (
         "stale_input.py",
         "src/alpha.txt has new content, but alpha still gives the old result",
     ),
-    ("RPW103", "one_read.py", "when its request arrives in two pieces, alpha fails: crash"),
+    ("RPW118", "one_read.py", "when its request arrives in two pieces, alpha fails: crash"),
 )
 
 

@@ -1,4 +1,7 @@
+import pytest
+
 from rpw_fixture.client.action import Action
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.suites.from_actions import suites
 from tests.hermeticity.samples import source
@@ -36,3 +39,9 @@ def test_a_leak_among_actions_is_found() -> None:
         ("out/b.txt", ("out/a.txt",)),
         ("out/a.txt", ("out/b.txt",)),
     ]
+
+
+def test_an_unknown_protocol_is_refused_as_the_server_refuses_it() -> None:
+    wrong = compilation("a").replace(protocol="xml")
+    with pytest.raises(ConfigError, match="action 2: protocol is 'xml'; allowed: proto and json"):
+        suites([compilation("b"), wrong])

@@ -36,6 +36,16 @@ CASES = [
     ),
     Case(code="RPW111", script="mixed_up.py", worker=MULTIPLEX),
     Case(code="RPW112", script="orphans.py"),
+    Case(code="RPW113", script="large_frames.py"),
+    *(
+        Case(
+            code="RPW113",
+            script="large_frames.py",
+            arguments=(f"--bug={bug}",),
+            has_reproducer=False,
+        )
+        for bug in ("answer", "inputs", "id")
+    ),
     Case(code="RPW213", script="shared_options.py", worker=MULTIPLEX, has_reproducer=False),
     Case(code="RPW109", script="sticky_failure.py", select="RPW109"),
 ]

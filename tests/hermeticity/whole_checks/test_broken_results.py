@@ -25,7 +25,10 @@ CASES = [
         select="RPW202",
     ),
     Case(code="RPW212", script="shared_log.py", select="RPW202,RPW212"),
+    Case(code="RPW214", script="trusts_store.py"),
+    Case(code="RPW215", script="keeps_lock.py"),
     Case(code="RPW216", script="late_writer.py"),
+    Case(code="RPW216", script="keeps_open.py"),
     Case(
         code="RPW401",
         script="unmarked_tool.py",

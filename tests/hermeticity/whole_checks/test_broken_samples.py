@@ -68,6 +68,18 @@ def test_a_rule_broken_later_is_reported_with_what_came_before(
     assert len(finding.polluters) == (1 if argument == "--between" else 2)
 
 
+def test_a_misspelt_response_is_found_with_every_code(tmp_path: Path) -> None:
+    worker = 'protocol = "json"'
+    suite = stage(
+        tmp_path / "suite",
+        "misspelt.py",
+        "--worker_protocol=json",
+        worker=worker,
+        headers=["alpha"],
+    )
+    assert codes(run(suite)) == {"RPW114"}
+
+
 def test_growth_is_not_reported_of_a_worker_whose_processes_pile_up(tmp_path: Path) -> None:
     report = run(stage(tmp_path / "suite", "orphans.py"), "RPW112,RPW301,RPW302,RPW303")
     assert codes(report) == {"RPW112"}

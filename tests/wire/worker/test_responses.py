@@ -195,9 +195,43 @@ def test_text_is_text_on_stdout_to_a_json_server(text: str) -> None:
     assert refused("json", text.encode()).rule is ProtocolRule.STDOUT_TEXT
 
 
-@pytest.mark.parametrize("text", ["{DEBUG} started", "{oops", "{'exitCode': 0}", "[]", "null", "0"])
+@pytest.mark.parametrize("text", ["{DEBUG} started", "{oops", "[]", "null", "0"])
 def test_text_that_begins_like_json_is_refused_at_once(text: str) -> None:
     assert refused("json", text.encode()).rule is ProtocolRule.STDOUT_TEXT
+
+
+@pytest.mark.parametrize(
+    "text", ["{'exitCode': 0}", "{exitCode: 0}", "{nope}\n", '{"exitCode": 0}}']
+)
+def test_a_broken_object_is_malformed(text: str) -> None:
+    assert refused("json", text.encode()).rule is ProtocolRule.MALFORMED
+
+
+@pytest.mark.parametrize("data", [b'{"exit_code": 1, "extra": [2]}\n', b'{"was_cancelled":null}'])
+def test_misspelt_fields_are_ignored_and_kept_as_evidence(data: bytes) -> None:
+    (response,) = decoder("json").feed(data)
+    assert response == Response()
+    assert [name for name, _ in response.ignored] in (["exit_code", "extra"], ["was_cancelled"])
+
+
+@pytest.mark.parametrize(
+    ("data", "unterminated"),
+    [
+        (b"", 0),
+        (b'{"exitCode":1}\n', 0),
+        (b'{"exitCode":1}\r\n {"exitCode":1}\n', 0),
+        (b'{"exitCode":1}', 1),
+        (b'{"exitCode":1}  ', 1),
+        (b'{"exitCode":1}{"exitCode":1}\n', 1),
+        (b'{"exitCode":1} {"exitCode":1}', 2),
+    ],
+)
+def test_responses_without_a_newline_are_counted(data: bytes, unterminated: int) -> None:
+    whole, in_bytes = decoder("json"), decoder("json")
+    whole.feed(data)
+    for byte in data:
+        in_bytes.feed(bytes([byte]))
+    assert (whole.unterminated, in_bytes.unterminated) == (unterminated, unterminated)
 
 
 def test_a_line_of_a_json_log_is_no_response() -> None:

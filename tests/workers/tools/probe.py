@@ -8,7 +8,7 @@ Arguments of a request:
 --noise TEXT        printed to stderr
 --started PATH      a file that says that it has begun
 --wait-for PATH     a file to wait for
---leave PATH        a file to write that nobody declared
+--leave PATH        a file to write that no action declared
 --overwrite PATH    a file to replace
 --eat MIB           memory to keep
 --id N              added to the response's request_id
@@ -124,7 +124,7 @@ def probe(request: WorkRequest) -> WorkResponse:
 
 class ProbeChannel(Channel):
     def read(self) -> WorkRequest | None:
-        if self.reader.peek(1)[:1] == b"{":  # so that nobody has to say what is spoken
+        if self.reader.peek(1)[:1] == b"{":  # so that no argument has to name the protocol
             self.codec = self.codec if isinstance(self.codec, RawJson) else RawJson()
         return super().read()
 

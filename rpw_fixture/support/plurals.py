@@ -1,4 +1,4 @@
-"""English plurals for the texts of findings and reports."""
+"""English plurals for texts that people read."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpw_fixture.hermeticity.findings.plurals import counted, plural
+from rpw_fixture.support.plurals import counted, plural
 
 
 @pytest.mark.parametrize(

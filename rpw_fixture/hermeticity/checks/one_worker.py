@@ -1,0 +1,43 @@
+"""Unusual requests that several checks ask about: one worker answers all of them, one after the other.
+
+A request whose answer there differs from a fresh worker's answer to the plain request is asked again in
+a fresh worker, because an earlier request may be the cause.
+"""
+
+from __future__ import annotations
+
+from rpw_fixture.hermeticity.checks import state_leaks
+from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, Step, Trial
+
+#: Ways in which one request arrives in pieces.
+CUT = (Delivery.SPLIT_BODY, Delivery.SPLIT_LENGTH, Delivery.DRIBBLED)
+#: Request ids that a worker must return: a small one, and the largest.
+REQUEST_IDS = (7, (1 << 31) - 1)
+#: The verbosity of `bazel --worker_verbose`.
+VERBOSITY = 10
+
+
+def subject(context: CheckContext) -> SuiteAction:
+    """Return the action that the requests are for."""
+    return (context.succeeding or context.usable)[0]
+
+
+def answer(context: CheckContext, step: Step) -> Outcome:
+    """Return the outcome of a request of `_trial`, or of a fresh worker if that one is suspicious."""
+    if not state_leaks.stops_answering(context):
+        plain = context.cold(step.action)
+        for each in context.run(_trial(context)).outcomes:
+            if each.step == step and not context.differing(plain, each):
+                return each
+    return context.run(Trial(history=(step,))).outcomes[0]
+
+
+def _trial(context: CheckContext) -> Trial:
+    action = subject(context)
+    history = [Step(action=action, delivery=each) for each in CUT]
+    history.append(Step(action=action, is_extended=True))
+    history.append(Step(action=action, verbosity=VERBOSITY))
+    history += [Step(action=action, request_id=each) for each in REQUEST_IDS]
+    return Trial(history=tuple(history))

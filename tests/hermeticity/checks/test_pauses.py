@@ -1,0 +1,56 @@
+"""A pause between two requests, and the verbosity of a request."""
+
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness
+from rpw_fixture.hermeticity.trials.trial import Step, Trial
+from tests.hermeticity.samples import PROTOCOL, run, stage
+
+PAUSE = 2.0
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), "RPW103"), (("--forgets",), "RPW202")])
+def test_what_an_idle_worker_does_is_found(
+    tmp_path: Path, arguments: tuple[str, ...], code: str
+) -> None:
+    suite = stage(tmp_path / "suite", "impatient.py", *arguments)
+    (finding,) = run(suite, f"{PROTOCOL},RPW202", pause=PAUSE).findings
+    assert finding.code == code
+    assert finding.summary.startswith("after alpha and a pause of 2 seconds, alpha ")
+    assert "without the pause, both requests get the same answer" in finding.evidence
+
+
+def test_a_patient_worker_is_clean(tmp_path: Path) -> None:
+    report = run(stage(tmp_path / "suite", "good.py"), f"{PROTOCOL},RPW202", pause=0.5)
+    assert report.findings == ()
+
+
+def test_no_pause_is_tried_for_other_codes(tmp_path: Path) -> None:
+    report = run(stage(tmp_path / "suite", "impatient.py"), "RPW202", pause=30.0)
+    assert report.findings == ()
+    assert report.seconds < 30
+
+
+def test_a_trial_that_waits_ends_with_its_harness(tmp_path: Path) -> None:
+    suite = load(stage(tmp_path / "suite", "good.py"))
+    plain = Step(action=suite.actions[0])
+    with Harness(suite) as harness:
+        harness.begin(Trial(history=(plain, Step(action=plain.action, pause=600.0))))
+        assert harness.run(Trial(history=(plain,))).outcomes[0].exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "effect"),
+    [((), "gives another result"), (("--stdout",), "fails: text on stdout")],
+)
+def test_verbosity_is_named(tmp_path: Path, arguments: tuple[str, ...], effect: str) -> None:
+    suite = stage(tmp_path / "suite", "talkative.py", *arguments, headers=["alpha"])
+    report = run(suite, f"RPW209,{PROTOCOL}")
+    (finding,) = report.findings
+    assert finding.code == "RPW209"
+    assert f"verbosity (with 10 it {effect})" in finding.summary
+    note = next(each.reason for each in report.checks if each.code == "RPW209")
+    assert note.startswith("varied: verbosity, ")

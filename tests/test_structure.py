@@ -1,0 +1,86 @@
+"""The package stays readable: names that are not ambiguous, short functions, short modules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "rpw_fixture"
+#: Lines of a function, its signature included, its docstring and decorators not.
+MOST_LINES_OF_A_FUNCTION = 41
+MOST_LINES_OF_A_MODULE = 450
+
+#: First words of docstrings that describe instead of saying what the function does.
+NO_VERBS = frozenset(
+    {"A", "An", "The", "This", "How", "What", "When", "Where", "Whether", "Which", "Who"}
+)
+
+MODULES = sorted(
+    path for path in PACKAGE.rglob("*.py") if "sample_workers" not in path.relative_to(ROOT).parts
+)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def class_names(tree: ast.AST) -> Iterator[str]:
+    return (node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def is_property(function: Function) -> bool:
+    return any("property" in ast.unparse(each) for each in function.decorator_list)
+
+
+def length(function: Function) -> int:
+    first = function.body[0]
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    if ast.get_docstring(function, clean=False) is not None:
+        lines -= (first.end_lineno or 0) - first.lineno + 1
+    return lines
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in MODULES:
+        for name in class_names(ast.parse(path.read_text("utf-8"))):
+            homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert homes
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_and_functions_are_short(path: Path) -> None:
+    text = path.read_text("utf-8")
+    long = {
+        f"{each.name}, line {each.lineno}": length(each)
+        for each in functions(ast.parse(text))
+        if length(each) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert long == {}
+    assert len(text.splitlines()) <= MOST_LINES_OF_A_MODULE
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_docstrings_of_functions_start_with_a_verb(path: Path) -> None:
+    # D401 of ruff knows the verbs in the wrong form; it lets most other words pass.
+    docstrings = {
+        f"{each.name}, line {each.lineno}": ast.get_docstring(each) or ""
+        for each in functions(ast.parse(path.read_text("utf-8")))
+        if not is_property(each)
+    }
+    assert {
+        name: text
+        for name, text in docstrings.items()
+        if text and (text.split()[0] in NO_VERBS or not text[0].isupper())
+    } == {}
+
+
+def test_a_docstring_does_not_count_as_lines_of_a_function() -> None:
+    source = 'def f(\n    a,\n):\n    """One.\n\n    Two.\n    """\n    return a\n'
+    assert [length(each) for each in functions(ast.parse(source))] == [4]
