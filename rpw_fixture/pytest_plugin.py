@@ -207,6 +207,7 @@ def rpw_bazel(request: pytest.FixtureRequest, rpw_server: Endpoint) -> Iterator[
         workspace = request.config.stash[_SERVERS].workspace(rpw_server.bazel_flags())
     except EnvironmentLacksError as error:
         pytest.skip(f"needs Bazel: {error}")
+    workspace.has_one_shot_runs = lambda: len(rpw_server.actions.one_shot()) > 0
     request.node.stash[_WORKSPACE] = workspace
     yield workspace
     del request.node.stash[_WORKSPACE]

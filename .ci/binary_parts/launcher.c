@@ -417,7 +417,8 @@ int main(int count, char **given) {
     const char *temporary[] = {getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm", getenv("TEST_TMPDIR")};
     for (size_t index = 0; index < sizeof temporary / sizeof *temporary; index++) {
         if (!temporary[index] || *temporary[index] != '/' || access(temporary[index], W_OK | X_OK)) continue;
-        int length = snprintf(cache, sizeof cache, "%s/rpw_fixture-%u", temporary[index], (unsigned)geteuid());
+        /* Not rpw_fixture-…: servers remove folders with such names that no server uses. */
+        int length = snprintf(cache, sizeof cache, "%s/rpw-fixture-file-%u", temporary[index], (unsigned)geteuid());
         if (length < (int)sizeof cache) try_cache(&program, cache, count, given);
     }
     fail("cannot unpack itself anywhere; set XDG_CACHE_HOME to a folder that you can write:", problems);

@@ -160,7 +160,7 @@ def _cache_folders() -> Iterator[str]:
     )
     for each in filter(os.path.isabs, temporary):
         if os.access(each, os.W_OK | os.X_OK):
-            yield os.path.join(each, f"rpw_fixture-zipapp-{os.geteuid()}")
+            yield os.path.join(each, f"rpw-fixture-zipapp-{os.geteuid()}")
 
 
 def _lock(file: int, kind: int) -> bool:

@@ -10,12 +10,12 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from rpw_fixture._version import __version__
+from rpw_fixture.cli.parsers import Parser
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.support.program_form import program_form
-from rpw_fixture.support.suggestions import did_you_mean
 
 #: Subcommands and their purposes. Each is a module here with `add_arguments` and `run`.
 COMMANDS = {
@@ -28,6 +28,7 @@ COMMANDS = {
     "record": "record what a build tool and a worker say to each other",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",
     "doctor": "show what this machine offers: isolation, containers, programs",
+    "completion": "print a script with which a shell completes this command line",
 }
 WRONG_USE, ENVIRONMENT_LACKS = 2, 3
 
@@ -57,26 +58,14 @@ def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:
     if name is None:
         _overview().parse_args(given)
         raise SystemExit(WRONG_USE)
-    parser = _Parser(
-        prog=f"rpw-fixture {name}",
-        description=COMMANDS[name],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    return name, parser_of(name).parse_args(rest)
+
+
+def parser_of(name: str) -> Parser:
+    """Return the parser of a subcommand."""
+    parser = Parser(prog=f"rpw-fixture {name}", description=COMMANDS[name])
     _module(name).add_arguments(parser)
-    return name, parser.parse_args(rest)
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that suggests a flag for a misspelt one."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the error and exit with 2."""
-        unknown = message.removeprefix("unrecognized arguments: ")
-        if unknown != message:
-            name = unknown.split()[0].partition("=")[0]
-            message += did_you_mean(name, self._option_string_actions)
-        super().error(message)
+    return parser
 
 
 def _module(name: str) -> Any:
@@ -93,9 +82,10 @@ def _command(given: list[str]) -> tuple[str | None, list[str]]:
     return "serve", given
 
 
-def _overview() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _overview() -> Parser:
+    parser = Parser(
         prog="rpw-fixture",
+        usage="%(prog)s COMMAND [options]",
         description="An REAPI server with real remote persistent workers, for tests and CI.",
         epilog="Without a subcommand: serve. 'rpw-fixture COMMAND --help' lists its options.",
     )

@@ -7,21 +7,29 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from rpw_fixture.cli.parsers import Parser
 from rpw_fixture.config import Config
 from rpw_fixture.config.flags import Flag, flags, from_environment
 
 #: Where ``serve`` listens by default.
 DEFAULT_LISTEN = "127.0.0.1:8980"
+#: Fields of the settings in the short help.
+_COMMON = {"listen", "port_file", "jobs", "max_workers_per_key", "worker_idle_timeout", "web"}
+_COMMON |= {"default_protocol", "tool_inputs", "personality", "allow_docker", "isolation"}
+_COMMON |= {"root", "events", "record", "summary", "idle_timeout"}
 
 
 def add_settings(parser: argparse.ArgumentParser, *, listen: str = DEFAULT_LISTEN) -> None:
-    """Add every setting as a flag; its help names its environment variable.
+    """Add every setting as a flag; the long help names its environment variable.
 
     Args:
+        parser: gets the flags.
         listen: default address.
     """
     for flag in flags():
-        parser.add_argument(f"--{flag.name}", **_keywords(flag, listen))
+        action = parser.add_argument(f"--{flag.name}", **_keywords(flag, listen))
+        if isinstance(parser, Parser) and flag.field not in _COMMON:
+            parser.mark_rare(action)
 
 
 def config_of(

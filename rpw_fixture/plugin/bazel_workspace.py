@@ -23,6 +23,8 @@ from rpw_fixture.support.closing import Closeable
 from rpw_fixture.testing.bazel_flags import MARK_FLAG, marks_tool_inputs
 
 _PROGRAMS = ("bazel", "bazelisk")
+#: Variables in tests of rules_bazel_integration_test: a Bazel, and the workspace to test in.
+_BIT_PROGRAM, _BIT_WORKSPACE = "BIT_BAZEL_BINARY", "BIT_WORKSPACE_DIR"
 #: Seconds without a command after which a Bazel server ends, in case the tests were killed.
 _MAX_IDLE = 60
 _SHUTDOWN_PATIENCE = 20.0
@@ -60,16 +62,18 @@ class BazelFailedError(RpwError):
 
 
 def find_bazel(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the path of Bazel: ``$BAZEL``, else ``bazel`` or ``bazelisk`` on PATH.
+    """Return the path of Bazel: ``$BAZEL``, else ``$BIT_BAZEL_BINARY``, else one on PATH.
 
     Raises:
         EnvironmentLacksError: if there is none.
     """
-    names = [environ["BAZEL"]] if environ.get("BAZEL") else _PROGRAMS
+    given = environ.get("BAZEL") or environ.get(_BIT_PROGRAM)
+    names = [given] if given else _PROGRAMS
     for name in names:
         program = shutil.which(name, path=environ.get("PATH"))
         if program is not None:
-            return program
+            # Each Bazel command runs in its workspace, not here.
+            return str(Path(program).absolute())
     raise EnvironmentLacksError(
         f"{' or '.join(names)} is not on PATH; install Bazel, or set $BAZEL to its path"
     )
@@ -82,9 +86,11 @@ class BazelWorkspace(Closeable):
         program: path of Bazel, from `find_bazel`.
 
     Attributes:
-        root: the workspace's folder; at first it has only an empty ``WORKSPACE`` and ``MODULE.bazel``.
+        root: the workspace's folder; at first it has only an empty ``WORKSPACE`` and ``MODULE.bazel``, or a
+            copy of ``$BIT_WORKSPACE_DIR``.
         flags: flags of every build and test, such as those that lead to the REAPI server.
         results: results of all commands since the last `reset`, for reports.
+        has_one_shot_runs: whether the server ran actions one-shot since the last `reset`.
     """
 
     def __init__(self, program: str) -> None:
@@ -93,6 +99,7 @@ class BazelWorkspace(Closeable):
         self.root = self._folder / "workspace"
         self.flags: tuple[str, ...] = ()
         self.results: list[BazelResult] = []
+        self.has_one_shot_runs: Callable[[], bool] = bool
         self._marks_tool_inputs: bool | None = None
         self._has_run = False
         self.reset()
@@ -104,10 +111,14 @@ class BazelWorkspace(Closeable):
         if self.root.exists():
             _remove(self.root)
         self.root.mkdir(exist_ok=True)
-        self.write("WORKSPACE", "")
-        self.write("MODULE.bazel", "")
+        if given := os.environ.get(_BIT_WORKSPACE):
+            self.copy(given)
+        for name in ("WORKSPACE", "MODULE.bazel"):
+            if not (self.root / name).exists():
+                self.write(name, "")
         self.flags = tuple(flags)
         self.results = []
+        self.has_one_shot_runs = bool
 
     def write(self, path: str, content: str | bytes, *, is_executable: bool = False) -> Path:
         """Write a file of the workspace, and its folders; return its full path."""
@@ -120,6 +131,8 @@ class BazelWorkspace(Closeable):
 
     def copy(self, folder: str | Path) -> None:
         """Copy everything in ``folder`` into the workspace."""
+        if not Path(folder).is_dir():
+            raise EnvironmentLacksError(f"there is no folder {folder} to copy into the workspace")
         shutil.copytree(folder, self.root, dirs_exist_ok=True)
 
     def build(self, *targets: str, flags: Sequence[str] = (), check: bool = True) -> BazelResult:
@@ -228,7 +241,7 @@ class BazelWorkspace(Closeable):
             command, *plain, *self.flags, *marks, *flags, "--", *(targets or ("//...",))
         )
         if check and result.exit_code:
-            raise BazelFailedError(result, "" if self.marks_tool_inputs else self.advice)
+            raise BazelFailedError(result, self.advice if self.has_one_shot_runs() else "")
         return result
 
     def _knows_flag(self) -> bool:

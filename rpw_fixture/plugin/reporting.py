@@ -42,14 +42,16 @@ def sections_of(servers: Sequence[Endpoint]) -> list[Section]:
 
 
 def bazel_sections(workspace: BazelWorkspace | None) -> list[Section]:
-    """Return a section with Bazel's output, and what this Bazel needs for persistent workers."""
+    """Return a section with Bazel's output; after one-shot runs also what workers need."""
     if workspace is None or not workspace.results:
         return []
     texts = [
         f"$ bazel {' '.join(each.command)}\n{each.stderr.rstrip()}\nexit code {each.exit_code}"
         for each in workspace.results
     ]
-    return [(BAZEL, "\n".join([*texts, workspace.advice]))]
+    if workspace.has_one_shot_runs():
+        texts.append(workspace.advice)
+    return [(BAZEL, "\n".join(texts))]
 
 
 def failures_of(servers: Iterable[Endpoint]) -> list[str]:

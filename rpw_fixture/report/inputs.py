@@ -10,9 +10,9 @@ from typing import Any
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import Event
-from rpw_fixture.execution.recorder import ACTIONS_FILE
 from rpw_fixture.report.recorded_rows import recorded
 from rpw_fixture.report.run_rows import Row, RunRows
+from rpw_fixture.storage.recording_folder import ACTIONS_FILE
 from rpw_fixture.summary.event_files import read_events
 from rpw_fixture.summary.model import summarize
 

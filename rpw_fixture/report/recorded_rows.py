@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rpw_fixture.execution.recorder import ACTIONS_FILE
 from rpw_fixture.report.run_figures import Row
+from rpw_fixture.storage.recording_folder import ACTIONS_FILE
 
 _KEPT = (
     *("mnemonic", "target", "key", "pool", "protocol", "abilities", "command", "environment"),

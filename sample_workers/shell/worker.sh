@@ -26,13 +26,17 @@ string_after() {
 
 serve() {
     while IFS= read -r request; do
+        # Fields come in their order: arguments, inputs, and the rest behind the last list. A shell searches
+        # long texts slowly, and there may be thousands of inputs.
+        rest=${request##*]}
+        request=${request%%'"inputs":'*}
         string_after --in
         input=$value
         string_after --out
         status=0
         number_lines "$input" "$value" || status=1
-        id=${request#*\"requestId\":}
-        if [ "$id" = "$request" ]; then id=0; fi
+        id=${rest#*\"requestId\":}
+        if [ "$id" = "$rest" ]; then id=0; fi
         id=${id#"${id%%[! ]*}"}
         printf '{"exitCode":%d,"output":"%s","requestId":%d}\n' "$status" "$message" "${id%%[!0-9]*}"
     done

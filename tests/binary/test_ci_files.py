@@ -106,6 +106,7 @@ def test_the_github_action_checks_a_suite(
     assert bad.returncode == 1, bad.stdout + bad.stderr
     assert "::error" in bad.stdout
     assert "RPW202" in bad.stdout
+    assert "RPW202" in (tmp_path / "summary.md").read_text()
 
 
 def test_the_github_action_names_its_inputs(suite: Path) -> None:

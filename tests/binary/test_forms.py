@@ -22,6 +22,12 @@ from .programs import SHELL_SUITE, Programs, run
 FORMS = ("wheel", "sdist", "file", "zipapp")
 NAMES = {"wheel": "installed", "sdist": "installed", "file": "single file", "zipapp": "zipapp"}
 LANGUAGES = ("java/JavaCompileWorker.java", "node/worker.js", "python/good.py", "shell/worker.sh")
+#: Subcommands that need nothing but an empty folder, and what they print.
+COMMANDS = [
+    ("demo", "worker 2  no, started"),
+    ("check --explain RPW202", "state-leak"),
+    ("completion bash", "complete -F _rpw_fixture rpw-fixture"),
+]
 
 
 @pytest.fixture(scope="session", params=FORMS)
@@ -60,10 +66,21 @@ def test_it_says_which_form_it_is(
     assert json.loads(facts)["rpw_fixture"] == f"{__version__} ({NAMES[form]})"
 
 
-def test_demo_in_an_empty_folder(command: list[str], programs: Programs, tmp_path: Path) -> None:
-    done = run([*command, "demo"], tmp_path, programs.environment())
-    assert "worker 2  no, started" in done.stdout
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(("arguments", "shown"), COMMANDS, ids=lambda each: str(each)[:20])
+def test_commands_in_an_empty_folder(
+    command: list[str], programs: Programs, tmp_path: Path, arguments: str, shown: str
+) -> None:
+    done = run([*command, *arguments.split()], tmp_path, programs.environment())
+    assert shown in done.stdout + done.stderr
+
+
+def test_check_of_what_init_wrote(command: list[str], programs: Programs, tmp_path: Path) -> None:
+    environment = programs.environment()
+    environment["PATH"] = f"{Path(sys.executable).resolve().parent}:{environment['PATH']}"
+    run([*command, "init", "example"], tmp_path, environment)
+    check = ["check", "suite.toml", "--select", "RPW1,RPW202"]
+    done = run([*command, *check], tmp_path / "example", environment)
+    assert "no errors" in done.stdout
 
 
 def test_check_of_a_worker_in_another_language(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rpw_fixture.cli import main
+from rpw_fixture.config.flags import flags
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,8 @@ from rpw_fixture.cli import main
         (["--abandoned-timeout", "1e12"], "--abandoned-timeout must be at most 31622400"),
         (["--worker-max-rss", "1G"], "invalid int value: '1G'"),
         (["--isolation", "landlok"], "invalid choice: 'landlok'"),
+        (["--isolation", "landlok"], "; did you mean 'landlock'?"),
+        (["chek", "suite.toml"], "did you mean 'check'?"),
     ],
 )
 def test_a_flag_that_can_not_be_used_is_wrong_use(
@@ -52,3 +55,28 @@ def test_a_variable_that_can_not_be_used_is_wrong_use(
 
     assert main([]) == 2
     assert problem in capsys.readouterr().err
+
+
+def test_help_is_short_and_the_whole_help_has_everything(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    texts = []
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as ended:
+            main(["serve", flag])
+        assert ended.value.code == 0
+        texts.append(capsys.readouterr().out)
+    short, whole = texts
+    assert short.startswith("usage: rpw-fixture serve [options]\n")
+    assert "--jobs" in short
+    assert "--container-global-argument" not in short
+    assert "$RPW_FIXTURE" not in short
+    for flag in flags():
+        assert f"--{flag.name}" in whole
+        assert f"[${flag.environment}]" in whole.replace("\n", " ")
+
+
+def test_usage_after_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", "--nonsense", "suite.toml"])
+    assert capsys.readouterr().err.splitlines()[0] == "usage: rpw-fixture check [options] [SUITE]"

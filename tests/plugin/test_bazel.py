@@ -104,8 +104,27 @@ def test_failure(rpw_bazel):
             "*- rpw bazel -*",
             "$ bazel build *",
             "*a.in: no UTF-8 text",
-            "This Bazel*mark*tool inputs*",
         ]
+    )
+    # Its actions ran on a worker, so that there is nothing to advise.
+    result.stdout.no_fnmatch_line("This Bazel*mark*tool inputs*")
+
+
+@needs_bazel
+def test_after_one_shot_runs_the_report_says_what_workers_need(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    suite(
+        """
+def test_failure(rpw_bazel):
+    rpw_bazel.write("BUILD.bazel", 'genrule(name = "a", outs = ["b"], cmd = "exit 4")')
+    rpw_bazel.build()
+"""
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E*This Bazel*mark*tool inputs*", "*- rpw bazel -*", "This Bazel*"]
     )
 
 
@@ -126,6 +145,8 @@ def test_the_variable_comes_before_the_path(tmp_path: Path) -> None:
     path = {"PATH": str(tmp_path)}
     assert find_bazel(path) == str(tmp_path / "bazelisk")
     assert find_bazel({**path, "BAZEL": str(tmp_path / "mine")}) == str(tmp_path / "mine")
+    bit = {**path, "BIT_BAZEL_BINARY": str(tmp_path / "mine")}
+    assert find_bazel(bit) == str(tmp_path / "mine")
     with pytest.raises(EnvironmentLacksError, match="bazel or bazelisk is not on PATH"):
         find_bazel({"PATH": ""})
 
@@ -163,3 +184,30 @@ def test_a_build_that_fails_raises_unless_told_not_to(tmp_path: Path) -> None:
         with pytest.raises(BazelFailedError, match="exit code 3\nbroken") as failure:
             workspace.build()
         assert workspace.build(check=False).exit_code == failure.value.result.exit_code == 3
+
+
+def test_the_workspace_of_rules_bazel_integration_test_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As runfiles are: links to files elsewhere, and the program at a relative path."""
+    runfiles, source = tmp_path / "runfiles", tmp_path / "source"
+    for folder in (runfiles, source):
+        folder.mkdir()
+    (source / "WORKSPACE").write_text("workspace(name = 'theirs')")
+    (runfiles / "WORKSPACE").symlink_to(source / "WORKSPACE")
+    program = tmp_path / "bazel"
+    program.write_text("#!/bin/sh\npwd\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BIT_BAZEL_BINARY", "./bazel")
+    monkeypatch.setenv("BIT_WORKSPACE_DIR", "runfiles")
+    with BazelWorkspace(find_bazel()) as workspace:
+        assert (workspace.root / "WORKSPACE").read_text() == "workspace(name = 'theirs')"
+        assert not (workspace.root / "WORKSPACE").is_symlink()
+        assert workspace.run("info").stdout.strip() == str(workspace.root)
+        (workspace.root / "WORKSPACE").write_text("edited")
+        workspace.reset()
+        assert (workspace.root / "WORKSPACE").read_text() == "workspace(name = 'theirs')"
+        monkeypatch.setenv("BIT_WORKSPACE_DIR", "nowhere")
+        with pytest.raises(EnvironmentLacksError, match="there is no folder nowhere"):
+            workspace.reset()
