@@ -59,16 +59,16 @@ def run(options: argparse.Namespace) -> int:
 
     relay = Relay(command)
     # The worker starts while the rest is loaded.
-    from rpw_fixture.workers.tee.conversation import Conversation, Started  # noqa: PLC0415
+    from rpw_fixture.workers.tee.conversation import RecordedConversation, TeedWorker  # noqa: PLC0415
 
-    started = Started(
+    started = TeedWorker(
         command=command,
         folder=str(Path.cwd()),
         environment=dict(os.environ),
         tool_globs=options.tool_input,
     )
     protocol = "" if options.protocol == "auto" else options.protocol
-    conversation = Conversation(folder, started, protocol)
+    conversation = RecordedConversation(folder, started, protocol)
     conversation.keep_tools()
     status = relay.run(conversation)
     conversation.end(_ending(status))

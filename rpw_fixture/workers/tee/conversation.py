@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from rpw_fixture.storage.recording_folder import RecordingFolder
@@ -33,7 +34,7 @@ _OWN_VARIABLES = frozenset(("HOME", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class TeedWorker:
     """How the worker was started.
 
     Attributes:
@@ -66,7 +67,7 @@ class _Pending:
     response: Response = field(default_factory=Response)
 
 
-class Conversation:
+class RecordedConversation:
     """Records requests and their responses.
 
     Args:
@@ -75,7 +76,7 @@ class Conversation:
         protocol: of the worker; "" to find out.
     """
 
-    def __init__(self, folder: RecordingFolder, started: Started, protocol: str = "") -> None:
+    def __init__(self, folder: RecordingFolder, started: TeedWorker, protocol: str = "") -> None:
         self._folder = folder
         self._started = started
         self._requests = RequestStream(protocol)
@@ -237,17 +238,22 @@ class Conversation:
                 "sent": done.sent,
                 "exit_code": done.response.exit_code,
                 "made": [{"path": path, "digest": digest} for path, digest in made],
-                "inputs": [
-                    {
-                        "path": path,
-                        "tool": path in tools,
-                        "digest": inputs[path].digest,
-                        "executable": inputs[path].is_executable,
-                    }
-                    for path in sorted(inputs)
-                ],
+                "inputs": _entries(inputs, tools),
             }
         )
+
+
+def _entries(inputs: Mapping[str, InputCopy], tools: AbstractSet[str]) -> list[dict[str, object]]:
+    """Return the inputs as a recording lists them."""
+    return [
+        {
+            "path": path,
+            "tool": path in tools,
+            "digest": each.digest,
+            "executable": each.is_executable,
+        }
+        for path, each in sorted(inputs.items())
+    ]
 
 
 def _hash(*values: object) -> str:

@@ -27,7 +27,7 @@ _PASSED_ON = (
 _PATIENCE = 1.0
 
 
-class Listener(Protocol):
+class RelayListener(Protocol):
     """What looks at the conversation."""
 
     def requests(self, data: bytes) -> Iterator[bytes]:
@@ -63,7 +63,7 @@ class Relay:
         for number in self._early:
             self._process.send_signal(number)
 
-    def run(self, listener: Listener) -> int:
+    def run(self, listener: RelayListener) -> int:
         """Pass everything on until the worker has ended.
 
         Returns:
@@ -105,7 +105,7 @@ def end_like(status: int) -> int:
     return status if status >= 0 else 128 - status
 
 
-def _seen(listener: Listener) -> Callable[[bytes], Iterator[bytes]]:
+def _seen(listener: RelayListener) -> Callable[[bytes], Iterator[bytes]]:
     def look(data: bytes) -> Iterator[bytes]:
         listener.responses(data)
         yield data

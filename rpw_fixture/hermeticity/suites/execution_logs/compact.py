@@ -27,7 +27,7 @@ class _Files:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tree:
+class _InputTree:
     """A runfiles tree: its path, and its files by their path in it."""
 
     path: str
@@ -48,7 +48,7 @@ class _LinkSet:
     links: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
-_Entry = _Files | _Tree | _Set | _LinkSet
+_Entry = _Files | _InputTree | _Set | _LinkSet
 
 
 class CompactLog:
@@ -117,7 +117,7 @@ class CompactLog:
         links = MappingProxyType(dict(message.direct_entries))
         return _LinkSet(sets=tuple(message.transitive_set_ids), links=links)
 
-    def _read_tree(self, message: spawn.ExecLogEntry.RunfilesTree) -> _Tree:
+    def _read_tree(self, message: spawn.ExecLogEntry.RunfilesTree) -> _InputTree:
         main = f"{self._main}/" if self._main else ""
         files: dict[str, LoggedFile] = {}
         for path, number in self._links(message.symlinks_id):
@@ -133,7 +133,7 @@ class CompactLog:
             files[_MAPPING] = self._file(message.repo_mapping_manifest)
         if main and not any(path.startswith(main) for path in files):
             files[main + _RUNFILE] = LoggedFile(path=_RUNFILE, function=self._function)
-        return _Tree(path=message.path, files=files)
+        return _InputTree(path=message.path, files=files)
 
     def _runfiles_paths(self, path: str, is_legacy: bool) -> Iterator[str]:
         """Yield where a file stands in a runfiles tree: below its repository's name."""
@@ -162,8 +162,8 @@ class CompactLog:
     def _inputs(self, number: int) -> Iterator[LoggedFile]:
         for each in self._ordered(number, _Set):
             for entry in each.entries:
-                value = self._get(entry, (_Files, _Tree))
-                if isinstance(value, _Tree):
+                value = self._get(entry, (_Files, _InputTree))
+                if isinstance(value, _InputTree):
                     for path, file in value.files.items():
                         yield replace(file, path=f"{value.path}/{path}", source=file.path)
                 else:
