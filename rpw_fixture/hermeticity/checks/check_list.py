@@ -22,6 +22,8 @@ from rpw_fixture.hermeticity.checks import (
     lifecycle,
     long_runs,
     longer_runs,
+    lost_diagnostics,
+    misread_changes,
     multiplexing,
     one_shot,
     pauses,
@@ -115,12 +117,14 @@ CHECKS = (
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
     Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,)),
+    Check(("RPW218",), lost_diagnostics.find, needs=(*_COLD, REPORTED), needs_answers=True),
     Check(
         ("RPW203",), stale_inputs.find_stale, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
     Check(
         ("RPW204",), stale_inputs.find_phantoms, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
+    Check(("RPW203",), misread_changes.find, needs=(*_COLD, START_UP_INPUTS), needs_answers=True),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
     Check(("RPW214",), surviving_state.find, needs_answers=True),
     Check(("RPW215",), interrupted_state.find, needs_answers=True),
@@ -182,7 +186,7 @@ CHECKS = (
     Check(
         PROTOCOL,
         every_run.find_failures,
-        needs=(*_COLD, REPORTED),
+        needs=(*_COLD, REPORTED, START_UP_INPUTS),
         shares=(REPORTED,),
         is_last=True,
     ),

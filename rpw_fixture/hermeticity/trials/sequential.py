@@ -110,7 +110,7 @@ class SequentialConversation:
 
     def _request(self, step: Step, number: int, watches: contextlib.ExitStack) -> Outcome:
         setup, run_folder, session = self._setup, self._run_folder, self._session
-        layout = setup.stage(step.action, run_folder)
+        layout = setup.stage(step.action, run_folder, in_place=step.in_place)
         for path, content in step.planted:
             plant(run_folder.input_root, path, content)
         bulk.plant(step.bulk, run_folder.input_root)

@@ -77,6 +77,7 @@ class Step:
         action: the action that is requested.
         listing: the inputs that the request lists.
         planted: files to write below the input root before the request is sent, as path and content.
+        in_place: inputs with new content are rewritten and not replaced: their inodes stay the same.
         is_extended: the request has a field that no worker knows.
         cancel: when a cancel request follows.
         delay: seconds from when the worker has read the request to a cancel request `AT_WORK`.
@@ -91,6 +92,7 @@ class Step:
     action: SuiteAction
     listing: Listing = Listing.HEX
     planted: tuple[tuple[str, bytes], ...] = ()
+    in_place: bool = False
     is_extended: bool = False
     cancel: Cancel = Cancel.NEVER
     delay: float = 0.0
