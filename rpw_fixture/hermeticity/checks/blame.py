@@ -12,6 +12,7 @@ from rpw_fixture.hermeticity.checks import counted_leaks, lost_diagnostics, shri
 from rpw_fixture.hermeticity.checks.context import INPUTS_MISSING, CheckContext, names
 from rpw_fixture.hermeticity.checks.counted_leaks import Polluters
 from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.excerpts import head_and_tail
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, RESPONSE, Outcome, Step, Trial
@@ -359,7 +360,7 @@ def _evidence(
 def _evidence_text(context: CheckContext, cold: Outcome, warm: Outcome, aspects: list[str]) -> str:
     lines = [context.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
     if warm.failure and warm.stderr.strip():
-        lines.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
+        lines.append(f"worker's stderr: {head_and_tail(warm.stderr)}")
     return "\n".join(each for each in lines if each)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.findings.excerpts import head_and_tail
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import (
@@ -75,7 +76,7 @@ def _broken(outcome: Outcome) -> Finding:
         code="RPW108",
         victim=action.name,
         summary=f"without --persistent_worker, {action.name} ends with {result}",
-        evidence=f"its output: {outcome.response.strip()[-1500:] or outcome.detail or '(nothing)'}",
+        evidence=f"its output: {head_and_tail(outcome.response) or outcome.detail or '(nothing)'}",
         history=(outcome.step,),
     )
 

@@ -213,8 +213,10 @@ CODES: dict[str, CheckCode] = {
     "RPW208": CheckCode(
         "undeclared-write",
         "An action writes a file that is not a declared output.",
-        "A JVM writes /tmp/hsperfdata; worker caches beside the tool affect the next action.",
+        "Worker caches that are written beside the tool affect the next action.",
         "Write below TMPDIR and delete it, or declare the output.",
+        "The performance data of a JVM in /tmp/hsperfdata_USER is an information: -XX:-UsePerfData turns "
+        "it off.",
     ),
     "RPW209": CheckCode(
         "environment-dependence",
@@ -293,7 +295,7 @@ CODES: dict[str, CheckCode] = {
     ),
     "RPW301": CheckCode(
         "memory-growth",
-        "Resident memory grows with every identical request.",
+        "Resident memory grows with every identical request, or without a limit with different ones.",
         "A class loader per request took 130 MB of metaspace each time, until the JVM died (ksp#2959).",
         "Limit caches, close class loaders, and drop references to the request.",
     ),
@@ -370,19 +372,3 @@ def expand(patterns: str) -> frozenset[str]:
             )
         found |= matching
     return frozenset(found)
-
-
-def explain(code: str) -> str:
-    """Return the meaning of a code, as ``check --explain`` prints it.
-
-    Raises:
-        ConfigError: the code does not exist.
-    """
-    entry = CODES.get(code.upper())
-    if entry is None:
-        raise ConfigError(f"{code!r} is not a check code; known codes: {', '.join(CODES)}")
-    note = f"{entry.note}\n\n" if entry.note else ""
-    return (
-        f"{code.upper()} {entry.name}\n\n{entry.meaning}\n\n{note}"
-        f"Real example: {entry.example}\n\nFix: {entry.remedy}\n"
-    )

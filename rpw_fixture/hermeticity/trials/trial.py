@@ -184,6 +184,8 @@ class Trial:
         is_watched: files of the input root are watched for being opened.
         lingers: after each of the last responses, wait and see what the worker still does with its files.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
+        timeout: time limit for one request, seconds; None for the suite's.
+        is_abandoned: stdin is closed before any response to the overlapping requests is read.
         predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
             undeclared files are then as they left them.
     """
@@ -197,6 +199,8 @@ class Trial:
     is_watched: bool = False
     lingers: bool = False
     eof_patience: float = 0.25
+    timeout: float | None = None
+    is_abandoned: bool = False
     predecessors: tuple[Predecessor, ...] = ()
 
     @property

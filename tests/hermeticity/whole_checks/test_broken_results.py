@@ -15,10 +15,10 @@ CASES = [
     Case(code="RPW210", script="path_in_output.py"),
     Case(code="RPW211", script="keeps_output.py"),
     Case(code="RPW211", script="keeps_sound_output.py"),
-    Case(code="RPW301", script="memory_leak.py", has_reproducer=False),
+    Case(code="RPW301", script="memory_leak.py"),
     Case(code="RPW302", script="descriptor_leak.py"),
-    Case(code="RPW303", script="thread_leak.py", has_reproducer=False),
-    Case(code="RPW304", script="temporary_leak.py", has_reproducer=False),
+    Case(code="RPW303", script="thread_leak.py"),
+    Case(code="RPW304", script="temporary_leak.py"),
     Case(
         code="RPW202",
         script="joint_leak.py",
