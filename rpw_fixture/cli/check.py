@@ -54,13 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--ignore", metavar="CODE,…", help="leave out these checks")
     check_reports.add_arguments(parser)
-    add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
-    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
-    add(
-        "--update-baseline",
-        action="store_true",
-        help="add new findings to the --baseline file, and remove entries that were not found again",
-    )
+    _add_baseline(parser)
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
     add(
         "--max-seconds",
@@ -77,6 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a recording: count action-cache entries that its order of actions made wrong",
     )
     check_pages.add_arguments(parser)
+
+
+def _add_baseline(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
+    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add(
+        "--update-baseline",
+        action="store_true",
+        help="add new findings to the --baseline file, and remove entries that were not found again",
+    )
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:

@@ -14,19 +14,28 @@ from rpw_fixture.config.flags import Flag, flags, from_environment
 DEFAULT_LISTEN = "127.0.0.1:8980"
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add every setting as a flag; its help names its environment variable."""
+def add_settings(parser: argparse.ArgumentParser, *, listen: str = DEFAULT_LISTEN) -> None:
+    """Add every setting as a flag; its help names its environment variable.
+
+    Args:
+        listen: default address.
+    """
     for flag in flags():
-        parser.add_argument(f"--{flag.name}", **_keywords(flag))
+        parser.add_argument(f"--{flag.name}", **_keywords(flag, listen))
 
 
-def config_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Config:
+def config_of(
+    options: argparse.Namespace,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    listen: str = DEFAULT_LISTEN,
+) -> Config:
     """Return the config from flags, else environment variables, else defaults.
 
     Raises:
         ConfigError: for a value that cannot be used.
     """
-    given = {"listen": DEFAULT_LISTEN, **from_environment(environ)}
+    given = {"listen": listen, **from_environment(environ)}
     for flag in flags():
         value = getattr(options, flag.field)
         if value is not None:
@@ -34,8 +43,8 @@ def config_of(options: argparse.Namespace, environ: Mapping[str, str] = os.envir
     return Config(**given)
 
 
-def _keywords(flag: Flag) -> dict[str, Any]:
-    shown = DEFAULT_LISTEN if flag.field == "listen" else flag.default
+def _keywords(flag: Flag, listen: str) -> dict[str, Any]:
+    shown = listen if flag.field == "listen" else flag.default
     default = (
         "" if shown in (None, (), False) or flag.kind is bool else f" (default: {_shown(shown)})"
     )

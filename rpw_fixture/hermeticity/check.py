@@ -40,7 +40,7 @@ _RECORDED = ("RPW402", "RPW403")
 #: Codes whose checks compare with a fresh worker without repeating its run; that is done here.
 _COMPARED = frozenset(
     (
-        *("RPW105", "RPW107", "RPW111", "RPW113", "RPW116", "RPW203", "RPW204", "RPW205"),
+        *("RPW105", "RPW107", "RPW111", "RPW113", "RPW116", "RPW118", "RPW203", "RPW204", "RPW205"),
         *("RPW207", "RPW208", "RPW211", "RPW213", "RPW214", "RPW215", "RPW401"),
     )
 )

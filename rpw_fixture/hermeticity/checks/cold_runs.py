@@ -130,7 +130,10 @@ def _path_dependent(context: CheckContext) -> Iterator[Finding]:
         if aspects and context.learn([action]):
             aspects = _differences(context, action, ELSEWHERE)
         findings += [_path_finding(context, action, aspects)] if aspects else []
-    if not findings:
+    # A path of HOME or TMPDIR in a result is RPW209, and differs between folders as well.
+    if not findings and not any(
+        _differences(context, each, _ALL_ELSEWHERE) for each in context.usable
+    ):
         context.harness.use_all_paths()
     yield from findings
 

@@ -12,7 +12,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +57,7 @@ class _Runner(Protocol):
     """Something that runs a trial: `LocalRunner` or `RemoteRunner`."""
 
     def run(self, trial: Trial, folder: Path) -> Result: ...
+    def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]: ...
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
 
 
@@ -184,6 +185,20 @@ class Harness(Closeable):
             self._slots.put(folder)
         self._keep(trial, result)
         return result
+
+    def effects(self, variation: Variation) -> Mapping[str, object]:
+        """Return what each factor looks like to a probe process under a variation.
+
+        Empty if that is unknown.
+
+        Raises:
+            UnavailableError: this machine does not support the variation.
+        """
+        folder = self._slots.get()
+        try:
+            return self._runner.effects(variation, folder)
+        finally:
+            self._slots.put(folder)
 
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
