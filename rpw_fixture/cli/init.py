@@ -17,10 +17,9 @@ _EXECUTABLE, _PROTOCOL_MODULE = "tools/worker", "tools/rpw_worker.py"
 _NEXT = (
     ("rpw-fixture check suite.toml", "test the worker for state leaks and protocol errors"),
     ("python -m pytest", "run test_worker.py"),
-    ("rpw-fixture --tool-input 'tools/**'", "a server; then build against it:"),
     (
-        "bazel build --remote_executor=grpc://127.0.0.1:8980 --spawn_strategy=remote //...",
-        "in another terminal",
+        "rpw-fixture run --tool-input 'tools/**' -- bazel build //...",
+        "build the rule's targets on a worker",
     ),
 )
 
