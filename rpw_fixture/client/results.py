@@ -47,7 +47,7 @@ def outcome_of(
         exit_code=result.exit_code,
         stdout=stdout,
         stderr=stderr,
-        outputs=_outputs(result, blobs, _Ending(ending, stdout + stderr, action.outputs)),
+        outputs=_outputs(result, blobs, _ActionEnding(ending, stdout + stderr, action.outputs)),
         status=status,
         message=response.status.message or response.message,
         cached=response.cached_result,
@@ -84,7 +84,7 @@ class _Tree:
             self.add(prefix + child.name, children[digest_of(child.digest)], children)
 
 
-class _Ending(NamedTuple):
+class _ActionEnding(NamedTuple):
     """How an action ended, for the message about an output that it did not make."""
 
     ending: str
@@ -107,7 +107,7 @@ class _Ending(NamedTuple):
         return "\n".join(lines)
 
 
-def _outputs(result: reapi.ActionResult, blobs: Transfer, end: _Ending) -> OutputFiles:
+def _outputs(result: reapi.ActionResult, blobs: Transfer, end: _ActionEnding) -> OutputFiles:
     tree = _Tree()
     known: dict[Digest, bytes] = {}
     for file in result.output_files:
