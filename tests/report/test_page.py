@@ -141,6 +141,8 @@ def test_the_demo_writes_a_page(tmp_path: Path) -> None:
     assert main(["demo", "--report", str(tmp_path / "page.html")]) == 0
     (run,) = data_in((tmp_path / "page.html").read_text())["runs"]  # type: ignore[misc]
     assert run["summary"]["kinds"]["warm"] >= 2
+    assert run["workers"][0]["parts"]["protocol"] == "proto"
+    assert run["workers"][0]["parts"]["persistentWorkerKey"]
     assert any("tools/rpw_worker.py" in each["text"] for each in run["worker_starts"])
 
 

@@ -23,7 +23,7 @@ export function sorted(actions, order) {
 }
 
 export function actions(app) {
-  if (!app.run || app.run.actions.length === 0) return section("Actions", missing("No input holds actions. Give an events file (serve --events FILE)."));
+  if (!app.run || app.run.actions.length === 0) return section("Actions", missing(app.data.live ? "No action has reached the server yet." : "No input holds actions. Give an events file (serve --events FILE)."));
   const list = virtualTable("Actions", columnsOf(app));
   const count = h("p", { class: "hint", role: "status" });
   const filter = h("input", { type: "search", value: app.filter || "", placeholder: "target, mnemonic, failed, cold, worker:3 …", "aria-label": "Filter actions" });

@@ -10,7 +10,7 @@ const AXIS = 22;
 export function lanes(app) {
   const { run } = app;
   if (!run || (run.workers.length === 0 && run.actions.length === 0)) {
-    return section("Lanes", missing("No input holds a run with workers or actions. Give an events file (serve --events FILE)."));
+    return section("Lanes", missing(app.data.live ? "No action has reached the server yet." : "No input holds a run with workers or actions. Give an events file (serve --events FILE)."));
   }
   const picture = new Picture(app);
   app.onLive = () => picture.update();

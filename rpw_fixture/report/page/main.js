@@ -34,8 +34,7 @@ const app = {
   get run() { return this.data.runs[this.position] || null; },
   changed(change) {
     change();
-    if (this.view === "lanes" && this.onLive) this.onLive();
-    else if (this.view === "actions" && this.onLive) this.onLive();
+    if (this.onLive) this.onLive();
     else if (this.view !== "action") draw(false);
   },
 };
