@@ -78,6 +78,10 @@ class ServerProcess(Closeable):
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(_PATIENCE)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
     def wait(self, seconds: float) -> int:
         """Wait until it has ended; return the exit status."""
         return self._process.wait(seconds)

@@ -20,6 +20,8 @@ from rpw_fixture.support.program_form import program_form
 #: Subcommands and their purposes. Each is a module here with `add_arguments` and `run`.
 COMMANDS = {
     "serve": "run a server until SIGTERM or Ctrl-C (the default)",
+    "run": "run a command with a server around it, and say what its actions did",
+    "explain": "say where an action ran and why, from the events of an earlier run",
     "check": "test a worker for state leaks and protocol errors",
     "init": "write a worker, a suite, a test and a Bazel rule that run",
     "demo": "show worker reuse, a restart and a state leak in a few seconds",

@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,15 @@ from rpw_fixture.client.existing_server import (
 from rpw_fixture.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rpw_fixture.cli.check_reports import WantedReport
     from rpw_fixture.hermeticity.check import Options
     from rpw_fixture.hermeticity.findings.finding import Report
     from rpw_fixture.hermeticity.progress import ProgressTracker
 
 _FINDINGS = 1
 _PROPERTY = "--platform-property"
+#: A folder with this file is a reproducer.
+_HISTORY = "history.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "130 after Ctrl-C, with a report of what was found until then; a second one ends it at once."
     )
     add = parser.add_argument
-    add("suite", nargs="?", type=Path, help="a suite.toml, or a folder made by serve --record")
+    add(
+        "suite",
+        nargs="?",
+        type=Path,
+        help="a suite.toml, or a folder made by serve --record or --reproducers",
+    )
     add(
         "--select",
         metavar="CODE,…",
@@ -45,13 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--ignore", metavar="CODE,…", help="leave out these checks")
     check_reports.add_arguments(parser)
-    add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
-    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
-    add(
-        "--update-baseline",
-        action="store_true",
-        help="add new findings to the --baseline file, and remove entries that were not found again",
-    )
+    _add_baseline(parser)
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
     add(
         "--max-seconds",
@@ -68,6 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a recording: count action-cache entries that its order of actions made wrong",
     )
     check_pages.add_arguments(parser)
+
+
+def _add_baseline(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
+    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add(
+        "--update-baseline",
+        action="store_true",
+        help="add new findings to the --baseline file, and remove entries that were not found again",
+    )
 
 
 def _add_target(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +150,20 @@ def run(options: argparse.Namespace) -> int:
     reports = check_reports.wanted(options)
     if options.suite is None:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
+    if (options.suite / _HISTORY).is_file():
+        return _replay(options.suite)
+    _require_room(options, reports)
+    report = _check(options)
+    _write_baselines(report, options)
+    for each in reports:
+        each.write(report)
+    if report.interruption is not None:
+        return report.interruption.exit_code
+    return _FINDINGS if report.has_errors else 0
+
+
+def _require_room(options: argparse.Namespace, reports: Sequence[WantedReport]) -> None:
+    """Refuse before the run what could not be written after it."""
     if options.update_baseline:
         if options.baseline is None:
             raise ConfigError("--update-baseline needs --baseline FILE")
@@ -147,13 +175,16 @@ def run(options: argparse.Namespace) -> int:
             )
     for each in reports:
         each.require_room()
-    report = _check(options)
-    _write_baselines(report, options)
-    for each in reports:
-        each.write(report)
-    if report.interruption is not None:
-        return report.interruption.exit_code
-    return _FINDINGS if report.has_errors else 0
+
+
+def _replay(folder: Path) -> int:
+    """Run the requests of a reproducer, and print what is wrong."""
+    from rpw_fixture.hermeticity.replay import replay  # noqa: PLC0415 - heavy
+
+    with interruptible():
+        wrong = replay(folder)
+    check_reports.write(f"{wrong}\n" if wrong else "no difference\n", None, "stdout")
+    return _FINDINGS if wrong else 0
 
 
 def _write_baselines(report: Report, options: argparse.Namespace) -> None:

@@ -29,11 +29,11 @@ def page(options: argparse.Namespace) -> str | None:
     Raises:
         ConfigError: a code does not exist.
     """
-    from rpw_fixture.hermeticity.findings import codes  # noqa: PLC0415 - only what is needed
+    from rpw_fixture.hermeticity.findings import codes, pages  # noqa: PLC0415 - only what is needed
     from rpw_fixture.hermeticity.suites.suite_schema import SCHEMA  # noqa: PLC0415
 
     if options.explain is not None:
-        return codes.explain(options.explain)
+        return pages.as_text(options.explain)
     if options.list is not None:
         return codes.listing(options.list)
     if options.schema:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import json
 import logging
 import os
-import tempfile
+import shlex
+import sys
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rpw_fixture._version import __version__
+from rpw_fixture.cli.port_file import write_port
 from rpw_fixture.cli.settings import add_settings, config_of
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.config import Config
-from rpw_fixture.errors import EnvironmentLacksError
+
+if TYPE_CHECKING:
+    from rpw_fixture.cli.live_report import LiveReport
+    from rpw_fixture.server import Server
 
 #: Seconds between two checks whether the server was idle for --idle-timeout.
 _IDLE_CHECK = 0.2
+#: Characters of a line of flags.
+_WIDTH = 96
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "When it accepts calls, it prints one line on stdout:\n"
         '  RPW_READY {"endpoint": "grpc://127.0.0.1:8980", "pid": 1234, "version": "…"}\n'
+        "On a terminal, stderr gets the flags for Bazel, a line for each action and a summary; else only\n"
+        "warnings, and the summary with --summary.\n"
         "After SIGTERM or SIGINT, running actions may end; a second signal ends the server at once.\n"
         "No process that the server started outlives it, however the server ends."
     )
@@ -46,27 +56,57 @@ def run(options: argparse.Namespace) -> int:
 def _serve(config: Config, stopping: threading.Event) -> None:
     from rpw_fixture.server import Server  # noqa: PLC0415 - slow to load: signals are caught first
 
-    with Server(config) as server:
+    is_terminal = sys.stderr.isatty()
+    with Server(config) as server, contextlib.ExitStack() as stack:
         ready = {"endpoint": server.endpoint, "pid": os.getpid(), "version": __version__}
         if config.port_file is not None:
-            _write_port(config.port_file, server.address)
+            write_port(config.port_file, server.address)
         print(f"RPW_READY {json.dumps(ready)}", flush=True)
         server.prepare()
+        if is_terminal:
+            _write(banner(server))
+        stack.enter_context(_report(server, shows_actions=is_terminal))
         gc.freeze()  # what is loaded now stays, so the collector can skip it
         while not stopping.wait(_IDLE_CHECK if config.idle_timeout else None):
             if server.idle_seconds >= config.idle_timeout:
                 break
+    if is_terminal if config.summary is None else config.summary:
+        _write(summary_of(server))
 
 
-def _write_port(path: str, address: str) -> None:
-    """Write the port, or a socket's path, atomically: no reader sees half of it."""
-    text = address.rpartition(":")[2]
-    target = Path(path)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".rpw-", dir=target.parent) as folder:
-            whole = Path(folder) / target.name
-            whole.write_text(f"{text}\n", encoding="utf-8")
-            whole.chmod(0o644)
-            whole.replace(target)
-    except OSError as error:
-        raise EnvironmentLacksError(f"--port-file {path}: {error.strerror}") from None
+def _report(server: Server, *, shows_actions: bool) -> LiveReport:
+    from rpw_fixture.cli.live_report import LiveReport  # noqa: PLC0415 - not before it is ready
+
+    return LiveReport(server.events, sys.stderr, shows_actions=shows_actions)
+
+
+def banner(server: Server) -> str:
+    """Return what to add to a Bazel command so that its actions run here."""
+    lines = [""]
+    for flag in map(shlex.quote, server.bazel_flags(shows_secrets=False)):
+        if lines[-1] and len(lines[-1]) + len(flag) > _WIDTH:
+            lines.append("")
+        lines[-1] += f"{flag} "
+    return "\n".join(
+        (
+            f"rpw-fixture {__version__} serves {server.endpoint}; Ctrl-C ends it. Add to bazel build:",
+            *(f"  {line}".rstrip() for line in lines),
+            "  and from Bazel 6 on --experimental_remote_mark_tool_inputs",
+            "",
+        )
+    )
+
+
+def summary_of(server: Server) -> str:
+    """Return the summary of what a server did."""
+    from rpw_fixture.summary import words  # noqa: PLC0415 - needed at the end only
+    from rpw_fixture.summary.model import summarize  # noqa: PLC0415
+
+    return f"\n{words.summary(summarize(server.events.snapshot()))}\n"
+
+
+def _write(text: str) -> None:
+    """Write to stderr, unless its reader is gone: the server does its work without it."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

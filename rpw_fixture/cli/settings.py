@@ -19,21 +19,30 @@ _COMMON |= {"default_protocol", "tool_inputs", "personality", "allow_docker", "i
 _COMMON |= {"root", "events", "record", "summary", "idle_timeout"}
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add every setting as a flag; the long help names its environment variable."""
+def add_settings(parser: argparse.ArgumentParser, *, listen: str = DEFAULT_LISTEN) -> None:
+    """Add every setting as a flag; the long help names its environment variable.
+
+    Args:
+        listen: default address.
+    """
     for flag in flags():
-        action = parser.add_argument(f"--{flag.name}", **_keywords(flag))
+        action = parser.add_argument(f"--{flag.name}", **_keywords(flag, listen))
         if isinstance(parser, Parser) and flag.field not in _COMMON:
             parser.mark_rare(action)
 
 
-def config_of(options: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Config:
+def config_of(
+    options: argparse.Namespace,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    listen: str = DEFAULT_LISTEN,
+) -> Config:
     """Return the config from flags, else environment variables, else defaults.
 
     Raises:
         ConfigError: for a value that cannot be used.
     """
-    given = {"listen": DEFAULT_LISTEN, **from_environment(environ)}
+    given = {"listen": listen, **from_environment(environ)}
     for flag in flags():
         value = getattr(options, flag.field)
         if value is not None:
@@ -41,8 +50,8 @@ def config_of(options: argparse.Namespace, environ: Mapping[str, str] = os.envir
     return Config(**given)
 
 
-def _keywords(flag: Flag) -> dict[str, Any]:
-    shown = DEFAULT_LISTEN if flag.field == "listen" else flag.default
+def _keywords(flag: Flag, listen: str) -> dict[str, Any]:
+    shown = listen if flag.field == "listen" else flag.default
     default = (
         "" if shown in (None, (), False) or flag.kind is bool else f" (default: {_shown(shown)})"
     )

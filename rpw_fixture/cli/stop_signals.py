@@ -27,14 +27,17 @@ class StopSignals(Closeable):
     The spawner notices when the second signal ends this process, and kills what is left.
 
     Attributes:
+        signals: what is caught.
         stopping: set by the first signal.
     """
+
+    signals: tuple[signal.Signals, ...] = SIGNALS
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
-        self._handlers = {number: signal.signal(number, self.handle) for number in SIGNALS}
+        self._handlers = {number: signal.signal(number, self.handle) for number in self.signals}
         self._wakeup_fd = signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._read, name="rpw-signals", daemon=True)
         self._thread.start()
@@ -65,7 +68,7 @@ class StopSignals(Closeable):
 
     def _read(self) -> None:
         while (number := os.read(self._reading, 1)) != _END:
-            if number[0] not in SIGNALS:
+            if number[0] not in self.signals:
                 continue
             if self.stopping.is_set():
                 self.end(number[0])

@@ -18,7 +18,7 @@ from rpw_fixture.client.channel import (
     missing_of,
 )
 from rpw_fixture.client.encoding import EncodedAction, encode
-from rpw_fixture.client.outcome import ActionFailedError, ActionOutcome
+from rpw_fixture.client.outcome import ActionOutcome, Check
 from rpw_fixture.client.results import outcome_of
 from rpw_fixture.client.transfer import Transfer
 from rpw_fixture.errors import Code, ConfigError, EnvironmentLacksError, RequestError
@@ -78,7 +78,7 @@ class Client(Closeable):
         action: Action,
         *,
         skip_cache_lookup: bool = False,
-        check: bool = True,
+        check: Check = True,
         timeout: float | None = None,
         on_operation: Callable[[str], None] | None = None,
     ) -> ActionOutcome:
@@ -86,12 +86,12 @@ class Client(Closeable):
 
         Args:
             skip_cache_lookup: execute it even if the action cache has its result.
-            check: raise if the status is not OK; an exit code other than 0 never raises.
+            check: raise if the status is not OK; with ``"exit"`` also for an exit code other than 0.
             timeout: seconds after which to stop waiting and cancel the operation.
             on_operation: called with the operation's name as soon as it is known.
 
         Raises:
-            ActionFailedError: if the status is not OK.
+            ActionFailedError: if the action failed; see ``check``.
             RequestError: if a call failed.
         """
         encoded = self._encode(action)
@@ -99,8 +99,7 @@ class Client(Closeable):
         execution = _Execution(self, action, encoded, skip_cache_lookup, timeout, on_operation)
         response = execution.run()
         outcome = outcome_of(response, action, encoded.digest, execution.operation, self._blobs())
-        if check and outcome.status != "OK":
-            raise ActionFailedError(outcome)
+        outcome.raise_for(check)
         return outcome
 
     def capabilities(self) -> reapi.ServerCapabilities:

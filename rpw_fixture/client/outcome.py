@@ -6,15 +6,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from rpw_fixture.client.action import Action
-from rpw_fixture.errors import RpwError
+from rpw_fixture.errors import ConfigError, RpwError
 from rpw_fixture.wire.digests import Digest
 
 #: First characters of a digest in messages.
 _SHOWN_DIGEST = 12
 #: A function that downloads blobs.
 Fetch = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
+#: What `run` raises for: `ActionOutcome.raise_for`.
+Check = bool | Literal["exit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,14 @@ class OutputFile:
 
     digest: Digest
     is_executable: bool = False
+
+
+class MissingOutputError(KeyError):
+    """The action made no such output; the message says what it made instead."""
+
+    def __str__(self) -> str:
+        """Return the message; a KeyError would show it in quotes, on one line."""
+        return str(self.args[0])
 
 
 class OutputFiles(Mapping[str, bytes]):
@@ -45,12 +56,14 @@ class OutputFiles(Mapping[str, bytes]):
         folders: Iterable[str] = (),
         known: Mapping[Digest, bytes] = MappingProxyType({}),
         fetch: Fetch = lambda _digests: {},
+        why_missing: Callable[[str], str] | None = None,
     ) -> None:
         self.files = MappingProxyType(dict(sorted(files.items())))
         self.symlinks = MappingProxyType(dict(sorted(symlinks.items())))
         self.folders = tuple(sorted(folders))
         self._known = dict(known)
         self._fetch = fetch
+        self._why_missing = why_missing
         self._lock = threading.Lock()
 
     def fetch(self) -> None:
@@ -61,6 +74,8 @@ class OutputFiles(Mapping[str, bytes]):
                 self._known.update(self._fetch(wanted))
 
     def __getitem__(self, path: str) -> bytes:
+        if path not in self.files and self._why_missing is not None:
+            raise MissingOutputError(self._why_missing(path))
         digest = self.files[path].digest
         with self._lock:
             if digest not in self._known:
@@ -131,6 +146,23 @@ class ActionOutcome:
 
     __hash__ = None  # type: ignore[assignment]  # outputs cannot be hashed
 
+    def raise_for(self, check: Check) -> None:
+        """Raise if the action failed.
+
+        Args:
+            check: True for a status other than OK, ``"exit"`` for an exit code other than 0 too, False
+                for neither.
+
+        Raises:
+            ActionFailedError: it failed.
+            ConfigError: ``check`` is none of these.
+        """
+        __tracebackhide__ = True
+        if check not in {True, False, "exit"}:
+            raise ConfigError(f'check={check!r}: write True, False or "exit"')
+        if (check and self.status != "OK") or (check == "exit" and self.exit_code):
+            raise ActionFailedError(self)
+
     @property
     def ok(self) -> bool:
         """Whether the status is OK and the exit code 0."""
@@ -138,7 +170,7 @@ class ActionOutcome:
 
 
 class ActionFailedError(RpwError):
-    """An action could not be executed to its end: its status is not OK.
+    """An action was not executed to its end: its status is not OK; or its exit code is not 0.
 
     Attributes:
         outcome: the whole outcome.
@@ -149,7 +181,8 @@ class ActionFailedError(RpwError):
     def __init__(self, outcome: ActionOutcome) -> None:
         what = " ".join(filter(None, (outcome.action.mnemonic, outcome.action.target)))
         short = f"{outcome.digest[:_SHOWN_DIGEST]}…"
-        text = f"{what or 'action'} ({short}): {outcome.status}: {outcome.message}"
+        ending = outcome.status if outcome.status != "OK" else f"exit code {outcome.exit_code}"
+        text = f"{what or 'action'} ({short}): {ending}: {outcome.message}"
         for name in ("stdout", "stderr"):
             stream = getattr(outcome, name).decode(errors="replace").rstrip()
             text += f"\n{name}:\n{stream}" if stream else ""

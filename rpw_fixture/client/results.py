@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 from rpw_fixture.client.action import Action
 from rpw_fixture.client.outcome import ActionOutcome, OutputFile, OutputFiles
@@ -18,6 +20,8 @@ _WORKER = re.compile(r"rpw_fixture/worker-(\d+)")
 #: Outputs of at most this size in total, in bytes, are fetched at once; larger ones when read.
 _EAGER_BYTES = 1 << 20
 _SUFFIX = "_timestamp"
+#: What a message about a missing output shows: number of files, and of characters of the action's output.
+_SHOWN_FILES, _SHOWN_TEXT = 8, 2_000
 
 
 def outcome_of(
@@ -35,12 +39,16 @@ def outcome_of(
     """
     result = response.result
     worker = _WORKER.fullmatch(result.execution_metadata.worker)
+    stdout = _stream(result.stdout_raw, result.stdout_digest, blobs)
+    stderr = _stream(result.stderr_raw, result.stderr_digest, blobs)
+    status = Code(response.status.code).name
+    ending = f"exit code {result.exit_code}" if status == "OK" else status
     return ActionOutcome(
         exit_code=result.exit_code,
-        stdout=_stream(result.stdout_raw, result.stdout_digest, blobs),
-        stderr=_stream(result.stderr_raw, result.stderr_digest, blobs),
-        outputs=_outputs(result, blobs),
-        status=Code(response.status.code).name,
+        stdout=stdout,
+        stderr=stderr,
+        outputs=_outputs(result, blobs, _ActionEnding(ending, stdout + stderr, action.outputs)),
+        status=status,
         message=response.status.message or response.message,
         cached=response.cached_result,
         action=action,
@@ -76,7 +84,30 @@ class _Tree:
             self.add(prefix + child.name, children[digest_of(child.digest)], children)
 
 
-def _outputs(result: reapi.ActionResult, blobs: Transfer) -> OutputFiles:
+class _ActionEnding(NamedTuple):
+    """How an action ended, for the message about an output that it did not make."""
+
+    ending: str
+    text: bytes
+    declared: Sequence[str]
+
+    def why_missing(self, made: Sequence[str], path: str) -> str:
+        """Return the message: the ending, what was made instead, and the end of the text."""
+        names = ", ".join(made[:_SHOWN_FILES]) + (", …" if len(made) > _SHOWN_FILES else "")
+        lines = [
+            f"no output {path!r}; the action ended with {self.ending} and made {names or 'none'}"
+        ]
+        below = any(path.startswith(f"{each}/") for each in self.declared)
+        if path not in self.declared and not below and "." not in self.declared:
+            declared = ", ".join(self.declared[:_SHOWN_FILES])
+            lines.append(f"It is not declared; outputs of the Action are {declared or 'none'}.")
+        shown = self.text.decode(errors="replace").strip()
+        if shown:
+            lines.append(f"Its output ends with:\n{shown[-_SHOWN_TEXT:]}")
+        return "\n".join(lines)
+
+
+def _outputs(result: reapi.ActionResult, blobs: Transfer, end: _ActionEnding) -> OutputFiles:
     tree = _Tree()
     known: dict[Digest, bytes] = {}
     for file in result.output_files:
@@ -98,6 +129,7 @@ def _outputs(result: reapi.ActionResult, blobs: Transfer) -> OutputFiles:
         folders=tree.folders,
         known=known,
         fetch=blobs.download,
+        why_missing=partial(end.why_missing, sorted({*tree.files, *tree.symlinks})),
     )
     if sum(file.digest.size for file in tree.files.values()) <= _EAGER_BYTES:
         outputs.fetch()

@@ -38,7 +38,13 @@ def _setting(
     most: float | None = None,
 ) -> Any:
     """Return the field of a setting; it has no flag when ``kind`` is None."""
-    values = Values(default=default, choices=choices, least=least, most=most)
+    values = Values(
+        default=default,
+        choices=choices,
+        least=least,
+        most=most,
+        is_optional_bool=kind is bool and default is None,
+    )
     metadata = {"help": help, "kind": kind, "flag": flag, "metavar": metavar, "values": values}
     return field(default=default, metadata=metadata)
 
@@ -250,6 +256,11 @@ class Config:
         "lowest level of messages that are logged to stderr",
         kind=str,
         choices=("debug", "info", "warning", "error"),
+    )
+    summary: bool | None = _setting(
+        None,
+        "print a summary to stderr at the end (default: when that is a terminal)",
+        kind=bool,
     )
     # Settings of fixtures and checks, which have no flag.
     max_timeout: float = _setting(

@@ -29,12 +29,14 @@ class Values:
         default: the default, which determines the type too; None is for an optional text.
         choices: the only texts accepted; empty for any text.
         least, most: range of a number.
+        is_optional_bool: True and False are accepted besides the default None.
     """
 
     default: Any
     choices: tuple[str, ...] = ()
     least: float = 0
     most: float | None = None
+    is_optional_bool: bool = False
 
     def checked(self, value: Any, name: str) -> Any:
         """Return ``value`` in the form in which `Config` keeps it.
@@ -54,6 +56,8 @@ class Values:
             return _texts(value, name)
         if value is None and self.default is None:
             return None
+        if self.is_optional_bool:
+            return _of_type(value, bool, name, "True, False or None")
         return self._text(value, name)
 
     def _number(self, value: Any, name: str) -> float:

@@ -86,6 +86,20 @@ class EventLog(Sequence["Event"]):
         with self._changed:
             return list(self._records)
 
+    def since(self, seq: int) -> list[Event]:
+        """Return the records after number ``seq`` that are still held, oldest first.
+
+        Takes time for these only, so that a reader can follow a long log.
+        """
+        found: list[Event] = []
+        with self._changed:
+            for record in reversed(self._records):
+                if record.seq <= seq:
+                    break
+                found.append(record)
+        found.reverse()
+        return found
+
     def wait_for(self, condition: Callable[[list[Event]], bool], timeout: float = 10.0) -> bool:
         """Wait until ``condition`` holds for the records; return False after ``timeout`` seconds."""
         with self._changed:

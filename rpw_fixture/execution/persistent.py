@@ -13,6 +13,7 @@ from rpw_fixture.events.log import EventLog
 from rpw_fixture.execution import response
 from rpw_fixture.execution.job import Job
 from rpw_fixture.execution.protocol_finder import ProtocolFinder, ProtocolSettledError
+from rpw_fixture.execution.protocol_mismatch import note_on
 from rpw_fixture.execution.results import RunResult
 from rpw_fixture.execution.staging.exec_roots import output_parents
 from rpw_fixture.execution.worker_flagfiles import request_arguments
@@ -110,9 +111,16 @@ class PersistentExecutor:
                 task.token.check()
                 reason = self._reason_to_retry(failure, retries, is_reused=lease.is_reused)
                 if reason is None:
-                    raise
+                    note = self._protocol_note(failure, lease, is_open=is_open)
+                    raise (failure.with_note(note) if note else failure) from None
                 self._log_retry(lease, task, reason)
                 return None
+
+    def _protocol_note(self, failure: WorkerFailure, lease: Lease, *, is_open: bool) -> str:
+        """Return what a failure says about the protocol; when that is open, both were tried."""
+        if is_open or lease.worker.has_answered or failure.was_unread:
+            return ""
+        return note_on(failure, lease.worker.key.protocol, self._rules)
 
     def _discard(self, lease: Lease, failure: WorkerFailure, task: WorkerTask) -> None:
         """End the worker that failed."""

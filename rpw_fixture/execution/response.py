@@ -37,7 +37,9 @@ def completed(job: Job) -> reapi.ExecuteResponse:
     result, action = job.progress.result, job.progress.action
     if result is None:
         raise ValueError("the action has no result")
-    response = reapi.ExecuteResponse(result=job.progress.outputs.result, message=result.note)
+    response = reapi.ExecuteResponse(
+        result=job.progress.outputs.result, message=_message(job.progress, result)
+    )
     response.result.exit_code = result.exit_code
     if result.timed_out:
         response.status.code = Code.DEADLINE_EXCEEDED
@@ -48,6 +50,15 @@ def completed(job: Job) -> reapi.ExecuteResponse:
         _add_streams(response, result, action.store)
     _add_metadata(response, job.progress)
     return response
+
+
+def _message(progress: ActionProgress, result: RunResult) -> str:
+    """Return for the user where the action ran and why; Bazel prints it below a command that failed."""
+    where = "one-shot"
+    if result.worker is not None:
+        where = f"on worker {result.worker}{', reused' if result.is_reused else ''}"
+    text = f"{WORKER_NAME}: ran {where}: {progress.route.reason}"
+    return f"{result.note}\n{text}" if result.note else text
 
 
 def failed(error: RequestError, job: Job) -> reapi.ExecuteResponse:

@@ -28,6 +28,7 @@ from rpw_fixture.workers.personalities.rules import (
     Lack,
     Personality,
     PropertySource,
+    Protocols,
     Trigger,
 )
 from rpw_fixture.workers.protocol_memory import ProtocolMemory
@@ -230,8 +231,7 @@ class _Plan:
             yield lack, "dockerReuse is not True, and container-image is set"
         protocols = rules.protocols.value
         if self._protocol not in protocols.accepted:
-            known = " and ".join(protocols.accepted)
-            yield protocols.otherwise, f"{protocols.name} is {self._protocol!r}; known are {known}"
+            yield protocols.otherwise, _unknown_protocol(protocols, self._protocol)
 
     def key(self, trigger: Trigger) -> WorkerKey:
         """Return the key of the worker that may serve the action."""
@@ -301,6 +301,12 @@ class _Plan:
         if is_emptied and _JAVABUILDER in self._action.command.arguments:
             return ()
         return self._action.command.environment
+
+
+def _unknown_protocol(protocols: Protocols, given: str) -> str:
+    if protocols.accepted == ("proto",):
+        return f"{protocols.name} is {given!r}; this personality speaks only proto with workers"
+    return f"{protocols.name} is {given!r}; known are {' and '.join(protocols.accepted)}"
 
 
 def _refuse_unknown(properties: Iterable[str], known: tuple[str, ...]) -> None:

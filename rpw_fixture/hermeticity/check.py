@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError, Interrupted
-from rpw_fixture.hermeticity.checks import cache_poisoning, state_leaks, worker_keys
+from rpw_fixture.hermeticity.checks import cache_poisoning, replaying, state_leaks, worker_keys
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
 from rpw_fixture.hermeticity.checks.context import CheckContext
@@ -25,7 +25,9 @@ from rpw_fixture.hermeticity.findings.finding import (
     Report,
     merged,
     states,
+    with_edits,
 )
+from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.progress import ProgressTracker
 from rpw_fixture.hermeticity.suites import recording
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
@@ -38,7 +40,7 @@ _RECORDED = ("RPW402", "RPW403")
 #: Codes whose checks compare with a fresh worker without repeating its run; that is done here.
 _COMPARED = frozenset(
     (
-        *("RPW105", "RPW107", "RPW111", "RPW113", "RPW116", "RPW203", "RPW204", "RPW205"),
+        *("RPW105", "RPW107", "RPW111", "RPW113", "RPW116", "RPW118", "RPW203", "RPW204", "RPW205"),
         *("RPW207", "RPW208", "RPW211", "RPW213", "RPW214", "RPW215", "RPW401"),
     )
 )
@@ -119,7 +121,7 @@ def _check(
         findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.reproducers is not None:
             findings = [
-                reproducers.write(each, suite, options.reproducers, number)
+                _with_reproducer(context, each, options.reproducers, number)
                 for number, each in enumerate(findings, start=1)
             ]
         if options.progress is not None:
@@ -128,6 +130,15 @@ def _check(
         if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
+
+
+def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
+    history = History(finding.code, finding.history, finding.variation)
+    is_replayed = False
+    if context.interruption is None and not context.is_remote:
+        with contextlib.suppress(OutOfTimeError):
+            is_replayed = bool(replaying.find_wrong(context.harness, history))
+    return reproducers.write(finding, context.suite, folder, number, is_replayed=is_replayed)
 
 
 def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report:
@@ -217,7 +228,7 @@ def _run(context: CheckContext, options: Options) -> list[Finding]:
     found: dict[object, Finding] = {}
     for finding in (finding for each in runs for finding in each.findings):
         if finding.code in selected:
-            found.setdefault(finding.identity, finding)
+            found.setdefault(finding.identity, with_edits(finding))
             if finding.is_doubtful:
                 context.mark_unreproduced(finding.code)
     if context.interruption is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import stat
@@ -21,10 +20,8 @@ from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError, RpwError
 from rpw_fixture.support.closing import Closeable
+from rpw_fixture.testing.bazel_flags import MARK_FLAG, marks_tool_inputs
 
-#: The first Bazel that marks tool inputs (bazel#16362).
-_MARKS_TOOLS_FROM = (6, 0)
-_MARK_FLAG = "--experimental_remote_mark_tool_inputs"
 _PROGRAMS = ("bazel", "bazelisk")
 #: Variables in tests of rules_bazel_integration_test: a Bazel, and the workspace to test in.
 _BIT_PROGRAM, _BIT_WORKSPACE = "BIT_BAZEL_BINARY", "BIT_WORKSPACE_DIR"
@@ -204,14 +201,14 @@ class BazelWorkspace(Closeable):
         if self._marks_tool_inputs is None:
             version = self.run("--version").stdout
             self.results.pop()
-            self._marks_tool_inputs = _marks_from(version, self._knows_flag)
+            self._marks_tool_inputs = marks_tool_inputs(version, self._knows_flag)
         return self._marks_tool_inputs
 
     @property
     def advice(self) -> str:
         """What a rule author must do with this Bazel to get persistent workers."""
         if self.marks_tool_inputs:
-            return f"This Bazel marks tool inputs ({_MARK_FLAG} is set)."
+            return f"This Bazel marks tool inputs ({MARK_FLAG} is set)."
         return (
             "This Bazel is older than 6.0 and does not mark tool inputs. Fix: set "
             'exec_properties = {"persistentWorkerKey": "…"} of the targets, and mark the tools on '
@@ -238,7 +235,7 @@ class BazelWorkspace(Closeable):
         self, command: str, targets: Sequence[str], flags: Sequence[str], *, check: bool
     ) -> BazelResult:
         __tracebackhide__ = True
-        marks = (_MARK_FLAG,) if self.flags and self.marks_tool_inputs else ()
+        marks = (MARK_FLAG,) if self.flags and self.marks_tool_inputs else ()
         plain = ("--color=no", "--curses=no", "--verbose_failures")
         result = self.run(
             command, *plain, *self.flags, *marks, *flags, "--", *(targets or ("//...",))
@@ -250,7 +247,7 @@ class BazelWorkspace(Closeable):
     def _knows_flag(self) -> bool:
         text = self.run("help", "build", "--short").stdout
         self.results.pop()
-        return _MARK_FLAG.removeprefix("--") in text
+        return MARK_FLAG.removeprefix("--") in text
 
     def _server_pid(self) -> int | None:
         path = self._folder / "base/server/server.pid.txt"
@@ -263,14 +260,6 @@ class BazelWorkspace(Closeable):
         with contextlib.suppress(OSError):
             if str(self._folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 os.kill(pid, signal.SIGKILL)
-
-
-def _marks_from(version: str, knows_flag: Callable[[], bool]) -> bool:
-    """Decide by the version; builds of distributions may print ``no_version`` instead of one."""
-    found = re.search(r"(\d+)\.(\d+)", version)
-    if found is None:
-        return knows_flag()
-    return (int(found[1]), int(found[2])) >= _MARKS_TOOLS_FROM
 
 
 def _remove(folder: Path) -> None:

@@ -15,9 +15,9 @@ from rpw_fixture.events.kinds import (
     ProtocolViolation,
     ServerStarted,
 )
-from rpw_fixture.summary.starts import WorkerStart, starts_of
 from rpw_fixture.testing import remedies
 from rpw_fixture.testing.records import ActionRecord, Actions, Workers, actions_in, workers_in
+from rpw_fixture.testing.starts import WorkerStart, starts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,12 +255,15 @@ def _mnemonic(
         cached=sum(each.mode == Mode.CACHE for each in actions),
         failed=sum(map(has_failed, actions)),
         starts=sum(each.worker.mnemonic == name for each in starts),
-        warm=Durations.of([each.seconds for each in served if each.is_complete and each.reused]),
-        cold=Durations.of(
-            [each.seconds for each in served if each.is_complete and not each.reused]
-        ),
-        one_shot_seconds=Durations.of([each.seconds for each in one_shot if each.is_complete]),
+        warm=_durations(each for each in served if each.reused),
+        cold=_durations(each for each in served if not each.reused),
+        one_shot_seconds=_durations(one_shot),
     )
+
+
+def _durations(actions: Iterable[ActionRecord]) -> Durations | None:
+    """Return how long they took, as far as that is known: a recording does not say."""
+    return Durations.of([each.seconds for each in actions if each.is_complete and each.seconds])
 
 
 def _missing(events: Sequence[Event]) -> int:

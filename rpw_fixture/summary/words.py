@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from rpw_fixture.events.kinds import ProtocolViolation
-from rpw_fixture.summary.model import Durations, MnemonicSummary, OneShotReason, RunSummary
-from rpw_fixture.summary.starts import StartReason, WorkerStart
+from rpw_fixture.summary.model import Durations, MnemonicSummary, RunSummary
 from rpw_fixture.testing import explain
 from rpw_fixture.testing.records import ActionRecord
+from rpw_fixture.testing.starts import StartReason, WorkerStart
 
 WIDTH = 100
 #: Lines of one kind that are shown.
@@ -41,13 +41,6 @@ def headline(run: RunSummary) -> str:
     return f"{count(len(run.actions), 'action')}: {', '.join(parts)}"
 
 
-def one_shot_note(reason: OneShotReason) -> list[str]:
-    """Return the lines about one reason of running one-shot: how many, why, and what to do."""
-    number = len(reason.actions)
-    line = f"{count(number, 'action')} ran one-shot: {reason.reason}"
-    return [*wrapped(line), *_remedy(reason.remedy)]
-
-
 def count(number: int, what: str) -> str:
     """Return a number with its noun."""
     return f"{number} {what}{'' if number == 1 else 's'}"
@@ -63,6 +56,11 @@ def wrapped(text: str, first: str = "", then: str = "  ") -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def remedy(text: str, indent: str = "  ") -> list[str]:
+    """Return the lines of a remedy; none for an empty one."""
+    return wrapped(" ".join(text.split()), indent, f"{indent}     ") if text else []
 
 
 def name_of(action: ActionRecord | None) -> str:
@@ -136,7 +134,7 @@ def _starts(starts: Sequence[WorkerStart]) -> Iterator[str]:
         yield from wrapped(what, "  ", "    ")
         if each.remedy and each.remedy not in named:
             named.add(each.remedy)
-            yield from _remedy(each.remedy, "    ")
+            yield from remedy(each.remedy, "    ")
     if len(ordered) > _MOST:
         yield f"  … and {len(ordered) - _MOST} more"
 
@@ -149,7 +147,7 @@ def _one_shot(run: RunSummary) -> Iterator[str]:
         yield from wrapped(line, "  ", "    ")
         # Ordinary actions need no remedy, unless all there is runs like that.
         if each.is_warning or not run.on_worker:
-            yield from _remedy(each.remedy, "    ")
+            yield from remedy(each.remedy, "    ")
     if len(run.one_shot) > _MOST:
         yield f"  … and {count(len(run.one_shot) - _MOST, 'more reason')}"
 
@@ -168,7 +166,3 @@ def _violations(violations: Sequence[ProtocolViolation]) -> Iterator[str]:
         yield from wrapped(" ".join(line.split()), "  ", "    ")
     if len(violations) > _MOST:
         yield f"  … and {len(violations) - _MOST} more"
-
-
-def _remedy(remedy: str, indent: str = "  ") -> list[str]:
-    return wrapped(" ".join(remedy.split()), indent, f"{indent}     ") if remedy else []

@@ -17,10 +17,12 @@ from rpw_fixture.events.log import EventLog
 from rpw_fixture.support import globs
 from rpw_fixture.testing import explain, remedies
 from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
+from rpw_fixture.testing.starts import starts_of
 from rpw_fixture.workers.key import ToolInputs, differences
 
 _MAX_DIFFERENCES = 11
 _MAX_ERRORS = 3
+_MAX_STARTS = 12
 _ISSUES = "https://github.com/rpw-fixture/rpw_fixture/issues"
 
 
@@ -45,6 +47,41 @@ def worker_reused(actions: Sequence[ActionRecord], workers: Workers) -> None:
     if len(actions) == 1 and not first.reused:
         _require_seen(first, f"whether worker {first.worker} had served before")
         raise AssertionError(_not_warm(first, workers))
+
+
+def on_worker(actions: Sequence[ActionRecord]) -> None:
+    """Assert that a worker served each action."""
+    __tracebackhide__ = True
+    if not actions:
+        raise AssertionError(
+            "Expected actions on workers, but there is no action to look at: none was given, or the "
+            "selection is empty."
+        )
+    for action in actions:
+        _require_worker(action, actions)
+
+
+def workers_at_most(most: int, actions: Actions, workers: Workers) -> None:
+    """Assert that at most ``most`` workers were started."""
+    __tracebackhide__ = True
+    unseen = next((each for each in actions if each.mode == Mode.UNSEEN), None)
+    if unseen is not None:
+        raise SkipTest(f"{_unseen(unseen)} does not show how many workers were started")
+    if len(workers) <= most:
+        return
+    lines: list[str] = []
+    for start in starts_of(actions, workers):
+        what = f" for {start.action}" if start.action is not None else ""
+        lines.append(f"worker {start.worker.worker}{what}: {start.text}")
+    avoidable = (start.remedy for start in starts_of(actions, workers) if start.remedy)
+    raise AssertionError(
+        _text(
+            f"Expected at most {most} worker{'' if most == 1 else 's'}, but {len(workers)} were started.",
+            explain.indented(lines[:_MAX_STARTS])
+            + (f"\n  … and {len(lines) - _MAX_STARTS} more" if len(lines) > _MAX_STARTS else ""),
+            "\n".join(dict.fromkeys(avoidable)),
+        )
+    )
 
 
 def worker_restarted(

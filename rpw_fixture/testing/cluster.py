@@ -11,8 +11,9 @@ import threading
 import uuid
 from typing import Any, Self
 
-from rpw_fixture.client import ActionFailedError, ActionOutcome
+from rpw_fixture.client import ActionOutcome
 from rpw_fixture.client.action import Action
+from rpw_fixture.client.outcome import Check
 from rpw_fixture.config import Config
 from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import ActionCompleted, ActionRouted, FileRecord, RequestSent
@@ -41,7 +42,7 @@ class Cluster(Endpoint):
         self.reset()
 
     def run(
-        self, action: Action, *, skip_cache_lookup: bool = False, check: bool = True
+        self, action: Action, *, skip_cache_lookup: bool = False, check: Check = True
     ) -> ActionOutcome:
         """Run an action; see `Endpoint.run`."""
         __tracebackhide__ = True
@@ -50,8 +51,7 @@ class Cluster(Endpoint):
         )
         with self._log_lock:
             self._log_outcome(outcome)
-        if check and outcome.status != "OK":
-            raise ActionFailedError(outcome)
+        outcome.raise_for(check)
         self._remember(action, outcome)
         return outcome
 

@@ -21,6 +21,7 @@ from rpw_fixture.events.log import EventLog
 if TYPE_CHECKING:
     from rpw_fixture.client import ActionOutcome, Client
     from rpw_fixture.client.action import Action
+    from rpw_fixture.client.outcome import Check
     from rpw_fixture.faults.registry import Faults
     from rpw_fixture.services.interceptors.counters import Counters
     from rpw_fixture.testing.lookup import Subject
@@ -94,16 +95,16 @@ class Endpoint:
             client.close()
 
     def run(
-        self, action: Action, *, skip_cache_lookup: bool = False, check: bool = True
+        self, action: Action, *, skip_cache_lookup: bool = False, check: Check = True
     ) -> ActionOutcome:
         """Execute an action and wait for its outcome.
 
         Args:
             skip_cache_lookup: execute it even if the action cache has its result.
-            check: raise if the status is not OK; an exit code other than 0 never raises.
+            check: raise if the status is not OK; with ``"exit"`` also for an exit code other than 0.
 
         Raises:
-            ActionFailedError: if the status is not OK.
+            ActionFailedError: if the action failed; see ``check``.
             RequestError: if a call failed.
         """
         __tracebackhide__ = True
@@ -151,12 +152,15 @@ class Endpoint:
         ended = {each.worker: each.stderr_tail for each in self.workers if not each.is_alive}
         return {**ended, **self._live_stderr()}
 
-    def bazel_flags(self) -> list[str]:
+    def bazel_flags(self, *, shows_secrets: bool = True) -> list[str]:
         """Return flags that make ``bazel build`` run every action on this server, and none locally.
 
         They work from Bazel 4 on. To mark tool inputs, add
         ``--experimental_remote_mark_tool_inputs`` from Bazel 6 on, and set `Config.tool_inputs` for
         older ones.
+
+        Args:
+            shows_secrets: False names the file of a token instead of the token.
         """
         flags = [
             f"--remote_executor={self.endpoint}",
@@ -164,6 +168,8 @@ class Endpoint:
             "--remote_local_fallback=false",
         ]
         options = self._client_options()
+        if not shows_secrets and self.config.auth_token_file is not None:
+            options["headers"] = {"authorization": f"Bearer <{self.config.auth_token_file}>"}
         flags += [f"--remote_header={name}={value}" for name, value in options["headers"].items()]
         if options.get("tls_ca") is not None:
             flags.append(f"--tls_certificate={options['tls_ca']}")
@@ -183,6 +189,27 @@ class Endpoint:
         """
         __tracebackhide__ = True
         testing.assertions.worker_reused(self._records(actions), self.workers)
+
+    def assert_on_worker(self, *actions: Subject) -> None:
+        """Assert that each of ``actions`` ran on a persistent worker, cold or warm.
+
+        Args:
+            actions: as for `assert_worker_reused`.
+
+        Raises:
+            AssertionError: with the reason why an action did not.
+        """
+        __tracebackhide__ = True
+        testing.assertions.on_worker(self._records(actions))
+
+    def assert_workers(self, at_most: int) -> None:
+        """Assert that at most `at_most` workers were started since the last reset.
+
+        Raises:
+            AssertionError: with the reason for each start.
+        """
+        __tracebackhide__ = True
+        testing.assertions.workers_at_most(at_most, self.actions, self.workers)
 
     def assert_worker_restarted(
         self, before: Subject, after: Subject, *, because: str | None = None
@@ -287,16 +314,13 @@ class Endpoint:
         if action.worker_key and outcome.status == "OK" and outcome.exit_code == 0:
             self._succeeded.append(action)
 
-    def _observed(self, outcome: ActionOutcome, *, check: bool) -> ActionOutcome:
-        """Return the outcome with what only the log knows; raise if its status is not OK."""
+    def _observed(self, outcome: ActionOutcome, *, check: Check) -> ActionOutcome:
+        """Return the outcome with what only the log knows; raise as ``check`` demands."""
         __tracebackhide__ = True
-        from rpw_fixture.client import ActionFailedError  # noqa: PLC0415 - loads grpc
-
         record = testing.records.execution_in(self.events.snapshot(), outcome.operation)
         if record is not None and record.worker is not None:
             outcome = dataclasses.replace(outcome, worker=record.worker, reused=record.reused)
-        if check and outcome.status != "OK":
-            raise ActionFailedError(outcome)
+        outcome.raise_for(check)
         return outcome
 
     def _records(self, subjects: Iterable[Subject]) -> list[ActionRecord]:

@@ -37,10 +37,10 @@ _DIFFERENCES = {
 }
 #: By the condition that sent an action one-shot.
 _ONE_SHOT = {
-    "persistentWorkerKey": "Fix: set worker_key of the Action. Bazel sends a key with "
-    "--experimental_remote_mark_tool_inputs\nand execution_requirements "
-    '{"supports-workers": "1"}; before Bazel 6 set\n'
-    'exec_properties = {"persistentWorkerKey": "…"} of the targets.',
+    "persistentWorkerKey": "Fix: Bazel from 6 on sends a key with "
+    "--experimental_remote_mark_tool_inputs and\nexecution_requirements "
+    '{"supports-workers": "1"}; for older ones set\n'
+    'exec_properties = {"persistentWorkerKey": "…"} of the targets. In an Action: worker_key.',
     "tool input": "Fix: mark the files of the tool: tool_inputs of the Action, tools of the Bazel "
     "action, or --tool-input GLOB.",
     "flagfile": "Fix: put the arguments into a flagfile: flagfile of the Action, or in Bazel\n"

@@ -247,7 +247,7 @@ def _int32(value: int | bytes) -> int:
 class JsonCodec:
     """One JSON object after the other. Bazel ends each with a newline, but older versions did not.
 
-    Objects are told apart by their braces, so neither newlines nor the size of reads matter.
+    Objects are separated by their braces, so neither newlines nor the size of reads matter.
     """
 
     def __init__(self) -> None:

@@ -95,3 +95,13 @@ def test_a_route_says_whether_a_worker_was_asked_for_and_how_many_tool_inputs_th
     assert (asking.asks_for_worker, asking.tool_inputs) == (True, 0)
     assert served.asks_for_worker
     assert served.tool_inputs >= 1
+
+
+def test_the_client_learns_where_its_action_ran_and_why(rpw_server: Server) -> None:
+    failing = Action(arguments=["/bin/sh", "-c", "exit 3"])
+    assert rpw_server.run(failing).message == (
+        "rpw_fixture: ran one-shot: persistentWorkerKey is not set"
+    )
+    assert rpw_server.run(probe_action()).message.startswith("rpw_fixture: ran on worker 1: ")
+    second = rpw_server.run(probe_action()).message
+    assert second.startswith("rpw_fixture: ran on worker 1, reused: persistentWorkerKey, ")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,15 +136,33 @@ def assert_found(case: Case, seed: int, temporary: pytest.TempPathFactory) -> No
 
 
 def assert_reproduced(case: Case, temporary: pytest.TempPathFactory) -> None:
-    """Assert that the reproducer of the first finding shows that finding again."""
-    finding = checked(case, 0, temporary).findings[0]
+    """Assert that the reproducer of the first finding fails, and passes with a good worker.
+
+    Its test runs in this process; `test_reproducers` runs some in pytest, as users do.
+    """
+    finding = next(each for each in checked(case, 0, temporary).findings if each.reproducer)
+    assert finding.code == case.code
     assert finding.reproducer is not None
-    selected = frozenset([case.code])
-    suite = load(Path(finding.reproducer, "suite.toml"))
-    again = check(suite, Options(selected=selected, eof_patience=EOF_PATIENCE))
-    assert (finding.victim, finding.polluters) in [
-        (each.victim, each.polluters) for each in again.findings
-    ]
+    folder = Path(finding.reproducer)
+    test = reproducer_test(folder)
+    with pytest.raises(AssertionError) as caught:
+        test()
+    if (folder / "history.json").exists():
+        assert finding.summary in str(caught.value)
+    good = "multiplex.py" if MULTIPLEX in case.worker else "good.py"
+    for name in ("rpw_worker.py", "good.py", good):
+        shutil.copy(source(name), folder / "tools" / name)
+    (folder / "tools" / case.script).unlink()
+    shutil.copy(source(good), folder / "tools" / case.script)
+    test()
+
+
+def reproducer_test(folder: Path) -> Callable[[], None]:
+    """Return the test function of a reproducer."""
+    (path,) = folder.glob("test_*.py")
+    members = runpy.run_path(str(path))
+    (function,) = (value for name, value in members.items() if name.startswith("test_"))
+    return function  # type: ignore[no-any-return]  # it is what the file defines
 
 
 def run(suite: Path, select: str = "", seed: int = 0, pause: float = 0.0) -> Report:

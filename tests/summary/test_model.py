@@ -9,7 +9,7 @@ import pytest
 from rpw_fixture.events.kinds import EventsLost
 from rpw_fixture.summary import words
 from rpw_fixture.summary.model import RunSummary, summarize
-from rpw_fixture.summary.starts import StartReason
+from rpw_fixture.testing.starts import StartReason
 from tests.testing.event_script import KEY, EventScript, with_changes
 
 NO_KEY = "persistentWorkerKey is not set"

@@ -344,9 +344,9 @@ def test_tool_inputs_of_a_one_shot_action_are_not_known(script: EventScript) -> 
     the server looks for tool inputs only when an action goes to a worker.
 
     Cause: persistentWorkerKey is not set
-    Fix: set worker_key of the Action. Bazel sends a key with --experimental_remote_mark_tool_inputs
-    and execution_requirements {"supports-workers": "1"}; before Bazel 6 set
-    exec_properties = {"persistentWorkerKey": "…"} of the targets.
+    Fix: Bazel from 6 on sends a key with --experimental_remote_mark_tool_inputs and
+    execution_requirements {"supports-workers": "1"}; for older ones set
+    exec_properties = {"persistentWorkerKey": "…"} of the targets. In an Action: worker_key.
     """)
 
 

@@ -69,7 +69,7 @@ def test_bazel_28405_the_error_of_a_json_worker_that_gets_proto_says_how_to_ask_
     only_json = action("json.py", tool_inputs={"tools/json.py": says_json}, do_not_cache=True)
     outcome = make_rpw_server(default_protocol="proto").run(only_json, check=False)
     assert outcome.status == "FAILED_PRECONDITION"
-    assert "needs persistentWorkerProtocol=json" in outcome.message
+    assert "set persistentWorkerProtocol=json" in outcome.message
     for default in ("json", "auto"):
         assert make_rpw_server(default_protocol=default).run(only_json).ok
 

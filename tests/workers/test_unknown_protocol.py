@@ -367,7 +367,7 @@ def test_without_auto_no_second_worker_is_asked(
     outcome = server.run(json_action(tmp_path, garbage="says so in JSON"), check=False)
 
     assert outcome.status == "FAILED_PRECONDITION"
-    assert "needs persistentWorkerProtocol=json" in outcome.message
+    assert "set persistentWorkerProtocol=json" in outcome.message
     assert len(server.events.of(WorkerStarted)) == 1
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rpw_fixture.hermeticity.checks import counted_leaks, shrinking
-from rpw_fixture.hermeticity.checks.context import CheckContext, names
+from rpw_fixture.hermeticity.checks import counted_leaks, lost_diagnostics, shrinking
+from rpw_fixture.hermeticity.checks.context import INPUTS_MISSING, CheckContext, names
 from rpw_fixture.hermeticity.checks.counted_leaks import Polluters
 from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.excerpts import head_and_tail
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, RESPONSE, Outcome, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 from rpw_fixture.support.plurals import plural
@@ -100,6 +102,8 @@ def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Find
     for suspect in suspects:
         if context.is_reported(suspect.victim.action, suspect.warm.failure):
             continue
+        if lost_diagnostics.explains(context, suspect.warm) or _is_of_start(context, suspect):
+            continue
         polluters = _try_known(context, suspect, guilty)
         if polluters is None:
             # Shrinking takes many runs. The whole history shows the leak as well.
@@ -133,7 +137,9 @@ def _is_guilty(
 ) -> Outcome | None:
     """Return the victim's outcome after ``before`` if it shows the suspicion again, else None."""
     history = (*before, suspect.victim)
-    outcomes = context.run(Trial(history=history, run=run)).outcomes
+    # A worker must have what it needs at its start: without it, no request could be contained.
+    started_with = suspect.victim.action if _lacks_inputs(context, before) else None
+    outcomes = context.run(Trial(history=history, run=run, started_with=started_with)).outcomes
     if len(outcomes) < len(history):
         return None
     warm = outcomes[-1]
@@ -141,6 +147,22 @@ def _is_guilty(
         return None
     # A crash and a wrong output are different bugs, though both change the exit code.
     return warm if warm.failure == suspect.warm.failure else None
+
+
+def _lacks_inputs(context: CheckContext, before: Sequence[Step]) -> bool:
+    """Return whether a worker would start without the inputs of an action."""
+    is_missing = bool(before) and before[0].action.variant == INPUTS_MISSING
+    return is_missing and not context.is_remote
+
+
+def _is_of_start(context: CheckContext, suspect: Suspicion) -> bool:
+    """Return whether a result is wrong only because the worker had started without inputs (RPW401)."""
+    if not _lacks_inputs(context, suspect.before):
+        return False
+    started = Trial(history=(*suspect.before, suspect.victim))
+    again = context.run(started).outcomes
+    is_wrong = len(again) > len(suspect.before) and bool(context.differing(suspect.cold, again[-1]))
+    return is_wrong and _is_guilty(context, suspect, suspect.before) is None
 
 
 def _try_known(
@@ -238,14 +260,12 @@ def _classify(
     aspects: list[str],
 ) -> tuple[str, Severity]:
     is_text_only = aspects == [RESPONSE]
-    if is_text_only and _repeats_earlier_text(
-        context, polluters, suspect.cold.response, warm.response
-    ):
+    if is_text_only and _repeats_earlier_text(context, polluters, suspect, warm.response):
         return "RPW212", Severity.ERROR
     severity = Severity.WARNING if is_text_only else Severity.ERROR
     is_of_failures = bool(warm.failure) and _is_failing(context, suspect.victim)
     if not is_of_failures and all(_is_failing(context, each) for each in polluters):
-        return "RPW109", severity
+        return ("RPW203" if _remembers_absence(context, suspect, polluters) else "RPW109"), severity
     if warm.failure:
         code = code_of_rule(warm.failure, "RPW202")
         # If the protocol code is not selected, report that an earlier request changed a later result.
@@ -254,28 +274,49 @@ def _classify(
     return "RPW202", severity
 
 
+def _remembers_absence(
+    context: CheckContext, suspect: Suspicion, polluters: tuple[Step, ...]
+) -> bool:
+    """Return whether missing inputs, and not any failing request, change the later result."""
+    victim = suspect.victim.action
+    if "RPW203" not in context.selected or suspect.warm.failure or context.is_remote:
+        return False
+    if any(each.action.variant != INPUTS_MISSING for each in polluters):
+        return False
+    other = context.bad_option(victim)
+    is_telling = context.cold(other).exit_code not in {0, None}
+    return is_telling and not context.poisons(other, victim)
+
+
 def _is_failing(context: CheckContext, step: Step) -> bool:
     outcome = context.run(Trial(history=(step,))).outcomes[0]
     return bool(outcome.failure) or outcome.exit_code != 0
 
 
 def _repeats_earlier_text(
-    context: CheckContext, polluters: tuple[Step, ...], cold: str, warm: str
+    context: CheckContext, polluters: tuple[Step, ...], suspect: Suspicion, warm: str
 ) -> bool:
     """Return whether the additional text of the warm response comes from an earlier request."""
-    known = set(cold.splitlines())
-    fresh = [line.strip() for line in warm.splitlines() if line not in known]
+    known = suspect.cold.response
+    fresh = [line.strip() for line in warm.splitlines() if line not in known.splitlines()]
+    fresh = [line for line in fresh if len(line) >= _SHORTEST_LINE]
+    own = [*_words(suspect.victim.action), known]
     for step in polluters:
         response = context.run(Trial(history=(step,))).outcomes[0].response
-        words = [*step.action.arguments, *step.action.inputs, *step.action.outputs]
-        for line in fresh:
-            if len(line) >= _SHORTEST_LINE and line in response:
-                return True
-            if any(len(word) >= _SHORTEST_LINE and word in line for word in words):
-                return True
-    return any(
-        len(line) >= _SHORTEST_LINE for line in cold_lines(context, polluters) if line in warm
-    )
+        # What the victim has to do with as well may come from itself.
+        words = [
+            word
+            for word in _words(step.action)
+            if len(word) >= _SHORTEST_LINE and not any(word in each for each in own)
+        ]
+        if any(line in response or any(word in line for word in words) for line in fresh):
+            return True
+    earlier = [line for line in cold_lines(context, polluters) if line not in known]
+    return any(len(line) >= _SHORTEST_LINE and line in warm for line in earlier)
+
+
+def _words(action: SuiteAction) -> list[str]:
+    return [*action.arguments, *action.inputs, *action.outputs]
 
 
 def cold_lines(context: CheckContext, polluters: tuple[Step, ...]) -> list[str]:
@@ -295,6 +336,10 @@ def _summary(code: str, suspect: Suspicion, polluters: Polluters) -> str:
         return f"after {before}, {victim} fails: {suspect.warm.failure}"
     if code == "RPW212":
         return f"after {before}, the response to {victim} contains text of an earlier request"
+    if code == "RPW203":
+        return (
+            f"after {before}, {victim} does not give its usual result, though they are there again"
+        )
     return f"after {before}, {victim} gives a different result than in a fresh worker"
 
 
@@ -315,7 +360,7 @@ def _evidence(
 def _evidence_text(context: CheckContext, cold: Outcome, warm: Outcome, aspects: list[str]) -> str:
     lines = [context.explain(cold, warm, aspects, ("fresh worker", "after the polluters"))]
     if warm.failure and warm.stderr.strip():
-        lines.append(f"worker's stderr: {warm.stderr.strip()[-1000:]}")
+        lines.append(f"worker's stderr: {head_and_tail(warm.stderr)}")
     return "\n".join(each for each in lines if each)
 
 

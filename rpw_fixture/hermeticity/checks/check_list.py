@@ -21,6 +21,9 @@ from rpw_fixture.hermeticity.checks import (
     large_messages,
     lifecycle,
     long_runs,
+    longer_runs,
+    lost_diagnostics,
+    misread_changes,
     multiplexing,
     one_shot,
     pauses,
@@ -39,6 +42,7 @@ from rpw_fixture.hermeticity.checks import (
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
     COLD_RESULTS,
+    GROWING,
     LATER_LEFT_PROCESSES,
     LEFT_PROCESSES,
     LOST_REQUESTS,
@@ -53,6 +57,7 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 #: Codes of the worker protocol, which many checks may find.
 PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
 _LEAKS = ("RPW109", "RPW202", "RPW212")
+_GROWTH = ("RPW301", "RPW302", "RPW303", "RPW304")
 _COLD = (COLD_RESULTS,)
 
 
@@ -93,6 +98,7 @@ CHECKS = (
         needs_worker=False,
     ),
     Check(("RPW106", "RPW112"), lifecycle.find, shares=(LEFT_PROCESSES,)),
+    Check(("RPW106", "RPW112"), lifecycle.find_unfinished),
     Check(("RPW107",), unknown_fields.find),
     Check(("RPW116",), multiplexing.find_ignored_sandbox, shares=(SANDBOX_IGNORED,)),
     Check(
@@ -111,18 +117,25 @@ CHECKS = (
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
     Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,)),
+    Check(("RPW218",), lost_diagnostics.find, needs=(*_COLD, REPORTED), needs_answers=True),
     Check(
         ("RPW203",), stale_inputs.find_stale, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
     Check(
         ("RPW204",), stale_inputs.find_phantoms, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
     ),
+    Check(("RPW203",), misread_changes.find, needs=(*_COLD, START_UP_INPUTS), needs_answers=True),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
     Check(("RPW214",), surviving_state.find, needs_answers=True),
     Check(("RPW215",), interrupted_state.find, needs_answers=True),
     Check(("RPW207", "RPW208"), undeclared_access.find),
     Check(("RPW207",), unread_inputs.find),
-    Check(("RPW110",), cancellation.find, needs_answers=True),
+    Check(
+        ("RPW110",),
+        cancellation.find,
+        needs=(*_COLD, LOST_REQUESTS, SANDBOX_IGNORED),
+        needs_answers=True,
+    ),
     Check(
         ("RPW111", "RPW213"),
         concurrency.find_mixups,
@@ -150,9 +163,17 @@ CHECKS = (
         needs_answers=True,
     ),
     Check(
-        ("RPW301", "RPW302", "RPW303", "RPW304"),
+        _GROWTH,
         resources.find,
         needs=(*_COLD, LEFT_PROCESSES, LATER_LEFT_PROCESSES),
+        shares=(GROWING,),
+        needs_answers=True,
+    ),
+    Check(
+        (*PROTOCOL, "RPW202", *_GROWTH),
+        longer_runs.find,
+        needs=(*_COLD, GROWING, LEFT_PROCESSES, LATER_LEFT_PROCESSES, REPORTED),
+        shares=(REPORTED,),
         needs_answers=True,
     ),
     Check((*PROTOCOL, "RPW202"), pauses.find, begin=pauses.begin, needs_answers=True),
@@ -165,7 +186,7 @@ CHECKS = (
     Check(
         PROTOCOL,
         every_run.find_failures,
-        needs=(*_COLD, REPORTED),
+        needs=(*_COLD, REPORTED, START_UP_INPUTS),
         shares=(REPORTED,),
         is_last=True,
     ),

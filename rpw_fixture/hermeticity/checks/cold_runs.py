@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.hermeticity.checks import response_fields
@@ -18,6 +19,7 @@ from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.findings.excerpts import head_and_tail
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import cold
@@ -62,9 +64,10 @@ def find(context: CheckContext) -> Iterator[Finding]:
         ),
     )
     context.instability.begin(first, began)
+    hint = _other_protocol(context, first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
-            yield protocol_finding(outcome)
+            yield _with_hint(protocol_finding(outcome), hint)
     if context.is_remote:
         _require_usable(context, first)
     else:
@@ -83,12 +86,26 @@ def find_late(context: CheckContext) -> Iterator[Finding]:
     yield from _nondeterministic(context)
 
 
+def _other_protocol(context: CheckContext, first: Sequence[Outcome]) -> str:
+    """Return a hint if no action is answered, but one is in the other protocol; else "" ."""
+    if not first or not all(each.failure for each in first):
+        return ""
+    if not context.harness.answers_otherwise(first[0].step.action):
+        return ""
+    other = context.suite.worker.protocol.other
+    return f'it answers to {other.upper()}: set protocol = "{other}" in the suite'
+
+
+def _with_hint(finding: Finding, hint: str) -> Finding:
+    return replace(finding, evidence=f"{hint}\n{finding.evidence}") if hint else finding
+
+
 def protocol_finding(outcome: Outcome) -> Finding:
     """Return the finding for a request that a fresh worker did not answer properly."""
     code = code_of_rule(outcome.failure)
     evidence = outcome.detail
     if outcome.stderr.strip():
-        evidence += f"\nworker's stderr ends with:\n{outcome.stderr.strip()[-1500:]}"
+        evidence += f"\nworker's stderr:\n{head_and_tail(outcome.stderr)}"
     return Finding(
         code=code,
         victim=outcome.step.action.name,
@@ -113,7 +130,10 @@ def _path_dependent(context: CheckContext) -> Iterator[Finding]:
         if aspects and context.learn([action]):
             aspects = _differences(context, action, ELSEWHERE)
         findings += [_path_finding(context, action, aspects)] if aspects else []
-    if not findings:
+    # A path of HOME or TMPDIR in a result is RPW209, and differs between folders as well.
+    if not findings and not any(
+        _differences(context, each, _ALL_ELSEWHERE) for each in context.usable
+    ):
         context.harness.use_all_paths()
     yield from findings
 
@@ -213,7 +233,7 @@ def _require_expected(context: CheckContext) -> None:
         text = outcome.response.strip() or outcome.stderr.strip() or "(nothing)"
         raise ConfigError(
             f"action {action.name!r} ends with exit code {outcome.exit_code} in a fresh worker, but "
-            f"the suite expects exit_code = {action.exit_code}; its output: {text[-500:]}"
+            f"the suite expects exit_code = {action.exit_code}; its output: {head_and_tail(text, 800)}"
         )
 
 

@@ -15,10 +15,12 @@ from rpw_fixture.hermeticity.findings.finding import listed
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
-from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial, steps
 
 #: With more actions than this, a check takes only some of them.
 MANY = 12
+#: The variant of an action that has none of its inputs.
+INPUTS_MISSING = "inputs missing"
 #: A check takes at least this many actions, however slow their cold starts are.
 _FEWEST = 4
 
@@ -65,6 +67,11 @@ class CheckContext:
     def failures(self) -> tuple[Outcome, ...]:
         """Outcomes of the actions that a fresh worker does not answer."""
         return self.facts.read(COLD_RESULTS).failures
+
+    @property
+    def recorded_order(self) -> Trial:
+        """A trial of all actions in their recorded order, twice."""
+        return Trial(history=steps(*self.usable) * 2)
 
     @property
     def instability(self) -> Instability:
@@ -180,11 +187,20 @@ class CheckContext:
             self._failing[action] = self._find_failing(action)
         return self._failing[action]
 
+    def bad_option(self, action: SuiteAction) -> SuiteAction:
+        """Return a variant of an action that most tools refuse."""
+        return action.changed("bad option", arguments=(*action.arguments, "--rpw-no-such-option"))
+
+    def poisons(self, polluter: SuiteAction, victim: SuiteAction) -> bool:
+        """Return whether a failing request alone changes the result of a later one."""
+        if self.cold(polluter).exit_code in {0, None}:
+            return False
+        outcomes = self.run(Trial(history=steps(polluter, victim))).outcomes
+        return len(outcomes) > 1 and bool(self.differing(self.cold(victim), outcomes[-1]))
+
     def _find_failing(self, action: SuiteAction) -> SuiteAction | None:
-        variants = [action.changed("inputs missing", inputs={})] if action.inputs else []
-        variants.append(
-            action.changed("bad option", arguments=(*action.arguments, "--rpw-no-such-option"))
-        )
+        variants = [action.changed(INPUTS_MISSING, inputs={})] if action.inputs else []
+        variants.append(self.bad_option(action))
         for each in variants:
             outcome = self.cold(each)
             if not outcome.failure and outcome.exit_code not in {0, None}:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import glob
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -26,8 +28,14 @@ from rpw_fixture.hermeticity.trials.trial import (
     differing,
     steps,
 )
+from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 
 _CLOCK = "clock"
+_NO_EFFECT = {
+    "TZ": "its data are not installed",
+    "locale": "only its variables are: tr_TR.UTF-8 is not installed",
+    _CLOCK: "libfaketime changes nothing for a probe process",
+}
 _FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 #: Two start times long ago that have no part in common. They are compared with each other and not with
 #: the true time, because libfaketime itself has effects (0.9.10 breaks sleeping on the monotonic clock).
@@ -41,6 +49,8 @@ _MORE = 3
 _SECONDS = 5.0
 #: The same where a preloaded library slows a runtime down; a JVM starts many times slower.
 _SLOWED_SECONDS = 0.5
+#: Time limit for a request with a preloaded library: this many usual starts, and a least time, seconds.
+_START_TIMES, _LEAST_TIMEOUT = 10.0, 2.0
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
@@ -53,6 +63,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
         untried[_CLOCK] = "libfaketime is not installed; RPW201 runs at different seconds"
     if sys.platform == "linux" and len(os.sched_getaffinity(0)) < 2:
         untried["CPU count"] = "this machine has only one processor"
+    untried.update(_without_effect(context, pairs))
     try:
         for usual, varied in _uncleared(context, pairs):
             yield from _compared(context, usual, varied, untried)
@@ -67,6 +78,30 @@ def find(context: CheckContext) -> Iterator[Finding]:
         context.notes["RPW209"] += f"; not varied: {text}"
 
 
+def _without_effect(
+    context: CheckContext, pairs: Sequence[tuple[Variation, Variation]]
+) -> dict[str, str]:
+    """Return the factors whose variation no probe process sees, with the reason."""
+    plain = [varied for usual, varied in pairs if usual is BASE and not varied.is_reversed]
+    probe = functools.cache(functools.partial(_effects, context))
+    together = probe(_joined(plain))
+    found: dict[str, str] = {}
+    for usual, varied in pairs:
+        seen = together if usual is BASE and together else probe(varied)
+        one, other = (each.get(varied.factor) for each in (probe(usual), seen))
+        if one is not None and one == other:
+            reason = _NO_EFFECT.get(varied.factor, "it changes nothing for a probe process")
+            found[varied.factor] = reason
+    return found
+
+
+def _effects(context: CheckContext, variation: Variation) -> Mapping[str, object]:
+    try:
+        return context.harness.effects(variation)
+    except UnavailableError:
+        return {}  # the comparison says why
+
+
 def _compared(
     context: CheckContext, usual: Variation, varied: Variation, untried: dict[str, str]
 ) -> Iterator[Finding]:
@@ -78,7 +113,8 @@ def _compared(
     except UnavailableError as error:
         untried[varied.factor] = str(error)
         return
-    if usual.factor == _CLOCK and not _works(context, usual):
+    is_slow = varied.factor == _CLOCK and _times_out(context, varied)
+    if usual.factor == _CLOCK and (is_slow or not _works(context, usual)):
         untried[_CLOCK] = "the worker fails under libfaketime, whatever the time"
         return
     try:
@@ -118,11 +154,26 @@ def _summary(action: SuiteAction, varied: Variation) -> str:
 
 
 def _works(context: CheckContext, variation: Variation) -> bool:
-    history = steps(*context.usable)
-    outcomes = context.run(Trial(history=history, variation=variation)).outcomes
-    return len(outcomes) == len(history) and all(
+    trial = _trial(context, variation)
+    outcomes = context.run(trial).outcomes
+    return len(outcomes) == len(trial.history) and all(
         each.is_as_expected or context.instability.unstable(each.step.action) for each in outcomes
     )
+
+
+def _times_out(context: CheckContext, variation: Variation) -> bool:
+    outcomes = context.run(_trial(context, variation)).outcomes
+    return bool(outcomes) and outcomes[-1].failure == TIMEOUT
+
+
+def _trial(context: CheckContext, variation: Variation) -> Trial:
+    """Return a trial of all actions; with a library that some runtimes can't stand, none waits long."""
+    timeout = None
+    if _has_library(variation):
+        usual = context.facts.read(COLD_RESULTS).start_seconds
+        timeout = min(context.suite.worker.timeout, max(_LEAST_TIMEOUT, _START_TIMES * usual))
+    history = steps(*_sequence(context, variation))
+    return Trial(history=history, variation=variation, timeout=timeout)
 
 
 def _uncleared(
@@ -168,11 +219,14 @@ def _pairs(context: CheckContext) -> Iterator[tuple[Variation, Variation]]:
     """Yield the variations to compare, without the factors that the suite sets itself."""
     set_by_action = {name for name, _ in context.suite.worker.environment}
     for varied in _variations():
-        is_set = varied.factor in set_by_action or set_by_action & {
-            name for name, _ in varied.environment
-        }
+        if varied.factor in set_by_action:
+            continue
+        # LC_ALL has precedence over the others.
+        hidden = {"LANG", "LANGUAGE"} if "LC_ALL" in set_by_action else set[str]()
+        left = tuple(each for each in varied.environment if each[0] not in set_by_action | hidden)
+        is_set = bool(varied.environment) and not left
         if not is_set and not (context.is_remote and _needs_machine(varied)):
-            yield BASE, varied
+            yield BASE, dataclasses.replace(varied, environment=left)
     # An endpoint's machine may lack the library, and would keep what it leaves behind.
     for library in sorted(glob.glob(_FAKETIME))[:1] if not context.is_remote else ():
         if not set_by_action & {"LD_PRELOAD", "FAKETIME"}:
@@ -244,8 +298,7 @@ def _differing(context: CheckContext, usual: Variation, varied: Variation) -> Se
 def _pairs_of(
     context: CheckContext, usual: Variation, varied: Variation
 ) -> Sequence[tuple[Outcome, Outcome]]:
-    history = steps(*_sequence(context, varied))
-    results = context.run_all([Trial(history=history, variation=each) for each in (usual, varied)])
+    results = context.run_all([_trial(context, each) for each in (usual, varied)])
     return list(zip(results[0].outcomes, results[1].outcomes, strict=False))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, state_leaks
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
-from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES
+from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, START_UP_INPUTS
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials import late_access
@@ -153,6 +153,7 @@ def find_processes(context: CheckContext) -> Iterator[Finding]:
 def find_failures(context: CheckContext) -> Iterator[Finding]:
     """Find workers that failed in a run which no other check judges (RPW101–105)."""
     reported: set[str] = set()
+    start_up = context.facts.read(START_UP_INPUTS)
     for each in sorted(_observations(context, with_failures=True), key=lambda each: each.rank):
         warm = each.outcome
         is_known = not warm.failure or warm.failure == NO_RESULT or warm.failure in reported
@@ -162,6 +163,8 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
             continue  # the cause may be a request that no server sends
         if context.is_reported(warm.step.action, warm.failure):
             continue
+        if warm.step.action.variant and start_up - warm.step.action.inputs.keys():
+            continue  # a worker that needs them at its start has a finding (RPW401)
         if warm.step.action.variant and context.cold(warm.step.action).failure == warm.failure:
             reported.add(warm.failure)
             yield _failing_variant_finding(context.cold(warm.step.action))

@@ -60,6 +60,8 @@ MISREAD_PIECES = Fact("misread pieces", default=False)
 SANDBOX_IGNORED = Fact("ignored sandbox", default=False)
 #: Inputs that the worker reads at start-up only; other checks need not report them again.
 START_UP_INPUTS: Fact[frozenset[str]] = Fact("inputs read at start-up", frozenset())
+#: Codes of what grows with identical requests.
+GROWING: Fact[frozenset[str]] = Fact("growth", frozenset())
 #: Wrong results and broken rules that have a finding already; other checks need not report them again.
 REPORTED: Fact[frozenset[tuple[str, str]]] = Fact("reported results", frozenset())
 

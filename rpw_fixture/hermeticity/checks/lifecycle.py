@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from rpw_fixture.hermeticity.checks.concurrency import compatible
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import Outcome, Trial, steps
+from rpw_fixture.hermeticity.trials.trial import Outcome, RunMode, Trial, steps
 from rpw_fixture.support.plurals import counted
 
 _REQUESTS = 3
@@ -59,6 +61,35 @@ def find(context: CheckContext) -> Iterator[Finding]:
             evidence=f"{counted(result.ending.leftovers, 'process')} had to be killed after its end",
             history=asked.history,
         )
+
+
+def find_unfinished(context: CheckContext) -> Iterator[Finding]:
+    """Close stdin while requests are unfinished: nobody reads their answers, and the worker must end."""
+    if context.harness.ignores_eof:
+        return
+    group = compatible(context) if context.suite.worker.multiplex else context.succeeding
+    group = group[: None if context.suite.worker.multiplex else 1] or context.usable[:1]
+    usual = sum(context.cold(each).seconds for each in group)
+    asked = Trial(
+        history=steps(*group),
+        mode=RunMode.OVERLAPPING,
+        is_abandoned=True,
+        eof_patience=context.eof_patience + usual,
+    )
+    for run in range(2):
+        ending = context.run(replace(asked, run=run)).ending
+        if ending.is_by_itself and not ending.leftovers:
+            return
+    count = counted(len(group), "unfinished request")
+    yield Finding(
+        code="RPW112" if ending.is_by_itself else "RPW106",
+        victim=group[0].name,
+        summary=f"with {count}, "
+        + ("processes outlive the worker" if ending.is_by_itself else "the worker still runs")
+        + f" {asked.eof_patience:.1f} seconds after its stdin was closed",
+        evidence=f"stdin was closed when the worker had read {count}",
+        history=asked.history,
+    )
 
 
 def lasting(outcomes: tuple[Outcome, ...]) -> list[str]:

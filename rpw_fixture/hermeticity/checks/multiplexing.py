@@ -53,7 +53,7 @@ def _in_sandbox(context: CheckContext, history: tuple[Step, ...], run: int) -> O
 
 def find_serial(context: CheckContext) -> Iterator[Finding]:
     """Hold one request at an input, and look whether another one is answered meanwhile."""
-    history, reason = _history(context)
+    history, reason = held_history(context)
     if reason:
         context.skip("RPW117", reason)
         return
@@ -80,8 +80,8 @@ def find_serial(context: CheckContext) -> Iterator[Finding]:
         )
 
 
-def _history(context: CheckContext) -> tuple[tuple[Step, ...], str]:
-    """Return the requests, or why two of them can't overlap."""
+def held_history(context: CheckContext) -> tuple[tuple[Step, ...], str]:
+    """Return requests of which the second can be held, or why no two of them can overlap."""
     is_lossy = context.facts.read(LOST_REQUESTS)
     is_wrong = context.facts.read(SANDBOX_IGNORED)
     if not context.suite.worker.multiplex:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.findings.excerpts import head_and_tail
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import (
@@ -27,25 +28,41 @@ def find(context: CheckContext) -> Iterator[Finding]:
         context.skip("RPW108", NO_ONE_SHOT)
         context.skip("RPW205", NO_ONE_SHOT)
         return
-    actions = context.affordable(_SECONDS) or context.suite.actions[:1]
-    trials = [Trial(history=steps(each), mode=RunMode.ONE_SHOT) for each in actions]
-    outcomes = [each.outcomes[0] for each in context.run_all(trials)]
-    good = [each for each in outcomes if each.step.action.exit_code == 0]
+    found = outcomes(context)
+    good = _good(found)
     if not good:
         context.skip(
             "RPW108",
             "no action of the suite succeeds, so a failure without the flag proves nothing",
         )
-    wrong = [each for each in good if not each.is_as_expected and _is_stable(context, each)]
-    if wrong and len(wrong) == len(good):
-        yield _broken(wrong[0])
+    if is_broken(context, found):
+        yield _broken(good[0])
         context.skip("RPW205", "the tool does not work without --persistent_worker (RPW108)")
         return
     if not context.usable:
         context.skip("RPW205", "no action works on a worker")
         return
-    for action, outcome in zip(actions, outcomes, strict=True):
-        yield from _mismatch(context, action, outcome)
+    for outcome in found:
+        yield from _mismatch(context, outcome.step.action, outcome)
+
+
+def outcomes(context: CheckContext) -> list[Outcome]:
+    """Return the outcomes of one-shot runs of some actions."""
+    actions = context.affordable(_SECONDS) or context.suite.actions[:1]
+    trials = [Trial(history=steps(each), mode=RunMode.ONE_SHOT) for each in actions]
+    return [each.outcomes[0] for each in context.run_all(trials)]
+
+
+def is_broken(context: CheckContext, found: Sequence[Outcome]) -> bool:
+    """Return whether no action that must succeed does so one-shot."""
+    good = _good(found)
+    return bool(good) and not any(
+        each.is_as_expected or not _is_stable(context, each) for each in good
+    )
+
+
+def _good(found: Sequence[Outcome]) -> list[Outcome]:
+    return [each for each in found if each.step.action.exit_code == 0]
 
 
 def _is_stable(context: CheckContext, outcome: Outcome) -> bool:
@@ -59,7 +76,7 @@ def _broken(outcome: Outcome) -> Finding:
         code="RPW108",
         victim=action.name,
         summary=f"without --persistent_worker, {action.name} ends with {result}",
-        evidence=f"its output: {outcome.response.strip()[-1500:] or outcome.detail or '(nothing)'}",
+        evidence=f"its output: {head_and_tail(outcome.response) or outcome.detail or '(nothing)'}",
         history=(outcome.step,),
     )
 

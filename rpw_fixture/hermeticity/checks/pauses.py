@@ -51,7 +51,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def _is_wanted(context: CheckContext) -> bool:
     """Return whether to wait: a short check for other codes would become a long one."""
-    return "RPW103" in context.selected and bool(context.pause) and not context.is_remote
+    is_asked = bool({"RPW103", "RPW202"} & context.selected)
+    return is_asked and context.pause > 0 and not context.is_remote
 
 
 def _trial(context: CheckContext) -> Trial:

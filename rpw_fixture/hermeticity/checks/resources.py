@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, LEFT_PROCESSES
+from rpw_fixture.hermeticity.checks.facts import GROWING, LATER_LEFT_PROCESSES, LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
 from rpw_fixture.support.plurals import counted
 
-_WARM_UP, _MEASURED = 20, 80
+WARM_UP, _MEASURED = 20, 80
 #: Number of requests in a row, if they are fast enough.
-USUAL = _WARM_UP + _MEASURED
+USUAL = WARM_UP + _MEASURED
 #: Programs whose heap grows until garbage collection pays: a small slope proves nothing.
 _COLLECTED = frozenset(("java", "node", "MainThread", "dotnet", "deno", "bun"))
 _COLLECTED_SLOPE = 4 << 20
@@ -29,6 +29,14 @@ _COLLECTED_SLOPE = 4 << 20
 _FEWEST = 30
 #: A slow worker gets fewer requests, so that they take about this long, seconds.
 _SECONDS = 8.0
+#: A run of this many requests shows whether something is emptied every 256 requests: three times.
+_PROVING = 820
+#: Longer runs may take about this long, seconds; and the time that each request costs besides.
+_LONGER_SECONDS, _OVERHEAD = 5.0, 0.0015
+#: The same where a finding depends on it.
+_PROVING_SECONDS = 20.0
+#: Slopes are estimated from about this many samples.
+_MOST_SAMPLES = 100
 _MIB = 1 << 20
 #: Memory that a waiting thread may take, bytes: touched parts of its stacks, and its malloc arena.
 _MEMORY_OF_THREAD = 128 << 10
@@ -71,8 +79,8 @@ def trials(context: CheckContext) -> list[Trial]:
 
 
 def _long_trial(context: CheckContext, action: SuiteAction) -> Trial:
-    count = max(_WARM_UP, _affordable(context, action))
-    return Trial(history=_history(action, count), is_measured=True)
+    count = max(WARM_UP, _affordable(context, action))
+    return Trial(history=history(action, count), is_measured=True)
 
 
 def failing_action(context: CheckContext) -> SuiteAction | None:
@@ -83,7 +91,7 @@ def failing_action(context: CheckContext) -> SuiteAction | None:
 
 def _trial(context: CheckContext, action: SuiteAction) -> Trial | None:
     count = _affordable(context, action)
-    return _long_trial(context, action) if count >= _WARM_UP + _FEWEST else None
+    return _long_trial(context, action) if count >= WARM_UP + _FEWEST else None
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
@@ -96,17 +104,65 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if isinstance(samples, str):
         _skip(context, samples)
         return
-    limits = _limits(samples)
-    if "memory" not in limits:
+    known = limits(samples)
+    if "memory" not in known:
         context.skip("RPW301", "memory grows with the threads that are left; fix RPW303 first")
-    for limit in limits.values():
+    for limit in known.values():
         context.notes[limit.code] = (
-            f"{len(samples)} samples after {_WARM_UP} requests; limit {limit.slope:g} per request"
+            f"{len(samples)} samples after {WARM_UP} requests; limit {limit.slope:g} per request"
         )
-    findings = list(_judge(action, samples, "request"))
+    findings = list(_lasting(context, action, samples, "request"))
     yield from findings
     reported = {each.code for each in findings}
+    context.facts.share(GROWING, frozenset(reported))
     yield from (each for each in _of_failures(context, action) if each.code not in reported)
+
+
+def _lasting(
+    context: CheckContext, action: SuiteAction, samples: Sequence[Sample], request: str
+) -> Iterator[Finding]:
+    """Yield what grows, if it still does in a run long enough to show that a limit is reached."""
+    findings = list(_judge(action, samples, request))
+    count = longest(context, action, _PROVING, seconds=_PROVING_SECONDS) if findings else 0
+    if count < _PROVING:
+        yield from findings
+        return
+    trial = Trial(history=history(action, count), is_measured=True)
+    more = [each.sample for each in context.run(trial).outcomes[WARM_UP:] if each.sample]
+    growing = {
+        limit.code for name, limit in limits(samples).items() if is_lasting(more, name, limit)
+    }
+    is_short = len(more) < _PROVING - WARM_UP  # the worker did not survive it
+    yield from (each for each in findings if is_short or each.code in growing)
+
+
+def longest(
+    context: CheckContext, action: SuiteAction, most: int, seconds: float = _LONGER_SECONDS
+) -> int:
+    """Return how many requests of an action, at most ``most``, take that many seconds together."""
+    outcomes = context.run(_long_trial(context, action)).outcomes
+    # The fastest one, because other programs on a busy machine only slow requests down.
+    fastest = min(each.seconds for each in outcomes)
+    return min(most, int(seconds / (fastest + _OVERHEAD)))
+
+
+def is_lasting(samples: Sequence[Sample], name: str, limit: Limit) -> bool:
+    """Return whether a long run grows from third to third, and to its end.
+
+    A cache that is emptied from time to time goes back to where it was, and a full one stays as it is.
+    """
+    values = [_value(each, name) for each in samples][:: max(1, len(samples) // _MOST_SAMPLES)]
+    third = len(values) // 3
+    if third < 2:
+        return False
+    parts = [values[:third], values[third : 2 * third], values[2 * third :]]
+    step = limit.slope * len(samples) / len(values)
+    floors = [min(each) for each in parts]
+    return (
+        all(after - before > step * third / 2 for before, after in itertools.pairwise(floors))
+        and theil_sen(parts[-1]) > step
+        and floors[-1] - floors[0] > limit.total
+    )
 
 
 def _of_failures(context: CheckContext, action: SuiteAction) -> Iterator[Finding]:
@@ -118,7 +174,7 @@ def _of_failures(context: CheckContext, action: SuiteAction) -> Iterator[Finding
     if samples == _ORPHANS:
         _skip(context, _ORPHANS)
     if not isinstance(samples, str):
-        yield from _judge(failing, samples, "request that fails")
+        yield from _lasting(context, failing, samples, "request that fails")
 
 
 def _skip(context: CheckContext, reason: str) -> None:
@@ -130,7 +186,7 @@ def _samples(context: CheckContext, action: SuiteAction) -> Sequence[Sample] | s
     """Return what the worker held after each request once it was warm, or why that is unknown."""
     trial = _trial(context, action)
     if trial is None:
-        return f"{action.title} is too slow for {_WARM_UP + _FEWEST} requests"
+        return f"{action.title} is too slow for {WARM_UP + _FEWEST} requests"
     outcomes = context.run(trial).outcomes
     if outcomes[-1].failure:
         stderr = outcomes[-1].stderr.strip().rpartition("\n")[2][-200:]
@@ -140,7 +196,7 @@ def _samples(context: CheckContext, action: SuiteAction) -> Sequence[Sample] | s
         )
     if len(lifecycle.repeatedly_added(outcomes)) >= lifecycle.MANY:
         return _ORPHANS
-    samples = [each.sample for each in outcomes[_WARM_UP:] if each.sample is not None]
+    samples = [each.sample for each in outcomes[WARM_UP:] if each.sample is not None]
     if len(samples) < _FEWEST:
         return "the worker's resources could not be measured"
     return samples
@@ -163,7 +219,7 @@ def is_growing(values: Sequence[float], limit: Limit) -> bool:
 
 
 def _affordable(context: CheckContext, action: SuiteAction) -> int:
-    outcomes = context.run(Trial(history=_history(action, 3))).outcomes
+    outcomes = context.run(Trial(history=history(action, 3))).outcomes
     seconds = max(0.001, min(each.seconds for each in outcomes))
     return min(USUAL, int(_SECONDS / seconds))
 
@@ -176,26 +232,27 @@ def _is_of_threads(samples: Sequence[Sample]) -> bool:
     )
 
 
-def _limits(samples: Sequence[Sample]) -> dict[str, Limit]:
+def limits(samples: Sequence[Sample]) -> dict[str, Limit]:
     """Return the limits that apply, by attribute of `Sample`; memory may have none."""
-    limits = dict(LIMITS)
+    found = dict(LIMITS)
     if samples[-1].programs & _COLLECTED:
-        limits["memory"] = replace(limits["memory"], slope=_COLLECTED_SLOPE)
+        found["memory"] = replace(found["memory"], slope=_COLLECTED_SLOPE)
     if _is_of_threads(samples):
-        del limits["memory"]
-    return limits
+        del found["memory"]
+    return found
 
 
 def _value(sample: Sample, name: str) -> float:
     return float(getattr(sample, name))
 
 
-def _history(action: SuiteAction, count: int) -> tuple[Step, ...]:
+def history(action: SuiteAction, count: int) -> tuple[Step, ...]:
+    """Return an action ``count`` times."""
     return steps(*[action] * count)
 
 
 def _judge(action: SuiteAction, samples: Sequence[Sample], request: str) -> Iterator[Finding]:
-    for name, limit in _limits(samples).items():
+    for name, limit in limits(samples).items():
         values = [_value(each, name) for each in samples]
         if not is_growing(values, limit):
             continue
@@ -207,5 +264,5 @@ def _judge(action: SuiteAction, samples: Sequence[Sample], request: str) -> Iter
             summary=f"every identical {request} adds {amount} {limit.unit}",
             evidence=f"from {values[0]:.0f} to {values[-1]:.0f}{' bytes' * (name == 'memory')} over "
             f"{len(values)} requests ({action.title} each time)",
-            history=_history(action, _WARM_UP + len(samples)),
+            history=history(action, WARM_UP + len(samples)),
         )

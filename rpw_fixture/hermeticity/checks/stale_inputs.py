@@ -6,16 +6,24 @@ so a cache by path, time and size returns the old content.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.checks import look_alikes
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import START_UP_INPUTS
 from rpw_fixture.hermeticity.checks.input_changes import variants
-from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
+from rpw_fixture.hermeticity.checks.warm_screening import (
+    Pair,
+    Screening,
+    ask,
+    ask_more,
+    has_noticed,
+)
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -28,6 +36,10 @@ _UNASKED = (
     "no action has an input whose change alters a fresh worker's result, or the worker does not answer "
     "a second request"
 )
+
+
+#: Stands for the action in a way to send one.
+_NO_ACTION = SuiteAction(name="any", arguments=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,25 +88,20 @@ def find_stale(context: CheckContext) -> Iterator[Finding]:
     is_asked = len(suspects) < len(inputs)
     for case in _visible(context, suspects):
         is_asked = is_asked or _is_answered(context, (case.action, case.other))
-        for listing, some in unsettled.items():
-            if (case.action, case.path) not in some:
-                continue
-            finding = _stale(context, case, listing)
-            if finding is not None:
-                yield finding
-                break
+        listings = [
+            listing for listing, some in unsettled.items() if (case.action, case.path) in some
+        ]
+        findings = (_stale(context, case, each) for each in _manners(context, listings))
+        yield from itertools.islice((each for each in findings if each is not None), 1)
     if not is_asked:
         context.skip("RPW203", _UNASKED)
 
 
 def find_phantoms(context: CheckContext) -> Iterator[Finding]:
     """Send a request with an input, then one without it (RPW204)."""
-    inputs = _read_later(context)
-    pairs = {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
-    answers = ask(context, list(pairs.values()))
+    answers = phantom_screening(context).answers
     is_asked = False
-    for action, path in inputs:
-        pair = pairs[action, path]
+    for (action, path), pair in phantom_pairs(context).items():
         if pair in answers and answers[pair].changed.exit_code != action.exit_code:
             is_asked = True
             continue  # the worker noticed that the input is gone
@@ -125,6 +132,18 @@ def find_phantoms(context: CheckContext) -> Iterator[Finding]:
             "RPW204",
             "no action needs any of its inputs, or the worker does not answer a second request",
         )
+
+
+def phantom_pairs(context: CheckContext) -> dict[tuple[SuiteAction, str], Pair]:
+    """Return actions with and without one of their inputs, by action and path."""
+    inputs = _read_later(context)
+    return {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
+
+
+def phantom_screening(context: CheckContext) -> Screening:
+    """Ask for actions with and without their inputs, then for the former again, and look-alikes."""
+    pairs = list(phantom_pairs(context).values())
+    return ask_more(context, pairs, look_alikes.steps_of(context))
 
 
 def _read_later(context: CheckContext) -> list[tuple[SuiteAction, str]]:
@@ -177,20 +196,49 @@ def _unnoticed(
             for each in left
             if number < len(others := variants(_content(*each)))
         }
-        answers = ask(context, list(pairs.values()), listing)
+        answers = ask(context, list(pairs.values()), listing, in_place=listing is not Listing.HEX)
         for each, pair in pairs.items():
             if pair in answers and has_noticed(context, answers[pair]):
                 del left[each]
     return set(left)
 
 
-def _stale(context: CheckContext, case: _Case, listing: Listing) -> Finding | None:
-    history = tuple(Step(action=each, listing=listing) for each in (case.action, case.other))
+def _manners(context: CheckContext, listings: Sequence[Listing]) -> Iterator[Step]:
+    """Yield ways to send new content, as steps without an action; those that servers use come first."""
+    for listing in dict.fromkeys((Listing.HEX, *listings)):
+        yield Step(action=_NO_ACTION, listing=listing)
+        if not context.is_remote:
+            yield Step(action=_NO_ACTION, listing=listing, in_place=True)
+
+
+def _stale(context: CheckContext, case: _Case, manner: Step) -> Finding | None:
+    history = tuple(replace(manner, action=each) for each in (case.action, case.other))
+    is_usual = manner.listing is Listing.HEX
+    conditions = [
+        "" if is_usual else " (with a server that lists no inputs, as some do)",
+        " (the file was rewritten in place: its inode is the same)" if manner.in_place else "",
+    ]
+    return stale_finding(
+        context,
+        history,
+        f"{case.path} has new content, but {case.action.name} still gives the old result"
+        + "".join(conditions),
+        Severity.ERROR if is_usual else Severity.WARNING,
+    )
+
+
+def stale_finding(
+    context: CheckContext,
+    history: tuple[Step, ...],
+    summary: str,
+    severity: Severity = Severity.ERROR,
+) -> Finding | None:
+    """Return a finding if the second of two requests is answered with the result of the first."""
     outcomes = context.run(Trial(history=history)).outcomes
     if len(outcomes) < 2:
         return None
     warm = outcomes[-1]
-    cold = context.run(Trial(history=history[1:])).outcomes[0]
+    cold = context.run(Trial(history=(replace(history[1], in_place=False),))).outcomes[0]
     first = outcomes[0].aspects
     # A wrong result that is not the old one, such as an error from the second request on, is a leak.
     aspects = [
@@ -198,17 +246,13 @@ def _stale(context: CheckContext, case: _Case, listing: Listing) -> Finding | No
     ]
     if not aspects or warm.failure:
         return None
-    condition = (
-        "" if listing is Listing.HEX else " (with a server that lists no inputs, as some do)"
-    )
     return Finding(
         code="RPW203",
-        severity=Severity.ERROR if listing is Listing.HEX else Severity.WARNING,
-        victim=case.action.name,
-        polluters=(case.action.name,),
+        severity=severity,
+        victim=history[1].action.name,
+        polluters=(history[0].action.name,),
         outputs=outputs_among(aspects),
-        summary=f"{case.path} has new content, but {case.action.name} still gives the old result"
-        f"{condition}",
+        summary=summary,
         evidence=context.explain(cold, warm, aspects, ("fresh worker", "after the old content")),
         history=history,
     )

@@ -1,7 +1,8 @@
 """RPW202, RPW109 and RPW212: histories in which a warm worker is compared with fresh ones.
 
 The histories are the recorded order twice, orders that cover every ordered pair, failing requests
-before good ones, and longer random ones. `blame` shrinks every difference to the fewest requests.
+before good ones, two configurations at the same paths, and longer random ones. `blame` shrinks every
+difference to the fewest requests.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.input_changes import other_configuration
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
@@ -70,7 +72,7 @@ def stops_answering(context: CheckContext) -> bool:
 
 def recorded_order(context: CheckContext) -> Trial:
     """Return a trial of all actions in their recorded order, twice."""
-    return Trial(history=steps(*context.usable) * 2)
+    return context.recorded_order
 
 
 def trials(context: CheckContext) -> list[Trial]:
@@ -94,11 +96,25 @@ def histories(context: CheckContext) -> list[tuple[Step, ...]]:
     square = context.affordable(_SQUARE_SECONDS, _SQUARE)
     plans += [steps(*row) for row in orders.pair_covering(square)]
     plans += _after_failures(context, failing)
+    plans += _two_configurations(context)
     length = min(60, 3 * len(plain) + len(failing))
     plans += orders.at_random(
         [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=context.seed
     )
     return plans
+
+
+def _two_configurations(context: CheckContext) -> list[tuple[Step, ...]]:
+    """Return a history in which actions of two configurations have the same paths, and take turns.
+
+    With path mapping, Bazel sends such requests to one worker (bazel#27591).
+    """
+    history: list[Step] = []
+    for action in context.affordable(_SQUARE_SECONDS, _SQUARE):
+        other = other_configuration(action)
+        if other is not None and not context.is_remote:
+            history += steps(action, other, action)
+    return [tuple(history)] if history else []
 
 
 def _failing(context: CheckContext) -> tuple[Step, ...]:

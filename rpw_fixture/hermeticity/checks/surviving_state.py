@@ -39,7 +39,7 @@ def _changed(context: CheckContext) -> tuple[Step, ...]:
     """Return requests with other contents of the inputs, and requests that fail."""
     others = [other_configuration(each) for each in context.usable]
     failing = [context.failing_variant(each) for each in context.succeeding[:_MOST_FAILING]]
-    return steps(*(each for each in (*failing, *others) if each is not None))
+    return steps(*(each for each in (*others, *failing) if each is not None))
 
 
 def _blamed(

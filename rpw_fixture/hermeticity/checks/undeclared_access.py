@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import cold
@@ -39,6 +40,10 @@ _READS = frozenset(("open", "openat", "openat2"))
 _CHANGING = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC")
 
 
+#: Where a JVM keeps performance data of the processes of a user.
+_PERFORMANCE_DATA = re.compile(r"/tmp/hsperfdata_[^/]*")  # noqa: S108 - a fixed name of the JVM
+
+
 class Accesses(NamedTuple):
     """Paths outside of what an action may use."""
 
@@ -58,14 +63,40 @@ def find(context: CheckContext) -> Iterator[Finding]:
     for code in ("RPW207", "RPW208"):
         context.notes[code] = f"by {' and '.join(tools)}"
     readable = _readable(context)
+    known: set[str] = set()
     for action in context.pick(_MOST_ACTIONS):
         seen = _traced(context, tracer, action, readable) if tracer is not None else Accesses()
+        seen, folders = _without_performance_data(seen)
+        if folders and not known:
+            yield _of_performance_data(action, folders)
+        known |= folders
         if has_landlock:
             yield from _restricted(context, action, readable, seen)
         if seen.read and not has_landlock:
             yield _finding(context, "RPW207", action, (), "", seen.read)
         if seen.written:
             yield _finding(context, "RPW208", action, (), "", seen.written)
+
+
+def _without_performance_data(seen: Accesses) -> tuple[Accesses, set[str]]:
+    """Return the accesses without those to a JVM's performance data, and the folders of that."""
+    found = {each[0] for path in seen.written if (each := _PERFORMANCE_DATA.match(path))}
+    read, written = (
+        tuple(path for path in paths if not _PERFORMANCE_DATA.match(path)) for paths in seen
+    )
+    return Accesses(read, written), found
+
+
+def _of_performance_data(action: SuiteAction, folders: set[str]) -> Finding:
+    return Finding(
+        code="RPW208",
+        severity=Severity.INFO,
+        victim=action.name,
+        summary=f"the JVM keeps performance data in {', '.join(sorted(folders))}; "
+        "-XX:-UsePerfData turns that off",
+        evidence="it reaches no output, but takes time at each start",
+        history=steps(action),
+    )
 
 
 def _restricted(
@@ -101,7 +132,8 @@ def _restricted(
 def _refused(text: str) -> tuple[str, ...]:
     """Return the absolute paths in lines about a refusal."""
     lines = [line for line in text.splitlines() if "ermission denied" in line]
-    return tuple(dict.fromkeys(path for line in lines for path in re.findall(r"/[^\s'\":]+", line)))
+    paths = (path for line in lines for path in re.findall(r"/[^\s'\":]+", line))
+    return tuple(dict.fromkeys(each for each in paths if not _PERFORMANCE_DATA.match(each)))
 
 
 def _finding(

@@ -36,16 +36,60 @@ class Answers(NamedTuple):
     changed: Outcome
 
 
+class Screening(NamedTuple):
+    """The answers that count, and the outcomes of the additional requests, by step."""
+
+    answers: dict[Pair, Answers]
+    more: dict[Step, Outcome]
+
+
 def ask(
-    context: CheckContext, pairs: Sequence[Pair], listing: Listing = Listing.HEX
+    context: CheckContext,
+    pairs: Sequence[Pair],
+    listing: Listing = Listing.HEX,
+    *,
+    in_place: bool = False,
 ) -> dict[Pair, Answers]:
-    """Return the answers that count; as many workers are started as there are jobs."""
-    parts = [each for each in _parts(pairs, context.harness.jobs) if each]
-    results = context.run_all([Trial(history=_history(each, listing)) for each in parts])
-    found: dict[Pair, Answers] = {}
+    """Return the answers that count; as many workers are started as there are jobs.
+
+    Args:
+        context: runs trials.
+        pairs: what to ask.
+        listing: the inputs that each request lists.
+        in_place: inputs are rewritten and not replaced, so that they keep their inodes.
+    """
+    parts = _parts(pairs, context.harness.jobs)
+    histories = [_history(each, listing, in_place=in_place) for each in parts]
+    return _screened(context, parts, histories).answers
+
+
+def ask_more(context: CheckContext, pairs: Sequence[Pair], more: Sequence[Step]) -> Screening:
+    """Ask as `ask`, then the plain actions again and some more steps, to the same workers."""
+    parts = _parts(pairs, context.harness.jobs)
+    histories = [
+        (*_history(each, Listing.HEX), *(Step(action=pair.plain) for pair in each))
+        for each in parts
+    ]
+    if histories:
+        histories[-1] += tuple(more)
+    elif more:
+        parts, histories = [()], [tuple(more)]
+    return _screened(context, parts, histories)
+
+
+def _screened(
+    context: CheckContext,
+    parts: Sequence[Sequence[Pair]],
+    histories: Sequence[tuple[Step, ...]],
+) -> Screening:
+    results = context.run_all([Trial(history=each) for each in histories])
+    answers: dict[Pair, Answers] = {}
+    more: dict[Step, Outcome] = {}
     for part, result in zip(parts, results, strict=True):
-        found.update(_counting(context, part, result.outcomes))
-    return found
+        counted = 2 * len(part) + bool(part)
+        answers.update(_counting(context, part, result.outcomes[:counted]))
+        more.update((each.step, each) for each in result.outcomes[counted:])
+    return Screening(answers, more)
 
 
 def has_noticed(context: CheckContext, answers: Answers) -> bool:
@@ -55,9 +99,14 @@ def has_noticed(context: CheckContext, answers: Answers) -> bool:
     return EXIT_CODE in differing or (bool(outputs) and outputs <= differing)
 
 
-def _history(pairs: Sequence[Pair], listing: Listing) -> tuple[Step, ...]:
+def _history(
+    pairs: Sequence[Pair], listing: Listing, *, in_place: bool = False
+) -> tuple[Step, ...]:
     actions = [action for pair in pairs for action in pair]
-    return tuple(Step(action=each, listing=listing) for each in (*actions, pairs[-1].plain))
+    return tuple(
+        Step(action=each, listing=listing, in_place=in_place)
+        for each in (*actions, pairs[-1].plain)
+    )
 
 
 def _counting(
@@ -74,4 +123,5 @@ def _counting(
 
 def _parts(pairs: Sequence[Pair], count: int) -> list[Sequence[Pair]]:
     size = -(-len(pairs) // count)
-    return [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
+    parts = [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
+    return [each for each in parts if each]

@@ -213,8 +213,10 @@ CODES: dict[str, CheckCode] = {
     "RPW208": CheckCode(
         "undeclared-write",
         "An action writes a file that is not a declared output.",
-        "A JVM writes /tmp/hsperfdata; worker caches beside the tool affect the next action.",
+        "Worker caches that are written beside the tool affect the next action.",
         "Write below TMPDIR and delete it, or declare the output.",
+        "The performance data of a JVM in /tmp/hsperfdata_USER is an information: -XX:-UsePerfData turns "
+        "it off.",
     ),
     "RPW209": CheckCode(
         "environment-dependence",
@@ -239,6 +241,8 @@ CODES: dict[str, CheckCode] = {
         "An output that existed before the request changes the result.",
         "Tools that do nothing if the output is newer than the input keep an old result.",
         "Delete or truncate outputs first, and write them on every request.",
+        "Tried with files of unknown content and with outputs of another action, in output folders too. A "
+        "file that stays in an output folder is a warning: many servers empty such folders.",
     ),
     "RPW212": CheckCode(
         "diagnostics-leak",
@@ -256,8 +260,7 @@ CODES: dict[str, CheckCode] = {
         "surviving-state",
         "What an ended worker left in HOME, in TMPDIR or as undeclared files in the input root changes the "
         "result of a fresh worker in its place.",
-        "Bytecode and incremental state that an earlier worker had written were used for other sources "
-        "(rules_python#3933, rules_swift#1126).",
+        "A fresh worker read files that a previous process had left (rules_python#3933).",
         "Use the content of the inputs as the key of everything you keep on disk, or delete it when the "
         "worker starts.",
         "An incremental store is no finding, a result that differs because of it is one. The worker before "
@@ -267,8 +270,8 @@ CODES: dict[str, CheckCode] = {
         "interrupted-state",
         "After a worker was killed in mid-request, or after a request was cancelled, a fresh worker in its "
         "place gives another result.",
-        "Half-written caches and lock files of killed workers broke later builds (rules_rust#517, "
-        "bazel#26292).",
+        "An incremental store outlived a failed, killed or cancelled compilation and poisoned the cache "
+        "(rules_swift#1126, rules_rust#517).",
         "Write files under another name and rename them when they are complete; remove locks whose "
         "process is gone.",
         "A worker is killed when it first changes a file, and another one during its work. Whether that "
@@ -282,9 +285,17 @@ CODES: dict[str, CheckCode] = {
         "Close every file and join every thread before you write the response.",
         "Files of the tool may stay open. Open files count 150 ms after the response.",
     ),
+    "RPW218": CheckCode(
+        "diagnostics-lost",
+        "A one-shot run prints text that the warm worker's response does not have.",
+        "Warnings went to stderr and never into the response (rules_python#3994).",
+        "Capture everything that the tool prints during a request and return it in the response's output.",
+        "A warning. What the tool prints at its start does not count, nor what one-shot runs print "
+        "differently.",
+    ),
     "RPW301": CheckCode(
         "memory-growth",
-        "Resident memory grows with every identical request.",
+        "Resident memory grows with every identical request, or without a limit with different ones.",
         "A class loader per request took 130 MB of metaspace each time, until the JVM died (ksp#2959).",
         "Limit caches, close class loaders, and drop references to the request.",
     ),
@@ -361,19 +372,3 @@ def expand(patterns: str) -> frozenset[str]:
             )
         found |= matching
     return frozenset(found)
-
-
-def explain(code: str) -> str:
-    """Return the meaning of a code, as ``check --explain`` prints it.
-
-    Raises:
-        ConfigError: the code does not exist.
-    """
-    entry = CODES.get(code.upper())
-    if entry is None:
-        raise ConfigError(f"{code!r} is not a check code; known codes: {', '.join(CODES)}")
-    note = f"{entry.note}\n\n" if entry.note else ""
-    return (
-        f"{code.upper()} {entry.name}\n\n{entry.meaning}\n\n{note}"
-        f"Real example: {entry.example}\n\nFix: {entry.remedy}\n"
-    )

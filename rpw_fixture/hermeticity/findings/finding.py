@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
 from typing import NamedTuple
@@ -11,7 +11,16 @@ from typing import NamedTuple
 from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.suites.suite import Place, SuiteAction
-from rpw_fixture.hermeticity.trials.trial import BASE, EXIT_CODE, RESPONSE, Step, Variation
+from rpw_fixture.hermeticity.trials.trial import (
+    BASE,
+    EXIT_CODE,
+    RESPONSE,
+    Bulk,
+    Delivery,
+    Listing,
+    Step,
+    Variation,
+)
 
 #: Beginnings of the reasons for which a check does not apply to a suite; other reasons say what kept
 #: a check that does apply from being judged.
@@ -227,6 +236,40 @@ class Report:
         if self.interruption is not None:
             fields["interrupted"] = self.interruption.signal_name
         return fields
+
+
+def with_edits(finding: Finding) -> Finding:
+    """Return the finding with what ``check`` edited in its requests at the beginning of its evidence."""
+    edits = [f"check edited {text}" for step in finding.history for text in _edits(step)]
+    if finding.factor and finding.variation.environment:
+        values = (f"{name}={value}" for name, value in finding.variation.environment)
+        edits.append(f"check set {', '.join(values)}")
+    if not edits:
+        return finding
+    lines = [*dict.fromkeys(edits), finding.evidence]
+    return replace(finding, evidence="\n".join(each for each in lines if each))
+
+
+def _edits(step: Step) -> Iterator[str]:
+    name = step.action.name
+    if step.action.variant:
+        yield f"{name}: {step.action.variant}"
+    for path, _ in step.planted:
+        yield f"the folder of {name}: {path} was there before the request"
+    if step.is_extended:
+        yield f"the request of {name}: it has an unknown field"
+    if step.listing is not Listing.HEX:
+        yield f"the request of {name}: it lists {step.listing.value}"
+    if step.delivery is not Delivery.WHOLE:
+        yield f"the request of {name}: it arrives {step.delivery.value}"
+    if step.bulk is not Bulk.NONE:
+        yield f"the request of {name}: it has {step.bulk.value}"
+    if step.request_id is not None:
+        yield f"the request of {name}: its request_id is {step.request_id}"
+    if step.verbosity:
+        yield f"the request of {name}: its verbosity is {step.verbosity}"
+    if step.pause:
+        yield f"the request of {name}: it comes after {step.pause:g} s of silence"
 
 
 def listed(names: Sequence[str]) -> str:

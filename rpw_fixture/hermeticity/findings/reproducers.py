@@ -10,8 +10,10 @@ from pathlib import Path
 
 from rpw_fixture.client.inputs import Entry, File, Symlink
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.hermeticity.findings import history_file
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.finding import Finding, listed
+from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.suites.suite import (
     USUAL_FLAGFILE,
     Suite,
@@ -22,6 +24,20 @@ from rpw_fixture.hermeticity.suites.suite import (
 from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
 from rpw_fixture.workers.key import Ability
 
+_REPLAY = '''"""Shows {code} again: {summary}.
+
+Requests to one worker: {requests}.
+"""
+
+import subprocess
+{imports}from pathlib import Path
+
+
+def test_{function}() -> None:
+    command = [{program}, "check", str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{summary}\\n{{done.stdout}}{{done.stderr}}"
+'''
 _TEST = '''"""Shows {code} again: {summary}."""
 
 import json
@@ -40,7 +56,9 @@ def test_{function}() -> None:
 '''
 
 
-def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
+def write(
+    finding: Finding, suite: Suite, folder: Path, number: int, *, is_replayed: bool = False
+) -> Finding:
     """Write the reproducer of a finding; return the finding with its folder.
 
     Infos and findings that no request shows have no reproducer.
@@ -50,6 +68,8 @@ def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
         suite: the suite that it was found in.
         folder: the folder of all reproducers; created if it does not exist.
         number: the number of the finding.
+        is_replayed: running the finding's history once shows the bug; else the reproducer runs the
+            check again, on the actions of the history.
 
     Raises:
         EnvironmentLacksError: the reproducer can't be written.
@@ -59,18 +79,19 @@ def write(finding: Finding, suite: Suite, folder: Path, number: int) -> Finding:
     name = "-".join(each for each in (f"{number:02}", finding.code, finding.victim) if each)
     target = folder / re.sub(r"[^\w.+-]", "_", name)
     try:
-        _write(finding, suite, target)
+        _write(finding, suite, target, is_replayed=is_replayed)
     except OSError as error:
         raise EnvironmentLacksError(f"--reproducers {folder}: {error.strerror}") from None
     return replace(finding, reproducer=str(target))
 
 
-def _write(finding: Finding, suite: Suite, target: Path) -> None:
+def _write(finding: Finding, suite: Suite, target: Path, *, is_replayed: bool) -> None:
     target.mkdir(parents=True, exist_ok=True)
     names = dict.fromkeys(step.action.name for step in finding.history)
-    actions = dict(zip(_file_names(names), map(suite.action, names), strict=True))
+    new_names = dict(zip(names, _file_names(names), strict=True))
+    actions = {new: suite.action(name) for name, new in new_names.items()}
     function = re.sub(r"\W", "_", f"{finding.code}_{finding.victim}".lower())
-    taken = {"suite.toml", "finding.json", f"test_{function}.py"}
+    taken = {"suite.toml", "finding.json", history_file.NAME, f"test_{function}.py"}
     trees = [suite.worker.tool_inputs, *(each.inputs for each in actions.values())]
     has_roots = not _fit_together(trees, taken)
     roots = ["tool", *(f"input/{name}" for name in actions)] if has_roots else [""] * len(trees)
@@ -81,12 +102,24 @@ def _write(finding: Finding, suite: Suite, target: Path) -> None:
     (target / "finding.json").write_text(
         json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    summary = finding.summary.replace("\\", "/").replace('"', "'")
+    if is_replayed:
+        history = History(finding.code, finding.history, finding.variation)
+        history_file.write(target, history, suite, new_names)
     program, imports = _program()
-    test = _TEST.format(
-        code=finding.code, summary=summary, function=function, program=program, imports=imports
+    test = (_REPLAY if is_replayed else _TEST).format(
+        code=finding.code,
+        summary=_quoted(finding.summary),
+        requests=_quoted(listed([each.action.title for each in finding.history])),
+        function=function,
+        program=program,
+        imports=imports,
     )
     (target / f"test_{function}.py").write_text(test, encoding="utf-8")
+
+
+def _quoted(text: str) -> str:
+    """Return a text that can stand in a docstring."""
+    return text.replace("\\", "/").replace('"', "'")
 
 
 def _program() -> tuple[str, str]:

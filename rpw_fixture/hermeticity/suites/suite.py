@@ -130,7 +130,8 @@ class SuiteAction:
         old = self.inputs[path]
         executable = isinstance(old, File) and old.is_executable
         inputs = {**self.inputs, path: File(content, executable)}
-        return self.changed(f"{path} changed", inputs=MappingProxyType(inputs))
+        size = _differing_bytes(old.content if isinstance(old, File) else b"", content)
+        return self.changed(f"{size} of {path} changed", inputs=MappingProxyType(inputs))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SuiteAction) and other.identity == self.identity
@@ -163,6 +164,13 @@ class Suite:
             if each.name == name:
                 return each
         raise KeyError(name)
+
+
+def _differing_bytes(before: bytes, after: bytes) -> str:
+    """Return in words how many bytes differ between two contents."""
+    count = sum(one != other for one, other in zip(before, after, strict=False))
+    count += abs(len(before) - len(after))
+    return "1 byte" if count == 1 else f"{count} bytes"
 
 
 def fingerprint(entry: Entry) -> str:

@@ -12,7 +12,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
+#: Seconds to wait for an answer in the other protocol.
+_OTHER_PROTOCOL_TIMEOUT = 5.0
 #: Seconds to wait for late output of a worker that does not end by itself.
 _SHORT_PATIENCE = 0.05
 
@@ -55,6 +57,7 @@ class _Runner(Protocol):
     """Something that runs a trial: `LocalRunner` or `RemoteRunner`."""
 
     def run(self, trial: Trial, folder: Path) -> Result: ...
+    def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]: ...
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
 
 
@@ -104,6 +107,7 @@ class Harness(Closeable):
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._spare: list[Path] = []
         self._results: list[tuple[Trial, Result]] = []
+        self._spawner: Spawner | None = None
         self._aside: dict[Trial, Future[Result]] = {}
         self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
         self._build(target)
@@ -182,6 +186,20 @@ class Harness(Closeable):
         self._keep(trial, result)
         return result
 
+    def effects(self, variation: Variation) -> Mapping[str, object]:
+        """Return what each factor looks like to a probe process under a variation.
+
+        Empty if that is unknown.
+
+        Raises:
+            UnavailableError: this machine does not support the variation.
+        """
+        folder = self._slots.get()
+        try:
+            return self._runner.effects(variation, folder)
+        finally:
+            self._slots.put(folder)
+
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
         if trial not in self._aside and self._known(trial) is None:
@@ -207,6 +225,26 @@ class Harness(Closeable):
                 if isinstance(error, KeyboardInterrupt):
                     self._stop()  # do not wait for the running trials
                 raise
+
+    def answers_otherwise(self, action: SuiteAction) -> bool:
+        """Return whether a fresh worker answers an action in the other protocol than the suite's."""
+        if self._spawner is None:
+            return False
+        worker = replace(
+            self.suite.worker,
+            protocol=self.suite.worker.protocol.other,
+            timeout=min(self.suite.worker.timeout, _OTHER_PROTOCOL_TIMEOUT),
+        )
+        folder = self._slots.get()
+        try:
+            runner = LocalRunner(worker, self._spawner, self._store)
+            outcome = runner.run(cold(action), folder).outcomes[0]
+        finally:
+            self._slots.put(folder)
+        with self._lock:
+            self.worker_starts += 1
+            self.requests += 1
+        return not outcome.failure
 
     def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
         """Lay out the inputs of actions without running them.
@@ -240,6 +278,7 @@ class Harness(Closeable):
     def _local(self, undo: contextlib.ExitStack) -> _Runner:
         spawner = undo.enter_context(Spawner())
         self._stop = spawner.close
+        self._spawner = spawner
         return LocalRunner(self.suite.worker, spawner, self._store)
 
     def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> _Runner:

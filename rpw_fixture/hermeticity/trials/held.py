@@ -11,12 +11,13 @@ import errno
 import os
 import posixpath
 import time
+from dataclasses import replace
 from typing import NamedTuple
 
 from rpw_fixture.client.inputs import File
-from rpw_fixture.hermeticity.trials.overlapping import request_of, stage_all
+from rpw_fixture.hermeticity.trials.overlapping import LATE, request_of, stage_all
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, plant
-from rpw_fixture.hermeticity.trials.trial import Holding, Outcome, Result, Trial
+from rpw_fixture.hermeticity.trials.trial import Cancel, Holding, Outcome, Result, Trial
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT, Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.support.beneath import Beneath
@@ -69,6 +70,7 @@ class _Exchange:
         self._roots = (first, middle, first)
         self._answers: dict[int, Response] = {}
         self._failure = Failure(TIMEOUT, "no response")
+        self._late: Failure | None = None
 
     def pipe(self) -> _Pipe:
         """Return the pipe for the held input of the second request."""
@@ -98,16 +100,30 @@ class _Exchange:
                 self._failure = answer
         return wanted in self._answers
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the held request is cancelled."""
+        return self._steps[1].cancel is not Cancel.NEVER
+
+    def listen(self, session: WorkerSession) -> None:
+        """Note a second answer to a cancelled request."""
+        if self.is_cancelled and self._failure.rule == TIMEOUT:
+            self._late = session.listen(LATE)
+
     def has_ended(self, number: int) -> bool:
         """Return whether a request was answered, or can't be any more."""
         return number in self._answers or self._failure.rule != TIMEOUT
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Return the outcome of each request, from its response alone."""
-        return tuple(
+        found = [
             outcome_of(step, self._answers.get(number, self._failure))
             for number, step in enumerate(self._steps, 1)
-        )
+        ]
+        if self._late is not None:
+            late = f"the worker answered twice: {self._late.detail}"
+            found[1] = replace(found[1], late=late)
+        return tuple(found)
 
 
 def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
@@ -141,6 +157,8 @@ def _hold(exchange: _Exchange, session: WorkerSession, usual: float, timeout: fl
     try:
         began = time.monotonic()
         exchange.send(session, 3)
+        if exchange.is_cancelled:
+            session.cancel(2)
         is_served = exchange.receive(session, 3, patience)
         waited = time.monotonic() - began
         is_held = not exchange.has_ended(2)
@@ -150,6 +168,7 @@ def _hold(exchange: _Exchange, session: WorkerSession, usual: float, timeout: fl
         os.close(end)
     for number in (2, 3):
         exchange.receive(session, number, timeout)
+    exchange.listen(session)
     return Holding(is_held=is_held, is_served=is_served, usual=usual, waited=waited)
 
 

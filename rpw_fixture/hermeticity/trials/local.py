@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import held, one_shot, overlapping, predecessors, sequential
-from rpw_fixture.hermeticity.trials.trial import Result, RunMode, Trial
+from rpw_fixture.hermeticity.trials import (
+    effect_probe,
+    held,
+    one_shot,
+    overlapping,
+    predecessors,
+    sequential,
+)
+from rpw_fixture.hermeticity.trials.trial import Result, RunMode, Trial, Variation
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
@@ -31,6 +39,7 @@ class LocalRunner:
     """
 
     def __init__(self, worker: SuiteWorker, spawner: Spawner, store: BlobStore) -> None:
+        self._worker = worker
         self._setup = WorkerSetup(worker, spawner, store)
 
     def run(self, trial: Trial, folder: Path) -> Result:
@@ -49,6 +58,17 @@ class LocalRunner:
             earlier = predecessors.run(self._setup, trial, run_folder)
             result = _RUNNERS[trial.mode](self._setup, trial, run_folder)
             return replace(result, earlier=earlier)
+
+    def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]:
+        """Return what each factor looks like to a process under a variation, in an empty folder.
+
+        Raises:
+            UnavailableError: this machine does not support the variation.
+        """
+        setup = self._setup
+        with OwnFolder(str(folder.parent)) as own:
+            place = own.at(folder.name)
+            return effect_probe.effects(self._worker, setup.spawner, setup.store, variation, place)
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Lay out the inputs of all actions once.

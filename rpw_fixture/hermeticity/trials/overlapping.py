@@ -10,11 +10,14 @@ from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.trials import input_tree, snapshot
 from rpw_fixture.hermeticity.trials.input_tree import Layout
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
-from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT, Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.wire.worker.messages import Request, Response
+
+#: Seconds to wait for late writes or a second response.
+LATE = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +43,46 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
             _Asked(step=step, layout=layout, root=root, before=snapshot.look(root))
             for step, layout, root in zip(trial.history, layouts, roots, strict=True)
         ]
+        cancelled: list[int] = []
         for number, each in enumerate(asked, 1):
             request = request_of(setup, each.layout, each.step, number, each.root, run_folder)
             session.send(request, delivery=each.step.delivery)
+            if each.step.cancel is Cancel.AT_ONCE:
+                cancelled.append(number)
+        for number in cancelled:
+            session.cancel(number)
+        if trial.is_abandoned:
+            session.hand_over(time.monotonic() + setup.worker.timeout)
+            return Result(outcomes=(), ending=session.finish(trial.eof_patience))
         answers, failure = _answers(session, len(asked), time.monotonic() + setup.worker.timeout)
         declared = tuple(path for each in asked for path in each.layout.outputs)
         outcomes = tuple(
             _outcome(setup, each, answers.get(number) or failure, declared, run_folder)
             for number, each in enumerate(asked, 1)
         )
+        if cancelled and not any(each.failure for each in outcomes):
+            outcomes = _with_late(session, asked, outcomes)
         ending = session.finish(trial.eof_patience)
     return Result(outcomes=outcomes, ending=ending)
+
+
+def _with_late(
+    session: WorkerSession, asked: list[_Asked], outcomes: tuple[Outcome, ...]
+) -> tuple[Outcome, ...]:
+    """Note what the worker still does after all requests, some of them cancelled, were answered."""
+    before = [snapshot.look_at(each.root, each.layout.outputs) for each in asked]
+    fault = session.listen(LATE)
+    if fault is None:
+        time.sleep(LATE)
+    found = []
+    for each, outcome, seen in zip(asked, outcomes, before, strict=True):
+        late = f"the worker answered twice: {fault.detail}" if fault is not None else ""
+        if each.step.cancel is Cancel.NEVER:
+            late = ""
+        elif not late and snapshot.look_at(each.root, each.layout.outputs) != seen:
+            late = "its outputs were written after the response"
+        found.append(replace(outcome, late=late))
+    return tuple(found)
 
 
 def request_of(

@@ -156,6 +156,11 @@ class RemoteRunner:
             raise UnavailableError("the endpoint starts no fresh worker for a new worker key")
         return Result(outcomes=tuple(outcomes))
 
+    def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]:
+        """Return nothing: what a variation does on the endpoint's machine is unknown."""
+        del variation, folder
+        return {}
+
     def _probe(self) -> probe.ProbeResult:
         """Run the probe: several requests with one worker key, then one with another key."""
         wanted = probe.action(

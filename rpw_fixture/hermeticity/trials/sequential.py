@@ -34,7 +34,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     with setup.watched(trial, first, run_folder) as watch, setup.started(run_folder) as session:
         if trial.started_with is not None:
             session.rest()
-        conversation = SequentialConversation(setup, run_folder, session)
+        conversation = SequentialConversation(setup, run_folder, session, timeout=trial.timeout)
         outcomes = conversation.run(trial)
         if watch is not None:
             outcomes[-1] = replace(outcomes[-1], opened=watch.opened())
@@ -53,6 +53,7 @@ class SequentialConversation:
     Args:
         setup, run_folder, session: the worker and its place.
         keeps_strays: undeclared files that it leaves are put back for each later request.
+        timeout: time limit for one request, seconds; None for the suite's.
     """
 
     def __init__(
@@ -62,11 +63,13 @@ class SequentialConversation:
         session: WorkerSession,
         *,
         keeps_strays: bool = False,
+        timeout: float | None = None,
     ) -> None:
         self._setup = setup
         self._keeps_strays = keeps_strays
         self._run_folder = run_folder
         self._session = session
+        self._timeout = setup.worker.timeout if timeout is None else timeout
         self._answered: dict[str, snapshot.FileState] = {}
         self._lingers_from = math.inf
 
@@ -107,7 +110,7 @@ class SequentialConversation:
 
     def _request(self, step: Step, number: int, watches: contextlib.ExitStack) -> Outcome:
         setup, run_folder, session = self._setup, self._run_folder, self._session
-        layout = setup.stage(step.action, run_folder)
+        layout = setup.stage(step.action, run_folder, in_place=step.in_place)
         for path, content in step.planted:
             plant(run_folder.input_root, path, content)
         bulk.plant(step.bulk, run_folder.input_root)
@@ -124,7 +127,7 @@ class SequentialConversation:
             delivery=step.delivery,
         )
         self._cancel(step, request_id)
-        answer = session.receive(began + setup.worker.timeout)
+        answer = session.receive(began + self._timeout)
         seconds = time.monotonic() - began
         if late_access is not None:
             late_access.begin()
@@ -177,7 +180,7 @@ class SequentialConversation:
             self._session.cancel(request_id)
 
     def _hand_over(self) -> None:
-        self._session.hand_over(time.monotonic() + self._setup.worker.timeout)
+        self._session.hand_over(time.monotonic() + self._timeout)
 
     def _find_late(self, step: Step, answer: Response | Failure) -> str:
         """Return what a worker does too late after the response to a cancelled request; else empty."""

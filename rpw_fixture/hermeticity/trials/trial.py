@@ -77,6 +77,7 @@ class Step:
         action: the action that is requested.
         listing: the inputs that the request lists.
         planted: files to write below the input root before the request is sent, as path and content.
+        in_place: inputs with new content are rewritten and not replaced: their inodes stay the same.
         is_extended: the request has a field that no worker knows.
         cancel: when a cancel request follows.
         delay: seconds from when the worker has read the request to a cancel request `AT_WORK`.
@@ -91,6 +92,7 @@ class Step:
     action: SuiteAction
     listing: Listing = Listing.HEX
     planted: tuple[tuple[str, bytes], ...] = ()
+    in_place: bool = False
     is_extended: bool = False
     cancel: Cancel = Cancel.NEVER
     delay: float = 0.0
@@ -182,6 +184,8 @@ class Trial:
         is_watched: files of the input root are watched for being opened.
         lingers: after each of the last responses, wait and see what the worker still does with its files.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
+        timeout: time limit for one request, seconds; None for the suite's.
+        is_abandoned: stdin is closed before any response to the overlapping requests is read.
         predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
             undeclared files are then as they left them.
     """
@@ -195,6 +199,8 @@ class Trial:
     is_watched: bool = False
     lingers: bool = False
     eof_patience: float = 0.25
+    timeout: float | None = None
+    is_abandoned: bool = False
     predecessors: tuple[Predecessor, ...] = ()
 
     @property

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import time
 from collections import deque
 from typing import NamedTuple
 
 import psutil
 
+from rpw_fixture.hermeticity.trials import waiting
 from rpw_fixture.hermeticity.trials.delivery import pieces
 from rpw_fixture.hermeticity.trials.trial import Delivery, Ending
 from rpw_fixture.processes import process_tree
@@ -69,12 +71,15 @@ class WorkerSession:
         self.process = process
         self._stdout = pipes.stdout
         self._pipes = ProcessPipes(0, process, pipes)
+        self._own_ends = {"stdin": pipes.stdin, "stdout": pipes.stdout, "stderr": pipes.stderr}
         self._encoding = encoding
         self._connection = Connection(encoding, _MAX_FRAME)
         self._unsent = memoryview(b"")
         self._later: deque[_Piece] = deque()
         self._last_byte = b""
         self._inbox: deque[Response] = deque()
+        #: Number of bytes that were written or queued before the newest request.
+        self._sent_before = 0
 
     @property
     def stderr(self) -> StderrTail:
@@ -96,6 +101,7 @@ class WorkerSession:
             delivery: how to split it. Each piece is written when the worker has read the one before;
                 on other systems than Linux, where that is unknown, pieces may be joined.
         """
+        self._sent_before = self._pipes.written + len(self._unsent)
         data = self._connection.send(request)
         data = _extended(data, self._encoding) if is_extended else data
         if delivery is Delivery.WHOLE:
@@ -281,7 +287,21 @@ class WorkerSession:
                 detail = f"the line ends before its object does: {error.detail}"
                 return Failure(str(ProtocolRule.MALFORMED), detail)
             return Failure(TIMEOUT, f"only part of a response arrived: {error.detail}")
-        return Failure(TIMEOUT, "no response within the timeout")
+        lines = ["no response within the timeout", self._reading()]
+        lines.append(waiting.describe(self.process.pid, self._own_ends))
+        return Failure(TIMEOUT, "\n".join(each for each in lines if each))
+
+    def _reading(self) -> str:
+        """Return how much of what was sent the worker has read; "" where that is not known."""
+        if sys.platform != "linux":
+            return ""
+        unread = self._pipes.written - self._pipes.consumed + len(self._unsent)
+        if not unread:
+            return "the worker has read the whole request"
+        size = self._pipes.written + len(self._unsent) - self._sent_before
+        if unread >= size:
+            return "the worker has read nothing of the request"
+        return f"the worker has read {size - unread} of the {size} bytes of the request"
 
     def _crashed(self) -> Failure:
         self._connection.end()

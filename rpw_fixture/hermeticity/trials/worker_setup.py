@@ -16,7 +16,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.routing import PERSISTENT_FLAG
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import bulk, input_tree, snapshot
+from rpw_fixture.hermeticity.trials import bulk, input_tree, rewriting, snapshot
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, plant, process_setup
 from rpw_fixture.hermeticity.trials.trial import (
@@ -101,10 +101,19 @@ class WorkerSetup:
             self._layouts[key] = known
         return known
 
-    def stage(self, action: SuiteAction, run_folder: RunFolder) -> input_tree.Layout:
-        """Stage the action's inputs, and remove everything but what earlier workers left."""
+    def stage(
+        self, action: SuiteAction, run_folder: RunFolder, *, in_place: bool = False
+    ) -> input_tree.Layout:
+        """Stage the action's inputs, and remove everything but what earlier workers left.
+
+        Args:
+            action: the action.
+            run_folder: where it is staged.
+            in_place: files that are there and get new content keep their inodes.
+        """
         layout = self.laid_out(action, is_reversed=run_folder.variation.is_reversed)
-        run_folder.staged.stage(layout.root, layout.parents, self.store)
+        with rewriting.kept_inodes(run_folder, layout.root, enabled=in_place):
+            run_folder.staged.stage(layout.root, layout.parents, self.store)
         mtime = run_folder.variation.input_mtime
         if mtime is not None:
             with run_folder.input_root.opened() as root:

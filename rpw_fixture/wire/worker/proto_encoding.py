@@ -27,7 +27,8 @@ _CANCELLED_TAG = 0x20
 _WIRE_TYPES = frozenset((0, 1, 2, 5))
 #: First byte of field 5's tag; lower tags are known fields of the wrong type.
 _LEAST_UNKNOWN = 0x28
-_SPEAKS_JSON = "a worker that speaks JSON needs persistentWorkerProtocol=json"
+#: Evidence of a JSON object instead of a frame.
+SPEAKS_JSON = "it answers to JSON: set persistentWorkerProtocol=json"
 
 
 class ProtoEncoding:
@@ -162,5 +163,5 @@ class ProtoDecoder:
     def _refused(self, start: int, rule: ProtocolRule, problem: str) -> FrameError:
         error = not_a_response(bytes(self._buffer[start:]), rule, problem)
         if self._buffer.startswith(b'{"', start):  # bazel#28405
-            return FrameError(error.rule, f"{error.detail}; {_SPEAKS_JSON}")
+            return FrameError(error.rule, f"{error.detail}; {SPEAKS_JSON}")
         return error

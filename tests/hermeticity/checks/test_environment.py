@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.hermeticity.checks import environment
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness
+from rpw_fixture.hermeticity.trials.trial import BASE, Variation
 from rpw_fixture.support import workspace
 from tests.hermeticity.samples import run, seeds, stage
 
@@ -42,6 +45,9 @@ def test_a_factor_of_the_environment_is_named(
         assert found == {name} - {"directory order"}
     else:
         assert found == {name}
+    if factor == "user":
+        evidence = report.findings[0].evidence
+        assert evidence.startswith("check set USER=somebody, LOGNAME=somebody\n")
 
 
 @seeds
@@ -98,3 +104,57 @@ def test_a_factor_that_the_action_sets_itself_is_left_alone(tmp_path: Path) -> N
         tmp_path / "suite", "environment.py", worker='env = { TZ = "UTC" }', headers=["alpha"]
     )
     assert run(suite, "RPW209").findings == ()
+
+
+def test_a_library_that_a_worker_can_not_stand_costs_a_few_start_times(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], worker="timeout = 60")
+    worker = suite.parent / "tools" / "good.py"
+    hang = "if os.environ.get('LD_PRELOAD'):\n    time.sleep(600)\n\n_CACHE_ENTRIES"
+    worker.write_text(worker.read_text().replace("_CACHE_ENTRIES", hang, 1))
+    report = run(suite, "RPW209")
+    assert report.findings == ()
+    reason = report.checks[0].reason
+    if "libfaketime is not installed" in reason:
+        pytest.skip(reason)
+    assert "not varied: clock (the worker fails under libfaketime" in reason
+    assert report.seconds < 55
+
+
+def test_a_part_of_the_locale_that_the_suite_does_not_set_is_varied(tmp_path: Path) -> None:
+    suite = stage(
+        tmp_path / "suite", "good.py", worker='env = { LANG = "C.UTF-8" }', headers=["alpha"]
+    )
+    worker = suite.parent / "tools" / "good.py"
+    old = "    parts = [options.header] if options.header else []\n"
+    new = f"{old}    parts.append(os.environ.get('LC_ALL', '') + os.environ['LANG'])\n"
+    worker.write_text(worker.read_text().replace(old, new))
+    (finding,) = run(suite, "RPW209").findings
+    assert finding.summary == "the result of alpha depends on the environment: locale"
+    text = suite.read_text().replace('LANG = "C.UTF-8"', 'LANG = "C.UTF-8", LC_ALL = "C.UTF-8"')
+    suite.write_text(text)
+    report = run(suite, "RPW209")
+    assert report.findings == ()
+    assert "locale" not in report.checks[0].reason
+
+
+def test_a_factor_without_effect_is_not_said_to_be_varied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = Variation(factor="TZ", environment=(("TZ", "UTC0"),))
+    monkeypatch.setattr(environment, "_variations", lambda: iter([nowhere]))
+    (state,) = run(stage(tmp_path / "suite", "good.py", headers=["alpha"]), "RPW209").checks
+    varied, _, untried = state.reason.partition("; not varied: ")
+    assert "TZ" not in varied
+    assert "TZ (its data are not installed)" in untried
+
+
+def test_each_factor_of_this_machine_is_seen_by_a_probe_process(tmp_path: Path) -> None:
+    suite = load(stage(tmp_path / "suite", "good.py", headers=["alpha"]))
+    with Harness(suite) as harness:
+        usual = harness.effects(BASE)
+        varied = harness.effects(Variation(umask=0o077, home="elsewhere"))
+    assert usual.keys() >= {"TZ", "locale", "umask", "HOME", "clock", "hash seed"}
+    assert {name for name in usual if usual[name] != varied[name]} - {"hash seed", "TMPDIR"} == {
+        "umask",
+        "HOME",
+    }

@@ -1,9 +1,12 @@
 """A pause between two requests, and the verbosity of a request."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.findings.codes import expand
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Step, Trial
@@ -28,8 +31,24 @@ def test_a_patient_worker_is_clean(tmp_path: Path) -> None:
     assert report.findings == ()
 
 
+@pytest.mark.parametrize(
+    ("script", "argument", "pause"),
+    [("impatient.py", "--forgets", PAUSE), ("hoards.py", "--at=300\0--changes", 0.1)],
+    ids=["pause", "three hundred requests"],
+)
+def test_a_reproducer_waits_and_repeats_as_well(
+    tmp_path: Path, script: str, argument: str, pause: float
+) -> None:
+    suite = stage(tmp_path / "suite", script, *argument.split("\0"), headers=["alpha"])
+    options = Options(selected=expand("RPW202"), reproducers=tmp_path / "found", pause=pause)
+    (finding,) = check(load(suite), options).findings
+    assert finding.reproducer is not None
+    again = check(load(Path(finding.reproducer, "suite.toml")), replace(options, reproducers=None))
+    assert [each.summary for each in again.findings] == [finding.summary]
+
+
 def test_no_pause_is_tried_for_other_codes(tmp_path: Path) -> None:
-    report = run(stage(tmp_path / "suite", "impatient.py"), "RPW202", pause=30.0)
+    report = run(stage(tmp_path / "suite", "impatient.py"), "RPW201", pause=30.0)
     assert report.findings == ()
     assert report.seconds < 30
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from rpw_fixture.client.inputs import File
+from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.findings import reproducers
+from rpw_fixture.hermeticity.findings import history_file, reproducers
 from rpw_fixture.hermeticity.findings.finding import Finding, Report
 from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
-from rpw_fixture.hermeticity.trials.trial import steps
+from rpw_fixture.hermeticity.trials.trial import Delivery, Listing, Step, Variation, steps
 from tests.hermeticity.samples import SAMPLES, stage
 
 ROOT = SAMPLES.parent
@@ -29,6 +34,12 @@ BUGS = (
     ),
     ("RPW118", "one_read.py", "when its request arrives in two pieces, alpha fails: crash"),
 )
+
+
+def test_what_was_edited_is_said_before_what_differed(tmp_path: Path) -> None:
+    report = found_in(load(stage(tmp_path / "suite", "stale_input.py")), "RPW203")
+    first, *_ = report.findings[0].evidence.splitlines()
+    assert re.fullmatch(r"check edited alpha: \d+ bytes? of src/alpha.txt changed", first), first
 
 
 def found_in(suite: Suite, code: str, folder: Path | None = None) -> Report:
@@ -127,3 +138,40 @@ def pytest_in(folders: Iterable[Path]) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_any_requests_are_a_loop_and_binary_inputs_are_kept(tmp_path: Path) -> None:
+    given = load(stage(tmp_path / "suite", "leaky.py"))
+    alpha, beta = given.actions
+    changed = alpha.with_content("src/alpha.txt", b"\xff\x00").without_input("src/alpha.txt")
+    odd = alpha.with_content("src/alpha.txt", b"\xff\x00")
+    history = (
+        *steps(*[alpha] * 25),
+        Step(action=odd, listing=Listing.NONE, delivery=Delivery.DRIBBLED),
+        Step(action=changed, planted=(("out/x", b"\xfe"), ("y", b"text")), is_extended=True),
+        *steps(beta),
+    )
+    variation = Variation(
+        factor="x", environment=(("A", "b"),), umask=0o77, steps=(("rename_host", "elsewhere"),)
+    )
+    finding = Finding(code="RPW202", summary='"x\\"', history=history, variation=variation)
+    written = reproducers.write(finding, given, tmp_path, 1, is_replayed=True).reproducer
+    assert written is not None
+    folder = Path(written)
+    requests = json.loads((folder / "history.json").read_text())["requests"]
+    assert requests[0] == {"times": 25, "action": "alpha"}
+    assert len(requests) == 4
+    again = history_file.read(folder, load(folder / "suite.toml"))
+    assert again == ("RPW202", history, variation)
+    assert (
+        "25 × alpha, alpha (14 bytes of src/alpha.txt changed), alpha (without src/alpha.txt), beta"
+        in (next(folder.glob("test_*.py")).read_text())
+    )
+
+
+def test_a_history_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    suite = load(stage(tmp_path / "suite", "leaky.py"))
+    for text in ("", "[]", '{"requests": [{"action": "gone", "times": 1}]}'):
+        (tmp_path / "history.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"history\.json: does not fit the suite"):
+            history_file.read(tmp_path, suite)

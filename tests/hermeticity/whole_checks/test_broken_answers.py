@@ -8,48 +8,42 @@ JSON = "--worker_protocol=json"
 
 CASES = [
     Case(code="RPW101", script="noisy.py"),
-    Case(code="RPW102", script="hanging.py", worker="timeout = 0.5", has_reproducer=False),
+    Case(code="RPW102", script="hanging.py", worker="timeout = 0.5"),
     Case(
         code="RPW118",
         script="one_read.py",
         arguments=("--lenient",),
         worker="timeout = 1",
-        has_reproducer=False,
     ),
     Case(code="RPW118", script="drops_rest.py", worker=f"{MULTIPLEX}\ntimeout = 1"),
-    Case(code="RPW103", script="crashing.py", has_reproducer=False),
+    Case(code="RPW103", script="crashing.py"),
     Case(code="RPW118", script="one_read.py"),
     Case(
         code="RPW118",
         script="one_read.py",
         arguments=(JSON,),
         worker='protocol = "json"',
-        has_reproducer=False,
     ),
     Case(code="RPW104", script="wrong_answers.py", arguments=("--wrong=request-id",)),
     Case(
         code="RPW105",
         script="wrong_answers.py",
         arguments=("--wrong=two-responses",),
-        has_reproducer=False,
     ),
     Case(
         code="RPW105",
         script="wrong_answers.py",
         arguments=("--wrong=early-response",),
-        has_reproducer=False,
     ),
     Case(
         code="RPW105",
         script="wrong_answers.py",
         arguments=("--wrong=garbage",),
-        has_reproducer=False,
     ),
     Case(
         code="RPW105",
         script="wrong_answers.py",
         arguments=("--wrong=was-cancelled",),
-        has_reproducer=False,
     ),
 ]
 

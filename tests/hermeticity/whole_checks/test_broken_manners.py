@@ -14,17 +14,16 @@ from tests.hermeticity.samples import (
 JSON = "--worker_protocol=json"
 
 CASES = [
-    Case(code="RPW106", script="ignores_eof.py", has_reproducer=False),
+    Case(code="RPW106", script="ignores_eof.py"),
     Case(code="RPW107", script="strict_fields.py"),
     Case(
         code="RPW107",
         script="strict_fields.py",
         arguments=(JSON,),
         worker='protocol = "json"',
-        has_reproducer=False,
     ),
     Case(code="RPW108", script="no_one_shot.py"),
-    Case(code="RPW110", script="answers_twice.py", worker=CANCELLATION, has_reproducer=False),
+    Case(code="RPW110", script="answers_twice.py", worker=CANCELLATION),
     Case(
         code="RPW110", script="abandons_work.py", worker=f"{MULTIPLEX}\n{CANCELLATION}\ntimeout = 1"
     ),
@@ -32,7 +31,6 @@ CASES = [
         code="RPW110",
         script="answers_late_cancels.py",
         worker=f"{MULTIPLEX}\n{CANCELLATION}",
-        has_reproducer=False,
     ),
     Case(code="RPW111", script="mixed_up.py", worker=MULTIPLEX),
     Case(code="RPW112", script="orphans.py"),
@@ -46,7 +44,7 @@ CASES = [
         )
         for bug in ("answer", "inputs", "id")
     ),
-    Case(code="RPW213", script="shared_options.py", worker=MULTIPLEX, has_reproducer=False),
+    Case(code="RPW213", script="shared_options.py", worker=MULTIPLEX),
     Case(code="RPW109", script="sticky_failure.py", select="RPW109"),
 ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -141,4 +140,4 @@ def test_one_action_may_depend_on_several_factors(tmp_path: Path) -> None:
     of_a = [each for each in report.findings if each.victim == "a"]
     assert {each.factor for each in of_a} >= {"TZ"}
     assert len({each.factor for each in of_a}) == len(of_a) >= 2
-    assert all(re.search(each.factor, each.summary) for each in of_a)
+    assert all(each.factor in each.summary for each in of_a)

@@ -1,0 +1,68 @@
+"""What shows only after hundreds of requests, or with always new contents."""
+
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture.hermeticity.checks import resources
+from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.trials.trial import Sample
+from tests.hermeticity.samples import run, stage
+
+GROWTH = "RPW301,RPW302,RPW303,RPW304"
+
+
+@pytest.mark.parametrize(
+    ("keeps", "code", "severity"),
+    [("memory", "RPW301", Severity.WARNING), ("descriptors", "RPW302", Severity.ERROR)],
+)
+def test_growth_with_each_new_content_is_found(
+    tmp_path: Path, keeps: str, code: str, severity: Severity
+) -> None:
+    suite = stage(tmp_path / "suite", "hoards.py", f"--keeps={keeps}")
+    (finding,) = run(suite, GROWTH).findings
+    assert (finding.code, finding.severity) == (code, severity)
+    assert finding.summary.startswith("every new request adds ")
+    assert "each with another content" in finding.evidence
+
+
+@pytest.mark.parametrize("period", [64, 256])
+def test_memory_that_is_given_back_from_time_to_time_is_clean(tmp_path: Path, period: int) -> None:
+    suite = stage(tmp_path / "suite", "hoards.py", f"--sawtooth={period}")
+    assert run(suite, GROWTH).findings == ()
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), "RPW103"), (("--changes",), "RPW202")])
+def test_a_worker_that_turns_bad_at_its_five_hundredth_request_is_found(
+    tmp_path: Path, arguments: tuple[str, ...], code: str
+) -> None:
+    suite = stage(tmp_path / "suite", "hoards.py", "--at=500", *arguments)
+    (finding,) = run(suite, f"RPW103,RPW202,{GROWTH}").findings
+    assert finding.code == code
+    assert finding.polluters == (finding.victim,)
+    assert finding.summary.startswith("after 499 equal requests, alpha ")
+    assert len(finding.history) == 500
+
+
+def test_slow_workers_get_fewer_requests(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "hoards.py", "--at=500")
+    worker = suite.parent / "tools" / "hoards.py"
+    slow = "    __import__('time').sleep(0.02)\n    served += 1"
+    worker.write_text(worker.read_text().replace("    served += 1", slow))
+    report = run(suite, f"RPW103,{GROWTH}")
+    assert report.findings == ()
+    reasons = {each.code: each.reason for each in report.checks}
+    assert reasons["RPW103"] == "longest runs: 100 requests, because they are slow"
+
+
+def lasts(values: list[int]) -> bool:
+    samples = [Sample(memory=0, descriptors=each, threads=1, files=0) for each in values]
+    return resources.is_lasting(samples, "descriptors", resources.LIMITS["descriptors"])
+
+
+def test_growth_lasts_if_it_goes_on_to_the_end() -> None:
+    assert lasts([place // 3 for place in range(900)])
+    assert not lasts([min(place, 256) for place in range(380)])
+    assert not lasts([place % 256 for place in range(800)])
+    assert not lasts([7] * 900)
+    assert not lasts([1, 2, 3])

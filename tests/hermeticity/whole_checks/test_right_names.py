@@ -1,0 +1,97 @@
+"""Bugs that look like others are reported under their own code alone."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.hermeticity.samples import codes, run, stage
+from tests.hermeticity.whole_checks.test_survivors import CACHE, COMPILE
+
+DONE = "    return WorkResponse()\n"
+START_UP = "RPW103,RPW109,RPW202,RPW203,RPW204,RPW214,RPW215,RPW401"
+
+
+def changed(folder: Path, *changes: tuple[str, str], shared: tuple[str, ...] = ()) -> Path:
+    """Return a suite whose well-behaved tool has some texts replaced."""
+    suite = stage(folder / "suite", "good.py", shared=shared, with_failure=True)
+    tool = suite.parent / "tools" / "good.py"
+    text = tool.read_text()
+    for old, new in changes:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    tool.write_text(text)
+    return suite
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("os.path.abspath(output)", {"RPW210"}),
+        ("os.environ['HOME']", {"RPW209"}),
+        ("os.environ['TMPDIR'] + '/x'", {"RPW209"}),
+    ],
+)
+def test_the_path_of_the_run_in_a_response_has_one_code(
+    tmp_path: Path, path: str, expected: set[str]
+) -> None:
+    suite = changed(tmp_path, (DONE, f"    return WorkResponse(0, 'see ' + {path})\n"))
+    report = run(suite, "RPW201,RPW202,RPW205,RPW209,RPW210,RPW212")
+    assert codes(report) == expected
+    assert {str(each.severity) for each in report.findings} == {"warning"}
+    factors = {each.summary.rpartition(" ")[2] for each in report.findings}
+    assert len(factors) == 1
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "style = open('src/style.txt').read()\n",  # the process ends without it
+        "style = open('src/style.txt').read() if os.path.exists('src/style.txt') else None\n",
+    ],
+)
+def test_a_worker_that_needs_an_unmarked_file_is_not_accused_of_more(
+    tmp_path: Path, start: str
+) -> None:
+    use = (
+        "    if style is None:\n        raise ToolError('no style')\n    options.header += style\n"
+    )
+    suite = changed(
+        tmp_path, (CACHE, CACHE + start), (COMPILE, COMPILE + use), shared=("src/style.txt",)
+    )
+    assert codes(run(suite, START_UP)) == {"RPW401"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("f'src/shared.txt: used {len(_count)} times\\n' * (len(_count) > 1)", {"RPW202"}),
+        ("f'{options.inputs}: number {len(_count)}\\n'", {"RPW202"}),
+        ("'made ' + ' '.join(_count)", {"RPW212"}),
+    ],
+)
+def test_only_text_of_the_earlier_request_is_a_leak_of_diagnostics(
+    tmp_path: Path, text: str, expected: set[str]
+) -> None:
+    suite = changed(
+        tmp_path,
+        (CACHE, f"{CACHE}_count = []\n"),
+        (DONE, f"    _count.append(options.output)\n    return WorkResponse(0, {text})\n"),
+        shared=("src/shared.txt",),
+    )
+    assert codes(run(suite, "RPW202,RPW212,RPW218")) == expected
+
+
+WRITE = """\
+        with open(request.resolve(path), "wb") as file:
+            file.write(data)
+"""
+ZIP = """\
+        with zipfile.ZipFile(request.resolve(path), "w") as file:
+            file.writestr("text", data)
+"""
+
+
+def test_times_of_two_seconds_in_an_archive_are_nondeterminism_only(tmp_path: Path) -> None:
+    suite = changed(tmp_path, (CACHE, f"{CACHE}import zipfile\n"), (WRITE, ZIP))
+    report = run(suite, "RPW105,RPW107,RPW201,RPW202,RPW203,RPW205,RPW210,RPW211,RPW214,RPW215")
+    assert codes(report) == {"RPW201"}

@@ -1,0 +1,108 @@
+"""``run`` around real Bazel, and around a script that calls it twice and only knows RPW_ENDPOINT."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .requirements import require_bazel
+from .upper_workspace import KEYS, NAMES, UpperWorkspace
+
+RUN = (sys.executable, "-m", "rpw_fixture", "run", "--tool-input", "tools/**")
+COUNT = len(NAMES)
+#: What a person does who knows the address only.
+SCRIPT = """#!/bin/sh
+set -e
+startup="$1"
+build() { bazel $startup build --remote_executor="$RPW_ENDPOINT" --spawn_strategy=remote "$@"; }
+build //:api
+build //:core //:io
+"""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpperWorkspace]:
+    workspace = UpperWorkspace(tmp_path_factory.mktemp("run"), require_bazel())
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+@pytest.fixture
+def workspace(shared: UpperWorkspace) -> UpperWorkspace:
+    shared.set_properties(KEYS)
+    shared.forget()
+    return shared
+
+
+def run(workspace: UpperWorkspace, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RUN, *arguments],
+        cwd=workspace.root,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_a_build_reuses_its_workers(workspace: UpperWorkspace) -> None:
+    expect = ("--expect", "reused@Upper", "--expect", "no-one-shot", "--expect", "worker-starts<=1")
+    done = run(
+        workspace,
+        "--max-workers-per-key=1",
+        *expect,
+        *("--", "bazel", *workspace.startup, "build", "//..."),
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{COUNT} remote" in done.stderr
+    assert f"{COUNT} actions: {COUNT} on workers ({COUNT - 1} reused" in done.stderr
+    assert (workspace.root / "bazel-bin/api.txt").read_text().startswith("API")
+
+
+def test_a_build_that_runs_one_shot_fails_the_expectation_and_says_what_to_do(
+    workspace: UpperWorkspace,
+) -> None:
+    workspace.set_properties("{}")
+    done = run(workspace, "--expect", "reused", "--", "bazel", *workspace.startup, "build", "//...")
+    assert done.returncode == 1, done.stderr
+    assert "Build completed successfully" in done.stderr
+    assert "expect reused: does not hold\n  no action ran on a worker\n" in done.stderr
+    assert "exec_properties" in done.stderr
+
+
+def test_a_build_that_fails_keeps_its_exit_code_and_shows_where_the_action_ran(
+    workspace: UpperWorkspace,
+) -> None:
+    (workspace.root / "BUILD").write_text('genrule(name = "bad", outs = ["x"], cmd = "exit 3")\n')
+    done = run(workspace, "--", "bazel", *workspace.startup, "build", "//:bad")
+    assert done.returncode == 1
+    assert "rpw_fixture: ran one-shot: persistentWorkerKey is not set" in done.stderr
+
+
+def test_a_script_that_builds_twice_and_only_knows_the_endpoint(
+    workspace: UpperWorkspace, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.sh"
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+    done = run(
+        workspace, "--expect", "reused@Upper", "--", str(script), " ".join(workspace.startup)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 actions: 3 on workers" in done.stderr
+
+
+def test_the_bazelrc_does_the_same(workspace: UpperWorkspace) -> None:
+    bazel = " ".join(["bazel", *workspace.startup])
+    script = f'{bazel} --bazelrc="$RPW_BAZELRC" build //:api'
+    script += f" && {bazel} --bazelrc={{bazelrc}} build //:ui"
+    done = run(workspace, "--", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert "2 actions: 2 on workers" in done.stderr
