@@ -23,7 +23,8 @@ from rpw_fixture.events.kinds import (
     WorkerStarted,
 )
 from rpw_fixture.execution.recorder import ACTIONS_FILE
-from rpw_fixture.workers.key import ToolInput, ToolInputs, WorkerKey, differences
+from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.workers.key import Ability, ToolInput, ToolInputs, WorkerKey, differences
 
 _NO_PROCESS = -1
 
@@ -147,8 +148,8 @@ def _key(fields: Mapping[str, Any]) -> WorkerKey:
     ]
     return WorkerKey(
         client_key=fields["key"],
-        protocol=fields["protocol"],
-        abilities=tuple(fields["abilities"]),
+        protocol=WorkerProtocol(fields["protocol"]),
+        abilities=tuple(map(Ability, fields["abilities"])),
         startup_arguments=tuple(fields["command"]),
         environment=tuple(sorted(fields["environment"].items())),
         working_directory=fields["working_directory"],
