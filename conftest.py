@@ -162,3 +162,14 @@ def _folders() -> Iterator[str]:
     for folder in {tempfile.gettempdir(), "/dev/shm"}:  # noqa: S108 - looked into only
         with suppress(OSError):
             yield from (f"folder {each}" for each in Path(folder).iterdir() if mark in each.name)
+
+
+@pytest.fixture(scope="session")
+def installed_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with only the package and what it requires; see installed_package.py."""
+    from tests.installed_package import installed_package  # noqa: PLC0415 - few tests need it
+
+    base = tmp_path_factory.getbasetemp()
+    # Each process of pytest-xdist has a folder below that of the run.
+    is_worker = base.name.startswith("popen-")
+    return installed_package(base.parent if is_worker else base)

@@ -56,7 +56,7 @@ def test_links_between_pages_lead_somewhere() -> None:
     broken = []
     for file in files:
         for target in re.findall(r"\]\(([^)\s]+)\)", file.read_text()):
-            path = target.partition("#")[0]
+            path = target.partition("#")[0].partition("?")[0]
             own = re.fullmatch(
                 r"https://github.com/rpw-fixture/rpw_fixture/(?:blob|tree)/main/(.*)", path
             )
