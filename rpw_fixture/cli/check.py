@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
     reports = check_reports.wanted(options)
     if options.suite is None and not options.exec_log:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
-    if (options.suite / _HISTORY).is_file():
+    if options.suite is not None and (options.suite / _HISTORY).is_file():
         return _replay(options.suite)
     _require_room(options, reports)
     report = _check(options)
