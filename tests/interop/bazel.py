@@ -165,6 +165,11 @@ class BazelWorkspace:
         done = self._run("clean")
         assert done.returncode == 0, done.stderr
 
+    def shutdown(self) -> None:
+        """Ends the Bazel server; the next build starts one that knows nothing of earlier builds."""
+        done = self._run("shutdown", timeout=_SHUTDOWN_TIMEOUT)
+        assert done.returncode == 0, done.stderr
+
     def close(self) -> None:
         """Ends the Bazel server, by force if need be, and removes the temporary folder."""
         pid = self._server_pid()

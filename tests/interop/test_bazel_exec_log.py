@@ -86,6 +86,7 @@ def test_a_leak_of_a_remote_build_is_found_with_the_contents_of_the_cas(
 
 
 def test_two_logs_show_what_a_leak_changed(workspace: BazelWorkspace, tmp_path: Path) -> None:
+    workspace.shutdown()  # a server that ran other builds may spread these over several workers
     logs = [tmp_path / "alone", tmp_path / "warm"]
     for log, flags in zip(logs, (LOCAL, (*LOCAL_WORKERS, "--worker_max_instances=1")), strict=True):
         workspace.clean()
@@ -94,7 +95,7 @@ def test_two_logs_show_what_a_leak_changed(workspace: BazelWorkspace, tmp_path: 
         assert result.exit_code == 0, result.stderr
     pair = ("--exec-log", str(logs[0]), "--exec-log", str(logs[1]))
     status, report, said = check(*pair, "--select", "RPW201,RPW202,RPW4")
-    assert status == 1
+    assert status == 1, said
     victims = {each["victim"] for each in report["findings"]}
     assert victims
     assert all("recorded/leaky" in each for each in victims)
