@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from rpw_fixture.errors import invalid_argument
@@ -177,14 +177,11 @@ class _Watches:
 
     def _changed_young(self, fd: int) -> list[tuple[Placed, str]]:
         """Return which of the files without a watch are not as they were placed."""
-        changed = []
-        for placed, name in list(self._young):
-            path, stamp = placed.path, placed.stamps.get(name)
-            if path is None or name not in placed.files:
-                del self._young[placed, name]
-            elif stamp is None or _changed_at(fd, [*path, name]) != stamp:
-                changed.append((placed, name))
-        return changed
+        return [
+            (placed, name)
+            for placed, name, path in self._present_young()
+            if _changed_at(fd, [*path, name]) != placed.stamps.get(name)
+        ]
 
     def _is_mounted_on(self) -> bool:
         """Return whether something was mounted in the root, which changes no folder."""
@@ -217,16 +214,23 @@ class _Watches:
 
     def _watch_grown(self, fd: int) -> None:
         """Watch the files that have stayed for some actions."""
-        for (placed, name), age in list(self._young.items()):
-            path = placed.path
-            if path is None or name not in placed.files:
-                del self._young[placed, name]
-            elif age < _GROWN:
+        for placed, name, path in self._present_young():
+            age = self._young[placed, name]
+            if age < _GROWN:
                 self._young[placed, name] = age + 1
             elif self._watch_file(fd, placed, path, name):
                 del self._young[placed, name]
             else:
                 self._young[placed, name] = -_RETRY
+
+    def _present_young(self) -> Iterator[tuple[Placed, str, list[str]]]:
+        """Yield the files without a watch and the paths of their folders; forget those that are gone."""
+        for placed, name in list(self._young):
+            path = placed.path
+            if path is None or name not in placed.files:
+                del self._young[placed, name]
+            else:
+                yield placed, name, path
 
     def _watch_file(self, fd: int, placed: Placed, path: list[str], name: str) -> bool:
         """Watch a file; return whether that was possible."""

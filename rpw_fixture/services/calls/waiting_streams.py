@@ -136,10 +136,7 @@ class WaitingStream(Swept):
             self._executor.resume(self._advance, self._lane)
 
     def _continue(self) -> None:
-        """Continue in the thread of the event: what it brought is sent without waiting for anything.
-
-        Handing it to another thread would cost each action as much as staging its inputs.
-        """
+        """Continue in the thread of the event: sending waits for nothing, so no other thread is needed."""
         if self._end_rest():
             self._advance()
 
