@@ -88,10 +88,14 @@ def test_a_leak_of_a_remote_build_is_found_with_the_contents_of_the_cas(
 def test_two_logs_show_what_a_leak_changed(workspace: BazelWorkspace, tmp_path: Path) -> None:
     workspace.shutdown()  # a server that ran other builds may spread these over several workers
     logs = [tmp_path / "alone", tmp_path / "warm"]
-    for log, flags in zip(logs, (LOCAL, (*LOCAL_WORKERS, "--worker_max_instances=1")), strict=True):
+    one_worker = (*LOCAL_WORKERS, "--worker_max_instances=1", "--jobs=1")
+    for log, flags in zip(logs, (LOCAL, one_worker), strict=True):
         workspace.clean()
+        # Bazel runs the actions of one build in any order; the worker has to see the header first.
+        result = workspace.build(LEAKY[0], flags=flags)
+        assert result.exit_code == 0, result.stderr
         flag = f"--execution_log_json_file={log}"
-        result = workspace.build(*LEAKY[:3], *PROTO[:1], flags=(*flags, flag))
+        result = workspace.build(*LEAKY[1:3], *PROTO[:1], flags=(*flags, flag))
         assert result.exit_code == 0, result.stderr
     pair = ("--exec-log", str(logs[0]), "--exec-log", str(logs[1]))
     status, report, said = check(*pair, "--select", "RPW201,RPW202,RPW4")
@@ -103,4 +107,4 @@ def test_two_logs_show_what_a_leak_changed(workspace: BazelWorkspace, tmp_path: 
     assert "(local)" in report["findings"][0]["evidence"]
     assert states(report)["RPW202"] == "skipped"
     assert states(report)["RPW402"] == "passed"
-    assert "4 actions with the same command and inputs" in said
+    assert "3 actions with the same command and inputs" in said

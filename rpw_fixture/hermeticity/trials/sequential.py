@@ -72,6 +72,7 @@ class SequentialConversation:
         self._timeout = setup.worker.timeout if timeout is None else timeout
         self._answered: dict[str, snapshot.FileState] = {}
         self._lingers_from = math.inf
+        self._has_begun = False
 
     def run(self, trial: Trial) -> list[Outcome]:
         """Return the outcomes of the steps, up to the first one that fails."""
@@ -118,7 +119,9 @@ class SequentialConversation:
         request_id = number if setup.worker.multiplex else 0
         request_id = request_id if step.request_id is None else step.request_id
         session.stderr.drain()
-        mark = session.stderr.total
+        # What the worker writes as it starts belongs to the first request, however fast it is.
+        mark = session.stderr.total if self._has_begun else 0
+        self._has_begun = True
         late_access = self._late_access(layout, number, watches)
         began = time.monotonic()
         session.send(
