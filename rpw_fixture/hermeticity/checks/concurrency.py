@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.context import CheckContext
@@ -42,7 +43,7 @@ def find_mixups(context: CheckContext) -> Iterator[Finding]:
             for finding in _judge(context, history, context.run(trial).outcomes):
                 if finding.victim not in reported:
                     reported.add(finding.victim)
-                    yield finding
+                    yield replace(finding, trial=trial)
 
 
 def _why_impossible(context: CheckContext, group: Sequence[SuiteAction]) -> str:

@@ -210,14 +210,13 @@ class _ObservedWorker:
         self._surroundings.restore(restored, pid)
 
     def _grown(self) -> None:
+        # Before the observer, which puts back what it finds, and so closes and deletes.
+        outside = list(self._surroundings.growing(self._session.process.pid))
         answer = self._ask({"do": "growth"})
         inside = [_growing(each) for each in answer.get("growing", ()) if isinstance(each, dict)]
-        outside = self._surroundings.growing(self._session.process.pid)
-        self.observation = replace(
-            self.observation,
-            growing=(*inside, *outside),
-            freed=float(answer.get("freed", 0.0)),
-        )
+        if any(each.kind == "thread" for each in inside):
+            outside = [each for each in outside if each.kind != "thread"]
+        self.observation = replace(self.observation, growing=(*inside, *outside))
 
     def _ask(self, message: Mapping[str, object]) -> dict[str, Any]:
         """Return the observer's answer; an empty one if there is no observer."""
@@ -273,4 +272,5 @@ def _growing(each: Mapping[str, Any]) -> Growing:
         before=int(each.get("before", 0)),
         after=int(each.get("after", 0)),
         unit=str(each.get("unit", "")),
+        freed=float(each.get("freed", 0.0)),
     )

@@ -180,9 +180,13 @@ class Opaque:
         """Yield nothing."""
         return ()
 
+    def read_state(self) -> Any:
+        """Return the state that the object has now."""
+        return self._read_state(self.value)
+
     def is_changed(self) -> bool:
         """Return whether there is another state."""
-        return bool(self._read_state(self.value) != self.saved)
+        return bool(self.read_state() != self.saved)
 
     def restore(self) -> None:
         """Give the object its old state."""

@@ -294,14 +294,18 @@ class Walk:
             for label, each in attributes.children():
                 self._push(each, node, label)
         elif contents is None:
-            is_local = any(each.__name__ == "_local" for each in type(value).__mro__)
-            for number, each in enumerate(rpw_objects.referents(value)):
-                # The variables of a thread are in a dict of dicts, by thread.
-                inner = list(each.values()) if is_local and isinstance(each, dict) else []
-                for found in [one for one in inner if type(one) is dict] or [each]:
-                    self._push(found, way, "" if is_local else f".held[{number}]")
-            if type(value).__name__ == "partial":
-                self._push(value.func, way, ".func")
+            self._visit_unknown(value, way)
+
+    def _visit_unknown(self, value: Any, way: FoundNode) -> None:
+        """Go on with what an object of an unknown kind holds."""
+        is_local = any(each.__name__ == "_local" for each in type(value).__mro__)
+        for number, each in enumerate(rpw_objects.referents(value)):
+            # The variables of a thread are in a dict of dicts, by thread.
+            inner = list(each.values()) if is_local and isinstance(each, dict) else []
+            for found in [one for one in inner if type(one) is dict] or [each]:
+                self._push(found, way, "" if is_local else f".held[{number}]")
+        if type(value).__name__ == "partial":
+            self._push(value.func, way, ".func")
 
     def _visit_class(self, value: type) -> None:
         if value.__module__ in self.modules:
