@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rpw_fixture.hermeticity.carriers.observers.python import rpw_text
+
 _SHOWN = 10
 _FEWEST = 5
 
@@ -73,7 +75,7 @@ def _sizes(state: Any) -> dict[str, tuple[int, int, str]]:
     for identity, change in state.found.items():
         contents: Any = getattr(change.node, "contents", None)
         if change.key is None and hasattr(contents, "size"):
-            found[identity] = contents.size, len(contents.value), "entries"
+            found[identity] = contents.size, rpw_text.size(contents.value), "entries"
         elif change.key is None and type(getattr(contents, "saved", None)) is int:
             found[identity] = contents.saved, contents.read_state(), "results"
         elif change.key is not None and contents is not None:

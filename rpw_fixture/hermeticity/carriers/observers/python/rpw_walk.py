@@ -127,7 +127,7 @@ class Walk:
         self._add_process()
         self._walk()
         for name, module in list(sys.modules.items()):
-            if name not in self.modules and isinstance(module, types.ModuleType):
+            if name not in self.modules and rpw_text.is_module(module):
                 self._add_foreign(name, module)
         self._walk()
         return len(self._seen)
@@ -137,10 +137,10 @@ class Walk:
         found = []
         loaded: list[tuple[str, Any]] = list(sys.modules.items())
         for name, module in loaded:
-            if not isinstance(module, types.ModuleType):  # other objects may stand there
+            if not rpw_text.is_module(module):  # other objects may stand there
                 continue
-            file = vars(module).get("__file__")
-            if name == "__main__" or (isinstance(file, str) and self.names.is_inside(file)):
+            file = rpw_text.names_of(module).get("__file__")
+            if name == "__main__" or (type(file) is str and self.names.is_inside(file)):
                 found.append(name)
         return found
 
@@ -152,7 +152,7 @@ class Walk:
 
     def _add_module(self, name: str, module: Any) -> None:
         contents = rpw_contents.ModuleGlobals(module)
-        file = vars(module).get("__file__")
+        file = rpw_text.names_of(module).get("__file__")
         node = self._add(module, contents, None, "", None, ("module global", name, file))
         imported = self.names.imported(file)
         own: list[Any] = []
@@ -210,7 +210,7 @@ class Walk:
             kind = type(value)
             if name.partition(".")[0] in _STATEFUL or not is_library:
                 root = NamedRoot("module global", name, f"{name}.{key}", None, [], "")
-                if not isinstance(value, (type, types.ModuleType)) or not is_library:
+                if not (issubclass(kind, type) or rpw_text.is_module(value)) or not is_library:
                     self._push(value, node, "", root)
             elif kind is type and name == value.__module__ and not self._is_over():
                 self._add_class(value)
@@ -260,9 +260,9 @@ class Walk:
             node = FoundNode(None, parent, step, root, None)
             for number, each in enumerate(value):
                 self._push(each, node, f"[{number}]")
-        elif isinstance(value, type):
+        elif issubclass(kind, type):
             self._visit_class(value)
-        elif isinstance(value, types.ModuleType):
+        elif rpw_text.is_module(value):
             pass
         elif kind in {types.FunctionType, types.MethodType, staticmethod, classmethod, property}:
             self._visit_callable(value, parent, step, root)
@@ -301,7 +301,7 @@ class Walk:
         is_local = any(each.__name__ == "_local" for each in type(value).__mro__)
         for number, each in enumerate(rpw_objects.referents(value)):
             # The variables of a thread are in a dict of dicts, by thread.
-            inner = list(each.values()) if is_local and isinstance(each, dict) else []
+            inner = list(each.values()) if is_local and type(each) is dict else []
             for found in [one for one in inner if type(one) is dict] or [each]:
                 self._push(found, way, "" if is_local else f".held[{number}]")
         if type(value).__name__ == "partial":
