@@ -72,7 +72,7 @@ def build_engine(given: EngineDependencies) -> Engine:
     work.mkdir(exist_ok=True)
     rules = personalities.find(config.personality)
     resolver, protocols = Resolver(config), ProtocolMemory()
-    index = InputIndex(globs.matcher(config.tool_inputs))
+    index = InputIndex(globs.matcher(config.tool_inputs) if config.tool_inputs else None)
     router = Router(config, index, rules, protocols)
     with ExitStack() as resources:
         spawner = resources.enter_context(Spawner(str(given.folder)))
