@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.inline import InlineHints
@@ -31,8 +31,7 @@ _QUEUED = reapi.ExecutionStage.QUEUED
 _COMPLETED = reapi.ExecutionStage.COMPLETED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientRequest:
+class ClientRequest(NamedTuple):
     """What a client asked for.
 
     Attributes:

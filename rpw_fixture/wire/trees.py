@@ -20,8 +20,6 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: The node property that marks a tool's files (bazel#16362); its value may be empty.
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
-#: Properties that a client can request for outputs: fields of NodeProperties, but no named ones.
-NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
 #: Matches most names quickly: 63 characters are at most 252 bytes.
@@ -52,8 +50,7 @@ class FileEntry(NamedTuple):
     unix_mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SymlinkEntry:
+class SymlinkEntry(NamedTuple):
     """A symbolic link of an input tree, with its target verbatim."""
 
     target: str

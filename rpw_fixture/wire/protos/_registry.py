@@ -7,9 +7,8 @@ Nothing here is about a single protocol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from google.protobuf.internal import api_implementation
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor_pool import DescriptorPool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class Method(NamedTuple):
     """An RPC: its HTTP/2 path, its message classes, and which sides stream."""
 
     path: str
@@ -125,7 +123,9 @@ def _files(descriptor_set: bytes) -> Iterator[bytes]:
 def _class_with_nested(descriptor: Descriptor) -> type[Message]:
     cls = class_of(descriptor)
     if api_implementation.Type() == "upb":
-        return cls  # it finds nested messages by itself, and reading options takes long the first time
+        return (
+            cls  # it finds nested messages by itself, and reading options takes long the first time
+        )
     for nested in descriptor.nested_types:
         if not nested.GetOptions().map_entry and not hasattr(cls, nested.name):
             setattr(cls, nested.name, _class_with_nested(nested))
