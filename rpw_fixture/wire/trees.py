@@ -30,7 +30,7 @@ _LATEST = 15_032_385_535
 _FILE, _FOLDER, _LONGEST_NODE = 0x0A, 0x12, 1 << 14
 _NO_MORE = reapi.Directory()
 #: Most file and folder nodes that a decoder remembers; each takes half a KiB.
-_MOST_FILES, _MOST_FOLDERS = 20_000, 5_000
+_MOST_FILES, _MOST_FOLDERS = 10_000, 2_500
 
 
 class FileEntry(NamedTuple):

@@ -20,7 +20,9 @@ from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
 #: Limits of the caches: files and folders, then bytes.
-_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 50_000, 4 << 20, 4 << 20
+_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 20_000, 4 << 20, 4 << 20
+#: Bytes of an entry of a cache beside its value, most of them its key.
+_ENTRY_BYTES = 250
 
 
 class InputIndex:
@@ -34,8 +36,8 @@ class InputIndex:
     def __init__(self, is_tool: Callable[[str], bool] | None = None) -> None:
         self._is_tool = is_tool
         self._tools: Memo[tuple[str, str], ToolInputs] = Memo(_MOST_TOOLS, _files)
-        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, len)
-        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, len)
+        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, _bytes)
+        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, _bytes)
 
     def clear(self) -> None:
         """Forget everything computed so far."""
@@ -137,6 +139,10 @@ class _ListingFormat:
 
 def _files(tools: ToolInputs) -> int:
     return 1 + len(tools.files)
+
+
+def _bytes(encoded: bytes) -> int:
+    return _ENTRY_BYTES + len(encoded)
 
 
 def _message(digest: Digest) -> bytes:
