@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from rpw_fixture.hermeticity.checks import one_worker
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
+from rpw_fixture.hermeticity.checks.concurrency import MIXED_UP
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import MISREAD_PIECES
 from rpw_fixture.hermeticity.findings.codes import Severity
@@ -59,7 +60,10 @@ def find_lost_ids(context: CheckContext) -> Iterator[Finding]:
     for request_id in one_worker.REQUEST_IDS:
         step = Step(action=action, request_id=request_id)
         outcome = one_worker.answer(context, step)
-        is_lost = outcome.failure == ProtocolRule.WRONG_REQUEST_ID
+        # A worker that counts its requests answers with the id of one that might have come before.
+        is_lost = outcome.failure in MIXED_UP
+        is_other = outcome.failure == ProtocolRule.UNEXPECTED_RESPONSE
+        detail = "the only response has another request_id" if is_other else outcome.detail
         if not outcome.failure or context.cold(action).failure:
             continue
         is_mild = is_lost and not context.suite.worker.multiplex
@@ -69,7 +73,7 @@ def find_lost_ids(context: CheckContext) -> Iterator[Finding]:
             victim=action.name,
             summary=f"a request with request_id {request_id} "
             + ("is answered with another id" if is_lost else f"fails: {outcome.failure}"),
-            evidence=outcome.detail
+            evidence=detail
             + ("\nBazel sends 0 to singleplex workers; other servers may not" if is_mild else "")
             + _stderr(outcome),
             history=(step,),

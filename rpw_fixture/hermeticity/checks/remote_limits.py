@@ -32,9 +32,7 @@ JUDGED = frozenset(
 _NEED_KEPT = ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212")
 #: Codes that compare with a worker, whether it is kept or not.
 _NEED_WORKER = ("RPW113", "RPW205")
-_NEED_REQUESTS = frozenset(
-    ("RPW107", "RPW110", "RPW111", "RPW116", "RPW117", "RPW118", "RPW213")
-)
+_NEED_REQUESTS = frozenset(("RPW107", "RPW110", "RPW111", "RPW116", "RPW117", "RPW118", "RPW213"))
 _NEED_RESPONSES = frozenset(("RPW101", "RPW104", "RPW105", "RPW114", "RPW115"))
 _NEED_ENVIRONMENT = frozenset(("RPW210", "RPW211", "RPW214", "RPW215", "RPW401"))
 _RECORDED = frozenset(("RPW402", "RPW403"))

@@ -12,7 +12,14 @@ from pathlib import Path
 WORKERS = Path(__file__).parent / "workers"
 _SUFFIXES = {"python": ".py", "node": ".js", "java": ".java"}
 #: Without performance data, because the JVM keeps that in /tmp.
-_JAVA = ["java", "-Xmx96m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+_JAVA = [
+    "java",
+    "-Xmx96m",
+    "-XX:+UseSerialGC",
+    "-XX:-UsePerfData",
+    "-XX:TieredStopAtLevel=1",
+    "-Xshare:auto",
+]
 _FILES = {
     "src/main.txt": "name main\n#include common.txt\nmode %MODE%, host %HOST%\n",
     "src/util.txt": "name util\n#include config.txt\nmode %MODE%, host %HOST%\n",
@@ -27,8 +34,8 @@ _FILES = {
 }
 _ACTIONS = {
     "main": (["--include", "lib", "--define", "MODE=release"], ["lib/common.txt"], 0),
-    "util": (["--include", "a"], ["a/config.txt"], 0),
-    "page": (["--include", "b", "--define", "MODE=debug"], ["b/config.txt"], 0),
+    "util": (["--include", "a"], ["a/config.txt", "b/config.txt"], 0),
+    "page": (["--include", "b", "--define", "MODE=debug"], ["a/config.txt", "b/config.txt"], 0),
     "warn": ([], [], 0),
     "bad": ([], [], 1),
 }
@@ -41,7 +48,8 @@ class Sample:
     Attributes:
         expected: one of these codes must be found; empty for a good worker.
         also: errors with these codes are true as well.
-        polluters: names of actions, one of which is the polluter; ``same`` for the victim, ``any`` for any requests.
+        polluters: names of actions, one of which is the polluter; ``same`` for the victim, ``any`` for
+            any requests.
     """
 
     name: str
@@ -106,7 +114,11 @@ def stage(folder: Path, sample: Sample, classes: Path | None = None) -> Path:
     _put_tools(folder / "tools", sample, classes)
     switches = sample.settings.get("worker", "").split(",") if "worker" in sample.settings else []
     lines = ["[worker]", f"command = {json.dumps(sample.command)}", 'tool_inputs = ["tools/**"]']
-    lines += [f"{each} = true" for each in switches] + ['protocol = "json"'] * sample.is_json
+    lines += (
+        ["timeout = 5"]
+        + [f"{each} = true" for each in switches]
+        + ['protocol = "json"'] * sample.is_json
+    )
     for name in _ACTIONS:
         lines += _action(name, ["render.config.json"] * (sample.settings.get("suite") == "config"))
     (folder / "suite.toml").write_text("\n".join(lines) + "\n")
