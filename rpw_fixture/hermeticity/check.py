@@ -133,7 +133,7 @@ def _check(
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
-    history = History(finding.code, finding.history, finding.variation)
+    history = History(finding.code, finding.history, finding.variation, finding.mode)
     is_replayed = False
     if context.interruption is None and not context.is_remote:
         with contextlib.suppress(OutOfTimeError):

@@ -18,6 +18,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Bulk,
     Delivery,
     Listing,
+    RunMode,
     Step,
     Variation,
 )
@@ -75,6 +76,7 @@ class Finding:
         evidence: what was observed, as readable text.
         reproducer: folder with a minimal suite; None while none was written.
         history: the requests that show the bug.
+        mode: how the requests are run.
         variation: the environment that shows the bug.
         is_doubtful: it could not be reproduced, so that its code has not passed.
     """
@@ -89,6 +91,7 @@ class Finding:
     evidence: str = ""
     reproducer: str | None = None
     history: tuple[Step, ...] = field(default=(), repr=False)
+    mode: RunMode = field(default=RunMode.WORKER, repr=False)
     variation: Variation = field(default=BASE, repr=False)
     is_doubtful: bool = field(default=False, repr=False)
 
