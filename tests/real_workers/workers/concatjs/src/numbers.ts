@@ -1,0 +1,1 @@
+export const numbers: number[] = [1, 2, 3];
