@@ -15,7 +15,7 @@ from typing import Any
 from tests.real_workers.packages import JAR
 from tests.real_workers.published import PublishedWorker
 
-_PATIENCE = 600.0
+_PATIENCE = 1800.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

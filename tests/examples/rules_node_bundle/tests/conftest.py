@@ -20,7 +20,9 @@ def node() -> str:
     found = shutil.which("node")
     if found is None:
         reason = "node is not on PATH (Debian: apt-get install nodejs)"
-        (pytest.fail if os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1" else pytest.skip)(reason)
+        (pytest.fail if os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1" else pytest.skip)(
+            reason
+        )
     return found
 
 

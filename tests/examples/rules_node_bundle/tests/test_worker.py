@@ -22,7 +22,9 @@ def test_the_bundle_runs(rpw_server: Server, action: Action, node: str, tmp_path
 
 def test_an_edited_module_is_seen_by_the_same_worker(rpw_server: Server, action: Action) -> None:
     before = rpw_server.run(action)
-    after = rpw_server.run(action.with_input("example/greeting.js", "exports.greet = () => 'edited';"))
+    after = rpw_server.run(
+        action.with_input("example/greeting.js", "exports.greet = () => 'edited';")
+    )
     rpw_server.assert_worker_reused(before, after)
     assert b"edited" in after.outputs["hello.bundle.js"]
 
@@ -50,6 +52,10 @@ def test_the_suite_has_no_errors(tmp_path: Path) -> None:
     # These codes take seconds; in CI the whole suite is checked.
     check = [sys.executable, "-m", "rpw_fixture", "check", str(REPOSITORY / "suite.toml")]
     done = subprocess.run(
-        [*check, "--select", "RPW202,RPW118"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*check, "--select", "RPW202,RPW118"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
