@@ -1,1 +1,0 @@
-export const numbers: number[] = [1, 2, 3];

@@ -1,1 +1,0 @@
-export const numbers = [1, 2, 3];
