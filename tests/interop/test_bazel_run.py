@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .requirements import require_bazel
+from .requirements import require_bazel, require_bazel_jar, require_jdk
 from .upper_workspace import KEYS, NAMES, ROOT, UpperWorkspace
 
 RUN = (sys.executable, "-m", "rpw_fixture", "run", "--tool-input", "tools/**")
@@ -118,7 +118,9 @@ def test_a_default_property_reaches_all_targets_but_those_that_have_properties(
     ran = routed(workspace, tmp_path / "events", flag)
     assert ran["//:api"][0] == "worker"
     assert ran["//:core"] == ("one-shot", "persistentWorkerKey is not set")
-    assert "persistentWorkerKey" not in ran["//:plain"][1]  # it is set, and something else is missing
+    assert (
+        "persistentWorkerKey" not in ran["//:plain"][1]
+    )  # it is set, and something else is missing
 
 
 def test_a_build_that_fails_keeps_its_exit_code_and_shows_where_the_action_ran(
@@ -141,6 +143,32 @@ def test_a_script_that_builds_twice_and_only_knows_the_endpoint(
     )
     assert done.returncode == 0, done.stderr
     assert "3 actions: 3 on workers" in done.stderr
+
+
+def test_a_wrapper_with_bazelisk_s_name_gets_the_flags(
+    workspace: UpperWorkspace, tmp_path: Path
+) -> None:
+    wrapper = tmp_path / "bazelisk"
+    wrapper.write_text('#!/bin/sh\nexec bazel "$@"\n')
+    wrapper.chmod(0o755)
+    command = (str(wrapper), *workspace.startup, "build", "//:api", "//:ui")
+    done = run(workspace, "--max-workers-per-key=1", "--expect", "reused@Upper", "--", *command)
+    assert done.returncode == 0, done.stderr
+    assert "2 actions: 2 on workers (1 reused" in done.stderr
+
+
+def test_a_java_program_that_only_knows_the_endpoint(tmp_path: Path) -> None:
+    jar = require_bazel_jar()
+    require_jdk()
+    source = Path(__file__).parent / "java_client" / "RunEcho.java"
+    compiler = ["javac", "-proc:none", "-cp", str(jar), "-d", str(tmp_path), str(source)]
+    subprocess.run(compiler, check=True, capture_output=True)
+    command = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{tmp_path}:{jar}", "RunEcho", "hello"]
+    done = subprocess.run(
+        [*RUN, "--", *command], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+    assert "1 action: 0 on workers, 1 one-shot" in done.stderr
 
 
 def test_the_bazelrc_does_the_same(workspace: UpperWorkspace) -> None:
