@@ -24,6 +24,7 @@ def shown_by(finding: Finding) -> Trial:
     return Trial(
         history=history,
         variation=finding.variation,
+        mode=finding.mode,
         # A worker must have what it needs at its start.
         started_with=history[-1].action if lacks_inputs and len(history) > 1 else None,
     )

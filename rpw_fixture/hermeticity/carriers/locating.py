@@ -159,6 +159,8 @@ def _observed(experimenter: Experimenter) -> tuple[Result | None, str]:
         return (result, remark) if result is not None else (None, "it did not show again")
     result = _shown(experimenter)
     if result is not None:
+        if not result.observation.runtime:
+            experimenter.observer = ""  # it would be waited for in every run
         return result, result.observation.remark
     experimenter.observer = ""
     return _shown(experimenter), _OBSERVED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.context import CheckContext
@@ -43,7 +42,7 @@ def find_mixups(context: CheckContext) -> Iterator[Finding]:
             for finding in _judge(context, history, context.run(trial).outcomes):
                 if finding.victim not in reported:
                     reported.add(finding.victim)
-                    yield replace(finding, trial=trial)
+                    yield finding
 
 
 def _why_impossible(context: CheckContext, group: Sequence[SuiteAction]) -> str:
@@ -102,6 +101,7 @@ def _judge(
             + ("the response of another request" if is_mixup else "a different result"),
             evidence=context.explain(cold, outcome, aspects, ("alone", "overlapping")),
             history=history,
+            mode=RunMode.OVERLAPPING,
         )
 
 

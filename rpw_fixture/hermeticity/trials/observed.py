@@ -17,7 +17,7 @@ import psutil
 
 from rpw_fixture.hermeticity.trials import observers, overlapping, predecessors
 from rpw_fixture.hermeticity.trials.experiment import Change, Experiment, Growing, Observation
-from rpw_fixture.hermeticity.trials.observer_link import ObserverLink, ObserverLostError
+from rpw_fixture.hermeticity.trials.observer_link import ObserverLink, ObserverLostError, stdin_of
 from rpw_fixture.hermeticity.trials.observers import ADDRESS, Loading, NoObserverError
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.sequential import SequentialConversation
@@ -27,6 +27,8 @@ from rpw_fixture.hermeticity.trials.worker_session import WorkerSession, family
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 
 _MOST_CHANGES = 2000
+#: Seconds after which a worker that is still busy is taken to have started.
+_START_UP = 20.0
 
 
 def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
@@ -165,7 +167,7 @@ class _ObservedWorker:
     def begin(self, requests: int) -> None:
         """Wait until the worker has started, and for its observer; ``requests`` will be sent."""
         self._requests = requests
-        self._session.rest()
+        self._session.rest(_START_UP)
         pid = self._session.process.pid
         if self._link is not None and not self._link.connect(pid):
             self._lose("its observer could not be loaded into the worker")
@@ -239,9 +241,11 @@ class _ObservedWorker:
 
 
 def _programs(pid: int) -> tuple[str, ...]:
-    """Return the executables of a worker and the processes below it."""
+    """Return the executables of a worker and the processes below it that have the same stdin."""
     found = []
     for each in family(pid):
+        if each.pid != pid and stdin_of(each.pid) != stdin_of(pid):
+            continue
         with contextlib.suppress(psutil.Error, OSError):
             found.append(os.readlink(f"/proc/{each.pid}/exe"))
     return tuple(found)

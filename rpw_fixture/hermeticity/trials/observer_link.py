@@ -19,9 +19,9 @@ from typing import Any
 from rpw_fixture.support.closing import Closeable
 
 #: Seconds until a starting observer connects; it does so before the worker's own code runs.
-_CONNECTS_WITHIN = 1.0
-#: Seconds for an answer; observers limit themselves to 2.
-_ANSWERS_WITHIN = 4.0
+_CONNECTS_WITHIN = 3.0
+#: Seconds for an answer; observers limit themselves to 2 of processor time.
+_ANSWERS_WITHIN = 20.0
 _MOST_BYTES = 16 << 20
 #: The longest path of a Unix socket on any system.
 _LONGEST_PATH = 100
@@ -83,8 +83,8 @@ class ObserverLink(Closeable):
             if not self._is_pending(max(0.0, deadline - time.monotonic())):
                 break
             self._accept()
-        stdin = _stdin(pid)
-        chosen = [each for each in self._observers if not stdin or _stdin(each.pid) == stdin]
+        stdin = stdin_of(pid)
+        chosen = [each for each in self._observers if not stdin or stdin_of(each.pid) == stdin]
         if chosen:
             self._observers.remove(chosen[-1])
             self._observers.append(chosen[-1])
@@ -141,7 +141,7 @@ class ObserverLink(Closeable):
         return b"".join(pieces)
 
 
-def _stdin(pid: int) -> str:
+def stdin_of(pid: int) -> str:
     """Return what a process has open as stdin; "" if that is not known."""
     try:
         return os.readlink(f"/proc/{pid}/fd/0")
