@@ -1,0 +1,185 @@
+/** The state of the tool: remember it, say what changed, put it back. */
+'use strict';
+
+const { Inspector } = require('./inspector.js');
+const { frameRoots } = require('./frames.js');
+const { moduleRoots, ClosureSearch } = require('./roots.js');
+const { Listeners, surroundings } = require('./surroundings.js');
+const { ObjectWalk } = require('./walk.js');
+const { countByClass, grown } = require('./growth.js');
+const short = require('./short.js');
+const slots = require('./slots.js');
+
+const MILLISECONDS = 1800;
+const MOST_CHANGES = 500;
+const ABSENT = '(absent)';
+
+function isSame(one, other) {
+  return one instanceof Listeners ? one.isSame(other) : Object.is(one, other);
+}
+
+function shown(map, name) {
+  if (!map.has(name)) return ABSENT;
+  const value = map.get(name);
+  return value instanceof Listeners ? String(value) : short.value(value);
+}
+
+class State {
+  constructor() {
+    this.inspector = new Inspector();
+    /** What was there before the tool: Node.js's functions, and the values of its objects. */
+    const live = this.inspector.live(Object.prototype);
+    this.baseline = new WeakSet(live.filter((each) => typeof each === 'function'));
+    for (const root of surroundings(live)) {
+      for (const value of root.read().values()) if (isObject(value)) this.baseline.add(value);
+    }
+    this.inspector.release();
+    this.roots = [];
+    this.units = new Map();
+  }
+
+  mark() {
+    const deadline = Date.now() + MILLISECONDS;
+    const search = new ClosureSearch(this.inspector, this.baseline);
+    const live = this.inspector.live(Object.prototype);
+    this.classes = countByClass(live, this.baseline);
+    const roots = [...moduleRoots(this.inspector), ...search.run(live), ...frameRoots(this.inspector), ...surroundings(live)];
+    this.roots = roots.map((root) => ({ root, values: root.read() }));
+    this.walk = new ObjectWalk(this.inspector, this.baseline, deadline);
+    this.walk.run(this.roots);
+    this.units = new Map();
+    this.inspector.release();
+    const reason = this.walk.reason || search.reason;
+    return { ok: true, seen: this.walk.records.length, is_cut: reason !== '', reason };
+  }
+
+  changes() {
+    const deadline = Date.now() + MILLISECONDS;
+    this.units = new Map();
+    for (const each of this.roots) this.compareRoot(each);
+    let reason = '';
+    for (const record of this.walk?.records ?? []) {
+      if (Date.now() > deadline) reason = 'comparing took too long';
+      else if (this.units.size >= MOST_CHANGES) reason = `more than ${MOST_CHANGES} changes`;
+      if (reason) break;
+      this.compareObject(record);
+    }
+    this.inspector.release();
+    const changes = [...this.units.values()].map(({ restore, ...change }) => change);
+    return { changes, is_cut: reason !== '', reason };
+  }
+
+  restore(ids) {
+    const restored = [];
+    const failed = {};
+    for (const id of ids) {
+      let reason = 'no such change';
+      try {
+        reason = this.units.has(id) ? this.units.get(id).restore() : reason;
+      } catch (error) {
+        reason = error.message;
+      }
+      if (reason) failed[id] = reason;
+      else restored.push(id);
+    }
+    this.inspector.release();
+    return { restored, failed };
+  }
+
+  growth() {
+    const classes = countByClass(this.inspector.live(Object.prototype), this.baseline);
+    const growing = grown(this.roots, this.walk?.records ?? [], this.classes, classes);
+    this.inspector.release();
+    return { growing };
+  }
+
+  compareRoot({ root, values }) {
+    const now = root.read();
+    const names = new Set([...values.keys(), ...now.keys()]);
+    for (const name of names) {
+      if (values.has(name) === now.has(name) && isSame(values.get(name), now.get(name))) continue;
+      this.add({
+        kind: root.kind,
+        name,
+        place: root.place(name),
+        before: shown(values, name),
+        after: shown(now, name),
+        restore: () => root.write(name, values.get(name)),
+      });
+    }
+  }
+
+  compareObject(record) {
+    const { value, made } = record;
+    const now = slots.copy(value);
+    if (!slots.isSameContent(made, now)) this.addContent(record, now);
+    const keys = slots.differences(made.properties, now.properties);
+    const added = keys.filter((key) => !made.properties.has(key) || !now.properties.has(key));
+    if (record.isPlain && added.length > 3) this.addWhole(record, now);
+    else for (const key of keys) this.addProperty(record, key, now);
+    for (const [name, before, after] of this.walk.privateDifferences(record)) {
+      this.addField(record, name, before, after, () => this.inspector.setPrivate(value, name, before));
+    }
+  }
+
+  addContent(record, now) {
+    const reason = slots.obstacle(record.value, record.made);
+    this.add({
+      kind: record.kind,
+      name: record.name,
+      place: record.place(),
+      before: short.content(record.made),
+      after: short.content(now),
+      can_restore: reason === '',
+      restore: () => reason || void slots.putContentBack(record.value, record.made) || '',
+    });
+  }
+
+  addWhole(record, now) {
+    const putBack = () => {
+      const keys = slots.differences(record.made.properties, slots.copy(record.value).properties);
+      const isDone = keys.map((key) => slots.putPropertyBack(record.value, key, record.made));
+      return isDone.every(Boolean) ? '' : 'a property cannot be set';
+    };
+    this.add({
+      kind: record.kind,
+      name: record.name,
+      place: record.place(),
+      before: short.properties(record.made.properties),
+      after: short.properties(now.properties),
+      restore: putBack,
+    });
+  }
+
+  addProperty(record, key, now) {
+    const putBack = () =>
+      slots.putPropertyBack(record.value, key, record.made) ? '' : 'the property cannot be set';
+    const before = shown(record.made.properties, key);
+    const after = shown(now.properties, key);
+    const name = typeof key === 'symbol' ? `[${String(key)}]` : key;
+    this.add({ ...this.field(record, name), before, after, restore: putBack });
+  }
+
+  addField(record, name, before, after, putBack) {
+    const values = { before: short.value(before), after: short.value(after) };
+    this.add({ ...this.field(record, name), ...values, restore: () => void putBack() || '' });
+  }
+
+  field(record, name) {
+    const kind = typeof record.value === 'function' ? 'class attribute' : record.kind;
+    return { kind, name: record.child(name), place: record.place(name) };
+  }
+
+  add({ kind, name, place, before, after, can_restore = true, restore }) {
+    const base = `${kind}|${place.replace(/:\d+$/, '')}|${name}`;
+    let id = base;
+    for (let number = 2; this.units.has(id); number++) id = `${base}#${number}`;
+    this.units.set(id, { id, kind, name: short.cut(name, 120), place, before, after, can_restore, restore });
+  }
+}
+
+function isObject(value) {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
+}
+
+module.exports = { State };
