@@ -7,8 +7,9 @@ import jdk.internal.org.objectweb.asm.ClassVisitor;
 import jdk.internal.org.objectweb.asm.ClassWriter;
 import jdk.internal.org.objectweb.asm.MethodVisitor;
 import jdk.internal.org.objectweb.asm.Opcodes;
+import jdk.internal.org.objectweb.asm.Type;
 
-/** Lets each constructor of the tool report its object to {@link Births}. */
+/** Lets constructors and class initializers of the tool report to {@link Births}. */
 final class BirthTransformer implements ClassFileTransformer {
   static final int API = Opcodes.ASM5;
 
@@ -27,9 +28,8 @@ final class BirthTransformer implements ClassFileTransformer {
 
   private static byte[] transformed(byte[] bytes) {
     ClassReader reader = new ClassReader(bytes);
-    if ((reader.getAccess() & Opcodes.ACC_INTERFACE) != 0) {
-      return null;
-    }
+    Type owner = Type.getObjectType(reader.getClassName());
+    boolean hasClassConstants = reader.readUnsignedShort(6) >= Opcodes.V1_5;
     ClassWriter writer = new ClassWriter(reader, ClassWriter.COMPUTE_MAXS);
     reader.accept(
         new ClassVisitor(newest(), writer) {
@@ -37,7 +37,10 @@ final class BirthTransformer implements ClassFileTransformer {
           public MethodVisitor visitMethod(
               int access, String name, String type, String signature, String[] exceptions) {
             MethodVisitor next = super.visitMethod(access, name, type, signature, exceptions);
-            return name.equals("<init>") ? new ConstructorVisitor(next) : next;
+            if (name.equals("<clinit>") && hasClassConstants) {
+              return new ReturnVisitor(next, owner);
+            }
+            return name.equals("<init>") ? new ReturnVisitor(next, null) : next;
           }
         },
         0);
@@ -57,17 +60,25 @@ final class BirthTransformer implements ClassFileTransformer {
     return found;
   }
 
-  private static final class ConstructorVisitor extends MethodVisitor {
-    ConstructorVisitor(MethodVisitor next) {
+  /** Adds a call before each return: with the object, or with the class where there is no object. */
+  private static final class ReturnVisitor extends MethodVisitor {
+    private static final String BIRTHS = "rpwfixture/observer/Births";
+    private final Type type;
+
+    ReturnVisitor(MethodVisitor next, Type type) {
       super(newest(), next);
+      this.type = type;
     }
 
     @Override
     public void visitInsn(int opcode) {
-      if (opcode == Opcodes.RETURN) {
+      if (opcode == Opcodes.RETURN && type == null) {
         super.visitVarInsn(Opcodes.ALOAD, 0);
+        super.visitMethodInsn(Opcodes.INVOKESTATIC, BIRTHS, "born", "(Ljava/lang/Object;)V", false);
+      } else if (opcode == Opcodes.RETURN) {
+        super.visitLdcInsn(type);
         super.visitMethodInsn(
-            Opcodes.INVOKESTATIC, "rpwfixture/observer/Births", "born", "(Ljava/lang/Object;)V", false);
+            Opcodes.INVOKESTATIC, BIRTHS, "initialized", "(Ljava/lang/Class;)V", false);
       }
       super.visitInsn(opcode);
     }

@@ -6,6 +6,7 @@ import java.lang.ref.WeakReference;
 import java.security.CodeSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * Remembers the first objects of each class of the tool, weakly: the object that answers requests is
@@ -59,6 +60,8 @@ public final class Births {
     }
   }
 
+  private static volatile Consumer<Class<?>> onInitialized;
+
   private Births() {}
 
   /** Registers the transformer; without the JDK's own bytecode library there are no births. */
@@ -79,6 +82,23 @@ public final class Births {
     } catch (Throwable error) {
       // never into the tool
     }
+  }
+
+  /** Called at the end of each class initializer of the tool. */
+  public static void initialized(Class<?> type) {
+    Consumer<Class<?>> action = onInitialized;
+    try {
+      if (action != null) {
+        action.accept(type);
+      }
+    } catch (Throwable error) {
+      // never into the tool
+    }
+  }
+
+  /** Calls an action with each class of the tool that is initialized from now on. */
+  static void onInitialized(Consumer<Class<?>> action) {
+    onInitialized = action;
   }
 
   static List<Object> live() {

@@ -58,7 +58,7 @@ final class Histogram {
     for (String each : counts.isEmpty() ? new ArrayList<String>() : grown.subList(0, Math.min(MOST, grown.size()))) {
       shown.add(
           Json.object(
-              "name", "class " + each, "place", "", "before", before(each),
+              "kind", "class", "name", each, "place", "", "before", before(each),
               "after", now.counts.get(each), "unit", "instances"));
     }
     return shown;

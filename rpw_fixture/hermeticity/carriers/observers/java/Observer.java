@@ -81,7 +81,7 @@ public final class Observer {
     String command = String.valueOf(message.get("do"));
     switch (command) {
       case "mark":
-        return state.mark();
+        return state.mark("true".equals(String.valueOf(message.get("growth"))));
       case "changes":
         return state.changes();
       case "restore":

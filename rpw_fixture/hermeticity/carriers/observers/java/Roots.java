@@ -65,6 +65,12 @@ final class Roots {
       return Places.of(field.getDeclaringClass(), field.getName());
     }
 
+    /** The value before the class's initializer: null, zero or false. */
+    Object initial() {
+      Object array = java.lang.reflect.Array.newInstance(field.getType(), 1);
+      return java.lang.reflect.Array.get(array, 0);
+    }
+
     boolean isFinal() {
       return java.lang.reflect.Modifier.isFinal(field.getModifiers());
     }
@@ -104,18 +110,25 @@ final class Roots {
 
   private Roots() {}
 
-  static List<Root> staticFields(Instrumentation instrumentation) {
-    List<Root> roots = new ArrayList<>();
+  /** The static fields of all classes of the tool that are initialized. */
+  static List<StaticField> staticFields(Instrumentation instrumentation) {
+    List<StaticField> roots = new ArrayList<>();
     int classes = 0;
     for (Class<?> each : instrumentation.getAllLoadedClasses()) {
       if (isOfTool(each) && Access.isInitialized(each) && classes++ < MOST_CLASSES) {
-        for (Field field : Fields.declared(each, true)) {
-          roots.add(new StaticField(field));
-        }
+        roots.addAll(staticFields(each));
       }
     }
     // The order of loading differs from run to run; names keep the ids the same.
     roots.sort(java.util.Comparator.comparing(root -> root.name));
+    return roots;
+  }
+
+  static List<StaticField> staticFields(Class<?> type) {
+    List<StaticField> roots = new ArrayList<>();
+    for (Field field : Fields.declared(type, true)) {
+      roots.add(new StaticField(field));
+    }
     return roots;
   }
 

@@ -3,11 +3,13 @@ package rpwfixture.observer;
 import java.lang.instrument.Instrumentation;
 import java.lang.reflect.Field;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 
 /** The state of the tool: remember it, say what changed, put it back. */
@@ -16,7 +18,14 @@ final class State {
   private static final int MOST_CHANGES = 500;
   private static final int LONGEST_NAME = 120;
 
+  /** For the classes that requests initialize, in all. */
+  private static final long LATE_NANOSECONDS = 500_000_000L;
+
   private final Instrumentation instrumentation;
+  /** Held while the observer works: a request may initialize a class at any time. */
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Set<String> known = new HashSet<>();
+  private long late;
   private final Map<String, Supplier<String>> putBack = new LinkedHashMap<>();
 
   private List<Roots.Root> roots = new ArrayList<>();
@@ -29,29 +38,72 @@ final class State {
     this.instrumentation = instrumentation;
   }
 
-  Map<String, Object> mark() {
-    classes = Histogram.now();
-    roots = Roots.staticFields(instrumentation);
-    roots.addAll(Roots.settings());
-    walk = new Walk(System.nanoTime() + NANOSECONDS);
-    for (Roots.Root each : roots) {
-      each.marked = each.read();
-      walk.add(each.marked, each.kind, each.name, each.owner(), lastPart(each.name));
+  /** Remembers the state now; growth can be asked for later if it is counted now. */
+  Map<String, Object> mark(boolean countsGrowth) {
+    lock.lock();
+    try {
+      Births.onInitialized(null);
+      classes = countsGrowth ? Histogram.now() : Histogram.EMPTY;
+      walk = new Walk(System.nanoTime() + NANOSECONDS);
+      known.clear();
+      roots = new ArrayList<>();
+      Roots.staticFields(instrumentation).forEach(this::remember);
+      Roots.settings().forEach(this::remember);
+      tables = Roots.tables(); // after the time zone was read, which sets a property
+      for (Object each : Births.live()) {
+        walk.add(each, "instance field", each.getClass().getName(), each.getClass(), "");
+      }
+      walk.run();
+      late = LATE_NANOSECONDS;
+      Births.onInitialized(this::rememberLate);
+    } finally {
+      lock.unlock();
     }
-    tables = Roots.tables(); // after the time zone was read, which sets a property
-    for (Object each : Births.live()) {
-      String name = each.getClass().getName();
-      walk.add(each, "instance field", name, each.getClass(), "");
-    }
-    walk.run();
     return Json.object(
         "ok", true, "seen", walk.found.size(), "is_cut", !walk.reason.isEmpty(), "reason", walk.reason);
+  }
+
+  private void remember(Roots.Root root) {
+    root.marked = root.read();
+    roots.add(root);
+    known.add(root.name);
+    walk.add(root.marked, root.kind, root.name, root.owner(), lastPart(root.name));
+  }
+
+  /** Remembers a class that a request has initialized, as it is before anything else uses it. */
+  private void rememberLate(Class<?> type) {
+    if (!lock.tryLock()) {
+      return; // the observer itself made the JVM initialize it
+    }
+    try {
+      long start = System.nanoTime();
+      if (late > 0) {
+        walk.extend(start + late);
+        Roots.staticFields(type).forEach(this::remember);
+        walk.run();
+        late -= System.nanoTime() - start;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Adds the classes without an initializer that were loaded since: their fields were empty. */
+  private void addEmpty() {
+    for (Roots.StaticField each : Roots.staticFields(instrumentation)) {
+      if (!known.contains(each.name) && !each.isFinal()) {
+        each.marked = each.initial();
+        roots.add(each);
+        known.add(each.name);
+      }
+    }
   }
 
   Map<String, Object> changes() {
     long deadline = System.nanoTime() + NANOSECONDS;
     changes = new ArrayList<>();
     putBack.clear();
+    addEmpty();
     roots.forEach(this::compareRoot);
     compareTables();
     String reason = "";
@@ -93,13 +145,13 @@ final class State {
     for (Roots.Root each : roots) {
       Object now = each.read();
       if (each.marked instanceof String && now instanceof String) {
-        addGrowth(growing, each.name, each.place(), ((String) each.marked).length(), ((String) now).length(), "characters");
+        addGrowth(growing, each.kind, each.name, each.place(), ((String) each.marked).length(), ((String) now).length(), "characters");
       }
     }
     for (Found each : walk.found) {
       Copy now = attemptCopy(each.object);
       if (now != null) {
-        addGrowth(growing, each.name, each.place(), each.copy.size, now.size, now.unit());
+        addGrowth(growing, each.kind, each.name, each.place(), each.copy.size, now.size, now.unit());
       }
       addGrownTexts(growing, each);
     }
@@ -114,15 +166,15 @@ final class State {
         Field field = each.fields.get(at);
         String place = Places.of(field.getDeclaringClass(), field.getName());
         int before = ((String) each.values[at]).length();
-        addGrowth(growing, each.name + "." + field.getName(), place, before, ((String) now[at]).length(), "characters");
+        addGrowth(growing, each.kind, each.name + "." + field.getName(), place, before, ((String) now[at]).length(), "characters");
       }
     }
   }
 
   private static void addGrowth(
-      List<Object> growing, String name, String place, int before, int after, String unit) {
+      List<Object> growing, String kind, String name, String place, int before, int after, String unit) {
     if (after > before) {
-      growing.add(Json.object("name", name, "place", place, "before", before, "after", after, "unit", unit));
+      growing.add(Json.object("kind", kind, "name", name, "place", place, "before", before, "after", after, "unit", unit));
     }
   }
 

@@ -25,7 +25,7 @@ final class Walk {
 
   private final Set<Object> seen = Collections.newSetFromMap(new IdentityHashMap<>());
   private final ArrayDeque<Runnable> queue = new ArrayDeque<>();
-  private final long deadline;
+  private long deadline;
   private int values;
 
   Walk(long deadline) {
@@ -53,6 +53,11 @@ final class Walk {
       }
     }
     queue.clear();
+  }
+
+  /** Lets the walk go on until a later time. */
+  void extend(long until) {
+    deadline = until;
   }
 
   private static boolean isOpaque(Object object) {

@@ -24,7 +24,7 @@ function containers(records) {
     const now = slots.copy(record.value);
     const [before, after] = [slots.size(record.made), slots.size(now)];
     if (after <= before || !UNITS[now.type]) return [];
-    return [{ name: record.name, place: record.place(), before, after, unit: UNITS[now.type] }];
+    return [{ kind: record.kind, name: record.name, place: record.place(), before, after, unit: UNITS[now.type] }];
   });
 }
 
@@ -43,7 +43,7 @@ function variables(roots) {
       if (Object.is(now.get(name), value)) return [];
       const [before] = sizeOf(value);
       const [after, unit] = sizeOf(now.get(name));
-      return after > before ? [{ name, place: root.place(name), before, after, unit }] : [];
+      return after > before ? [{ kind: root.kind, name, place: root.place(name), before, after, unit }] : [];
     });
   });
 }
@@ -55,7 +55,7 @@ function fields(records) {
       if (typeof key === 'symbol' || Object.is(now.get(key), value)) return [];
       const [before] = sizeOf(value);
       const [after, unit] = sizeOf(now.get(key));
-      return after > before ? [{ name: record.child(key), place: record.place(key), before, after, unit }] : [];
+      return after > before ? [{ kind: record.kind, name: record.child(key), place: record.place(key), before, after, unit }] : [];
     });
   });
 }
@@ -64,7 +64,7 @@ function classes(before, after) {
   if (!before) return [];
   return [...after]
     .filter(([name, count]) => count > (before.get(name) ?? 0))
-    .map(([name, count]) => ({ name: `class ${name}`, place: '', before: before.get(name) ?? 0, after: count, unit: 'instances' }));
+    .map(([name, count]) => ({ kind: 'class', name, place: '', before: before.get(name) ?? 0, after: count, unit: 'instances' }));
 }
 
 /** Everything that grew, the largest growth of each kind first. */

@@ -32,7 +32,7 @@ function start() {
   scopes.install();
   const state = new State();
   const commands = {
-    mark: () => state.mark(),
+    mark: (message) => state.mark(message),
     changes: () => state.changes(),
     restore: (message) => state.restore(message.ids || []),
     growth: () => state.growth(),

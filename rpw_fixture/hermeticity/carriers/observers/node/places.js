@@ -5,7 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { readFileSync } = fs;
-const ROOT = process.cwd();
+let root = process.cwd();
 const LARGEST = 4 << 20;
 const texts = new Map();
 
@@ -22,9 +22,14 @@ function lines(file) {
   return texts.get(file);
 }
 
-/** A path as the action sees it: relative to the folder in which the worker started. */
+/** Let places be relative to the input root; until then they are to the worker's first folder. */
+function setRoot(folder) {
+  root = folder;
+}
+
+/** A path as the action sees it. */
 function shown(file) {
-  const relative = path.relative(ROOT, file);
+  const relative = path.relative(root, file);
   return relative.startsWith('..') || path.isAbsolute(relative) ? file : relative;
 }
 
@@ -70,4 +75,4 @@ function text(file) {
   return lines(file).join('\n');
 }
 
-module.exports = { ofVariable, ofField, shown, text };
+module.exports = { ofVariable, ofField, setRoot, shown, text };

@@ -164,8 +164,8 @@ function isEqual(one, other) {
   return true;
 }
 
-function moduleRoots(inspector) {
-  return [...scopes.modules].map(([file, evaluate]) => new ModuleRoot(inspector, file, evaluate));
+function moduleRoots(inspector, files = scopes.modules.keys()) {
+  return [...files].map((file) => new ModuleRoot(inspector, file, scopes.modules.get(file)));
 }
 
 module.exports = { moduleRoots, ClosureSearch, fileOf, named };

@@ -31,6 +31,21 @@ function withStatement(text, file) {
   return `${isStrict ? "'use strict';" : ''}${statement(file)}${rest}`;
 }
 
+/** Called with each CommonJS module after its own statements have run. */
+let onLoad = null;
+
+function loaded(file) {
+  try {
+    onLoad?.(file);
+  } catch {
+    // never into the tool
+  }
+}
+
+function setOnLoad(action) {
+  onLoad = action;
+}
+
 function isOurs(file) {
   return file.startsWith(`${__dirname}${path.sep}`);
 }
@@ -39,7 +54,10 @@ function installCommonJs() {
   const compile = Module.prototype._compile;
   Module.prototype._compile = function _compile(content, filename, ...rest) {
     const isPlain = typeof content === 'string' && rest[0] !== 'module' && !isOurs(filename);
-    return compile.call(this, isPlain ? withStatement(content, filename) : content, filename, ...rest);
+    const text = isPlain ? withStatement(content, filename) : content;
+    const made = compile.call(this, text, filename, ...rest);
+    if (isPlain) loaded(filename);
+    return made;
   };
 }
 
@@ -70,4 +88,4 @@ function install() {
   installModules();
 }
 
-module.exports = { install, modules, isOurs };
+module.exports = { install, modules, isOurs, setOnLoad };

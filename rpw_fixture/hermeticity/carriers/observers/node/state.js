@@ -7,10 +7,14 @@ const { moduleRoots, ClosureSearch } = require('./roots.js');
 const { Listeners, surroundings } = require('./surroundings.js');
 const { ObjectWalk } = require('./walk.js');
 const { countByClass, grown } = require('./growth.js');
+const places = require('./places.js');
+const scopes = require('./scopes.js');
 const short = require('./short.js');
 const slots = require('./slots.js');
 
 const MILLISECONDS = 1800;
+/** For the modules that a request loads, in all. */
+const LATE_MILLISECONDS = 500;
 const MOST_CHANGES = 500;
 const ABSENT = '(absent)';
 
@@ -24,6 +28,12 @@ function shown(map, name) {
   return value instanceof Listeners ? String(value) : short.value(value);
 }
 
+/** Whether an object is changed as a table of entries rather than as one with fields. */
+function isTable(keys, before, now) {
+  const moved = keys.filter((key) => !before.has(key) || !now.has(key));
+  return moved.length > 1 || moved.some((key) => typeof key === 'symbol' || !/^[A-Za-z_$][\w$]*$/.test(key));
+}
+
 class State {
   constructor() {
     this.inspector = new Inspector();
@@ -35,22 +45,41 @@ class State {
     }
     this.inspector.release();
     this.roots = [];
+    this.classes = null;
+    this.late = 0;
     this.units = new Map();
   }
 
-  mark() {
+  /** Remember the state now. `root`: the input root; `growth`: growth will be asked for. */
+  mark({ root, growth }) {
     const deadline = Date.now() + MILLISECONDS;
+    if (root) places.setRoot(root);
     const search = new ClosureSearch(this.inspector, this.baseline);
     const live = this.inspector.live(Object.prototype);
-    this.classes = countByClass(live, this.baseline);
-    const roots = [...moduleRoots(this.inspector), ...search.run(live), ...frameRoots(this.inspector), ...surroundings(live)];
-    this.roots = roots.map((root) => ({ root, values: root.read() }));
+    this.classes = growth ? countByClass(live, this.baseline) : null;
+    const roots = [
+      ...moduleRoots(this.inspector), ...search.run(live), ...frameRoots(this.inspector), ...surroundings(live),
+    ];
+    this.roots = roots.map((each) => ({ root: each, values: each.read() }));
     this.walk = new ObjectWalk(this.inspector, this.baseline, deadline);
     this.walk.run(this.roots);
     this.units = new Map();
+    this.late = LATE_MILLISECONDS;
+    scopes.setOnLoad((file) => this.markLate(file));
     this.inspector.release();
     const reason = this.walk.reason || search.reason;
     return { ok: true, seen: this.walk.records.length, is_cut: reason !== '', reason };
+  }
+
+  /** Remember a module that a request has loaded, as it is before anything calls it. */
+  markLate(file) {
+    if (this.late <= 0) return;
+    const start = Date.now();
+    const added = moduleRoots(this.inspector, [file]).map((root) => ({ root, values: root.read() }));
+    this.roots.push(...added);
+    this.walk.more(added, start + this.late);
+    this.late -= Date.now() - start;
+    this.inspector.release();
   }
 
   changes() {
@@ -87,7 +116,8 @@ class State {
   }
 
   growth() {
-    const classes = countByClass(this.inspector.live(Object.prototype), this.baseline);
+    const live = this.classes && this.inspector.live(Object.prototype);
+    const classes = live && countByClass(live, this.baseline);
     const growing = grown(this.roots, this.walk?.records ?? [], this.classes, classes);
     this.inspector.release();
     return { growing };
@@ -114,8 +144,7 @@ class State {
     const now = slots.copy(value);
     if (!slots.isSameContent(made, now)) this.addContent(record, now);
     const keys = slots.differences(made.properties, now.properties);
-    const added = keys.filter((key) => !made.properties.has(key) || !now.properties.has(key));
-    if (record.isPlain && added.length > 3) this.addWhole(record, now);
+    if (record.isPlain && isTable(keys, made.properties, now.properties)) this.addWhole(record, now);
     else for (const key of keys) this.addProperty(record, key, now);
     for (const [name, before, after] of this.walk.privateDifferences(record)) {
       this.addField(record, name, before, after, () => this.inspector.setPrivate(value, name, before));

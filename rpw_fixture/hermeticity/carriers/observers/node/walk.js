@@ -1,6 +1,7 @@
 /** A breadth-first walk over the objects that the tool's variables reach. */
 'use strict';
 
+const Module = require('node:module');
 const { types } = require('node:util');
 const places = require('./places.js');
 const short = require('./short.js');
@@ -50,7 +51,7 @@ class ObjectWalk {
     Object.assign(this, { inspector, baseline, deadline });
     this.records = [];
     this.reason = '';
-    this.seen = new Set();
+    this.seen = new WeakSet();
     this.classes = new Map();
     this.slots = 0;
   }
@@ -64,7 +65,13 @@ class ObjectWalk {
       if (this.records.length >= MOST_OBJECTS) this.reason = `more than ${MOST_OBJECTS} objects`;
       if (this.slots >= MOST_SLOTS) this.reason = `more than ${MOST_SLOTS} values`;
     }
-    this.queue = this.seen = null;
+    this.queue = null;
+  }
+
+  /** Add what more roots reach. */
+  more(roots, deadline) {
+    this.deadline = deadline;
+    this.run(roots);
   }
 
   addRoot(root, values) {
@@ -76,7 +83,7 @@ class ObjectWalk {
   enqueue(value, name, from) {
     if (!isObject(value) || this.seen.has(value) || this.baseline.has(value)) return;
     this.seen.add(value);
-    if (slots.isOpaque(value) || this.isOfNode(value)) return;
+    if (slots.isOpaque(value) || value instanceof Module || this.isOfNode(value)) return;
     this.queue.push({ value, name: name.slice(0, LONGEST_NAME), from });
   }
 
