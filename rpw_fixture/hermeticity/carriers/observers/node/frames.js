@@ -37,8 +37,10 @@ function locals(inspector, frames) {
 class FrameRoot {
   kind = 'local variable';
 
-  constructor(inspector, found) {
+  /** @param covered names that closures hold as well */
+  constructor(inspector, found, covered) {
     this.inspector = inspector;
+    this.covered = covered;
     this.key = found.key;
     this.file = found.file;
     this.line = found.frame.location.lineNumber + 1;
@@ -49,6 +51,7 @@ class FrameRoot {
     this.inspector.withFrames((frames) => {
       for (const each of locals(this.inspector, frames)) if (each.key === this.key) values = each.values;
     });
+    for (const name of this.covered) values.delete(name);
     return values;
   }
 
@@ -69,10 +72,14 @@ class FrameRoot {
   }
 }
 
-function frameRoots(inspector) {
+/** Roots for the functions on the stack, without the variables that closures hold. */
+function frameRoots(inspector, closures) {
   const roots = [];
   inspector.withFrames((frames) => {
-    for (const each of locals(inspector, frames)) roots.push(new FrameRoot(inspector, each));
+    for (const each of locals(inspector, frames)) {
+      const around = closures.filter(({ file, title }) => file === each.file && title.includes(`(${each.frame.functionName})`));
+      roots.push(new FrameRoot(inspector, each, around.flatMap((root) => [...root.read().keys()])));
+    }
   });
   return roots;
 }

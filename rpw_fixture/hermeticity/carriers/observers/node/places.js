@@ -58,13 +58,13 @@ function ofVariable(file, name, last = Infinity) {
   return at(file, find(file, declared, last) || find(file, used, last));
 }
 
-/** The line that gives a field its first value, else "". */
-function ofField(file, name) {
+/** The line that gives a field its first value, from the line on where its class begins; else "". */
+function ofField(file, name, first) {
   if (typeof name !== 'string') return '';
   const word = `${escaped(name)}(?![\\w$])`;
-  const assigned = new RegExp(`(?:\\.${word}\\s*=[^=]|(?:^|[\\s{,])${word}\\s*[=:;]|static\\s+${word})`);
-  const line = find(file, assigned);
-  return line ? at(file, line) : '';
+  const assigned = new RegExp(`(?:\\bthis\\.${word}\\s*=[^=]|(?:^|[\\s{;])(?:static\\s+)?${word}\\s*[=;])`);
+  const found = lines(file).findIndex((line, index) => index + 1 >= first && assigned.test(line));
+  return found < 0 ? '' : at(file, found + 1);
 }
 
 function at(file, line) {

@@ -31,7 +31,7 @@ function withStatement(text, file) {
   return `${isStrict ? "'use strict';" : ''}${statement(file)}${rest}`;
 }
 
-/** Called with each CommonJS module after its own statements have run. */
+/** Called with each module after its own statements have run. */
 let onLoad = null;
 
 function loaded(file) {
@@ -81,7 +81,11 @@ function installModules() {
 
 function install() {
   const take = (file, evaluate) => {
-    modules.set(file.startsWith('file:') ? fileURLToPath(file) : file, evaluate);
+    const isModule = file.startsWith('file:');
+    const name = isModule ? fileURLToPath(file) : file;
+    modules.set(name, evaluate);
+    // An ES module's statements run right after this one, or until its first await.
+    if (isModule && onLoad) queueMicrotask(() => loaded(name));
   };
   Object.defineProperty(globalThis, Symbol.for(KEY), { value: take, configurable: true });
   installCommonJs();

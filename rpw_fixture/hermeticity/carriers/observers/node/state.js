@@ -4,7 +4,7 @@
 const { Inspector } = require('./inspector.js');
 const { frameRoots } = require('./frames.js');
 const { moduleRoots, ClosureSearch } = require('./roots.js');
-const { Listeners, surroundings } = require('./surroundings.js');
+const { Listeners, moduleObjects, surroundings } = require('./surroundings.js');
 const { ObjectWalk } = require('./walk.js');
 const { countByClass, grown } = require('./growth.js');
 const places = require('./places.js');
@@ -57,10 +57,11 @@ class State {
     const search = new ClosureSearch(this.inspector, this.baseline);
     const live = this.inspector.live(Object.prototype);
     this.classes = growth ? countByClass(live, this.baseline) : null;
-    const roots = [
-      ...moduleRoots(this.inspector), ...search.run(live), ...frameRoots(this.inspector), ...surroundings(live),
-    ];
+    const closures = search.run(live);
+    const frames = frameRoots(this.inspector, closures);
+    const roots = [...moduleRoots(this.inspector), ...closures, ...frames, ...surroundings(live)];
     this.roots = roots.map((each) => ({ root: each, values: each.read() }));
+    for (const each of moduleObjects()) if (isObject(each)) this.baseline.add(each);
     this.walk = new ObjectWalk(this.inspector, this.baseline, deadline);
     this.walk.run(this.roots);
     this.units = new Map();

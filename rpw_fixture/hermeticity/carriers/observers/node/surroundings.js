@@ -15,6 +15,9 @@ const REPLACED = [
   'url', 'zlib', 'assert',
 ];
 
+/** To load these again prints a warning. */
+const DEPRECATED = /^(_|punycode$|sys$)/;
+
 /** A root without a file. */
 class Root {
   file = '';
@@ -108,14 +111,25 @@ function streams(live) {
   return used.map((each) => [each, `process.${labels[each.fd]}`]);
 }
 
+/** Names of the public modules of Node.js that are loaded. */
+function loadedModules() {
+  const loaded = process.moduleLoadList.map((each) => each.replace(/^NativeModule /, ''));
+  return new Set(loaded.filter((name) => Module.builtinModules.includes(name) && !DEPRECATED.test(name)));
+}
+
+/** What the loaded modules of Node.js export. */
+function moduleObjects() {
+  return [...loadedModules()].map((name) => require(name));
+}
+
 function builtins() {
   const objects = NAMES.flatMap((name) => {
     const object = globalThis[name];
     const prototype = typeof object === 'function' ? [[object.prototype, `${name}.prototype.`]] : [];
     return [[object, `${name}.`], ...prototype];
   });
-  const loaded = new Set(process.moduleLoadList.map((each) => each.replace(/^NativeModule /, '')));
-  const modules = REPLACED.filter((name) => loaded.has(name)).map((name) => [Module.prototype.require(name), `${name}.`]);
+  const loaded = loadedModules();
+  const modules = REPLACED.filter((name) => loaded.has(name)).map((name) => [require(name), `${name}.`]);
   return [...objects, ...modules].filter(([object]) => object && !types.isProxy(object));
 }
 
@@ -136,4 +150,4 @@ function surroundings(live) {
   ];
 }
 
-module.exports = { surroundings, Listeners };
+module.exports = { surroundings, moduleObjects, Listeners };

@@ -21,11 +21,15 @@ function isObject(value) {
 const TRANSPARENT = new Set([Object, Array, Map, Set, Date, RegExp, Error, TypeError, RangeError, SyntaxError,
   require('node:events')]);
 
+/** What is known of a class that is not the tool's. */
+const UNKNOWN = { file: '', line: 0, hasPrivates: false, isOfNode: false };
+
 /** One object that was found, and what it held. */
 class ObjectRecord {
-  constructor(value, name, root, owner) {
-    Object.assign(this, { value, name, root, owner });
-    this.kind = root.kind;
+  /** @param from the root, its variable, and the object and field that hold this object */
+  constructor(value, name, from, known) {
+    Object.assign(this, { value, name, known }, from);
+    this.kind = this.root.kind;
     this.made = slots.copy(value);
     const prototype = typeof value === 'object' ? Object.getPrototypeOf(value) : undefined;
     this.isPlain = prototype === null || prototype === Object.prototype;
@@ -37,11 +41,11 @@ class ObjectRecord {
     return /^#?[A-Za-z_$][\w$]*$/.test(name) ? `${this.name}.${name}` : `${this.name}[${short.item(name)}]`;
   }
 
-  /** The line of a field if the class sets it, else of the variable from which it is reached. */
+  /** The line of a field if its class sets it, else of the variable from which it is reached. */
   place(field) {
-    const file = this.file || this.root.file;
+    const holder = field === undefined ? this.holder : this.known;
     const name = field ?? this.field;
-    const line = file && name ? places.ofField((field ? this.file : this.owner) || this.root.file, name) : '';
+    const line = holder?.file && name ? places.ofField(holder.file, name, holder.line) : '';
     return line || this.root.place(this.variable);
   }
 }
@@ -88,12 +92,8 @@ class ObjectWalk {
   }
 
   visit({ value, name, from }) {
-    const record = new ObjectRecord(value, name, from.root, from.owner);
-    record.variable = from.variable;
-    record.field = from.field;
-    const made = short.classOf(value);
-    const known = this.classOf(typeof value === 'function' ? value : made);
-    record.file = known.file;
+    const known = this.classOf(typeof value === 'function' ? value : short.classOf(value));
+    const record = new ObjectRecord(value, name, from, known);
     if (known.hasPrivates) record.privates = this.inspector.privates(value);
     this.records.push(record);
     this.slots += slots.size(record.made) + record.made.properties.size;
@@ -102,8 +102,8 @@ class ObjectWalk {
 
   enqueueChildren(record) {
     const { made } = record;
-    const from = (field) => ({ root: record.root, variable: record.variable, field, owner: record.file });
-    const below = from(record.field);
+    const from = (field) => ({ root: record.root, variable: record.variable, field, holder: record.known });
+    const below = { ...from(record.field), holder: record.holder };
     if (made.type === 'array') made.content.forEach((each, at) => isObject(each) && this.enqueue(each, `${record.name}[${at}]`, below));
     if (made.type === 'set') for (const each of made.content) this.enqueue(each, `${record.name}{${short.item(each)}}`, below);
     if (made.type === 'map') {
@@ -137,15 +137,16 @@ class ObjectWalk {
 
   /** What is known of a class: its file, and whether it or its bases have private fields. */
   classOf(made) {
-    if (made === null || this.baseline.has(made)) return { file: '', hasPrivates: false, isOfNode: false };
+    if (made === null || this.baseline.has(made)) return UNKNOWN;
     if (!this.classes.has(made)) {
       const text = Function.prototype.toString.call(made);
       const isClass = text.startsWith('class');
-      const url = isClass || !text.includes('[native code]') ? this.urlOf(made, isClass) : '';
+      const { url, line } = this.locationOf(made, isClass || !text.includes('[native code]'));
       const base = Object.getPrototypeOf(made);
       const below = isClass && typeof base === 'function' ? this.classOf(base) : { hasPrivates: false };
       this.classes.set(made, {
         file: isClass ? fileOf(url) : '',
+        line,
         hasPrivates: (isClass && /#[\w$]/.test(text)) || below.hasPrivates,
         isOfNode: url.startsWith('node:'),
       });
@@ -153,9 +154,9 @@ class ObjectWalk {
     return this.classes.get(made);
   }
 
-  urlOf(made, isClass) {
-    if (!isClass && !Object.keys(made.prototype ?? {}).length && made.prototype === undefined) return '';
-    return this.inspector.closure(made)?.url ?? '';
+  locationOf(made, isSource) {
+    const isClass = isSource && Reflect.getOwnPropertyDescriptor(made, 'prototype') !== undefined;
+    return (isClass && this.inspector.closure(made)) || { url: '', line: 0 };
   }
 }
 
