@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rpw_fixture.errors import Interrupted
+from rpw_fixture.hermeticity.findings.carrier import Carrier
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.suites.suite import Place, SuiteAction
 from rpw_fixture.hermeticity.trials.trial import (
@@ -19,6 +20,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Delivery,
     Listing,
     Step,
+    Trial,
     Variation,
 )
 
@@ -77,6 +79,8 @@ class Finding:
         history: the requests that show the bug.
         variation: the environment that shows the bug.
         is_doubtful: it could not be reproduced, so that its code has not passed.
+        trial: the trial that shows the bug, if it is no plain run of the history.
+        carriers: what carried the state from one request to another, as far as it was located.
     """
 
     code: str
@@ -91,6 +95,8 @@ class Finding:
     history: tuple[Step, ...] = field(default=(), repr=False)
     variation: Variation = field(default=BASE, repr=False)
     is_doubtful: bool = field(default=False, repr=False)
+    trial: Trial | None = field(default=None, repr=False)
+    carriers: tuple[Carrier, ...] = ()
 
     @property
     def factor(self) -> str:
@@ -127,6 +133,7 @@ class Finding:
             "summary": self.summary,
             "evidence": self.evidence,
             "reproducer": self.reproducer,
+            "carriers": [each.as_dict() for each in self.carriers],
             **factor,
         }
 

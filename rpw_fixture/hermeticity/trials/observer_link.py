@@ -1,0 +1,149 @@
+"""The conversation with an observer in a worker: one JSON line each way, while the worker waits.
+
+The check listens; the observer connects when the worker's process starts. A wrapper in the same language
+connects as well, so the newest connection of the process that reads the worker's stdin counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rpw_fixture.support.closing import Closeable
+
+#: Seconds until a starting observer connects; it does so before the worker's own code runs.
+_CONNECTS_WITHIN = 1.0
+#: Seconds for an answer; observers limit themselves to 2.
+_ANSWERS_WITHIN = 4.0
+_MOST_BYTES = 16 << 20
+#: The longest path of a Unix socket on any system.
+_LONGEST_PATH = 100
+_BACKLOG = 16
+
+
+class ObserverLostError(Exception):
+    """An observer does not answer, or answers nonsense; the message says which."""
+
+
+@dataclass(slots=True)
+class _Observer:
+    """A connected observer."""
+
+    connection: socket.socket
+    runtime: str
+    pid: int
+
+
+class ObserverLink(Closeable):
+    """The socket that observers connect to.
+
+    Args:
+        path: path of the Unix socket, in a folder that is there.
+        is_tcp: listen on a TCP port of the loopback interface instead.
+
+    Attributes:
+        address: what the variable ``RPW_OBSERVER`` says to the observer.
+        runtime: the runtime of the worker's observer, once it has connected; else "".
+    """
+
+    def __init__(self, path: str, *, is_tcp: bool = False) -> None:
+        if is_tcp or len(os.fsencode(path)) > _LONGEST_PATH:
+            self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
+            self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(path)
+            self._listener.listen(_BACKLOG)
+            self.address = path
+        self._observers: list[_Observer] = []
+        self._buffer = b""
+        self.runtime = ""
+
+    def close(self) -> None:
+        """Close the socket and all connections."""
+        for each in self._observers:
+            each.connection.close()
+        self._listener.close()
+
+    def connect(self, pid: int) -> bool:
+        """Accept what has connected; return whether the observer of a worker is among it.
+
+        Args:
+            pid: the process that was started; the worker may be below it.
+        """
+        deadline = time.monotonic() + _CONNECTS_WITHIN
+        while not self._observers or self._is_pending(0):
+            if not self._is_pending(max(0.0, deadline - time.monotonic())):
+                break
+            self._accept()
+        stdin = _stdin(pid)
+        chosen = [each for each in self._observers if not stdin or _stdin(each.pid) == stdin]
+        if chosen:
+            self._observers.remove(chosen[-1])
+            self._observers.append(chosen[-1])
+            self.runtime = chosen[-1].runtime
+        return bool(chosen)
+
+    def ask(self, message: Mapping[str, object]) -> dict[str, Any]:
+        """Send a message to the worker's observer and return its answer.
+
+        Raises:
+            ObserverLostError: it does not answer in time, or with something else.
+        """
+        connection = self._observers[-1].connection
+        try:
+            connection.settimeout(_ANSWERS_WITHIN)
+            connection.sendall(json.dumps(message).encode() + b"\n")
+            answer = json.loads(self._line(connection))
+        except OSError as error:
+            raise ObserverLostError(f"the observer does not answer: {error}") from None
+        except ValueError as error:
+            raise ObserverLostError(f"the observer's answer can't be read: {error}") from None
+        if not isinstance(answer, dict):
+            raise ObserverLostError("the observer's answer is no JSON object")
+        if "error" in answer:
+            raise ObserverLostError(f"the observer failed: {answer['error']}")
+        return answer
+
+    def _is_pending(self, seconds: float) -> bool:
+        return bool(select.select([self._listener], [], [], seconds)[0])
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        with contextlib.ExitStack() as undo:
+            undo.callback(connection.close)
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ObserverLostError):
+                connection.settimeout(_CONNECTS_WITHIN)
+                hello = json.loads(self._line(connection))
+                runtime, pid = str(hello["runtime"]), int(hello["pid"])
+                self._observers.append(_Observer(connection, runtime, pid))
+                undo.pop_all()
+
+    def _line(self, connection: socket.socket) -> bytes:
+        deadline = time.monotonic() + _ANSWERS_WITHIN
+        pieces: list[bytes] = []
+        size = 0
+        while not (pieces and pieces[-1].endswith(b"\n")):
+            piece = connection.recv(1 << 16)
+            size += len(piece)
+            if not piece:
+                raise ConnectionError("it has closed its connection")
+            if size > _MOST_BYTES or time.monotonic() > deadline:
+                raise ObserverLostError("the observer's answer is too long")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+def _stdin(pid: int) -> str:
+    """Return what a process has open as stdin; "" if that is not known."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/0")
+    except OSError:
+        return ""
