@@ -17,9 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-OBSERVERS = (
-    Path(__file__).parents[3] / "rpw_fixture" / "hermeticity" / "carriers" / "observers"
-)
+OBSERVERS = Path(__file__).parents[3] / "rpw_fixture" / "hermeticity" / "carriers" / "observers"
 PATIENCE = 60.0
 
 

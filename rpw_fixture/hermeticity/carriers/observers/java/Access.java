@@ -118,7 +118,7 @@ final class Access {
     environment.remove(variable);
     String options = environment.get("JAVA_TOOL_OPTIONS");
     if (options != null) {
-      String left = options.replace(agent, "").trim();
+      String left = options.replace('"' + agent + '"', "").replace(agent, "").trim();
       if (left.isEmpty()) {
         environment.remove("JAVA_TOOL_OPTIONS");
       } else {
