@@ -21,6 +21,7 @@ class Inspector {
     Object.defineProperty(globalThis, SLOT, { value: this.slot, configurable: true });
     /** Addresses of scripts by id; filled by `scripts`. */
     this.urls = new Map();
+    this.locations = new WeakMap();
     this.session.on('Debugger.scriptParsed', ({ params }) => this.urls.set(params.scriptId, params.url));
   }
 
@@ -104,10 +105,16 @@ class Inspector {
     const list = internal.get('[[Scopes]]')?.objectId;
     if (!scriptId || !list) return null;
     const location = { url: this.urls.get(scriptId) ?? '', line: lineNumber + 1 };
+    this.locations.set(callable, location);
     return { ...location, scopes: () => this.scopes(list) };
   }
 
   /** Scopes as objects with `title` and `values`, a copy of the variables. */
+  /** Where a function stands; null for one without source. */
+  location(callable) {
+    return this.locations.get(callable) ?? this.closure(callable);
+  }
+
   scopes(list) {
     const all = Array.prototype.slice.call(this.value(list));
     return all.map(({ description, object }) => ({ title: description, values: object }));

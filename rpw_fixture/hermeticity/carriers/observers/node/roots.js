@@ -14,7 +14,8 @@ const scopes = require('./scopes.js');
 const GIVEN = new Set([
   'exports', 'require', 'module', '__filename', '__dirname', 'arguments', '__rpw', '__rpw_value', 'this',
 ]);
-const CLOSURE_MILLISECONDS = 700;
+/** Functions with a longer text contain others, through which their variables are found sooner. */
+const LONGEST_TEXT = 20_000;
 const MOST_CLOSURES_OF_A_LINE = 20;
 
 function named(object) {
@@ -108,13 +109,18 @@ class ClosureSearch {
     this.reason = '';
   }
 
-  /** @param live all live objects */
-  run(live) {
-    const deadline = Date.now() + CLOSURE_MILLISECONDS;
+  /**
+   * @param live all live objects
+   * @param first values to begin with: functions that the tool has put into places of Node.js
+   */
+  run(live, first, budget) {
     this.inspector.scripts();
-    const callables = live.filter((each) => typeof each === 'function' && !this.baseline.has(each));
+    const callables = new Set();
+    for (const each of [...first, ...live]) {
+      if (typeof each === 'function' && !this.baseline.has(each)) callables.add(each);
+    }
     for (const callable of callables) {
-      if (Date.now() > deadline) {
+      if (budget.isSpent) {
         this.reason = 'there are too many functions to look into all of their closures';
         break;
       }
@@ -124,6 +130,7 @@ class ClosureSearch {
   }
 
   look(callable) {
+    if (textOf(callable).length > LONGEST_TEXT) return;
     const closure = this.inspector.closure(callable);
     const file = closure ? fileOf(closure.url) : '';
     if (!file || scopes.isOurs(file)) return;
@@ -154,9 +161,11 @@ class ClosureSearch {
   }
 }
 
+const textOf = Function.prototype.call.bind(Function.prototype.toString);
+
 /** Whether a function can be called without `new`. */
 function isPlain(callable) {
-  return !/^class\b/.test(Function.prototype.toString.call(callable));
+  return !/^class\b/.test(textOf(callable));
 }
 
 function isEqual(one, other) {

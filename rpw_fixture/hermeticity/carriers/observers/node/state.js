@@ -2,6 +2,7 @@
 'use strict';
 
 const { Inspector } = require('./inspector.js');
+const { Budget } = require('./budget.js');
 const { frameRoots } = require('./frames.js');
 const { moduleRoots, ClosureSearch } = require('./roots.js');
 const { Listeners, moduleObjects, surroundings } = require('./surroundings.js');
@@ -12,9 +13,14 @@ const scopes = require('./scopes.js');
 const short = require('./short.js');
 const slots = require('./slots.js');
 
-const MILLISECONDS = 1800;
+/** Processor time for each answer, and the time until the answer is due. */
+const MILLISECONDS = 1500;
+const MOST_MILLISECONDS = 8000;
+/** As much of both goes to closures at most. */
+const CLOSURE_SHARE = 0.4;
 /** For the modules that a request loads, in all. */
 const LATE_MILLISECONDS = 500;
+const LOOK_EVERY = 64;
 const MOST_CHANGES = 500;
 const ABSENT = '(absent)';
 
@@ -32,6 +38,17 @@ function shown(map, name) {
 function isTable(keys, before, now) {
   const moved = keys.filter((key) => !before.has(key) || !now.has(key));
   return moved.length > 1 || moved.some((key) => typeof key === 'symbol' || !/^[A-Za-z_$][\w$]*$/.test(key));
+}
+
+/** Modules with few variables first: the large ones are libraries. */
+function bySize(roots) {
+  const sizes = new Map(roots.map((root) => [root, root.read().size]));
+  return [...roots].sort((one, other) => sizes.get(one) - sizes.get(other));
+}
+
+/** The functions among a root's values, also those of listeners. */
+function functionsOf(root) {
+  return [...root.read().values()].flatMap((value) => (value instanceof Listeners ? value.all : [value]));
 }
 
 class State {
@@ -52,17 +69,21 @@ class State {
 
   /** Remember the state now. `root`: the input root; `growth`: growth will be asked for. */
   mark({ root, growth }) {
-    const deadline = Date.now() + MILLISECONDS;
+    const budget = new Budget(MILLISECONDS, MOST_MILLISECONDS);
     if (root) places.setRoot(root);
     const search = new ClosureSearch(this.inspector, this.baseline);
     const live = this.inspector.live(Object.prototype);
     this.classes = growth ? countByClass(live, this.baseline) : null;
-    const closures = search.run(live);
+    const around = surroundings(live);
+    const variables = bySize(moduleRoots(this.inspector));
+    const first = [...around, ...variables].flatMap(functionsOf);
+    const share = new Budget(MILLISECONDS * CLOSURE_SHARE, MOST_MILLISECONDS * CLOSURE_SHARE);
+    const closures = search.run(live, first, share);
     const frames = frameRoots(this.inspector, closures);
-    const roots = [...moduleRoots(this.inspector), ...closures, ...frames, ...surroundings(live)];
+    const roots = [...variables, ...closures, ...frames, ...around];
     this.roots = roots.map((each) => ({ root: each, values: each.read() }));
     for (const each of moduleObjects()) if (isObject(each)) this.baseline.add(each);
-    this.walk = new ObjectWalk(this.inspector, this.baseline, deadline);
+    this.walk = new ObjectWalk(this.inspector, this.baseline, budget);
     this.walk.run(this.roots);
     this.units = new Map();
     this.late = LATE_MILLISECONDS;
@@ -75,21 +96,21 @@ class State {
   /** Remember a module that a request has loaded, as it is before anything calls it. */
   markLate(file) {
     if (this.late <= 0) return;
-    const start = Date.now();
+    const budget = new Budget(this.late, this.late);
     const added = moduleRoots(this.inspector, [file]).map((root) => ({ root, values: root.read() }));
     this.roots.push(...added);
-    this.walk.more(added, start + this.late);
-    this.late -= Date.now() - start;
+    this.walk.more(added, budget);
+    this.late -= budget.used;
     this.inspector.release();
   }
 
   changes() {
-    const deadline = Date.now() + MILLISECONDS;
+    const budget = new Budget(MILLISECONDS, MOST_MILLISECONDS);
     this.units = new Map();
     for (const each of this.roots) this.compareRoot(each);
     let reason = '';
-    for (const record of this.walk?.records ?? []) {
-      if (Date.now() > deadline) reason = 'comparing took too long';
+    for (const [at, record] of (this.walk?.records ?? []).entries()) {
+      if (at % LOOK_EVERY === 0 && budget.isSpent) reason = 'comparing took too long';
       else if (this.units.size >= MOST_CHANGES) reason = `more than ${MOST_CHANGES} changes`;
       if (reason) break;
       this.compareObject(record);

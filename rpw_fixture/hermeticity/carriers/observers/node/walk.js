@@ -10,7 +10,7 @@ const { fileOf } = require('./roots.js');
 
 const MOST_OBJECTS = 200_000;
 const MOST_SLOTS = 2_000_000;
-const LOOK_EVERY = 256;
+const LOOK_EVERY = 64;
 const LONGEST_NAME = 200;
 
 function isObject(value) {
@@ -51,8 +51,8 @@ class ObjectRecord {
 }
 
 class ObjectWalk {
-  constructor(inspector, baseline, deadline) {
-    Object.assign(this, { inspector, baseline, deadline });
+  constructor(inspector, baseline, budget) {
+    Object.assign(this, { inspector, baseline, budget });
     this.records = [];
     this.reason = '';
     this.seen = new WeakSet();
@@ -65,7 +65,7 @@ class ObjectWalk {
     for (const { root, values } of roots) this.addRoot(root, values);
     for (let at = 0; at < this.queue.length && !this.reason; at++) {
       this.visit(this.queue[at]);
-      if (at % LOOK_EVERY === 0 && Date.now() > this.deadline) this.reason = 'looking took too long';
+      if (at % LOOK_EVERY === 0 && this.budget.isSpent) this.reason = 'looking took too long';
       if (this.records.length >= MOST_OBJECTS) this.reason = `more than ${MOST_OBJECTS} objects`;
       if (this.slots >= MOST_SLOTS) this.reason = `more than ${MOST_SLOTS} values`;
     }
@@ -73,8 +73,8 @@ class ObjectWalk {
   }
 
   /** Add what more roots reach. */
-  more(roots, deadline) {
-    this.deadline = deadline;
+  more(roots, budget) {
+    this.budget = budget;
     this.run(roots);
   }
 
@@ -141,7 +141,7 @@ class ObjectWalk {
     if (!this.classes.has(made)) {
       const text = Function.prototype.toString.call(made);
       const isClass = text.startsWith('class');
-      const { url, line } = this.locationOf(made, isClass || !text.includes('[native code]'));
+      const { url, line } = this.locationOf(made, !text.endsWith('{ [native code] }'), isClass);
       const base = Object.getPrototypeOf(made);
       const below = isClass && typeof base === 'function' ? this.classOf(base) : { hasPrivates: false };
       this.classes.set(made, {
@@ -154,9 +154,11 @@ class ObjectWalk {
     return this.classes.get(made);
   }
 
-  locationOf(made, isSource) {
-    const isClass = isSource && Reflect.getOwnPropertyDescriptor(made, 'prototype') !== undefined;
-    return (isClass && this.inspector.closure(made)) || { url: '', line: 0 };
+  /** Where a class stands; a function without methods is none. */
+  locationOf(made, isSource, isClass) {
+    const prototype = Reflect.getOwnPropertyDescriptor(made, 'prototype')?.value;
+    const isUsed = isClass || (isObject(prototype) && Reflect.ownKeys(prototype).length > 1);
+    return (isSource && isUsed && this.inspector.location(made)) || { url: '', line: 0 };
   }
 }
 
