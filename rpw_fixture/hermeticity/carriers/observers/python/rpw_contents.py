@@ -238,10 +238,11 @@ class Namespace:
     def texts(self, name: str, old: Any) -> tuple[str, str]:
         """Return both values of a name in a short form."""
         before, after = self.saved.get(name, ABSENT), self.read().get(name, ABSENT)
-        return _shown(before, old), _shown(after, lambda _: None)
+        return shown(before, old), shown(after)
 
 
-def _shown(value: Any, old: Any) -> str:
+def shown(value: Any, old: Any = lambda _: None) -> str:
+    """Return a value of a name in a short form."""
     return "absent" if value is ABSENT else str(rpw_text.short(value, old))
 
 

@@ -54,9 +54,9 @@ def _special(value: Any, kind: type, module: str) -> Any:  # noqa: PLR0911 - a t
             value, lambda each: each.getstate(), lambda each, old: each.setstate(old), _seed
         )
     if module == "itertools" and name == "count":
-        return rpw_contents.Opaque(value, repr, None)
+        return _Counter(value)
     if name == "ContextVar":
-        return rpw_contents.Opaque(value, _context_value, _set_context_value)
+        return _Variable(value)
     if module in {"sqlite3", "_sqlite3"} and name == "Connection":
         return _Database(value)
     if name.endswith("_iterator") and hasattr(value, "__setstate__"):
@@ -98,12 +98,49 @@ def _seed(state: Any) -> str:
     return f"a random state at {state[1][-1]} of {hash(state[1][:-1]) & 0xFFFF:04x}"
 
 
-def _context_value(value: Any) -> Any:
-    return value.get(rpw_contents.ABSENT)
+class _Variable(rpw_contents.Opaque):
+    """A context variable in the context of the main thread."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(
+            value, lambda each: each.get(rpw_contents.ABSENT), None, rpw_contents.shown
+        )
+        self._token = None
+        if self.saved is rpw_contents.ABSENT:
+            # There is no other way back to a variable that is not set.
+            self._token = value.set(value.get())
+            self.saved = value.get()
+        self.can_restore = True
+
+    def children(self) -> Any:
+        """Yield the value."""
+        yield "", self.saved
+
+    def restore(self) -> None:
+        """Give the variable its old value, or none."""
+        if self._token is not None:
+            self.value.reset(self._token)
+        else:
+            self.value.set(self.saved)
 
 
-def _set_context_value(value: Any, state: Any) -> None:
-    value.set(None if state is rpw_contents.ABSENT else state)
+class _Counter(rpw_contents.Opaque):
+    """An ``itertools.count``, which can only be put back by another one in the same place."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value, repr, None, str)
+        self.owner: Any = None
+        self.key = ""
+
+    def own(self, owner: Any, key: str) -> None:
+        """Remember the namespace that holds it."""
+        self.owner, self.key = owner, key
+        self.can_restore = True
+
+    def restore(self) -> None:
+        """Put a counter there that goes on from the old number."""
+        numbers = [int(each) for each in self.saved[len("count(") : -1].split(",")]
+        self.owner.write(self.key, type(self.value)(*numbers))
 
 
 def _position(value: Any) -> int:

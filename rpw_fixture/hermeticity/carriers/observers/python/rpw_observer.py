@@ -45,7 +45,8 @@ class PrivateParts:
                 self.parts[name] = run_file(name, self.parts)
             import json
 
-            self.json = json
+            # The tool may replace functions of the module later.
+            self.loads, self.dumps = json.loads, json.dumps
         finally:
             sys.path[:] = path
             for name in set(sys.modules) - known:
@@ -132,7 +133,7 @@ class WorkerObserver:
             line, _, self._buffer = self._buffer.partition(b"\n")
             answer = self._answer(line)
             self._socket.settimeout(_SECONDS)
-            self._socket.sendall(self._private.json.dumps(answer).encode() + b"\n")
+            self._socket.sendall(self._private.dumps(answer).encode() + b"\n")
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         import gc
@@ -141,7 +142,7 @@ class WorkerObserver:
         gc.disable()  # millions of small objects are made in a moment
         try:
             self._private.load()
-            message = self._private.json.loads(line)
+            message = self._private.loads(line)
             return self._do(message)  # type: ignore[no-any-return]
         except BaseException as error:
             return {"error": f"{type(error).__name__}: {error}"[:200]}

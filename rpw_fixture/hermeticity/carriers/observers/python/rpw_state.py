@@ -145,14 +145,24 @@ class ToolState:
             return "object", "", f"{name}.{key}" if key else name, lambda: ""
 
         def place() -> str:
-            found = ""
-            if key is not None and node.naming is not None:
-                cls = node.naming[1]
-                file = self.names.file_of(cls.__module__)
-                found = self.names.attribute(file, rpw_walk.scopes_of(cls.__qualname__), key)
+            found = self._attribute_place(node, key)
             return found or self.names.place(root.file, root.scopes, root.variable)
 
         return root.kind, root.owner, f"{name}.{key}" if key is not None else name, place
+
+    def _attribute_place(self, node: Any, key: Any) -> str:
+        """Return where the class of the tool sets the attribute that is nearest to a node."""
+        while key is None and node.parent is not None and node.root is None:
+            is_of_instance = (
+                node.parent.naming is not None and node.parent.naming[0] == "attributes"
+            )
+            key = node.step[1:] if is_of_instance and node.step.startswith(".") else None
+            node = node.parent
+        if key is None or node.naming is None or node.naming[0] != "attributes":
+            return ""
+        cls = node.naming[1]
+        scopes = rpw_walk.scopes_of(cls.__qualname__)
+        return str(self.names.attribute(self.names.file_of(cls.__module__), scopes, key))
 
     def _shown(self, change: ChangedPlace) -> dict[str, Any] | None:
         kind, _, name, place = self._described(change)

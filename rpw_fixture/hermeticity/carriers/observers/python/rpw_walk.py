@@ -276,6 +276,8 @@ class Walk:
         way = FoundNode(None, parent, step, root, None)
         if contents is not None:
             way = self._add(value, contents, parent, step, root)
+            if hasattr(contents, "own") and parent is not None and parent.contents.is_keyed:
+                contents.own(parent.contents, root.variable if root is not None else step[1:])
             for label, each in contents.children():
                 self._push(each, way, label)
         self._push(type(value), way, "")
@@ -292,8 +294,12 @@ class Walk:
             for label, each in attributes.children():
                 self._push(each, node, label)
         elif contents is None:
+            is_local = any(each.__name__ == "_local" for each in type(value).__mro__)
             for number, each in enumerate(rpw_objects.referents(value)):
-                self._push(each, way, f".held[{number}]")
+                # The variables of a thread are in a dict of dicts, by thread.
+                inner = list(each.values()) if is_local and isinstance(each, dict) else []
+                for found in [one for one in inner if type(one) is dict] or [each]:
+                    self._push(found, way, "" if is_local else f".held[{number}]")
             if type(value).__name__ == "partial":
                 self._push(value.func, way, ".func")
 
