@@ -15,6 +15,8 @@ final class Found {
   final Copy copy;
   final List<Field> fields;
   final Object[] values;
+  /** The values of threads, if the object is a ThreadLocal. */
+  final List<ThreadValues.Value> ofThreads;
 
   Found(Object object, String kind, String name, Class<?> owner, String field) {
     this.object = object;
@@ -25,6 +27,13 @@ final class Found {
     this.copy = Copy.of(object);
     this.fields = Fields.ofObject(object.getClass());
     this.values = read();
+    this.ofThreads = readThreads();
+  }
+
+  /** The values of threads now. */
+  List<ThreadValues.Value> readThreads() {
+    boolean isLocal = object instanceof ThreadLocal;
+    return isLocal ? ThreadValues.of((ThreadLocal<?>) object) : java.util.Collections.emptyList();
   }
 
   /** The fields' values now. */

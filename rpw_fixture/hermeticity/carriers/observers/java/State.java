@@ -14,7 +14,8 @@ import java.util.function.Supplier;
 
 /** The state of the tool: remember it, say what changed, put it back. */
 final class State {
-  private static final long NANOSECONDS = 1_700_000_000L;
+  private static final long PROCESSOR_TIME = 1_500_000_000L;
+  private static final long MOST_TIME = 8_000_000_000L;
   private static final int MOST_CHANGES = 500;
   private static final int LONGEST_NAME = 120;
 
@@ -26,11 +27,12 @@ final class State {
   private final ReentrantLock lock = new ReentrantLock();
   private final Set<String> known = new HashSet<>();
   private long late;
+  private boolean isMarked;
   private final Map<String, Supplier<String>> putBack = new LinkedHashMap<>();
 
   private List<Roots.Root> roots = new ArrayList<>();
   private Map<String, Map<String, String>> tables = new LinkedHashMap<>();
-  private Walk walk = new Walk(0);
+  private Walk walk = new Walk(new Budget(0, 0));
   private Histogram classes = Histogram.EMPTY;
   private List<Object> changes = new ArrayList<>();
 
@@ -44,7 +46,7 @@ final class State {
     try {
       Births.onInitialized(null);
       classes = countsGrowth ? Histogram.now() : Histogram.EMPTY;
-      walk = new Walk(System.nanoTime() + NANOSECONDS);
+      walk = new Walk(new Budget(PROCESSOR_TIME, MOST_TIME));
       known.clear();
       roots = new ArrayList<>();
       Roots.staticFields(instrumentation).forEach(this::remember);
@@ -55,6 +57,7 @@ final class State {
       }
       walk.run();
       late = LATE_NANOSECONDS;
+      isMarked = true;
       Births.onInitialized(this::rememberLate);
     } finally {
       lock.unlock();
@@ -76,12 +79,12 @@ final class State {
       return; // the observer itself made the JVM initialize it
     }
     try {
-      long start = System.nanoTime();
       if (late > 0) {
-        walk.extend(start + late);
+        Budget budget = new Budget(late, late);
+        walk.extend(budget);
         Roots.staticFields(type).forEach(this::remember);
         walk.run();
-        late -= System.nanoTime() - start;
+        late -= budget.used();
       }
     } finally {
       lock.unlock();
@@ -90,6 +93,9 @@ final class State {
 
   /** Adds the classes without an initializer that were loaded since: their fields were empty. */
   private void addEmpty() {
+    if (!isMarked) {
+      return;
+    }
     for (Roots.StaticField each : Roots.staticFields(instrumentation)) {
       if (!known.contains(each.name) && !each.isFinal()) {
         each.marked = each.initial();
@@ -100,7 +106,8 @@ final class State {
   }
 
   Map<String, Object> changes() {
-    long deadline = System.nanoTime() + NANOSECONDS;
+    Budget budget = new Budget(PROCESSOR_TIME, MOST_TIME);
+    int looks = 0;
     changes = new ArrayList<>();
     putBack.clear();
     addEmpty();
@@ -108,7 +115,7 @@ final class State {
     compareTables();
     String reason = "";
     for (Found each : walk.found) {
-      if (System.nanoTime() > deadline || changes.size() >= MOST_CHANGES) {
+      if ((++looks % 64 == 0 && budget.isSpent()) || changes.size() >= MOST_CHANGES) {
         reason = changes.size() < MOST_CHANGES ? "comparing took too long" : "more than 500 changes";
         break;
       }
@@ -222,9 +229,7 @@ final class State {
       String after = each.copy.kind == Copy.Kind.BYTES ? "other values" : Short.content(now);
       add(each.kind, each.name, each.place(), before, after, true, () -> each.copy.putBack(each.object));
     }
-    if (each.object instanceof ThreadValues.Value) {
-      compareThreadValue(each);
-    }
+    compareThreads(each);
     Object[] values = each.read();
     for (int at = 0; at < values.length; at++) {
       if (!Values.isSame(each.values[at], values[at])) {
@@ -239,12 +244,20 @@ final class State {
         () -> Fields.set(field, each.object, before));
   }
 
-  private void compareThreadValue(Found each) {
-    ThreadValues.Value value = (ThreadValues.Value) each.object;
-    Object now = value.get();
-    if (!Values.isSame(value.marked, now)) {
-      add(each.kind, each.name + ".get()", each.place(), Short.value(value.marked), Short.value(now), true,
-          () -> value.set(value.marked));
+  private void compareThreads(Found each) {
+    for (ThreadValues.Value now : each.readThreads()) {
+      ThreadValues.Value before = null;
+      for (ThreadValues.Value known : each.ofThreads) {
+        before = known.isSameEntry(now) ? known : before;
+      }
+      String name = each.name + ".get()";
+      if (before == null) {
+        add(each.kind, name, each.place(), "(absent)", Short.value(now.marked), true, now::remove);
+      } else if (!Values.isSame(before.marked, now.marked)) {
+        Object marked = before.marked;
+        add(each.kind, name, each.place(), Short.value(marked), Short.value(now.marked), true,
+            () -> now.set(marked));
+      }
     }
   }
 

@@ -8,20 +8,29 @@ import java.util.List;
 final class ThreadValues {
   /** One thread's value, which can be set. */
   static final class Value {
-    final String thread;
     /** The value when it was found. */
     final Object marked;
 
     private final Object entry;
 
-    Value(String thread, Object entry) {
-      this.thread = thread;
+    Value(Object entry) {
       this.entry = entry;
       this.marked = get();
     }
 
     Object get() {
       return Access.get(entry, entry.getClass(), "value");
+    }
+
+    /** Whether this is the same thread's value as another one, perhaps of another time. */
+    boolean isSameEntry(Value other) {
+      return entry == other.entry;
+    }
+
+    /** Lets the thread have no value, so that it begins again with the initial one. */
+    String remove() {
+      ((Reference<?>) entry).clear();
+      return "";
     }
 
     String set(Object value) {
@@ -48,7 +57,7 @@ final class ThreadValues {
           table = Access.get(map, map.getClass().getSuperclass(), "table");
         }
         if (table instanceof Object[]) {
-          addEntries(values, thread, (Object[]) table, local);
+          addEntries(values, (Object[]) table, local);
         }
       }
     }
@@ -56,10 +65,10 @@ final class ThreadValues {
   }
 
   private static void addEntries(
-      List<Value> values, Thread thread, Object[] table, ThreadLocal<?> local) {
+      List<Value> values, Object[] table, ThreadLocal<?> local) {
     for (Object entry : table) {
       if (entry instanceof Reference && ((Reference<?>) entry).get() == local) {
-        values.add(new Value(thread.getName(), entry));
+        values.add(new Value(entry));
       }
     }
   }

@@ -19,17 +19,19 @@ final class Walk {
   private static final int MOST_OBJECTS = 200_000;
   private static final int MOST_VALUES = 2_000_000;
   private static final int LONGEST_NAME = 200;
+  private static final int LOOK_EVERY = 64;
 
   final List<Found> found = new ArrayList<>();
   String reason = "";
 
   private final Set<Object> seen = Collections.newSetFromMap(new IdentityHashMap<>());
   private final ArrayDeque<Runnable> queue = new ArrayDeque<>();
-  private long deadline;
+  private Budget budget;
+  private int looks;
   private int values;
 
-  Walk(long deadline) {
-    this.deadline = deadline;
+  Walk(Budget budget) {
+    this.budget = budget;
   }
 
   /** Adds an object, to be looked at with those that it reaches. */
@@ -48,16 +50,16 @@ final class Walk {
         reason = "more than " + MOST_OBJECTS + " objects";
       } else if (values >= MOST_VALUES) {
         reason = "more than " + MOST_VALUES + " values";
-      } else if (System.nanoTime() > deadline) {
+      } else if (++looks % LOOK_EVERY == 0 && budget.isSpent()) {
         reason = "looking took too long";
       }
     }
     queue.clear();
   }
 
-  /** Lets the walk go on until a later time. */
-  void extend(long until) {
-    deadline = until;
+  /** Lets the walk go on with another budget. */
+  void extend(Budget more) {
+    budget = more;
   }
 
   private static boolean isOpaque(Object object) {
@@ -65,8 +67,7 @@ final class Walk {
         || object instanceof Class
         || object instanceof ClassLoader
         || object instanceof Thread
-        || (object.getClass().getName().startsWith("rpwfixture.observer.")
-            && !(object instanceof ThreadValues.Value));
+        || object.getClass().getName().startsWith("rpwfixture.observer.");
   }
 
   private void visit(Object object, String kind, String name, Class<?> owner, String field) {
@@ -130,11 +131,9 @@ final class Walk {
       below(each, Access.get(object, Random.class, "seed"), ".seed");
     } else if (object instanceof AtomicReference) {
       below(each, ((AtomicReference<?>) object).get(), ".get()");
-    } else if (object instanceof ThreadLocal) {
-      for (ThreadValues.Value value : ThreadValues.of((ThreadLocal<?>) object)) {
-        below(each, value, "");
-        below(each, value.get(), ".get()");
-      }
+    }
+    for (ThreadValues.Value value : each.ofThreads) {
+      below(each, value.marked, ".get()");
     }
   }
 }

@@ -8,9 +8,13 @@ const GROUP = 'rpw_fixture';
 const SLOT = Symbol.for('rpw_fixture observer slot');
 const EXPRESSION = 'globalThis[Symbol.for("rpw_fixture observer slot")]';
 const TAKE = `function () { ${EXPRESSION}.out = this; }`;
-/** A call that stopped at its start is ended by this timeout, which passes during the stop. */
-const CALL_MILLISECONDS = 20;
-const STOP_MILLISECONDS = 200;
+/**
+ * A call that stopped at its start is ended by a timeout, which passes during the stop. On a busy
+ * machine a short one may pass before the call begins; then the next one is tried.
+ */
+const CALL_MILLISECONDS = [20, 200, 1000];
+const STOP_MILLISECONDS = 300;
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 /** A session with V8's inspector in this thread; every answer comes at once. */
 class Inspector {
@@ -185,32 +189,46 @@ class Inspector {
     if (failure) throw failure;
   }
 
+  /** Call a function, act on its frame before its first statement, and end the call. */
   whilePaused(callable, act) {
-    let isPaused = false;
+    let isDone = false;
+    let milliseconds = 0;
     const paused = ({ params }) => {
-      isPaused = true;
       try {
         act(params.callFrames[0]);
+        isDone = true;
       } catch {
-        isPaused = false;
+        // It cannot be set there.
+      } finally {
+        // Asleep, so that the thread that counts the timeout gets its turn. Once the timeout has
+        // passed, nothing of the function runs after the stop.
+        Atomics.wait(NEVER, 0, 0, milliseconds + STOP_MILLISECONDS);
       }
-      const end = Date.now() + STOP_MILLISECONDS;
-      while (Date.now() < end); // the timeout passes, so nothing of the function runs after the stop
     };
     this.post('Debugger.enable');
-    this.session.once('Debugger.paused', paused);
+    this.session.on('Debugger.paused', paused);
     try {
       this.post('Debugger.setBreakpointOnFunctionCall', { objectId: this.id(callable) });
-      this.slot.call = callable;
-      vm.runInThisContext(`${EXPRESSION}.call()`, { timeout: CALL_MILLISECONDS });
+      for (milliseconds of CALL_MILLISECONDS) {
+        if (isDone) break;
+        this.callFor(callable, milliseconds);
+      }
+    } finally {
+      this.session.removeListener('Debugger.paused', paused);
+      this.post('Debugger.disable');
+    }
+    return isDone;
+  }
+
+  callFor(callable, timeout) {
+    this.slot.call = callable;
+    try {
+      vm.runInThisContext(`${EXPRESSION}.call()`, { timeout });
     } catch {
       // The timeout, by which the call ends.
     } finally {
       this.slot.call = undefined;
-      this.session.removeListener('Debugger.paused', paused);
-      this.post('Debugger.disable');
     }
-    return isPaused;
   }
 }
 
