@@ -20,7 +20,7 @@ from rpw_fixture.support.closing import Closeable
 
 #: Seconds until a starting observer connects; it does so before the worker's own code runs.
 _CONNECTS_WITHIN = 3.0
-#: Seconds for an answer; observers limit themselves to 2 of processor time.
+#: Seconds for an answer; observers limit themselves to 2 seconds of processor time, and 8 in all.
 _ANSWERS_WITHIN = 20.0
 _MOST_BYTES = 16 << 20
 #: The longest path of a Unix socket on any system.

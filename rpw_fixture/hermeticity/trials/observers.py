@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpw_fixture.hermeticity.trials import jvm_agent
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.processes.spawner import Spawner
 
@@ -65,6 +66,27 @@ def _python(loading: Loading) -> Mapping[str, str]:
     return {"PYTHONPATH": os.pathsep.join(each for each in (str(FILES / "python"), known) if each)}
 
 
+def _node(loading: Loading) -> Mapping[str, str]:
+    return _joined(loading, "NODE_OPTIONS", "--require {}", str(FILES / "node" / "observer.js"))
+
+
+def _jvm(loading: Loading) -> Mapping[str, str]:
+    # Beside the folders of all trials: it is compiled once.
+    folder = os.path.dirname(loading.run_folder.folder.path)
+    try:
+        jar = jvm_agent.agent_jar(loading.program, folder, loading.spawner)
+    except jvm_agent.AgentError as error:
+        raise NoObserverError(str(error)) from None
+    return _joined(loading, "JAVA_TOOL_OPTIONS", "{}", f"-javaagent:{jar}")
+
+
+def _joined(loading: Loading, variable: str, form: str, argument: str) -> Mapping[str, str]:
+    """Return a variable with one more option; the runtimes split at spaces outside of quotes."""
+    option = form.format(f'"{argument}"' if " " in argument else argument)
+    known = loading.environment.get(variable, "")
+    return {variable: " ".join(each for each in (known, option) if each)}
+
+
 #: All observers; the first one that fits a worker's programs is loaded.
 OBSERVERS = (
     Observer(
@@ -72,6 +94,19 @@ OBSERVERS = (
         title="Python",
         programs=re.compile(r"(python|pypy)[\d.]*t?d?"),
         variables=_python,
+    ),
+    Observer(
+        runtime="node",
+        title="Node.js",
+        programs=re.compile(r"node(js)?[\d.]*"),
+        variables=_node,
+    ),
+    Observer(
+        runtime="jvm",
+        title="JVM",
+        programs=re.compile(r"java"),
+        variables=_jvm,
+        is_tcp=True,  # before Java 16 there are no Unix sockets
     ),
 )
 
