@@ -17,7 +17,7 @@ import psutil
 
 from rpw_fixture.hermeticity.trials import observers, overlapping, predecessors
 from rpw_fixture.hermeticity.trials.experiment import Change, Experiment, Growing, Observation
-from rpw_fixture.hermeticity.trials.observer_link import ObserverLink, ObserverLostError, stdin_of
+from rpw_fixture.hermeticity.trials.observer_link import ObserverLink, ObserverLostError, has_open
 from rpw_fixture.hermeticity.trials.observers import ADDRESS, Loading, NoObserverError
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.sequential import SequentialConversation
@@ -169,10 +169,12 @@ class _ObservedWorker:
         self._requests = requests
         self._session.rest(_START_UP)
         pid = self._session.process.pid
-        if self._link is not None and not self._link.connect(pid):
+        if self._link is not None and not self._link.connect(self._session.stdin_name):
             self._lose("its observer could not be loaded into the worker")
         runtime = self._link.runtime if self._link is not None else ""
-        self.observation = replace(self.observation, programs=_programs(pid), runtime=runtime)
+        self.observation = replace(
+            self.observation, programs=_programs(pid, self._session.stdin_name), runtime=runtime
+        )
 
     def look(self, answered: int) -> None:
         """Do what is to be done after this number of requests was answered."""
@@ -240,11 +242,11 @@ class _ObservedWorker:
         self.observation = replace(self.observation, remark="; ".join(dict.fromkeys(remarks)))
 
 
-def _programs(pid: int) -> tuple[str, ...]:
-    """Return the executables of a worker and the processes below it that have the same stdin."""
+def _programs(pid: int, stdin: str) -> tuple[str, ...]:
+    """Return the executables of a worker and the processes below it that read its stdin."""
     found = []
     for each in family(pid):
-        if each.pid != pid and stdin_of(each.pid) != stdin_of(pid):
+        if each.pid != pid and not has_open(each.pid, stdin):
             continue
         with contextlib.suppress(psutil.Error, OSError):
             found.append(os.readlink(f"/proc/{each.pid}/exe"))

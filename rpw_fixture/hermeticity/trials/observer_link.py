@@ -72,19 +72,18 @@ class ObserverLink(Closeable):
             each.connection.close()
         self._listener.close()
 
-    def connect(self, pid: int) -> bool:
+    def connect(self, stdin: str) -> bool:
         """Accept what has connected; return whether the observer of a worker is among it.
 
         Args:
-            pid: the process that was started; the worker may be below it.
+            stdin: name of the pipe that the worker reads; "" if that is not known.
         """
         deadline = time.monotonic() + _CONNECTS_WITHIN
         while not self._observers or self._is_pending(0):
             if not self._is_pending(max(0.0, deadline - time.monotonic())):
                 break
             self._accept()
-        stdin = stdin_of(pid)
-        chosen = [each for each in self._observers if not stdin or stdin_of(each.pid) == stdin]
+        chosen = [each for each in self._observers if has_open(each.pid, stdin)]
         if chosen:
             self._observers.remove(chosen[-1])
             self._observers.append(chosen[-1])
@@ -141,9 +140,17 @@ class ObserverLink(Closeable):
         return b"".join(pieces)
 
 
-def stdin_of(pid: int) -> str:
-    """Return what a process has open as stdin; "" if that is not known."""
-    try:
-        return os.readlink(f"/proc/{pid}/fd/0")
-    except OSError:
-        return ""
+def has_open(pid: int, name: str) -> bool:
+    """Return whether a process has a pipe open; True if the name is not known.
+
+    Many workers move their stdin to another descriptor, so that no library reads it.
+    """
+    if not name:
+        return True
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for each in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"{folder}/{each}") == name:
+                    return True
+    return False

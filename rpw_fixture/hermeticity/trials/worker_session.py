@@ -82,6 +82,14 @@ class WorkerSession:
         self._sent_before = 0
 
     @property
+    def stdin_name(self) -> str:
+        """The system's name of the pipe to the worker's stdin; "" where that is not known."""
+        try:
+            return os.readlink(f"/proc/self/fd/{self._own_ends['stdin']}")
+        except OSError:
+            return ""
+
+    @property
     def stderr(self) -> StderrTail:
         """The worker's stderr."""
         return self._pipes.stderr
