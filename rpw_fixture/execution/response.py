@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 
 from rpw_fixture.errors import Code, RequestError
@@ -122,7 +121,7 @@ def _add_failure(response: reapi.ExecuteResponse, result: RunResult, store: Blob
     text = f"{WORKER_NAME}: {response.message.rstrip()}\n".encode()
     stderr = result.stderr + line_end + text
     response.result.stderr_raw = stderr[-_MOST_RAW_STDERR:]
-    _add_streams(response, dataclasses.replace(result, stderr=stderr), store)
+    _add_streams(response, result._replace(stderr=stderr), store)
 
 
 def _add_streams(response: reapi.ExecuteResponse, result: RunResult, store: BlobStore) -> None:

@@ -42,7 +42,7 @@ class ExecutionService(Service):
         digest = request.action_digest
         function = self._cas.functions.of_request(request.digest_function, digest.hash)
         store = self._cas.store(function)
-        checked = function.validate(digest, what="action_digest")
+        checked = store.shared(function.validate(digest, what="action_digest"))
         operation = self._engine().execute(checked, store, request, call.request_metadata)
         return _updates(operation, call)
 

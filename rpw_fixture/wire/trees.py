@@ -20,8 +20,6 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: The node property that marks a tool's files (bazel#16362); its value may be empty.
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
-#: Properties that a client can request for outputs: fields of NodeProperties, but no named ones.
-NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
 #: Matches most names quickly: 63 characters are at most 252 bytes.
@@ -32,7 +30,7 @@ _LATEST = 15_032_385_535
 _FILE, _FOLDER, _LONGEST_NODE = 0x0A, 0x12, 1 << 14
 _NO_MORE = reapi.Directory()
 #: Most file and folder nodes that a decoder remembers; each takes half a KiB.
-_MOST_FILES, _MOST_FOLDERS = 20_000, 5_000
+_MOST_FILES, _MOST_FOLDERS = 10_000, 2_500
 
 
 class FileEntry(NamedTuple):
@@ -52,8 +50,7 @@ class FileEntry(NamedTuple):
     unix_mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SymlinkEntry:
+class SymlinkEntry(NamedTuple):
     """A symbolic link of an input tree, with its target verbatim."""
 
     target: str

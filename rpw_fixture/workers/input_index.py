@@ -20,21 +20,24 @@ from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
 #: Limits of the caches: files and folders, then bytes.
-_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 50_000, 4 << 20, 4 << 20
+_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 20_000, 4 << 20, 4 << 20
+#: Bytes of an entry of a cache beside its value, most of them its key.
+_ENTRY_BYTES = 250
 
 
 class InputIndex:
     """An index of input roots.
 
     Args:
-        is_tool: whether the input at a path is a tool input although it is not marked.
+        is_tool: whether the input at a path is a tool input although it is not marked; None if only
+            marked ones are.
     """
 
-    def __init__(self, is_tool: Callable[[str], bool]) -> None:
+    def __init__(self, is_tool: Callable[[str], bool] | None = None) -> None:
         self._is_tool = is_tool
         self._tools: Memo[tuple[str, str], ToolInputs] = Memo(_MOST_TOOLS, _files)
-        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, len)
-        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, len)
+        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, _bytes)
+        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, _bytes)
 
     def clear(self) -> None:
         """Forget everything computed so far."""
@@ -81,11 +84,12 @@ class InputIndex:
         return self._tools.put(key, _joined(direct, below))
 
     def _direct_tools(self, folder: Folder, prefix: str) -> Iterable[ToolInput]:
+        is_tool = self._is_tool
         for name, entry in folder.files.items():
-            if entry.is_marked or self._is_tool(prefix + name):
+            if entry.is_marked or (is_tool is not None and is_tool(prefix + name)):
                 yield ToolInput(prefix + name, str(entry.digest), entry.is_executable)
         for name, link in folder.symlinks.items():
-            if link.is_marked or self._is_tool(prefix + name):
+            if link.is_marked or (is_tool is not None and is_tool(prefix + name)):
                 yield ToolInput(prefix + name, f"-> {link.target}", is_executable=False)
 
     def _encoded_below(self, folder: Folder, prefix: str, listing_format: _ListingFormat) -> bytes:
@@ -135,6 +139,10 @@ class _ListingFormat:
 
 def _files(tools: ToolInputs) -> int:
     return 1 + len(tools.files)
+
+
+def _bytes(encoded: bytes) -> int:
+    return _ENTRY_BYTES + len(encoded)
 
 
 def _message(digest: Digest) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rpw_fixture.hermeticity.checks.context import INPUTS_MISSING, CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.experiment import Experiment, Observation
-from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Trial
+from rpw_fixture.hermeticity.trials.trial import Outcome, Result, RunMode, Trial
 
 
 class OutOfStartsError(Exception):
@@ -24,6 +24,7 @@ def shown_by(finding: Finding) -> Trial:
     return Trial(
         history=history,
         variation=finding.variation,
+        mode=finding.mode,
         # A worker must have what it needs at its start.
         started_with=history[-1].action if lacks_inputs and len(history) > 1 else None,
     )
@@ -40,6 +41,7 @@ class Experimenter:
         most: number of worker starts that may be taken.
         observer: runtime of the observer that is loaded; "" for none.
         program: the worker's interpreter.
+        victim: place of the victim in the history.
         starts: number of worker starts taken so far.
     """
 
@@ -49,6 +51,7 @@ class Experimenter:
     most: int
     observer: str = ""
     program: str = ""
+    victim: int = -1
     starts: int = 0
 
     def run(
@@ -87,14 +90,20 @@ class Experimenter:
 
     def _last(self, result: Result) -> Outcome | None:
         is_whole = len(result.outcomes) == len(self.trial.history)
-        return result.outcomes[-1] if is_whole else None
+        return result.outcomes[self.victim] if is_whole else None
 
 
-def reference_of(context: CheckContext, trial: Trial) -> Outcome:
-    """Return the outcome that the last request of a trial has without what came before it."""
+def victim_of(finding: Finding, trial: Trial) -> int:
+    """Return the place of a finding's victim among the requests of its trial."""
+    names = [each.action.name for each in trial.history]
+    return names.index(finding.victim) if trial.mode is RunMode.OVERLAPPING else len(names) - 1
+
+
+def reference_of(context: CheckContext, trial: Trial, victim: int) -> Outcome:
+    """Return the outcome that a request of a trial has without what came before it."""
     if trial.predecessors:
         return context.run(Trial(history=trial.history)).outcomes[-1]
-    step = replace(trial.history[-1], in_place=False, pause=0.0)
+    step = replace(trial.history[victim], in_place=False, pause=0.0)
     return context.run(Trial(history=(step,), variation=trial.variation)).outcomes[0]
 
 

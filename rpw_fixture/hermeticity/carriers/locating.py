@@ -6,11 +6,11 @@ then, halving finds the smallest part that is enough: that carried the state.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from rpw_fixture.errors import Interrupted
-from rpw_fixture.hermeticity.carriers import experiments
+from rpw_fixture.hermeticity.carriers import experiments, growth
 from rpw_fixture.hermeticity.carriers.experiments import Experimenter, OutOfStartsError
 from rpw_fixture.hermeticity.carriers.halving import OutOfQuestionsError, smallest
 from rpw_fixture.hermeticity.checks.context import CheckContext
@@ -21,10 +21,12 @@ from rpw_fixture.hermeticity.findings.finding import Finding, Identity
 from rpw_fixture.hermeticity.trials import observers
 from rpw_fixture.hermeticity.trials.experiment import Change
 from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import Result, RunMode, UnavailableError
+from rpw_fixture.hermeticity.trials.trial import Interruption, Result, RunMode, UnavailableError
 
 #: Codes whose findings are about state that some place carries.
-CODES = ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212", "RPW213", "RPW214", "RPW215")
+CODES = frozenset(
+    ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212", "RPW213", "RPW214", "RPW215", *growth.KINDS)
+)
 #: Of one run, at most this many findings are located.
 MOST_FINDINGS = 6
 #: For one finding, at most this many workers are started.
@@ -33,6 +35,10 @@ MOST_STARTS = 12
 _MOST_SUSPECTS = 20
 #: Starts that are kept for the proof: a repetition, and the run that names the changing line.
 _KEPT = 2
+#: Runs of what depends on the moment.
+_TRIES = 3
+#: Kinds that are put back although no line of the tool defines them.
+_SAFE = frozenset(("environment", "file", "umask", "working directory"))
 _OBSERVED = "the worker behaves differently when observed"
 
 
@@ -82,13 +88,11 @@ def can_be_located(context: CheckContext, finding: Finding) -> bool:
 
 def locate(context: CheckContext, finding: Finding) -> Finding:
     """Return the finding with its carriers, or with the reason why there are none."""
-    trial = experiments.shown_by(finding)
     try:
-        reference = experiments.reference_of(context, trial)
-        experimenter = Experimenter(context, trial, reference, MOST_STARTS)
-        if not trial.predecessors:
-            _choose_observer(experimenter)
-        carriers, remark = _search(experimenter)
+        if finding.code in growth.KINDS:
+            carriers, remark = growth.locate(context, finding, *_observer(context))
+        else:
+            carriers, remark = _search(_experimenter(context, finding))
     except UnavailableError as error:
         carriers, remark = (), str(error)
     if not remark:
@@ -98,11 +102,20 @@ def locate(context: CheckContext, finding: Finding) -> Finding:
     return replace(finding, carriers=carriers, evidence=evidence)
 
 
-def _choose_observer(experimenter: Experimenter) -> None:
-    """Choose the observer for the worker's runtime, if there is one."""
-    found = observers.find(experiments.observe(experimenter.context).programs)
-    if found is not None:
-        experimenter.observer, experimenter.program = found[0].runtime, found[1]
+def _experimenter(context: CheckContext, finding: Finding) -> Experimenter:
+    trial = experiments.shown_by(finding)
+    victim = experiments.victim_of(finding, trial)
+    reference = experiments.reference_of(context, trial, victim)
+    observer, program = ("", "") if trial.predecessors else _observer(context)
+    return Experimenter(
+        context, trial, reference, MOST_STARTS, observer=observer, program=program, victim=victim
+    )
+
+
+def _observer(context: CheckContext) -> tuple[str, str]:
+    """Return the runtime of the observer that fits the worker, and its program; "" if none fits."""
+    found = observers.find(experiments.observe(context).programs)
+    return (found[0].runtime, found[1]) if found is not None else ("", "")
 
 
 def _search(experimenter: Experimenter) -> tuple[tuple[Carrier, ...], str]:
@@ -119,31 +132,51 @@ def _search(experimenter: Experimenter) -> tuple[tuple[Carrier, ...], str]:
     if not candidates:
         return _suspects(changes), remark or _unproven(changes, "none of it can be put back")
     try:
-        if not experimenter.is_right_with([each.id for each in candidates]):
-            why = "with all that could be put back, the result is still wrong"
-            return _suspects(changes), "; ".join(each for each in (why, remark) if each)
-        return _proven(experimenter, candidates), ""
+        for some in _attempts(candidates):
+            if experimenter.is_right_with([each.id for each in some]):
+                return _proven(experimenter, some), ""
+        why = "with all that could be put back, the result is still wrong"
+        return _suspects(changes), "; ".join(each for each in (why, remark) if each)
     except OutOfStartsError:
         return _suspects(candidates), "more places changed than could be tried one by one"
+
+
+def _attempts(candidates: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """Yield what to put back together: everything, then only what can hardly break the worker."""
+    yield candidates
+    safe = [each for each in candidates if each.place or each.kind in _SAFE]
+    safe = [each for each in safe if each.kind != "local variable"]
+    if safe and len(safe) < len(candidates):
+        yield safe
 
 
 def _observed(experimenter: Experimenter) -> tuple[Result | None, str]:
     """Return a run that shows the finding, with an observer if that is possible; and what is missing."""
     if not experimenter.observer:
-        runtime = (
-            ""
-            if experimenter.trial.predecessors
-            else "the worker's runtime is not one that is known"
-        )
-        result = experimenter.run()
-        return (result, runtime) if experimenter.shows(result) else (None, "it did not show again")
-    result = experimenter.run()
-    remark = result.observation.remark
-    if experimenter.shows(result):
-        return result, remark
+        is_known = bool(experimenter.trial.predecessors)
+        remark = "" if is_known else "the worker's runtime is not one that can be looked into"
+        result = _shown(experimenter)
+        return (result, remark) if result is not None else (None, "it did not show again")
+    result = _shown(experimenter)
+    if result is not None:
+        if not result.observation.runtime:
+            experimenter.observer = ""  # it would be waited for in every run
+        return result, result.observation.remark
     experimenter.observer = ""
-    result = experimenter.run()
-    return (result if experimenter.shows(result) else None), _OBSERVED
+    return _shown(experimenter), _OBSERVED
+
+
+def _shown(experimenter: Experimenter) -> Result | None:
+    """Return a run that shows the finding; what depends on the moment is tried several times."""
+    trial = experimenter.trial
+    is_chance = trial.mode is RunMode.OVERLAPPING or any(
+        each.interruption is not Interruption.NEVER for each in trial.predecessors
+    )
+    for run in range(_TRIES if is_chance else 1):
+        result = experimenter.run(run=run)
+        if experimenter.shows(result):
+            return result
+    return None
 
 
 def _proven(experimenter: Experimenter, candidates: Sequence[Change]) -> tuple[Carrier, ...]:

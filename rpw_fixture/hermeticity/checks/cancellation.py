@@ -127,7 +127,7 @@ def _overlapping(context: CheckContext) -> Iterator[Finding | None]:
         if problem := _problem(context, history, 1):
             outcome = problem[0]
             text = f"when {cancelled.action.name} is cancelled among overlapping requests: {problem[1]}"
-            yield _finding(outcome, text, history)
+            yield _finding(outcome, text, history, RunMode.OVERLAPPING)
 
 
 def _problem(
@@ -163,7 +163,7 @@ def _held(context: CheckContext) -> Iterator[Finding | None]:
     if not any(each.failure for each in control):
         problem = _in_words(problems[-1].failure) or problems[-1].late
         text = f"when {history[1].action.name} is cancelled while it waits for an input: {problem}"
-        yield _finding(problems[-1], text, history)
+        yield _finding(problems[-1], text, history, RunMode.HELD)
 
 
 def _is_excused(context: CheckContext) -> bool:
@@ -176,13 +176,16 @@ def _plain(action: SuiteAction) -> Step:
     return Step(action=action)
 
 
-def _finding(outcome: Outcome, summary: str, history: tuple[Step, ...]) -> Finding:
+def _finding(
+    outcome: Outcome, summary: str, history: tuple[Step, ...], mode: RunMode = RunMode.WORKER
+) -> Finding:
     return Finding(
         code="RPW110",
         victim=outcome.step.action.name,
         summary=summary,
         evidence=outcome.detail or outcome.late,
         history=history,
+        mode=mode,
     )
 
 

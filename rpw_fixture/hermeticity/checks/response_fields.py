@@ -16,7 +16,7 @@ from rpw_fixture.hermeticity.trials.trial import BASE, Outcome, Result, RunMode,
 from rpw_fixture.support.plurals import counted
 from rpw_fixture.wire.worker.json_encoding import intended_field
 
-_ONLY_JSON = 'only JSON workers can do that, and the suite says protocol = "proto"'
+_ONLY_JSON = 'the suite says protocol = "proto", and only JSON workers can do that'
 
 
 def find(context: CheckContext) -> Iterator[Finding]:

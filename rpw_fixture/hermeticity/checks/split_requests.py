@@ -85,6 +85,7 @@ def _joined(context: CheckContext) -> Iterator[Finding]:
         "likely cause: it drops what one read() returns behind the end of a request"
         + _stderr(broken),
         history=history,
+        mode=RunMode.OVERLAPPING,
     )
 
 

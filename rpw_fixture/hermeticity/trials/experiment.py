@@ -60,6 +60,7 @@ class Growing:
         place: where it is defined, or where its content is allocated; "" if that is not known.
         before, after: its size.
         unit: what the sizes count, such as ``entries`` or ``bytes``.
+        freed: the part of the memory's growth that was free again when it was put back, 0 to 1.
     """
 
     kind: str = ""
@@ -68,6 +69,7 @@ class Growing:
     before: int = 0
     after: int = 0
     unit: str = ""
+    freed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,6 @@ class Observation:
         changes: what changed between the mark and the last request.
         failed: ids that could not be put back, each with the reason.
         growing: what grew between the mark and the end, largest first.
-        freed: the part of the growth that was free again when it was put back, 0 to 1.
         remark: why something is missing: limits that were reached, an observer that did not answer.
     """
 
@@ -89,5 +90,4 @@ class Observation:
     changes: tuple[Change, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
     growing: tuple[Growing, ...] = ()
-    freed: float = 0.0
     remark: str = ""

@@ -17,7 +17,7 @@ import psutil
 
 from rpw_fixture.hermeticity.trials import observers, overlapping, predecessors
 from rpw_fixture.hermeticity.trials.experiment import Change, Experiment, Growing, Observation
-from rpw_fixture.hermeticity.trials.observer_link import ObserverLink, ObserverLostError
+from rpw_fixture.hermeticity.trials.observer_link import ObserverLink, ObserverLostError, has_open
 from rpw_fixture.hermeticity.trials.observers import ADDRESS, Loading, NoObserverError
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.sequential import SequentialConversation
@@ -27,6 +27,8 @@ from rpw_fixture.hermeticity.trials.worker_session import WorkerSession, family
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 
 _MOST_CHANGES = 2000
+#: Seconds after which a worker that is still busy is taken to have started.
+_START_UP = 20.0
 
 
 def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
@@ -165,12 +167,14 @@ class _ObservedWorker:
     def begin(self, requests: int) -> None:
         """Wait until the worker has started, and for its observer; ``requests`` will be sent."""
         self._requests = requests
-        self._session.rest()
+        self._session.rest(_START_UP)
         pid = self._session.process.pid
-        if self._link is not None and not self._link.connect(pid):
+        if self._link is not None and not self._link.connect(self._session.stdin_name):
             self._lose("its observer could not be loaded into the worker")
         runtime = self._link.runtime if self._link is not None else ""
-        self.observation = replace(self.observation, programs=_programs(pid), runtime=runtime)
+        self.observation = replace(
+            self.observation, programs=_programs(pid, self._session.stdin_name), runtime=runtime
+        )
 
     def look(self, answered: int) -> None:
         """Do what is to be done after this number of requests was answered."""
@@ -210,14 +214,13 @@ class _ObservedWorker:
         self._surroundings.restore(restored, pid)
 
     def _grown(self) -> None:
+        # Before the observer, which puts back what it finds, and so closes and deletes.
+        outside = list(self._surroundings.growing(self._session.process.pid))
         answer = self._ask({"do": "growth"})
         inside = [_growing(each) for each in answer.get("growing", ()) if isinstance(each, dict)]
-        outside = self._surroundings.growing(self._session.process.pid)
-        self.observation = replace(
-            self.observation,
-            growing=(*inside, *outside),
-            freed=float(answer.get("freed", 0.0)),
-        )
+        if any(each.kind == "thread" for each in inside):
+            outside = [each for each in outside if each.kind != "thread"]
+        self.observation = replace(self.observation, growing=(*inside, *outside))
 
     def _ask(self, message: Mapping[str, object]) -> dict[str, Any]:
         """Return the observer's answer; an empty one if there is no observer."""
@@ -239,10 +242,12 @@ class _ObservedWorker:
         self.observation = replace(self.observation, remark="; ".join(dict.fromkeys(remarks)))
 
 
-def _programs(pid: int) -> tuple[str, ...]:
-    """Return the executables of a worker and the processes below it."""
+def _programs(pid: int, stdin: str) -> tuple[str, ...]:
+    """Return the executables of a worker and the processes below it that read its stdin."""
     found = []
     for each in family(pid):
+        if each.pid != pid and not has_open(each.pid, stdin):
+            continue
         with contextlib.suppress(psutil.Error, OSError):
             found.append(os.readlink(f"/proc/{each.pid}/exe"))
     return tuple(found)
@@ -273,4 +278,5 @@ def _growing(each: Mapping[str, Any]) -> Growing:
         before=int(each.get("before", 0)),
         after=int(each.get("after", 0)),
         unit=str(each.get("unit", "")),
+        freed=float(each.get("freed", 0.0)),
     )

@@ -19,9 +19,9 @@ from typing import Any
 from rpw_fixture.support.closing import Closeable
 
 #: Seconds until a starting observer connects; it does so before the worker's own code runs.
-_CONNECTS_WITHIN = 1.0
+_CONNECTS_WITHIN = 3.0
 #: Seconds for an answer; observers limit themselves to 2 seconds of processor time, and 8 in all.
-_ANSWERS_WITHIN = 12.0
+_ANSWERS_WITHIN = 20.0
 _MOST_BYTES = 16 << 20
 #: The longest path of a Unix socket on any system.
 _LONGEST_PATH = 100
@@ -72,19 +72,18 @@ class ObserverLink(Closeable):
             each.connection.close()
         self._listener.close()
 
-    def connect(self, pid: int) -> bool:
+    def connect(self, stdin: str) -> bool:
         """Accept what has connected; return whether the observer of a worker is among it.
 
         Args:
-            pid: the process that was started; the worker may be below it.
+            stdin: name of the pipe that the worker reads; "" if that is not known.
         """
         deadline = time.monotonic() + _CONNECTS_WITHIN
         while not self._observers or self._is_pending(0):
             if not self._is_pending(max(0.0, deadline - time.monotonic())):
                 break
             self._accept()
-        stdin = _stdin(pid)
-        chosen = [each for each in self._observers if not stdin or _stdin(each.pid) == stdin]
+        chosen = [each for each in self._observers if has_open(each.pid, stdin)]
         if chosen:
             self._observers.remove(chosen[-1])
             self._observers.append(chosen[-1])
@@ -141,9 +140,17 @@ class ObserverLink(Closeable):
         return b"".join(pieces)
 
 
-def _stdin(pid: int) -> str:
-    """Return what a process has open as stdin; "" if that is not known."""
-    try:
-        return os.readlink(f"/proc/{pid}/fd/0")
-    except OSError:
-        return ""
+def has_open(pid: int, name: str) -> bool:
+    """Return whether a process has a pipe open; True if the name is not known.
+
+    Many workers move their stdin to another descriptor, so that no library reads it.
+    """
+    if not name:
+        return True
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(OSError):
+        for each in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"{folder}/{each}") == name:
+                    return True
+    return False

@@ -13,7 +13,7 @@ import re
 import signal
 import stat
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import psutil
@@ -72,12 +72,18 @@ class Surroundings:
         self._before: dict[str, _FilesBelow] = {}
         self._processes = _Processes()
         self._known: set[int] = set()
+        #: What the paths of the run are called in every run, the longest first.
+        self._names = (
+            (self._places["$HOME"].path, "$HOME"),
+            (self._places["$TMPDIR"].path, "$TMPDIR"),
+            (run_folder.root, "."),
+        )
 
     def mark(self, pid: int | None) -> None:
         """Remember the surroundings; ``pid`` is the worker's, if there is one."""
         self._before = {name: _read(place) for name, place in self._places.items()}
         if pid is not None:
-            self._processes = _look_at(pid)
+            self._processes = _look_at(pid, self._shown)
             self._known = {each.pid for each in family(pid)}
 
     def changes(self, pid: int | None) -> list[Change]:
@@ -86,7 +92,7 @@ class Surroundings:
         for change in (*self._changed_files(), *self._remains()):
             found.setdefault(change.id, change)
         if pid is not None:
-            for change in _compared(self._processes, _look_at(pid)):
+            for change in _compared(self._processes, _look_at(pid, self._shown)):
                 found.setdefault(change.id, change)
         return list(found.values())
 
@@ -105,7 +111,7 @@ class Surroundings:
 
     def growing(self, pid: int) -> Iterator[Growing]:
         """Yield the files, descriptors and threads of which there are more than at the mark."""
-        now = _look_at(pid)
+        now = _look_at(pid, self._shown)
         files = [_pattern(f"{name}/{path}") for name, path in self._new_files()]
         for kind, counted, known in (
             ("file", Counter(files), Counter[str]()),
@@ -117,6 +123,13 @@ class Surroundings:
                     yield Growing(
                         kind=kind, name=name, before=known[name], after=count, unit=_UNITS[kind]
                     )
+
+    def _shown(self, path: str) -> str:
+        """Return a path as it is called in every run."""
+        for folder, name in self._names:
+            if path == folder or path.startswith(f"{folder}/"):
+                return f"{name}{path[len(folder) :]}".removeprefix("./")
+        return path
 
     def _new_files(self) -> Iterator[tuple[str, str]]:
         for name, place in self._places.items():
@@ -234,12 +247,12 @@ def _remove(place: Beneath, path: str, known: Mapping[str, FileState]) -> None:
         above = parent
 
 
-def _look_at(pid: int) -> _Processes:
+def _look_at(pid: int, shown: Callable[[str], str]) -> _Processes:
     descriptors: Counter[str] = Counter()
     threads: Counter[str] = Counter()
     children: Counter[str] = Counter()
     for number, each in enumerate(family(pid)):
-        descriptors.update(_links(each.pid))
+        descriptors.update(map(shown, _links(each.pid)))
         threads.update(_thread_names(each.pid))
         if number:
             with contextlib.suppress(psutil.Error):
@@ -248,7 +261,7 @@ def _look_at(pid: int) -> _Processes:
         descriptors=descriptors,
         threads=threads,
         children=children,
-        directory=_link(f"/proc/{pid}/cwd"),
+        directory=shown(_link(f"/proc/{pid}/cwd")),
         umask=_umask(pid),
     )
 

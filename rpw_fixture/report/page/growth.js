@@ -41,6 +41,6 @@ function peaks(app) {
   if (known.length === 0) return section("Largest memory of workers", missing("The log does not have it: no worker has ended yet, or an older version wrote the log."));
   const most = Math.max(...known.map((each) => each.peak));
   const rows = [...known].sort((one, other) => other.peak - one.peak).slice(0, 30);
-  return h("section", { class: "card" }, h("h3", {}, "Largest memory of workers"), h("ul", { class: "bars" }, rows.map((each) =>
+  return h("section", { class: "card wide" }, h("h3", {}, "Largest memory of workers"), h("p", { class: "hint" }, "Peak resident memory, as the worker ended."), h("ul", { class: "bars" }, rows.map((each) =>
     h("li", {}, h("span", {}, h("a", { href: `#lanes/worker/${each.id}` }, `worker ${each.id}`), ` ${each.mnemonic || ""}`), h("i", { style: { width: `${(100 * each.peak) / most}%` } }), h("small", {}, `${bytes(each.peak)}, ${counted(each.requests ?? 0, "request")}, ${seconds((each.end ?? 0) - each.start)}`)))));
 }

@@ -1,4 +1,4 @@
-"""Small Python workers that each keep state in another place; the line that defines it ends in ``# here``."""
+"""Small Python workers that keep state in different places; the line that defines it ends in ``# here``."""
 
 from __future__ import annotations
 
@@ -348,14 +348,14 @@ def work(name):
         "working directory",
         """
 _root = os.getcwd()
+_open = open
+def open(path, mode):
+    return _open(os.path.join(_root, path), mode)
 def work(name):
     before = os.path.relpath(os.getcwd(), _root)
     os.chdir(os.environ["HOME"])
     return before if before == "." else "elsewhere"
-""".replace(
-            "def work",
-            "_open = open\ndef open(path, mode):\n    return _open(os.path.join(_root, path), mode)\ndef work",
-        ),
+""",
     ),
     unlined(
         "umask",

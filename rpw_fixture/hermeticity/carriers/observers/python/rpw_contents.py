@@ -30,7 +30,7 @@ class Container:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        self.size = len(value) if not issubclass(type(value), dict) else dict.__len__(value)
+        self.size = rpw_text.size(value)
         self.is_large = self.size > _LARGE
         self.is_dict = issubclass(type(value), dict)
         self.saved = None if self.is_large else rpw_text.entries(value)
@@ -54,7 +54,7 @@ class Container:
 
     def is_changed(self) -> bool:
         """Return whether other entries are there than at the mark."""
-        if len(self.value) != self.size:
+        if rpw_text.size(self.value) != self.size:
             return True
         if self.saved is None:
             return False
@@ -64,7 +64,7 @@ class Container:
                 rpw_text.is_same(one[0], two[0]) and rpw_text.is_same(one[1], two[1])
                 for one, two in zip(self.saved, now)
             )
-        if isinstance(self.value, (set, frozenset)):
+        if issubclass(type(self.value), set):
             known = {id(each) for each in self.saved}
             plain = {(type(each), each) for each in self.saved if rpw_text.is_plain(each)}
             return not all(
@@ -96,7 +96,7 @@ class Container:
         """Return the old and the new content in a short form."""
         kind = type(self.value)
         if self.saved is None:
-            return f"{self.size} entries", f"{len(self.value)} entries"
+            return f"{self.size} entries", f"{rpw_text.size(self.value)} entries"
         now = rpw_text.entries(self.value)
         found = rpw_text.change(self.saved, now, self.is_dict, kind)
         if found is not None:
@@ -108,7 +108,7 @@ class Container:
         if self.is_dict:
             while dict.__len__(self.value) > self.size:
                 dict.popitem(self.value)
-        elif isinstance(self.value, list):
+        elif issubclass(type(self.value), list):
             del self.value[self.size :]
         else:
             raise ValueError("it is too large to be put back")
@@ -142,7 +142,7 @@ class Buffer:
 
     def restore(self) -> None:
         """Write the old bytes."""
-        if isinstance(self.value, bytearray):
+        if type(self.value) is bytearray:
             self.value[:] = self.saved
             return
         with memoryview(self.value) as view:
@@ -180,9 +180,13 @@ class Opaque:
         """Yield nothing."""
         return ()
 
+    def read_state(self) -> Any:
+        """Return the state that the object has now."""
+        return self._read_state(self.value)
+
     def is_changed(self) -> bool:
         """Return whether there is another state."""
-        return bool(self._read_state(self.value) != self.saved)
+        return bool(self.read_state() != self.saved)
 
     def restore(self) -> None:
         """Give the object its old state."""
@@ -295,7 +299,11 @@ class ModuleGlobals(Namespace):
 
     def read(self) -> dict[str, Any]:
         """Return the names that code can set."""
-        return {name: each for name, each in vars(self.value).items() if name not in _OF_MODULES}
+        return {
+            name: each
+            for name, each in rpw_text.names_of(self.value).items()
+            if name not in _OF_MODULES
+        }
 
 
 class Cells(Namespace):

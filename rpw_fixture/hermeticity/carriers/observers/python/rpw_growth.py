@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import collections
 import gc
+import re
+import sys
 import tracemalloc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from rpw_fixture.hermeticity.carriers.observers.python import rpw_text
 
 _SHOWN = 10
 _FEWEST = 5
@@ -24,65 +28,100 @@ class GrowthSinceMark:
     def __init__(self, state: Any) -> None:
         self._state = state
         self._types = _types()
+        self._threads = _threads(state)
         if not tracemalloc.is_tracing():
             tracemalloc.start(1)
         self._memory = tracemalloc.get_traced_memory()[0]
         self._lines = _lines(state)
 
     def growing(self) -> dict[str, Any]:
-        """Return what has grown, and the part of the growth that is freed when it is put back."""
-        found = []
-        changes = self._state.changes({})["changes"]
+        """Return what has grown, and what of that is freed when it is put back."""
+        changes = {each["id"]: each for each in self._state.changes({})["changes"]}
         sizes = _sizes(self._state)
-        lines = _lines(self._state)
-        grown = []
-        for each in changes:
-            before, after = sizes.get(each["id"], (0, 0))
-            if after - before >= _FEWEST:
-                grown.append(each["id"])
-                found.append(
-                    {
-                        "kind": each["kind"],
-                        "name": each["name"],
-                        "place": each["place"],
-                        "before": before,
-                        "after": after,
-                        "unit": sizes[f"unit of {each['id']}"],
-                    }
-                )
+        grown = {name: pair for name, pair in sizes.items() if pair[1] - pair[0] >= _FEWEST}
+        lines = _grown_lines(self._lines, _lines(self._state))
+        types = _grown_types(self._types)
+        threads = _grown_threads(self._threads, _threads(self._state))
+        freed = self._freed(list(grown))
+        found = [
+            {
+                **{each: changes[name][each] for each in ("kind", "name", "place")},
+                "before": before,
+                "after": after,
+                "unit": unit,
+                "freed": freed[name],
+            }
+            for name, (before, after, unit) in grown.items()
+        ]
+        found.sort(key=lambda each: (-each["freed"], each["before"] - each["after"]))
+        return {"growing": [*found[:_SHOWN], *lines, *threads, *types]}
+
+    def _freed(self, ids: list[str]) -> dict[str, float]:
+        """Put containers back one after the other; return the part of the growth that each frees."""
         total = tracemalloc.get_traced_memory()[0] - self._memory
-        found.extend(_grown_lines(self._lines, lines))
-        found.extend(_grown_types(self._types))
-        freed = self._freed(grown, total)
-        return {"growing": found[: 3 * _SHOWN], "freed": freed, "bytes": total}
-
-    def _freed(self, ids: list[str], total: int) -> float:
-        if not ids or total <= 0:
-            return 0.0
-        before = tracemalloc.get_traced_memory()[0]
-        self._state.restore(ids)
-        gc.collect()
-        return max(0.0, min(1.0, (before - tracemalloc.get_traced_memory()[0]) / total))
+        found = {}
+        for each in ids:
+            before = tracemalloc.get_traced_memory()[0]
+            self._state.restore([each])
+            gc.collect()
+            part = before - tracemalloc.get_traced_memory()[0]
+            found[each] = max(0.0, min(1.0, part / total)) if total > 0 else 0.0
+        return found
 
 
-def _sizes(state: Any) -> dict[str, Any]:
-    """Return the old and the new size of every changed container, by id."""
-    found: dict[str, Any] = {}
+def _sizes(state: Any) -> dict[str, tuple[int, int, str]]:
+    """Return the old and the new size of what changed, and what it counts, by id."""
+    found: dict[str, tuple[int, int, str]] = {}
     for identity, change in state.found.items():
         contents: Any = getattr(change.node, "contents", None)
         if change.key is None and hasattr(contents, "size"):
-            found[identity] = contents.size, len(contents.value)
-            found[f"unit of {identity}"] = "entries"
+            found[identity] = contents.size, rpw_text.size(contents.value), "entries"
+        elif change.key is None and type(getattr(contents, "saved", None)) is int:
+            found[identity] = contents.saved, contents.read_state(), "results"
         elif change.key is not None and contents is not None:
             before = contents.saved.get(change.key)
             after = contents.read().get(change.key)
             if type(before) in {str, bytes} and type(after) is type(before):
-                found[identity] = len(before), len(after)
-                found[f"unit of {identity}"] = "characters" if type(after) is str else "bytes"
-        elif type(getattr(contents, "saved", None)) is int:
-            found[identity] = contents.saved, contents._read_state(contents.value)
-            found[f"unit of {identity}"] = "results"
+                found[identity] = len(before), len(after), "characters"
+        elif isinstance(getattr(contents, "saved", None), (bytes, bytearray)):
+            found[identity] = len(contents.saved), len(contents.value), "bytes"
     return found
+
+
+def _threads(state: Any) -> collections.Counter[tuple[str, str]]:
+    """Return the number of threads by the outermost function of the tool that they run, or by name."""
+    active = getattr(sys.modules.get("threading"), "_active", {})
+    found: collections.Counter[tuple[str, str]] = collections.Counter()
+    for ident, first in list(sys._current_frames().items()):
+        frame: Any = first
+        outermost = None
+        while frame is not None:
+            if state.names.is_inside(frame.f_code.co_filename):
+                outermost = frame.f_code
+            frame = frame.f_back
+        if outermost is not None:
+            path = state.names.relative(outermost.co_filename)
+            found[outermost.co_name, f"{path}:{outermost.co_firstlineno}"] += 1
+        elif ident in active:
+            found[re.sub(r"\d+", "*", active[ident].name), ""] += 1
+    return found
+
+
+def _grown_threads(
+    before: collections.Counter[tuple[str, str]], after: collections.Counter[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": "thread",
+            "name": name,
+            "place": place,
+            "before": before[name, place],
+            "after": count,
+            "unit": "threads",
+        }
+        for (name, place), count in after.items()
+        if count - before[name, place] >= _FEWEST
+    ]
 
 
 def _lines(state: Any) -> dict[tuple[str, int], int]:

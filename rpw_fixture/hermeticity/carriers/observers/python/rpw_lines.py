@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from rpw_fixture.hermeticity.carriers.observers.python import rpw_text
 
+#: Seconds of processor time for tracing, together with the tool's own work.
 _SECONDS = 2.0
 _MOST_ENTRIES = 500
 
@@ -36,7 +37,7 @@ class ChangingLines:
         """Trace this thread, with the functions that run already."""
         if sys.gettrace() is not None or not self._watched:
             return
-        self._deadline = time.monotonic() + _SECONDS
+        self._deadline = time.thread_time() + _SECONDS
         frame: Any = sys._getframe()
         while frame is not None:
             if self._names.is_inside(frame.f_code.co_filename):
@@ -69,7 +70,7 @@ class ChangingLines:
                     caller = caller.f_back
                 if caller is not None:
                     self._position = (caller.f_code.co_filename, caller.f_lineno)
-            if time.monotonic() > self._deadline:
+            if time.thread_time() > self._deadline:
                 self._stop()
                 return None
         except BaseException:

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rpw_fixture.hermeticity.carriers.observers.python import rpw_text
+
 _MOST_BYTES = 1 << 20
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -48,7 +50,11 @@ class Definitions:
 
     def file_of(self, module: str | None) -> str | None:
         """Return the file of a loaded module; None if it has none."""
-        return getattr(sys.modules.get(module or ""), "__file__", None)
+        found = sys.modules.get(module or "")
+        if found is None or not rpw_text.is_module(found):
+            return None
+        file = rpw_text.names_of(found).get("__file__")
+        return file if type(file) is str else None
 
     def imported(self, path: str | None) -> set[str]:
         """Return the names that a file imports at its top level."""

@@ -47,7 +47,7 @@ def _special(value: Any, kind: type, module: str) -> Any:  # noqa: PLR0911 - a t
         )
     if kind in {io.StringIO, io.BytesIO}:
         return rpw_contents.Opaque(value, _memory_file, _set_memory_file)
-    if isinstance(value, _STREAMS):
+    if issubclass(kind, _STREAMS):
         return _stream(value)
     if name == "Random" and module in {"random", "_random"}:
         return rpw_contents.Opaque(

@@ -72,7 +72,10 @@ def _is_of_python(path: str) -> bool:
 
 def _is_builtin(module: Any) -> bool:
     """Return whether a module is written in C; such a module must not be loaded twice."""
-    file = getattr(module, "__file__", None)
+    try:
+        file = getattr(module, "__file__", None)
+    except Exception:
+        return True
     return file is None or not file.endswith((".py", ".pyc"))
 
 

@@ -39,6 +39,24 @@ def entries(value: Any) -> Any:
     return None
 
 
+def size(value: Any) -> int:
+    """Return the number of entries of a container, past any ``__len__`` of its class."""
+    for each in (dict, list, set):
+        if issubclass(type(value), each):
+            return int(each.__len__(value))
+    return len(value)
+
+
+def is_module(value: Any) -> bool:
+    """Return whether a value is a module, without asking it."""
+    return issubclass(type(value), types.ModuleType)
+
+
+def names_of(module: Any) -> dict[str, Any]:
+    """Return the names in a module, past any ``__getattribute__`` of its class."""
+    return types.ModuleType.__getattribute__(module, "__dict__")  # type: ignore[no-any-return]
+
+
 def is_plain(value: Any) -> bool:
     """Return whether a value has no parts and is compared by content."""
     return type(value) in _PLAIN or type(value) in {str, bytes}
@@ -83,12 +101,12 @@ def _container(value: Any, items: list[Any], old: Callable[[Any], Any], depth: i
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, type):
+    if issubclass(type(value), type):
         return f"<class {value.__qualname__}>"
-    if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType)):
-        return f"<function {getattr(value, '__qualname__', '?')}>"
-    if isinstance(value, types.ModuleType):
-        return f"<module {vars(value).get('__name__', '?')}>"
+    if type(value) in {types.FunctionType, types.BuiltinFunctionType, types.MethodType}:
+        return f"<function {value.__qualname__}>"
+    if is_module(value):
+        return f"<module {names_of(value).get('__name__', '?')}>"
     return f"<{type(value).__qualname__}>"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
 
 _MOST_OBJECTS = 200_000
+#: Seconds of processor time, because a busy machine must not cut a walk short.
 _SECONDS = 1.5
 #: Modules of the standard library whose containers hold state of the process.
 _STATEFUL = frozenset(
@@ -118,7 +119,7 @@ class Walk:
 
     def run(self) -> int:
         """Find everything; return the number of objects that were seen."""
-        self._deadline = time.monotonic() + _SECONDS
+        self._deadline = time.thread_time() + _SECONDS
         own = self.own_modules()
         self.modules = set(own)
         for name in own:
@@ -127,7 +128,7 @@ class Walk:
         self._add_process()
         self._walk()
         for name, module in list(sys.modules.items()):
-            if name not in self.modules and isinstance(module, types.ModuleType):
+            if name not in self.modules and rpw_text.is_module(module):
                 self._add_foreign(name, module)
         self._walk()
         return len(self._seen)
@@ -137,10 +138,10 @@ class Walk:
         found = []
         loaded: list[tuple[str, Any]] = list(sys.modules.items())
         for name, module in loaded:
-            if not isinstance(module, types.ModuleType):  # other objects may stand there
+            if not rpw_text.is_module(module):  # other objects may stand there
                 continue
-            file = vars(module).get("__file__")
-            if name == "__main__" or (isinstance(file, str) and self.names.is_inside(file)):
+            file = rpw_text.names_of(module).get("__file__")
+            if name == "__main__" or (type(file) is str and self.names.is_inside(file)):
                 found.append(name)
         return found
 
@@ -152,7 +153,7 @@ class Walk:
 
     def _add_module(self, name: str, module: Any) -> None:
         contents = rpw_contents.ModuleGlobals(module)
-        file = vars(module).get("__file__")
+        file = rpw_text.names_of(module).get("__file__")
         node = self._add(module, contents, None, "", None, ("module global", name, file))
         imported = self.names.imported(file)
         own: list[Any] = []
@@ -210,7 +211,7 @@ class Walk:
             kind = type(value)
             if name.partition(".")[0] in _STATEFUL or not is_library:
                 root = NamedRoot("module global", name, f"{name}.{key}", None, [], "")
-                if not isinstance(value, (type, types.ModuleType)) or not is_library:
+                if not (issubclass(kind, type) or rpw_text.is_module(value)) or not is_library:
                     self._push(value, node, "", root)
             elif kind is type and name == value.__module__ and not self._is_over():
                 self._add_class(value)
@@ -241,7 +242,7 @@ class Walk:
         self._count += 1
         if len(self._seen) > _MOST_OBJECTS:
             self.reason = f"there are more than {_MOST_OBJECTS:,} objects"
-        elif self._count % 64 == 0 and time.monotonic() > self._deadline:
+        elif self._count % 64 == 0 and time.thread_time() > self._deadline:
             self.reason = f"it took more than {_SECONDS:g} s"
         return bool(self.reason)
 
@@ -260,9 +261,9 @@ class Walk:
             node = FoundNode(None, parent, step, root, None)
             for number, each in enumerate(value):
                 self._push(each, node, f"[{number}]")
-        elif isinstance(value, type):
+        elif issubclass(kind, type):
             self._visit_class(value)
-        elif isinstance(value, types.ModuleType):
+        elif rpw_text.is_module(value):
             pass
         elif kind in {types.FunctionType, types.MethodType, staticmethod, classmethod, property}:
             self._visit_callable(value, parent, step, root)
@@ -294,14 +295,18 @@ class Walk:
             for label, each in attributes.children():
                 self._push(each, node, label)
         elif contents is None:
-            is_local = any(each.__name__ == "_local" for each in type(value).__mro__)
-            for number, each in enumerate(rpw_objects.referents(value)):
-                # The variables of a thread are in a dict of dicts, by thread.
-                inner = list(each.values()) if is_local and isinstance(each, dict) else []
-                for found in [one for one in inner if type(one) is dict] or [each]:
-                    self._push(found, way, "" if is_local else f".held[{number}]")
-            if type(value).__name__ == "partial":
-                self._push(value.func, way, ".func")
+            self._visit_unknown(value, way)
+
+    def _visit_unknown(self, value: Any, way: FoundNode) -> None:
+        """Go on with what an object of an unknown kind holds."""
+        is_local = any(each.__name__ == "_local" for each in type(value).__mro__)
+        for number, each in enumerate(rpw_objects.referents(value)):
+            # The variables of a thread are in a dict of dicts, by thread.
+            inner = list(each.values()) if is_local and type(each) is dict else []
+            for found in [one for one in inner if type(one) is dict] or [each]:
+                self._push(found, way, "" if is_local else f".held[{number}]")
+        if type(value).__name__ == "partial":
+            self._push(value.func, way, ".func")
 
     def _visit_class(self, value: type) -> None:
         if value.__module__ in self.modules:
