@@ -1,4 +1,4 @@
-"""Small Node.js workers that keep state in different places; the line that defines it ends in ``// here``."""
+"""Small Node.js workers that keep state; the line that defines it ends in ``// here``."""
 
 from __future__ import annotations
 

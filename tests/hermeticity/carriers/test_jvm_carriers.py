@@ -40,9 +40,7 @@ def suite_of(classes: Path, folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_carrier_of_a_jvm_worker_is_confirmed(
-    kind: str, classes: Path, tmp_path: Path
-) -> None:
+def test_the_carrier_of_a_jvm_worker_is_confirmed(kind: str, classes: Path, tmp_path: Path) -> None:
     finding = locate(suite_of(classes, tmp_path, kind))
     assert [each.is_confirmed for each in finding.carriers] == [True], finding.evidence
     carrier = finding.carriers[0]
