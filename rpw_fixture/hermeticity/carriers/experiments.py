@@ -10,6 +10,9 @@ from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.experiment import Experiment, Observation
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, RunMode, Trial
 
+#: The number of a run that repeats one in which the observer was lost.
+_AFTER_LOSS = 100
+
 
 class OutOfStartsError(Exception):
     """A finding has had all the worker starts that it may take."""
@@ -85,8 +88,19 @@ class Experimenter:
         return last is not None and not self.context.differing(self.reference, last)
 
     def is_right_with(self, restored: Sequence[str], run: int = 0) -> bool:
-        """Return whether the last request is answered as it should with some places put back."""
-        return self.is_right(self.run(restored, run=run))
+        """Return whether the last request is answered as it should with some places put back.
+
+        A run in which the observer was lost shows nothing, so that it is repeated once.
+
+        Raises:
+            OutOfStartsError: no worker starts are left, or the observer was lost twice.
+            OutOfTimeError, ConfigError, UnavailableError: as `Harness.run`.
+        """
+        for each in (run, run + _AFTER_LOSS):
+            result = self.run(restored, run=each)
+            if not self.observer or result.observation.runtime:
+                return self.is_right(result)
+        raise OutOfStartsError
 
     def _last(self, result: Result) -> Outcome | None:
         is_whole = len(result.outcomes) == len(self.trial.history)

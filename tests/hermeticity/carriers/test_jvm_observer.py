@@ -137,6 +137,6 @@ def test_a_compiler_that_fails_is_said(tmp_path: Path) -> None:
     compiler.chmod(0o755)
     with (
         Spawner() as spawner,
-        pytest.raises(AgentError, match="can't be compiled with .*javac: out of order"),
+        pytest.raises(AgentError, match=r"can.t be compiled with .*javac: out of order"),
     ):
         jvm_agent.agent_jar(str(compiler.with_name("java")), str(tmp_path), spawner)

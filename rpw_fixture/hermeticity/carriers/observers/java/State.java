@@ -80,7 +80,7 @@ final class State {
     }
     try {
       if (late > 0) {
-        Budget budget = new Budget(late, late);
+        Budget budget = new Budget(late, MOST_TIME);
         walk.extend(budget);
         Roots.staticFields(type).forEach(this::remember);
         walk.run();

@@ -28,9 +28,10 @@ function locals(inspector, frames) {
     if (!file || scopes.isOurs(file)) continue;
     const { depth, values } = localScope(inspector, frame);
     const key = `${index} ${frame.functionName}`;
-    if (depth >= 0) found.push({ file, depth, frame, values: named(values), key });
+    found.push({ file, depth, frame, values: named(values), key });
   }
-  return found.length > 1 ? found.slice(0, -1) : found;
+  const lasting = found.length > 1 ? found.slice(0, -1) : found;
+  return lasting.filter(({ depth }) => depth >= 0);
 }
 
 /** The local variables of one function on the stack. */

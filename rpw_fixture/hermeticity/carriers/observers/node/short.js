@@ -82,10 +82,23 @@ function properties(map) {
   return list(pairs, map.size, '{', '}');
 }
 
+/** The first fields of an object; getters do not run. */
+function fields(object) {
+  const found = new Map();
+  for (const name of Reflect.ownKeys(object)) {
+    const descriptor = Reflect.getOwnPropertyDescriptor(object, name);
+    found.set(name, descriptor && 'value' in descriptor ? descriptor.value : undefined);
+  }
+  return found;
+}
+
 function value(any) {
   if (typeof any === 'string') return cut(JSON.stringify(any));
   if (Array.isArray(any) && !types.isProxy(any)) {
     return list(any.slice(0, ITEMS).map(item), any.length, '[', ']');
+  }
+  if (typeof any === 'object' && any !== null && !types.isProxy(any) && className(any) === 'Object') {
+    return properties(fields(any));
   }
   return cut(item(any));
 }

@@ -96,7 +96,7 @@ class State {
   /** Remember a module that a request has loaded, as it is before anything calls it. */
   markLate(file) {
     if (this.late <= 0) return;
-    const budget = new Budget(this.late, this.late);
+    const budget = new Budget(this.late, MOST_MILLISECONDS);
     const added = moduleRoots(this.inspector, [file]).map((root) => ({ root, values: root.read() }));
     this.roots.push(...added);
     this.walk.more(added, budget);
