@@ -45,8 +45,9 @@ class PrivateParts:
                 self.parts[name] = run_file(name, self.parts)
             import json
 
-            # The tool may replace functions of the module later.
-            self.loads, self.dumps = json.loads, json.dumps
+            # The tool may replace functions and attributes of the module later.
+            self.loads = json.JSONDecoder().decode
+            self.dumps = json.JSONEncoder(separators=(",", ":")).encode
         finally:
             sys.path[:] = path
             for name in set(sys.modules) - known:
@@ -145,7 +146,7 @@ class WorkerObserver:
         gc.disable()  # millions of small objects are made in a moment
         try:
             self._private.load()
-            message = self._private.loads(line)
+            message = self._private.loads(line.decode())
             return self._do(message)  # type: ignore[no-any-return]
         except BaseException as error:
             return {"error": f"{type(error).__name__}: {error}"[:200]}
