@@ -158,6 +158,8 @@ class WorkerObserver:
         parts = self._private.parts
         if message["do"] == "mark":
             self._forget_variables()
+            for name in message.get("load", ()):
+                _load(name)
             self._state = parts["rpw_state"].ToolState(
                 message.get("root", os.getcwd()), self.signal
             )
@@ -195,6 +197,14 @@ class WorkerObserver:
                 os.putenv(name, os.pathsep.join(self._rest))
             else:
                 os.unsetenv(name)
+
+
+def _load(name: str) -> None:
+    """Load a module of the tool, if that is possible before any request."""
+    try:
+        __import__(name)
+    except Exception:
+        return
 
 
 def _ask_for_signals(connection: Any, handler: Any) -> int:
