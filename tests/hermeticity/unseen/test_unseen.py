@@ -25,10 +25,11 @@ BROKEN = (
 )
 GOOD = {
     "pure_memo": "RPW202,RPW203,RPW204,RPW206,RPW208",
-    "latest_first": "RPW1,RPW213",
-    "trusts_digests": "RPW202,RPW203,RPW204,RPW209",
+    "latest_first": "RPW104,RPW111,RPW118,RPW213",
+    "trusts_digests": "RPW203,RPW204",
     "renames_into_place": "RPW206,RPW208,RPW216",
     "one_helper": "RPW106,RPW112",
+    "two_processes": "RPW207,RPW208",
     "plain": "RPW101,RPW105,RPW118",
 }
 
