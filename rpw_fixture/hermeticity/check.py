@@ -419,6 +419,7 @@ def _skip(context: CheckContext, checks: Sequence[Check], reason: str) -> None:
 
 def _report(context: CheckContext, findings: list[Finding], options: Options) -> Report:
     accepted = _accepted(options)
+    findings = [context.with_differences(each) for each in findings]
     kept = tuple(
         each
         for each in findings
@@ -434,6 +435,7 @@ def _report(context: CheckContext, findings: list[Finding], options: Options) ->
         accepted=tuple(each for each in findings if each not in kept),
         action_names=tuple(each.name for each in context.suite.actions),
         growth=tuple({(each.action, each.resource): each for each in context.growth}.values()),
+        accesses=tuple(context.accesses.values()),
         places=context.suite.places,
         interruption=context.interruption,
         unjudged=frozenset(context.skipped),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -69,6 +70,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
     for action in context.pick(_MOST_ACTIONS):
         seen = _traced(context, tracer, action, readable) if tracer is not None else Accesses()
         seen, folders = _without_performance_data(seen)
+        if tracer is not None:
+            context.note_access(InputAccess(action=action.name, undeclared=seen.read))
         if folders and not known:
             yield _of_performance_data(action, folders)
         known |= folders

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -34,12 +35,18 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 
 def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
-    unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
+    declared = frozenset(path for path, entry in action.inputs.items() if isinstance(entry, File))
+    unread, opened = set(declared), set[str]()
     modes = (RunMode.WORKER, RunMode.ONE_SHOT)
     for mode in modes if context.suite.worker.one_shot else modes[:1]:
         if unread:
             trial = Trial(history=steps(action), mode=mode, is_watched=True)
-            unread -= context.run(trial).outcomes[0].opened
+            opened |= context.run(trial).outcomes[0].opened
+            unread -= opened
+    known = opened & (declared | context.suite.worker.tool_inputs.keys())
+    context.note_access(
+        InputAccess(action=action.name, read=tuple(sorted(known)), unread=tuple(sorted(unread)))
+    )
     return sorted(unread)
 
 
