@@ -175,3 +175,12 @@ def run(suite: Path, select: str = "", seed: int = 0, pause: float = 0.0) -> Rep
 
 def codes(report: Report) -> set[str]:
     return {each.code for each in report.findings}
+
+
+def require_program(name: str) -> None:
+    if shutil.which(name) is not None:
+        return
+    reason = f"{name} is not on PATH"
+    if os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1":
+        pytest.fail(f"{reason}, and RPW_FIXTURE_REQUIRE_INTEROP=1 demands it", pytrace=False)
+    pytest.skip(reason)
