@@ -127,6 +127,7 @@ def _check(case: Case, seed: int, temporary: pytest.TempPathFactory) -> Report:
             reproducers=folder / "reproducers" if case.has_reproducer else None,
             eof_patience=EOF_PATIENCE,
             pause=0.0,
+            locates=False,
         ),
     )
 
@@ -170,7 +171,9 @@ def reproducer_test(folder: Path) -> Callable[[], None]:
 
 def run(suite: Path, select: str = "", seed: int = 0, pause: float = 0.0) -> Report:
     selected = frozenset(select.split(",")) if select else frozenset(CODES)
-    return check(load(suite), Options(selected=selected, jobs=2, seed=seed, pause=pause))
+    return check(
+        load(suite), Options(selected=selected, jobs=2, seed=seed, pause=pause, locates=False)
+    )
 
 
 def codes(report: Report) -> set[str]:
