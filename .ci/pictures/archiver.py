@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A worker that packs files into a zip, with a planted leak.
 
 Each archive has ``names.txt``, the list of its members. The list is made once for the process, so
@@ -7,6 +6,7 @@ that it also holds the members of earlier archives. Run once, every archive is r
 Files: archiver.py, rpw_worker.py
 """
 
+# ruff: noqa: E402, PTH103, PTH108, PTH119, PTH120, PTH123 - imports follow the switch; pathlib is slow
 from __future__ import annotations
 
 import sys

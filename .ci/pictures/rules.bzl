@@ -15,9 +15,9 @@ def _impl(ctx):
     ctx.actions.run(
         executable = ctx.executable.tool,
         tools = ctx.files.tool_files,
-        inputs = ctx.files.srcs + ctx.files.data,
+        inputs = ctx.files.srcs,
         outputs = [output],
-        arguments = ctx.attr.flags + [_arguments(ctx, output)],
+        arguments = [_arguments(ctx, output)],
         mnemonic = ctx.attr.mnemonic,
         execution_requirements = {"supports-workers": "1"},
     )
@@ -27,9 +27,7 @@ tool = rule(
     implementation = _impl,
     attrs = {
         "srcs": attr.label_list(allow_files = True),
-        "data": attr.label_list(allow_files = True),
         "header": attr.string(),
-        "flags": attr.string_list(),
         "mnemonic": attr.string(),
         "suffix": attr.string(default = ".txt"),
         "tool": attr.label(executable = True, cfg = "host", allow_single_file = True),

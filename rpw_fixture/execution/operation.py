@@ -152,24 +152,24 @@ class Operation:
             timeline.write_reached(metadata.partial_execution_metadata)
         return longrunning.Operation(name=self.name, metadata=packed(metadata))
 
-    def updates(self, is_wanted: threading.Event | None = None) -> Iterator[longrunning.Operation]:
+    def updates(
+        self, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[longrunning.Operation]:
         """Yield as `progress` does; the calling thread waits in between."""
         return blocking(self.progress(is_wanted))
 
     def progress(
-        self, is_wanted: threading.Event | None = None
+        self, is_wanted: Callable[[], bool] = lambda: True
     ) -> Iterator[longrunning.Operation | Pause]:
         """Yield the operation now, after a while, every few seconds from then on, and when it is done.
 
         Args:
-            is_wanted: cleared when the client has gone; then the updates end.
+            is_wanted: whether the client is still there; after `wake` the updates end if it is not.
         """
         with self.watched():
             yield from self._updates(is_wanted)
 
-    def _updates(
-        self, is_wanted: threading.Event | None
-    ) -> Iterator[longrunning.Operation | Pause]:
+    def _updates(self, is_wanted: Callable[[], bool]) -> Iterator[longrunning.Operation | Pause]:
         wait = _FIRST_UPDATE
         while True:
             message = self.message()
@@ -182,7 +182,7 @@ class Operation:
                 left = due - time.monotonic()
                 if self.is_done or left <= 0:
                     break
-                if is_wanted is not None and not is_wanted.is_set():
+                if not is_wanted():
                     return
                 yield Pause(left, self._signal, count)
             wait = _UPDATE_INTERVAL

@@ -99,6 +99,7 @@ def _add_metadata(response: reapi.ExecuteResponse, progress: ActionProgress) -> 
     ``auxiliary_metadata`` gets one google.protobuf.StringValue, which every client can unpack. It
     holds JSON: ``{"rpw_fixture": {"mode": "worker", "worker": 3, "reused": true, "request_id": 7,
     "peak_memory_bytes": 41943040}}``; a one-shot action has no worker, and what is unknown is null.
+    A worker's peak was read after the request, or less than 50 ms before it.
     """
     metadata, result = response.result.execution_metadata, progress.result
     metadata.worker = WORKER_NAME

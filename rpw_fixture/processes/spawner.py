@@ -177,7 +177,7 @@ class Spawner(Closeable):
     def guard(self, pid: int | None) -> None:
         """Kill a child that this process started itself, once this process is dead or `close` is called.
 
-        What the child started is killed too, unless it made a session of its own. A later call takes the
+        What the child started is killed too, unless it made its own session. A later call takes the
         place of an earlier one; call it with None before the child is reaped. Linux only.
         """
         self._current_link().send(("guard", pid))

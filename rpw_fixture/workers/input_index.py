@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire.digests import Digest, message_of
-from rpw_fixture.wire.trees import FileEntry, Folder
+from rpw_fixture.wire.trees import Folder
 from rpw_fixture.wire.worker.messages import Encoding
 from rpw_fixture.workers.key import ToolInput, ToolInputs
 from rpw_fixture.workers.personalities.rules import InputList
@@ -97,8 +97,11 @@ class InputIndex:
         known = self._encoded.get(key)
         if known is not None:
             return known
+        form, get_piece = listing_format.name, self._pieces.get
         pieces = [
-            self._piece(prefix, name, each, listing_format) for name, each in folder.files.items()
+            get_piece((prefix, name, each.digest, form))
+            or self._piece(prefix, name, each.digest, listing_format)
+            for name, each in folder.files.items()
         ]
         pieces += [
             self._encoded_below(child, f"{prefix}{name}/", listing_format)
@@ -107,15 +110,12 @@ class InputIndex:
         return self._encoded.put(key, listing_format.encoding.join_inputs(pieces))
 
     def _piece(
-        self, prefix: str, name: str, entry: FileEntry, listing_format: _ListingFormat
+        self, prefix: str, name: str, digest: Digest, listing_format: _ListingFormat
     ) -> bytes:
-        key = (prefix, name, entry.digest, listing_format.name)
-        known = self._pieces.get(key)
-        if known is not None:
-            return known
-        digest = _DIGEST_BYTES[listing_format.listing](entry.digest)
+        encoded = _DIGEST_BYTES[listing_format.listing](digest)
         path = listing_format.request_path(prefix) + name
-        return self._pieces.put(key, listing_format.encoding.encode_inputs([(path, digest)]))
+        piece = listing_format.encoding.encode_inputs([(path, encoded)])
+        return self._pieces.put((prefix, name, digest, listing_format.name), piece)
 
 
 class _ListingFormat:

@@ -23,8 +23,8 @@ class NotHadError(Exception):
     """A package that this machine can't get; the message says why."""
 
 
-def install(worker: PublishedWorker, folder: Path) -> None:
-    """Put what a worker needs into a folder.
+def install(worker: PublishedWorker, folder: Path, *, with_sources: bool = True) -> None:
+    """Put what a worker needs into a folder, with the sources of what comes compiled.
 
     Raises:
         NotHadError: npm, pip, the JDK, Bazel or a package is missing.
@@ -55,7 +55,8 @@ def install(worker: PublishedWorker, folder: Path) -> None:
             raise NotHadError(f"there is no {JAR} (Debian: apt-get install bazel-bootstrap)")
         _need("javac")
         source = str(WORKERS / worker.java)
-        _unpack_sources(folder)
+        if with_sources:
+            _unpack_sources(folder)
         _run(
             ["javac", "-proc:none", "-cp", str(JAR), "-d", str(folder / "classes"), source], folder
         )

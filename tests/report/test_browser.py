@@ -183,6 +183,20 @@ def test_a_printed_page_has_no_controls_and_all_rows_of_a_short_list(report: Pat
         assert len(browsed.page.pdf()) > 5_000
 
 
+def test_a_dark_page_is_printed_in_light_colours(report: Path) -> None:
+    ink = "getComputedStyle(document.body).color"
+    with browsing(report, scheme="dark") as browsed:
+        browsed.go("lanes")
+        dark = browsed.page.evaluate(ink)
+        browsed.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        printed = browsed.page.evaluate(ink)
+        browsed.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert browsed.page.evaluate(ink) == dark
+        assert browsed.complaints == []
+    with browsing(report, scheme="light") as browsed:
+        assert browsed.page.evaluate(ink) == printed != dark
+
+
 #: A sum over the picture: it changes when something else is drawn.
 _PIXELS = """() => {
   const canvas = document.querySelector("canvas");

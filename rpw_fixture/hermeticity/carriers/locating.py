@@ -213,7 +213,9 @@ def _with_lines(experimenter: Experimenter, found: Sequence[Change]) -> Sequence
 
 
 def _suspects(changes: Sequence[Change]) -> tuple[Carrier, ...]:
-    return tuple(_carrier(each) for each in changes[:_MOST_SUSPECTS])
+    """Return what changed as suspects; what lasts no longer than a request comes last."""
+    ordered = sorted(changes, key=lambda each: each.kind == "local variable")
+    return tuple(_carrier(each) for each in ordered[:_MOST_SUSPECTS])
 
 
 def _carrier(change: Change, *, is_confirmed: bool = False) -> Carrier:

@@ -63,7 +63,8 @@ def find_wrong(harness: Harness, history: History) -> str:
 
 def _is_answerable(history: History) -> bool:
     """Return whether a good worker answers all requests as it answers the plain ones, or cancels them."""
-    return history.code == "RPW110" or all(map(_is_comparable, history.steps))
+    is_cancelling = any(each.cancel is not Cancel.NEVER for each in history.steps)
+    return is_cancelling or all(map(_is_comparable, history.steps))
 
 
 def _judged(harness: Harness, history: History, run: int) -> str:

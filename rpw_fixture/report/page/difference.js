@@ -23,7 +23,14 @@ function lines(each) {
 
 export function linesTable(path, labels, rows) {
   const cell = (text, row, kind) => h("td", { class: row.same ? null : text === null ? "absent" : kind }, text === null ? "" : h("code", {}, text));
-  return grid(`Difference of ${path || "the results"}`, "text", labels, rows.map((row) => (row.gap ? h("tr", { class: "gap" }, h("td", { colspan: "2" }, row.gap)) : h("tr", {}, cell(row.left, row, "old"), cell(row.right, row, "new")))));
+  return grid(`Difference of ${path || "the results"}`, "text", labels, rows.map((row) => (row.gap ? h("tr", { class: "gap" }, h("td", { colspan: "2" }, place(row.gap))) : h("tr", {}, cell(row.left, row, "old"), cell(row.right, row, "new")))));
+}
+
+// Returns the place that a line such as "@@ -3,2 +4,2 @@" names, in words.
+export function place(gap) {
+  const [, left, right] = /^@@ -(\d+)\S* \+(\d+)/.exec(gap) || [];
+  if (!left) return gap;
+  return left === right ? `from line ${left}` : `from line ${left}, on the right ${right}`;
 }
 
 // Returns the bytes of a row as [hex, text, whether it differs], filled up to a whole row.

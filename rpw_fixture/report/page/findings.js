@@ -9,18 +9,29 @@ export function findings(app) {
   if (app.data.checks.length === 0) return section("Findings", missing("No input holds the result of a check. Run rpw-fixture check SUITE --report FILE, or give the JSON of check to report."));
   return h("div", { class: "grid" }, app.data.checks.map((check) => [
     h("h2", { class: "wide" }, `${check.name}: ${check.findings.length || "no"} ${check.findings.length === 1 ? "finding" : "findings"}`),
-    check.findings.map((each) => card(app, each, false)),
-    (check.accepted || []).map((each) => card(app, each, true)),
+    cards(app, check.findings, false),
+    cards(app, check.accepted || [], true),
     watched(check),
   ]));
 }
 
-function card(app, finding, isAccepted) {
+// Of many findings with one code, the later ones have their evidence folded.
+function cards(app, list, isAccepted) {
+  const counts = new Map();
+  return list.map((each) => {
+    counts.set(each.code, (counts.get(each.code) || 0) + 1);
+    return card(app, each, isAccepted, counts.get(each.code) > UNFOLDED);
+  });
+}
+
+const UNFOLDED = 2;
+
+function card(app, finding, isAccepted, isFolded) {
   const code = app.data.codes[finding.code] || { name: "" };
   return h("article", { class: `card wide finding ${finding.severity}` },
     h("h3", {}, badge(finding.severity, finding.code), ` ${code.name} `, isAccepted ? badge("info", "accepted by the baseline") : null),
     h("p", { class: "lead wrap" }, finding.summary),
-    strip(finding), carriers(finding), evidence(finding),
+    strip(finding), carriers(finding), isFolded ? h("details", { class: "folded" }, h("summary", {}, "Evidence"), evidence(finding)) : evidence(finding),
     code.meaning ? h("details", {}, h("summary", {}, `What ${finding.code} means, and how to fix it`), definitions([["meaning", code.meaning], ["seen before", code.example], ["remedy", code.remedy]])) : null,
     finding.reproducer ? [h("p", { class: "label" }, "Repeat it:"), copyable(`rpw-fixture check ${finding.reproducer}/suite.toml --select ${finding.code}`, "command that repeats the finding")] : h("p", { class: "hint" }, "check --reproducers DIR writes a small suite that repeats it."));
 }

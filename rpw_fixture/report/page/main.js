@@ -106,5 +106,14 @@ header();
 route();
 draw();
 addEventListener("hashchange", () => { route(); draw(); });
-addEventListener("beforeprint", () => { if (app.onPrint) app.onPrint(); });
+// Paper is white: what is drawn for it takes the light colours.
+addEventListener("beforeprint", () => {
+  document.documentElement.classList.add("printing");
+  for (const each of document.querySelectorAll("details.folded")) each.open = true;
+  if (app.onPrint) app.onPrint();
+});
+addEventListener("afterprint", () => {
+  document.documentElement.classList.remove("printing");
+  draw(false);
+});
 document.documentElement.dataset.ready = "yes";

@@ -12,7 +12,7 @@ export function overview(app) {
   return h("div", { class: "grid" },
     app.data.problems.length ? problems(app.data.problems) : null,
     app.data.runs.length > 1 ? runs(app) : null,
-    run ? [tiles(app, run), how(run), h("div", { class: "column" }, bought(run), ends(run)), started(app, run), run.violations.length || run.bugs.length ? violations(app, run) : null] : null,
+    run ? [tiles(app, run), how(run), h("div", { class: "column" }, bought(run), ends(app, run)), started(app, run), run.violations.length || run.bugs.length ? violations(app, run) : null] : null,
     app.data.checks.map((check) => checked(app, check)),
     run && run.configuration ? settings(run) : null,
     !run && app.data.checks.length === 0 ? section("Nothing to show", missing("None of the inputs holds a run or a check. Give an events file (serve --events FILE), the JSON of check, or both.")) : null);
@@ -83,10 +83,10 @@ function gain(warm, other) {
   return `${(other.median / warm.median).toFixed(1)} ×`;
 }
 
-function ends(run) {
+function ends(app, run) {
   const alive = run.workers.filter((each) => each.end === null).length;
   const rows = run.summary.ends.map(([reason, count]) => [reason, count]);
-  if (alive) rows.push(["alive at the end of the log", alive]);
+  if (alive) rows.push([app.data.live ? "still alive" : "alive at the end of the log", alive]);
   return section("How workers ended", rows.length ? table("Ends of workers", [{ title: "reason", header: true }, { title: "workers", number: true }], rows) : missing("No worker was started."));
 }
 
