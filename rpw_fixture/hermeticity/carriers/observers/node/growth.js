@@ -6,7 +6,7 @@ const short = require('./short.js');
 const slots = require('./slots.js');
 
 const MOST = 40;
-const UNITS = { array: 'entries', map: 'entries', set: 'entries', bytes: 'bytes', object: 'properties' };
+const UNITS = { large: 'entries', array: 'entries', map: 'entries', set: 'entries', bytes: 'bytes', object: 'properties' };
 
 /** How many live objects there are of each class of the tool, by its name. */
 function countByClass(live, baseline) {

@@ -11,10 +11,20 @@ function cut(text, longest = LONGEST) {
   return text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
 }
 
+/** `instanceof`, but no trap of a proxy runs; an object behind a proxy is of no class. */
+function isOf(value, made) {
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  for (let each = isObject ? value : null; each !== null; each = Object.getPrototypeOf(each)) {
+    if (types.isProxy(each)) return false;
+    if (each === made.prototype) return true;
+  }
+  return false;
+}
+
 /** The function by which an object was made, as far as its prototype says; null for none. */
 function classOf(object) {
   const prototype = Object.getPrototypeOf(object);
-  if (prototype === null) return null;
+  if (prototype === null || types.isProxy(prototype)) return null;
   const made = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
   return typeof made === 'function' ? made : null;
 }
@@ -52,6 +62,7 @@ function key(name) {
 
 /** The content of a container as it was copied. */
 function content(copy) {
+  if (copy.type === 'large') return `${copy.size} entries`;
   if (copy.type === 'array') return list(copy.content.slice(0, ITEMS).map(item), copy.content.length, '[', ']');
   if (copy.type === 'bytes') return bytes(copy);
   if (copy.type === 'date') return Number.isNaN(copy.content) ? 'Invalid Date' : new Date(copy.content).toISOString();
@@ -103,4 +114,4 @@ function value(any) {
   return cut(item(any));
 }
 
-module.exports = { content, properties, value, item, classOf, className, cut };
+module.exports = { isOf, content, properties, value, item, classOf, className, cut };

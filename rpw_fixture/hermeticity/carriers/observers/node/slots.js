@@ -8,6 +8,8 @@
 const { types } = require('node:util');
 
 const MOST_BYTES = 1 << 20;
+/** Of a larger container only the size is remembered. */
+const MOST_ENTRIES = 200_000;
 const { isArray } = Array;
 const { ownKeys, getOwnPropertyDescriptor, defineProperty, deleteProperty } = Reflect;
 const slice = Function.prototype.call.bind(Array.prototype.slice);
@@ -17,6 +19,8 @@ const mapClear = Function.prototype.call.bind(Map.prototype.clear);
 const setEach = Function.prototype.call.bind(Set.prototype.forEach);
 const setAdd = Function.prototype.call.bind(Set.prototype.add);
 const setClear = Function.prototype.call.bind(Set.prototype.clear);
+const sizeOfMap = Function.prototype.call.bind(Object.getOwnPropertyDescriptor(Map.prototype, 'size').get);
+const sizeOfSet = Function.prototype.call.bind(Object.getOwnPropertyDescriptor(Set.prototype, 'size').get);
 const getTime = Function.prototype.call.bind(Date.prototype.getTime);
 const setTime = Function.prototype.call.bind(Date.prototype.setTime);
 
@@ -40,8 +44,16 @@ function view(value) {
   return types.isAnyArrayBuffer(value) ? new Uint8Array(value) : null;
 }
 
+/** The number of entries of an array, map or set; else 0. */
+function entries(value) {
+  if (isArray(value)) return value.length;
+  if (types.isMap(value)) return sizeOfMap(value);
+  return types.isSet(value) ? sizeOfSet(value) : 0;
+}
+
 /** The container's own content, apart from properties. */
 function contentOf(value) {
+  if (entries(value) > MOST_ENTRIES) return { type: 'large', size: entries(value), content: null };
   if (isArray(value)) return { type: 'array', content: slice(value) };
   if (types.isMap(value)) {
     const content = new Map();
@@ -72,14 +84,14 @@ function propertiesOf(value) {
 /** Copy what an object holds, one level deep. */
 function copy(value) {
   const made = contentOf(value);
-  const hasIndexes = made.type === 'array' || made.type === 'bytes';
+  const hasIndexes = made.type === 'array' || made.type === 'bytes' || made.type === 'large';
   return { ...made, properties: hasIndexes ? new Map() : propertiesOf(value) };
 }
 
 function size(made) {
   if (made.type === 'map' || made.type === 'set') return made.content.size;
   if (made.type === 'array') return made.content.length;
-  if (made.type === 'bytes') return made.size;
+  if (made.type === 'bytes' || made.type === 'large') return made.size;
   return made.properties.size;
 }
 
@@ -101,6 +113,7 @@ function samePairs(one, other) {
 
 function isSameContent(one, other) {
   if (one.type !== other.type) return false;
+  if (one.type === 'large') return one.size === other.size;
   if (one.type === 'array') return sameItems(one.content, other.content);
   if (one.type === 'bytes') return one.size === other.size && Buffer.compare(one.content, other.content) === 0;
   if (one.type === 'map') return samePairs(one.content, other.content);
@@ -138,6 +151,7 @@ function putContentBack(value, made) {
 
 /** The reason for which a container's content cannot be put back, or "". */
 function obstacle(value, made) {
+  if (made.type === 'large') return `more than ${MOST_ENTRIES} entries`;
   if (made.type === 'array' && Object.isFrozen(value)) return 'the array is frozen';
   if (made.type !== 'bytes') return '';
   if (made.size > MOST_BYTES) return `more than ${MOST_BYTES} bytes`;

@@ -2,6 +2,7 @@
 'use strict';
 
 const { Inspector } = require('./inspector.js');
+const v8 = require('node:v8');
 const { Budget } = require('./budget.js');
 const { frameRoots } = require('./frames.js');
 const { moduleRoots, ClosureSearch } = require('./roots.js');
@@ -21,17 +22,19 @@ const CLOSURE_SHARE = 0.4;
 /** For the modules that a request loads, in all. */
 const LATE_MILLISECONDS = 500;
 const LOOK_EVERY = 64;
+/** To list the objects of a larger heap takes longer than the rest together. */
+const LARGEST_HEAP = 200 << 20;
 const MOST_CHANGES = 500;
 const ABSENT = '(absent)';
 
 function isSame(one, other) {
-  return one instanceof Listeners ? one.isSame(other) : Object.is(one, other);
+  return short.isOf(one, Listeners) ? one.isSame(other) : Object.is(one, other);
 }
 
 function shown(map, name) {
   if (!map.has(name)) return ABSENT;
   const value = map.get(name);
-  return value instanceof Listeners ? String(value) : short.value(value);
+  return short.isOf(value, Listeners) ? String(value) : short.value(value);
 }
 
 /** Whether an object is changed as a table of entries rather than as one with fields. */
@@ -48,7 +51,7 @@ function bySize(roots) {
 
 /** The functions among a root's values, also those of listeners. */
 function functionsOf(root) {
-  return [...root.read().values()].flatMap((value) => (value instanceof Listeners ? value.all : [value]));
+  return [...root.read().values()].flatMap((value) => (short.isOf(value, Listeners) ? value.all : [value]));
 }
 
 class State {
@@ -72,8 +75,9 @@ class State {
     const budget = new Budget(MILLISECONDS, MOST_MILLISECONDS);
     if (root) places.setRoot(root);
     const search = new ClosureSearch(this.inspector, this.baseline);
-    const live = this.inspector.live(Object.prototype);
-    this.classes = growth ? countByClass(live, this.baseline) : null;
+    const isLarge = v8.getHeapStatistics().used_heap_size > LARGEST_HEAP;
+    const live = isLarge ? [] : this.inspector.live(Object.prototype);
+    this.classes = growth && !isLarge ? countByClass(live, this.baseline) : null;
     const around = surroundings(live);
     const variables = bySize(moduleRoots(this.inspector));
     const first = [...around, ...variables].flatMap(functionsOf);
@@ -89,7 +93,7 @@ class State {
     this.late = LATE_MILLISECONDS;
     scopes.setOnLoad((file) => this.markLate(file));
     this.inspector.release();
-    const reason = this.walk.reason || search.reason;
+    const reason = this.walk.reason || search.reason || (isLarge ? 'its heap is too large to look for closures' : '');
     return { ok: true, seen: this.walk.records.length, is_cut: reason !== '', reason };
   }
 

@@ -4,6 +4,7 @@
 const EventEmitter = require('node:events');
 const Module = require('node:module');
 const { types } = require('node:util');
+const short = require('./short.js');
 
 const NAMES = [
   'Object', 'Function', 'Array', 'String', 'Number', 'Boolean', 'Symbol', 'Date', 'RegExp', 'Promise',
@@ -91,7 +92,7 @@ class Listeners {
   }
 
   isSame(other) {
-    return other instanceof Listeners && this.all.length === other.all.length
+    return short.isOf(other, Listeners) && this.all.length === other.all.length
       && this.all.every((each, at) => each === other.all[at]);
   }
 
@@ -107,7 +108,7 @@ class Listeners {
 function streams(live) {
   const labels = ['stdin', 'stdout', 'stderr'];
   const isStandard = (each) => labels[Reflect.getOwnPropertyDescriptor(each, 'fd')?.value] !== undefined;
-  const used = live.filter((each) => !types.isProxy(each) && each instanceof EventEmitter && isStandard(each));
+  const used = live.filter((each) => !types.isProxy(each) && short.isOf(each, EventEmitter) && isStandard(each));
   return used.map((each) => [each, `process.${labels[each.fd]}`]);
 }
 

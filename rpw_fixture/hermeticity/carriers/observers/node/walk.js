@@ -87,7 +87,7 @@ class ObjectWalk {
   enqueue(value, name, from) {
     if (!isObject(value) || this.seen.has(value) || this.baseline.has(value)) return;
     this.seen.add(value);
-    if (slots.isOpaque(value) || value instanceof Module || this.isOfNode(value)) return;
+    if (slots.isOpaque(value) || short.isOf(value, Module) || this.isOfNode(value)) return;
     this.queue.push({ value, name: name.slice(0, LONGEST_NAME), from });
   }
 
