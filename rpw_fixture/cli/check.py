@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ignore", metavar="CODE,…", help="leave out these checks")
     check_reports.add_arguments(parser)
     _add_baseline(parser)
+    _add_no_locate(parser)
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
     add(
         "--max-seconds",
@@ -82,6 +83,14 @@ def _add_baseline(parser: argparse.ArgumentParser) -> None:
         "--update-baseline",
         action="store_true",
         help="add new findings to the --baseline file, and remove entries that were not found again",
+    )
+
+
+def _add_no_locate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-locate",
+        action="store_true",
+        help="leave out the search for the variable or file that carries the state of a finding",
     )
 
 
@@ -229,6 +238,7 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         progress=progress,
         cache_poisoning=given.cache_poisoning,
         target=target_of(given),
+        locates=not given.no_locate,
     )
 
 

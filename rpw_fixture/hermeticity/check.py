@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError, Interrupted
+from rpw_fixture.hermeticity.carriers import locating
 from rpw_fixture.hermeticity.checks import cache_poisoning, replaying, state_leaks, worker_keys
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
@@ -74,6 +75,7 @@ class Options:
         target: an REAPI server that runs the actions; None to run them on this machine.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
+        locates: search for where the state of each finding lives.
     """
 
     selected: frozenset[str] = _ALL
@@ -87,6 +89,7 @@ class Options:
     target: ExistingServer | None = None
     eof_patience: float = 5.0
     pause: float = 3.0
+    locates: bool = True
 
 
 def check(suite: Suite, options: Options | None = None) -> Report:
@@ -119,6 +122,8 @@ def _check(
             pause=options.pause,
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
+        if options.locates:
+            findings = locating.locate_fresh(context, findings, _accepted(options))
         if options.reproducers is not None:
             findings = [
                 _with_reproducer(context, each, options.reproducers, number)
