@@ -36,6 +36,7 @@ _SLOW = (
     "examples",  # with a real Bazel
     "docs/test_check_page.py",  # the commands of the page are checks of whole suites
     "hermeticity/checks",  # most check a worker for some codes
+    "hermeticity/unseen",  # checks of whole suites
     "hermeticity/whole_checks",  # each starts dozens of workers
     "interop",  # real Bazel, BuildStream and buildbox
     "isolation",  # some six hundred attempts, each in processes of its own
