@@ -37,6 +37,8 @@ _SLOW = (
     "docs/test_check_page.py",  # the commands of the page are checks of whole suites
     "hermeticity/checks",  # most check a worker for some codes
     "hermeticity/whole_checks",  # each starts dozens of workers
+    "hermeticity/carriers",  # most check a worker, some under Node.js or on a JVM
+    "real_workers",  # checks of published workers
     "interop",  # real Bazel, BuildStream and buildbox
     "isolation",  # some six hundred attempts, each in processes of its own
     "sample_workers",  # Java and Node.js
