@@ -38,6 +38,8 @@ _SLOW = (
     "hermeticity/checks",  # most check a worker for some codes
     "hermeticity/unseen",  # checks of whole suites
     "hermeticity/whole_checks",  # each starts dozens of workers
+    "hermeticity/carriers",  # most check a worker, some under Node.js or on a JVM
+    "real_workers",  # checks of published workers
     "interop",  # real Bazel, BuildStream and buildbox
     "isolation",  # some six hundred attempts, each in processes of its own
     "sample_workers",  # Java and Node.js
