@@ -14,9 +14,8 @@ from .locations import locate, write_suite
 
 SOURCE = Path(__file__).parent / "leaks" / "Worker.java"
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx64m")
-#: By the worker's argument: the kind of place, its name, and the text of the line that sets it first.
+#: By the worker's argument: the kind of place, and its name.
 KINDS = {
-    "list": ("static field", "leaks.Worker.SEEN"),
     "instance": ("instance field", "leaks.Worker.previous"),
     "late": ("static field", "leaks.Worker$Registry.COUNTS"),
 }
