@@ -20,6 +20,7 @@ from rpw_fixture.client.existing_server import (
     properties,
 )
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.support import user_folders
 
 if TYPE_CHECKING:
     from rpw_fixture.cli.check_reports import WantedReport
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _FINDINGS = 1
 _PROPERTY = "--platform-property"
+#: The variable that stands for ``--cache``.
+_CACHE_VARIABLE = "RPW_FIXTURE_CACHE"
 #: A folder with this file is a reproducer.
 _HISTORY = "history.json"
 
@@ -61,6 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         metavar="S",
         help="stop after S seconds and report what was found",
+    )
+    add(
+        "--cache",
+        metavar="DIR|none",
+        help="folder in which results of trials are remembered, so that the next check runs only what has "
+        "changed (default: rpw_fixture in the user's cache folder, or what RPW_FIXTURE_CACHE names; none: "
+        "remember nothing)",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
     check_logs.add_arguments(parser)
@@ -229,7 +239,18 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         progress=progress,
         cache_poisoning=given.cache_poisoning,
         target=target_of(given),
+        cache=_cache(given.cache),
     )
+
+
+def _cache(given: str | None) -> Path | None:
+    """Return the folder in which results are remembered; None for none."""
+    named = given if given is not None else os.environ.get(_CACHE_VARIABLE)
+    if named is None:
+        return user_folders.caches() / "rpw_fixture" / "check"
+    if not named:
+        raise ConfigError("--cache: name a folder, or none")
+    return None if named == "none" else Path(named).absolute()
 
 
 def _is_new_baseline(given: argparse.Namespace) -> bool:
