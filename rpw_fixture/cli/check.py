@@ -65,14 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="stop after S seconds and report what was found",
     )
-    add(
-        "--cache",
-        metavar="DIR|none",
-        help="folder in which results of trials are remembered, so that the next check runs only what has "
-        "changed (default: rpw_fixture in the user's cache folder, or what RPW_FIXTURE_CACHE names; none: "
-        "remember nothing)",
-    )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
+    _add_cache(parser)
     check_logs.add_arguments(parser)
     _add_target(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
@@ -82,6 +76,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a recording: count action-cache entries that its order of actions made wrong",
     )
     check_pages.add_arguments(parser)
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        metavar="DIR|none",
+        help="folder in which results of trials are remembered, so that the next check runs only what has "
+        "changed (default: rpw_fixture in the user's cache folder, or what RPW_FIXTURE_CACHE names; none: "
+        "remember nothing)",
+    )
 
 
 def _add_baseline(parser: argparse.ArgumentParser) -> None:

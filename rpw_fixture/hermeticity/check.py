@@ -21,7 +21,7 @@ from rpw_fixture.hermeticity.checks import (
 )
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
-from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.context import LARGE, USUAL_LIMIT, CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import (
@@ -116,6 +116,7 @@ def _check(
             selected=options.selected,
             eof_patience=options.eof_patience,
             pause=options.pause,
+            max_seconds=options.max_seconds,
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.reproducers is not None:
@@ -194,6 +195,8 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
     options = options or Options()
     reports = [_keys_report(recorded, options)]
     found = suites(recorded)
+    if options.max_seconds is None and any(len(each.actions) > LARGE for each in found):
+        options = replace(options, max_seconds=USUAL_LIMIT)
     if options.progress is not None:
         options.progress.expect(len(found))
     for suite in found:

@@ -10,7 +10,7 @@ from pathlib import Path
 def caches() -> Path:
     """Return the folder in which programs of this user keep what they can make again.
 
-    See the XDG Base Directory Specification; macOS has a folder of its own for this.
+    See the XDG Base Directory Specification; macOS has another folder for this.
     """
     named = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(named):

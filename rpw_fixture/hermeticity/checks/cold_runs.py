@@ -52,7 +52,7 @@ SEEDS = tuple(
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Run every action cold; learn which actions are usable, and what of their results is stable."""
-    first = context.cold_all(context.suite.actions)
+    first = context.cold_all(context.sample)
     context.facts.share(
         COLD_RESULTS,
         ColdResults(
@@ -61,7 +61,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             start_seconds=statistics.median(each.seconds for each in first),
         ),
     )
-    _begin(context, context.suite.actions)
+    _begin(context, context.sample)
     hint = _other_protocol(context, first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:

@@ -19,10 +19,14 @@ from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial, s
 
 #: With more actions than this, a check takes only some of them.
 MANY = 12
-#: Of many actions that exercise the same, a check takes so many.
+#: Of many actions that exercise the same, a check takes at most this number.
 _OF_EACH = 3
 #: The variant of an action that has none of its inputs.
 INPUTS_MISSING = "inputs missing"
+#: With more actions than this, only some run on fresh workers; all run on a warm one.
+LARGE = 100
+#: Actions of a large suite on fresh workers with the usual time limit, and that limit, seconds.
+_SAMPLE, USUAL_LIMIT = 24, 300.0
 #: A check takes at least this many actions, however slow their cold starts are.
 _FEWEST = 4
 
@@ -38,6 +42,7 @@ class CheckContext:
         selected: codes that the user asked for.
         eof_patience: seconds that a worker may take to end after its stdin was closed.
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
+        max_seconds: time limit of the whole check; None for no limit.
         facts: what earlier checks have learnt.
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
@@ -51,6 +56,7 @@ class CheckContext:
     selected: frozenset[str] = frozenset(CODES)
     eof_patience: float = 5.0
     pause: float = 3.0
+    max_seconds: float | None = None
     facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
@@ -61,6 +67,16 @@ class CheckContext:
 
     def __post_init__(self) -> None:
         self._instability = Instability(self.harness.store)
+
+    @property
+    def sample(self) -> tuple[SuiteAction, ...]:
+        """The actions that run on fresh workers: all, or in large suites those that stand for others."""
+        actions = self.suite.actions
+        if len(actions) <= LARGE or self.is_remote:
+            return actions
+        part = (self.max_seconds or USUAL_LIMIT) / USUAL_LIMIT
+        count = max(MANY, int(_SAMPLE * part))
+        return clusters.representatives(actions, count, of_each=max(_OF_EACH, int(_OF_EACH * part)))
 
     @property
     def usable(self) -> tuple[SuiteAction, ...]:
@@ -145,7 +161,8 @@ class CheckContext:
             enough: repetitions after which an action is known, provided that the clock has moved;
                 with 1, the clock does not matter.
         """
-        plain = {each.name: each for each in self.usable}
+        others = () if len(self.suite.actions) <= LARGE else self.suite.actions
+        plain = {each.name: each for each in (*others, *self.usable)}
         wanted: dict[SuiteAction, int] = {}
         for each in actions:
             if each.name in plain:

@@ -86,7 +86,7 @@ class Instability:
 
         Args:
             action: the action.
-            enough: so many repetitions are enough.
+            enough: number of repetitions that is enough.
             now: when the newest result of any action was there, seconds since the epoch.
 
         When a minute has passed since the newest run, one more is always missing: a result that was seen
