@@ -236,6 +236,7 @@ class Report:
     unjudged: frozenset[str] = field(default=frozenset(), repr=False)
     trials: TrialCounts = NO_TRIALS
     stale: tuple[Identity, ...] = ()
+    shard: str = ""
 
     def place_of(self, finding: Finding) -> Place | None:
         """Return where a finding's victim is defined, else the worker; None if no file defines them."""
@@ -267,6 +268,8 @@ class Report:
             fields["cache_poisoning"] = self.poisoning.as_dict()
         if self.stale:
             fields["stale_baseline"] = [each._asdict() for each in self.stale]
+        if self.shard:
+            fields["shard"] = self.shard
         if self.interruption is not None:
             fields["interrupted"] = self.interruption.signal_name
         return fields
