@@ -158,7 +158,7 @@ def _trial_counts(harness: Harness, options: Options, problem: str) -> TrialCoun
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
-    history = History(finding.code, finding.history, finding.variation)
+    history = History(finding.code, finding.history, finding.variation, finding.mode)
     is_replayed = False
     if context.interruption is None and not context.is_remote:
         with contextlib.suppress(OutOfTimeError):
@@ -423,6 +423,7 @@ def _skip(context: CheckContext, checks: Sequence[Check], reason: str) -> None:
 
 def _report(context: CheckContext, findings: list[Finding], options: Options) -> Report:
     accepted = _accepted(options)
+    findings = [context.with_differences(each) for each in findings]
     kept = tuple(
         each
         for each in findings
@@ -438,6 +439,7 @@ def _report(context: CheckContext, findings: list[Finding], options: Options) ->
         accepted=tuple(each for each in findings if each not in kept),
         action_names=tuple(each.name for each in context.suite.actions),
         growth=tuple({(each.action, each.resource): each for each in context.growth}.values()),
+        accesses=tuple(context.accesses.values()),
         places=context.suite.places,
         interruption=context.interruption,
         unjudged=frozenset(context.skipped),

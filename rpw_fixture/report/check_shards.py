@@ -9,7 +9,7 @@ from rpw_fixture.report.run_rows import Row
 
 #: A code has failed if it has in any part, else it has passed if it has in any.
 _WORST = ("failed", "passed", "skipped")
-_LISTS = ("findings", "accepted", "growth")
+_LISTS = ("findings", "accepted", "growth", "accesses")
 _SUMS = ("actions", "worker_starts", "requests", "trials", "trials_run")
 
 
