@@ -16,6 +16,7 @@ from rpw_fixture.hermeticity.checks import (
     cache_poisoning,
     confirming,
     replaying,
+    result_memory,
     state_leaks,
     worker_keys,
 )
@@ -33,14 +34,12 @@ from rpw_fixture.hermeticity.findings.finding import (
     with_edits,
 )
 from rpw_fixture.hermeticity.findings.history_file import History
-from rpw_fixture.hermeticity.findings.trial_counts import TrialCounts
 from rpw_fixture.hermeticity.progress import ProgressTracker
 from rpw_fixture.hermeticity.suites import recording, shards
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.shards import WHOLE, Shard
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.result_store import ResultStore
 from rpw_fixture.hermeticity.trials.trial import UnavailableError
 
 _ALL = frozenset(CODES)
@@ -100,7 +99,8 @@ def check(suite: Suite, options: Options | None = None) -> Report:
 def _check(
     suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
 ) -> Report:
-    store, problem = _remembered(options)
+    folder = options.cache if options.target is None else None
+    store, problem = result_memory.opened(folder)
     with (
         contextlib.closing(store or contextlib.ExitStack()),
         Harness(
@@ -123,6 +123,7 @@ def _check(
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.reproducers is not None:
+            harness.trust_no_memory()
             findings = [
                 _with_reproducer(context, each, options.reproducers, number)
                 for number, each in enumerate(findings, start=1)
@@ -130,31 +131,12 @@ def _check(
         if options.progress is not None:
             options.progress.finish()
         report = replace(
-            _report(context, findings, options), trials=_trial_counts(harness, options, problem)
+            _report(context, findings, options),
+            trials=result_memory.counts(harness, folder, problem),
         )
         if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
-
-
-def _remembered(options: Options) -> tuple[ResultStore | None, str]:
-    """Return the store with results of earlier runs, or why there is none although one is wanted."""
-    if options.cache is None or options.target is not None:
-        return None, ""
-    try:
-        return ResultStore(options.cache), ""
-    except OSError as error:
-        return None, f"{options.cache}: {error.strerror}"
-
-
-def _trial_counts(harness: Harness, options: Options, problem: str) -> TrialCounts:
-    known = harness.remembering
-    return TrialCounts(
-        all=harness.trials,
-        run=harness.trials_run,
-        memory="" if known is None else str(options.cache),
-        problem=problem if known is None else known.problem,
-    )
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
