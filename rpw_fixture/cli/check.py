@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ignore", metavar="CODE,…", help="leave out these checks")
     check_reports.add_arguments(parser)
     _add_baseline(parser)
+    _add_no_locate(parser)
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
     add(
         "--max-seconds",
@@ -103,6 +104,14 @@ def _add_baseline(parser: argparse.ArgumentParser) -> None:
         "--update-baseline",
         action="store_true",
         help="add new findings to the --baseline file, and remove entries that were not found again",
+    )
+
+
+def _add_no_locate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-locate",
+        action="store_true",
+        help="leave out the search for the variable or file that carries the state of a finding",
     )
 
 
@@ -251,6 +260,7 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         cache_poisoning=given.cache_poisoning,
         target=target_of(given),
         cache=_cache(given.cache),
+        locates=not given.no_locate,
         **({} if given.shard is None else {"shard": given.shard}),
     )
 

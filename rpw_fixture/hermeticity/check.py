@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError, Interrupted
+from rpw_fixture.hermeticity.carriers import locating
 from rpw_fixture.hermeticity.checks import (
     cache_poisoning,
     confirming,
@@ -68,6 +69,7 @@ class Options:
         shard: the part of the workers to check.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
+        locates: search for where the state of each finding lives.
     """
 
     selected: frozenset[str] = _ALL
@@ -83,6 +85,7 @@ class Options:
     shard: Shard = WHOLE
     eof_patience: float = 5.0
     pause: float = 3.0
+    locates: bool = True
 
 
 def check(suite: Suite, options: Options | None = None) -> Report:
@@ -122,6 +125,8 @@ def _check(
             max_seconds=options.max_seconds,
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
+        if options.locates:
+            findings = locating.locate_fresh(context, findings, _accepted(options))
         if options.reproducers is not None:
             harness.trust_no_memory()
             findings = [

@@ -82,6 +82,14 @@ class WorkerSession:
         self._sent_before = 0
 
     @property
+    def stdin_name(self) -> str:
+        """The system's name of the pipe to the worker's stdin; "" where that is not known."""
+        try:
+            return os.readlink(f"/proc/self/fd/{self._own_ends['stdin']}")
+        except OSError:
+            return ""
+
+    @property
     def stderr(self) -> StderrTail:
         """The worker's stderr."""
         return self._pipes.stderr
@@ -178,9 +186,13 @@ class WorkerSession:
         data, _ = self._available()
         return self._describe_stray(data) if data and not self._is_line_end(data) else None
 
-    def rest(self) -> None:
-        """Wait until the worker and the processes below it are idle: its start-up is over."""
-        deadline = time.monotonic() + _REST_LIMIT
+    def rest(self, limit: float = _REST_LIMIT) -> None:
+        """Wait until the worker and the processes below it are idle: its start-up is over.
+
+        Args:
+            limit: seconds after which that is taken to be so.
+        """
+        deadline = time.monotonic() + limit
         used, since = -1.0, time.monotonic()
         while time.monotonic() < deadline and self.process.poll() is None:
             now_used = _cpu_seconds(self.process.pid)
@@ -349,10 +361,29 @@ def _cpu_seconds(pid: int) -> float:
     """Return the CPU seconds of a process and those below it; the current time while one is running."""
     try:
         processes = family(pid)
-        states = {each.status() for each in processes}
+        is_running = any(map(_is_running, processes))
         times = [each.cpu_times() for each in processes]
-    except psutil.Error:
+    except (psutil.Error, OSError):
         return time.monotonic()
-    if states & {psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP}:
+    if is_running:
         return time.monotonic()
     return sum(each.user + each.system for each in times)
+
+
+def _is_running(process: psutil.Process) -> bool:
+    """Return whether a thread of a process runs, or would if it got a processor, or waits for a disk.
+
+    The first thread of a JVM sleeps while another one starts the program.
+
+    Raises:
+        psutil.Error, OSError: the process has ended.
+    """
+    if sys.platform != "linux":
+        return process.status() in {psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP}
+    threads = f"/proc/{process.pid}/task"
+    for each in os.listdir(threads):
+        with open(f"{threads}/{each}/stat", "rb") as file:
+            # The name before the state may contain anything.
+            if file.read().rpartition(b")")[2].split()[0] in {b"R", b"D"}:
+                return True
+    return False
