@@ -68,13 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after S seconds and report what was found",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
-    _add_cache(parser)
-    parser.add_argument(
-        "--shard",
-        type=_shard,
-        metavar="I/N",
-        help="check the I-th of N parts of a recording's workers; report merges the JSON of all parts",
-    )
+    _add_savings(parser)
     check_logs.add_arguments(parser)
     _add_target(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
@@ -86,13 +80,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check_pages.add_arguments(parser)
 
 
-def _add_cache(parser: argparse.ArgumentParser) -> None:
+def _add_savings(parser: argparse.ArgumentParser) -> None:
+    """Add the options that save time."""
     parser.add_argument(
         "--cache",
         metavar="DIR|none",
         help="folder in which results of trials are remembered, so that the next check runs only what has "
         "changed (default: rpw_fixture in the user's cache folder, or what RPW_FIXTURE_CACHE names; none: "
         "remember nothing)",
+    )
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="check the I-th of N parts of a recording's workers; report merges the JSON of all parts",
     )
 
 

@@ -128,11 +128,7 @@ def _check(
         if options.locates:
             findings = locating.locate_fresh(context, findings, _accepted(options))
         if options.reproducers is not None:
-            harness.trust_no_memory()
-            findings = [
-                _with_reproducer(context, each, options.reproducers, number)
-                for number, each in enumerate(findings, start=1)
-            ]
+            findings = _with_reproducers(context, findings, options.reproducers)
         if options.progress is not None:
             options.progress.finish()
         report = replace(
@@ -142,6 +138,16 @@ def _check(
         if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
+
+
+def _with_reproducers(
+    context: CheckContext, findings: Sequence[Finding], folder: Path
+) -> list[Finding]:
+    context.harness.trust_no_memory()
+    return [
+        _with_reproducer(context, each, folder, number)
+        for number, each in enumerate(findings, start=1)
+    ]
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
