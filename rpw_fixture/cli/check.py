@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _FINDINGS = 1
 _PROPERTY = "--platform-property"
+#: A variable of the processes of ``bazel test``.
+_IN_BAZEL_TEST = "TEST_TMPDIR"
 #: The variable that stands for ``--cache``.
 _CACHE_VARIABLE = "RPW_FIXTURE_CACHE"
 #: A folder with this file is a reproducer.
@@ -269,6 +271,8 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
 def _cache(given: str | None) -> Path | None:
     """Return the folder in which results are remembered; None for none."""
     named = given if given is not None else os.environ.get(_CACHE_VARIABLE)
+    if named is None and _IN_BAZEL_TEST in os.environ:
+        return None  # such a test leaves the user's folders alone
     if named is None:
         return user_folders.caches() / "rpw_fixture" / "check"
     if not named:
