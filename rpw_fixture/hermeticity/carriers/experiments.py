@@ -45,6 +45,7 @@ class Experimenter:
         observer: runtime of the observer that is loaded; "" for none.
         program: the worker's interpreter.
         victim: place of the victim in the history.
+        loaded: modules that are loaded before the state is remembered.
         starts: number of worker starts taken so far.
     """
 
@@ -55,6 +56,7 @@ class Experimenter:
     observer: str = ""
     program: str = ""
     victim: int = -1
+    loaded: tuple[str, ...] = ()
     starts: int = 0
 
     def run(
@@ -74,6 +76,7 @@ class Experimenter:
             program=self.program,
             restored=tuple(restored),
             watched=tuple(watched),
+            loaded=self.loaded,
         )
         return self.context.run(replace(self.trial, experiment=experiment, run=run))
 

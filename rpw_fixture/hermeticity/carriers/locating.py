@@ -39,6 +39,8 @@ _KEPT = 2
 _TRIES = 3
 #: Kinds that are put back although no line of the tool defines them.
 _SAFE = frozenset(("environment", "file", "umask", "working directory"))
+#: The ids of modules that a request loads begin with this.
+_MODULE = "module|"
 _OBSERVED = "the worker behaves differently when observed"
 
 
@@ -185,19 +187,50 @@ def _proven(experimenter: Experimenter, candidates: Sequence[Change]) -> tuple[C
     Raises:
         OutOfStartsError: no worker starts are left, so that nothing is proven.
     """
+    try:
+        found = _smallest(experimenter, candidates)
+    except OutOfQuestionsError:
+        raise OutOfStartsError from None
+    found = _within_modules(experimenter, found)
+    ids = [each.id for each in found]
+    if not experimenter.is_right_with(ids, run=1):
+        return _suspects(found)
+    return tuple(_carrier(each, is_confirmed=True) for each in _with_lines(experimenter, found))
+
+
+def _within_modules(experimenter: Experimenter, found: Sequence[Change]) -> Sequence[Change]:
+    """Return what in a module carried the state, if all that is known is that a request loads it."""
+    names = [each.id.removeprefix(_MODULE) for each in found if each.id.startswith(_MODULE)]
+    files = {each.place.partition(":")[0] for each in found if each.id.startswith(_MODULE)}
+    if not names or len(names) < len(found):
+        return found
+    experimenter.loaded = tuple(names)
+    try:
+        result = experimenter.run()
+        changes = [each for each in result.observation.changes if each.can_restore]
+        inner = [each for each in changes if each.place.partition(":")[0] in files]
+        if experimenter.shows(result) and inner:
+            ids = [each.id for each in inner]
+            if experimenter.is_right_with(ids):
+                return _smallest(experimenter, inner)
+    except (OutOfStartsError, OutOfQuestionsError):
+        pass
+    experimenter.loaded = ()
+    return found
+
+
+def _smallest(experimenter: Experimenter, candidates: Sequence[Change]) -> Sequence[Change]:
+    """Return the smallest part of the candidates that makes the victim right again.
+
+    Raises:
+        OutOfQuestionsError: no worker starts are left for that.
+    """
 
     def is_enough(part: Sequence[Change]) -> bool:
         return experimenter.is_right_with([each.id for each in part])
 
     questions = (experimenter.most - experimenter.starts) // experimenter.trial.starts - _KEPT
-    try:
-        found = smallest(candidates, is_enough, questions=max(0, questions))
-    except OutOfQuestionsError:
-        raise OutOfStartsError from None
-    ids = [each.id for each in found]
-    if not experimenter.is_right_with(ids, run=1):
-        return _suspects(found)
-    return tuple(_carrier(each, is_confirmed=True) for each in _with_lines(experimenter, found))
+    return smallest(candidates, is_enough, questions=max(0, questions))
 
 
 def _with_lines(experimenter: Experimenter, found: Sequence[Change]) -> Sequence[Change]:

@@ -15,6 +15,7 @@ class Experiment:
         mark: number of answered requests after which the state is remembered.
         restored: ids of changes that are put back before the last request.
         watched: ids of places whose changing line is wanted.
+        loaded: modules that are loaded before the state is remembered, because a request would load them.
         counts_growth: what grew is asked for after the last request.
     """
 
@@ -23,6 +24,7 @@ class Experiment:
     mark: int = 0
     restored: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()
     counts_growth: bool = False
 
 

@@ -193,6 +193,8 @@ class _ObservedWorker:
             message["growth"] = True
         if self._experiment.watched:
             message["watch"] = list(self._experiment.watched)
+        if self._experiment.loaded:
+            message["load"] = list(self._experiment.loaded)
         answer = self._ask(message)
         if answer.get("is_cut"):
             self._remark(f"not all of its state was looked at: {answer.get('reason', '')}")

@@ -229,10 +229,28 @@ def _restore(place: Beneath, before: _FilesBelow, ids: Collection[str], name: st
             continue
         with contextlib.suppress(OSError):
             if path in before.contents:
-                plant(place, path, before.contents[path])
-                os.chmod(os.path.join(place.path, path), stat.S_IMODE(before.states[path].mode))
+                _write(place, path, before)
             elif path not in before.states:
                 _remove(place, path, before.states)
+
+
+def _write(place: Beneath, path: str, before: _FilesBelow) -> None:
+    """Write the old content of a file: into the file that is there, which the worker may have open."""
+    mode = stat.S_IMODE(before.states[path].mode)
+    above, name = posixpath.split(path)
+    with place.below(above).opened() as fd:
+        try:
+            file = os.open(
+                name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=fd
+            )
+        except OSError:
+            plant(place, path, before.contents[path])
+            os.chmod(name, mode, dir_fd=fd)
+            return
+        with os.fdopen(file, "wb") as stream:
+            os.fchmod(file, mode)
+            os.ftruncate(file, 0)
+            stream.write(before.contents[path])
 
 
 def _remove(place: Beneath, path: str, known: Mapping[str, FileState]) -> None:

@@ -213,6 +213,17 @@ def work(name):
         files=(("cache.py", "entries = set()  # here\n"),),
     ),
     Leaky(
+        "module global",
+        "found",
+        """
+def work(name):
+    import later
+    later.found.append(name)
+    return later.found
+""",
+        files=(("later.py", "found = []  # here\n"),),
+    ),
+    Leaky(
         "class attribute",
         "Registry.entries",
         """

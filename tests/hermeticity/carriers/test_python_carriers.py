@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.hermeticity.findings.text import Paint, shown
+from tests.hermeticity.carriers.hard_workers import HARD
 from tests.hermeticity.carriers.leaky_workers import LEAKY, Leaky
 from tests.hermeticity.carriers.locations import locate, write_suite
 
@@ -20,7 +21,7 @@ def line_of(worker: Leaky) -> str:
     raise AssertionError("no line is marked")
 
 
-@pytest.mark.parametrize("worker", LEAKY, ids=str)
+@pytest.mark.parametrize("worker", [*LEAKY, *HARD], ids=str)
 def test_the_carrier_is_confirmed_and_named(worker: Leaky, tmp_path: Path) -> None:
     finding = locate(write_suite(tmp_path, {"worker.py": worker.source, **dict(worker.files)}))
     assert [each.is_confirmed for each in finding.carriers] == [True], finding

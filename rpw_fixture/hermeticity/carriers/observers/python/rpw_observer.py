@@ -45,8 +45,9 @@ class PrivateParts:
                 self.parts[name] = run_file(name, self.parts)
             import json
 
-            # The tool may replace functions of the module later.
-            self.loads, self.dumps = json.loads, json.dumps
+            # The tool may replace functions and attributes of the module later.
+            self.loads = json.JSONDecoder().decode
+            self.dumps = json.JSONEncoder(separators=(",", ":")).encode
         finally:
             sys.path[:] = path
             for name in set(sys.modules) - known:
@@ -145,7 +146,7 @@ class WorkerObserver:
         gc.disable()  # millions of small objects are made in a moment
         try:
             self._private.load()
-            message = self._private.loads(line)
+            message = self._private.loads(line.decode())
             return self._do(message)  # type: ignore[no-any-return]
         except BaseException as error:
             return {"error": f"{type(error).__name__}: {error}"[:200]}
@@ -157,6 +158,8 @@ class WorkerObserver:
         parts = self._private.parts
         if message["do"] == "mark":
             self._forget_variables()
+            for name in message.get("load", ()):
+                _load(name)
             self._state = parts["rpw_state"].ToolState(
                 message.get("root", os.getcwd()), self.signal
             )
@@ -194,6 +197,14 @@ class WorkerObserver:
                 os.putenv(name, os.pathsep.join(self._rest))
             else:
                 os.unsetenv(name)
+
+
+def _load(name: str) -> None:
+    """Load a module of the tool, if that is possible before any request."""
+    try:
+        __import__(name)
+    except Exception:
+        return
 
 
 def _ask_for_signals(connection: Any, handler: Any) -> int:

@@ -68,7 +68,7 @@ class ToolState:
             if len(found) >= _MOST_CHANGES:
                 self.walk.reason = self.walk.reason or f"more than {_MOST_CHANGES} places changed"
                 break
-        loaded = (each for each in self.walk.own_modules() if each not in self.walk.modules)
+        loaded = (each for each in self.walk.loaded_modules() if each not in self.walk.modules)
         found.extend(self._loaded(each) for each in loaded)
         return {"changes": found, "is_cut": bool(self.walk.reason), "reason": self.walk.reason}
 

@@ -110,6 +110,7 @@ class Walk:
         self.modules: set[str] = set()
         self.reason = ""
         self._number = number
+        self._loaded: set[str] = set()
         self._by_object: dict[int, FoundNode] = {}
         self._seen: dict[int, Any] = {}
         self._queue: collections.deque[Any] = collections.deque()
@@ -121,6 +122,7 @@ class Walk:
         """Find everything; return the number of objects that were seen."""
         self._deadline = time.thread_time() + _SECONDS
         own = self.own_modules()
+        self._loaded = set(sys.modules)
         self.modules = set(own)
         for name in own:
             self._add_module(name, sys.modules[name])
@@ -132,6 +134,18 @@ class Walk:
                 self._add_foreign(name, module)
         self._walk()
         return len(self._seen)
+
+    def loaded_modules(self) -> list[str]:
+        """Return the names of modules that were loaded since, and that are not of this Python."""
+        found = self.own_modules()
+        loaded: list[tuple[str, Any]] = list(sys.modules.items())
+        for name, module in loaded:
+            if name in self._loaded or not rpw_text.is_module(module):
+                continue
+            file = rpw_text.names_of(module).get("__file__")
+            if type(file) is str and not file.startswith((sys.prefix, sys.base_prefix)):
+                found.append(name)
+        return list(dict.fromkeys(found))
 
     def own_modules(self) -> list[str]:
         """Return the names of the tool's modules, those first that other ones import least."""
