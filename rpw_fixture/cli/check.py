@@ -20,15 +20,21 @@ from rpw_fixture.client.existing_server import (
     properties,
 )
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.support import user_folders
 
 if TYPE_CHECKING:
     from rpw_fixture.cli.check_reports import WantedReport
     from rpw_fixture.hermeticity.check import Options
     from rpw_fixture.hermeticity.findings.finding import Report
     from rpw_fixture.hermeticity.progress import ProgressTracker
+    from rpw_fixture.hermeticity.suites.shards import Shard
 
 _FINDINGS = 1
 _PROPERTY = "--platform-property"
+#: A variable of the processes of ``bazel test``.
+_IN_BAZEL_TEST = "TEST_TMPDIR"
+#: The variable that stands for ``--cache``.
+_CACHE_VARIABLE = "RPW_FIXTURE_CACHE"
 #: A folder with this file is a reproducer.
 _HISTORY = "history.json"
 
@@ -64,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after S seconds and report what was found",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
+    _add_savings(parser)
     check_logs.add_arguments(parser)
     _add_target(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
@@ -73,6 +80,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a recording: count action-cache entries that its order of actions made wrong",
     )
     check_pages.add_arguments(parser)
+
+
+def _add_savings(parser: argparse.ArgumentParser) -> None:
+    """Add the options that save time."""
+    parser.add_argument(
+        "--cache",
+        metavar="DIR|none",
+        help="folder in which results of trials are remembered, so that the next check runs only what has "
+        "changed (default: rpw_fixture in the user's cache folder, or what RPW_FIXTURE_CACHE names; none: "
+        "remember nothing)",
+    )
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="check the I-th of N parts of a recording's workers; report merges the JSON of all parts",
+    )
 
 
 def _add_baseline(parser: argparse.ArgumentParser) -> None:
@@ -238,8 +262,22 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         progress=progress,
         cache_poisoning=given.cache_poisoning,
         target=target_of(given),
+        cache=_cache(given.cache),
         locates=not given.no_locate,
+        **({} if given.shard is None else {"shard": given.shard}),
     )
+
+
+def _cache(given: str | None) -> Path | None:
+    """Return the folder in which results are remembered; None for none."""
+    named = given if given is not None else os.environ.get(_CACHE_VARIABLE)
+    if named is None and _IN_BAZEL_TEST in os.environ:
+        return None  # such a test leaves the user's folders alone
+    if named is None:
+        return user_folders.caches() / "rpw_fixture" / "check"
+    if not named:
+        raise ConfigError("--cache: name a folder, or none")
+    return None if named == "none" else Path(named).absolute()
 
 
 def _is_new_baseline(given: argparse.Namespace) -> bool:
@@ -255,6 +293,15 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def _shard(text: str) -> Shard:
+    from rpw_fixture.hermeticity.suites import shards  # noqa: PLC0415 - --help needs none of it
+
+    try:
+        return shards.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

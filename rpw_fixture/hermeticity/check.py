@@ -6,21 +6,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError, Interrupted
 from rpw_fixture.hermeticity.carriers import locating
-from rpw_fixture.hermeticity.checks import cache_poisoning, replaying, state_leaks, worker_keys
+from rpw_fixture.hermeticity.checks import (
+    cache_poisoning,
+    confirming,
+    replaying,
+    result_memory,
+    state_leaks,
+    worker_keys,
+)
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
-from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.context import LARGE, USUAL_LIMIT, CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import (
-    SEEN_ONCE,
     Finding,
     Identity,
     Report,
@@ -30,31 +36,17 @@ from rpw_fixture.hermeticity.findings.finding import (
 )
 from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.progress import ProgressTracker
-from rpw_fixture.hermeticity.suites import recording
+from rpw_fixture.hermeticity.suites import recording, shards
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
+from rpw_fixture.hermeticity.suites.shards import WHOLE, Shard
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import RunMode, Trial, UnavailableError
+from rpw_fixture.hermeticity.trials.trial import UnavailableError
 
 _ALL = frozenset(CODES)
 _RECORDED = ("RPW402", "RPW403")
-#: Codes whose checks compare with a fresh worker without repeating its run; that is done here.
-_COMPARED = frozenset(
-    (
-        *("RPW105", "RPW107", "RPW111", "RPW113", "RPW116", "RPW118", "RPW203", "RPW204", "RPW205"),
-        *("RPW207", "RPW208", "RPW211", "RPW213", "RPW214", "RPW215", "RPW401"),
-    )
-)
-#: Codes whose findings are reproduced here, and how their histories are run.
-_REPEATED = {
-    "RPW107": RunMode.WORKER,
-    "RPW203": RunMode.WORKER,
-    "RPW204": RunMode.WORKER,
-    "RPW205": RunMode.ONE_SHOT,
-    "RPW211": RunMode.WORKER,
-}
 #: Codes that compare results, so that the report says what was left out.
-_COMPARING = _COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
+_COMPARING = confirming.COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
 _SHOWN = 6
 _WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -73,6 +65,8 @@ class Options:
         progress: follows the run; None to follow it with nothing.
         cache_poisoning: count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
+        cache: folder in which results of trials are remembered; None to remember none.
+        shard: the part of the workers to check.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
         locates: search for where the state of each finding lives.
@@ -87,6 +81,8 @@ class Options:
     progress: ProgressTracker | None = None
     cache_poisoning: bool = False
     target: ExistingServer | None = None
+    cache: Path | None = None
+    shard: Shard = WHOLE
     eof_patience: float = 5.0
     pause: float = 3.0
     locates: bool = True
@@ -106,13 +102,19 @@ def check(suite: Suite, options: Options | None = None) -> Report:
 def _check(
     suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
 ) -> Report:
-    with Harness(
-        suite,
-        jobs=options.jobs,
-        max_seconds=options.max_seconds,
-        progress=options.progress.count if options.progress else None,
-        target=options.target,
-    ) as harness:
+    folder = options.cache if options.target is None else None
+    store, problem = result_memory.opened(folder)
+    with (
+        contextlib.closing(store or contextlib.ExitStack()),
+        Harness(
+            suite,
+            jobs=options.jobs,
+            max_seconds=options.max_seconds,
+            progress=options.progress.count if options.progress else None,
+            target=options.target,
+            results=store,
+        ) as harness,
+    ):
         context = CheckContext(
             suite=suite,
             harness=harness,
@@ -120,21 +122,32 @@ def _check(
             selected=options.selected,
             eof_patience=options.eof_patience,
             pause=options.pause,
+            max_seconds=options.max_seconds,
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.locates:
             findings = locating.locate_fresh(context, findings, _accepted(options))
         if options.reproducers is not None:
-            findings = [
-                _with_reproducer(context, each, options.reproducers, number)
-                for number, each in enumerate(findings, start=1)
-            ]
+            findings = _with_reproducers(context, findings, options.reproducers)
         if options.progress is not None:
             options.progress.finish()
-        report = _report(context, findings, options)
+        report = replace(
+            _report(context, findings, options),
+            trials=result_memory.counts(harness, folder, problem),
+        )
         if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
+
+
+def _with_reproducers(
+    context: CheckContext, findings: Sequence[Finding], folder: Path
+) -> list[Finding]:
+    context.harness.trust_no_memory()
+    return [
+        _with_reproducer(context, each, folder, number)
+        for number, each in enumerate(findings, start=1)
+    ]
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
@@ -152,13 +165,12 @@ def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report
     reports: list[Report] = []
     if options.progress is not None:
         options.progress.expect(len(suites))
-    for suite in suites:
+    for suite in options.shard.part(suites):
         rest = _remaining(options, reports) if reports else options
         reports.append(_check(suite, rest, []))
         if reports[-1].interruption is not None:
             break
-    whole = reports[0] if len(reports) == 1 else merged(reports)
-    return replace(whole, stale=baseline.find_stale(_accepted(options), whole))
+    return _whole(reports, options)
 
 
 def _remaining(options: Options, reports: Sequence[Report]) -> Options:
@@ -176,18 +188,30 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
         ConfigError, EnvironmentLacksError: as `check`.
     """
     options = options or Options()
-    reports = [_keys_report(recorded, options)]
-    found = suites(recorded)
+    nothing = Report(actions=0, checks=(), findings=())
+    reports = [_keys_report(recorded, options) if options.shard.is_first else nothing]
+    found = options.shard.part(suites(recorded))
+    if options.max_seconds is None and any(len(each.actions) > LARGE for each in found):
+        options = replace(options, max_seconds=USUAL_LIMIT)
     if options.progress is not None:
         options.progress.expect(len(found))
-    for suite in found:
-        selected = options.selected - frozenset(_RECORDED)
-        rest = replace(_remaining(options, reports), selected=selected)
+    selected = options.selected - frozenset(_RECORDED)
+    for place, suite in enumerate(found):
+        left = _remaining(options, reports).max_seconds
+        limit = shards.allotted(left, suite, found[place:])
+        rest = replace(options, max_seconds=limit, selected=selected)
         if rest.selected or rest.cache_poisoning:
             reports.append(_check(suite, rest, cache_poisoning.recorded_orders(recorded, suite)))
         if reports[-1].interruption is not None:
             break
-    whole = merged(reports)
+    return _whole(reports, options)
+
+
+def _whole(reports: Sequence[Report], options: Options) -> Report:
+    """Return the report about all workers of a shard; only all shards together know what is stale."""
+    whole = reports[0] if len(reports) == 1 else merged(reports)
+    if options.shard != WHOLE:
+        return replace(whole, shard=str(options.shard))
     return replace(whole, stale=baseline.find_stale(_accepted(options), whole))
 
 
@@ -306,7 +330,7 @@ def _run_check(context: CheckContext, run: _CheckRun, announcer: _Announcer) -> 
             _skip(context, [check], "a warm worker stops answering (RPW102)")
         else:
             with context.facts.limited(needs=check.needs, shares=check.shares):
-                for finding in _confirmed(context, check):
+                for finding in confirming.found(context, check):
                     run.findings.append(finding)
                     announcer.found(finding)
     except UnavailableError as error:
@@ -330,45 +354,13 @@ def _judge_again(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
                 contextlib.suppress(UnavailableError),
                 context.facts.limited(needs=check.needs, shares=check.shares),
             ):
-                again = [one for one in _confirmed(context, check) if _rests_on(one, names)]
+                again = [one for one in confirming.found(context, check) if _rests_on(one, names)]
                 each.findings += again
 
 
 def _rests_on(finding: Finding, names: frozenset[str]) -> bool:
     """Return whether a finding compares results of one of these actions."""
     return finding.victim in names and finding.code in _COMPARING
-
-
-def _confirmed(context: CheckContext, check: Check) -> Iterator[Finding]:
-    """Yield the findings of a check, each after its action was repeated on a fresh worker.
-
-    If a repetition shows that more is unstable, the check judges again; its trials are not run again.
-    """
-    is_new = True
-    while is_new:
-        is_new = False
-        for finding in check.find(context):
-            if finding.code in _COMPARED and context.learn(finding.last_action):
-                is_new = True
-                break
-            yield finding if _is_reproduced(context, finding) else _doubtful(finding)
-
-
-def _is_reproduced(context: CheckContext, finding: Finding) -> bool:
-    """Return whether a second run of the finding's history differs from a fresh worker as well."""
-    mode = _REPEATED.get(finding.code)
-    if mode is None:
-        return True
-    again = context.run(Trial(history=finding.history, mode=mode, run=1)).outcomes
-    if len(again) < len(finding.history):
-        return True
-    aspects = context.differing(context.cold(finding.history[-1].action), again[-1])
-    return bool(aspects)
-
-
-def _doubtful(finding: Finding) -> Finding:
-    summary = f"{finding.summary}{SEEN_ONCE}"
-    return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
 def _note_left_out(context: CheckContext) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import Event
 from rpw_fixture.hermeticity.findings.finding import CheckState, Status
+from rpw_fixture.report.check_shards import merged_shards
 from rpw_fixture.report.recorded_rows import recorded
 from rpw_fixture.report.run_rows import Row, RunRows
 from rpw_fixture.storage.recording_folder import ACTIONS_FILE
@@ -49,6 +50,8 @@ def read(paths: Sequence[Path]) -> Inputs:
             _read_one(inputs, path, name)
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from None
+    inputs.checks, missing = merged_shards(inputs.checks)
+    inputs.problems += missing
     return inputs
 
 

@@ -16,19 +16,22 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.local import LocalRunner
+from rpw_fixture.hermeticity.trials.memory import FirstAnswer, TrialMemory
+from rpw_fixture.hermeticity.trials.remembering import RememberingRunner, Runner
+from rpw_fixture.hermeticity.trials.result_store import ResultStore
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
-    Outcome,
     Result,
     Step,
     Trial,
     Variation,
     steps,
 )
+from rpw_fixture.hermeticity.trials.trial_keys import TrialKeys
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
@@ -53,14 +56,6 @@ class OutOfTimeError(Exception):
     """The time limit of the whole check is reached."""
 
 
-class _Runner(Protocol):
-    """Something that runs a trial: `LocalRunner` or `RemoteRunner`."""
-
-    def run(self, trial: Trial, folder: Path) -> Result: ...
-    def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]: ...
-    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
-
-
 class Harness(Closeable):
     """A runner of the trials of one suite, on this machine or on an endpoint.
 
@@ -70,8 +65,15 @@ class Harness(Closeable):
         max_seconds: time limit for all trials together, seconds; None for no limit.
         progress: called with the number of worker starts and of requests so far.
         target: an REAPI server that runs the actions; None to run them on this machine.
+        results: results of earlier programs, which save trials on this machine; None for none.
 
     Attributes:
+        worker_starts, requests: numbers of those that were run.
+        trials, trials_run: number of different trials, and of those that no earlier program had run.
+        asked: the trials that were asked for, in that order.
+        latest: when the newest result that was asked for was there, seconds since the epoch. Judgements
+            go by this time, so that they are the same when all results are remembered.
+        remembering: knows results of earlier programs; None if there are none.
         remote: runs trials on that server; None if they run on this machine.
         ignores_eof: the worker is known not to end by itself, so no trial waits for that.
 
@@ -88,11 +90,18 @@ class Harness(Closeable):
         max_seconds: float | None = None,
         progress: Callable[[int, int], None] | None = None,
         target: ExistingServer | None = None,
+        results: ResultStore | None = None,
     ) -> None:
         self.suite = suite
         self.jobs = max(1, jobs)
         self.worker_starts = 0
         self.requests = 0
+        self.latest = 0.0
+        self.asked: list[Trial] = []
+        self.trials = 0
+        self.trials_run = 0
+        self.remembering: RememberingRunner | None = None
+        self._results_before = results
         self.remote: RemoteRunner | None = None
         self.ignores_eof = False
         self._began = time.monotonic()
@@ -102,8 +111,7 @@ class Harness(Closeable):
         self._undo = contextlib.ExitStack()
         self._stop: Callable[[], None] = self._undo.close
         self._serial = itertools.count()
-        self._memo: dict[Trial, Result] = {}
-        self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
+        self._memory = TrialMemory()
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._spare: list[Path] = []
         self._results: list[tuple[Trial, Result]] = []
@@ -148,8 +156,13 @@ class Harness(Closeable):
             self._slots.put(slots[0])
             self._spare += slots[1:]
             self.jobs = 1
-            self._memo.clear()
-            self._prefixes.clear()
+            self._memory.forget()
+        self.trust_no_memory()
+
+    def trust_no_memory(self) -> None:
+        """Run all later trials, whatever earlier programs remember, and remember none of them."""
+        if self.remembering is not None:
+            self.remembering.is_trusting = False
 
     def use_all_paths(self) -> None:
         """Run later trials side by side again, because results do not depend on the path after all."""
@@ -167,16 +180,26 @@ class Harness(Closeable):
             ConfigError: the command can't be started.
             UnavailableError: this machine or endpoint does not support the trial.
         """
+        result = self._result_of(trial)
+        with self._lock:
+            self.asked.append(trial)
+            self.latest = max(self.latest, result.ended)
+        return result
+
+    def _result_of(self, trial: Trial) -> Result:
         known = self._known(trial)
         if known is not None:
             return known
         if trial in self._aside:
             return self._aside[trial].result()
+        return self._run_in_slot(trial)
+
+    def _run_in_slot(self, trial: Trial) -> Result:
         if self._limit is not None and self.seconds >= self._limit:
             raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
         folder = self._slots.get()
         try:
-            result = self._runner.run(self._without_vain_wait(trial), folder)
+            result = self._run_now(trial, folder)
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
@@ -185,6 +208,40 @@ class Harness(Closeable):
             self._slots.put(folder)
         self._keep(trial, result)
         return result
+
+    def _run_now(self, trial: Trial, folder: Path) -> Result:
+        asked = self._without_vain_wait(trial)
+        began = time.time()
+        result = self._runner.run(asked, folder)
+        if result.is_remembered:
+            return result
+        result = replace(result, began=began, ended=time.time())
+        if self.remembering is not None:
+            self.remembering.keep(asked, result)
+        return result
+
+    def is_remembered(self, trial: Trial) -> bool:
+        """Return whether the result of a trial is known, and from an earlier program only."""
+        found = self._known(trial)
+        return found is not None and found.is_remembered
+
+    def run_afresh(self, trials: Sequence[Trial]) -> None:
+        """Run trials again whose results an earlier program remembered."""
+        with self._lock:
+            kept = [each for each in self._results if each[0] not in trials]
+            self.trials -= len(self._results) - len(kept)
+            self._results = kept
+            for each in trials:
+                self._memory.forget_result(each)
+                if self.remembering is not None:
+                    self.remembering.ask_afresh(self._without_vain_wait(each))
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
+            list(pool.map(self._run_in_slot, trials))
+
+    def first_answers(self, step: Step) -> Sequence[FirstAnswer]:
+        """Return the outcomes of a request that was the first one to its worker, in usual surroundings."""
+        with self._lock:
+            return self._memory.first_answers(step)
 
     def effects(self, variation: Variation) -> Mapping[str, object]:
         """Return what each factor looks like to a probe process under a variation.
@@ -207,7 +264,7 @@ class Harness(Closeable):
             self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
 
     def _run_aside(self, trial: Trial, folder: Path) -> Result:
-        result = self._runner.run(self._without_vain_wait(trial), folder)
+        result = self._run_now(trial, folder)
         self._keep(trial, result)
         return result
 
@@ -275,13 +332,20 @@ class Harness(Closeable):
                 self._slots.put(self._folder / f"run-{number:02}")
             self._undo = undo.pop_all()
 
-    def _local(self, undo: contextlib.ExitStack) -> _Runner:
+    def _local(self, undo: contextlib.ExitStack) -> Runner:
         spawner = undo.enter_context(Spawner())
         self._stop = spawner.close
         self._spawner = spawner
-        return LocalRunner(self.suite.worker, spawner, self._store)
+        runner = LocalRunner(self.suite.worker, spawner, self._store)
+        if self._results_before is None:
+            return runner
+        keys = TrialKeys(self.suite.worker, os.environ.get("PATH", os.defpath))
+        self.remembering = RememberingRunner(
+            runner, self._results_before, keys, self._store, self._folder
+        )
+        return self.remembering
 
-    def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> _Runner:
+    def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> Runner:
         from rpw_fixture.hermeticity.trials.remote import (  # noqa: PLC0415 - local checks need no grpc
             RemoteRunner,
         )
@@ -300,34 +364,23 @@ class Harness(Closeable):
         return replace(trial, eof_patience=_SHORT_PATIENCE) if is_in_vain else trial
 
     def _known(self, trial: Trial) -> Result | None:
-        found = self._memo.get(trial)
-        if found is None and _is_plain(trial):
-            outcomes = self._prefixes.get((trial.variation, trial.run, trial.history))
-            found = Result(outcomes=outcomes) if outcomes is not None else None
-        return found
+        with self._lock:
+            return self._memory.find(trial)
 
     def _keep(self, trial: Trial, result: Result) -> None:
         with self._lock:
-            self.worker_starts += trial.starts
-            self.requests += len(result.outcomes) + sum(
-                len(each.outcomes) for each in result.earlier
-            )
-            self._memo[trial] = result
+            self.trials += 1
+            if not result.is_remembered:
+                self.trials_run += 1
+                self.worker_starts += trial.starts
+                self.requests += len(result.outcomes) + sum(
+                    len(each.outcomes) for each in result.earlier
+                )
+            self._memory.keep(trial, result)
             self._results.append((trial, result))
-            if _is_plain(replace(trial, is_measured=False, lingers=False)):
-                # A prefix of a history has the same first outcomes, so it need not be run.
-                is_cut = len(result.outcomes) < len(trial.history)
-                for length in range(1, len(result.outcomes) + is_cut):
-                    key = (trial.variation, trial.run, trial.history[:length])
-                    self._prefixes.setdefault(key, result.outcomes[:length])
             starts, requests = self.worker_starts, self.requests
         if self._progress is not None:
             self._progress(starts, requests)
-
-
-def _is_plain(trial: Trial) -> bool:
-    """Return whether only variation, history and number of the run distinguish the trial."""
-    return trial == Trial(history=trial.history, variation=trial.variation, run=trial.run)
 
 
 def cold(action: SuiteAction, *, run: int = 0, variation: Variation = BASE) -> Trial:

@@ -343,6 +343,8 @@ class Result:
         trace: path of a tracer's record; empty for none.
         holding: what a trial with a held request showed.
         earlier: the results of the predecessors.
+        began, ended: when the trial was run, seconds since the epoch.
+        is_remembered: it was not run now, but by an earlier program.
         observation: what the experiment showed.
     """
 
@@ -351,6 +353,9 @@ class Result:
     trace: str = ""
     holding: Holding = field(default_factory=Holding)
     earlier: tuple[Earlier, ...] = ()
+    began: float = 0.0
+    ended: float = 0.0
+    is_remembered: bool = False
     observation: Observation = field(default_factory=Observation)
 
 

@@ -1,0 +1,30 @@
+"""The results that earlier runs of ``check`` left, and what the report says about them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rpw_fixture.hermeticity.findings.trial_counts import TrialCounts
+from rpw_fixture.hermeticity.trials.harness import Harness
+from rpw_fixture.hermeticity.trials.result_store import ResultStore
+
+
+def opened(folder: Path | None) -> tuple[ResultStore | None, str]:
+    """Return the store in a folder, or why there is none although one is wanted."""
+    if folder is None:
+        return None, ""
+    try:
+        return ResultStore(folder), ""
+    except OSError as error:
+        return None, f"{folder}: {error.strerror}"
+
+
+def counts(harness: Harness, folder: Path | None, problem: str) -> TrialCounts:
+    """Return how many trials a harness knows, and how many of them it ran."""
+    known = harness.remembering
+    return TrialCounts(
+        all=harness.trials,
+        run=harness.trials_run,
+        memory="" if known is None else str(folder),
+        problem=problem if known is None else known.problem,
+    )
