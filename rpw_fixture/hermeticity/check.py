@@ -72,6 +72,7 @@ class Options:
         progress: follows the run; None to follow it with nothing.
         cache_poisoning: count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
+        executor: an REAPI server that runs the trials as actions; None to run them on this machine.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
     """
@@ -85,6 +86,7 @@ class Options:
     progress: ProgressTracker | None = None
     cache_poisoning: bool = False
     target: ExistingServer | None = None
+    executor: ExistingServer | None = None
     eof_patience: float = 5.0
     pause: float = 3.0
 
@@ -109,6 +111,7 @@ def _check(
         max_seconds=options.max_seconds,
         progress=options.progress.count if options.progress else None,
         target=options.target,
+        executor=options.executor,
     ) as harness:
         context = CheckContext(
             suite=suite,
@@ -136,7 +139,7 @@ def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, numb
     history = History(finding.code, finding.history, finding.variation)
     is_replayed = False
     if context.interruption is None and not context.is_remote:
-        with contextlib.suppress(OutOfTimeError):
+        with contextlib.suppress(OutOfTimeError, UnavailableError):
             is_replayed = bool(replaying.find_wrong(context.harness, history))
     return reproducers.write(finding, context.suite, folder, number, is_replayed=is_replayed)
 

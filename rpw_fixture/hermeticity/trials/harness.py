@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials.local import LocalRunner
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
@@ -38,6 +39,7 @@ from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:
     from rpw_fixture.client.existing_server import ExistingServer
+    from rpw_fixture.hermeticity.trials.far.runner import ExecutorRunner
     from rpw_fixture.hermeticity.trials.remote import RemoteRunner
 
 _MEMORY = 256 << 20
@@ -54,7 +56,7 @@ class OutOfTimeError(Exception):
 
 
 class _Runner(Protocol):
-    """Something that runs a trial: `LocalRunner` or `RemoteRunner`."""
+    """Something that runs a trial: `LocalRunner`, `ExecutorRunner` or `RemoteRunner`."""
 
     def run(self, trial: Trial, folder: Path) -> Result: ...
     def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]: ...
@@ -62,7 +64,7 @@ class _Runner(Protocol):
 
 
 class Harness(Closeable):
-    """A runner of the trials of one suite, on this machine or on an endpoint.
+    """A runner of the trials of one suite: on this machine, on a cluster's machines, or on an endpoint.
 
     Args:
         suite: the worker and its actions.
@@ -70,6 +72,7 @@ class Harness(Closeable):
         max_seconds: time limit for all trials together, seconds; None for no limit.
         progress: called with the number of worker starts and of requests so far.
         target: an REAPI server that runs the actions; None to run them on this machine.
+        executor: an REAPI server that runs the trials as actions; None to run them on this machine.
 
     Attributes:
         remote: runs trials on that server; None if they run on this machine.
@@ -88,12 +91,15 @@ class Harness(Closeable):
         max_seconds: float | None = None,
         progress: Callable[[int, int], None] | None = None,
         target: ExistingServer | None = None,
+        executor: ExistingServer | None = None,
     ) -> None:
         self.suite = suite
         self.jobs = max(1, jobs)
         self.worker_starts = 0
         self.requests = 0
         self.remote: RemoteRunner | None = None
+        self._far: ExecutorRunner | None = None
+        self._asked: dict[Trial, Future[Result]] = {}
         self.ignores_eof = False
         self._began = time.monotonic()
         self._limit = max_seconds
@@ -110,7 +116,7 @@ class Harness(Closeable):
         self._spawner: Spawner | None = None
         self._aside: dict[Trial, Future[Result]] = {}
         self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
-        self._build(target)
+        self._build(target, executor)
 
     def close(self) -> None:
         """End every process and remove every file."""
@@ -137,12 +143,25 @@ class Harness(Closeable):
         """The folder below which all trials run."""
         return self._folder
 
+    @property
+    def search_path(self) -> str:
+        """PATH of the programs that trials start."""
+        usual = os.environ.get("PATH", os.defpath)
+        return usual if self._far is None else self._far.search_path
+
     def use_one_path(self) -> None:
         """Run all later trials in the same folder, one at a time, and forget those run elsewhere.
 
         This is for actions whose results depend on the path of the input root: nothing else could be
-        compared otherwise.
+        compared otherwise. Machines of a cluster have that folder each.
         """
+        if self._far is not None:
+            self._far.is_one_path = True
+            with self._lock:
+                self._memo.clear()
+                self._prefixes.clear()
+                self._asked.clear()
+            return
         with self._lock:
             slots = sorted(self._slots.get() for _ in range(self.jobs))
             self._slots.put(slots[0])
@@ -153,6 +172,8 @@ class Harness(Closeable):
 
     def use_all_paths(self) -> None:
         """Run later trials side by side again, because results do not depend on the path after all."""
+        if self._far is not None:
+            self._far.is_one_path = False
         with self._lock:
             for each in self._spare:
                 self._slots.put(each)
@@ -170,10 +191,11 @@ class Harness(Closeable):
         known = self._known(trial)
         if known is not None:
             return known
+        if self._far is not None:
+            return self._ask(self._far, trial).result()
         if trial in self._aside:
             return self._aside[trial].result()
-        if self._limit is not None and self.seconds >= self._limit:
-            raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
+        self._require_time()
         folder = self._slots.get()
         try:
             result = self._runner.run(self._without_vain_wait(trial), folder)
@@ -202,7 +224,10 @@ class Harness(Closeable):
 
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
-        if trial not in self._aside and self._known(trial) is None:
+        if self._far is not None:
+            if self._known(trial) is None:
+                self._ask(self._far, trial)
+        elif trial not in self._aside and self._known(trial) is None:
             folder = self._folder / "run-aside"
             self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
 
@@ -213,6 +238,8 @@ class Harness(Closeable):
 
     def run_all(self, trials: Sequence[Trial]) -> list[Result]:
         """Run trials side by side; return the results in their order. Raises what `run` raises."""
+        if self._far is not None:
+            return self._ask_all(self._far, trials)
         if self.jobs == 1 or len(trials) < 2:
             return [self.run(each) for each in trials]
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
@@ -226,25 +253,60 @@ class Harness(Closeable):
                     self._stop()  # do not wait for the running trials
                 raise
 
+    def _ask_all(self, far: ExecutorRunner, trials: Sequence[Trial]) -> list[Result]:
+        """Have a cluster run trials; return the results in their order."""
+        asked = {each: self._ask(far, each) for each in trials if self._known(each) is None}
+        try:
+            for each in asked.values():
+                each.result()
+        except BaseException as error:
+            for each in asked.values():
+                each.cancel()
+            if isinstance(error, KeyboardInterrupt):
+                self._stop()  # cancel what the cluster runs
+            raise
+        return [self.run(each) for each in trials]
+
+    def _ask(self, far: ExecutorRunner, trial: Trial) -> Future[Result]:
+        """Have a cluster run a trial, once."""
+        with self._lock:
+            found = self._asked.get(trial)
+            if found is None or found.cancelled():
+                sent = self._without_vain_wait(trial)
+                found = self._asked[trial] = far.begin(
+                    sent, before=self._require_time, done=partial(self._keep, trial)
+                )
+            return found
+
+    def _require_time(self) -> None:
+        if self._limit is not None and self.seconds >= self._limit:
+            raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
+
     def answers_otherwise(self, action: SuiteAction) -> bool:
         """Return whether a fresh worker answers an action in the other protocol than the suite's."""
-        if self._spawner is None:
+        if self._spawner is None and self._far is None:
             return False
         worker = replace(
             self.suite.worker,
             protocol=self.suite.worker.protocol.other,
             timeout=min(self.suite.worker.timeout, _OTHER_PROTOCOL_TIMEOUT),
         )
-        folder = self._slots.get()
-        try:
-            runner = LocalRunner(worker, self._spawner, self._store)
-            outcome = runner.run(cold(action), folder).outcomes[0]
-        finally:
-            self._slots.put(folder)
+        outcome = self._run_on(worker, cold(action)).outcomes[0]
         with self._lock:
             self.worker_starts += 1
             self.requests += 1
         return not outcome.failure
+
+    def _run_on(self, worker: SuiteWorker, trial: Trial) -> Result:
+        """Return the result of a trial of another worker."""
+        if self._far is not None:
+            return self._far.begin(trial, worker=worker).result()
+        assert self._spawner is not None
+        folder = self._slots.get()
+        try:
+            return LocalRunner(worker, self._spawner, self._store).run(trial, folder)
+        finally:
+            self._slots.put(folder)
 
     def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
         """Lay out the inputs of actions without running them.
@@ -254,7 +316,7 @@ class Harness(Closeable):
         """
         self._runner.check_layouts(tuple(actions))
 
-    def _build(self, target: ExistingServer | None) -> None:
+    def _build(self, target: ExistingServer | None, executor: ExistingServer | None) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = undo.enter_context(Workspace()).path
             cas = Cas(
@@ -269,7 +331,10 @@ class Harness(Closeable):
             # After the end of the spawner, which ends a worker that it may wait for.
             undo.callback(self._aside_pool.shutdown, cancel_futures=True)
             self._store = cas.store(SHA256)
-            self._runner = self._local(undo) if target is None else self._remote(target, undo)
+            if executor is not None:
+                self._runner = self._on_executor(executor, undo)
+            else:
+                self._runner = self._local(undo) if target is None else self._remote(target, undo)
             self._runner.check_layouts(self.suite.actions)
             for number in range(self.jobs):
                 self._slots.put(self._folder / f"run-{number:02}")
@@ -280,6 +345,20 @@ class Harness(Closeable):
         self._stop = spawner.close
         self._spawner = spawner
         return LocalRunner(self.suite.worker, spawner, self._store)
+
+    def _on_executor(self, executor: ExistingServer, undo: contextlib.ExitStack) -> _Runner:
+        from rpw_fixture.hermeticity.trials.far.runner import (  # noqa: PLC0415 - as `_remote`
+            ExecutorRunner,
+        )
+
+        runner = ExecutorRunner(
+            self.suite.worker, executor, self._store, home=self._folder, jobs=self.jobs
+        )
+        undo.enter_context(runner)
+        self._stop = runner.cancel
+        self._store = runner.store
+        self._far = runner.require_endpoint()
+        return runner
 
     def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> _Runner:
         from rpw_fixture.hermeticity.trials.remote import (  # noqa: PLC0415 - local checks need no grpc
