@@ -5,7 +5,8 @@ Everything else that a client does takes milliseconds, and is done by `Client`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -84,12 +85,13 @@ class AsyncExecutions:
         name = ""
         for left in reversed(range(_MOST_WAITS + 1)):
             try:
-                async for update in stream:
-                    if update.name != name:
-                        name = update.name
-                        on_operation(name)
-                    if update.done:
-                        return response_of(update)
+                async with aclosing(stream) as updates:
+                    async for update in updates:
+                        if update.name != name:
+                            name = update.name
+                            on_operation(name)
+                        if update.done:
+                            return response_of(update)
             except RequestError as error:
                 if not left or not name or error.code not in _BROKEN:
                     raise
@@ -115,7 +117,7 @@ class AsyncExecutions:
 
     async def _stream(
         self, name: str, request: Any, metadata: tuple[tuple[str, bytes], ...], seconds: float
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         running = self._callables[name](
             request, metadata=(*self._headers, *metadata), timeout=seconds
         )

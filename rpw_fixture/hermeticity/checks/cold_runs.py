@@ -54,7 +54,7 @@ SEEDS = tuple(
 def find(context: CheckContext) -> Iterator[Finding]:
     """Run every action cold; learn which actions are usable, and what of their results is stable."""
     began = time.time()
-    first = context.cold_all(context.suite.actions)
+    first = context.cold_or_reason(context.suite.actions)
     context.facts.share(
         COLD_RESULTS,
         ColdResults(
@@ -68,9 +68,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
             yield _with_hint(protocol_finding(outcome), hint)
-    if context.is_remote:
-        _require_usable(context, first)
-    else:
+    _require_usable(context, first)
+    if not context.is_remote:
         yield from _path_dependent(context)
     context.learn(context.usable, enough=1)
     # Where one repetition differs, more of them show whether it is always in the same places.
@@ -200,17 +199,24 @@ def _is_seeded(context: CheckContext, action: SuiteAction) -> bool:
 
 
 def _require_usable(context: CheckContext, first: list[Outcome]) -> None:
-    """Raise if an endpoint runs none of the actions; the cause may be the endpoint or the worker.
+    """Raise if a server runs none of the actions; the cause may be the server or the worker.
 
     Raises:
-        EnvironmentLacksError: with the endpoint's messages.
+        EnvironmentLacksError: with the server's messages.
     """
-    failed = [each for each in first if each.failure]
+    failed = [each for each in first if context.is_remote or each.failure == NO_RESULT]
+    failed = [each for each in failed if each.failure]
+    if not failed:
+        return
     text = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
     if not context.usable:
-        raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {text}")
-    if failed:
+        option = "--target" if context.is_remote else "--executor"
+        raise EnvironmentLacksError(f"{option}: no action of the suite can be run there: {text}")
+    if context.is_remote:
         context.notes["RPW201"] = f"on --target: left out, because they have no result: {text}"
+        return
+    for code in context.selected:
+        context.skip(code, f"{len(failed)} actions have no result, so they were not judged: {text}")
 
 
 def _first_line(text: str) -> str:

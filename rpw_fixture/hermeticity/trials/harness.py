@@ -27,6 +27,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Result,
     Step,
     Trial,
+    UnavailableError,
     Variation,
     steps,
 )
@@ -259,11 +260,14 @@ class Harness(Closeable):
         try:
             for each in asked.values():
                 each.result()
-        except BaseException as error:
+        except UnavailableError:
+            raise  # the others may be of use
+        except KeyboardInterrupt:
+            self._stop()  # cancel what the cluster runs
+            raise
+        except BaseException:
             for each in asked.values():
                 each.cancel()
-            if isinstance(error, KeyboardInterrupt):
-                self._stop()  # cancel what the cluster runs
             raise
         return [self.run(each) for each in trials]
 

@@ -30,7 +30,8 @@ _OURS = (
         f"{room}/**"
         for room in ("errors", "events", "launching", "processes", "storage", "support")
     ),
-    *(f"{room}/**" for room in ("execution/staging", "hermeticity/trials", "wire", "workers")),
+    *(f"{room}/**" for room in ("execution/staging", "hermeticity/trials", "wire")),
+    *("workers/*.py", "workers/personalities/__init__.py", "workers/personalities/rules.py"),
     *("hermeticity/suites/__init__.py", "hermeticity/suites/suite.py"),
 )
 #: What of protobuf is in it.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from rpw_fixture.client import Client
@@ -93,36 +93,31 @@ class Executor(Closeable):
             UnavailableError: there is no answer, with the reason.
             ConfigError: as ``use``.
         """
-        problem: Exception | None = None
-        attempt = 0
+        problem, attempt = self._given_up, 0
         while not self._given_up:
+            # No exception is kept: its traceback would hold the calls, and gRPC with them.
             try:
                 response = await self._execute(
                     action, seconds, title, skips_cache=is_fresh or attempt > 0
                 )
                 found = await use(await self._reply(response))
-            except (NoAnswerError, RequestError) as error:
-                problem = error
+            except NoAnswerError as error:
+                problem, may_repeat = str(error), True
+            except RequestError as error:
+                problem, may_repeat = str(error), may_pass(error)
+                self._forget(action)  # the cluster may have lost blobs
             else:
                 self.patience.note_answer()
                 return found
             attempt += 1
-            if not await self._may_repeat(action, problem, attempt):
+            if not may_repeat:
                 break
-        raise UnavailableError(f"the executor gives no answer: {problem or self._given_up}")
-
-    async def _may_repeat(self, action: QuestionAction, problem: Exception, attempt: int) -> bool:
-        """Return whether to ask again, after a pause; decide whether to ask anything else."""
-        if isinstance(problem, RequestError):
-            self._forget(action)  # the cluster may have lost blobs
-            if not may_pass(problem):
-                return False
-        if not self.patience.may_repeat(attempt):
-            if self.patience.is_exhausted():
-                self._given_up = str(problem)
-            return False
-        await asyncio.sleep(pause(attempt))
-        return True
+            if not self.patience.may_repeat(attempt):
+                if self.patience.is_exhausted():
+                    self._given_up = problem
+                break
+            await asyncio.sleep(pause(attempt))
+        raise UnavailableError(f"the executor gives no answer: {problem}")
 
     async def fetch(self, places: Iterable[Digest]) -> dict[Digest, bytes]:
         """Return blobs of the cluster.
@@ -136,6 +131,7 @@ class Executor(Closeable):
         """Close what belongs to the loop."""
         if self._executions is not None:
             await self._executions.close()
+            self._executions = None
 
     def close(self) -> None:
         """End the threads."""
@@ -166,11 +162,11 @@ class Executor(Closeable):
             )
         except RequestError as error:
             if operations and error.code is Code.DEADLINE_EXCEEDED:
-                await self._cancel(operations[-1])
+                self._cancel(operations[-1])
             raise
         except asyncio.CancelledError:
             if operations:
-                await self._cancel(operations[-1])
+                self._cancel(operations[-1])
             raise
         status = response.status
         if status.code:
@@ -179,9 +175,14 @@ class Executor(Closeable):
             raise RequestError(code, text, missing=missing_of(status))
         return response
 
-    async def _cancel(self, operation: str) -> None:
-        with contextlib.suppress(RequestError):  # it has ended, or the cluster can't cancel
-            await self._in_thread(lambda: self._client.cancel(operation))
+    def _cancel(self, operation: str) -> None:
+        """Have an operation cancelled; `close` waits for that."""
+
+        def cancel() -> None:
+            with suppress(RequestError):  # it has ended, or the cluster can't cancel
+                self._client.cancel(operation)
+
+        self._threads.submit(cancel)
 
     async def _reply(self, response: reapi.ExecuteResponse) -> Reply:
         result = response.result
@@ -214,7 +215,7 @@ class Executor(Closeable):
         text = bytes(result.stderr_raw or result.stdout_raw)
         if not text and result.HasField("stderr_digest"):
             digest = digest_of(result.stderr_digest)
-            with contextlib.suppress(RequestError):
+            with suppress(RequestError):
                 text = (await self.fetch([digest]))[digest]
         shown = text.decode(errors="replace").strip()[-_SHOWN:]
         return f"the program ended with exit code {result.exit_code}: {shown or '(no output)'}"

@@ -42,6 +42,7 @@ class LoopThread(Closeable):
         self.cancel_all()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
 

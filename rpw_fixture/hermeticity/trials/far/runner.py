@@ -6,6 +6,7 @@ A machine of the cluster does just what `LocalRunner` does here, so that every c
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -181,6 +182,8 @@ class ExecutorRunner(Closeable):
         self._loop.cancel_all()
         self._loop.run(self._executor.close_calls())
         self._undo.close()
+        # Cancelled calls are in cycles with their errors, and gRPC keeps a thread as long as they exist.
+        gc.collect()
 
     async def _run(
         self,
