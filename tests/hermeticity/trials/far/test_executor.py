@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import signal
 import stat
 import subprocess
@@ -22,7 +21,6 @@ from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import expand
-from rpw_fixture.hermeticity.findings.finding import Report
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.far import archive, executor, patience
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
@@ -33,6 +31,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Variation,
     steps,
 )
+from tests.hermeticity.reports import comparable, normal
 from tests.hermeticity.samples import stage
 from tests.waiting import until
 
@@ -55,25 +54,6 @@ def reached(server: Server, path: str = HERE) -> ExistingServer:
 def harness(suite: Path, server: Server, path: str = HERE, **options: Any) -> Iterator[Harness]:
     with Harness(load(suite), executor=reached(server, path), **options) as running:
         yield running
-
-
-def normal(text: str) -> str:
-    """A text without what differs between two runs at home, too."""
-    text = re.sub(r"[0-9a-f]{64}", "HASH", text)
-    text = re.sub(r"/[^\s'\"]*/rpw_fixture-[\w-]+(/run-\d+)?", "RUN", text)
-    return re.sub(r"\d+(\.\d+)?(?= ?(s|ms|[KM]iB)\b)", "N", text)
-
-
-def comparable(report: Report) -> list[Any]:
-    findings = [
-        (
-            *(each.code, each.severity, each.victim, each.polluters, each.outputs),
-            *(normal(each.summary), normal(each.evidence)),
-        )
-        for each in report.findings
-    ]
-    states = [(each.code, each.status, normal(each.reason)) for each in report.checks]
-    return [sorted(findings), states]
 
 
 @pytest.mark.parametrize(
