@@ -26,6 +26,8 @@ if importlib.util.find_spec("rpw_fixture") is None:
     sys.path.insert(0, str(Path(__file__).parent))
 
 pytest_plugins = ["pytester"]
+# Tests neither use nor fill the user's folder; those of that folder say so.
+os.environ["RPW_FIXTURE_CACHE"] = "none"
 PLUGIN = "rpw_fixture.pytest_plugin"
 #: Folders of tests that take long because of their subject. Other long tests bear the mark themselves.
 _SLOW = (

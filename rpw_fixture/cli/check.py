@@ -20,6 +20,7 @@ from rpw_fixture.client.existing_server import (
     properties,
 )
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.support import user_folders
 
 if TYPE_CHECKING:
     from rpw_fixture.cli.check_reports import WantedReport
@@ -31,6 +32,8 @@ _FINDINGS = 1
 _PROPERTY = "--platform-property"
 #: Trials that a cluster has at once, if nothing else is said.
 _EXECUTOR_JOBS = 64
+#: The variable that stands for ``--cache``.
+_CACHE_VARIABLE = "RPW_FIXTURE_CACHE"
 #: A folder with this file is a reproducer.
 _HISTORY = "history.json"
 
@@ -65,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after S seconds and report what was found",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
+    _add_cache(parser)
     check_logs.add_arguments(parser)
     _add_servers(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
@@ -74,6 +78,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a recording: count action-cache entries that its order of actions made wrong",
     )
     check_pages.add_arguments(parser)
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        metavar="DIR|none",
+        help="folder in which results of trials are remembered, so that the next check runs only what has "
+        "changed (default: rpw_fixture in the user's cache folder, or what RPW_FIXTURE_CACHE names; none: "
+        "remember nothing)",
+    )
 
 
 def _add_baseline(parser: argparse.ArgumentParser) -> None:
@@ -265,7 +279,18 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         cache_poisoning=given.cache_poisoning,
         target=servers.target,
         executor=servers.executor,
+        cache=_cache(given.cache),
     )
+
+
+def _cache(given: str | None) -> Path | None:
+    """Return the folder in which results are remembered; None for none."""
+    named = given if given is not None else os.environ.get(_CACHE_VARIABLE)
+    if named is None:
+        return user_folders.caches() / "rpw_fixture" / "check"
+    if not named:
+        raise ConfigError("--cache: name a folder, or none")
+    return None if named == "none" else Path(named).absolute()
 
 
 def _is_new_baseline(given: argparse.Namespace) -> bool:

@@ -6,20 +6,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError, Interrupted
-from rpw_fixture.hermeticity.checks import cache_poisoning, replaying, state_leaks, worker_keys
+from rpw_fixture.hermeticity.checks import (
+    cache_poisoning,
+    confirming,
+    replaying,
+    state_leaks,
+    worker_keys,
+)
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
-from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.context import LARGE, USUAL_LIMIT, CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.finding import (
-    SEEN_ONCE,
     Finding,
     Identity,
     Report,
@@ -28,32 +33,19 @@ from rpw_fixture.hermeticity.findings.finding import (
     with_edits,
 )
 from rpw_fixture.hermeticity.findings.history_file import History
+from rpw_fixture.hermeticity.findings.trial_counts import TrialCounts
 from rpw_fixture.hermeticity.progress import ProgressTracker
 from rpw_fixture.hermeticity.suites import recording
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import RunMode, Trial, UnavailableError
+from rpw_fixture.hermeticity.trials.result_store import ResultStore
+from rpw_fixture.hermeticity.trials.trial import UnavailableError
 
 _ALL = frozenset(CODES)
 _RECORDED = ("RPW402", "RPW403")
-#: Codes whose checks compare with a fresh worker without repeating its run; that is done here.
-_COMPARED = frozenset(
-    (
-        *("RPW105", "RPW107", "RPW111", "RPW113", "RPW116", "RPW118", "RPW203", "RPW204", "RPW205"),
-        *("RPW207", "RPW208", "RPW211", "RPW213", "RPW214", "RPW215", "RPW401"),
-    )
-)
-#: Codes whose findings are reproduced here, and how their histories are run.
-_REPEATED = {
-    "RPW107": RunMode.WORKER,
-    "RPW203": RunMode.WORKER,
-    "RPW204": RunMode.WORKER,
-    "RPW205": RunMode.ONE_SHOT,
-    "RPW211": RunMode.WORKER,
-}
 #: Codes that compare results, so that the report says what was left out.
-_COMPARING = _COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
+_COMPARING = confirming.COMPARED | {"RPW109", "RPW202", "RPW209", "RPW210", "RPW212"}
 _SHOWN = 6
 _WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
@@ -73,6 +65,7 @@ class Options:
         cache_poisoning: count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
         executor: an REAPI server that runs the trials as actions; None to run them on this machine.
+        cache: folder in which results of trials are remembered; None to remember none.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
     """
@@ -87,6 +80,7 @@ class Options:
     cache_poisoning: bool = False
     target: ExistingServer | None = None
     executor: ExistingServer | None = None
+    cache: Path | None = None
     eof_patience: float = 5.0
     pause: float = 3.0
 
@@ -105,14 +99,20 @@ def check(suite: Suite, options: Options | None = None) -> Report:
 def _check(
     suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
 ) -> Report:
-    with Harness(
-        suite,
-        jobs=options.jobs,
-        max_seconds=options.max_seconds,
-        progress=options.progress.count if options.progress else None,
-        target=options.target,
-        executor=options.executor,
-    ) as harness:
+    store, problem = _remembered(options)
+    with (
+        contextlib.closing(store or contextlib.ExitStack()),
+        Harness(
+            suite,
+            jobs=options.jobs,
+            max_seconds=options.max_seconds,
+            progress=options.progress.count if options.progress else None,
+            target=options.target,
+            executor=options.executor,
+            results=store,
+            is_forgetful=options.cache is None,
+        ) as harness,
+    ):
         context = CheckContext(
             suite=suite,
             harness=harness,
@@ -120,6 +120,7 @@ def _check(
             selected=options.selected,
             eof_patience=options.eof_patience,
             pause=options.pause,
+            max_seconds=options.max_seconds,
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
         if options.reproducers is not None:
@@ -129,10 +130,35 @@ def _check(
             ]
         if options.progress is not None:
             options.progress.finish()
-        report = _report(context, findings, options)
+        report = replace(
+            _report(context, findings, options), trials=_trial_counts(harness, options, problem)
+        )
         if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
+
+
+def _remembered(options: Options) -> tuple[ResultStore | None, str]:
+    """Return the store with results of earlier runs, or why there is none although one is wanted."""
+    if options.cache is None or options.target is not None or options.executor is not None:
+        return None, ""
+    try:
+        return ResultStore(options.cache), ""
+    except OSError as error:
+        return None, f"{options.cache}: {error.strerror}"
+
+
+def _trial_counts(harness: Harness, options: Options, problem: str) -> TrialCounts:
+    known = harness.remembering
+    memory = "" if known is None else str(options.cache)
+    if options.executor is not None and options.cache is not None:
+        memory = options.executor.endpoint
+    return TrialCounts(
+        all=harness.trials,
+        run=harness.trials_run,
+        memory=memory,
+        problem=problem if known is None else known.problem,
+    )
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
@@ -176,6 +202,8 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
     options = options or Options()
     reports = [_keys_report(recorded, options)]
     found = suites(recorded)
+    if options.max_seconds is None and any(len(each.actions) > LARGE for each in found):
+        options = replace(options, max_seconds=USUAL_LIMIT)
     if options.progress is not None:
         options.progress.expect(len(found))
     for suite in found:
@@ -304,7 +332,7 @@ def _run_check(context: CheckContext, run: _CheckRun, announcer: _Announcer) -> 
             _skip(context, [check], "a warm worker stops answering (RPW102)")
         else:
             with context.facts.limited(needs=check.needs, shares=check.shares):
-                for finding in _confirmed(context, check):
+                for finding in confirming.found(context, check):
                     run.findings.append(finding)
                     announcer.found(finding)
     except UnavailableError as error:
@@ -328,45 +356,13 @@ def _judge_again(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
                 contextlib.suppress(UnavailableError),
                 context.facts.limited(needs=check.needs, shares=check.shares),
             ):
-                again = [one for one in _confirmed(context, check) if _rests_on(one, names)]
+                again = [one for one in confirming.found(context, check) if _rests_on(one, names)]
                 each.findings += again
 
 
 def _rests_on(finding: Finding, names: frozenset[str]) -> bool:
     """Return whether a finding compares results of one of these actions."""
     return finding.victim in names and finding.code in _COMPARING
-
-
-def _confirmed(context: CheckContext, check: Check) -> Iterator[Finding]:
-    """Yield the findings of a check, each after its action was repeated on a fresh worker.
-
-    If a repetition shows that more is unstable, the check judges again; its trials are not run again.
-    """
-    is_new = True
-    while is_new:
-        is_new = False
-        for finding in check.find(context):
-            if finding.code in _COMPARED and context.learn(finding.last_action):
-                is_new = True
-                break
-            yield finding if _is_reproduced(context, finding) else _doubtful(finding)
-
-
-def _is_reproduced(context: CheckContext, finding: Finding) -> bool:
-    """Return whether a second run of the finding's history differs from a fresh worker as well."""
-    mode = _REPEATED.get(finding.code)
-    if mode is None:
-        return True
-    again = context.run(Trial(history=finding.history, mode=mode, run=1)).outcomes
-    if len(again) < len(finding.history):
-        return True
-    aspects = context.differing(context.cold(finding.history[-1].action), again[-1])
-    return bool(aspects)
-
-
-def _doubtful(finding: Finding) -> Finding:
-    summary = f"{finding.summary}{SEEN_ONCE}"
-    return replace(finding, severity=Severity.INFO, summary=summary, is_doubtful=True)
 
 
 def _note_left_out(context: CheckContext) -> None:

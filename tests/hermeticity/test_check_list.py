@@ -18,6 +18,7 @@ from rpw_fixture.hermeticity.checks.facts import (
     COLD_RESULTS,
     LEFT_PROCESSES,
     LOST_REQUESTS,
+    ORDER_IGNORED,
     START_UP_INPUTS,
     ColdResults,
     Fact,
@@ -84,7 +85,7 @@ def test_a_circle_of_needs_is_refused() -> None:
 
 
 def test_only_the_cold_runs_always_run() -> None:
-    assert [each.shares for each in CHECKS if each.always] == [(COLD_RESULTS,)]
+    assert [each.shares for each in CHECKS if each.always] == [(COLD_RESULTS, ORDER_IGNORED)]
 
 
 def test_every_needed_fact_is_shared_by_some_check() -> None:

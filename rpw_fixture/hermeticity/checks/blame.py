@@ -5,7 +5,7 @@ A suspicion is an outcome that differs from that of a fresh worker for the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.hermeticity.checks import counted_leaks, lost_diagnostics, shrinking
@@ -60,21 +60,36 @@ def code_of_rule(rule: str, otherwise: str = _MALFORMED) -> str:
     return otherwise if rule == NO_RESULT else _CODES_OF_RULES.get(rule, _MALFORMED)
 
 
-def suspicions(context: CheckContext, histories: Sequence[Sequence[Outcome]]) -> list[Suspicion]:
-    """Return the clearest suspicion for each action of the suite, fewest earlier requests first."""
-    found = _suspicions(context, histories)
+def suspicions(
+    context: CheckContext,
+    histories: Sequence[Sequence[Outcome]],
+    victims: Collection[Step] | None = None,
+) -> list[Suspicion]:
+    """Return the clearest suspicion for each action of the suite, fewest earlier requests first.
+
+    Args:
+        context: runs trials.
+        histories: the outcomes of each worker.
+        victims: the requests to compare with a fresh worker; None for all.
+    """
+    found = _suspicions(context, histories, victims)
     # Repeat the victims only now: what the clock changed before the suspicious runs shows up as well.
     if found and context.learn(each.victim.action for each in found):
-        found = _suspicions(context, histories)
+        found = _suspicions(context, histories, victims)
     return found
 
 
-def _suspicions(context: CheckContext, histories: Iterable[Sequence[Outcome]]) -> list[Suspicion]:
+def _suspicions(
+    context: CheckContext,
+    histories: Iterable[Sequence[Outcome]],
+    victims: Collection[Step] | None,
+) -> list[Suspicion]:
     best: dict[Step, Suspicion] = {}
     for outcomes in histories:
         done: list[Step] = []
         for warm in outcomes:
-            found = _suspicion(context, tuple(done), warm)
+            is_asked = victims is None or warm.step in victims
+            found = _suspicion(context, tuple(done), warm) if is_asked else None
             done.append(warm.step)
             if found is None:
                 continue

@@ -1,8 +1,8 @@
 """RPW101–105 in fresh workers, RPW210 and RPW201: what must be known before results are compared.
 
-Each action runs in a fresh worker, then in another folder, then once more. What differs among fresh
-workers is not a leak, and is left out of all later comparisons. A last repetition follows after the
-other checks, when the clock has moved, so that nothing has to wait for the clock.
+Each action runs in a fresh worker, then again in another folder with its inputs in another order. What
+differs among fresh workers is not a leak, and is left out of all later comparisons. Other checks start
+workers with the same requests when the clock has moved, so hardly any action has to be repeated for that.
 """
 
 from __future__ import annotations
@@ -13,10 +13,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-from rpw_fixture.hermeticity.checks import response_fields
+from rpw_fixture.hermeticity.checks import response_fields, unread_inputs
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
+from rpw_fixture.hermeticity.checks.elsewhere import (
+    ALL_ELSEWHERE,
+    ELSEWHERE,
+    REPEATED,
+    fresh_elsewhere,
+)
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ORDER_IGNORED, ColdResults
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.excerpts import head_and_tail
@@ -27,20 +33,13 @@ from rpw_fixture.hermeticity.trials.trial import (
     NO_RESULT,
     RESPONSE,
     Outcome,
+    Trial,
+    UnavailableError,
     Variation,
     differing,
     steps,
 )
 
-#: Another folder, with a path of another length.
-ELSEWHERE = Variation(factor="exec root path", root="another/and/rather/longer/path/to/the/root")
-#: All paths that a worker gets to know are different.
-_ALL_ELSEWHERE = Variation(
-    factor="all paths",
-    root=ELSEWHERE.root,
-    home="another/and/rather/longer/home",
-    temporary="another/and/rather/longer/tmp",
-)
 #: Seeds for the hash order of runtimes that read one from the environment.
 SEEDS = tuple(
     Variation(
@@ -53,8 +52,7 @@ SEEDS = tuple(
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Run every action cold; learn which actions are usable, and what of their results is stable."""
-    began = time.time()
-    first = context.cold_or_reason(context.suite.actions)
+    first = context.cold_or_reason(context.sample)
     context.facts.share(
         COLD_RESULTS,
         ColdResults(
@@ -63,7 +61,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             start_seconds=statistics.median(each.seconds for each in first),
         ),
     )
-    context.instability.begin(first, began)
+    _begin(context, context.sample)
     hint = _other_protocol(context, first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
@@ -78,10 +76,24 @@ def find(context: CheckContext) -> Iterator[Finding]:
     _require_expected(context)
 
 
+def _begin(context: CheckContext, actions: Sequence[SuiteAction]) -> None:
+    """Take the known results of actions on fresh workers for the first ones."""
+    results = [context.run(cold(each)) for each in actions]
+    context.instability.begin(
+        [each.outcomes[0] for each in results],
+        began=min(each.began for each in results),
+        ended=max(each.ended for each in results),
+    )
+
+
 def find_late(context: CheckContext) -> Iterator[Finding]:
-    """Repeat every action once more, when the clock shows another time than in the first runs."""
-    context.instability.await_tick()
-    context.learn(context.usable, enough=2)
+    """Compare with fresh workers that began when the clock showed another time than in the first runs."""
+    context.learn_from_others()
+    unseen = [each for each in context.pick() if not context.instability.has_seen_tick(each)]
+    if unseen:
+        context.instability.await_tick()
+        context.learn(unseen, enough=2)
+    context.learn([each for each in context.usable if context.instability.unstable(each)])
     yield from _nondeterministic(context)
 
 
@@ -115,13 +127,17 @@ def protocol_finding(outcome: Outcome) -> Finding:
 
 
 def _path_dependent(context: CheckContext) -> Iterator[Finding]:
-    context.run_all([cold(each, variation=_ALL_ELSEWHERE) for each in context.usable])
-    if not any(_differences(context, each, _ALL_ELSEWHERE) for each in context.usable):
+    began = context.harness.latest
+    repeated = _repeated(context)
+    if not any(context.differing(context.cold(each.step.action), each) for each in repeated):
+        for each in repeated:
+            context.instability.add(each.step.action, [each], began)
+        context.facts.share(ORDER_IGNORED, frozenset(context.pick()))
         return
-    # Either paths reach results, or results are unstable. Runs in one folder show which it is.
+    # Either paths or orders reach results, or results are unstable. Runs in one folder show which it is.
     context.harness.use_one_path()
-    began = time.time()
-    context.instability.begin(context.cold_all(context.usable), began)
+    context.run_all([cold(each) for each in context.usable])
+    _begin(context, context.usable)
     findings = []
     for action in context.usable:
         aspects = _differences(context, action, ELSEWHERE)
@@ -131,10 +147,32 @@ def _path_dependent(context: CheckContext) -> Iterator[Finding]:
         findings += [_path_finding(context, action, aspects)] if aspects else []
     # A path of HOME or TMPDIR in a result is RPW209, and differs between folders as well.
     if not findings and not any(
-        _differences(context, each, _ALL_ELSEWHERE) for each in context.usable
+        _differences(context, each, ALL_ELSEWHERE) for each in context.usable
     ):
         context.harness.use_all_paths()
     yield from findings
+
+
+def _repeated(context: CheckContext) -> list[Outcome]:
+    """Return the outcomes of all actions elsewhere: most in one worker, unless they differ there."""
+    few = context.pick()
+    rest = tuple(each for each in context.usable if each not in few)
+    trials = [Trial(history=steps(*rest), variation=REPEATED)] if rest else []
+    try:
+        watched = unread_inputs.watched(context)
+        fresh = [fresh_elsewhere(each, is_watched=each in watched) for each in few]
+        results = context.run_all([*fresh, *trials])
+    except UnavailableError:  # files can't be watched
+        results = context.run_all([*(fresh_elsewhere(each) for each in few), *trials])
+    outcomes = [outcome for each in results for outcome in each.outcomes]
+    same = {
+        each.step.action: each
+        for each in outcomes
+        if not context.differing(context.cold(each.step.action), each)
+    }
+    again = context.run_all([fresh_elsewhere(each) for each in rest if each not in same])
+    known = [*outcomes[: len(few)], *(same[each] for each in rest if each in same)]
+    return [*known, *(each.outcomes[0] for each in again)]
 
 
 def _differences(context: CheckContext, action: SuiteAction, variation: Variation) -> list[str]:

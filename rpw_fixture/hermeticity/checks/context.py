@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rpw_fixture.errors import Interrupted
+from rpw_fixture.hermeticity.checks import clusters
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, REPORTED, Facts
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
@@ -28,8 +28,14 @@ from rpw_fixture.hermeticity.trials.trial import (
 
 #: With more actions than this, a check takes only some of them.
 MANY = 12
+#: Of many actions that exercise the same, a check takes at most this number.
+_OF_EACH = 3
 #: The variant of an action that has none of its inputs.
 INPUTS_MISSING = "inputs missing"
+#: With more actions than this, only some run on fresh workers; all run on a warm one.
+LARGE = 100
+#: Actions of a large suite on fresh workers with the usual time limit, and that limit, seconds.
+_SAMPLE, USUAL_LIMIT = 24, 300.0
 #: A check takes at least this many actions, however slow their cold starts are.
 _FEWEST = 4
 
@@ -45,6 +51,7 @@ class CheckContext:
         selected: codes that the user asked for.
         eof_patience: seconds that a worker may take to end after its stdin was closed.
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
+        max_seconds: time limit of the whole check; None for no limit.
         facts: what earlier checks have learnt.
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
@@ -58,6 +65,7 @@ class CheckContext:
     selected: frozenset[str] = frozenset(CODES)
     eof_patience: float = 5.0
     pause: float = 3.0
+    max_seconds: float | None = None
     facts: Facts = field(default_factory=Facts)
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
@@ -68,6 +76,16 @@ class CheckContext:
 
     def __post_init__(self) -> None:
         self._instability = Instability(self.harness.store)
+
+    @property
+    def sample(self) -> tuple[SuiteAction, ...]:
+        """The actions that run on fresh workers: all, or in large suites those that stand for others."""
+        actions = self.suite.actions
+        if len(actions) <= LARGE or self.is_remote:
+            return actions
+        part = (self.max_seconds or USUAL_LIMIT) / USUAL_LIMIT
+        count = max(MANY, int(_SAMPLE * part))
+        return clusters.representatives(actions, count, of_each=max(_OF_EACH, int(_OF_EACH * part)))
 
     @property
     def usable(self) -> tuple[SuiteAction, ...]:
@@ -116,6 +134,17 @@ class CheckContext:
         """Return whether `note_reported` was called for this action, or for this broken rule."""
         return _reported(victim, failure) in self.facts.read(REPORTED)
 
+    def begin_judgement(self) -> Callable[[], None]:
+        """Return a function that takes back what a check says from here on, so that it judges again."""
+        facts, notes = self.facts.copy_values(), dict(self.notes)
+        skipped, growth = dict(self.skipped), list(self.growth)
+
+        def take_back() -> None:
+            self.facts.restore_values(facts)
+            self.notes, self.skipped, self.growth = dict(notes), dict(skipped), list(growth)
+
+        return take_back
+
     def run(self, trial: Trial) -> Result:
         """Return the result of one trial; raises what `Harness.run` raises."""
         return self.harness.run(trial)
@@ -156,21 +185,40 @@ class CheckContext:
             enough: repetitions after which an action is known, provided that the clock has moved;
                 with 1, the clock does not matter.
         """
-        plain = {each.name: each for each in self.usable}
+        others = () if len(self.suite.actions) <= LARGE else self.suite.actions
+        plain = {each.name: each for each in (*others, *self.usable)}
         wanted: dict[SuiteAction, int] = {}
         for each in actions:
             if each.name in plain:
                 wanted[plain[each.name]] = enough
             if each.variant:
                 wanted[each] = 1
-        missing = {each: self.instability.missing(each, most) for each, most in wanted.items()}
-        began = time.time()
+        now = self.harness.latest
+        missing = {each: self.instability.missing(each, most, now) for each, most in wanted.items()}
         self.run_all([cold(each, run=run) for each, runs in missing.items() for run in runs])
         found = False
         for each, runs in missing.items():
-            outcomes = [self.run(cold(each, run=run)).outcomes[0] for run in runs]
-            found = self.instability.add(each, outcomes, began) or found if outcomes else found
+            results = [self.run(cold(each, run=run)) for run in runs]
+            found = self._has_learnt(each, results) or found
         return found
+
+    def _has_learnt(self, action: SuiteAction, results: Sequence[Result]) -> bool:
+        outcomes = [each.outcomes[0] for each in results]
+        began = min((each.began for each in results), default=0.0)
+        return bool(outcomes) and self.instability.add(action, outcomes, began)
+
+    def learn_from_others(self) -> None:
+        """Take first answers in other trials for repetitions, where the clock had moved by then."""
+        for action in self.usable:
+            (step,) = steps(action)
+            late = [
+                each
+                for each in self.harness.first_answers(step)
+                if each.began >= self.instability.tick
+            ]
+            if late and not self.instability.has_seen_tick(action):
+                outcomes = [each.outcome for each in late]
+                self.instability.add(action, outcomes, min(each.began for each in late))
 
     def ignored(self, action: SuiteAction) -> frozenset[str]:
         """Return the aspects of an action that are left out of comparisons altogether."""
@@ -188,11 +236,11 @@ class CheckContext:
         return diff.explain(before, after, aspects, self.harness.store, labels)
 
     def pick(self, count: int = MANY) -> tuple[SuiteAction, ...]:
-        """Return up to ``count`` usable actions, spread evenly over the suite."""
-        total = len(self.usable)
-        if total <= count:
+        """Return up to ``count`` usable actions; if there are many, some that exercise different things."""
+        if len(self.usable) <= min(count, MANY):
             return self.usable
-        return tuple(self.usable[(index * total) // count] for index in range(count))
+        few = len(self.usable) <= MANY
+        return clusters.representatives(self.usable, count, of_each=count if few else _OF_EACH)
 
     def affordable(self, seconds: float, most: int = MANY) -> tuple[SuiteAction, ...]:
         """Return up to ``most`` usable actions whose cold starts together take about ``seconds``."""
@@ -213,6 +261,10 @@ class CheckContext:
             self._failing[action] = self._find_failing(action)
         return self._failing[action]
 
+    def without_inputs(self, action: SuiteAction) -> SuiteAction | None:
+        """Return the variant of an action that has none of its inputs; None if it never has any."""
+        return action.changed(INPUTS_MISSING, inputs={}) if action.inputs else None
+
     def bad_option(self, action: SuiteAction) -> SuiteAction:
         """Return a variant of an action that most tools refuse."""
         return action.changed("bad option", arguments=(*action.arguments, "--rpw-no-such-option"))
@@ -225,11 +277,9 @@ class CheckContext:
         return len(outcomes) > 1 and bool(self.differing(self.cold(victim), outcomes[-1]))
 
     def _find_failing(self, action: SuiteAction) -> SuiteAction | None:
-        variants = [action.changed(INPUTS_MISSING, inputs={})] if action.inputs else []
-        variants.append(self.bad_option(action))
-        for each in variants:
-            outcome = self.cold(each)
-            if not outcome.failure and outcome.exit_code not in {0, None}:
+        for each in (self.without_inputs(action), self.bad_option(action)):
+            outcome = self.cold(each) if each is not None else None
+            if outcome is not None and not outcome.failure and outcome.exit_code not in {0, None}:
                 return each
         return None
 

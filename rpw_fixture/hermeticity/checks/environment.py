@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rpw_fixture.hermeticity.checks.cold_runs import SEEDS
 from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ORDER_IGNORED
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -108,8 +108,9 @@ def _compared(
     """Yield the findings under one factor; if it can't be varied, add it to ``untried``."""
     try:
         # An input root that was used before lists files in another order, so only cold runs count.
-        few = context.affordable(_SECONDS, len(context.usable))
-        suspects = few if varied.is_reversed else _suspects(context, usual, varied)
+        suspects = (
+            _unknown_orders(context) if varied.is_reversed else _suspects(context, usual, varied)
+        )
     except UnavailableError as error:
         untried[varied.factor] = str(error)
         return
@@ -123,6 +124,13 @@ def _compared(
             yield from found or _doubtful(context, action, usual, varied)
     except UnavailableError as error:
         untried[varied.factor] = str(error)
+
+
+def _unknown_orders(context: CheckContext) -> Sequence[SuiteAction]:
+    """Return the actions, if that does not take long, that may follow the order of their inputs."""
+    if context.facts.read(ORDER_IGNORED):
+        return ()
+    return context.affordable(_SECONDS, len(context.usable))
 
 
 def _doubtful(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -48,6 +48,8 @@ class ColdResults:
 
 #: Which actions work at all, and what of their results is stable (`CheckContext.instability`).
 COLD_RESULTS = Fact("cold results", ColdResults())
+#: Actions whose results do not follow the order in which inputs are created and listed.
+ORDER_IGNORED: Fact[frozenset[SuiteAction]] = Fact("ignored order", frozenset())
 #: Whether processes pile up below the worker with identical requests.
 LEFT_PROCESSES = Fact("left processes", default=False)
 #: Whether they pile up in any run at all, longer ones included.
@@ -93,6 +95,14 @@ class Facts:
         if self._writable is not None and fact not in self._writable:
             raise UndeclaredFactError(f"the check does not declare that it shares {fact.name!r}")
         self._values[fact] = value
+
+    def copy_values(self) -> Mapping[Fact[Any], object]:
+        """Return the values of all facts, for `restore_values`."""
+        return dict(self._values)
+
+    def restore_values(self, values: Mapping[Fact[Any], object]) -> None:
+        """Set all facts to earlier values, because a check judges again."""
+        self._values = dict(values)
 
     @contextlib.contextmanager
     def limited(self, *, needs: Iterable[Fact[Any]], shares: Iterable[Fact[Any]]) -> Iterator[None]:

@@ -20,6 +20,8 @@ FACTOR = "listed inputs"
 #: Bazel lists all inputs; some servers list none, and Bazel sends no digest for some files.
 _PORTABILITY = frozenset((Listing.NONE, Listing.EMPTY))
 _OTHERS = (Listing.RAW, Listing.MESSAGE, Listing.CHANGING, Listing.NONE, Listing.EMPTY)
+#: Lists that one worker gets in turn, those first after which a cache has least to go by.
+_TOGETHER = ((Listing.NONE, Listing.CHANGING), (Listing.EMPTY, Listing.MESSAGE, Listing.RAW))
 _MAX_RUNS = 60
 
 
@@ -28,7 +30,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if context.is_remote:
         return  # an endpoint decides itself what it lists
     found: dict[str, Finding] = {}
-    for listing in _OTHERS:
+    for listing in _suspects(context):
         finding = _first_victim(context, listing)
         if finding is None:
             continue
@@ -45,6 +47,25 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def _listed(actions: Sequence[SuiteAction], listing: Listing) -> tuple[Step, ...]:
     return tuple(Step(action=each, listing=listing) for each in actions)
+
+
+def _suspects(context: CheckContext) -> Sequence[Listing]:
+    """Return the lists to try one by one: those that were in no worker's clean history with others."""
+    actions = context.pick() * 2
+    trials = [
+        Trial(history=tuple(step for each in group for step in _listed(actions, each)))
+        for group in _TOGETHER
+    ]
+    clean: set[Listing] = set()
+    for group, trial, result in zip(_TOGETHER, trials, context.run_all(trials), strict=True):
+        is_whole = len(result.outcomes) == len(trial.history)
+        if is_whole and not any(_is_unusual(context, each) for each in result.outcomes):
+            clean.update(group)
+    return [each for each in _OTHERS if each not in clean]
+
+
+def _is_unusual(context: CheckContext, outcome: Outcome) -> bool:
+    return bool(context.differing(context.cold(outcome.step.action), outcome))
 
 
 def _first_victim(context: CheckContext, listing: Listing) -> Finding | None:

@@ -66,22 +66,28 @@ class Instability:
         self._tick = 0.0
         self._lessons: list[str] = []
 
-    def begin(self, samples: Sequence[Outcome], began: float) -> None:
+    def begin(self, samples: Sequence[Outcome], began: float, ended: float) -> None:
         """Forget everything, and add the first outcome of each action.
 
         Args:
             samples: the outcomes.
             began: when the first of them began, seconds since the epoch.
+            ended: when the last of them was there.
         """
         minute = _minute(began)
         with self._lock:
             self._known = {each.step.action: _Known([each], minute=minute) for each in samples}
             self._by_name = {each.step.action.name: each.step.action for each in samples}
             self._elsewhere.clear()
-            self._tick = next_tick(time.time())
+            self._tick = next_tick(ended)
 
-    def missing(self, action: SuiteAction, enough: int) -> range:
+    def missing(self, action: SuiteAction, enough: int, now: float) -> range:
         """Return the numbers of the runs still missing until ``enough``, and until the clock moved.
+
+        Args:
+            action: the action.
+            enough: number of repetitions that is enough.
+            now: when the newest result of any action was there, seconds since the epoch.
 
         When a minute has passed since the newest run, one more is always missing: a result that was seen
         meanwhile may differ from it by nothing but the time.
@@ -89,7 +95,7 @@ class Instability:
         with self._lock:
             known = self._known.get(action, _Known())
             count = len(known.samples)
-            if count >= enough and known.minute != _minute(time.time()):
+            if count >= enough and known.minute != _minute(now):
                 return range(count, count + 1)
             is_known = count > enough and (known.has_seen_tick or enough == 1)
             if is_known or count >= _MOST:
@@ -115,6 +121,15 @@ class Instability:
             if is_new:
                 self._lessons.append(action.name)
             return is_new
+
+    @property
+    def tick(self) -> float:
+        """When every clock shows another time than in the first runs, seconds since the epoch."""
+        return self._tick
+
+    def has_seen_tick(self, action: SuiteAction) -> bool:
+        """Return whether the action was repeated when every clock showed another time than at first."""
+        return self._known.get(action, _Known()).has_seen_tick
 
     @property
     def lessons(self) -> Sequence[str]:

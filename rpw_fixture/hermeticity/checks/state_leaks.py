@@ -91,17 +91,35 @@ def lingering(context: CheckContext) -> Trial:
 def histories(context: CheckContext) -> list[tuple[Step, ...]]:
     """Return the histories to try, most likely ones first."""
     plain = steps(*context.usable)
+    likely = _likely_failing(context)
+    context.run_all([Trial(history=each) for each in _beginning_with_failures(context, likely)])
     failing = _failing(context)
     plans = [recorded_order(context).history]
     square = context.affordable(_SQUARE_SECONDS, _SQUARE)
-    plans += [steps(*row) for row in orders.pair_covering(square)]
-    plans += _after_failures(context, failing)
-    plans += _two_configurations(context)
     length = min(60, 3 * len(plain) + len(failing))
-    plans += orders.at_random(
+    at_random = orders.at_random(
         [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=context.seed
     )
+    rows = [steps(*row) for row in orders.pair_covering(square)]
+    plans += _continued(rows, at_random)
+    plans += _beginning_with_failures(context, likely)
+    plans += _after_failures(context, tuple(each for each in failing if each not in likely))
+    if not failing or not context.succeeding:
+        context.skip("RPW109", "no request was found that fails and is answered")
+    plans += _two_configurations(context)
     return plans
+
+
+def _continued(
+    rows: Sequence[tuple[Step, ...]], more: Sequence[tuple[Step, ...]]
+) -> list[tuple[Step, ...]]:
+    """Return histories that go on with others, so that fewer workers are started for all of them.
+
+    The first one is left as it is, because its worker is watched after each response.
+    """
+    count = min(len(more), max(0, len(rows) - 1))
+    tails = [(), *more[:count], *[()] * len(rows)]
+    return [(*row, *tail) for row, tail in zip(rows, tails, strict=False)] + [*more[count:]]
 
 
 def _two_configurations(context: CheckContext) -> list[tuple[Step, ...]]:
@@ -123,13 +141,34 @@ def _failing(context: CheckContext) -> tuple[Step, ...]:
     return steps(*own, *(each for each in made if each is not None))
 
 
+def _likely_failing(context: CheckContext) -> tuple[Step, ...]:
+    """Return requests without their inputs, which most tools answer with a failure."""
+    found = (context.without_inputs(each) for each in context.succeeding[:_MOST_FAILING])
+    return steps(*(each for each in found if each is not None))
+
+
+def _beginning_with_failures(
+    context: CheckContext, likely: tuple[Step, ...]
+) -> list[tuple[Step, ...]]:
+    """Return a history for each request that may fail, which begins with it and has the others, too.
+
+    So the first answer shows whether it fails, and what comes later whether that has consequences.
+    """
+    good = steps(*context.succeeding)
+    found = []
+    for place in range(len(likely)):
+        rotated = (*likely[place:], *likely[:place])
+        is_last = place == len(likely) - 1
+        found.append((*rotated, *good) if is_last else _interleaved(rotated, good))
+    return found
+
+
+def _interleaved(failing: tuple[Step, ...], good: tuple[Step, ...]) -> tuple[Step, ...]:
+    pairs = ((failing[place % len(failing)], each) for place, each in enumerate(good))
+    return tuple(step for pair in pairs for step in pair)
+
+
 def _after_failures(context: CheckContext, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
     """Return histories with failing requests before good ones: alternating, then all of them first."""
     good = steps(*context.succeeding)
-    if not failing or not good:
-        context.skip("RPW109", "no request was found that fails and is answered")
-        return []
-    interleaved: list[Step] = []
-    for place, each in enumerate(good):
-        interleaved += [failing[place % len(failing)], each]
-    return [tuple(interleaved), (*failing, *good)]
+    return [_interleaved(failing, good), (*failing, *good)] if failing and good else []

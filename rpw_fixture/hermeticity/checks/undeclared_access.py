@@ -7,11 +7,12 @@ change the result.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,14 @@ from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import cold
-from rpw_fixture.hermeticity.trials.trial import BASE, RESPONSE, UnavailableError, Variation, steps
+from rpw_fixture.hermeticity.trials.trial import (
+    BASE,
+    RESPONSE,
+    Trial,
+    UnavailableError,
+    Variation,
+    steps,
+)
 from rpw_fixture.launching import landlock
 from rpw_fixture.launching.access import DEVICES, SYSTEM
 from rpw_fixture.support.paths import join_normalised
@@ -63,19 +71,60 @@ def find(context: CheckContext) -> Iterator[Finding]:
     for code in ("RPW207", "RPW208"):
         context.notes[code] = f"by {' and '.join(tools)}"
     readable = _readable(context)
-    known: set[str] = set()
+    traced = [_together(context, _tracing(tracer))] if tracer is not None else []
+    seen, folders = _without_performance_data(_accesses(context, traced, readable))
+    if folders:
+        yield _of_performance_data(context.usable[0], folders)
+    if seen == Accesses() and not (has_landlock and _suffers(context, readable)):
+        return
+    left = {*seen.read, *seen.written}
     for action in context.pick(_MOST_ACTIONS):
-        seen = _traced(context, tracer, action, readable) if tracer is not None else Accesses()
-        seen, folders = _without_performance_data(seen)
-        if folders and not known:
-            yield _of_performance_data(action, folders)
-        known |= folders
-        if has_landlock:
-            yield from _restricted(context, action, readable, seen)
-        if seen.read and not has_landlock:
-            yield _finding(context, "RPW207", action, (), "", seen.read)
-        if seen.written:
-            yield _finding(context, "RPW208", action, (), "", seen.written)
+        findings = list(_of_action(context, action, readable, tracer, has_landlock=has_landlock))
+        yield from findings
+        if findings and tracer is not None:
+            left -= _of_one(context, action, tracer, readable)
+            if not left:
+                return  # the other actions use no more, above all at the worker's start
+
+
+def _together(context: CheckContext, variation: Variation) -> Trial:
+    """Return a trial of all actions on one worker, which shows whether any of them needs a look."""
+    return Trial(history=steps(*context.pick(_MOST_ACTIONS)), variation=variation)
+
+
+def _suffers(context: CheckContext, readable: tuple[str, ...]) -> bool:
+    """Return whether one worker gives other results where it can use nothing but inputs and the system."""
+    trials = [_together(context, each) for each in (BASE, _allowing("", readable))]
+    usual, restricted = (each.outcomes for each in context.run_all(trials))
+    # If only the response text mentions the refusal, the worker has coped with it.
+    return len(usual) != len(restricted) or any(
+        {*context.differing(*pair)} - {RESPONSE} for pair in zip(usual, restricted, strict=True)
+    )
+
+
+def _of_one(
+    context: CheckContext, action: SuiteAction, tracer: str, readable: tuple[str, ...]
+) -> set[str]:
+    alone = _accesses(context, [cold(action, variation=_tracing(tracer))], readable)
+    return {*alone.read, *alone.written}
+
+
+def _of_action(
+    context: CheckContext,
+    action: SuiteAction,
+    readable: tuple[str, ...],
+    tracer: str | None,
+    *,
+    has_landlock: bool,
+) -> Iterator[Finding]:
+    traced = [cold(action, variation=_tracing(tracer))] if tracer is not None else []
+    seen, _ = _without_performance_data(_accesses(context, traced, readable))
+    if has_landlock:
+        yield from _restricted(context, action, readable, seen)
+    if seen.read and not has_landlock:
+        yield _finding(context, "RPW207", action, (), "", seen.read)
+    if seen.written:
+        yield _finding(context, "RPW208", action, (), "", seen.written)
 
 
 def _without_performance_data(seen: Accesses) -> tuple[Accesses, set[str]]:
@@ -99,18 +148,26 @@ def _of_performance_data(action: SuiteAction, folders: set[str]) -> Finding:
     )
 
 
+#: What a restriction forbids, by the code that it finds; "" stands for both.
+_RESTRICTIONS = {
+    "": "only inputs and the system can be used",
+    "RPW207": "only inputs and the system can be read",
+    "RPW208": "only the run's folder can be written",
+}
+
+
+def _allowing(code: str, readable: tuple[str, ...]) -> Variation:
+    reads, writes = ("{run}", *readable, *DEVICES), ("{run}", *DEVICES, "/proc")
+    rules = (None if code == "RPW208" else reads, None if code == "RPW207" else writes)
+    return Variation(factor=_RESTRICTIONS[code], steps=(("restrict_paths", rules),))
+
+
 def _restricted(
     context: CheckContext, action: SuiteAction, readable: tuple[str, ...], seen: Accesses
 ) -> Iterator[Finding]:
     plain = context.cold(action)
-    reads, writes = ("{run}", *readable, *DEVICES), ("{run}", *DEVICES, "/proc")
-    restrictions = {
-        "": ("only inputs and the system can be used", (reads, writes)),
-        "RPW207": ("only inputs and the system can be read", (reads, None)),
-        "RPW208": ("only the run's folder can be written", (None, writes)),
-    }
-    for code, (factor, rules) in restrictions.items():
-        varied = Variation(factor=factor, steps=(("restrict_paths", rules),))
+    for code in _RESTRICTIONS:
+        varied = _allowing(code, readable)
         outcome = context.run(cold(action, variation=varied)).outcomes[0]
         aspects = context.differing(plain, outcome)
         # If only the response text mentions the refusal, the worker has coped with it.
@@ -197,9 +254,8 @@ def _usable_tracer(context: CheckContext) -> str | None:
     tracer = shutil.which("strace")
     if tracer is None:
         return None
-    action = context.usable[0]
     try:
-        outcome = context.run(cold(action, variation=_tracing(tracer))).outcomes[0]
+        outcome = context.run(_together(context, _tracing(tracer))).outcomes[0]
     except UnavailableError:
         return None
     return None if outcome.failure else tracer
@@ -210,15 +266,17 @@ def _tracing(tracer: str) -> Variation:
     return Variation(factor="strace", prefix=(tracer, *options))
 
 
-def _traced(
-    context: CheckContext, tracer: str, action: SuiteAction, readable: tuple[str, ...]
+def _accesses(
+    context: CheckContext, traced: Sequence[Trial], readable: tuple[str, ...]
 ) -> Accesses:
-    result = context.run(cold(action, variation=_tracing(tracer)))
-    try:
-        text = Path(result.trace).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return Accesses()
-    return accesses(text, readable=readable, inside=str(context.harness.folder))
+    """Return what strace recorded in some trials, as far as it is undeclared."""
+    texts = []
+    for each in traced:
+        with contextlib.suppress(OSError):
+            trace = Path(context.run(each).trace)
+            texts.append(trace.read_text(encoding="utf-8", errors="replace"))
+    inside = str(context.harness.folder)
+    return accesses("\n".join(texts), readable=readable, inside=inside)
 
 
 def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:

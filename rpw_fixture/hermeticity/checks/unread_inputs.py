@@ -5,10 +5,12 @@ When such an input changes, the action runs again without need.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.elsewhere import fresh_elsewhere
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -33,13 +35,21 @@ def find(context: CheckContext) -> Iterator[Finding]:
     _note(context, "unread inputs by inotify")
 
 
+def watched(context: CheckContext) -> frozenset[SuiteAction]:
+    """Return the actions whose files are watched in some cold run, if this machine can do that."""
+    if "RPW207" not in context.selected or context.is_remote or sys.platform != "linux":
+        return frozenset()
+    return frozenset(each for each in context.pick(_MOST_ACTIONS) if each in context.succeeding)
+
+
 def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
     unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
-    modes = (RunMode.WORKER, RunMode.ONE_SHOT)
-    for mode in modes if context.suite.worker.one_shot else modes[:1]:
+    trials = [fresh_elsewhere(action, is_watched=True)]
+    if context.suite.worker.one_shot:
+        trials.append(Trial(history=steps(action), mode=RunMode.ONE_SHOT, is_watched=True))
+    for each in trials:
         if unread:
-            trial = Trial(history=steps(action), mode=mode, is_watched=True)
-            unread -= context.run(trial).outcomes[0].opened
+            unread -= context.run(each).outcomes[0].opened
     return sorted(unread)
 
 

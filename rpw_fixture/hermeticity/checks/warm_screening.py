@@ -21,6 +21,9 @@ from rpw_fixture.hermeticity.trials.trial import (
     Trial,
 )
 
+#: Fewer pairs than this are not worth another worker.
+_LEAST = 6
+
 
 class Pair(NamedTuple):
     """An action, and a changed version of it."""
@@ -50,7 +53,7 @@ def ask(
     *,
     in_place: bool = False,
 ) -> dict[Pair, Answers]:
-    """Return the answers that count; as many workers are started as there are jobs.
+    """Return the answers that count; at most as many workers are started as there are jobs.
 
     Args:
         context: runs trials.
@@ -122,6 +125,6 @@ def _counting(
 
 
 def _parts(pairs: Sequence[Pair], count: int) -> list[Sequence[Pair]]:
-    size = -(-len(pairs) // count)
+    size = max(_LEAST, -(-len(pairs) // count))
     parts = [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
     return [each for each in parts if each]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings.trial_counts import NO_TRIALS, TrialCounts
 from rpw_fixture.hermeticity.suites.suite import Place, SuiteAction
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
@@ -233,6 +234,7 @@ class Report:
     places: Mapping[str, Place] = field(default_factory=dict, repr=False)
     interruption: Interrupted | None = None
     unjudged: frozenset[str] = field(default=frozenset(), repr=False)
+    trials: TrialCounts = NO_TRIALS
     stale: tuple[Identity, ...] = ()
 
     def place_of(self, finding: Finding) -> Place | None:
@@ -254,6 +256,8 @@ class Report:
             "worker_starts": self.worker_starts,
             "requests": self.requests,
             "seconds": round(self.seconds, 3),
+            "trials": self.trials.all,
+            "trials_run": self.trials.run,
         }
         if self.accepted:
             fields["accepted"] = [each.as_dict() for each in self.accepted]
@@ -361,6 +365,7 @@ def merged(reports: Sequence[Report]) -> Report:
         places={name: place for each in reports for name, place in each.places.items()},
         interruption=next((each.interruption for each in reports if each.interruption), None),
         unjudged=frozenset().union(*(each.unjudged for each in reports)),
+        trials=TrialCounts.summed(each.trials for each in reports),
         poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
         action_names=tuple(name for each in reports for name in each.action_names),
         growth=tuple(one for each in reports for one in each.growth),

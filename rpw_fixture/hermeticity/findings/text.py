@@ -34,6 +34,7 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
     if report.poisoning is not None:
         lines += [paint("cache poisoning", _BOLD), *_poisoning(report.poisoning), ""]
     lines.append(_total(report, paint))
+    lines += [each for each in [report.trials.in_words()] if each]
     return "\n".join(lines) + "\n"
 
 

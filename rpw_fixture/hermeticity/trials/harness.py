@@ -15,22 +15,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials.local import LocalRunner
+from rpw_fixture.hermeticity.trials.memory import FirstAnswer, TrialMemory
+from rpw_fixture.hermeticity.trials.remembering import RememberingRunner, Runner
+from rpw_fixture.hermeticity.trials.result_store import ResultStore
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
-    Outcome,
     Result,
     Step,
     Trial,
-    UnavailableError,
     Variation,
     steps,
 )
+from rpw_fixture.hermeticity.trials.trial_keys import TrialKeys
 from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
@@ -40,7 +41,7 @@ from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:
     from rpw_fixture.client.existing_server import ExistingServer
-    from rpw_fixture.hermeticity.trials.far.runner import ExecutorRunner
+    from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials
     from rpw_fixture.hermeticity.trials.remote import RemoteRunner
 
 _MEMORY = 256 << 20
@@ -56,14 +57,6 @@ class OutOfTimeError(Exception):
     """The time limit of the whole check is reached."""
 
 
-class _Runner(Protocol):
-    """Something that runs a trial: `LocalRunner`, `ExecutorRunner` or `RemoteRunner`."""
-
-    def run(self, trial: Trial, folder: Path) -> Result: ...
-    def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]: ...
-    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None: ...
-
-
 class Harness(Closeable):
     """A runner of the trials of one suite: on this machine, on a cluster's machines, or on an endpoint.
 
@@ -74,8 +67,16 @@ class Harness(Closeable):
         progress: called with the number of worker starts and of requests so far.
         target: an REAPI server that runs the actions; None to run them on this machine.
         executor: an REAPI server that runs the trials as actions; None to run them on this machine.
+        results: results of earlier programs, which save trials on this machine; None for none.
+        is_forgetful: a cluster's machines take no results of earlier programs from its action cache.
 
     Attributes:
+        worker_starts, requests: numbers of those that were run.
+        trials, trials_run: number of different trials, and of those that no earlier program had run.
+        asked: the trials that were asked for, in that order.
+        latest: when the newest result that was asked for was there, seconds since the epoch. Judgements
+            go by this time, so that they are the same when all results are remembered.
+        remembering: knows results of earlier programs; None if there are none.
         remote: runs trials on that server; None if they run on this machine.
         ignores_eof: the worker is known not to end by itself, so no trial waits for that.
 
@@ -93,14 +94,22 @@ class Harness(Closeable):
         progress: Callable[[int, int], None] | None = None,
         target: ExistingServer | None = None,
         executor: ExistingServer | None = None,
+        results: ResultStore | None = None,
+        is_forgetful: bool = True,
     ) -> None:
         self.suite = suite
         self.jobs = max(1, jobs)
         self.worker_starts = 0
         self.requests = 0
+        self.latest = 0.0
+        self.asked: list[Trial] = []
+        self.trials = 0
+        self.trials_run = 0
+        self.remembering: RememberingRunner | None = None
+        self._results_before = results
+        self._is_forgetful = is_forgetful
         self.remote: RemoteRunner | None = None
-        self._far: ExecutorRunner | None = None
-        self._asked: dict[Trial, Future[Result]] = {}
+        self._far: AskedTrials | None = None
         self.ignores_eof = False
         self._began = time.monotonic()
         self._limit = max_seconds
@@ -109,8 +118,7 @@ class Harness(Closeable):
         self._undo = contextlib.ExitStack()
         self._stop: Callable[[], None] = self._undo.close
         self._serial = itertools.count()
-        self._memo: dict[Trial, Result] = {}
-        self._prefixes: dict[tuple[Variation, int, tuple[Step, ...]], tuple[Outcome, ...]] = {}
+        self._memory = TrialMemory()
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._spare: list[Path] = []
         self._results: list[tuple[Trial, Result]] = []
@@ -147,8 +155,7 @@ class Harness(Closeable):
     @property
     def search_path(self) -> str:
         """PATH of the programs that trials start."""
-        usual = os.environ.get("PATH", os.defpath)
-        return usual if self._far is None else self._far.search_path
+        return self._far.runner.search_path if self._far else os.environ.get("PATH", os.defpath)
 
     def use_one_path(self) -> None:
         """Run all later trials in the same folder, one at a time, and forget those run elsewhere.
@@ -157,24 +164,23 @@ class Harness(Closeable):
         compared otherwise. Machines of a cluster have that folder each.
         """
         if self._far is not None:
-            self._far.is_one_path = True
+            self._far.use_one_path(enabled=True)
             with self._lock:
-                self._memo.clear()
-                self._prefixes.clear()
-                self._asked.clear()
+                self._memory.forget()
             return
         with self._lock:
             slots = sorted(self._slots.get() for _ in range(self.jobs))
             self._slots.put(slots[0])
             self._spare += slots[1:]
             self.jobs = 1
-            self._memo.clear()
-            self._prefixes.clear()
+            self._memory.forget()
+            if self.remembering is not None:
+                self.remembering.is_trusting = False
 
     def use_all_paths(self) -> None:
         """Run later trials side by side again, because results do not depend on the path after all."""
         if self._far is not None:
-            self._far.is_one_path = False
+            self._far.use_one_path(enabled=False)
         with self._lock:
             for each in self._spare:
                 self._slots.put(each)
@@ -189,17 +195,27 @@ class Harness(Closeable):
             ConfigError: the command can't be started.
             UnavailableError: this machine or endpoint does not support the trial.
         """
+        result = self._result_of(trial)
+        with self._lock:
+            self.asked.append(trial)
+            self.latest = max(self.latest, result.ended)
+        return result
+
+    def _result_of(self, trial: Trial) -> Result:
         known = self._known(trial)
         if known is not None:
             return known
         if self._far is not None:
-            return self._ask(self._far, trial).result()
+            return self._far.ask(trial).result()
         if trial in self._aside:
             return self._aside[trial].result()
+        return self._run_in_slot(trial)
+
+    def _run_in_slot(self, trial: Trial) -> Result:
         self._require_time()
         folder = self._slots.get()
         try:
-            result = self._runner.run(self._without_vain_wait(trial), folder)
+            result = self._run_now(trial, folder)
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
@@ -208,6 +224,44 @@ class Harness(Closeable):
             self._slots.put(folder)
         self._keep(trial, result)
         return result
+
+    def _run_now(self, trial: Trial, folder: Path) -> Result:
+        asked = self._without_vain_wait(trial)
+        began = time.time()
+        result = self._runner.run(asked, folder)
+        if result.is_remembered:
+            return result
+        result = replace(result, began=began, ended=time.time())
+        if self.remembering is not None:
+            self.remembering.keep(asked, result)
+        return result
+
+    def is_remembered(self, trial: Trial) -> bool:
+        """Return whether the result of a trial is known, and from an earlier program only."""
+        found = self._known(trial)
+        return found is not None and found.is_remembered
+
+    def run_afresh(self, trials: Sequence[Trial]) -> None:
+        """Run trials again whose results an earlier program remembered."""
+        with self._lock:
+            kept = [each for each in self._results if each[0] not in trials]
+            self.trials -= len(self._results) - len(kept)
+            self._results = kept
+            for each in trials:
+                self._memory.forget_result(each)
+                if self.remembering is not None:
+                    self.remembering.ask_afresh(self._without_vain_wait(each))
+        if self._far is not None:
+            self._far.forget(trials)
+            self._far.wait_for(trials, is_fresh=True)
+            return
+        with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
+            list(pool.map(self._run_in_slot, trials))
+
+    def first_answers(self, step: Step) -> Sequence[FirstAnswer]:
+        """Return the outcomes of a request that was the first one to its worker, in usual surroundings."""
+        with self._lock:
+            return self._memory.first_answers(step)
 
     def effects(self, variation: Variation) -> Mapping[str, object]:
         """Return what each factor looks like to a probe process under a variation.
@@ -227,20 +281,21 @@ class Harness(Closeable):
         """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
         if self._far is not None:
             if self._known(trial) is None:
-                self._ask(self._far, trial)
+                self._far.ask(trial)
         elif trial not in self._aside and self._known(trial) is None:
             folder = self._folder / "run-aside"
             self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
 
     def _run_aside(self, trial: Trial, folder: Path) -> Result:
-        result = self._runner.run(self._without_vain_wait(trial), folder)
+        result = self._run_now(trial, folder)
         self._keep(trial, result)
         return result
 
     def run_all(self, trials: Sequence[Trial]) -> list[Result]:
         """Run trials side by side; return the results in their order. Raises what `run` raises."""
         if self._far is not None:
-            return self._ask_all(self._far, trials)
+            self._far.wait_for([each for each in trials if self._known(each) is None])
+            return [self.run(each) for each in trials]
         if self.jobs == 1 or len(trials) < 2:
             return [self.run(each) for each in trials]
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
@@ -253,34 +308,6 @@ class Harness(Closeable):
                 if isinstance(error, KeyboardInterrupt):
                     self._stop()  # do not wait for the running trials
                 raise
-
-    def _ask_all(self, far: ExecutorRunner, trials: Sequence[Trial]) -> list[Result]:
-        """Have a cluster run trials; return the results in their order."""
-        asked = {each: self._ask(far, each) for each in trials if self._known(each) is None}
-        try:
-            for each in asked.values():
-                each.result()
-        except UnavailableError:
-            raise  # the others may be of use
-        except KeyboardInterrupt:
-            self._stop()  # cancel what the cluster runs
-            raise
-        except BaseException:
-            for each in asked.values():
-                each.cancel()
-            raise
-        return [self.run(each) for each in trials]
-
-    def _ask(self, far: ExecutorRunner, trial: Trial) -> Future[Result]:
-        """Have a cluster run a trial, once."""
-        with self._lock:
-            found = self._asked.get(trial)
-            if found is None or found.cancelled():
-                sent = self._without_vain_wait(trial)
-                found = self._asked[trial] = far.begin(
-                    sent, before=self._require_time, done=partial(self._keep, trial)
-                )
-            return found
 
     def _require_time(self) -> None:
         if self._limit is not None and self.seconds >= self._limit:
@@ -304,7 +331,7 @@ class Harness(Closeable):
     def _run_on(self, worker: SuiteWorker, trial: Trial) -> Result:
         """Return the result of a trial of another worker."""
         if self._far is not None:
-            return self._far.begin(trial, worker=worker).result()
+            return self._far.runner.begin(trial, worker=worker).result()
         assert self._spawner is not None
         folder = self._slots.get()
         try:
@@ -344,27 +371,43 @@ class Harness(Closeable):
                 self._slots.put(self._folder / f"run-{number:02}")
             self._undo = undo.pop_all()
 
-    def _local(self, undo: contextlib.ExitStack) -> _Runner:
+    def _local(self, undo: contextlib.ExitStack) -> Runner:
         spawner = undo.enter_context(Spawner())
         self._stop = spawner.close
         self._spawner = spawner
-        return LocalRunner(self.suite.worker, spawner, self._store)
-
-    def _on_executor(self, executor: ExistingServer, undo: contextlib.ExitStack) -> _Runner:
-        from rpw_fixture.hermeticity.trials.far.runner import (  # noqa: PLC0415 - as `_remote`
-            ExecutorRunner,
+        runner = LocalRunner(self.suite.worker, spawner, self._store)
+        if self._results_before is None:
+            return runner
+        keys = TrialKeys(self.suite.worker, os.environ.get("PATH", os.defpath))
+        self.remembering = RememberingRunner(
+            runner, self._results_before, keys, self._store, self._folder
         )
+        return self.remembering
+
+    def _on_executor(self, executor: ExistingServer, undo: contextlib.ExitStack) -> Runner:
+        from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials  # noqa: PLC0415
+        from rpw_fixture.hermeticity.trials.far.runner import ExecutorRunner  # noqa: PLC0415
 
         runner = ExecutorRunner(
-            self.suite.worker, executor, self._store, home=self._folder, jobs=self.jobs
+            self.suite.worker,
+            executor,
+            self._store,
+            home=self._folder,
+            jobs=self.jobs,
+            is_fresh=self._is_forgetful,
         )
         undo.enter_context(runner)
         self._stop = runner.cancel
         self._store = runner.store
-        self._far = runner.require_endpoint()
+        self._far = AskedTrials(
+            runner.require_endpoint(),
+            prepare=self._without_vain_wait,
+            before=self._require_time,
+            keep=self._keep,
+        )
         return runner
 
-    def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> _Runner:
+    def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> Runner:
         from rpw_fixture.hermeticity.trials.remote import (  # noqa: PLC0415 - local checks need no grpc
             RemoteRunner,
         )
@@ -383,34 +426,23 @@ class Harness(Closeable):
         return replace(trial, eof_patience=_SHORT_PATIENCE) if is_in_vain else trial
 
     def _known(self, trial: Trial) -> Result | None:
-        found = self._memo.get(trial)
-        if found is None and _is_plain(trial):
-            outcomes = self._prefixes.get((trial.variation, trial.run, trial.history))
-            found = Result(outcomes=outcomes) if outcomes is not None else None
-        return found
+        with self._lock:
+            return self._memory.find(trial)
 
     def _keep(self, trial: Trial, result: Result) -> None:
         with self._lock:
-            self.worker_starts += trial.starts
-            self.requests += len(result.outcomes) + sum(
-                len(each.outcomes) for each in result.earlier
-            )
-            self._memo[trial] = result
+            self.trials += 1
+            if not result.is_remembered:
+                self.trials_run += 1
+                self.worker_starts += trial.starts
+                self.requests += len(result.outcomes) + sum(
+                    len(each.outcomes) for each in result.earlier
+                )
+            self._memory.keep(trial, result)
             self._results.append((trial, result))
-            if _is_plain(replace(trial, is_measured=False, lingers=False)):
-                # A prefix of a history has the same first outcomes, so it need not be run.
-                is_cut = len(result.outcomes) < len(trial.history)
-                for length in range(1, len(result.outcomes) + is_cut):
-                    key = (trial.variation, trial.run, trial.history[:length])
-                    self._prefixes.setdefault(key, result.outcomes[:length])
             starts, requests = self.worker_starts, self.requests
         if self._progress is not None:
             self._progress(starts, requests)
-
-
-def _is_plain(trial: Trial) -> bool:
-    """Return whether only variation, history and number of the run distinguish the trial."""
-    return trial == Trial(history=trial.history, variation=trial.variation, run=trial.run)
 
 
 def cold(action: SuiteAction, *, run: int = 0, variation: Variation = BASE) -> Trial:

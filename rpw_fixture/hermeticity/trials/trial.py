@@ -340,6 +340,8 @@ class Result:
         trace: path of a tracer's record; empty for none.
         holding: what a trial with a held request showed.
         earlier: the results of the predecessors.
+        began, ended: when the trial was run, seconds since the epoch.
+        is_remembered: it was not run now, but by an earlier program.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -347,6 +349,9 @@ class Result:
     trace: str = ""
     holding: Holding = field(default_factory=Holding)
     earlier: tuple[Earlier, ...] = ()
+    began: float = 0.0
+    ended: float = 0.0
+    is_remembered: bool = False
 
 
 def differing(one: Outcome, other: Outcome, ignored: frozenset[str] = frozenset()) -> list[str]:

@@ -7,7 +7,9 @@ there, and removes everything else.
 from __future__ import annotations
 
 import json
+import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from rpw_fixture.errors import ConfigError
@@ -63,7 +65,8 @@ def _answer(question: Question, root: Path) -> Answer:
             effects = runner.effects(variation, folder / "run-00")
             return Answer(effects=dumps(dict(effects)).decode(), folder=str(folder))
         trial = _read_trial(question, root / files.ACTIONS)
-        result = runner.run(trial, folder / "run-00")
+        began = time.time()
+        result = replace(runner.run(trial, folder / "run-00"), began=began, ended=time.time())
         content = documents.write_result(result, trial, store)
         _write_blobs(content, store, root / files.BLOBS)
         return Answer(result=content.decode(), folder=str(folder))

@@ -9,9 +9,10 @@ import asyncio
 import gc
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
@@ -23,7 +24,7 @@ from rpw_fixture.hermeticity.trials import documents, input_tree
 from rpw_fixture.hermeticity.trials.documents import ActionDocuments
 from rpw_fixture.hermeticity.trials.far import archive
 from rpw_fixture.hermeticity.trials.far.executor import Executor, NoAnswerError, Reply
-from rpw_fixture.hermeticity.trials.far.input_roots import USUAL_PATH, InputRoots
+from rpw_fixture.hermeticity.trials.far.input_roots import USUAL_PATH, InputRoots, QuestionAction
 from rpw_fixture.hermeticity.trials.far.loop_thread import LoopThread
 from rpw_fixture.hermeticity.trials.far.question import Question
 from rpw_fixture.hermeticity.trials.far.remote_store import FetchingStore
@@ -123,6 +124,7 @@ class ExecutorRunner(Closeable):
         worker: SuiteWorker | None = None,
         before: Callable[[], None] = lambda: None,
         done: Callable[[Result], None] = lambda _result: None,
+        is_fresh: bool = False,
     ) -> Future[Result]:
         """Begin a trial; it waits until fewer than ``jobs`` trials run.
 
@@ -131,12 +133,13 @@ class ExecutorRunner(Closeable):
             worker: another worker than the one under test.
             before: called just before the trial begins; what it raises is the outcome.
             done: called with the result.
+            is_fresh: do not take the result from the cluster's action cache.
 
         Returns:
             The result; raises what `LocalRunner.run` raises, and UnavailableError for a trial that
             the cluster does not answer.
         """
-        return self._loop.submit(self._run(trial, worker or self._worker, before, done))
+        return self._loop.submit(self._run(trial, worker or self._worker, before, done, is_fresh))
 
     def run(self, trial: Trial, folder: Path) -> Result:
         """Run a trial.
@@ -161,8 +164,10 @@ class ExecutorRunner(Closeable):
         plain = dumps(converter(Variation, {}).write(variation)).decode()
         document = documents.write_worker(self._worker)
         question = Question(worker=str(document.digest), effects=plain)
-        asked = self._ask(question, self._worker, [], _START, "effects", _effects)
-        return self._loop.run(asked)
+        action = self._action(question, self._worker, [], _START)
+        return self._loop.run(
+            self._executor.ask(action, _effects, seconds=_START, is_fresh=True, title="effects")
+        )
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Lay out the inputs of all actions once.
@@ -191,6 +196,7 @@ class ExecutorRunner(Closeable):
         worker: SuiteWorker,
         before: Callable[[], None],
         done: Callable[[Result], None],
+        is_fresh: bool,
     ) -> Result:
         if self._limit is None:
             self._limit = asyncio.Semaphore(self._jobs)
@@ -204,27 +210,23 @@ class ExecutorRunner(Closeable):
             actions = documents.actions_of(trial)
             seconds = _seconds(trial, worker)
             title = trial.history[-1].action.name
-            result = await self._ask(
-                question, worker, actions, seconds, title, partial(self._result, trial)
+            action = self._action(question, worker, actions, seconds)
+            result = await self._executor.ask(
+                action,
+                partial(self._result, trial),
+                seconds=seconds,
+                is_fresh=is_fresh or self._is_fresh,
+                title=title,
             )
         done(result)
         return result
 
-    async def _ask(
-        self,
-        question: Question,
-        worker: SuiteWorker,
-        actions: list[SuiteAction],
-        seconds: float,
-        title: str,
-        use: Callable[[Reply], Awaitable[T]],
-    ) -> T:
+    def _action(
+        self, question: Question, worker: SuiteWorker, actions: list[SuiteAction], seconds: float
+    ) -> QuestionAction:
         assert self._roots is not None
         document = documents.write_worker(worker)
-        action = self._roots.of(question, document, self._documents, actions, seconds)
-        return await self._executor.ask(
-            action, use, seconds=seconds, is_fresh=self._is_fresh, title=title
-        )
+        return self._roots.of(question, document, self._documents, actions, seconds)
 
     async def _result(self, trial: Trial, reply: Reply) -> Result:
         """Return the result in a reply, with its smaller outputs fetched.
@@ -252,9 +254,10 @@ class ExecutorRunner(Closeable):
         self.store.places.update(places)
         small = {each for each in named if each.size <= _EAGER} | traces
         await self._fetch(each for each in small if not self.store.contains(each))
-        return documents.read_result(
+        result = documents.read_result(
             content, trial, lambda digest: self._write_trace(digest, answer.folder)
         )
+        return replace(result, is_remembered=reply.is_cached)
 
     async def _fetch(self, digests: Iterable[Digest]) -> None:
         places = {self.store.places[each]: each for each in digests}

@@ -102,7 +102,7 @@ def timeless(result: Result) -> Result:
         dataclasses.replace(each, seconds=0.0, sample=None, stderr=normal(each.stderr))
         for each in result.outcomes
     )
-    return dataclasses.replace(result, outcomes=outcomes, trace="")
+    return dataclasses.replace(result, outcomes=outcomes, trace="", began=0.0, ended=0.0)
 
 
 @pytest.mark.parametrize(
@@ -234,14 +234,35 @@ def test_shared_files_are_uploaded_once(tmp_path: Path, cluster: Server) -> None
     assert methods["FindMissingBlobs"].bytes_in < 10_000
 
 
+def test_a_second_check_asks_the_action_cache_and_confirms_its_findings(
+    tmp_path: Path, cluster: Server
+) -> None:
+    suite = load(stage(tmp_path / "suite", "ignores_eof.py", headers=["alpha"]))
+    options = Options(
+        selected=expand("RPW106"),
+        executor=reached(cluster),
+        eof_patience=0.5,
+        cache=tmp_path / "none",
+    )
+    first, second, third = (
+        check(suite, dataclasses.replace(options, cache=cache))
+        for cache in (options.cache, options.cache, None)
+    )
+    assert comparable(first) == comparable(second) == comparable(third)
+    assert first.trials.run == first.trials.all == third.trials.run
+    assert 0 < second.trials.run < first.trials.run
+    assert "action cache of grpc://" in second.trials.in_words()
+    assert not (tmp_path / "none").exists()
+
+
 def test_cancelling_ends_what_runs(tmp_path: Path, cluster: Server) -> None:
     with harness(stage(tmp_path / "suite", "good.py"), cluster, jobs=8) as far:
         assert far._far is not None
         slow = [dataclasses.replace(each, pause=60.0) for each in steps(*far.suite.actions * 2)]
         trials = [Trial(history=tuple(slow), run=run) for run in range(8)]
-        waiting = [far._far.begin(each) for each in trials]
+        waiting = [far._far.runner.begin(each) for each in trials]
         until(lambda: len(running()) >= 2)
-        far._far.cancel()
+        far._far.runner.cancel()
         assert all(each.cancelled() for each in waiting)
         until(lambda: not running())
 
