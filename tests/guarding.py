@@ -73,6 +73,10 @@ def _make_lock() -> Any:
     return OwnedLock() if _is_of_package(sys._getframe(1)) else _Lock()
 
 
+def _make_reentrant_lock() -> Any:
+    return OwnedLock(_RLock()) if _is_of_package(sys._getframe(1)) else _RLock()
+
+
 def _make_condition(lock: Any = None) -> threading.Condition:
     if lock is None and _is_of_package(sys._getframe(1)):
         lock = OwnedLock(_RLock())
@@ -142,6 +146,7 @@ class Guard:
         self.breaches: set[str] = set()
         self._monkeypatch = monkeypatch
         monkeypatch.setattr(threading, "Lock", _make_lock)
+        monkeypatch.setattr(threading, "RLock", _make_reentrant_lock)
         monkeypatch.setattr(threading, "Condition", _make_condition)
 
     def watch(self, kind: type, lock: str, fields: Mapping[str, Collection[str]]) -> None:

@@ -42,7 +42,7 @@ from tests.workers.worker_actions import (
 #: take one look at a number or a reference, or their callers hold the lock (a generator's frame).
 LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     "events.log.EventLog": (
-        "_changed",
+        "_lock",
         {"_next": (), "_records": ("__len__",), "_sinks": (), "_waiters": ()},
     ),
     "storage.action_cache.ActionCache": ("_lock", {"_entries": ("__len__",), "_used": ()}),
@@ -54,7 +54,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     "storage.blobs.BlobStore": (
         "blob_index.lock",
         {"by_hash": ("__len__", "_add_empty", "_find", "_open", "<lambda>", "add_data",
-                     "add_verified", "adopt", "evict", "last_used", "missing")},
+                     "add_verified", "adopt", "evict", "last_used", "missing", "shared")},
     ),
     "execution.job_queue.JobQueue": (
         "_lock",
@@ -67,7 +67,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
         },
     ),
     "execution.operation.Operation": (
-        "_changed",
+        "_lock",
         {"_watchers": ("is_wanted",), "_stage": (), "_timeline": (), "_asked_at": (),
          "_response": ("is_done",), "finished_at": ("_forget_old",)},
     ),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rpw_fixture.hermeticity.check import Options
     from rpw_fixture.hermeticity.findings.finding import Report
     from rpw_fixture.hermeticity.progress import ProgressTracker
+    from rpw_fixture.hermeticity.suites.shards import Shard
 
 _FINDINGS = 1
 _PROPERTY = "--platform-property"
@@ -69,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
     _add_cache(parser)
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="check the I-th of N parts of a recording's workers; report merges the JSON of all parts",
+    )
     check_logs.add_arguments(parser)
     _add_servers(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
@@ -280,6 +287,7 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         target=servers.target,
         executor=servers.executor,
         cache=_cache(given.cache),
+        **({} if given.shard is None else {"shard": given.shard}),
     )
 
 
@@ -306,6 +314,15 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def _shard(text: str) -> Shard:
+    from rpw_fixture.hermeticity.suites import shards  # noqa: PLC0415 - --help needs none of it
+
+    try:
+        return shards.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:

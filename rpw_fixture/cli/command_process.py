@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.processes.spawner import Spawner, StartError
 
 #: A shell reports a process that a signal ended with this plus the signal's number.
 _SHELL = 128
@@ -57,12 +59,16 @@ class CommandSignals(StopSignals):
         Raises:
             EnvironmentLacksError: the program can't be started.
         """
-        try:
-            with self._lock:
-                self._process = subprocess.Popen(command, executable=program, env=environment)
-        except OSError as error:
-            raise EnvironmentLacksError(f"{program}: {error.strerror}") from None
-        code = self._process.wait()
+        with Spawner() as spawner:
+            guard = _Guard(spawner)
+            try:
+                with self._lock:
+                    self._process = subprocess.Popen(command, executable=program, env=environment)
+                    guard.set(self._process.pid)
+            except OSError as error:
+                raise EnvironmentLacksError(f"{program}: {error.strerror}") from None
+            code = self._process.wait()
+            guard.set(None)
         with self._lock:
             self._process = None
         return code if code >= 0 else _SHELL - code
@@ -81,6 +87,22 @@ class CommandSignals(StopSignals):
                 os._exit(_SHELL + number)
             if number not in _OF_TERMINALS or not _is_in_foreground():
                 self._process.send_signal(number)
+
+
+class _Guard:
+    """Has the command killed if this process is killed, since the command's server is gone then.
+
+    Where no spawner can be started, the command runs without.
+    """
+
+    def __init__(self, spawner: Spawner) -> None:
+        self._spawner = spawner
+        with contextlib.suppress(StartError):
+            spawner.start()  # before the command: nothing may take time between its start and the guard's
+
+    def set(self, pid: int | None) -> None:
+        with contextlib.suppress(StartError):
+            self._spawner.guard(pid)
 
 
 def _is_in_foreground() -> bool:

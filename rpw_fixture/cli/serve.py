@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two checks whether the server was idle for --idle-timeout.
 _IDLE_CHECK = 0.2
+#: Thresholds of the garbage collector. An action leaves no cycles, but with the usual thresholds the
+#: collector looks for some during each action.
+_COLLECTIONS = (5_000, 20, 20)
 #: Characters of a line of flags.
 _WIDTH = 96
 
@@ -69,6 +72,7 @@ def _serve(config: Config, stopping: threading.Event) -> None:
             _write(banner(server))
         stack.enter_context(_report(server, shows_actions=is_terminal))
         gc.freeze()  # what is loaded now stays, so the collector can skip it
+        gc.set_threshold(*_COLLECTIONS)
         while not stopping.wait(_IDLE_CHECK if config.idle_timeout else None):
             if server.idle_seconds >= config.idle_timeout:
                 break

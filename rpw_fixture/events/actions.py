@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Mode(StrEnum):
@@ -16,8 +16,7 @@ class Mode(StrEnum):
     """Only a test on a server that is not embedded has this: neither events nor results show it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionIdentity:
+class ActionIdentity(NamedTuple):
     """The names of one execution of an action.
 
     Attributes:

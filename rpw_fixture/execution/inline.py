@@ -6,8 +6,7 @@ several clients share one run, and neither the cache nor a finished operation ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from rpw_fixture.errors import RequestError
 from rpw_fixture.storage.blobs import BlobStore
@@ -17,8 +16,7 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 ROOM = 3 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InlineHints:
+class InlineHints(NamedTuple):
     """What is wanted (ExecuteRequest.inline_*, GetActionResultRequest.inline_*).
 
     Attributes:

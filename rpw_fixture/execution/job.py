@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rpw_fixture.events.actions import ActionIdentity, Mode
 from rpw_fixture.execution.job_queue import Turn
@@ -66,8 +67,7 @@ class ActionProgress:
         self.timeline.take_over(other.timeline)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """An action to execute.
 
     Attributes:

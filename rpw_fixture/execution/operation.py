@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.inline import InlineHints
@@ -31,8 +31,7 @@ _QUEUED = reapi.ExecutionStage.QUEUED
 _COMPLETED = reapi.ExecutionStage.COMPLETED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientRequest:
+class ClientRequest(NamedTuple):
     """What a client asked for.
 
     Attributes:
@@ -70,7 +69,7 @@ class Operation:
         self._timeline: Timeline | None = None
         self._stage: int = _QUEUED
         self._response: reapi.ExecuteResponse | None = None
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._signal = Signal()
 
     @property
@@ -86,45 +85,44 @@ class Operation:
     @property
     def unwatched_since(self) -> float | None:
         """When a client was last there, by the clock; None while one is, or when it is done."""
-        with self._changed:
+        with self._lock:
             is_left = not self._watchers and self._response is None
             return self._asked_at if is_left else None
 
     def touch(self) -> None:
         """Note that a client asked for it."""
-        with self._changed:
+        with self._lock:
             self._asked_at = self._clock()
             self._wanted_until = self._asked_at + _NEXT_QUESTION
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Count one client that waits for it, until the block is left."""
-        with self._changed:
+        with self._lock:
             self._watchers += 1
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._watchers -= 1
                 self._asked_at = self._wanted_until = self._clock()
 
     def enter(self, stage: int, timeline: Timeline) -> None:
         """Note the stage and the times of the execution, unless this operation is over."""
-        with self._changed:
+        with self._lock:
             if self._response is None:
                 self._stage = stage
                 self._timeline = timeline
 
     def finish(self, response: reapi.ExecuteResponse) -> None:
         """Set the response; a later one changes nothing."""
-        with self._changed:
+        with self._lock:
             if self._response is not None:
                 return
             self._response = response
             self._stage = _COMPLETED
             self._timeline = None
             self.finished_at = self._clock()
-            self._changed.notify_all()
         self._signal.notify()
 
     def cancel(self, error: RequestError | None = None) -> None:
@@ -137,7 +135,7 @@ class Operation:
 
     def message(self) -> longrunning.Operation:
         """Return the operation as it is now."""
-        with self._changed:
+        with self._lock:
             stage, response, timeline = self._stage, self._response, self._timeline
         wanted = self._wanted
         metadata = reapi.ExecuteOperationMetadata(
@@ -154,24 +152,24 @@ class Operation:
             timeline.write_reached(metadata.partial_execution_metadata)
         return longrunning.Operation(name=self.name, metadata=packed(metadata))
 
-    def updates(self, is_wanted: threading.Event | None = None) -> Iterator[longrunning.Operation]:
+    def updates(
+        self, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Iterator[longrunning.Operation]:
         """Yield as `progress` does; the calling thread waits in between."""
         return blocking(self.progress(is_wanted))
 
     def progress(
-        self, is_wanted: threading.Event | None = None
+        self, is_wanted: Callable[[], bool] = lambda: True
     ) -> Iterator[longrunning.Operation | Pause]:
         """Yield the operation now, after a while, every few seconds from then on, and when it is done.
 
         Args:
-            is_wanted: cleared when the client has gone; then the updates end.
+            is_wanted: whether the client is still there; after `wake` the updates end if it is not.
         """
         with self.watched():
             yield from self._updates(is_wanted)
 
-    def _updates(
-        self, is_wanted: threading.Event | None
-    ) -> Iterator[longrunning.Operation | Pause]:
+    def _updates(self, is_wanted: Callable[[], bool]) -> Iterator[longrunning.Operation | Pause]:
         wait = _FIRST_UPDATE
         while True:
             message = self.message()
@@ -184,15 +182,20 @@ class Operation:
                 left = due - time.monotonic()
                 if self.is_done or left <= 0:
                     break
-                if is_wanted is not None and not is_wanted.is_set():
+                if not is_wanted():
                     return
                 yield Pause(left, self._signal, count)
             wait = _UPDATE_INTERVAL
 
     def wait(self, timeout: float) -> bool:
         """Wait for the response; return False when ``timeout`` seconds passed."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self.is_done, timeout)
+        deadline = time.monotonic() + timeout
+        while True:
+            count = self._signal.count
+            left = deadline - time.monotonic()
+            if self.is_done or left <= 0:
+                return self.is_done
+            Pause(left, self._signal, count).wait()
 
     def wake(self) -> None:
         """Make all `updates` check again whether they are wanted."""

@@ -385,7 +385,7 @@ def _sorted_entries(folder: int) -> Iterator[os.DirEntry[str]]:
 
 
 def _properties(found: os.stat_result, wanted: Collection[str]) -> reapi.NodeProperties | None:
-    """Return the requested ones of `trees.NODE_PROPERTIES`; None when none is requested."""
+    """Return the requested ones of `NODE_PROPERTIES`; None when none is requested."""
     if not wanted:
         return None
     properties = reapi.NodeProperties()

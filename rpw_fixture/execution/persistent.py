@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 from functools import partial
 
@@ -66,7 +65,7 @@ class PersistentExecutor:
         result = progress.result = self._serve(task)
         if progress.route.is_protocol_open:
             key = result.key or task.key
-            progress.route = dataclasses.replace(progress.route, key=key)
+            progress.route = progress.route._replace(key=key)
         return response.completed(job)
 
     def _task(self, job: Job) -> WorkerTask:

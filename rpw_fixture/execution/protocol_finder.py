@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from functools import partial
@@ -66,7 +65,7 @@ class ProtocolFinder:
         key = task.key.with_protocol(answer)
         if key is not task.key:
             self._log_found(task, key, None, "another action with the same tool found it out")
-        return dataclasses.replace(task, key=key, is_protocol_open=False)
+        return task._replace(key=key, is_protocol_open=False)
 
     def check(self, task: WorkerTask) -> None:
         """Do nothing, unless the task's guess is known to be wrong by now.
@@ -99,7 +98,7 @@ class ProtocolFinder:
             deadline=deadline,
             token=task.token,
         )
-        first = dataclasses.replace(task, latest=deadline, accept=partial(race.claim, Side.FIRST))
+        first = task._replace(latest=deadline, accept=partial(race.claim, Side.FIRST))
         second = _second(task, race, deadline)
         result = failure = None
         with race.watching(partial(self._serve_second, race, second)):
@@ -207,8 +206,7 @@ class ProtocolFinder:
 
 def _second(task: WorkerTask, race: ProtocolRace, deadline: float) -> WorkerTask:
     """Return the task as the second worker gets it, with a progress that may be thrown away."""
-    return dataclasses.replace(
-        task,
+    return task._replace(
         key=race.second_key,
         is_protocol_open=False,
         progress=ActionProgress(resolved=task.action, route=task.progress.route),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -31,8 +32,7 @@ from rpw_fixture.wire.trees import Folder, FolderDecoder
 _MOST_WORDS, _MOST_ENTRIES = 50_000, 50_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResolvedAction:
+class ResolvedAction(NamedTuple):
     """An action with all it refers to.
 
     Attributes:

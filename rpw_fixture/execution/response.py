@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 
 from rpw_fixture.errors import Code, RequestError
@@ -100,6 +99,7 @@ def _add_metadata(response: reapi.ExecuteResponse, progress: ActionProgress) -> 
     ``auxiliary_metadata`` gets one google.protobuf.StringValue, which every client can unpack. It
     holds JSON: ``{"rpw_fixture": {"mode": "worker", "worker": 3, "reused": true, "request_id": 7,
     "peak_memory_bytes": 41943040}}``; a one-shot action has no worker, and what is unknown is null.
+    A worker's peak was read after the request, or less than 50 ms before it.
     """
     metadata, result = response.result.execution_metadata, progress.result
     metadata.worker = WORKER_NAME
@@ -122,7 +122,7 @@ def _add_failure(response: reapi.ExecuteResponse, result: RunResult, store: Blob
     text = f"{WORKER_NAME}: {response.message.rstrip()}\n".encode()
     stderr = result.stderr + line_end + text
     response.result.stderr_raw = stderr[-_MOST_RAW_STDERR:]
-    _add_streams(response, dataclasses.replace(result, stderr=stderr), store)
+    _add_streams(response, result._replace(stderr=stderr), store)
 
 
 def _add_streams(response: reapi.ExecuteResponse, result: RunResult, store: BlobStore) -> None:

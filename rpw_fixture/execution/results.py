@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
@@ -95,8 +95,7 @@ def _write(target: wkt.Timestamp | wkt.Duration, nanoseconds: int) -> None:
     target.seconds, target.nanos = divmod(nanoseconds, 10**9)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
+class RunResult(NamedTuple):
     """How a command, or a request to a worker, ended.
 
     Attributes:

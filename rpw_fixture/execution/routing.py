@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rpw_fixture.config import Config
 from rpw_fixture.errors import failed_precondition, invalid_argument
@@ -47,8 +46,7 @@ _ABILITIES = {
 _JAVABUILDER = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(NamedTuple):
     """Where an action runs.
 
     Attributes:
@@ -117,10 +115,8 @@ class Router:
         answer = self._protocols.answer(known.key)
         if answer is None:
             guess = known.key.with_protocol(self._protocols.first_guess(known.key))
-            return dataclasses.replace(known, key=guess)
-        settled = dataclasses.replace(
-            known, key=known.key.with_protocol(answer), is_protocol_open=False
-        )
+            return known._replace(key=guess)
+        settled = known._replace(key=known.key.with_protocol(answer), is_protocol_open=False)
         return self._known.replace(same, settled)
 
     def clear(self) -> None:

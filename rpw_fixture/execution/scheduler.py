@@ -25,6 +25,8 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: Finished operations that can still be asked for, whatever the grace period.
 _MOST_FINISHED = 2_000
+#: How many operations each new one looks at, oldest first, whether they can be forgotten.
+_MOST_FORGOTTEN = 8
 #: How often at most abandoned operations are looked for, seconds.
 _LEAST_WATCH = 0.05
 
@@ -276,7 +278,8 @@ class Scheduler:
         """Forget a few finished operations that are older than the grace period."""
         oldest = self._clock() - self._grace
         excess = len(self._operations) - _MOST_FINISHED
-        for name, known in list(itertools.islice(self._operations.items(), 8)):
+        for _ in range(min(_MOST_FORGOTTEN, len(self._operations))):
+            name, known = next(iter(self._operations.items()))
             operation = known.operation
             if not operation.is_done:
                 self._operations.move_to_end(name)  # a long one must not keep all after it alive

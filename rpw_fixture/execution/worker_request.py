@@ -150,7 +150,7 @@ class WorkerRequests:
             request_id=response.request_id,
             sent=sent,
             worker_stderr=stderr if is_stderr_logged else b"",
-            max_rss_bytes=worker.peak_bytes,
+            max_rss_bytes=worker.recent_peak_bytes,
         )
 
     def _request(self, worker: Worker, task: WorkerTask, sandbox: Sandbox) -> Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rpw_fixture.events.actions import ActionIdentity
 from rpw_fixture.execution.job import ActionProgress
@@ -16,8 +16,7 @@ from rpw_fixture.workers.waiting import PausableTurn
 from rpw_fixture.workers.worker import Worker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerTask:
+class WorkerTask(NamedTuple):
     """One action for a worker.
 
     Attributes:

@@ -35,8 +35,9 @@ from rpw_fixture.hermeticity.findings.finding import (
 from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.findings.trial_counts import TrialCounts
 from rpw_fixture.hermeticity.progress import ProgressTracker
-from rpw_fixture.hermeticity.suites import recording
+from rpw_fixture.hermeticity.suites import recording, shards
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
+from rpw_fixture.hermeticity.suites.shards import WHOLE, Shard
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
 from rpw_fixture.hermeticity.trials.result_store import ResultStore
@@ -66,6 +67,7 @@ class Options:
         target: an REAPI server that runs the actions; None to run them on this machine.
         executor: an REAPI server that runs the trials as actions; None to run them on this machine.
         cache: folder in which results of trials are remembered; None to remember none.
+        shard: the part of the workers to check.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
     """
@@ -81,6 +83,7 @@ class Options:
     target: ExistingServer | None = None
     executor: ExistingServer | None = None
     cache: Path | None = None
+    shard: Shard = WHOLE
     eof_patience: float = 5.0
     pause: float = 3.0
 
@@ -162,7 +165,7 @@ def _trial_counts(harness: Harness, options: Options, problem: str) -> TrialCoun
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
-    history = History(finding.code, finding.history, finding.variation)
+    history = History(finding.code, finding.history, finding.variation, finding.mode)
     is_replayed = False
     if context.interruption is None and not context.is_remote:
         with contextlib.suppress(OutOfTimeError, UnavailableError):
@@ -176,13 +179,12 @@ def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report
     reports: list[Report] = []
     if options.progress is not None:
         options.progress.expect(len(suites))
-    for suite in suites:
+    for suite in options.shard.part(suites):
         rest = _remaining(options, reports) if reports else options
         reports.append(_check(suite, rest, []))
         if reports[-1].interruption is not None:
             break
-    whole = reports[0] if len(reports) == 1 else merged(reports)
-    return replace(whole, stale=baseline.find_stale(_accepted(options), whole))
+    return _whole(reports, options)
 
 
 def _remaining(options: Options, reports: Sequence[Report]) -> Options:
@@ -200,20 +202,30 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
         ConfigError, EnvironmentLacksError: as `check`.
     """
     options = options or Options()
-    reports = [_keys_report(recorded, options)]
-    found = suites(recorded)
+    nothing = Report(actions=0, checks=(), findings=())
+    reports = [_keys_report(recorded, options) if options.shard.is_first else nothing]
+    found = options.shard.part(suites(recorded))
     if options.max_seconds is None and any(len(each.actions) > LARGE for each in found):
         options = replace(options, max_seconds=USUAL_LIMIT)
     if options.progress is not None:
         options.progress.expect(len(found))
-    for suite in found:
-        selected = options.selected - frozenset(_RECORDED)
-        rest = replace(_remaining(options, reports), selected=selected)
+    selected = options.selected - frozenset(_RECORDED)
+    for place, suite in enumerate(found):
+        left = _remaining(options, reports).max_seconds
+        limit = shards.allotted(left, suite, found[place:])
+        rest = replace(options, max_seconds=limit, selected=selected)
         if rest.selected or rest.cache_poisoning:
             reports.append(_check(suite, rest, cache_poisoning.recorded_orders(recorded, suite)))
         if reports[-1].interruption is not None:
             break
-    whole = merged(reports)
+    return _whole(reports, options)
+
+
+def _whole(reports: Sequence[Report], options: Options) -> Report:
+    """Return the report about all workers of a shard; only all shards together know what is stale."""
+    whole = reports[0] if len(reports) == 1 else merged(reports)
+    if options.shard != WHOLE:
+        return replace(whole, shard=str(options.shard))
     return replace(whole, stale=baseline.find_stale(_accepted(options), whole))
 
 
@@ -418,6 +430,7 @@ def _skip(context: CheckContext, checks: Sequence[Check], reason: str) -> None:
 
 def _report(context: CheckContext, findings: list[Finding], options: Options) -> Report:
     accepted = _accepted(options)
+    findings = [context.with_differences(each) for each in findings]
     kept = tuple(
         each
         for each in findings
@@ -433,6 +446,7 @@ def _report(context: CheckContext, findings: list[Finding], options: Options) ->
         accepted=tuple(each for each in findings if each not in kept),
         action_names=tuple(each.name for each in context.suite.actions),
         growth=tuple({(each.action, each.resource): each for each in context.growth}.values()),
+        accesses=tuple(context.accesses.values()),
         places=context.suite.places,
         interruption=context.interruption,
         unjudged=frozenset(context.skipped),

@@ -174,6 +174,14 @@ class Spawner(Closeable):
         with self._pending:
             return self._start(request, (stdin, stdout, stderr))
 
+    def guard(self, pid: int | None) -> None:
+        """Kill a child that this process started itself, once this process is dead or `close` is called.
+
+        What the child started is killed too, unless it made its own session. A later call takes the
+        place of an earlier one; call it with None before the child is reaped. Linux only.
+        """
+        self._current_link().send(("guard", pid))
+
     def _start(self, request: tuple[Any, ...], standard: tuple[int, int, int]) -> Process:
         # A spawner that was killed a moment ago may still have taken the request along.
         for _ in range(2):

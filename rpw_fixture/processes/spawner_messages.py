@@ -5,13 +5,15 @@ A request is a 4-byte length and a marshalled tuple, one of
     ("kill", tag)
     ("signal", tag, signal number)
     ("close", 0)
+    ("guard", pid or None)
 The tag is a number that the server chooses; it names the process. The spawner sends "close" to its
-supervisors, before it closes the socket, when they must end in order. "spawn" carries four descriptors:
-the write end of the status pipe, then stdin, stdout and stderr. ``setup`` is None, or (umask or None,
-limits, steps) with limits = [(resource, soft, hard)] and steps = [(path of a Python file, name of a
-function in it, its argument)]. ``teardown`` is None, or a command line that removes what the process has
-outside of its tree (a container): it runs when the leader has ended or been killed, before the rest of
-the tree is killed, and even when the server is dead.
+supervisors, before it closes the socket, when they must end in order. "guard" names a child of the server
+that the spawner kills when the server is dead (`guarded_process`), None that there is no such child now.
+"spawn" carries four descriptors: the write end of the status pipe, then stdin, stdout and stderr.
+``setup`` is None, or (umask or None, limits, steps) with limits = [(resource, soft, hard)] and steps =
+[(path of a Python file, name of a function in it, its argument)]. ``teardown`` is None, or a command line
+that removes what the process has outside of its tree (a container): it runs when the leader has ended or
+been killed, before the rest of the tree is killed, and even when the server is dead.
 
 At most two records go to the status pipe, framed like requests:
     ("started", pid)   or   ("failed", errno, text, stage)

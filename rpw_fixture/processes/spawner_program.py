@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from rpw_fixture.processes import (
         child_exits,
+        guarded_process,
         process_tree,
         program_start,
         spawner_messages,
@@ -45,6 +46,7 @@ else:
     # modules must not hide those of the standard library.
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import child_exits
+    import guarded_process
     import process_tree
     import program_start
     import spawner_messages
@@ -66,6 +68,7 @@ class SpawnerProgram:
         self._control = control
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
+        self._guarded: guarded_process.GuardedProcess | None = None
         self._wakeup = child_exits.wakeup_descriptor()
         self._poll.register(self._wakeup, select.POLLIN)
         self._server = _watch_parent()
@@ -81,6 +84,7 @@ class SpawnerProgram:
         while self._serve():
             self._pool.kill_overdue()
             self._pool.kill_orphans()
+        self._guard(None, is_over=True)
         return self._end()
 
     def _serve(self) -> bool:
@@ -118,7 +122,9 @@ class SpawnerProgram:
         body, descriptors = received
         request = marshal.loads(body)  # noqa: S302 - only the server holds the other end
         kind, tag = request[:2]
-        if kind != "spawn":
+        if kind == "guard":
+            self._guard(tag)
+        elif kind != "spawn":
             self._pool.forward(tag, body, is_kill=kind == "kill")
         elif len(descriptors) == 4:
             self._pool.start(tag, body, descriptors, _teardown_request(request))
@@ -128,6 +134,14 @@ class SpawnerProgram:
         for descriptor in descriptors:
             os.close(descriptor)
         return True
+
+    def _guard(self, pid: int | None, *, is_over: bool = False) -> None:
+        """Kill the process ``pid`` when the server is gone, and no other one; None: none."""
+        if self._guarded is not None:
+            if is_over:
+                self._guarded.kill()
+            self._guarded.release()
+        self._guarded = None if pid is None else guarded_process.GuardedProcess(pid)
 
     def _end(self) -> int:
         """Wait until no process is left; return the number of survivors."""

@@ -10,6 +10,8 @@ from typing import Any
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import Event
+from rpw_fixture.hermeticity.findings.finding import CheckState, Status
+from rpw_fixture.report.check_shards import merged_shards
 from rpw_fixture.report.recorded_rows import recorded
 from rpw_fixture.report.run_rows import Row, RunRows
 from rpw_fixture.storage.recording_folder import ACTIONS_FILE
@@ -48,6 +50,8 @@ def read(paths: Sequence[Path]) -> Inputs:
             _read_one(inputs, path, name)
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from None
+    inputs.checks, missing = merged_shards(inputs.checks)
+    inputs.problems += missing
     return inputs
 
 
@@ -58,6 +62,19 @@ def row_of(events: Sequence[Event], name: str) -> Row:
         rows.add(each.as_dict())
     summary = summarize(events).as_dict()
     return rows.row(name) | {each: summary[each] for each in ("worker_starts", "one_shot")}
+
+
+def check_row(report: Mapping[str, Any], name: str) -> Row:
+    """Return the JSON of ``check`` with a name, and whether each code applies to what was checked."""
+    checks = [{**each, "applicable": _is_applicable(each)} for each in report["checks"]]
+    return {"name": name, **report, "checks": checks}
+
+
+def _is_applicable(check: Mapping[str, Any]) -> bool:
+    if check.get("status") != Status.SKIPPED:
+        return True
+    reason = str(check.get("reason") or "")
+    return CheckState(code=check["code"], status=Status.SKIPPED, reason=reason).is_applicable
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
@@ -79,7 +96,7 @@ def _read_one(inputs: Inputs, path: Path, name: str) -> None:
     data = path.read_bytes()
     report = _check_report(data)
     if report is not None:
-        inputs.checks.append({"name": name, **report})
+        inputs.checks.append(check_row(report, name))
     elif data.strip():
         _add_events(inputs, path, name)
     else:
@@ -110,5 +127,13 @@ def _check_report(data: bytes) -> Mapping[str, Any] | None:
         value = json.loads(data)
     except ValueError:
         return None
-    is_report = isinstance(value, dict) and {"checks", "findings"} <= value.keys()
-    return value if is_report else None
+    if not isinstance(value, dict):
+        return None
+    parts = [value.get("checks"), value.get("findings")]
+    return value if all(map(_have_codes, parts)) else None
+
+
+def _have_codes(rows: object) -> bool:
+    return isinstance(rows, list) and all(
+        isinstance(each, dict) and "code" in each for each in rows
+    )

@@ -26,6 +26,7 @@ from rpw_fixture.events.kinds import Event
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.report import page
 from rpw_fixture.report.inputs import Inputs
+from rpw_fixture.report.live_rows import LiveRows
 from rpw_fixture.report.run_rows import RunRows
 from rpw_fixture.services.listener import is_loopback
 
@@ -246,17 +247,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _follow(self, log: EventLog, queue: deque[Event]) -> None:
         """Send the whole model, then what changes, until the server stops."""
-        rows = RunRows()
-        last = _add(rows, log.snapshot(), 0)
-        rows.take_changes()
-        self._event("reset", rows.row("live"))
+        rows = LiveRows()
+        for each in log.snapshot():
+            rows.add(each)
+        self._event("reset", rows.whole("live"))
         spoken = time.monotonic()
         is_stopping, took = False, 0.0
         while not is_stopping:
             # The larger the model, the longer the pause: viewers may take a few hundredths of the time.
             is_stopping = self.server.page.stopping.wait(max(_PAUSE, _SHARE * took))
             began = time.thread_time()
-            last = _add(rows, [queue.popleft() for _ in range(len(queue))], last)
+            for _ in range(len(queue)):
+                rows.add(queue.popleft())
             if rows.has_changes:
                 self._event("changes", rows.take_changes())
                 spoken = time.monotonic()
@@ -273,15 +275,6 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         """Log requests only when everything is logged; the line has the browser's own text."""
         _log.debug("--web: %r", format % args)
-
-
-def _add(rows: RunRows, events: list[Event], last: int) -> int:
-    """Add those events that are newer than number ``last``; return the number of the newest."""
-    for each in events:
-        if each.seq > last:
-            rows.add(each.as_dict())
-            last = each.seq
-    return last
 
 
 def _empty_page() -> bytes:

@@ -23,8 +23,9 @@ from rpw_fixture.report.inputs import Inputs
 #: Parts of the program, each after those that it imports.
 SCRIPTS: Final = (
     *("numbers.js", "dom.js", "model.js", "key_differences.js", "lane_layout.js", "evidence.js"),
-    *("virtual_list.js", "overview.js", "lanes.js", "action.js", "actions.js", "keys.js"),
-    *("findings.js", "matrix.js", "growth.js", "compare.js", "live.js", "main.js"),
+    *("difference.js", "input_tree.js", "virtual_list.js", "matrix.js", "overview.js", "lanes.js"),
+    *("action.js", "actions.js", "keys.js", "findings.js", "growth.js", "compare.js", "live.js"),
+    "main.js",
 )
 _IMPORT: Final = re.compile(r"^import (\{[^}]*\}) from \"\./(\w+)\.js\";$", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (function|const|class) (\w+)", re.MULTILINE)

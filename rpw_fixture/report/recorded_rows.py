@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rpw_fixture.hermeticity.suites.recording import ActionNames
 from rpw_fixture.report.run_figures import Row
 from rpw_fixture.storage.recording_folder import ACTIONS_FILE
 
@@ -19,7 +20,8 @@ _KEPT = (
 def recorded(folder: Path, name: str) -> Row:
     """Return the actions of a recording by digest; lines that can't be read are noted.
 
-    Inputs are numbers of lines in ``files``, because most actions share them.
+    The name of an action is the one that ``check`` gives it. Inputs are numbers of lines in
+    ``files``, because most actions share them.
 
     Raises:
         OSError: if the recording can't be read.
@@ -27,11 +29,14 @@ def recorded(folder: Path, name: str) -> Row:
     files: dict[tuple[str, str, bool], int] = {}
     actions: dict[str, Row] = {}
     notes = []
+    names = ActionNames()
     lines = (folder / ACTIONS_FILE).read_bytes().splitlines()
     for number, line in enumerate(lines, start=1):
         try:
             fields = json.loads(line)
-            actions[fields["action"]] = _row(fields, files)
+            name_of_action = names.take(fields)
+            row = _row(fields, files) | {"name": name_of_action}
+            actions.setdefault(fields["action"], row)
         except (ValueError, KeyError, TypeError) as error:
             torn = " (the last one: it may be torn)" if number == len(lines) else ""
             notes.append(f"{name}: line {number} is no recorded action{torn}: {error!r}")

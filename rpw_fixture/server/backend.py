@@ -8,9 +8,8 @@ the first call that has to do with actions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
@@ -37,8 +36,7 @@ if TYPE_CHECKING:
     from rpw_fixture.execution.engine import Engine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendDependencies:
+class BackendDependencies(NamedTuple):
     """What a backend needs of the server, which has it before the first call.
 
     Attributes:

@@ -6,8 +6,8 @@ It is loaded for the first call that has to do with actions: it is a third of al
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from rpw_fixture.config import Config
 from rpw_fixture.events.log import EventLog
@@ -40,8 +40,7 @@ from rpw_fixture.workers.pool import WorkerPool
 from rpw_fixture.workers.protocol_memory import ProtocolMemory
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineDependencies:
+class EngineDependencies(NamedTuple):
     """What an engine needs of the rest of the server.
 
     Attributes:
@@ -72,7 +71,7 @@ def build_engine(given: EngineDependencies) -> Engine:
     work.mkdir(exist_ok=True)
     rules = personalities.find(config.personality)
     resolver, protocols = Resolver(config), ProtocolMemory()
-    index = InputIndex(globs.matcher(config.tool_inputs))
+    index = InputIndex(globs.matcher(config.tool_inputs) if config.tool_inputs else None)
     router = Router(config, index, rules, protocols)
     with ExitStack() as resources:
         spawner = resources.enter_context(Spawner(str(given.folder)))

@@ -10,9 +10,9 @@ from rpw_fixture.services.base import Call, Service, rpc
 from rpw_fixture.wire.chunking import AVERAGE_BYTES, SEED
 from rpw_fixture.wire.compression import available
 from rpw_fixture.wire.digests import DigestFunctions
+from rpw_fixture.wire.node_properties import NODE_PROPERTIES
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import semver
-from rpw_fixture.wire.trees import NODE_PROPERTIES
 
 #: Most bytes of blobs in one batch. Clients fill a batch exactly up to this limit, and gRPC accepts
 #: messages of 4 MiB by default. Digest and lengths take about 80 bytes for each blob, so a message with

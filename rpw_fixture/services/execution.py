@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,7 @@ class ExecutionService(Service):
         digest = request.action_digest
         function = self._cas.functions.of_request(request.digest_function, digest.hash)
         store = self._cas.store(function)
-        checked = function.validate(digest, what="action_digest")
+        checked = store.shared(function.validate(digest, what="action_digest"))
         operation = self._engine().execute(checked, store, request, call.request_metadata)
         return _updates(operation, call)
 
@@ -58,12 +57,6 @@ class ExecutionService(Service):
 
 
 def _updates(operation: Operation, call: Call) -> Iterator[longrunning.Operation | Pause]:
-    is_wanted = threading.Event()
-    is_wanted.set()
-
-    def leave() -> None:
-        is_wanted.clear()
-        operation.wake()
-
-    if call.context.add_callback(leave):
-        yield from operation.progress(is_wanted)
+    context = call.context
+    if context.add_callback(operation.wake):  # called when the client has gone
+        yield from operation.progress(context.is_active)

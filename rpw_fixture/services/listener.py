@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import ipaddress
+import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -92,6 +94,8 @@ class Listener:
             EnvironmentLacksError: when the address is in use, or not one of this machine.
         """
         target = f"unix:{self.path}" if self.path else f"{self.host}:{self.port}"
+        if self.port:
+            _try_to_bind(target, self.host, self.port)
         with _private_socket(self.path) if self.path else nullcontext():
             port = self._add_port(server, target)
         if not port:
@@ -120,6 +124,31 @@ class Listener:
             return True
         given = str(dict(metadata).get("authorization", "")).encode()
         return hmac.compare_digest(given, f"Bearer {self.token}".encode())
+
+
+def _try_to_bind(target: str, host: str, port: int) -> None:
+    """Raise EnvironmentLacksError if nothing can listen there; gRPC would write lines of its log."""
+    reason = OSError()
+    try:
+        # One of several addresses of a name is enough, as for gRPC.
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in found:
+            try:
+                with socket.socket(family, kind, protocol) as tried:
+                    tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    tried.bind(address)
+            except OSError as error:
+                reason = error
+            else:
+                return
+    except OSError as error:
+        reason = error
+    texts = {
+        errno.EADDRINUSE: "the address is in use; stop the other program, or use port 0 to get a free one",
+        errno.EADDRNOTAVAIL: "it is not an address of this machine",
+    }
+    text = texts.get(reason.errno or 0) or reason.strerror
+    raise EnvironmentLacksError(f"can't listen on {target}: {text}") from None
 
 
 def _private_socket(path: str) -> AbstractContextManager[None]:

@@ -114,6 +114,15 @@ class BlobStore:
                 pinned.append(blob)
         return Pins(self.blob_index, pinned, absent)
 
+    def shared(self, digest: Digest) -> Digest:
+        """Return an equal digest, with the hash of the stored blob if there is one.
+
+        What is kept for long should not keep another copy of the hash: it takes as much as the rest of
+        an entry.
+        """
+        blob = self.by_hash.get(digest.hash)
+        return digest if blob is None else Digest(blob.hash, digest.size)
+
     # --- reading ---
 
     def get(self, digest: Digest) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from rpw_fixture.support.memory_limit import is_in_memory, memory_limit
 
@@ -16,8 +15,7 @@ _RAM_DISK_PART = 2
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
+class Budget(NamedTuple):
     """The limits of a CAS.
 
     Attributes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from rpw_fixture.errors import Code, RequestError
 
@@ -32,19 +31,22 @@ class CancelToken:
         for callback in callbacks:
             callback()
 
-    @contextlib.contextmanager
-    def calling(self, callback: Callable[[], None]) -> Iterator[None]:
+    def calling(self, callback: Callable[[], None]) -> Calling:
         """Call ``callback`` on a cancellation within the block, at once if it has happened already."""
+        return Calling(self, callback)
+
+    def add(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` on a cancellation, at once if it has happened already."""
         with self._lock:
             self._callbacks.append(callback)
             is_late = self._is_cancelled
         if is_late:
             callback()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._callbacks.remove(callback)
+
+    def discard(self, callback: Callable[[], None]) -> None:
+        """Undo one `add`."""
+        with self._lock:
+            self._callbacks.remove(callback)
 
     def check(self) -> None:
         """Raise if cancelled.
@@ -54,3 +56,19 @@ class CancelToken:
         """
         if self._is_cancelled:
             raise RequestError(Code.CANCELLED, "the operation was cancelled")
+
+
+class Calling:
+    """The block of `CancelToken.calling`; a generator would take twice the time."""
+
+    __slots__ = ("_callback", "_token")
+
+    def __init__(self, token: CancelToken, callback: Callable[[], None]) -> None:
+        self._token = token
+        self._callback = callback
+
+    def __enter__(self) -> None:
+        self._token.add(self._callback)
+
+    def __exit__(self, *_: object) -> None:
+        self._token.discard(self._callback)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+from functools import lru_cache
+
+#: Joined paths that are kept: actions of a build name the same ones again and again.
+_MOST_JOINED = 1024
 
 
+@lru_cache(maxsize=_MOST_JOINED)
 def join_normalised(base: str, path: str) -> str:
     """Return ``path``, which is relative to ``base``, in its shortest form.
 

@@ -67,6 +67,15 @@ class Pause(NamedTuple):
     signal: Signal
     seen: int
 
+    def wait(self) -> None:
+        """Wait in this thread for the event, but no longer than the pause or about a second."""
+        happened = threading.Event()
+        if self.signal.listen(happened.set, self.seen):
+            try:
+                happened.wait(_POLL if self.seconds is None else min(self.seconds, _POLL))
+            finally:
+                self.signal.forget(happened.set)
+
 
 def blocking(
     items: Iterable[T | Pause], is_wanted: Callable[[], bool] = lambda: True
@@ -81,15 +90,6 @@ def blocking(
         if not isinstance(item, Pause):
             yield item
         elif is_wanted():
-            _wait(item)
+            item.wait()
         else:
             return
-
-
-def _wait(pause: Pause) -> None:
-    happened = threading.Event()
-    if pause.signal.listen(happened.set, pause.seen):
-        try:
-            happened.wait(_POLL if pause.seconds is None else min(pause.seconds, _POLL))
-        finally:
-            pause.signal.forget(happened.set)

@@ -10,8 +10,9 @@ from google.protobuf.message import DecodeError
 from rpw_fixture.errors import invalid_argument
 from rpw_fixture.support.paths import join_normalised, leads_out
 from rpw_fixture.wire.digests import Digest
+from rpw_fixture.wire.node_properties import NODE_PROPERTIES
 from rpw_fixture.wire.protos import remote_execution as reapi
-from rpw_fixture.wire.trees import MAX_NAME_BYTES, NODE_PROPERTIES
+from rpw_fixture.wire.trees import MAX_NAME_BYTES
 
 #: Most folders in the path of the working directory and of an output; real paths have far fewer.
 _MAX_DEPTH = 100
@@ -31,7 +32,7 @@ class CommandSpec:
         working_directory: relative to the input root, normalised, "" for the root itself.
         output_paths: outputs of any kind; None for clients before API 2.1, which send
             ``output_files`` and ``output_directories`` instead.
-        output_node_properties: properties that outputs should report, out of `trees.NODE_PROPERTIES`.
+        output_node_properties: properties that outputs should report, out of `NODE_PROPERTIES`.
         directory_format: the form in which the client wants output directories.
     """
 

@@ -180,8 +180,12 @@ class _Expansion:
             raise invalid_argument(
                 f"flagfile {(*including, path)[0]!r} has over {MAX_ARGUMENTS} arguments"
             )
+        within = (*including, path)
         for line in lines:
-            self.add(line, (*including, path))
+            if line.startswith("@"):
+                self.add(line, within)
+            else:
+                self.arguments.append(line)
 
 
 def is_expanded(argument: str) -> bool:

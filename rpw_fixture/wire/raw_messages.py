@@ -8,7 +8,8 @@ the entries of batch responses, and google.protobuf.Any.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from google.protobuf.message import Message
 
@@ -146,6 +147,10 @@ _TYPE_PREFIX = "type.googleapis.com/"
 
 def packed(message: Message) -> wkt.Any:
     """Return an Any that contains ``message``, in half the time of ``Any.Pack``."""
-    return wkt.Any(
-        type_url=_TYPE_PREFIX + message.DESCRIPTOR.full_name, value=message.SerializeToString()
-    )
+    kind: Any = type(message)
+    return wkt.Any(type_url=_type_url(kind), value=message.SerializeToString())
+
+
+@cache
+def _type_url(kind: Any) -> str:
+    return f"{_TYPE_PREFIX}{kind.DESCRIPTOR.full_name}"

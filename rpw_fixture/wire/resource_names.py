@@ -7,8 +7,7 @@ number of segments, so parsing starts at the keyword.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rpw_fixture.errors import RequestError, invalid_argument
 from rpw_fixture.wire.digests import Digest, DigestFunction
@@ -38,8 +37,7 @@ _SHOWN = 200
 _IS_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE).fullmatch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlobName:
+class BlobName(NamedTuple):
     """A blob in a ByteStream request.
 
     Attributes:

@@ -7,7 +7,7 @@ contains that folder.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,8 +20,6 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: The node property that marks a tool's files (bazel#16362); its value may be empty.
 TOOL_INPUT_PROPERTY = "bazel_tool_input"
-#: Properties that a client can request for outputs: fields of NodeProperties, but no named ones.
-NODE_PROPERTIES = ("mtime", "unix_mode")
 #: Longest file name that Linux file systems take, in bytes.
 MAX_NAME_BYTES = 255
 #: Matches most names quickly: 63 characters are at most 252 bytes.
@@ -32,7 +30,7 @@ _LATEST = 15_032_385_535
 _FILE, _FOLDER, _LONGEST_NODE = 0x0A, 0x12, 1 << 14
 _NO_MORE = reapi.Directory()
 #: Most file and folder nodes that a decoder remembers; each takes half a KiB.
-_MOST_FILES, _MOST_FOLDERS = 20_000, 5_000
+_MOST_FILES, _MOST_FOLDERS = 10_000, 2_500
 
 
 class FileEntry(NamedTuple):
@@ -52,8 +50,7 @@ class FileEntry(NamedTuple):
     unix_mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SymlinkEntry:
+class SymlinkEntry(NamedTuple):
     """A symbolic link of an input tree, with its target verbatim."""
 
     target: str
@@ -83,10 +80,13 @@ class Folder:
     complete_at: int = field(init=False, default=-1)
 
     def __post_init__(self) -> None:
-        entries = len(self.files) + len(self.folders) + len(self.symlinks)
-        self.count = entries + sum(folder.count for folder in self.folders.values())
-        self.file_count = len(self.files) + sum(each.file_count for each in self.folders.values())
-        self.depth = 1 + max((folder.depth for folder in self.folders.values()), default=0)
+        self.count = len(self.files) + len(self.folders) + len(self.symlinks)
+        self.file_count = len(self.files)
+        self.depth = 1
+        for folder in self.folders.values():
+            self.count += folder.count
+            self.file_count += folder.file_count
+            self.depth = max(self.depth, folder.depth + 1)
 
     def find(self, path: str) -> FileEntry | Folder | SymlinkEntry | None:
         """Return what is at a normalised relative path, "" for this folder; symlinks are not followed."""
@@ -155,15 +155,14 @@ class FolderDecoder:
         files += [_file(node, digest, self._function) for node in rest.files]
         folders += [_folder(node, digest, self._function) for node in rest.directories]
         symlinks = {node.name: _symlink(node, digest) for node in rest.symlinks}
-        names = [name for name, _ in files]
-        names += [name for name, _ in folders]
-        names += [node.name for node in rest.symlinks]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        by_name = dict(files)
+        names = {*by_name, *(name for name, _ in folders), *symlinks}
+        if len(names) < len(files) + len(folders) + len(rest.symlinks):
+            twice = _first_repeated(files, folders, rest.symlinks)
             raise invalid_argument(f"name {twice!r} is used twice in Directory {digest}")
         found = [(name, child(each)) for name, each in folders]
         present = {name: folder for name, folder in found if folder is not None}
-        return Folder(digest, dict(files), present, symlinks)
+        return Folder(digest, by_name, present, symlinks)
 
     def clear(self) -> None:
         """Forget all nodes."""
@@ -177,6 +176,17 @@ class FolderDecoder:
     def _note_folder(self, node: bytes, folder: Digest) -> tuple[str, Digest]:
         made = _folder(reapi.DirectoryNode.FromString(node), folder, self._function)
         return self._folders.put(node, made)
+
+
+def _first_repeated(
+    files: Iterable[tuple[str, FileEntry]],
+    folders: Iterable[tuple[str, Digest]],
+    symlinks: Iterable[reapi.SymlinkNode],
+) -> str:
+    names = [name for name, _ in files]
+    names += [name for name, _ in folders]
+    names += [node.name for node in symlinks]
+    return next(name for name in names if names.count(name) > 1)
 
 
 def check_name(name: str, where: str) -> None:

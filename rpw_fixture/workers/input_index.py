@@ -13,28 +13,31 @@ from collections.abc import Callable, Iterable
 
 from rpw_fixture.support.memo import Memo
 from rpw_fixture.wire.digests import Digest, message_of
-from rpw_fixture.wire.trees import FileEntry, Folder
+from rpw_fixture.wire.trees import Folder
 from rpw_fixture.wire.worker.messages import Encoding
 from rpw_fixture.workers.key import ToolInput, ToolInputs
 from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
 #: Limits of the caches: files and folders, then bytes.
-_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 50_000, 4 << 20, 4 << 20
+_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 20_000, 4 << 20, 4 << 20
+#: Bytes of an entry of a cache beside its value, most of them its key.
+_ENTRY_BYTES = 250
 
 
 class InputIndex:
     """An index of input roots.
 
     Args:
-        is_tool: whether the input at a path is a tool input although it is not marked.
+        is_tool: whether the input at a path is a tool input although it is not marked; None if only
+            marked ones are.
     """
 
-    def __init__(self, is_tool: Callable[[str], bool]) -> None:
+    def __init__(self, is_tool: Callable[[str], bool] | None = None) -> None:
         self._is_tool = is_tool
         self._tools: Memo[tuple[str, str], ToolInputs] = Memo(_MOST_TOOLS, _files)
-        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, len)
-        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, len)
+        self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, _bytes)
+        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, _bytes)
 
     def clear(self) -> None:
         """Forget everything computed so far."""
@@ -81,11 +84,12 @@ class InputIndex:
         return self._tools.put(key, _joined(direct, below))
 
     def _direct_tools(self, folder: Folder, prefix: str) -> Iterable[ToolInput]:
+        is_tool = self._is_tool
         for name, entry in folder.files.items():
-            if entry.is_marked or self._is_tool(prefix + name):
+            if entry.is_marked or (is_tool is not None and is_tool(prefix + name)):
                 yield ToolInput(prefix + name, str(entry.digest), entry.is_executable)
         for name, link in folder.symlinks.items():
-            if link.is_marked or self._is_tool(prefix + name):
+            if link.is_marked or (is_tool is not None and is_tool(prefix + name)):
                 yield ToolInput(prefix + name, f"-> {link.target}", is_executable=False)
 
     def _encoded_below(self, folder: Folder, prefix: str, listing_format: _ListingFormat) -> bytes:
@@ -93,8 +97,11 @@ class InputIndex:
         known = self._encoded.get(key)
         if known is not None:
             return known
+        form, get_piece = listing_format.name, self._pieces.get
         pieces = [
-            self._piece(prefix, name, each, listing_format) for name, each in folder.files.items()
+            get_piece((prefix, name, each.digest, form))
+            or self._piece(prefix, name, each.digest, listing_format)
+            for name, each in folder.files.items()
         ]
         pieces += [
             self._encoded_below(child, f"{prefix}{name}/", listing_format)
@@ -103,15 +110,12 @@ class InputIndex:
         return self._encoded.put(key, listing_format.encoding.join_inputs(pieces))
 
     def _piece(
-        self, prefix: str, name: str, entry: FileEntry, listing_format: _ListingFormat
+        self, prefix: str, name: str, digest: Digest, listing_format: _ListingFormat
     ) -> bytes:
-        key = (prefix, name, entry.digest, listing_format.name)
-        known = self._pieces.get(key)
-        if known is not None:
-            return known
-        digest = _DIGEST_BYTES[listing_format.listing](entry.digest)
+        encoded = _DIGEST_BYTES[listing_format.listing](digest)
         path = listing_format.request_path(prefix) + name
-        return self._pieces.put(key, listing_format.encoding.encode_inputs([(path, digest)]))
+        piece = listing_format.encoding.encode_inputs([(path, encoded)])
+        return self._pieces.put((prefix, name, digest, listing_format.name), piece)
 
 
 class _ListingFormat:
@@ -135,6 +139,10 @@ class _ListingFormat:
 
 def _files(tools: ToolInputs) -> int:
     return 1 + len(tools.files)
+
+
+def _bytes(encoded: bytes) -> int:
+    return _ENTRY_BYTES + len(encoded)
 
 
 def _message(digest: Digest) -> bytes:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rpw_fixture.events.actions import ActionIdentity
 from rpw_fixture.support.cancellation import CancelToken
@@ -50,8 +50,7 @@ class PausableTurn(Protocol):
         """Take a turn again; False when too many other actions run now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseRequest:
+class LeaseRequest(NamedTuple):
     """Which worker is wanted, for which action, and how long the action can wait.
 
     Attributes:

@@ -14,6 +14,7 @@ from typing import Any
 
 from . import FAMILIES
 from .figures import Effort, Figure, UnavailableError, table
+from .noise import Noise
 
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     found: list[Figure] = []
     skipped: dict[str, str] = {}
+    noise = Noise()
+    noise.sample()
     for family in options.only or FAMILIES:
         try:
             for figure in measure(family, options.effort):
@@ -30,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(table([figure]).splitlines()[-1], file=sys.stderr)
         except UnavailableError as error:
             skipped[family] = str(error)
-    shown = _shown(found, skipped, options.effort)
+        noise.sample()
+    shown = _shown(found, skipped, options.effort, noise)
     print(shown)
     if options.page is not None:
         _write_into(options.page, shown)
@@ -38,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         report = {
             "effort": options.effort.value,
             "machine": machine(),
+            "noise": noise.as_dict(),
             "figures": [figure.as_dict() for figure in found],
             "not_measured": skipped,
         }
@@ -77,10 +82,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _shown(found: Sequence[Figure], skipped: Mapping[str, str], effort: Effort) -> str:
+def _shown(
+    found: Sequence[Figure], skipped: Mapping[str, str], effort: Effort, noise: Noise
+) -> str:
     about = ", ".join(f"{name} {value}" for name, value in machine().items())
     missing = "".join(f"\n\nNot measured: {name}: {why}." for name, why in skipped.items())
-    return f"{table(found)}{missing}\n\nEffort {effort.value}; {about}."
+    return f"{table(found)}{missing}\n\nEffort {effort.value}; {about}.\n{noise.text()}"
 
 
 def _write_into(page: Path, shown: str) -> None:

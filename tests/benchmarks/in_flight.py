@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from .figures import Effort, Figure
 from .pair import Pair, pair
 from .sampling import interleaved, median
 from .workload import Ready, changed, check, upload, worker_action
 
-_IN_FLIGHT = (8, 64)
+_IN_FLIGHT = (8, 64, 256)
 _WARM_UP = 1
 
 
@@ -24,23 +25,44 @@ def figures(effort: Effort) -> Iterator[Figure]:
             actions = changed(worker_action(), total + 1, start=index * (total + 1))
             ready = upload(servers.client, actions)
             servers.learn(ready.pop())
-            ours, bare = _measure(servers, ready, in_flight, rounds)
+            measured = _measure(servers, ready, in_flight, rounds)
             yield Figure(
                 name=f"{size} warm actions, {in_flight} in flight",
-                ours=ours,
-                floor=bare,
+                ours=measured.ours,
+                floor=measured.bare,
                 floor_name=f"{size} no-op Execute streams, {in_flight} in flight",
                 target=1.8,
                 samples=rounds,
             )
+            yield Figure(
+                name=f"processor time of the server per warm action, {in_flight} in flight",
+                ours=measured.ours_busy,
+                floor=measured.bare_busy,
+                floor_name="the same of the bare server per no-op Execute stream",
+                samples=(rounds + _WARM_UP) * size,
+            )
 
 
-def _measure(
-    servers: Pair, actions: Sequence[Ready], in_flight: int, rounds: int
-) -> tuple[float, float]:
-    """Medians of a round of actions and one of no-ops."""
+class _Measured(NamedTuple):
+    """What rounds of actions and of no-ops took, milliseconds.
+
+    Attributes:
+        ours, bare: median of a round.
+        ours_busy, bare_busy: processor time of the server's own process for one of them. It depends
+            less than a time by the clock on what else the machine does.
+    """
+
+    ours: float
+    bare: float
+    ours_busy: float
+    bare_busy: float
+
+
+def _measure(servers: Pair, actions: Sequence[Ready], in_flight: int, rounds: int) -> _Measured:
+    """Measure rounds of actions and rounds of no-ops, in turn."""
     size = len(actions) // (rounds + _WARM_UP)
     answers: list[list[bytes]] = []
+    before = servers.server.busy_ms, servers.floor.busy_ms
     with ThreadPoolExecutor(in_flight) as threads:
 
         def run(call: Callable[[Ready], list[bytes]], number: int) -> list[list[bytes]]:
@@ -52,5 +74,6 @@ def _measure(
             lambda number: run(servers.no_op, number),
             warm_up=_WARM_UP,
         )
+    busy = servers.server.busy_ms - before[0], servers.floor.busy_ms - before[1]
     check(answers)
-    return median(ours), median(bare)
+    return _Measured(median(ours), median(bare), busy[0] / len(actions), busy[1] / len(actions))

@@ -41,6 +41,12 @@ class ServerProcess(server_process.ServerProcess):
         self.start_ms = (time.perf_counter() - begin) * 1000
 
     @property
+    def busy_ms(self) -> float:
+        """Processor time of the server's own process so far, milliseconds."""
+        used = psutil.Process(self.pid).cpu_times()
+        return (used.user + used.system) * 1000
+
+    @property
     def resident_mib(self) -> float:
         """Resident memory of the server's own process, MiB."""
         return float(psutil.Process(self.pid).memory_info().rss) / _MIB

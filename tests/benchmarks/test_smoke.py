@@ -10,6 +10,7 @@ import pytest
 from . import FAMILIES
 from .__main__ import main, measure
 from .figures import Effort, Figure, UnavailableError, table
+from .noise import Noise
 
 #: Real Bazel has its own tests, which are as long as this file's all together.
 PAGE = Path(__file__).parents[2] / "docs/performance.md"
@@ -25,6 +26,14 @@ def test_a_family_yields_figures_that_the_table_and_json_can_hold(family: str) -
     assert found
     assert len(table(found).splitlines()) == len(found) + 2
     assert json.loads(json.dumps([each.as_dict() for each in found]))
+
+
+def test_noise_is_told_in_times_of_the_shortest_piece() -> None:
+    noise = Noise()
+    noise.sample(pieces=20)
+    assert 1 <= noise.median <= noise.tenth
+    assert noise.as_dict().keys() == {"median", "one_in_ten"}
+    assert ("measure again" in noise.text()) is not noise.is_quiet
 
 
 def test_every_module_with_figures_is_a_family() -> None:
@@ -45,6 +54,7 @@ def test_the_command_writes_what_it_shows(
     assert shown.strip() in page.read_text()
     assert page.read_text().count("| figure ") == 1
     assert report["effort"] == "smoke"
+    assert report["noise"]["median"] >= 1
     assert all(each["name"] in shown for each in report["figures"])
 
 

@@ -27,6 +27,7 @@ COMMANDS = [
     ("demo", "worker 2  no, started"),
     ("check --explain RPW202", "state-leak"),
     ("completion bash", "complete -F _rpw_fixture rpw-fixture"),
+    ("run -- env", "RPW_ENDPOINT=grpc://127.0.0.1:"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -295,6 +296,27 @@ def test_no_process_of_the_server_is_left_when_the_command_leaves_a_build_behind
         children = psutil.Process(process.pid)
         assert process.wait(60) == 0
     until(lambda: not children.is_running())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has pidfd_open")
+def test_a_run_that_is_killed_takes_its_command_along_but_no_daemon_of_it(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = "setsid sleep 600 & daemon=$!; sleep 600 & child=$!; "
+    script += f"echo $$ $child $daemon >{pids}.new; mv {pids}.new {pids}; wait"
+    with started("--no-summary", "--", "sh", "-c", f"exec >&- 2>&-; {script}") as process:
+        try:
+            until(pids.exists)
+            *ours, daemon = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
+            until(lambda: daemon.name() == "sleep")  # it is in its own session by then
+        finally:
+            process.kill()
+    try:
+        until(lambda: not any(each.is_running() for each in ours))
+        assert daemon.is_running()
+    finally:
+        for each in (*ours, daemon):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 # --- Bazel's command line ---

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from rpw_fixture.config import Config
@@ -284,4 +282,4 @@ def test_each_container_property_makes_another_worker(routed) -> None:
 def test_a_route_is_a_value(routed) -> None:
     found = routed()
 
-    assert found == dataclasses.replace(found)
+    assert found == found._replace()

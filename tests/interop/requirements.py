@@ -91,6 +91,15 @@ def require_program(program: str, remedy: str) -> Path:
     return Path(found)
 
 
+def require_bazel_jar() -> Path:
+    """The jar with Bazel's classes, a client for Java among them, as Debian installs it."""
+    require_bazel()
+    jar = Path("/usr/share/bazel/A-server.jar")
+    if not jar.exists():
+        _lack(f"this Bazel has no {jar} (Debian: apt-get install bazel-bootstrap)")
+    return jar
+
+
 def _lack(reason: str) -> NoReturn:
     if os.environ.get(REQUIRE_VARIABLE) == "1":
         pytest.fail(f"{reason}, and {REQUIRE_VARIABLE}=1 demands it", pytrace=False)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 from typing import Any
+
+from rpw_fixture.hermeticity.findings import contents
 
 #: A target whose name would end the page's data and run a program, were it not escaped.
 EVIL = "//evil:</script><script>document.title='taken'</script><img src=x onerror=alert(1)>"
@@ -196,7 +200,8 @@ def check_report() -> dict[str, Any]:
             "victim": "beta",
             "polluters": ["alpha"],
             "summary": "after alpha, beta differs",
-            "evidence": f"{difference}\n{hexadecimal}",
+            "evidence": f"{difference}\n{hexadecimal}\nout/c.zip!text: as below",
+            "differences": [_difference_of_archives()],
             **base,
             "reproducer": "repro/01",
         },
@@ -218,8 +223,9 @@ def check_report() -> dict[str, Any]:
             "code": "RPW110",
             "name": "cancel-broken",
             "status": "skipped",
-            "reason": "no cancellation",
+            "reason": "the suite does not say cancellation = true",
         },
+        {"code": "RPW204", "name": "phantom-input", "status": "skipped", "reason": "out of time"},
     ]
     values = [20_000_000 + 60_000 * number for number in range(40)]
     growth = [{"action": "alpha", "resource": "memory", "values": values, "limit": 8192}]
@@ -234,7 +240,33 @@ def check_report() -> dict[str, Any]:
         "action_names": ["alpha", "beta", "gamma"],
         "accepted": [],
         "growth": growth,
+        "accesses": [
+            {
+                "action": "alpha",
+                "read": ["src/alpha.txt", "tools/worker.py"],
+                "unread": ["src/<b>unused.txt"],
+                "undeclared": ["/home/user/style.txt"],
+            },
+            {"action": "//:first Compile", "read": ["a.java"], "unread": ["deep/in/some/b.java"]},
+        ],
     }
+
+
+def _difference_of_archives() -> dict[str, object]:
+    """An archive with a binary member that differs, one in text, one that is new, and one that is equal."""
+
+    def archive(**members: bytes) -> bytes:
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as file:
+            for name, content in members.items():
+                file.writestr(zipfile.ZipInfo(name), content)
+        return target.getvalue()
+
+    binary = bytes(range(200))
+    before = archive(code=binary, text=b"one\n", same=b"same")
+    after = archive(code=binary[:90] + b"!!" + binary[92:], text=b"<two>\n", same=b"same", new=b"1")
+    labels = ("fresh worker", "after the polluters")
+    return contents.compare("out/c.zip", before, after, labels).as_dict()
 
 
 def write_check(path: Path) -> Path:

@@ -30,7 +30,7 @@ def report(tmp_path: Path) -> Path:
 def test_every_view_opens_and_loads_nothing(report: Path) -> None:
     with browsing(report) as browsed:
         texts = {}
-        for view in (*VIEWS, "action/0/1", "action/0/999", "lanes/worker/2"):
+        for view in (*VIEWS, "action/0/0", "action/0/1", "action/0/999", "lanes/worker/2"):
             browsed.go(view)
             texts[view] = browsed.text
             assert browsed.text.strip(), view
@@ -43,6 +43,9 @@ def test_every_view_opens_and_loads_nothing(report: Path) -> None:
     assert "memory grows <script>" in texts["findings"]
     assert "cache-silo-key" in texts["keys"]
     assert "Above the limit" in texts["growth"]
+    assert "not applicable" in texts["matrix"]
+    assert "1 never read" in texts["findings"]
+    assert "never read" in texts["action/0/0"]
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
@@ -51,7 +54,7 @@ def test_nothing_is_serious_for_axe(report: Path, size: tuple[int, int], scheme:
         from axe_playwright_python.sync_playwright import Axe
 
         found = []
-        for view in (*VIEWS, "action/0/3"):
+        for view in (*VIEWS, "action/0/0", "action/0/3"):
             browsed.go(view)
             assert not browsed.is_too_wide, view
             for each in Axe().run(browsed.page).response["violations"]:
@@ -59,6 +62,18 @@ def test_nothing_is_serious_for_axe(report: Path, size: tuple[int, int], scheme:
                     places = [node["html"][:120] for node in each["nodes"][:3]]
                     found.append(f"{view}: {each['id']}: {each['help']}: {places}")
         assert found == []
+
+
+def test_archives_and_bytes_stand_side_by_side(report: Path) -> None:
+    with browsing(report) as browsed:
+        browsed.go("findings")
+        rows = browsed.page.locator(".diff.members").first.inner_text()
+        assert "absent\t1 B" in rows
+        assert "same the same" in rows
+        assert browsed.page.locator(".diff.hex mark.new").first.inner_text() == "21 21"
+        assert browsed.page.locator(".diff.hex mark.old").first.inner_text() == "5a 5b"
+        assert "<two>" in rows
+        assert "as below" not in browsed.text
 
 
 def test_search_and_zoom_find_an_action(report: Path) -> None:
@@ -166,6 +181,20 @@ def test_a_printed_page_has_no_controls_and_all_rows_of_a_short_list(report: Pat
         assert not browsed.page.is_visible("nav")
         assert browsed.page.locator(".vspace .vrow").count() == 6
         assert len(browsed.page.pdf()) > 5_000
+
+
+def test_a_dark_page_is_printed_in_light_colours(report: Path) -> None:
+    ink = "getComputedStyle(document.body).color"
+    with browsing(report, scheme="dark") as browsed:
+        browsed.go("lanes")
+        dark = browsed.page.evaluate(ink)
+        browsed.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        printed = browsed.page.evaluate(ink)
+        browsed.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert browsed.page.evaluate(ink) == dark
+        assert browsed.complaints == []
+    with browsing(report, scheme="light") as browsed:
+        assert browsed.page.evaluate(ink) == printed != dark
 
 
 #: A sum over the picture: it changes when something else is drawn.

@@ -109,3 +109,19 @@ def test_files_of_one_name_keep_their_folders(tmp_path: Path) -> None:
     paths = [tmp_path / "one/log", tmp_path / "two/log"]
     assert inputs.short_names(paths) == [str(each) for each in paths]
     assert inputs.short_names([Path("one/a"), Path("two/b")]) == ["a", "b"]
+
+
+def test_codes_that_do_not_apply_are_told_from_those_that_were_not_checked(tmp_path: Path) -> None:
+    (check,) = inputs.read([write_check(tmp_path / "check")]).checks
+    applicable = {each["code"]: each["applicable"] for each in check["checks"]}
+    assert applicable["RPW110"] is False
+    assert applicable["RPW204"] is True
+    assert applicable["RPW203"] is True
+
+
+@pytest.mark.parametrize("rows", ['"many"', '["RPW101"]', '[{"status": "passed"}]'])
+def test_json_that_only_looks_like_a_check_is_refused_by_name(tmp_path: Path, rows: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(f'{{"checks": {rows}, "findings": []}}')
+    with pytest.raises(ConfigError, match=r"other\.json"):
+        inputs.read([path])

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 
 from rpw_fixture import Action, Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.report.inputs import row_of
+from rpw_fixture.report.live_rows import LiveRows
 from rpw_fixture.server import Server
 from tests.waiting import until
 
@@ -23,6 +26,21 @@ from .chromium import browsing
 ECHO = Action(
     arguments=["/bin/sh", "-c", "echo made > out"], outputs=["out"], environment={"PATH": "/bin"}
 )
+SAMPLES = Path(__file__).parents[2] / "sample_workers" / "python"
+
+
+def worker_action(key: str) -> Action:
+    """An action for the good sample worker."""
+    return Action(
+        arguments=[sys.executable, "tools/good.py"],
+        flagfile=["--in", "in.txt", "--out", "out.txt"],
+        flagfile_path="a.params",
+        tool_inputs={f"tools/{each}": SAMPLES / each for each in ("good.py", "rpw_worker.py")},
+        inputs={"in.txt": "text"},
+        outputs=["out.txt"],
+        worker_key=key,
+        do_not_cache=True,
+    )
 
 
 @contextmanager
@@ -86,6 +104,42 @@ def test_a_viewer_gets_what_was_and_then_what_changes() -> None:
                 ended += changes["actions"]
             assert ended[-1]["id"] == 1
             assert changes["summary"]["actions"] == 2
+
+
+def test_a_viewer_is_told_why_workers_were_started_and_why_actions_got_none() -> None:
+    with serving() as server, following(server) as events:
+        assert next(events)[1]["worker_starts"] == []
+        server.run(ECHO)
+        server.run(worker_action("one"))
+        server.run(worker_action("other"))
+        reasons: dict[str, Any] = {}
+        while len(reasons.get("worker_starts", ())) < 2:
+            reasons |= next(events)[1]
+        first, second = reasons["worker_starts"]
+        assert first["reason"] == "first"
+        assert second["reason"] == "other key"
+        assert "persistentWorkerKey: 'one' → 'other'" in second["text"]
+        (one_shot,) = reasons["one_shot"]
+        assert (one_shot["reason"], one_shot["actions"]) == ("persistentWorkerKey is not set", 1)
+        assert one_shot["remedy"]
+
+
+def test_live_rows_say_the_same_as_a_report_of_the_whole_log() -> None:
+    with Server() as server:
+        for each in ("one", "one", "other"):
+            server.run(worker_action(each))
+        server.run(ECHO)
+        events = server.events.snapshot()
+    rows = LiveRows()
+    for each in [*events, *events]:  # what is in the model already is left out
+        rows.add(each)
+    found, expected = rows.whole("name"), row_of(events, "name")
+    assert found["worker_starts"] == expected["worker_starts"]
+    for row, same in zip(found["one_shot"], expected["one_shot"], strict=True):
+        assert row == {name: same[name] for name in row}
+    assert {name: found[name] for name in ("actions", "workers", "summary", "end")} == {
+        name: expected[name] for name in ("actions", "workers", "summary", "end")
+    }
 
 
 def test_viewers_are_told_that_the_server_has_stopped() -> None:
@@ -215,10 +269,20 @@ def test_lanes_grow_in_a_browser_and_stop_when_paused() -> None:
             browsed.page.wait_for_selector("text=one-shot process: 1")
             server.run(ECHO)
             browsed.page.wait_for_selector("text=action cache: 1")
+            assert "no worker because" in browsed.text
+            browsed.page.click("summary:has-text('Settings')")
+            server.run(ECHO.replace(outputs=["out", "more"]))
+            browsed.page.wait_for_selector("text=one-shot process: 2")
+            assert browsed.page.evaluate("document.querySelector('details').open")
             browsed.go("lanes")
             browsed.page.click("button:has-text('Pause')")
+            browsed.page.fill("input[type=search]", "cache")
+            assert browsed.page.inner_text(".lane-status") == "1 action of 3 match"
             server.run(ECHO)
+            browsed.page.wait_for_selector("text=Continue (1 changed)")
+            assert browsed.page.inner_text(".lane-status") == "1 action of 3 match"
             browsed.page.click("button:has-text('Continue')")
+            browsed.page.wait_for_selector("text=2 actions of 4 match")
             browsed.go("overview")
             browsed.page.wait_for_selector("text=action cache: 2")
             browsed.go("actions")

@@ -42,6 +42,7 @@ def test_names_from_a_log_stay_text(tmp_path: Path) -> None:
     text = rendered(tmp_path)
     assert text.count("</script>") == 2  # the data, and the program
     assert "<img" not in text
+    assert "<b>unused" not in text
     (run,) = data_in(text)["runs"]  # type: ignore[misc]
     assert run["actions"][1]["target"] == EVIL
 

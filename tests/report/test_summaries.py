@@ -22,7 +22,7 @@ def test_text_has_the_figures(tmp_path: Path) -> None:
         "7 actions, 2 failed; 2 workers started, 60% met a warm worker; 1 protocol violations"
         in found
     )
-    assert "RPW110  cancel-broken  no cancellation" in found
+    assert "RPW110  cancel-broken  the suite does not say cancellation = true" in found
     assert "RPW202  error     after alpha, beta differs" in found
 
 

@@ -31,6 +31,24 @@ def test_a_server_listens_without_protobuf() -> None:
     assert (done.stdout.strip(), done.returncode) == ("", 0), done.stderr
 
 
+PREPARE = """
+import sys
+from google.protobuf.internal import api_implementation
+from rpw_fixture.server import Server
+with Server() as server:
+    server.prepare()
+    if api_implementation.Type() == "upb":
+        print(*sorted(name for name in sys.modules if name.endswith((".python_message", "_pb2"))))
+"""
+
+
+def test_a_server_loads_nothing_of_the_python_form_of_protobuf() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("", 0), done.stderr
+
+
 def test_a_server_that_was_never_called_stops_at_once() -> None:
     with Server() as server:
         server.stop()

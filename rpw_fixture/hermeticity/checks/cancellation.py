@@ -44,10 +44,11 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 
 def _cancelled(context: CheckContext, action: SuiteAction) -> Iterator[Step]:
-    yield Step(action=action, cancel=Cancel.AT_ONCE)
-    seconds = _warm_seconds(context, action)
-    for part in _PARTS:
-        yield Step(action=action, cancel=Cancel.AT_WORK, delay=round(part * seconds, 4))
+    if not _loses_cancels(context):
+        yield Step(action=action, cancel=Cancel.AT_ONCE)
+        seconds = _warm_seconds(context, action)
+        for part in _PARTS:
+            yield Step(action=action, cancel=Cancel.AT_WORK, delay=round(part * seconds, 4))
     yield Step(action=action, cancel=Cancel.AFTERWARDS)
 
 
@@ -89,7 +90,8 @@ def _others(context: CheckContext) -> Iterator[Finding | None]:
     if len(context.succeeding) < 2:
         return
     victim, other = map(_plain, context.succeeding[:2])
-    moments = (Cancel.AT_ONCE, Cancel.AT_WORK, Cancel.AFTERWARDS)
+    moments = [Cancel.AT_ONCE, Cancel.AT_WORK] * (not _loses_cancels(context))
+    moments.append(Cancel.AFTERWARDS)
     cancelled = [replace(other, cancel=each) for each in moments]
     history = (victim, *(step for each in cancelled for step in (each, victim)))
     usual = tuple(replace(each, cancel=Cancel.NEVER) for each in history)
@@ -127,7 +129,7 @@ def _overlapping(context: CheckContext) -> Iterator[Finding | None]:
         if problem := _problem(context, history, 1):
             outcome = problem[0]
             text = f"when {cancelled.action.name} is cancelled among overlapping requests: {problem[1]}"
-            yield _finding(outcome, text, history)
+            yield _finding(outcome, text, history, RunMode.OVERLAPPING)
 
 
 def _problem(
@@ -163,7 +165,12 @@ def _held(context: CheckContext) -> Iterator[Finding | None]:
     if not any(each.failure for each in control):
         problem = _in_words(problems[-1].failure) or problems[-1].late
         text = f"when {history[1].action.name} is cancelled while it waits for an input: {problem}"
-        yield _finding(problems[-1], text, history)
+        yield _finding(problems[-1], text, history, RunMode.HELD)
+
+
+def _loses_cancels(context: CheckContext) -> bool:
+    """Return whether a singleplex worker misreads a cancel in one write with a request (RPW118)."""
+    return not context.suite.worker.multiplex and context.facts.read(LOST_REQUESTS)
 
 
 def _is_excused(context: CheckContext) -> bool:
@@ -176,13 +183,16 @@ def _plain(action: SuiteAction) -> Step:
     return Step(action=action)
 
 
-def _finding(outcome: Outcome, summary: str, history: tuple[Step, ...]) -> Finding:
+def _finding(
+    outcome: Outcome, summary: str, history: tuple[Step, ...], mode: RunMode = RunMode.WORKER
+) -> Finding:
     return Finding(
         code="RPW110",
         victim=outcome.step.action.name,
         summary=summary,
         evidence=outcome.detail or outcome.late,
         history=history,
+        mode=mode,
     )
 
 

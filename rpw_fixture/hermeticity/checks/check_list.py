@@ -173,7 +173,7 @@ CHECKS = (
         needs_answers=True,
     ),
     Check(
-        (*PROTOCOL, "RPW202", *_GROWTH),
+        (*PROTOCOL, *_LEAKS, *_GROWTH),
         longer_runs.find,
         needs=(*_COLD, GROWING, LEFT_PROCESSES, LATER_LEFT_PROCESSES, REPORTED),
         shares=(REPORTED,),

@@ -101,6 +101,7 @@ def _judge(
             + ("the response of another request" if is_mixup else "a different result"),
             evidence=context.explain(cold, outcome, aspects, ("alone", "overlapping")),
             history=history,
+            mode=RunMode.OVERLAPPING,
         )
 
 

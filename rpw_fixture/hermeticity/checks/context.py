@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.checks import clusters
 from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, REPORTED, Facts
 from rpw_fixture.hermeticity.checks.instability import Instability
-from rpw_fixture.hermeticity.findings import diff
+from rpw_fixture.hermeticity.findings import contents, diff
+from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.findings.finding import Growth, listed
+from rpw_fixture.hermeticity.findings.finding import Finding, Growth, listed
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
@@ -40,6 +41,10 @@ _SAMPLE, USUAL_LIMIT = 24, 300.0
 _FEWEST = 4
 
 
+#: Two outcomes, the aspects in which they differ, and their names.
+_Explained = tuple[Outcome, Outcome, tuple[str, ...], tuple[str, str]]
+
+
 @dataclass(slots=True, kw_only=True)
 class CheckContext:
     """What a check works with.
@@ -56,6 +61,7 @@ class CheckContext:
         skipped: codes that could not be judged, with the reason.
         notes: codes with a remark for the report.
         growth: what was measured of workers that served many requests, for the report.
+        accesses: what was seen of actions that were watched, by name, for the report.
         interruption: the signal that ended the run early; None if nothing did.
     """
 
@@ -70,9 +76,11 @@ class CheckContext:
     skipped: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     growth: list[Growth] = field(default_factory=list)
+    accesses: dict[str, InputAccess] = field(default_factory=dict)
     interruption: Interrupted | None = None
     _instability: Instability = field(init=False)
     _failing: dict[SuiteAction, SuiteAction | None] = field(default_factory=dict)
+    _explained: dict[str, _Explained] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._instability = Instability(self.harness.store)
@@ -233,7 +241,26 @@ class CheckContext:
         self, before: Outcome, after: Outcome, aspects: list[str], labels: tuple[str, str]
     ) -> str:
         """Return a readable description of how two outcomes differ in some aspects."""
-        return diff.explain(before, after, aspects, self.harness.store, labels)
+        text = diff.explain(before, after, aspects, self.harness.store, labels)
+        self._explained.setdefault(text, (before, after, tuple(aspects), labels))
+        return text
+
+    def with_differences(self, finding: Finding) -> Finding:
+        """Return the finding with the contents that its evidence compares, as pages draw them."""
+        pairs = [
+            pair for text, pair in self._explained.items() if text and text in finding.evidence
+        ]
+        found = {
+            (each.path, each.labels): each
+            for before, after, aspects, labels in pairs
+            for each in contents.of_outcomes(before, after, aspects, self.harness.store, labels)
+        }
+        return replace(finding, differences=tuple(found.values())) if found else finding
+
+    def note_access(self, access: InputAccess) -> None:
+        """Note what an action did with its inputs, beside what is known of it."""
+        known = self.accesses.get(access.action)
+        self.accesses[access.action] = known.joined(access) if known else access
 
     def pick(self, count: int = MANY) -> tuple[SuiteAction, ...]:
         """Return up to ``count`` usable actions; if there are many, some that exercise different things."""

@@ -52,9 +52,13 @@ def find(
         other: a request of another action, to tell whether it matters which requests these are.
         is_guilty: whether requests before the victim show the leak.
     """
-    if len(before) < _FEWEST or not is_guilty((victim,) * len(before)):
+    # A request that fails early is often not counted by the worker.
+    counted = sum(each.action.exit_code == 0 for each in before)
+    lengths = (each for each in dict.fromkeys((len(before), counted)) if each >= _FEWEST)
+    count = next((each for each in lengths if is_guilty((victim,) * each)), 0)
+    if not count:
         return None
-    low, count = 0, len(before)
+    low = 0
     while count - low > 1:
         middle = (low + count) // 2
         low, count = (low, middle) if is_guilty((victim,) * middle) else (middle, count)

@@ -261,7 +261,8 @@ def _variations() -> Iterator[Variation]:
         factor="locale", environment=(("LANG", locale), ("LC_ALL", locale), ("LANGUAGE", "tr"))
     )
     yield Variation(factor="umask", umask=0o077)
-    yield Variation(factor="user", environment=(("USER", "somebody"), ("LOGNAME", "somebody")))
+    # No name that a tool may use where it finds none.
+    yield Variation(factor="user", environment=(("USER", "rpw-user"), ("LOGNAME", "rpw-user")))
     yield Variation(factor="HOME", home="home/of/somebody/else")
     yield Variation(factor="TMPDIR", temporary="tmp/of/somebody/else")
     yield Variation(factor="an unrelated variable", environment=(("RPW_CANARY", "canary"),))

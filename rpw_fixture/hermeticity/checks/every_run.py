@@ -62,7 +62,7 @@ _TRACES = (
     ),
     _Trace(
         code="RPW208",
-        found=lambda outcome: outcome.strays,
+        found=lambda outcome: () if _is_cured(outcome) else outcome.strays,
         verb="leaves undeclared files in the input root",
         evidence="found in the input root after the response",
     ),
@@ -175,6 +175,12 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
                 victim=warm.step, before=each.before, cold=plain, warm=warm, aspects=aspects
             )
             yield from blame(context, [suspect] if aspects else [])
+
+
+def _is_cured(outcome: Outcome) -> bool:
+    """Return whether an edit made an action succeed that must fail, and so declares no outputs."""
+    action = outcome.step.action
+    return bool(action.variant) and action.exit_code != 0 and outcome.exit_code == 0
 
 
 def _run_warm(context: CheckContext) -> None:

@@ -1,17 +1,20 @@
 """RPW101–105, RPW202 and RPW301–304 over a thousand equal requests and four hundred different ones.
 
 Only where a request takes milliseconds. What grows with equal requests is known by then; here it grows
-slowly, or with each new content: a cache that is never emptied.
+slowly, or with each new content: a cache that is never emptied. Four hundred requests of all actions in
+turn show what goes wrong at certain requests of certain actions.
 """
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.checks import one_worker, resources
-from rpw_fixture.hermeticity.checks.blame import code_of_rule
+from rpw_fixture.hermeticity.checks.blame import blame, code_of_rule, suspicions
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import GROWING, LATER_LEFT_PROCESSES, LEFT_PROCESSES
 from rpw_fixture.hermeticity.findings.codes import Severity
@@ -19,7 +22,7 @@ from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Trial, steps
 
-_EQUAL, _DIFFERENT = 1000, 400
+_EQUAL, _DIFFERENT, _MIXED = 1000, 400, 400
 #: With more inputs than this, laying out hundreds of variants would take long.
 _MOST_INPUTS = 200
 #: What a good cache may keep for each content: it is a warning that this has no limit.
@@ -40,9 +43,23 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if contents and resources.longest(context, action, _DIFFERENT) == _DIFFERENT:
         trials.append(_measured([*contents, action]))
     context.notes.setdefault("RPW103", f"longest runs: {_lengths(trials)}")
-    for trial, result in zip(trials, context.run_all(trials), strict=True):
+    mixed = _mixed(context)
+    results = context.run_all([*trials, *mixed])
+    for trial, result in zip(trials, results, strict=False):
         yield from _wrong_answer(context, trial, result.outcomes)
         yield from _growth(trial, result.outcomes, growing)
+    outcomes = [each.outcomes for each in results[len(trials) :]]
+    yield from blame(context, suspicions(context, outcomes))
+
+
+def _mixed(context: CheckContext) -> list[Trial]:
+    """Return a trial of all actions, equally often and in no order; none if they take too long."""
+    action, rounds = one_worker.subject(context), -(-_MIXED // len(context.usable))
+    if len(context.usable) < 2 or resources.longest(context, action, _MIXED) < _MIXED:
+        return []
+    source = random.Random(context.seed)  # noqa: S311 - for variety, not for secrets
+    orders = (source.sample(context.usable, k=len(context.usable)) for _ in range(rounds))
+    return [Trial(history=steps(*itertools.chain.from_iterable(orders)))]
 
 
 def _is_wanted(context: CheckContext) -> bool:

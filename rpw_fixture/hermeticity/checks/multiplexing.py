@@ -44,6 +44,7 @@ def find_ignored_sandbox(context: CheckContext) -> Iterator[Finding]:
         + (f"fails: {outcome.failure}" if outcome.failure else "gives a different result"),
         evidence="\n".join(each for each in evidence if each),
         history=steps(action),
+        mode=RunMode.OVERLAPPING,
     )
 
 

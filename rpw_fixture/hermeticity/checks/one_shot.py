@@ -78,6 +78,7 @@ def _broken(outcome: Outcome) -> Finding:
         summary=f"without --persistent_worker, {action.name} ends with {result}",
         evidence=f"its output: {head_and_tail(outcome.response) or outcome.detail or '(nothing)'}",
         history=(outcome.step,),
+        mode=RunMode.ONE_SHOT,
     )
 
 
@@ -93,4 +94,5 @@ def _mismatch(context: CheckContext, action: SuiteAction, outcome: Outcome) -> I
             summary=f"without --persistent_worker, {action.name} gives a different result",
             evidence=context.explain(plain, outcome, aspects, ("worker", "one-shot")),
             history=(outcome.step,),
+            mode=RunMode.ONE_SHOT,
         )

@@ -18,6 +18,7 @@ JUDGED = frozenset(
     (
         "RPW108",
         "RPW109",
+        "RPW113",
         "RPW201",
         "RPW202",
         "RPW203",
@@ -30,10 +31,8 @@ JUDGED = frozenset(
 #: Of those, codes that prove something only if a worker serves more than one request.
 _NEED_KEPT = ("RPW109", "RPW202", "RPW203", "RPW204", "RPW212")
 #: Codes that compare with a worker, whether it is kept or not.
-_NEED_WORKER = ("RPW205",)
-_NEED_REQUESTS = frozenset(
-    ("RPW107", "RPW110", "RPW111", "RPW113", "RPW116", "RPW117", "RPW118", "RPW213")
-)
+_NEED_WORKER = ("RPW113", "RPW205")
+_NEED_REQUESTS = frozenset(("RPW107", "RPW110", "RPW111", "RPW116", "RPW117", "RPW118", "RPW213"))
 _NEED_RESPONSES = frozenset(("RPW101", "RPW104", "RPW105", "RPW114", "RPW115"))
 _NEED_ENVIRONMENT = frozenset(("RPW210", "RPW211", "RPW214", "RPW215", "RPW401"))
 _RECORDED = frozenset(("RPW402", "RPW403"))

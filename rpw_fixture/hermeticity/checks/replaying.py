@@ -3,72 +3,155 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import (
+    EXIT_CODE,
+    RESPONSE,
+    Bulk,
+    Cancel,
     Outcome,
+    Result,
+    RunMode,
     Step,
     Trial,
     UnavailableError,
     differing,
 )
 
-#: Codes whose bugs stand in the outcome itself, and where.
-_SEEN_IN = {
-    "RPW112": "children",
-    "RPW206": "changed_inputs",
-    "RPW208": "strays",
-    "RPW216": "rewritten",
-}
 #: How often an action is run on fresh workers, to know what differs by itself.
 _COLD_RUNS = 3
 #: Number of the run of a history, so that it is not taken from memory.
 _AGAIN = 5
+#: What depends on the moment is tried so often.
+_ATTEMPTS = 5
+_TIMED = frozenset(("RPW110", "RPW111", "RPW213"))
 #: What does not change the answer of a good worker, by the names of a step's attributes.
-_HARMLESS = ("delivery", "is_extended", "listing", "pause", "planted", "request_id")
+_HARMLESS = ("delivery", "in_place", "is_extended", "listing", "pause", "planted", "request_id")
+#: What may change the text of the answer, and one failure into another, but nothing else.
+_NOTICED = ("bulk", "verbosity")
 _PLAIN = Step(action=SuiteAction(name="", arguments=()))
 _SHOWN_STDERR = 1000
+#: Seconds that a worker may take to end.
+_EOF_PATIENCE = 5.0
 
 
 def find_wrong(harness: Harness, history: History) -> str:
-    """Return what is wrong when a history is run; "" if nothing is, or if one run cannot show it.
+    """Return what is wrong when a history is run; "" if nothing is, or if that cannot show it.
 
     Raises:
         OutOfTimeError, ConfigError: as `Harness.run`.
     """
-    if not history.steps or not all(map(_is_comparable, history.steps)):
+    if not history.steps or (history.mode is RunMode.WORKER and not _is_answerable(history)):
         return ""
-    colds = _cold_runs(harness, history)
     if history.code == "RPW201":
-        return _nondeterminism(harness, colds)
+        return _nondeterminism(harness, _cold_runs(harness, history.steps[-1]))
+    attempts = _ATTEMPTS if history.code in _TIMED else 1
     try:
-        trial = Trial(history=history.steps, variation=history.variation, run=_AGAIN)
-        outcomes = harness.run(trial).outcomes
+        texts = (_judged(harness, history, _AGAIN + run) for run in range(attempts))
+        return next(filter(None, texts), "")
     except UnavailableError:
         return ""
+
+
+def _is_answerable(history: History) -> bool:
+    """Return whether a good worker answers all requests as it answers the plain ones, or cancels them."""
+    is_cancelling = any(each.cancel is not Cancel.NEVER for each in history.steps)
+    return is_cancelling or all(map(_is_comparable, history.steps))
+
+
+def _judged(harness: Harness, history: History, run: int) -> str:
+    trial = Trial(
+        history=history.steps,
+        variation=history.variation,
+        mode=history.mode,
+        run=run,
+        lingers=history.code == "RPW216",
+        eof_patience=_EOF_PATIENCE if history.code in _AFTER else Trial(history=()).eof_patience,
+    )
+    result = harness.run(trial)
     if history.code in _SEEN_IN:
-        return _traces(history.code, outcomes)
-    warm = outcomes[-1]
-    if warm.failure:
-        return f"request {len(outcomes)} of {len(history.steps)}: {_failure(warm)}"
-    return _difference(harness, colds, warm)
+        return _SEEN_IN[history.code](result)
+    judged = list(enumerate(result.outcomes, start=1))
+    if history.code not in _TIMED and history.mode is RunMode.WORKER:
+        judged = judged[-1:]  # the earlier requests have only led to it
+    return next(filter(None, (_wrong(harness, history, *each) for each in judged)), "")
+
+
+def _wrong(harness: Harness, history: History, place: int, outcome: Outcome) -> str:
+    """Return what is wrong with one outcome."""
+    if outcome.failure:
+        return f"request {place} of {len(history.steps)}: {_failure(outcome)}"
+    if outcome.step.cancel is not Cancel.NEVER:
+        return outcome.late
+    if history.code == "RPW108":
+        return "" if outcome.is_as_expected else f"it ends with exit code {outcome.exit_code}"
+    return _difference(harness, _cold_runs(harness, outcome.step), outcome, history.mode)
+
+
+# --- what stands in the result itself ---
+
+
+def _named(*attributes: str) -> Callable[[Result], str]:
+    """Return a function that lists what stands in these attributes of a result's outcomes."""
+
+    def listed(result: Result) -> Iterator[str]:
+        for name in attributes:
+            found = [each for outcome in result.outcomes for each in getattr(outcome, name)]
+            if found:
+                yield f"{name.replace('_', ' ')}: {', '.join(dict.fromkeys(map(str, found)))}"
+
+    return lambda result: "; ".join(listed(result))
+
+
+def _left_processes(result: Result) -> str:
+    stay = lifecycle.lasting(result.outcomes)
+    text = f"processes that stay: {', '.join(stay)}" if stay else ""
+    return text or ("processes outlive the worker" if result.ending.leftovers else "")
+
+
+def _still_running(result: Result) -> str:
+    if result.ending.is_by_itself or result.outcomes[-1].failure:
+        return ""
+    return f"the worker still runs {_EOF_PATIENCE:g} seconds after its stdin was closed"
+
+
+def _unterminated(result: Result) -> str:
+    return "a JSON response ends without a newline" if result.ending.unterminated else ""
+
+
+#: Codes whose bugs stand in the result itself, and what finds them there.
+_SEEN_IN: dict[str, Callable[[Result], str]] = {
+    "RPW106": _still_running,
+    "RPW112": _left_processes,
+    "RPW114": _named("ignored"),
+    "RPW115": _unterminated,
+    "RPW206": _named("changed_inputs"),
+    "RPW208": _named("strays"),
+    "RPW216": _named("rewritten", "read_late", "still_open"),
+}
+#: Codes for which the end of the worker matters.
+_AFTER = frozenset(("RPW106", "RPW112"))
+
+
+# --- comparing with fresh workers ---
 
 
 def _is_comparable(step: Step) -> bool:
     """Return whether a good worker answers a step as it answers its plain action."""
-    plain = replace(step, **{name: getattr(_PLAIN, name) for name in _HARMLESS})
-    return plain == Step(action=step.action)
+    harmless = {name: getattr(_PLAIN, name) for name in (*_HARMLESS, *_NOTICED)}
+    return replace(step, **harmless) == Step(action=step.action)
 
 
-def _cold_runs(harness: Harness, history: History) -> list[Outcome]:
-    action = history.steps[-1].action
-    return [harness.run(cold(action, run=run)).outcomes[0] for run in range(_COLD_RUNS)]
+def _cold_runs(harness: Harness, step: Step) -> list[Outcome]:
+    return [harness.run(cold(step.action, run=run)).outcomes[0] for run in range(_COLD_RUNS)]
 
 
 def _nondeterminism(harness: Harness, colds: Sequence[Outcome]) -> str:
@@ -79,21 +162,28 @@ def _nondeterminism(harness: Harness, colds: Sequence[Outcome]) -> str:
     return ""
 
 
-def _traces(code: str, outcomes: Sequence[Outcome]) -> str:
-    found = [each for outcome in outcomes for each in getattr(outcome, _SEEN_IN[code])]
-    return f"{_SEEN_IN[code].replace('_', ' ')}: {', '.join(dict.fromkeys(found))}" if found else ""
-
-
 def _failure(outcome: Outcome) -> str:
     text = f"{outcome.failure}: {outcome.detail}"
     stderr = outcome.stderr.strip()[-_SHOWN_STDERR:]
     return f"{text}\nworker's stderr: {stderr}" if stderr else text
 
 
-def _difference(harness: Harness, colds: Sequence[Outcome], warm: Outcome) -> str:
+def _difference(harness: Harness, colds: Sequence[Outcome], warm: Outcome, mode: RunMode) -> str:
+    plain = colds[0]
+    is_large = warm.step.bulk is not Bulk.NONE
+    is_noted = is_large or bool(warm.step.verbosity)
+    if is_large:
+        # An option that the tool does not know may be refused, but a small one just like a large one.
+        small = Bulk.FEW_INPUTS if warm.step.bulk is Bulk.MANY_INPUTS else Bulk.SHORT_OPTION
+        history = (replace(warm.step, bulk=small),)
+        plain = harness.run(Trial(history=history)).outcomes[0]
     instability = Instability(harness.store)
     instability.add(warm.step.action, colds, time.time())
-    aspects = instability.differing(colds[0], warm)
+    aspects = instability.differing(plain, warm)
+    if is_noted or mode is RunMode.ONE_SHOT:
+        aspects = [each for each in aspects if each != RESPONSE]
+    if is_large and warm.exit_code and plain.exit_code:
+        aspects = [each for each in aspects if each != EXIT_CODE]
     if not aspects:
         return ""
-    return diff.explain(colds[0], warm, aspects, harness.store, ("fresh worker", "this history"))
+    return diff.explain(plain, warm, aspects, harness.store, ("fresh worker", "this history"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rpw_fixture.hermeticity.checks import one_worker
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
@@ -10,7 +11,15 @@ from rpw_fixture.hermeticity.checks.concurrency import MIXED_UP, compatible
 from rpw_fixture.hermeticity.checks.context import CheckContext, names
 from rpw_fixture.hermeticity.checks.facts import LOST_REQUESTS, MISREAD_PIECES, SANDBOX_IGNORED
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
-from rpw_fixture.hermeticity.trials.trial import Delivery, Outcome, RunMode, Step, Trial, steps
+from rpw_fixture.hermeticity.trials.trial import (
+    Cancel,
+    Delivery,
+    Outcome,
+    RunMode,
+    Step,
+    Trial,
+    steps,
+)
 
 _CODE = "RPW118"
 
@@ -30,8 +39,11 @@ def find(context: CheckContext) -> Iterator[Finding]:
             context.facts.share(MISREAD_PIECES, value=True)
             yield _cut_finding(context, plain, outcome)
             return
-    if context.suite.worker.multiplex and not context.facts.read(SANDBOX_IGNORED):
+    worker = context.suite.worker
+    if worker.multiplex and not context.facts.read(SANDBOX_IGNORED):
         yield from _joined(context)
+    elif worker.cancellation and not worker.multiplex:
+        yield from _joined_with_cancel(context)
 
 
 def _cut_finding(context: CheckContext, plain: Outcome, outcome: Outcome) -> Finding:
@@ -84,6 +96,35 @@ def _joined(context: CheckContext) -> Iterator[Finding]:
         evidence=f"in two writes, both requests were answered\n{broken.detail}\n"
         "likely cause: it drops what one read() returns behind the end of a request"
         + _stderr(broken),
+        history=history,
+        mode=RunMode.OVERLAPPING,
+    )
+
+
+def _joined_with_cancel(context: CheckContext) -> Iterator[Finding]:
+    """Yield a finding if a cancel request in one write with its request breaks a singleplex worker.
+
+    Such a worker gets its next request only after the response, so that nothing else is ever joined.
+    A cancel request that is written and read after the response shows that it is not the cause itself.
+    """
+    plain = Step(action=one_worker.subject(context))
+    joined, apart = (replace(plain, cancel=each) for each in (Cancel.AT_ONCE, Cancel.AFTERWARDS))
+    history = (plain, joined, plain)
+    broken = context.run(Trial(history=history)).outcomes[-1]
+    if not broken.failure or context.run(Trial(history=(plain, apart, plain))).outcomes[-1].failure:
+        return
+    broken = context.run(Trial(history=history, run=1)).outcomes[-1]
+    if not broken.failure:
+        context.mark_unreproduced(_CODE)
+        return
+    context.facts.share(LOST_REQUESTS, value=True)
+    yield Finding(
+        code=_CODE,
+        victim=broken.step.action.name,
+        summary="when a request and its cancel request arrive in one write, "
+        f"{broken.step.action.name} {_effect(broken)}",
+        evidence=f"in two writes, there is no failure\n{broken.detail}\n"
+        "likely cause: it parses what it has read as one request" + _stderr(broken),
         history=history,
     )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -76,6 +77,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
     if folders:
         yield _of_performance_data(context.usable[0], folders)
     if seen == Accesses() and not (has_landlock and _suffers(context, readable)):
+        for action in context.pick(_MOST_ACTIONS) if tracer is not None else ():
+            context.note_access(InputAccess(action=action.name, undeclared=()))
         return
     left = {*seen.read, *seen.written}
     for action in context.pick(_MOST_ACTIONS):
@@ -119,6 +122,8 @@ def _of_action(
 ) -> Iterator[Finding]:
     traced = [cold(action, variation=_tracing(tracer))] if tracer is not None else []
     seen, _ = _without_performance_data(_accesses(context, traced, readable))
+    if tracer is not None:
+        context.note_access(InputAccess(action=action.name, undeclared=seen.read))
     if has_landlock:
         yield from _restricted(context, action, readable, seen)
     if seen.read and not has_landlock:

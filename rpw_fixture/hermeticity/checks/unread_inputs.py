@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.elsewhere import fresh_elsewhere
+from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -43,13 +44,19 @@ def watched(context: CheckContext) -> frozenset[SuiteAction]:
 
 
 def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
-    unread = {path for path, entry in action.inputs.items() if isinstance(entry, File)}
+    declared = frozenset(path for path, entry in action.inputs.items() if isinstance(entry, File))
+    unread, opened = set(declared), set[str]()
     trials = [fresh_elsewhere(action, is_watched=True)]
     if context.suite.worker.one_shot:
         trials.append(Trial(history=steps(action), mode=RunMode.ONE_SHOT, is_watched=True))
     for each in trials:
         if unread:
-            unread -= context.run(each).outcomes[0].opened
+            opened |= context.run(each).outcomes[0].opened
+            unread -= opened
+    known = opened & (declared | context.suite.worker.tool_inputs.keys())
+    context.note_access(
+        InputAccess(action=action.name, read=tuple(sorted(known)), unread=tuple(sorted(unread)))
+    )
     return sorted(unread)
 
 

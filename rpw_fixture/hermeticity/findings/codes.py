@@ -163,7 +163,8 @@ CODES: dict[str, CheckCode] = {
         "next one: with proto as many bytes as the length says, with JSON up to the end of the line. A "
         "read() of a fixed size may return less, and a line reader is no reader of proto.",
         "Requests are sent in two pieces, with their first byte alone, and byte by byte; with multiplex "
-        "also two in one write. A pipe keeps no boundaries.",
+        "also two in one write, with cancellation a request and its cancel request. A pipe keeps no "
+        "boundaries.",
     ),
     "RPW201": CheckCode(
         "nondeterministic",

@@ -9,7 +9,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rpw_fixture.errors import Interrupted
+from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
+from rpw_fixture.hermeticity.findings.contents import Difference
 from rpw_fixture.hermeticity.findings.trial_counts import NO_TRIALS, TrialCounts
 from rpw_fixture.hermeticity.suites.suite import Place, SuiteAction
 from rpw_fixture.hermeticity.trials.trial import (
@@ -19,6 +21,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Bulk,
     Delivery,
     Listing,
+    RunMode,
     Step,
     Variation,
 )
@@ -74,8 +77,10 @@ class Finding:
         outputs: paths of the outputs that differ.
         summary: one sentence.
         evidence: what was observed, as readable text.
+        differences: the contents that the evidence compares, as pages draw them.
         reproducer: folder with a minimal suite; None while none was written.
         history: the requests that show the bug.
+        mode: how the requests are run.
         variation: the environment that shows the bug.
         is_doubtful: it could not be reproduced, so that its code has not passed.
     """
@@ -88,8 +93,10 @@ class Finding:
     outputs: tuple[str, ...] = ()
     summary: str
     evidence: str = ""
+    differences: tuple[Difference, ...] = field(default=(), repr=False)
     reproducer: str | None = None
     history: tuple[Step, ...] = field(default=(), repr=False)
+    mode: RunMode = field(default=RunMode.WORKER, repr=False)
     variation: Variation = field(default=BASE, repr=False)
     is_doubtful: bool = field(default=False, repr=False)
 
@@ -117,8 +124,10 @@ class Finding:
         return tuple(each.action for each in self.history[-1:])
 
     def as_dict(self) -> dict[str, object]:
-        """Return the value for JSON reports; ``factor`` is there if the finding depends on one."""
-        factor = {"factor": self.factor} if self.factor else {}
+        """Return the value for JSON; ``factor`` and ``differences`` are there if the finding has some."""
+        more: dict[str, object] = {"factor": self.factor} if self.factor else {}
+        if self.differences:
+            more["differences"] = [each.as_dict() for each in self.differences]
         return {
             "code": self.code,
             "severity": str(self.severity),
@@ -128,7 +137,7 @@ class Finding:
             "summary": self.summary,
             "evidence": self.evidence,
             "reproducer": self.reproducer,
-            **factor,
+            **more,
         }
 
 
@@ -215,6 +224,7 @@ class Report:
         poisoning: wrong action-cache entries; None if they were not counted.
         action_names: names of the actions.
         growth: what was measured for RPW301 to RPW304.
+        accesses: which inputs of actions were read, as far as RPW207 watched them.
         places: where actions are defined, by name; "" for the worker.
         interruption: the signal that ended the run early; None if nothing did.
         unjudged: codes that could not be judged completely.
@@ -231,11 +241,13 @@ class Report:
     poisoning: CachePoisoning | None = None
     action_names: tuple[str, ...] = ()
     growth: tuple[Growth, ...] = ()
+    accesses: tuple[InputAccess, ...] = ()
     places: Mapping[str, Place] = field(default_factory=dict, repr=False)
     interruption: Interrupted | None = None
     unjudged: frozenset[str] = field(default=frozenset(), repr=False)
     trials: TrialCounts = NO_TRIALS
     stale: tuple[Identity, ...] = ()
+    shard: str = ""
 
     def place_of(self, finding: Finding) -> Place | None:
         """Return where a finding's victim is defined, else the worker; None if no file defines them."""
@@ -263,10 +275,14 @@ class Report:
             fields["accepted"] = [each.as_dict() for each in self.accepted]
         if self.growth:
             fields["growth"] = [each.as_dict() for each in self.growth]
+        if self.accesses:
+            fields["accesses"] = [each.as_dict() for each in self.accesses]
         if self.poisoning is not None:
             fields["cache_poisoning"] = self.poisoning.as_dict()
         if self.stale:
             fields["stale_baseline"] = [each._asdict() for each in self.stale]
+        if self.shard:
+            fields["shard"] = self.shard
         if self.interruption is not None:
             fields["interrupted"] = self.interruption.signal_name
         return fields
@@ -347,13 +363,11 @@ def states(
 
 
 def merged(reports: Sequence[Report]) -> Report:
-    """Merge reports into one: a check has failed if it failed in any of them, else passed likewise."""
-    order = {Status.FAILED: 0, Status.PASSED: 1, Status.SKIPPED: 2}
-    best: dict[str, CheckState] = {}
+    """Merge reports into one: a check passed if it passed in all of them to which it applies."""
+    states_of: dict[str, list[CheckState]] = {}
     for state in (each for report in reports for each in report.checks):
-        known = best.get(state.code)
-        if known is None or order[state.status] < order[known.status]:
-            best[state.code] = state
+        states_of.setdefault(state.code, []).append(state)
+    best = {code: _worst(found) for code, found in states_of.items()}
     return Report(
         actions=sum(each.actions for each in reports),
         checks=tuple(best[code] for code in sorted(best)),
@@ -369,7 +383,23 @@ def merged(reports: Sequence[Report]) -> Report:
         poisoning=_summed([each.poisoning for each in reports if each.poisoning is not None]),
         action_names=tuple(name for each in reports for name in each.action_names),
         growth=tuple(one for each in reports for one in each.growth),
+        accesses=tuple(one for each in reports for one in each.accesses),
     )
+
+
+def _worst(found: Sequence[CheckState]) -> CheckState:
+    """Return the state of a code from those of several workers; one that was not judged has not passed."""
+
+    def rank(state: CheckState) -> int:
+        if state.status is Status.SKIPPED:
+            return 1 if state.is_applicable else 3
+        return 0 if state.status is Status.FAILED else 2
+
+    worst = min(found, key=rank)
+    passed = sum(each.status is Status.PASSED for each in found)
+    if worst.status is not Status.SKIPPED or not passed:
+        return worst
+    return replace(worst, reason=f"{worst.reason} (passed for {passed} of {len(found)} workers)")
 
 
 def _summed(counts: Sequence[CachePoisoning]) -> CachePoisoning | None:

@@ -19,18 +19,19 @@ from typing import Any, NamedTuple
 from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials.trial import BASE, Step, Variation
+from rpw_fixture.hermeticity.trials.trial import BASE, RunMode, Step, Variation
 
 NAME = "history.json"
 _SCHEMA = 1
 
 
 class History(NamedTuple):
-    """What a reproducer replays: the code of its finding, the requests, the environment."""
+    """What a reproducer replays: the code of its finding, the requests, the environment, and how."""
 
     code: str
     steps: tuple[Step, ...]
     variation: Variation = BASE
+    mode: RunMode = RunMode.WORKER
 
 
 def write(folder: Path, history: History, suite: Suite, names: Mapping[str, str]) -> None:
@@ -54,6 +55,7 @@ def write(folder: Path, history: History, suite: Suite, names: Mapping[str, str]
         "code": history.code,
         "requests": requests,
         "environment": _variation(history.variation),
+        **({"mode": history.mode.name} if history.mode is not RunMode.WORKER else {}),
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     (folder / NAME).write_text(text, encoding="utf-8")
@@ -71,7 +73,8 @@ def read(folder: Path, suite: Suite) -> History:
         steps = tuple(
             step for each in document["requests"] for step in (_step(each, suite),) * each["times"]
         )
-        return History(document["code"], steps, _read_variation(document["environment"]))
+        mode = RunMode[document.get("mode", RunMode.WORKER.name)]
+        return History(document["code"], steps, _read_variation(document["environment"]), mode)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -103,7 +103,7 @@ def _write(finding: Finding, suite: Suite, target: Path, *, is_replayed: bool) -
         json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     if is_replayed:
-        history = History(finding.code, finding.history, finding.variation)
+        history = History(finding.code, finding.history, finding.variation, finding.mode)
         history_file.write(target, history, suite, new_names)
     program, imports = _program()
     test = (_REPLAY if is_replayed else _TEST).format(

@@ -122,11 +122,25 @@ def worker_identity(worker: SuiteWorker) -> tuple[object, ...]:
     )
 
 
+class ActionNames:
+    """Gives the recorded actions of a folder their names, in the order of its lines."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def take(self, fields: Mapping[str, Any]) -> str:
+        """Return target and mnemonic of the next line, with a number if they name several actions."""
+        name = " ".join(each for each in (fields.get("target"), fields.get("mnemonic")) if each)
+        name = name or fields["action"][:12]
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        return name if count == 1 else f"{name} #{count}"
+
+
 class _RecordingReader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._blobs: dict[str, bytes] = {}
-        self._names: dict[str, int] = {}
+        self._names = ActionNames()
 
     def action(self, fields: Mapping[str, Any], number: int) -> RecordedAction:
         tools = self._entries(fields, is_tool=True)
@@ -142,7 +156,7 @@ class _RecordingReader:
             working_directory=fields["working_directory"],
         )
         action = SuiteAction(
-            name=self._name(fields),
+            name=self._names.take(fields),
             arguments=tuple(fields["arguments"]),
             inputs=self._entries(fields, is_tool=False),
             outputs=tuple(fields["outputs"]),
@@ -160,14 +174,6 @@ class _RecordingReader:
             sent=float(fields["sent"]),
             place=Place(str(self._folder / ACTIONS_FILE), number),
         )
-
-    def _name(self, fields: Mapping[str, Any]) -> str:
-        """Return target and mnemonic, with a number if they name several actions."""
-        name = " ".join(each for each in (fields["target"], fields["mnemonic"]) if each)
-        name = name or fields["action"][:12]
-        self._names[name] = self._names.get(name, 0) + 1
-        count = self._names[name]
-        return name if count == 1 else f"{name} #{count}"
 
     def _entries(self, fields: Mapping[str, Any], *, is_tool: bool) -> Mapping[str, Entry]:
         # The content of the flagfiles is among the arguments, which go into another flagfile.

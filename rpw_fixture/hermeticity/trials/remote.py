@@ -21,7 +21,7 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
 from rpw_fixture.hermeticity.suites.suite import USUAL_FLAGFILE, SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials import probe
+from rpw_fixture.hermeticity.trials import bulk, probe
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,
@@ -140,7 +140,7 @@ class RemoteRunner:
         outcomes: list[Outcome] = []
         workers: list[int | None] = []
         for step in trial.history:
-            action = self._action(step.action, trial.variation)
+            action = self._action(_enlarged(step), trial.variation)
             if trial.mode is not RunMode.ONE_SHOT:
                 action = self._keyed(action, key)
                 if self.probe_result.is_shared and action.tool_inputs:
@@ -276,6 +276,14 @@ class RemoteRunner:
         return join_normalised(self._worker.working_directory, path)
 
 
+def _enlarged(step: Step) -> SuiteAction:
+    """Return the action of a request with the inputs and arguments that make the request large."""
+    action = step.action
+    more = {path: File(b"") for path, _ in bulk.more_inputs(step.bulk)}
+    arguments = (*action.arguments, *bulk.more_arguments(step.bulk))
+    return replace(action, arguments=arguments, inputs={**action.inputs, **more})
+
+
 def _in_silo(action: Action, key: str) -> Action:
     return action.with_platform(**{_SILO: key})
 
@@ -295,13 +303,13 @@ def _hint(error: Exception) -> str:
 
 
 def _require_plain_requests(trial: Trial) -> None:
-    """Raise unless the trial consists of plain requests in sequence, with environment variables.
+    """Raise unless the trial consists of plain or large requests in sequence, with environment variables.
 
     Raises:
         UnavailableError: the trial needs more than that.
     """
     plain = Trial(
-        history=tuple(Step(action=each.action) for each in trial.history),
+        history=tuple(Step(action=each.action, bulk=each.bulk) for each in trial.history),
         variation=replace(BASE, environment=trial.variation.environment),
         mode=trial.mode,
         run=trial.run,

@@ -63,7 +63,7 @@ class WorkerSetup:
         self.store = store
         self.tools = input_tree.tool_layout(worker, store)
         self._encoding = encoding(worker.protocol)
-        self._index = InputIndex(lambda _path: False)
+        self._index = InputIndex()
         self._layouts: dict[tuple[SuiteAction, bool], input_tree.Layout] = {}
 
     def prepare(self, variation: Variation, folder: Beneath) -> RunFolder:

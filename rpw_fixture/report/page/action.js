@@ -1,6 +1,7 @@
 // One action: why it ran where it did, its phases, its command, its inputs and outputs.
 
 import { badge, copyable, definitions, h, missing, scroller, section, table } from "./dom.js";
+import { accessOf, accessSummary, inputTree, joined, withUndeclared } from "./input_tree.js";
 import { hasFailed, kindOf, outcomeOf, phasesOf, predecessors, recordedOf, titleOf, workerOf } from "./model.js";
 import { short } from "./key_differences.js";
 import { bytes, counted, seconds } from "./numbers.js";
@@ -93,36 +94,16 @@ function outputs(found, recorded) {
 }
 
 function inputs(app, found, worker, recorded) {
+  const access = accessOf(app.data.checks, recorded ? recorded.row.name : `${found.target} ${found.mnemonic}`.trim());
   if (recorded) {
     const files = recorded.row.inputs.map((each) => recorded.recording.files[each]);
-    return section(`Inputs (${files.length})`, scroller("Inputs", tree(files)), h("p", { class: "hint" }, "Tool inputs are marked. Which inputs the worker read is in neither log nor recording."));
+    return section(`Inputs (${files.length})`, accessSummary(access), scroller("Inputs", inputTree(withUndeclared(files, access), access)),
+      access ? null : h("p", { class: "hint" }, "Which inputs were read is unknown: rpw-fixture check RECORDING --format json=FILE watches some actions (RPW207); give FILE to report too."));
   }
-  const tools = (worker && app.run.tools[worker.tools]) || [];
-  return section("Inputs", tools.length ? [h("p", {}, `${counted(tools.length, "tool input")}:`), scroller("Tool inputs", tree(tools.map(([path, digest]) => [path, digest, true])))] : null,
+  const tools = ((worker && app.run.tools[worker.tools]) || []).map(([path, digest]) => [path, digest, true]);
+  if (access) return section("Inputs", accessSummary(access), scroller("Inputs", inputTree(withUndeclared(joined(tools, access), access), access)));
+  return section("Inputs", tools.length ? [h("p", {}, `${counted(tools.length, "tool input")}:`), scroller("Tool inputs", inputTree(tools, null))] : null,
     missing("The log does not have the other inputs. A recording (serve --record DIR) has."));
-}
-
-// Returns folders as nested lists, from [path, digest, whether it is a tool input].
-export function folders(files) {
-  const root = { folders: new Map(), files: [] };
-  for (const [path, digest, isTool] of files) {
-    const parts = path.split("/");
-    const name = parts.pop();
-    let place = root;
-    for (const part of parts) {
-      if (!place.folders.has(part)) place.folders.set(part, { folders: new Map(), files: [] });
-      place = place.folders.get(part);
-    }
-    place.files.push({ name, digest, isTool });
-  }
-  return root;
-}
-
-function tree(files) {
-  const draw = (folder) => h("ul", { class: "tree" },
-    [...folder.folders].map(([name, each]) => h("li", {}, h("details", { open: files.length < 60 }, h("summary", {}, `${name}/`), draw(each)))),
-    folder.files.map((each) => h("li", { title: each.digest }, each.name, " ", each.isTool ? badge("tool", "tool input") : null, " ", h("small", {}, sizeOf(each.digest)))));
-  return draw(folders(files));
 }
 
 function before(app, found) {

@@ -33,14 +33,15 @@ export function definitions(pairs) {
 }
 
 // A table that scrolls sideways within itself on a narrow screen.
-export function table(caption, columns, rows) {
+// With kind "prose" the cells of a row stand below each other there, each with its title.
+export function table(caption, columns, rows, kind = null) {
   const head = columns.map((each) => h("th", { scope: "col", class: each.number ? "number" : null }, each.title));
   const body = rows.map((cells) => h("tr", {}, cells.map((cell, index) => cellOf(cell, columns[index]))));
-  return scroller(caption, h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+  return scroller(caption, h("table", { class: kind }, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
 }
 
 function cellOf(cell, column) {
-  return h(column.header ? "th" : "td", { class: column.number ? "number" : null, scope: column.header ? "row" : null }, cell);
+  return h(column.header ? "th" : "td", { class: column.number ? "number" : null, scope: column.header ? "row" : null, "data-title": column.title }, cell);
 }
 
 export function scroller(label, ...children) {

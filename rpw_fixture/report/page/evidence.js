@@ -46,7 +46,7 @@ function ofLines(path, lines) {
 }
 
 // Puts removed and added lines of one place beside each other.
-function paired(lines) {
+export function paired(lines) {
   const rows = [];
   let removed = [];
   let added = [];

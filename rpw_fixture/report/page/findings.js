@@ -1,23 +1,37 @@
 // Findings: the requests that lead to each, both results side by side, what the code means, how to repeat it.
 
 import { badge, copyable, definitions, h, missing, section, scroller } from "./dom.js";
+import { difference, linesTable, others } from "./difference.js";
 import { pieces, printable } from "./evidence.js";
+import { watched } from "./input_tree.js";
 
 export function findings(app) {
   if (app.data.checks.length === 0) return section("Findings", missing("No input holds the result of a check. Run rpw-fixture check SUITE --report FILE, or give the JSON of check to report."));
   return h("div", { class: "grid" }, app.data.checks.map((check) => [
     h("h2", { class: "wide" }, `${check.name}: ${check.findings.length || "no"} ${check.findings.length === 1 ? "finding" : "findings"}`),
-    check.findings.map((each) => card(app, each, false)),
-    (check.accepted || []).map((each) => card(app, each, true)),
+    cards(app, check.findings, false),
+    cards(app, check.accepted || [], true),
+    watched(check),
   ]));
 }
 
-function card(app, finding, isAccepted) {
+// Of many findings with one code, the later ones have their evidence folded.
+function cards(app, list, isAccepted) {
+  const counts = new Map();
+  return list.map((each) => {
+    counts.set(each.code, (counts.get(each.code) || 0) + 1);
+    return card(app, each, isAccepted, counts.get(each.code) > UNFOLDED);
+  });
+}
+
+const UNFOLDED = 2;
+
+function card(app, finding, isAccepted, isFolded) {
   const code = app.data.codes[finding.code] || { name: "" };
   return h("article", { class: `card wide finding ${finding.severity}` },
     h("h3", {}, badge(finding.severity, finding.code), ` ${code.name} `, isAccepted ? badge("info", "accepted by the baseline") : null),
     h("p", { class: "lead wrap" }, finding.summary),
-    strip(finding), carriers(finding), evidence(finding.evidence || ""),
+    strip(finding), carriers(finding), isFolded ? h("details", { class: "folded" }, h("summary", {}, "Evidence"), evidence(finding)) : evidence(finding),
     code.meaning ? h("details", {}, h("summary", {}, `What ${finding.code} means, and how to fix it`), definitions([["meaning", code.meaning], ["seen before", code.example], ["remedy", code.remedy]])) : null,
     finding.reproducer ? [h("p", { class: "label" }, "Repeat it:"), copyable(`rpw-fixture check ${finding.reproducer}/suite.toml --select ${finding.code}`, "command that repeats the finding")] : h("p", { class: "hint" }, "check --reproducers DIR writes a small suite that repeats it."));
 }
@@ -35,19 +49,13 @@ function carriers(finding) {
   return definitions(finding.carriers.map((each) => [`${each.kind} ${each.name}`, `${each.place || ""}: ${each.before ?? "?"} → ${each.after ?? "?"}${each.confirmed ? " (confirmed)" : ""}`]));
 }
 
-function evidence(text) {
-  return pieces(text).map((piece) => {
-    if (piece.kind === "lines") return sideBySide(piece);
+function evidence(finding) {
+  const differences = finding.differences || [];
+  return [others(pieces(finding.evidence || ""), differences).map((piece) => {
+    if (piece.kind === "lines") return h("figure", {}, piece.path ? h("figcaption", { class: "wrap" }, piece.path) : null, linesTable(piece.path, [piece.left, piece.right], piece.rows));
     if (piece.kind === "bytes") return inBytes(piece);
     return h("pre", { class: "evidence", tabindex: "0" }, piece.text);
-  });
-}
-
-function sideBySide(piece) {
-  const cell = (text, row, kind) => h("td", { class: row.same ? null : text === null ? "absent" : kind }, text === null ? "" : h("code", {}, text));
-  const rows = piece.rows.map((row) => (row.gap ? h("tr", { class: "gap" }, h("td", { colspan: "2" }, row.gap)) : h("tr", {}, cell(row.left, row, "old"), cell(row.right, row, "new"))));
-  return h("figure", {}, piece.path ? h("figcaption", { class: "wrap" }, piece.path) : null,
-    scroller(`Difference of ${piece.path || "the results"}`, h("table", { class: "diff" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, piece.left), h("th", { scope: "col" }, piece.right))), h("tbody", {}, rows))));
+  }), differences.map((each) => difference(each))];
 }
 
 function inBytes(piece) {

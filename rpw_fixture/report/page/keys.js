@@ -17,11 +17,16 @@ function toolCard(app, tool) {
   const differing = rows.filter((each) => each.differs);
   const same = rows.length - differing.length;
   const body = h("div", {});
-  const draw = (all) => body.replaceChildren(gridOf(tool, all ? rows : differing));
-  const toggle = h("input", { type: "checkbox", onchange: (event) => draw(event.target.checked) });
-  draw(false);
+  const draw = (all) => {
+    if (all) app.opened.add(tool.name);
+    else app.opened.delete(tool.name);
+    const shown = all ? rows : differing;
+    body.replaceChildren(...(shown.length ? [gridOf(tool, shown)] : []));
+  };
+  const toggle = h("input", { type: "checkbox", checked: app.opened.has(tool.name), onchange: (event) => draw(event.target.checked) });
+  draw(app.opened.has(tool.name));
   return h("section", { class: "card wide" }, h("h3", { class: "wrap" }, `${tool.name}: ${counted(tool.keys.length, "key")}`),
-    tool.keys.length === 1 ? h("p", {}, `All of its ${counted(tool.keys[0].workers.length, "worker")} had the same key.`) : h("p", {}, differing.length ? `They differ in ${differing.map((each) => each.name).slice(0, 6).join(", ")}${differing.length > 6 ? ` and ${differing.length - 6} more parts` : ""}.` : "They differ in a part that is not in the log.", byServer(app, tool)),
+    tool.keys.length === 1 ? h("p", {}, tool.keys[0].workers.length === 1 ? "It had one worker." : `All of its ${tool.keys[0].workers.length} workers had the same key.`) : h("p", {}, differing.length ? `They differ in ${differing.map((each) => each.name).slice(0, 6).join(", ")}${differing.length > 6 ? ` and ${differing.length - 6} more parts` : ""}.` : "They differ in a part that is not in the log.", byServer(app, tool)),
     h("label", { class: "check" }, toggle, ` show ${counted(same, "part")} that ${same === 1 ? "is" : "are"} the same`), body);
 }
 

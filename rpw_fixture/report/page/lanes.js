@@ -27,11 +27,11 @@ class Picture {
     this.tip = h("div", { class: "tip", hidden: true });
     this.status = h("p", { class: "lane-status", role: "status" });
     this.input = h("input", { type: "search", placeholder: "target, mnemonic, failed, warm, worker:3 …", "aria-label": "Search actions", oninput: () => this.find(), onkeydown: (event) => event.key === "Enter" && this.nextMatch() });
+    this.rebuild();
     this.element = h("section", { class: "card wide" }, this.toolbar(), this.legend(), h("div", { class: "lane-box" }, this.frame, this.tip), this.status,
       h("p", { class: "hint", id: "lane-keys" }, "Drag to move, Ctrl and wheel or + and − to zoom, 0 to see all. Arrow keys go from request to request, Enter opens the action. The list of actions has the same in words."));
     this.matches = null;
     this.selected = null;
-    this.rebuild();
     this.view = fitted(this.app.run);
     this.listen();
     this.preselect();
@@ -47,13 +47,16 @@ class Picture {
   }
 
   legend() {
-    const names = [...Object.entries(KINDS), ["failed", "failed"]];
+    const kinds = new Set(this.layout.lanes.flatMap((each) => each.slices).flatMap((each) => [each.kind, each.failed ? "failed" : each.kind]));
+    const names = [...Object.entries(KINDS), ["failed", "failed"]].filter(([kind]) => kinds.has(kind) || this.app.data.live);
     return h("ul", { class: "legend" }, names.map(([kind, text]) => h("li", {}, h("i", { class: `swatch ${kind}` }), text)));
   }
 
   rebuild() {
     this.layout = lanesOf(this.app.run, this.app.data.recordings);
-    this.space.style.setProperty("height", `${this.layout.height + AXIS}px`);
+    const height = this.layout.height + AXIS;
+    this.space.style.setProperty("height", `${height}px`);
+    this.frame.style.setProperty("height", `min(70vh, 900px, ${height + 2}px)`);
   }
 
   update() {
@@ -296,8 +299,9 @@ class Picture {
     if (lane.worker.end === null || this.x(lane.worker.end) > this.width + 1) return;
     pen.fillStyle = ink.soft;
     pen.fillRect(Math.min(to, this.width - 2), y + 1, 2, lane.height - 2);
-    const room = this.width - to - 10;
-    if (room > 40) pen.fillText(cut(pen, lane.worker.reason || "", room), to + 6, y + lane.height / 2);
+    // A word cut short says nothing: the tip and the action have it in full.
+    const text = lane.worker.reason || "";
+    if (pen.measureText(text).width < this.width - to - 10) pen.fillText(text, to + 6, y + lane.height / 2);
   }
 
   paintSlice(slice, y) {

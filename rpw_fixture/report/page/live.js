@@ -1,37 +1,46 @@
-// A live page: rows that changed arrive as server-sent events.
+// A live page: rows that changed arrive as server-sent events. While it is paused they wait.
 
 import { h } from "./dom.js";
-import { applyChanges } from "./model.js";
+import { applyChanges, mergeChanges } from "./model.js";
 
 export function startLive(app) {
   let paused = false;
-  let waiting = [];
+  let [whole, waiting] = [null, null];
   const state = h("span", { class: "live-state", role: "status" }, "connecting");
   const button = h("button", { type: "button", "aria-pressed": "false" }, "Pause");
-  const apply = (changes) => app.changed(() => applyChanges(app.data.runs[0], changes));
+  const show = (text, kind) => {
+    state.textContent = text;
+    state.setAttribute("class", `live-state ${kind}`);
+  };
+  const apply = () => {
+    if (whole) app.changed(() => { app.data.runs[0] = whole; });
+    if (waiting) app.changed(() => applyChanges(app.data.runs[0], waiting));
+    [whole, waiting] = [null, null];
+  };
+  const arrived = () => {
+    if (!paused) apply();
+    else button.textContent = waiting ? `Continue (${waiting.actions.length} changed)` : "Continue";
+  };
   button.addEventListener("click", () => {
     paused = !paused;
     button.textContent = paused ? "Continue" : "Pause";
     button.setAttribute("aria-pressed", String(paused));
-    if (paused) return;
-    for (const each of waiting) apply(each);
-    waiting = [];
+    if (!paused) apply();
   });
   const source = new EventSource("events");
-  source.addEventListener("open", () => { state.textContent = "live"; });
-  source.addEventListener("error", () => { state.textContent = source.readyState === EventSource.CLOSED ? "ended" : "lost, trying again"; });
+  source.addEventListener("open", () => show("live", "on"));
+  source.addEventListener("error", () => show(source.readyState === EventSource.CLOSED ? "ended" : "connection lost, trying again", "off"));
   source.addEventListener("reset", (event) => {
-    waiting = [];
-    app.changed(() => { app.data.runs[0] = JSON.parse(event.data); });
+    [whole, waiting] = [JSON.parse(event.data), null];
+    arrived();
   });
   source.addEventListener("changes", (event) => {
-    const changes = JSON.parse(event.data);
-    if (paused) waiting.push(changes);
-    else apply(changes);
+    waiting = mergeChanges(waiting, JSON.parse(event.data));
+    arrived();
   });
   source.addEventListener("ended", () => {
     source.close();
-    state.textContent = "the server has stopped";
+    show("the server has stopped", "off");
   });
   return h("div", { class: "live" }, state, button);
 }

@@ -29,6 +29,8 @@ const app = {
   parameters: [],
   filter: "",
   order: "start",
+  // Tools whose equal key parts are shown; they stay so when a live page draws again.
+  opened: new Set(),
   onLive: null,
   onPrint: null,
   get run() { return this.data.runs[this.position] || null; },
@@ -62,7 +64,10 @@ function draw(isNew = true) {
   const [title, render] = app.view === "action" ? ["Action", action] : VIEWS[app.view];
   [app.onLive, app.onPrint] = [null, null];
   const focused = document.activeElement === document.body ? null : document.activeElement;
+  const opened = isNew ? [] : unfolded(main);
   main.replaceChildren(h("h2", { class: "unseen" }, title), render(app));
+  for (const each of main.querySelectorAll("details")) if (opened.includes(nameOf(each))) each.open = true;
+  subtitle();
   for (const link of document.querySelectorAll("#views a")) {
     const isCurrent = link.getAttribute("href") === `#${app.view === "action" ? "actions" : app.view}`;
     if (isCurrent) link.setAttribute("aria-current", "page");
@@ -70,6 +75,21 @@ function draw(isNew = true) {
   }
   if (isNew && focused && !focused.isConnected) main.focus({ preventScroll: true });
   if (isNew) scrollTo(0, 0);
+}
+
+// What the reader has unfolded stays so when a live page draws again.
+function unfolded(main) {
+  return [...main.querySelectorAll("details[open]")].map(nameOf);
+}
+
+function nameOf(details) {
+  return `${details.closest("section")?.querySelector("h3")?.textContent}: ${details.querySelector("summary").textContent.replace(/\d+/g, "")}`;
+}
+
+function subtitle() {
+  const name = app.data.runs.length > 1 || app.data.live ? "" : [...app.data.runs, ...app.data.checks].map((each) => each.name)[0] || "";
+  const line = document.getElementById("subtitle");
+  [line.textContent, line.title] = [name, name];
 }
 
 function header() {
@@ -86,5 +106,14 @@ header();
 route();
 draw();
 addEventListener("hashchange", () => { route(); draw(); });
-addEventListener("beforeprint", () => { if (app.onPrint) app.onPrint(); });
+// Paper is white: what is drawn for it takes the light colours.
+addEventListener("beforeprint", () => {
+  document.documentElement.classList.add("printing");
+  for (const each of document.querySelectorAll("details.folded")) each.open = true;
+  if (app.onPrint) app.onPrint();
+});
+addEventListener("afterprint", () => {
+  document.documentElement.classList.remove("printing");
+  draw(false);
+});
 document.documentElement.dataset.ready = "yes";

@@ -41,10 +41,20 @@ export function applyChanges(run, changes) {
       }
     }
   }
-  for (const name of ["tools", "violations", "bugs", "summary", "start", "end"]) {
-    if (name in changes) run[name] = changes[name];
-  }
+  for (const name of WHOLE) if (name in changes) run[name] = changes[name];
   return run;
+}
+
+const WHOLE = ["tools", "violations", "bugs", "summary", "worker_starts", "one_shot", "start", "end"];
+
+// Joins later changes into earlier ones that still wait: of each row only the newest is kept.
+export function mergeChanges(earlier, later) {
+  if (earlier === null) return later;
+  const merged = { ...earlier, ...later };
+  for (const name of ["actions", "workers"]) {
+    merged[name] = [...new Map([...(earlier[name] || []), ...(later[name] || [])].map((each) => [each.id, each])).values()];
+  }
+  return merged;
 }
 
 // Finds actions by words: each must be in the target, the mnemonic, the digest, the reason or the outcome.

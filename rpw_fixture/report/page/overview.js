@@ -1,6 +1,7 @@
 // Overview: what ran, how, what the worker bought, what was found, what was not checked.
 
 import { badge, definitions, h, missing, section, table } from "./dom.js";
+import { ofCode } from "./matrix.js";
 import { KINDS } from "./model.js";
 import { counted, percent, seconds } from "./numbers.js";
 
@@ -11,7 +12,7 @@ export function overview(app) {
   return h("div", { class: "grid" },
     app.data.problems.length ? problems(app.data.problems) : null,
     app.data.runs.length > 1 ? runs(app) : null,
-    run ? [tiles(app, run), h("div", { class: "column" }, how(run), ends(run)), bought(run), started(app, run), run.violations.length || run.bugs.length ? violations(app, run) : null] : null,
+    run ? [tiles(app, run), how(run), h("div", { class: "column" }, bought(run), ends(app, run)), started(app, run), run.violations.length || run.bugs.length ? violations(app, run) : null] : null,
     app.data.checks.map((check) => checked(app, check)),
     run && run.configuration ? settings(run) : null,
     !run && app.data.checks.length === 0 ? section("Nothing to show", missing("None of the inputs holds a run or a check. Give an events file (serve --events FILE), the JSON of check, or both.")) : null);
@@ -48,7 +49,7 @@ function tiles(app, run) {
     tile(summary.failed.toLocaleString("en"), "failed", summary.failed ? "bad" : "good"),
     tile(run.violations.length.toLocaleString("en"), "protocol violations", run.violations.length ? "bad" : "good"),
     app.data.checks.length ? tile(findings.toLocaleString("en"), "findings", findings ? "bad" : "good") : null,
-    tile(seconds(run.end), "from first to last event"));
+    tile(seconds(run.end), app.data.live ? "since the first event" : "from first to last event"));
 }
 
 function how(run) {
@@ -82,10 +83,10 @@ function gain(warm, other) {
   return `${(other.median / warm.median).toFixed(1)} ×`;
 }
 
-function ends(run) {
+function ends(app, run) {
   const alive = run.workers.filter((each) => each.end === null).length;
   const rows = run.summary.ends.map(([reason, count]) => [reason, count]);
-  if (alive) rows.push(["alive at the end of the log", alive]);
+  if (alive) rows.push([app.data.live ? "still alive" : "alive at the end of the log", alive]);
   return section("How workers ended", rows.length ? table("Ends of workers", [{ title: "reason", header: true }, { title: "workers", number: true }], rows) : missing("No worker was started."));
 }
 
@@ -99,12 +100,18 @@ function started(app, run) {
     groups.get(name).workers.push(each.worker);
   }
   const links = (numbers) => [numbers.slice(0, 6).map((each) => [h("a", { href: `#lanes/worker/${each}` }, String(each)), " "]), numbers.length > 6 ? `and ${numbers.length - 6} more` : ""];
-  const starts = [...groups.values()].map((each) => [alike([...each.texts]), links(each.workers), each.remedy]);
-  const without = (run.one_shot || []).map((each) => [each.reason, String(each.actions), each.remedy]);
+  const starts = [...groups.values()].map((each) => [alike([...each.texts]), links(each.workers), remedy(each.remedy)]);
+  const without = (run.one_shot || []).map((each) => [each.reason, String(each.actions), remedy(each.remedy)]);
   if (starts.length + without.length === 0) return null;
   return h("section", { class: "card wide" }, h("h3", {}, "Why workers were started, and why actions got none"),
-    starts.length ? table("Starts of workers", [{ title: "reason of the start", header: true }, { title: "workers" }, { title: "what to change" }], starts) : null,
-    without.length ? table("Actions without a worker", [{ title: "no worker because", header: true }, { title: "actions", number: true }, { title: "what to change" }], without) : null);
+    starts.length ? table("Starts of workers", [{ title: "reason of the start", header: true }, { title: "workers" }, { title: "what to change" }], starts, "prose") : null,
+    without.length ? table("Actions without a worker", [{ title: "no worker because", header: true }, { title: "actions" }, { title: "what to change" }], without, "prose") : null);
+}
+
+// The column says already that it is what to change.
+function remedy(text) {
+  const bare = (text || "").replace(/^Fix: /, "");
+  return bare ? bare.charAt(0).toUpperCase() + bare.slice(1) : "nothing";
 }
 
 function alike([first, ...more]) {
@@ -116,18 +123,23 @@ function violations(app, run) {
   const rows = run.violations.map((each) => [h("a", { href: `#lanes/worker/${each.worker}` }, `worker ${each.worker}`), each.rule, h("span", { class: "pre" }, each.detail), seconds(each.time)]);
   const bugs = run.bugs.map((each) => h("details", {}, h("summary", {}, `Error in the server itself: ${each.where}`), h("pre", { tabindex: "0" }, each.detail)));
   return h("section", { class: "card wide" }, h("h3", {}, "Protocol violations"),
-    rows.length ? table("Protocol violations", [{ title: "worker", header: true }, { title: "rule" }, { title: "evidence" }, { title: "at", number: true }], rows) : null, bugs);
+    rows.length ? table("Protocol violations", [{ title: "worker", header: true }, { title: "rule" }, { title: "evidence" }, { title: "at" }], rows, "prose") : null, bugs);
 }
 
 function checked(app, check) {
-  const skipped = check.checks.filter((each) => each.status === "skipped");
+  const states = (wanted) => check.checks.filter((each) => ofCode(each) === wanted);
+  const [lacking, alien] = [states("skipped"), states("not-applicable")];
   const count = (status) => check.checks.filter((each) => each.status === status).length;
   const found = check.findings.map((each) => h("li", {}, badge(each.severity, each.code), " ", h("a", { href: "#findings" }, each.summary)));
   return h("section", { class: "card wide" }, h("h3", {}, `Check: ${check.name}`),
-    h("p", {}, `${counted(check.findings.length, "finding")}; ${count("passed")} codes passed, ${count("failed")} failed, ${skipped.length} not checked. `,
+    h("p", {}, `${counted(check.findings.length, "finding")}; ${count("passed")} codes passed, ${count("failed")} failed, ${lacking.length} not checked, ${alien.length} not applicable. `,
       `${counted(check.actions, "action")}, ${counted(check.requests || 0, "request")}, ${counted(check.worker_starts || 0, "worker start")} in ${seconds(check.seconds)}.`),
     found.length ? h("ul", { class: "plain" }, found) : null,
-    skipped.length ? h("details", {}, h("summary", {}, `Not checked: ${skipped.map((each) => each.code).join(", ")}`), definitions(skipped.map((each) => [`${each.code} ${each.name}`, each.reason || "no reason given"]))) : null);
+    withReasons("Not checked", lacking), withReasons("Not applicable", alien));
+}
+
+function withReasons(title, states) {
+  return states.length ? h("details", {}, h("summary", {}, `${title}: ${states.map((each) => each.code).join(", ")}`), definitions(states.map((each) => [`${each.code} ${each.name}`, each.reason || "no reason given"]))) : null;
 }
 
 function settings(run) {

@@ -7,21 +7,18 @@ Nothing here is about a single protocol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.internal import api_implementation
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from rpw_fixture.wire.protos import DESCRIPTOR_SET, NAMESPACES
+from rpw_fixture.wire.protos._factory import class_of, new_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from google.protobuf.descriptor import (
         Descriptor,
@@ -29,10 +26,10 @@ if TYPE_CHECKING:
         MethodDescriptor,
         ServiceDescriptor,
     )
+    from google.protobuf.descriptor_pool import DescriptorPool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
+class Method(NamedTuple):
     """An RPC: its HTTP/2 path, its message classes, and which sides stream."""
 
     path: str
@@ -57,7 +54,7 @@ def message_class(full_name: str) -> type[Message]:
         LookupError: no protocol has that message.
     """
     try:
-        return GetMessageClass(_POOL.FindMessageTypeByName(full_name))
+        return class_of(_POOL.FindMessageTypeByName(full_name))
     except KeyError:
         raise LookupError(f"no protocol here has a message {full_name!r}") from None
 
@@ -97,24 +94,39 @@ def method(service_full_name: str, method_name: str) -> Method:
 def _method(service: ServiceDescriptor, found: MethodDescriptor) -> Method:
     return Method(
         path=f"/{service.full_name}/{found.name}",
-        request_class=GetMessageClass(found.input_type),
-        response_class=GetMessageClass(found.output_type),
+        request_class=class_of(found.input_type),
+        response_class=class_of(found.output_type),
         client_streaming=found.client_streaming,
         server_streaming=found.server_streaming,
     )
 
 
 def _load(descriptor_set: bytes) -> DescriptorPool:
-    private = DescriptorPool()
-    for file in FileDescriptorSet.FromString(descriptor_set).file:
-        private.AddSerializedFile(file.SerializeToString())
+    private = new_pool()
+    for file in _files(descriptor_set):
+        private.AddSerializedFile(file)
     return private
 
 
+def _files(descriptor_set: bytes) -> Iterator[bytes]:
+    """Yield the encoded files of a FileDescriptorSet, each of which follows a tag and its length."""
+    start = 0
+    while start < len(descriptor_set):
+        size = shift = 0
+        while (byte := descriptor_set[start := start + 1]) >= 0x80:
+            size, shift = size | (byte & 0x7F) << shift, shift + 7
+        begin = start + 1
+        start = begin + (size | byte << shift)
+        yield descriptor_set[begin:start]
+
+
 def _class_with_nested(descriptor: Descriptor) -> type[Message]:
-    cls = GetMessageClass(descriptor)
+    cls = class_of(descriptor)
+    if api_implementation.Type() == "upb":
+        return (
+            cls  # it finds nested messages by itself, and reading options takes long the first time
+        )
     for nested in descriptor.nested_types:
-        # upb resolves nested messages by itself, the pure Python implementation does not.
         if not nested.GetOptions().map_entry and not hasattr(cls, nested.name):
             setattr(cls, nested.name, _class_with_nested(nested))
     return cls

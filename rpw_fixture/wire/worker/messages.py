@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 
@@ -63,8 +63,7 @@ class Response:
     ignored: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """One WorkRequest; ``inputs`` is encoded already (see `Encoding.encode_inputs`)."""
 
     arguments: tuple[str, ...] = ()

@@ -39,6 +39,17 @@ def test_the_number_is_found_with_few_questions(at: int) -> None:
     assert oracle.questions <= 15
 
 
+def test_requests_that_fail_need_not_count() -> None:
+    bad = Step(action=SuiteAction(name="bad", arguments=(), exit_code=1))
+
+    def is_guilty(before: tuple[Step, ...]) -> bool:
+        return sum(each != bad for each in before) % 25 == 24
+
+    found = counted_leaks.find((*(ONE, TWO, bad) * 12, *(bad,) * 7), ONE, TWO, is_guilty)
+    assert found is not None
+    assert found.title == "any 24 requests"
+
+
 def test_requests_that_matter_are_named() -> None:
     assert counted_leaks.find((ONE, TWO) * 30, ONE, TWO, Oracle(5, only=TWO)) is None
     assert counted_leaks.find((ONE, TWO) * 30, ONE, TWO, Oracle(5, only=ONE)) is None

@@ -32,7 +32,10 @@ def test_a_leak_is_found_though_the_order_of_a_folder_reaches_the_same_output(
     report = run(
         stage(tmp_path / "suite", *arguments, shared=["src/b.txt", "src/a.txt"]), "RPW202,RPW209"
     )
-    assert codes(report) == {"RPW202", "RPW209"}
+    (state,) = [each for each in report.checks if each.code == "RPW209"]
+    # A disk's file system lists a folder in an order that nobody can choose, and the report says so.
+    can_vary = "put TMPDIR on a RAM disk" not in state.reason
+    assert codes(report) == ({"RPW202", "RPW209"} if can_vary else {"RPW202"})
 
 
 def test_a_path_is_found_beside_a_process_id(tmp_path: Path) -> None:

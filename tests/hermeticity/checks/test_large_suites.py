@@ -51,4 +51,4 @@ def test_many_good_actions_are_clean_and_the_report_says_what_more_time_adds(
     )
     assert report.findings == ()
     (state,) = report.checks
-    assert state.reason.endswith("--max-seconds 300 takes twice as many of each kind")
+    assert state.reason.endswith("twice the --max-seconds takes twice as many of each kind")

@@ -55,6 +55,19 @@ def test_slow_workers_get_fewer_requests(tmp_path: Path) -> None:
     assert reasons["RPW103"] == "longest runs: 100 requests, because they are slow"
 
 
+def test_what_goes_wrong_at_certain_requests_of_one_action_is_found(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha", "beta", "gamma"])
+    worker = suite.parent / "tools" / "good.py"
+    old = "    parts = [options.header] if options.header else []"
+    new = "\n    served.append(0)\n    if len(served) % 25 == 0 and options.header == 'gamma':"
+    text = worker.read_text().replace(old, f"{old}{new}\n        parts = []")
+    worker.write_text(text.replace("_POLL_SECONDS =", "served = []\n_POLL_SECONDS ="))
+    (finding,) = run(suite, "RPW202", pause=0.01).findings
+    assert (finding.code, finding.victim) == ("RPW202", "gamma")
+    assert finding.are_polluters_any
+    assert len(finding.polluters) % 25 == 24
+
+
 def lasts(values: list[int]) -> bool:
     samples = [Sample(memory=0, descriptors=each, threads=1, files=0) for each in values]
     return resources.is_lasting(samples, "descriptors", resources.LIMITS["descriptors"])

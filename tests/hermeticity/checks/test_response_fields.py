@@ -47,6 +47,16 @@ def test_a_response_without_a_newline_is_a_warning(tmp_path: Path) -> None:
     assert "NativeLink waits" in finding.evidence
 
 
+def test_it_is_found_in_a_worker_that_does_not_end_in_time(tmp_path: Path) -> None:
+    suite = json_suite(tmp_path, "no_newline.py")
+    worker = suite.parent / "tools" / "no_newline.py"
+    slow = "result = rpw_worker.main(good.compile_files)\n    __import__('time').sleep(60)\n"
+    text = worker.read_text()
+    worker.write_text(text.replace("sys.exit(rpw_worker.main(good.compile_files))", slow))
+    (finding,) = run(suite, "RPW115").findings
+    assert finding.code == "RPW115"
+
+
 def test_a_newline_in_a_separate_write_is_fine(tmp_path: Path) -> None:
     suite = json_suite(tmp_path, "no_newline.py")
     worker = suite.parent / "tools" / "no_newline.py"

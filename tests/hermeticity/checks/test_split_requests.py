@@ -52,6 +52,24 @@ def test_workers_that_wait_for_whole_requests_are_clean(
     assert {each.status for each in report.checks} == {Status.PASSED}
 
 
+@pytest.mark.parametrize("code", ["RPW118", "RPW110"])
+def test_a_request_and_its_cancel_in_one_write_are_two_objects(tmp_path: Path, code: str) -> None:
+    worker = 'protocol = "json"\ncancellation = true'
+    suite = stage(tmp_path / "suite", "good.py", "--worker_protocol=json", worker=worker)
+    protocol = suite.parent / "tools" / "rpw_worker.py"
+    read = "while not self._buffer.endswith(b'\\n'):"
+    text = protocol.read_text().replace("while (text := self._cut()) is None:", read)
+    whole = "        text, self._buffer = self._buffer, b''\n        return self.decode(text)"
+    protocol.write_text(text.replace("        return self.decode(text)", whole))
+    found = run(suite, f"RPW118,{code}").findings
+    assert len(found) == 1, [each.summary for each in found]
+    finding = found[0]
+    assert finding.code == "RPW118"
+    assert finding.summary == (
+        "when a request and its cancel request arrive in one write, alpha fails: crash (RPW103)"
+    )
+
+
 def test_the_evidence_says_in_which_pieces_the_request_came(tmp_path: Path) -> None:
     (finding,) = run(stage(tmp_path / "suite", "one_read.py"), "RPW118").findings
     assert "when its request arrives in two pieces, " in finding.summary

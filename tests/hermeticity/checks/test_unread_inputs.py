@@ -26,6 +26,10 @@ def test_inputs_that_no_run_opens_are_named_as_info(tmp_path: Path) -> None:
     assert report.checks[0].status is not Status.FAILED
     assert "unread inputs by inotify" in report.checks[0].reason
     assert not report.has_errors
+    (access,) = report.as_dict()["accesses"]  # type: ignore[misc]
+    assert access["action"] == "alpha"
+    assert access["unread"] == ["src/unused.txt"]
+    assert {"src/alpha.txt", "tools/good.py", "tools/rpw_worker.py"} <= set(access["read"])
 
 
 def test_an_input_that_only_a_one_shot_run_opens_is_read(tmp_path: Path) -> None:
@@ -33,7 +37,12 @@ def test_an_input_that_only_a_one_shot_run_opens_is_read(tmp_path: Path) -> None
     worker = suite.parent / "tools" / "two_ways.py"
     read = "if '--persistent_worker' not in sys.argv:\n    open('src/more.txt').close()\n"
     worker.write_text(worker.read_text().replace("import good\n", f"{read}import good\n"))
-    assert run(suite, "RPW207").findings == ()
+    report = run(suite, "RPW207")
+    assert report.findings == ()
+    (access,) = report.accesses
+    assert access.unread == ()
+    assert access.read is not None
+    assert "src/more.txt" in access.read
 
 
 def test_info_is_shown_though_a_baseline_was_written_and_exit_code_stays_zero(

@@ -100,6 +100,7 @@ def test_what_needs_more_than_results_is_skipped_with_its_reason(
         ("sticky_failure.py", "RPW109"),
         ("random_header.py", "RPW201"),
         ("shared_log.py", "RPW212"),
+        ("large_frames.py", "RPW113"),
         ("no_one_shot.py", "RPW108"),
     ],
 )

@@ -20,6 +20,7 @@ def test_a_file_read_elsewhere_is_named(tmp_path: Path, seed: int) -> None:
     (finding,) = report.findings
     if "strace" in states["RPW207"].reason:
         assert str(style) in finding.summary
+        assert str(style) in (report.accesses[0].undeclared or ())
 
 
 @seeds
@@ -50,6 +51,11 @@ def test_a_leak_is_found_with_its_polluter(tmp_path: Path, seed: int) -> None:
     assert codes(report) == {"RPW202"}
     told = {each.victim: set(each.polluters) for each in report.findings}
     assert told["beta"] == {"alpha"}
+    for each in report.findings:
+        (difference,) = each.differences
+        assert difference.path == each.outputs[0]
+        assert difference.labels == ("fresh worker", "after the polluters")
+        assert difference.lines
 
 
 @seeds

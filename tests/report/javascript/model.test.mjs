@@ -6,10 +6,11 @@ import { changedActions, changedFigures, changedFindings } from "../../../rpw_fi
 import { pieces, printable } from "../../../rpw_fixture/report/page/evidence.js";
 import { curve } from "../../../rpw_fixture/report/page/growth.js";
 import { comparison, describeDifference, keysByTool } from "../../../rpw_fixture/report/page/key_differences.js";
-import { actionsOf, stateOf } from "../../../rpw_fixture/report/page/matrix.js";
-import { applyChanges, hasFailed, kindOf, phasesOf, predecessors, search } from "../../../rpw_fixture/report/page/model.js";
+import { actionsOf, ofCode, stateOf } from "../../../rpw_fixture/report/page/matrix.js";
+import { applyChanges, hasFailed, kindOf, mergeChanges, phasesOf, predecessors, search } from "../../../rpw_fixture/report/page/model.js";
 import { bytes, median, niceStep, percent, seconds, theilSen } from "../../../rpw_fixture/report/page/numbers.js";
-import { folders } from "../../../rpw_fixture/report/page/action.js";
+import { cells, marked, others } from "../../../rpw_fixture/report/page/difference.js";
+import { accessOf, folders, joined, stateOfInput, withUndeclared } from "../../../rpw_fixture/report/page/input_tree.js";
 import { sorted } from "../../../rpw_fixture/report/page/actions.js";
 import { shownRange } from "../../../rpw_fixture/report/page/virtual_list.js";
 
@@ -112,6 +113,41 @@ test("a cell of the matrix is of the action's finding, else of the code", () => 
   assert.deepEqual(actionsOf(check), ["a", "b", "c"]);
   assert.deepEqual(["a", "b", "c"].map((each) => stateOf(check, state, each)), ["polluter", "failed", "accepted"]);
   assert.equal(stateOf(check, { code: "R2", status: "skipped" }, "a"), "skipped");
+  assert.equal(stateOf(check, { code: "R2", status: "skipped", applicable: false }, "a"), "not-applicable");
+  assert.equal(ofCode({ status: "skipped", applicable: true }), "skipped");
+  assert.equal(ofCode({ status: "passed", applicable: false }), "passed");
+});
+
+test("changes that wait while a page is paused keep the newest row of each", () => {
+  const first = { actions: [{ id: 1, end: null }, { id: 2, end: 3 }], workers: [], summary: 1, worker_starts: ["why"], end: 3 };
+  const merged = mergeChanges(mergeChanges(null, first), { actions: [{ id: 1, end: 4 }], workers: [{ id: 9 }], summary: 2, end: 4 });
+  assert.deepEqual(merged, { actions: [{ id: 1, end: 4 }, { id: 2, end: 3 }], workers: [{ id: 9 }], summary: 2, worker_starts: ["why"], end: 4 });
+  const run = applyChanges({ actions: [], workers: [] }, merged);
+  assert.deepEqual([run.worker_starts, run.summary], [["why"], 2]);
+});
+
+test("bytes of a row are compared one by one, and a shorter row is filled up", () => {
+  const found = cells("41420a", "41430a00");
+  assert.deepEqual(found.slice(0, 4), [["41", "A", false], ["42", "B", true], ["0a", "·", false], ["  ", " ", true]]);
+  assert.equal(found.length, 16);
+  assert.deepEqual(marked(found, 0, " ").slice(0, 3), [["41 ", false], ["42", true], [" 0a ", false]]);
+  assert.deepEqual(marked(found, 1, "").slice(0, 2), [["A", false], ["B", true]]);
+});
+
+test("what differences show is left out of the evidence, and nothing else", () => {
+  const found = pieces("check edited a\nout/c.zip!text:\n  --- fresh\n  +++ after\n  @@ -1 +1 @@\n  -a\n  +b\nout/c.zip!new: absent (fresh), 3 bytes (after)\nout/c.zipper: 1");
+  assert.deepEqual(others(found, [{ path: "out/c.zip" }]).map((each) => each.text.trim()), ["check edited a", "out/c.zipper: 1"]);
+  assert.deepEqual(others(found, []), found);
+});
+
+test("inputs have a state only where a check watched their action", () => {
+  const access = { action: "//a:b Javac", read: ["x", "t"], unread: ["y"], undeclared: ["/etc/z"] };
+  assert.equal(accessOf([{}, { accesses: [access] }], "//a:b Javac"), access);
+  assert.equal(accessOf([{ accesses: [access] }], "//a:c Javac"), null);
+  assert.deepEqual(["x", "y", "/etc/z", "other"].map((each) => stateOfInput(access, each)), ["read", "unread", "undeclared", ""]);
+  assert.equal(stateOfInput(null, "x"), "");
+  assert.deepEqual(withUndeclared([["x", "d", false]], access), [["x", "d", false], ["/etc/z", "", false]]);
+  assert.deepEqual(joined([["t", "d", true]], access).map(([path]) => path), ["t", "x", "y"]);
 });
 
 test("a curve has a fitted line and stays within its box", () => {
@@ -140,7 +176,7 @@ test("actions are sorted, and files become folders", () => {
   assert.deepEqual(sorted(list, "outcome").map((each) => each.id), [1, 0]);
   const root = folders([["a/b/c.txt", "d/1", false], ["a/t.py", "d/2", true]]);
   assert.deepEqual([...root.folders.get("a").folders.keys()], ["b"]);
-  assert.deepEqual(root.folders.get("a").files, [{ name: "t.py", digest: "d/2", isTool: true }]);
+  assert.deepEqual(root.folders.get("a").files, [{ path: "a/t.py", name: "t.py", digest: "d/2", isTool: true }]);
 });
 
 test("only rows that can be seen are drawn", () => {

@@ -1,0 +1,3 @@
+const { greet } = require('./example/greeting.js');
+
+console.log(greet('Hello', 'Bazel'));

@@ -1,0 +1,42 @@
+"""How reports of several workers become one."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status, merged
+
+OUT_OF_TIME = CheckState(code="RPW202", status=Status.SKIPPED, reason="the time limit is reached")
+NOT_MEANT = CheckState(
+    code="RPW202", status=Status.SKIPPED, reason="the suite does not say multiplex = true"
+)
+PASSED = CheckState(code="RPW202", status=Status.PASSED)
+FAILED = CheckState(code="RPW202", status=Status.FAILED)
+
+
+def merge(*states: CheckState) -> CheckState:
+    reports = [Report(actions=1, checks=(each,), findings=()) for each in states]
+    (state,) = merged(reports).checks
+    return state
+
+
+def test_a_code_that_one_worker_was_not_checked_for_has_not_passed() -> None:
+    state = merge(PASSED, OUT_OF_TIME)
+    assert state.status is Status.SKIPPED
+    assert state.reason == "the time limit is reached (passed for 1 of 2 workers)"
+    assert state.is_applicable
+
+
+@pytest.mark.parametrize("states", [(PASSED, NOT_MEANT), (NOT_MEANT, PASSED)])
+def test_a_worker_to_which_a_code_does_not_apply_does_not_count(
+    states: tuple[CheckState, ...],
+) -> None:
+    assert merge(*states) == PASSED
+
+
+def test_a_failure_outweighs_everything() -> None:
+    assert merge(OUT_OF_TIME, FAILED, PASSED) == FAILED
+
+
+def test_what_applies_to_no_worker_stays_so() -> None:
+    assert merge(NOT_MEANT, NOT_MEANT) == NOT_MEANT

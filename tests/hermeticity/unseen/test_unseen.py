@@ -1,0 +1,61 @@
+"""A sample of the unseen workers. All of them: ``python -m tests.hermeticity.unseen``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rpw_fixture.hermeticity.check import Options
+from rpw_fixture.hermeticity.findings.codes import CODES, expand
+from tests.hermeticity.unseen.corpus import Sample, samples
+from tests.hermeticity.unseen.verdict import judge
+
+SAMPLES = {each.name: each for each in samples()}
+#: Cheap ones, of many kinds; those of Node.js and Java start slowly.
+BROKEN = (
+    "strict_at_the_shell",
+    "log_beside_output",
+    "numbers_its_answers",
+    "one_chunk_is_one_request",
+    "two_byte_lengths",
+    "signed_by_user",
+    "cancel_answered_twice",
+    "python_names",
+)
+GOOD = {
+    "pure_memo": "RPW202,RPW203,RPW204,RPW206,RPW208",
+    "latest_first": "RPW1,RPW213",
+    "trusts_digests": "RPW202,RPW203,RPW204,RPW209",
+    "renames_into_place": "RPW206,RPW208,RPW216",
+    "one_helper": "RPW106,RPW112",
+    "plain": "RPW101,RPW105,RPW118",
+}
+
+
+def test_the_corpus_is_complete() -> None:
+    found = samples()
+    assert len(SAMPLES) == len(found), "two workers have the same name"
+    assert sum(bool(each.expected) for each in found) == 60
+    assert sum(not each.expected for each in found) == 30
+    assert frozenset[str]().union(*(each.expected | each.also for each in found)) <= CODES.keys()
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_defect_is_found(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    verdict = judge(sample, tmp_path, _options(sample, sample.expected))
+    assert verdict.is_found
+    assert not verdict.wrong
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_good_worker_is_not_accused(name: str, tmp_path: Path) -> None:
+    sample = SAMPLES[name]
+    verdict = judge(sample, tmp_path, _options(sample, expand(GOOD[name])))
+    assert verdict.wrong == ()
+
+
+def _options(sample: Sample, selected: frozenset[str]) -> Options:
+    assert sample.language != "java"
+    return Options(selected=selected, pause=0.0)

@@ -1,0 +1,3 @@
+import {greeting} from "./greeting";
+
+export const text: string = greeting("app");

@@ -1,0 +1,2 @@
+import { greeting } from "./greeting.mjs";
+console.log(greeting("app"));
