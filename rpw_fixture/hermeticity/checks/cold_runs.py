@@ -61,7 +61,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             start_seconds=statistics.median(each.seconds for each in first),
         ),
     )
-    _begin(context, context.sample)
+    _begin(context, [each.step.action for each in first if _has_result(context, each)])
     hint = _other_protocol(context, first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
@@ -78,12 +78,19 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def _begin(context: CheckContext, actions: Sequence[SuiteAction]) -> None:
     """Take the known results of actions on fresh workers for the first ones."""
+    if not actions:
+        return
     results = [context.run(cold(each)) for each in actions]
     context.instability.begin(
         [each.outcomes[0] for each in results],
         began=min(each.began for each in results),
         ended=max(each.ended for each in results),
     )
+
+
+def _has_result(context: CheckContext, outcome: Outcome) -> bool:
+    """Return whether a worker was asked; on an endpoint, no result is what its worker made of it."""
+    return context.is_remote or outcome.failure != NO_RESULT
 
 
 def find_late(context: CheckContext) -> Iterator[Finding]:
@@ -242,8 +249,11 @@ def _require_usable(context: CheckContext, first: list[Outcome]) -> None:
     Raises:
         EnvironmentLacksError: with the server's messages.
     """
-    failed = [each for each in first if context.is_remote or each.failure == NO_RESULT]
-    failed = [each for each in failed if each.failure]
+    failed = [
+        each
+        for each in first
+        if each.failure and (context.is_remote or not _has_result(context, each))
+    ]
     if not failed:
         return
     text = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])

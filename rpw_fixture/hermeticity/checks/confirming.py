@@ -38,7 +38,7 @@ def found(context: CheckContext, check: Check) -> Iterator[Finding]:
     Raises:
         OutOfTimeError: when the time limit is reached, after the findings until then.
     """
-    if context.harness.remembering is None:
+    if not context.harness.can_remember:
         yield from _confirmed(context, check)
         return
     take_back = context.begin_judgement()

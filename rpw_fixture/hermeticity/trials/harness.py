@@ -76,6 +76,7 @@ class Harness(Closeable):
         asked: the trials that were asked for, in that order.
         latest: when the newest result that was asked for was there, seconds since the epoch. Judgements
             go by this time, so that they are the same when all results are remembered.
+        can_remember: results of earlier programs may be among those of this one.
         remembering: knows results of earlier programs; None if there are none.
         remote: runs trials on that server; None if they run on this machine.
         ignores_eof: the worker is known not to end by itself, so no trial waits for that.
@@ -107,7 +108,7 @@ class Harness(Closeable):
         self.trials_run = 0
         self.remembering: RememberingRunner | None = None
         self._results_before = results
-        self._is_forgetful = is_forgetful
+        self.can_remember = results is not None or bool(executor and not is_forgetful)
         self.remote: RemoteRunner | None = None
         self._far: AskedTrials | None = None
         self.ignores_eof = False
@@ -386,31 +387,22 @@ class Harness(Closeable):
 
     def _on_executor(self, executor: ExistingServer, undo: contextlib.ExitStack) -> Runner:
         from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials  # noqa: PLC0415
-        from rpw_fixture.hermeticity.trials.far.runner import ExecutorRunner  # noqa: PLC0415
 
-        runner = ExecutorRunner(
+        self._far = AskedTrials(
             self.suite.worker,
             executor,
             self._store,
             home=self._folder,
             jobs=self.jobs,
-            is_fresh=self._is_forgetful,
+            is_fresh=not self.can_remember,
+            harness=(self._without_vain_wait, self._require_time, self._keep),
         )
-        undo.enter_context(runner)
-        self._stop = runner.cancel
-        self._store = runner.store
-        self._far = AskedTrials(
-            runner.require_endpoint(),
-            prepare=self._without_vain_wait,
-            before=self._require_time,
-            keep=self._keep,
-        )
-        return runner
+        self._stop = undo.enter_context(self._far.runner).cancel
+        self._store = self._far.runner.store
+        return self._far.runner.require_endpoint()
 
     def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> Runner:
-        from rpw_fixture.hermeticity.trials.remote import (  # noqa: PLC0415 - local checks need no grpc
-            RemoteRunner,
-        )
+        from rpw_fixture.hermeticity.trials.remote import RemoteRunner  # noqa: PLC0415 - loads grpc
 
         client = undo.enter_context(target.connect())
         self._stop = client.close

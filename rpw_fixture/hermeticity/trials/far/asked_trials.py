@@ -6,33 +6,49 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
+from pathlib import Path
 
+from rpw_fixture.client.existing_server import ExistingServer
+from rpw_fixture.hermeticity.suites.suite import SuiteWorker
 from rpw_fixture.hermeticity.trials.far.runner import ExecutorRunner
 from rpw_fixture.hermeticity.trials.trial import Result, Trial, UnavailableError
+from rpw_fixture.storage.blobs import BlobStore
 
 
 class AskedTrials:
     """The trials of one harness. Thread-safe.
 
     Args:
-        runner: asks the cluster.
-        prepare: returns a trial as it is to be run.
-        before: called just before a trial begins; what it raises is the outcome.
-        keep: called with a trial and its result.
+        worker: the worker under test.
+        executor: the cluster.
+        store: the store that takes content of outputs.
+        home: a folder for files.
+        jobs: most trials that the cluster has at once.
+        is_fresh: take no result from the cluster's action cache.
+        harness: its functions that return a trial as it is to be run, that are called just before a
+            trial begins and may raise what becomes of it, and that take a trial and its result.
+
+    Attributes:
+        runner: asks the cluster; the caller closes it.
     """
 
     def __init__(
         self,
-        runner: ExecutorRunner,
+        worker: SuiteWorker,
+        executor: ExistingServer,
+        store: BlobStore,
         *,
-        prepare: Callable[[Trial], Trial],
-        before: Callable[[], None],
-        keep: Callable[[Trial, Result], None],
+        home: Path,
+        jobs: int,
+        is_fresh: bool,
+        harness: tuple[
+            Callable[[Trial], Trial], Callable[[], None], Callable[[Trial, Result], None]
+        ],
     ) -> None:
-        self.runner = runner
-        self._prepare = prepare
-        self._before = before
-        self._keep = keep
+        self.runner = ExecutorRunner(
+            worker, executor, store, home=home, jobs=jobs, is_fresh=is_fresh
+        )
+        self._prepare, self._before, self._keep = harness
         self._lock = threading.Lock()
         self._asked: dict[Trial, Future[Result]] = {}
 
