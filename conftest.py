@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,17 +29,24 @@ pytest_plugins = ["pytester"]
 # Tests neither use nor fill the user's folder; those of that folder say so.
 os.environ["RPW_FIXTURE_CACHE"] = "none"
 PLUGIN = "rpw_fixture.pytest_plugin"
-#: Folders of tests that take long because of their subject. Other long tests bear the mark themselves.
+#: Folders and modules of tests that take long because of their subject. Other long tests bear the mark.
 _SLOW = (
     "benchmarks",  # each family of figures once
     "binary",  # some forms of the program are installed, others run in containers
+    "cli/test_check.py",  # checks of whole suites
     "containers",  # images and their engines
     "examples",  # with a real Bazel
+    "docs/test_check_page.py",  # the commands of the page are checks of whole suites
+    "hermeticity/checks",  # most check a worker for some codes
     "hermeticity/whole_checks",  # each starts dozens of workers
     "interop",  # real Bazel, BuildStream and buildbox
     "isolation",  # some six hundred attempts, each in processes of its own
     "sample_workers",  # Java and Node.js
     "soak",  # many times the same
+)
+#: Modules of those folders that start nothing.
+_QUICK = tuple(
+    f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")
 )
 #: How long what a test has ended may take to be gone, seconds.
 _PATIENCE = 5.0
@@ -62,8 +69,12 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow folders; ``-m "not slow"`` leaves them out."""
     tests = Path(__file__).parent / "tests"
+
+    def is_in(item: pytest.Item, names: Iterable[str]) -> bool:
+        return any(item.path.is_relative_to(tests / name) for name in names)
+
     for item in items:
-        if any(item.path.is_relative_to(tests / name) for name in _SLOW):
+        if is_in(item, _SLOW) and not is_in(item, _QUICK):
             item.add_marker(pytest.mark.slow)
 
 

@@ -39,7 +39,7 @@ ROWS = (
 #: The package's `__init__` loads each public name from where it is defined, when it is asked for.
 LAZY = "__init__"
 #: Inside `hermeticity` a package imports only those to its right.
-HERMETICITY = ("", "checks", "findings", "trials", "suites")
+HERMETICITY = ("", "carriers", "checks", "findings", "trials", "suites")
 
 
 def modules() -> dict[str, Path]:

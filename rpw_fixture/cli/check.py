@@ -33,6 +33,8 @@ _FINDINGS = 1
 _PROPERTY = "--platform-property"
 #: Trials that a cluster has at once, if nothing else is said.
 _EXECUTOR_JOBS = 64
+#: A variable of the processes of ``bazel test``.
+_IN_BAZEL_TEST = "TEST_TMPDIR"
 #: The variable that stands for ``--cache``.
 _CACHE_VARIABLE = "RPW_FIXTURE_CACHE"
 #: A folder with this file is a reproducer.
@@ -61,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ignore", metavar="CODE,…", help="leave out these checks")
     check_reports.add_arguments(parser)
     _add_baseline(parser)
+    _add_no_locate(parser)
     add("--jobs", type=_positive, metavar="N", help="trials at once (default: one per processor)")
     add(
         "--max-seconds",
@@ -69,13 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after S seconds and report what was found",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
-    _add_cache(parser)
-    parser.add_argument(
-        "--shard",
-        type=_shard,
-        metavar="I/N",
-        help="check the I-th of N parts of a recording's workers; report merges the JSON of all parts",
-    )
+    _add_savings(parser)
     check_logs.add_arguments(parser)
     _add_servers(parser)
     add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
@@ -87,13 +84,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check_pages.add_arguments(parser)
 
 
-def _add_cache(parser: argparse.ArgumentParser) -> None:
+def _add_savings(parser: argparse.ArgumentParser) -> None:
+    """Add the options that save time."""
     parser.add_argument(
         "--cache",
         metavar="DIR|none",
         help="folder in which results of trials are remembered, so that the next check runs only what has "
         "changed (default: rpw_fixture in the user's cache folder, or what RPW_FIXTURE_CACHE names; none: "
         "remember nothing)",
+    )
+    parser.add_argument(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="check the I-th of N parts of a recording's workers; report merges the JSON of all parts",
     )
 
 
@@ -105,6 +109,14 @@ def _add_baseline(parser: argparse.ArgumentParser) -> None:
         "--update-baseline",
         action="store_true",
         help="add new findings to the --baseline file, and remove entries that were not found again",
+    )
+
+
+def _add_no_locate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-locate",
+        action="store_true",
+        help="leave out the search for the variable or file that carries the state of a finding",
     )
 
 
@@ -287,6 +299,7 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         target=servers.target,
         executor=servers.executor,
         cache=_cache(given.cache),
+        locates=not given.no_locate,
         **({} if given.shard is None else {"shard": given.shard}),
     )
 
@@ -294,6 +307,8 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
 def _cache(given: str | None) -> Path | None:
     """Return the folder in which results are remembered; None for none."""
     named = given if given is not None else os.environ.get(_CACHE_VARIABLE)
+    if named is None and _IN_BAZEL_TEST in os.environ:
+        return None  # such a test leaves the user's folders alone
     if named is None:
         return user_folders.caches() / "rpw_fixture" / "check"
     if not named:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import ConfigError, Interrupted
+from rpw_fixture.hermeticity.carriers import locating
 from rpw_fixture.hermeticity.checks import (
     cache_poisoning,
     confirming,
     replaying,
+    result_memory,
     state_leaks,
     worker_keys,
 )
@@ -33,14 +35,12 @@ from rpw_fixture.hermeticity.findings.finding import (
     with_edits,
 )
 from rpw_fixture.hermeticity.findings.history_file import History
-from rpw_fixture.hermeticity.findings.trial_counts import TrialCounts
 from rpw_fixture.hermeticity.progress import ProgressTracker
 from rpw_fixture.hermeticity.suites import recording, shards
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.shards import WHOLE, Shard
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.result_store import ResultStore
 from rpw_fixture.hermeticity.trials.trial import UnavailableError
 
 _ALL = frozenset(CODES)
@@ -70,6 +70,7 @@ class Options:
         shard: the part of the workers to check.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
+        locates: search for where the state of each finding lives.
     """
 
     selected: frozenset[str] = _ALL
@@ -86,6 +87,7 @@ class Options:
     shard: Shard = WHOLE
     eof_patience: float = 5.0
     pause: float = 3.0
+    locates: bool = True
 
 
 def check(suite: Suite, options: Options | None = None) -> Report:
@@ -102,7 +104,9 @@ def check(suite: Suite, options: Options | None = None) -> Report:
 def _check(
     suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
 ) -> Report:
-    store, problem = _remembered(options)
+    is_here = options.target is None and options.executor is None
+    folder = options.cache if is_here else None
+    store, problem = result_memory.opened(folder)
     with (
         contextlib.closing(store or contextlib.ExitStack()),
         Harness(
@@ -126,42 +130,29 @@ def _check(
             max_seconds=options.max_seconds,
         )
         findings = _run_remote(context, options) if options.target else _run(context, options)
+        if options.locates:
+            findings = locating.locate_fresh(context, findings, _accepted(options))
         if options.reproducers is not None:
-            findings = [
-                _with_reproducer(context, each, options.reproducers, number)
-                for number, each in enumerate(findings, start=1)
-            ]
+            findings = _with_reproducers(context, findings, options.reproducers)
         if options.progress is not None:
             options.progress.finish()
         report = replace(
-            _report(context, findings, options), trials=_trial_counts(harness, options, problem)
+            _report(context, findings, options),
+            trials=result_memory.counts(harness, folder, problem, options.executor),
         )
         if not options.cache_poisoning or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
 
 
-def _remembered(options: Options) -> tuple[ResultStore | None, str]:
-    """Return the store with results of earlier runs, or why there is none although one is wanted."""
-    if options.cache is None or options.target is not None or options.executor is not None:
-        return None, ""
-    try:
-        return ResultStore(options.cache), ""
-    except OSError as error:
-        return None, f"{options.cache}: {error.strerror}"
-
-
-def _trial_counts(harness: Harness, options: Options, problem: str) -> TrialCounts:
-    known = harness.remembering
-    memory = "" if known is None else str(options.cache)
-    if options.executor is not None and options.cache is not None:
-        memory = options.executor.endpoint
-    return TrialCounts(
-        all=harness.trials,
-        run=harness.trials_run,
-        memory=memory,
-        problem=problem if known is None else known.problem,
-    )
+def _with_reproducers(
+    context: CheckContext, findings: Sequence[Finding], folder: Path
+) -> list[Finding]:
+    context.harness.trust_no_memory()
+    return [
+        _with_reproducer(context, each, folder, number)
+        for number, each in enumerate(findings, start=1)
+    ]
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:

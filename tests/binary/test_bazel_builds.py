@@ -40,7 +40,7 @@ numbered = rule(
     attrs = {
         "src": attr.label(allow_single_file = True),
         "_worker": attr.label(
-            default = "//:worker.sh", executable = True, cfg = "exec", allow_single_file = True
+            default = "//tools:worker.sh", executable = True, cfg = "exec", allow_single_file = True
         ),
     },
 )
@@ -57,7 +57,7 @@ load("//:rules.bzl", "numbered")
     for name in ["first", "second"]
 ]
 """
-SERVE = ("--tool-input", "worker.sh", "--max-workers-per-key", "1")
+SERVE = ("--tool-input", "tools/**", "--max-workers-per-key", "1")
 
 
 class NumberWorkspace:
@@ -66,7 +66,10 @@ class NumberWorkspace:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "workspace"
         shutil.copytree(SHELL_SUITE, self.root)
-        (self.root / "worker.sh").chmod(0o755)
+        tools = self.root / "tools"
+        tools.mkdir()
+        (self.root / "worker.sh").rename(tools / "worker.sh").chmod(0o755)
+        (tools / "BUILD").write_text('exports_files(["worker.sh"])\n')
         (self.root / "WORKSPACE").touch()
         (self.root / "rules.bzl").write_text(_RULES)
         (self.root / "BUILD").write_text(_BUILD)

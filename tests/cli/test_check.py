@@ -32,6 +32,8 @@ def test_json_has_the_promised_fields(leaky: Path, capsys: pytest.CaptureFixture
         "worker_starts",
         "requests",
         "seconds",
+        "trials",
+        "trials_run",
     ]
     assert (report["schema"], report["actions"]) == (1, 2)
     assert report["checks"] == [

@@ -187,7 +187,7 @@ def test_updates_end_when_the_client_has_gone_and_the_operation_goes_on(make) ->
     operation = make()
     is_wanted = threading.Event()
     is_wanted.set()
-    updates = operation.updates(is_wanted)
+    updates = operation.updates(is_wanted.is_set)
     next(updates)
     is_wanted.clear()
     operation.wake()
@@ -205,7 +205,7 @@ def test_waking_ends_updates_that_nobody_wants_at_once(make, monkeypatch) -> Non
     ended = threading.Event()
 
     def follow() -> None:
-        for _ in operation.updates(is_wanted):
+        for _ in operation.updates(is_wanted.is_set):
             waiting.set()
         ended.set()
 

@@ -11,7 +11,7 @@ import pytest
 
 from rpw_fixture.hermeticity import check as check_module
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.checks import every_run, response_fields, state_leaks
+from rpw_fixture.hermeticity.checks import every_run, large_suites, response_fields, state_leaks
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, Check, in_order
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
@@ -95,11 +95,12 @@ def test_every_needed_fact_is_shared_by_some_check() -> None:
 
 @pytest.mark.parametrize(
     "entry",
-    # Failures are judged only where there are some, and fields only of JSON workers.
+    # Failures are judged only where there are some, fields only of JSON workers, and many actions apart.
     [
         each
         for each in CHECKS
-        if not each.always and each.find not in {every_run.find_failures, response_fields.find}
+        if not each.always
+        and each.find not in {every_run.find_failures, large_suites.find, response_fields.find}
     ],
     ids=lambda each: each.find.__module__,
 )

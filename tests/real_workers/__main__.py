@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.real_workers import packages, page
-from tests.real_workers.checking import Report, check
+from tests.real_workers.checking import Report, check, read_report
 from tests.real_workers.published import PublishedWorker, load_all
 
 #: Packages of the same family that are looked through for a worker.
@@ -31,7 +31,8 @@ def main() -> int:
         sys.exit(f"no worker has one of these names; there are {names}")
     with tempfile.TemporaryDirectory(prefix="rpw-real-") as scratch:
         folder = Path(options.work or scratch).absolute()
-        reports = {each.name: _report(each, folder / each.name) for each in workers}
+        get = _read if options.render else _report
+        reports = {each.name: get(each, folder / each.name) for each in workers}
         wrong = [
             text
             for each in workers
@@ -56,6 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", metavar="NAME", help="only this worker (repeatable)"
     )
+    parser.add_argument(
+        "--render", action="store_true", help="check nothing; use what is in the folder of --work"
+    )
     parser.add_argument("--work", metavar="DIR", help="keep packages and reports in DIR")
     return parser
 
@@ -71,6 +75,13 @@ def _report(worker: PublishedWorker, folder: Path) -> Report | str:
         return str(error)
     print(f"{report.seconds:.0f} s, {', '.join(report.findings) or 'no findings'}", file=sys.stderr)
     return report
+
+
+def _read(worker: PublishedWorker, folder: Path) -> Report | str:
+    try:
+        return read_report(folder)
+    except OSError as error:
+        return f"there is no report of {worker.name}: {error}"
 
 
 def _looked_through(package: str, folder: Path) -> str:

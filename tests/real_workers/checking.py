@@ -16,6 +16,8 @@ from tests.real_workers.packages import JAR
 from tests.real_workers.published import PublishedWorker
 
 _PATIENCE = 1800.0
+#: The figures of a check, beside its report.
+_MEASURED = "measured.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +64,19 @@ def check(worker: PublishedWorker, packages: Path, *options: str) -> Report:
     )
     if done.returncode not in {0, 1}:
         raise RuntimeError(f"check of {worker.name} ended with {done.returncode}: {done.stderr}")
-    return Report(
-        seconds=time.monotonic() - began,
-        processor_seconds=_processor_seconds() - used,
-        result=json.loads(report.read_text()),
-        packages=packages,
-    )
+    measured = {
+        "seconds": time.monotonic() - began,
+        "processor_seconds": _processor_seconds() - used,
+    }
+    (packages / _MEASURED).write_text(json.dumps(measured))
+    return read_report(packages)
+
+
+def read_report(packages: Path) -> Report:
+    """Return what an earlier check left in a folder."""
+    measured = json.loads((packages / _MEASURED).read_text())
+    result = json.loads((packages / "report.json").read_text())
+    return Report(**measured, result=result, packages=packages)
 
 
 def write_suite(worker: PublishedWorker, packages: Path) -> Path:

@@ -65,8 +65,12 @@ def install(worker: PublishedWorker, folder: Path, *, with_sources: bool = True)
 def versions(worker: PublishedWorker) -> str:
     """Return packages and versions, as the page names them."""
     if worker.java:
-        shown = subprocess.run(["bazel", "--version"], capture_output=True, text=True, check=False)
-        return f"Debian's {shown.stdout.strip()}"
+        query = ["dpkg-query", "-W", "-f", "${Package} ${Version}", "bazel-bootstrap"]
+        try:
+            shown = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+        except OSError:
+            shown = ""
+        return f"Debian's {shown or 'bazel-bootstrap'}"
     return ", ".join((*worker.npm, *worker.pip))
 
 

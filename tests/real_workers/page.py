@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rpw_fixture._version import __version__
 from tests.real_workers.checking import Report
 from tests.real_workers.published import PublishedWorker, Reading
 
@@ -23,6 +26,12 @@ JSON by its braces. Some of these bugs show only with large requests, on a loade
 server.
 """
 
+
+_MACHINE = f"""\
+Made with rpw_fixture {__version__} and Python {platform.python_version()}, on {os.cpu_count()} processors
+with a load of {os.getloadavg()[0]:.0f}. The seconds depend on that; the processor seconds, of `check` and
+the workers together, hardly do.
+"""
 
 _WITHOUT = """\
 ## Packages without a worker
@@ -46,7 +55,7 @@ def render(
         versions: packages and versions, by the worker's name.
         without: of packages that were looked through for a worker, what was found.
     """
-    parts = [_HEAD, _overview(reports, workers)]
+    parts = [_HEAD, _overview(reports, workers), _MACHINE]
     parts += [_section(worker, reports[worker.name], versions[worker.name]) for worker in workers]
     if without:
         rows = [f"| `{name}` | {text} |" for name, text in without.items()]

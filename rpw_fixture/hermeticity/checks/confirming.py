@@ -12,7 +12,6 @@ from rpw_fixture.hermeticity.checks.check_list import Check
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding
-from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from rpw_fixture.hermeticity.trials.trial import RunMode, Step, Trial
 
 #: Codes whose checks compare with a fresh worker without repeating its run; that is done here.
@@ -33,26 +32,25 @@ _REPEATED = {
 
 
 def found(context: CheckContext, check: Check) -> Iterator[Finding]:
-    """Yield the findings of a check, each confirmed by a run of now.
+    """Yield the findings of a check, each confirmed by a run of now; some may come twice.
 
     Raises:
-        OutOfTimeError: when the time limit is reached, after the findings until then.
+        OutOfTimeError: when the time limit is reached.
     """
-    if not context.harness.can_remember:
-        yield from _confirmed(context, check)
-        return
     take_back = context.begin_judgement()
     mark = len(context.harness.asked)
+    doubted: list[Trial] = []
+    for finding in _confirmed(context, check):
+        doubted = _remembered(context, [finding], context.harness.asked[mark:])
+        if doubted:
+            break
+        yield finding
     findings: list[Finding] = []
-    try:
-        findings.extend(_confirmed(context, check))
-        while doubted := _remembered(context, findings, context.harness.asked[mark:]):
-            context.harness.run_afresh(doubted)
-            take_back()
-            findings = list(_confirmed(context, check))
-    except OutOfTimeError:
-        yield from findings
-        raise
+    while doubted:
+        context.harness.run_afresh(doubted)
+        take_back()
+        findings = list(_confirmed(context, check))
+        doubted = _remembered(context, findings, context.harness.asked[mark:])
     yield from findings
 
 
@@ -60,6 +58,8 @@ def _remembered(
     context: CheckContext, findings: Sequence[Finding], asked: Sequence[Trial]
 ) -> list[Trial]:
     """Return the remembered trials that show a finding which no run of now shows."""
+    if not context.harness.can_remember:
+        return []
     is_remembered = context.harness.is_remembered
     trials = [*dict.fromkeys([*asked, *(trial for trial, _ in context.harness.results)])]
     doubted: dict[Trial, None] = {}

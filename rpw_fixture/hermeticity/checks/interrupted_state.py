@@ -16,6 +16,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Predecessor,
     Result,
     Step,
+    Trial,
     steps,
 )
 
@@ -110,8 +111,9 @@ def _blamed(context: CheckContext, suspect: SuspectVictim, way: _EndingPlan) -> 
         return
     for predecessors in (*_parts(way), way.predecessors):
         for run in range(1, _TRIES + 1):
-            if successors.reproduced(context, suspect, predecessors, run):
-                yield _finding(context, suspect, way, predecessors)
+            shown = successors.reproducing(context, suspect, predecessors, run)
+            if shown is not None:
+                yield _finding(context, suspect, way, predecessors, shown)
                 return
     yield _finding(context, suspect, way, way.predecessors, is_doubtful=True)
 
@@ -130,6 +132,7 @@ def _finding(
     suspect: SuspectVictim,
     way: _EndingPlan,
     predecessors: tuple[Predecessor, ...],
+    shown: Trial | None = None,
     *,
     is_doubtful: bool = False,
 ) -> Finding:
@@ -141,5 +144,6 @@ def _finding(
         code="RPW215",
         polluters=polluters,
         how=f"after {way.words} {names}",
+        shown=shown,
         is_doubtful=is_doubtful,
     )

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from rpw_fixture.hermeticity.checks import lifecycle
+from rpw_fixture.hermeticity.checks import lifecycle, resources
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.history_file import History
@@ -20,6 +20,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Outcome,
     Result,
     RunMode,
+    Sample,
     Step,
     Trial,
     UnavailableError,
@@ -51,6 +52,8 @@ def find_wrong(harness: Harness, history: History) -> str:
     """
     if not history.steps or (history.mode is RunMode.WORKER and not _is_answerable(history)):
         return ""
+    if history.code in _GROWTH:
+        return _growth(harness, history)
     if history.code == "RPW201":
         return _nondeterminism(harness, _cold_runs(harness, history.steps[-1]))
     attempts = _ATTEMPTS if history.code in _TIMED else 1
@@ -137,8 +140,35 @@ _SEEN_IN: dict[str, Callable[[Result], str]] = {
     "RPW208": _named("strays"),
     "RPW216": _named("rewritten", "read_late", "still_open"),
 }
+#: Codes of what grows, and what that is.
+_GROWTH = {limit.code: name for name, limit in resources.LIMITS.items()}
+#: This many times the history of a finding shows whether growth ends.
+_LONGER = 4
 #: Codes for which the end of the worker matters.
 _AFTER = frozenset(("RPW106", "RPW112"))
+
+
+# --- growth ---
+
+
+def _growth(harness: Harness, history: History) -> str:
+    """Return what grows with every request, in a longer run as well; "" if the history is too short."""
+    name = _GROWTH[history.code]
+    samples = _samples(harness, history.steps)
+    limit = resources.limits(samples).get(name) if samples else None
+    values = resources.values(samples, name)
+    if limit is None or len(values) < resources.WARM_UP or not resources.is_growing(values, limit):
+        return ""
+    # A cache that is emptied from time to time, or that is full at last, does not grow for so long.
+    samples = _samples(harness, history.steps * _LONGER)
+    if len(samples) > len(values) and not resources.is_lasting(samples, name, limit):
+        return ""
+    return f"{name}: from {values[0]:.0f} to {values[-1]:.0f} over {len(values)} requests"
+
+
+def _samples(harness: Harness, steps: tuple[Step, ...]) -> list[Sample]:
+    outcomes = harness.run(Trial(history=steps, is_measured=True, run=_AGAIN)).outcomes
+    return [each.sample for each in outcomes[resources.WARM_UP :] if each.sample is not None]
 
 
 # --- comparing with fresh workers ---

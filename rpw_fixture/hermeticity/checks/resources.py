@@ -255,6 +255,11 @@ def _measured(action: SuiteAction, samples: Sequence[Sample]) -> Iterator[Growth
         )
 
 
+def values(samples: Sequence[Sample], name: str) -> list[float]:
+    """Return one resource of all samples, by its attribute of `Sample`."""
+    return [_value(each, name) for each in samples]
+
+
 def _value(sample: Sample, name: str) -> float:
     return float(getattr(sample, name))
 

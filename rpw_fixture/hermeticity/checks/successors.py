@@ -79,14 +79,26 @@ def reproduced(
     run: int = 0,
 ) -> Result | None:
     """Return the result if a worker after these predecessors shows the difference again, else None."""
+    shown = reproducing(context, suspect, predecessors, run)
+    return context.run(shown) if shown is not None else None
+
+
+def reproducing(
+    context: CheckContext,
+    suspect: SuspectVictim,
+    predecessors: tuple[Predecessor, ...],
+    run: int = 0,
+) -> Trial | None:
+    """Return the trial of a worker after these predecessors that shows the difference, else None."""
     for before in dict.fromkeys(((), suspect.before)):
         history = (*before, suspect.victim)
         usual = context.run(Trial(history=history)).outcomes
-        found = context.run(trial(context, history, predecessors, run))
+        asked = trial(context, history, predecessors, run)
+        found = context.run(asked)
         if len(found.outcomes) < len(history) or len(usual) < len(history):
             continue
         if set(context.differing(usual[-1], found.outcomes[-1])) & set(suspect.aspects):
-            return found
+            return asked
     return None
 
 
@@ -97,9 +109,19 @@ def finding(
     code: str,
     polluters: Sequence[Step],
     how: str,
+    shown: Trial | None = None,
     is_doubtful: bool = False,
 ) -> Finding:
-    """Return the finding about a suspect; ``how`` says what happened to the worker before."""
+    """Return the finding about a suspect.
+
+    Args:
+        context, suspect: what it is about.
+        code: its code.
+        polluters: the requests of the earlier workers.
+        how: what happened to the workers before, in words.
+        shown: the trial that shows it; None if none did so twice.
+        is_doubtful: it could not be reproduced.
+    """
     victim = suspect.victim.action
     severity = Severity.WARNING if suspect.aspects == (RESPONSE,) else Severity.ERROR
     evidence = context.explain(suspect.usual, suspect.found, list(suspect.aspects), LABELS)
@@ -115,5 +137,6 @@ def finding(
         + SEEN_ONCE * is_doubtful,
         evidence=evidence,
         history=(*polluters, suspect.victim),
+        trial=shown,
         is_doubtful=is_doubtful,
     )

@@ -69,4 +69,7 @@ def _blamed(
         )
     guilty.append(polluters)
     how = f"after a worker that served {titles(polluters)} had ended"
-    return successors.finding(context, suspect, code="RPW214", polluters=polluters, how=how)
+    shown = successors.reproducing(context, suspect, (Predecessor(history=polluters),), run=1)
+    return successors.finding(
+        context, suspect, code="RPW214", polluters=polluters, how=how, shown=shown
+    )

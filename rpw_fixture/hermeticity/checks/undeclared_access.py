@@ -37,6 +37,8 @@ from rpw_fixture.support.paths import join_normalised
 #: What every action may read: more than isolation allows, because this check looks for accidental
 #: differences between machines, not for what a hostile worker could reach.
 _SYSTEM = (*SYSTEM, "/boot", "/etc", "/proc", "/run", "/nix", "/snap", "/var/cache", "/var/lib")
+#: Devices, and where POSIX semaphores and shared memory are: pools of processes need them.
+_ALLOWED = (*DEVICES, "/dev/shm")  # noqa: S108 - a fixed name of Linux
 _MOST_ACTIONS = 8
 _SHOWN = 8
 _BINARIES = frozenset(("bin", "sbin", "shims", "scripts"))
@@ -162,7 +164,7 @@ _RESTRICTIONS = {
 
 
 def _allowing(code: str, readable: tuple[str, ...]) -> Variation:
-    reads, writes = ("{run}", *readable, *DEVICES), ("{run}", *DEVICES, "/proc")
+    reads, writes = ("{run}", *readable, *_ALLOWED), ("{run}", *_ALLOWED, "/proc")
     rules = (None if code == "RPW208" else reads, None if code == "RPW207" else writes)
     return Variation(factor=_RESTRICTIONS[code], steps=(("restrict_paths", rules),))
 
@@ -303,7 +305,7 @@ def accesses(text: str, *, readable: tuple[str, ...], inside: str) -> Accesses:
             if not base and not name.startswith("/"):
                 continue  # relative to the working directory, which is inside
             path = join_normalised(base, name)
-            if _is_below(path, (inside, *DEVICES, "/dev/pts", "/proc", "/sys")):
+            if _is_below(path, (inside, *_ALLOWED, "/dev/pts", "/proc", "/sys")):
                 continue
             if is_change:
                 written[path] = None

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.findings.accesses import InputAccess
+from rpw_fixture.hermeticity.findings.carrier import Carrier
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
 from rpw_fixture.hermeticity.findings.contents import Difference
 from rpw_fixture.hermeticity.findings.trial_counts import NO_TRIALS, TrialCounts
@@ -23,6 +24,7 @@ from rpw_fixture.hermeticity.trials.trial import (
     Listing,
     RunMode,
     Step,
+    Trial,
     Variation,
 )
 
@@ -83,6 +85,8 @@ class Finding:
         mode: how the requests are run.
         variation: the environment that shows the bug.
         is_doubtful: it could not be reproduced, so that its code has not passed.
+        trial: the trial that shows the bug, if it is no plain run of the history.
+        carriers: what carried the state from one request to another, as far as it was located.
     """
 
     code: str
@@ -99,6 +103,8 @@ class Finding:
     mode: RunMode = field(default=RunMode.WORKER, repr=False)
     variation: Variation = field(default=BASE, repr=False)
     is_doubtful: bool = field(default=False, repr=False)
+    trial: Trial | None = field(default=None, repr=False)
+    carriers: tuple[Carrier, ...] = ()
 
     @property
     def factor(self) -> str:
@@ -137,6 +143,7 @@ class Finding:
             "summary": self.summary,
             "evidence": self.evidence,
             "reproducer": self.reproducer,
+            "carriers": [each.as_dict() for each in self.carriers],
             **more,
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree as ET
 
+from rpw_fixture.hermeticity.findings import carrier
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report, Status
 from rpw_fixture.hermeticity.findings.places import in_checkout
@@ -75,7 +76,8 @@ def _title(finding: Finding) -> str:
 
 
 def _full(finding: Finding) -> str:
-    lines = [f"{finding.severity}: {finding.summary}", finding.evidence]
+    lines = [f"{finding.severity}: {finding.summary}", *carrier.lines(finding.carriers)]
+    lines.append(finding.evidence)
     lines.append(f"see {page_url(finding.code)}")
     if finding.reproducer is not None:
         lines.append(f"reproducer: {finding.reproducer}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity.findings import totals
+from rpw_fixture.hermeticity.findings import carrier, totals
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report
 from rpw_fixture.hermeticity.findings.headline import cause
@@ -46,6 +46,8 @@ def _row(finding: Finding) -> str:
 def _details(finding: Finding) -> Iterator[str]:
     yield f"<details><summary>{finding.code}: {_html(finding.summary)}</summary>"
     yield ""
+    for line in carrier.lines(finding.carriers):
+        yield from (f"- {_escaped(line)}", "")
     if finding.evidence:
         yield from _fenced(finding.evidence)
     yield f"**Fix:** {_escaped(CODES[finding.code].remedy)}"

@@ -22,6 +22,10 @@ _TEXTS_FILE = "code_pages.toml"
 _REPOSITORIES = "repositories"
 _CITED = re.compile(r"\b([a-z][\w-]*)#(\d+)")
 _WIDTH = 100
+_CARRIER = (
+    "The finding names what carried the state, in its second line "
+    "([how](../where-the-state-lives.md)):"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +36,14 @@ class PageText:
         bad, good: code of sample workers, as ``FILE`` or ``FILE:NAME`` below ``sample_workers``.
         bug: a real bug; empty if the entry has one.
         servers: how servers react.
+        carrier: how a finding about the bad code names what carried the state; empty if it can't.
     """
 
     bad: tuple[str, ...] = ()
     good: tuple[str, ...] = ()
     bug: str = ""
     servers: str = ""
+    carrier: str = ""
 
 
 @cache
@@ -49,6 +55,7 @@ def texts() -> Mapping[str, PageText]:
             good=tuple(entry.get("good", ())),
             bug=entry.get("bug", ""),
             servers=entry["servers"],
+            carrier=entry.get("carrier", ""),
         )
         for code, entry in _document().items()
         if code != _REPOSITORIES
@@ -62,6 +69,8 @@ def as_markdown(code: str) -> str:
     if code in samples():
         blocks += ["## A worker with the bug, and one without", _table(samples()[code])]
         blocks.append(f"From {_sources(page)}.")
+    if page.carrier:
+        blocks += ["## Where the state lives", _CARRIER, f"```text\n{page.carrier}\n```"]
     blocks += ["## A real bug", _linked(_bugs(code))]
     blocks += ["## How to fix it", entry.remedy]
     blocks += ["## How servers react", _linked(page.servers)]
@@ -82,6 +91,7 @@ def as_text(code: str) -> str:
     blocks = [f"{code} {entry.name}", entry.meaning, entry.note]
     blocks += [f"Real example: {_bugs(code)}", f"Fix: {entry.remedy}"]
     blocks.append(f"Servers: {page.servers}" if page.servers else "")
+    blocks.append(f"Its finding says: {page.carrier}" if page.carrier else "")
     for kind, title in (("bad", "A worker with the bug:"), ("good", "One without:")):
         if code in samples():
             blocks += [title, textwrap.indent(samples()[code][kind], "    ")]

@@ -13,13 +13,14 @@ from typing import Any
 from urllib.parse import quote
 
 from rpw_fixture._version import __version__
-from rpw_fixture.hermeticity.findings import baseline
+from rpw_fixture.hermeticity.findings import baseline, carrier
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import Finding, Report
 from rpw_fixture.hermeticity.findings.places import in_checkout
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 _HOME = "https://github.com/rpw-fixture/rpw_fixture"
+_PROPERTIES = ("victim", "polluters", "outputs", "reproducer", "carriers")
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 
 
@@ -82,6 +83,7 @@ def _result(report: Report, finding: Finding, codes: list[str]) -> dict[str, Any
 
 def _texts(finding: Finding) -> Iterable[str]:
     yield finding.summary
+    yield from carrier.lines(finding.carriers)
     if finding.evidence:
         yield finding.evidence
 
@@ -113,4 +115,4 @@ def _fingerprint(finding: Finding) -> str:
 
 def _properties(finding: Finding) -> dict[str, object]:
     fields = finding.as_dict()
-    return {name: fields[name] for name in ("victim", "polluters", "outputs", "reproducer")}
+    return {name: fields[name] for name in _PROPERTIES}

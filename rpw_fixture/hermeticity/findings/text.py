@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TextIO
 
-from rpw_fixture.hermeticity.findings import totals
+from rpw_fixture.hermeticity.findings import carrier, totals
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import CachePoisoning, Finding, Report
 from rpw_fixture.hermeticity.findings.headline import headline
@@ -73,14 +73,16 @@ class Paint:
 
 
 def shown(finding: Finding, paint: Paint) -> Iterable[str]:
-    """Yield the lines about a finding; the first one has code, victim and cause."""
+    """Yield the lines about a finding; the first one has code, victim and cause, the next the carrier."""
     yield paint(headline(finding), _BOLD)
+    if text := carrier.confirmed(finding.carriers):
+        yield f"  {text}"
     yield f"  {paint(str(finding.severity), _COLOURS[finding.severity])}: {finding.summary}"
     if finding.polluters:
         yield f"    polluters: {finding.polluters_in_words}"
     if finding.outputs:
         yield f"    outputs: {', '.join(finding.outputs)}"
-    for line in finding.evidence.splitlines():
+    for line in (*carrier.suspected(finding.carriers), *finding.evidence.splitlines()):
         yield f"    {line}"
     if finding.reproducer is not None:
         yield f"    reproducer: {finding.reproducer}"

@@ -175,8 +175,14 @@ class Harness(Closeable):
             self._spare += slots[1:]
             self.jobs = 1
             self._memory.forget()
-            if self.remembering is not None:
-                self.remembering.is_trusting = False
+        self.trust_no_memory()
+
+    def trust_no_memory(self) -> None:
+        """Run all later trials, whatever earlier programs remember, and remember none of them."""
+        if self.remembering is not None:
+            self.remembering.is_trusting = False
+        if self._far is not None:
+            self._far.runner.is_fresh = True
 
     def use_all_paths(self) -> None:
         """Run later trials side by side again, because results do not depend on the path after all."""

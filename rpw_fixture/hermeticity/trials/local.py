@@ -10,6 +10,7 @@ from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import (
     effect_probe,
     held,
+    observed,
     one_shot,
     overlapping,
     predecessors,
@@ -55,6 +56,8 @@ class LocalRunner:
         """
         with OwnFolder(str(folder.parent)) as own:
             run_folder = self._setup.prepare(trial.variation, own.at(folder.name))
+            if trial.experiment is not None:
+                return observed.run(self._setup, trial, run_folder)
             earlier = predecessors.run(self._setup, trial, run_folder)
             result = _RUNNERS[trial.mode](self._setup, trial, run_folder)
             return replace(result, earlier=earlier)

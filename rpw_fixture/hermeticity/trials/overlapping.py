@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.trials import input_tree, snapshot
@@ -30,7 +31,26 @@ class _Asked:
     before: dict[str, snapshot.FileState]
 
 
-def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What is done besides: when the worker was started, and after all responses.
+
+    Attributes:
+        variables: variables that the worker's environment has besides.
+        at_start, at_end: the functions to call.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    at_start: Callable[[WorkerSession], None] = lambda _: None
+    at_end: Callable[[], None] = lambda: None
+
+
+_NO_HOOKS = Hooks()
+
+
+def run(
+    setup: WorkerSetup, trial: Trial, run_folder: RunFolder, hooks: Hooks = _NO_HOOKS
+) -> Result:
     """Run the trial.
 
     Raises:
@@ -38,7 +58,8 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
     """
     layouts = [setup.laid_out(step.action) for step in trial.history]
     roots = stage_all(setup, layouts, run_folder)
-    with setup.started(run_folder) as session:
+    with setup.started(run_folder, hooks.variables) as session:
+        hooks.at_start(session)
         asked = [
             _Asked(step=step, layout=layout, root=root, before=snapshot.look(root))
             for step, layout, root in zip(trial.history, layouts, roots, strict=True)
@@ -62,6 +83,7 @@ def run(setup: WorkerSetup, trial: Trial, run_folder: RunFolder) -> Result:
         )
         if cancelled and not any(each.failure for each in outcomes):
             outcomes = _with_late(session, asked, outcomes)
+        hooks.at_end()
         ending = session.finish(trial.eof_patience)
     return Result(outcomes=outcomes, ending=ending)
 

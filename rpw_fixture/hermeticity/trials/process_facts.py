@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Linux cuts the name of a process to this many bytes.
 _LONGEST_NAME = 15
 #: States in which a process uses a processor, or soon will: running, and waiting for a disk.
-_BUSY, _ZOMBIE = frozenset(("R", "D")), "Z"
+_BUSY, _ZOMBIE = frozenset((b"R", b"D")), "Z"
 #: Places of fields in /proc/PID/stat after the name (proc_pid_stat(5)).
 _STATE, _USER, _SYSTEM, _THREADS = 0, 11, 12, 17
 
@@ -33,7 +33,6 @@ class ProcessFacts:
     Attributes:
         name: name of its program.
         is_zombie: it has ended, and its parent does not know yet.
-        is_busy: it uses a processor, or waits for a disk.
         cpu_seconds: processor time used so far.
         threads: number of its threads.
     """
@@ -41,7 +40,6 @@ class ProcessFacts:
     pid: int
     name: str
     is_zombie: bool
-    is_busy: bool
     cpu_seconds: float
     threads: int
 
@@ -56,6 +54,39 @@ def family(pid: int) -> list[ProcessFacts]:
             found.append(_facts(each))
             waiting += process_tree.children(each)
     return found
+
+
+def command_line(pid: int) -> str:
+    """Return the command line of a process, its words joined by spaces; "" if it is gone."""
+    try:
+        if sys.platform != "linux":
+            with _observed(pid) as process:
+                return " ".join(process.cmdline())
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return " ".join(os.fsdecode(file.read()).rstrip("\0").split("\0"))
+    except OSError:
+        return ""
+
+
+def is_busy(pid: int) -> bool:
+    """Return whether a thread of a process runs, or would if it got a processor, or waits for a disk.
+
+    The first thread of a JVM sleeps while another one starts the program. A process that has ended
+    counts as busy: it was a moment ago.
+    """
+    try:
+        if sys.platform != "linux":
+            with _observed(pid) as process:
+                return process.status() in {"running", "disk-sleep"}
+        threads = f"/proc/{pid}/task"
+        return any(_state(f"{threads}/{each}/stat") in _BUSY for each in os.listdir(threads))
+    except OSError:
+        return True
+
+
+def _state(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0]  # the name before may contain anything
 
 
 def memory(pid: int) -> int:
@@ -89,7 +120,6 @@ def _facts(pid: int) -> ProcessFacts:
         pid=pid,
         name=_whole_name(pid, os.fsdecode(before.partition(b"(")[2])),
         is_zombie=fields[_STATE] == _ZOMBIE,
-        is_busy=fields[_STATE] in _BUSY,
         cpu_seconds=(int(fields[_USER]) + int(fields[_SYSTEM])) / os.sysconf("SC_CLK_TCK"),
         threads=int(fields[_THREADS]),
     )
@@ -112,7 +142,6 @@ def _facts_by_psutil(pid: int) -> ProcessFacts:
             pid=pid,
             name=process.name(),
             is_zombie=state == "zombie",
-            is_busy=state in {"running", "disk-sleep"},
             cpu_seconds=times.user + times.system,
             threads=process.num_threads(),
         )

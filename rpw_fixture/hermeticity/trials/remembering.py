@@ -72,7 +72,7 @@ class RememberingRunner:
 
     def run(self, trial: Trial, folder: Path) -> Result:
         """Return the remembered result of a trial, else run it. Raises what the other runner raises."""
-        if not self.is_trusting:
+        if not self._may_remember(trial):
             return self._inner.run(trial, folder)
         key = self._keys.of(trial)
         found = self._read(key, trial) if trial not in self._afresh else None
@@ -82,12 +82,16 @@ class RememberingRunner:
 
     def keep(self, trial: Trial, result: Result) -> None:
         """Store a result that was run just now, with the record of a tracer still in its place."""
-        if result.is_remembered or not self.is_trusting or self.problem:
+        if result.is_remembered or self.problem or not self._may_remember(trial):
             return
         try:
             self._write(self._keys.of(trial), trial, result)
         except OSError as error:
             self.problem = f"results are not stored any more: {error.strerror or error}"
+
+    def _may_remember(self, trial: Trial) -> bool:
+        """Return whether a trial is looked up and stored: experiments say where state lives now."""
+        return self.is_trusting and trial.experiment is None
 
     def ask_afresh(self, trial: Trial) -> None:
         """Run a trial when it is asked for the next time, even if it is remembered."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from rpw_fixture.hermeticity.trials import bulk, snapshot
@@ -54,6 +54,7 @@ class SequentialConversation:
         setup, run_folder, session: the worker and its place.
         keeps_strays: undeclared files that it leaves are put back for each later request.
         timeout: time limit for one request, seconds; None for the suite's.
+        on_turn: called before each request with the number of requests that were answered.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class SequentialConversation:
         *,
         keeps_strays: bool = False,
         timeout: float | None = None,
+        on_turn: Callable[[int], None] | None = None,
     ) -> None:
         self._setup = setup
+        self._on_turn = on_turn
         self._keeps_strays = keeps_strays
         self._run_folder = run_folder
         self._session = session
@@ -89,6 +92,8 @@ class SequentialConversation:
                 self.look_again(outcomes)
                 if (fault := self._session.find_surplus()) is not None:
                     return [*outcomes, outcome_of(step, fault)]
+            if self._on_turn is not None:
+                self._on_turn(number - 1)
             with contextlib.ExitStack() as stack:
                 outcome = self._request(step, number, stack)
             if is_measured:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.experiment import Experiment, Observation
 
 #: Names of the two aspects that are not outputs; the aspect of an output is its path.
 EXIT_CODE, RESPONSE = "exit code", "response text"
@@ -188,6 +189,7 @@ class Trial:
         is_abandoned: stdin is closed before any response to the overlapping requests is read.
         predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
             undeclared files are then as they left them.
+        experiment: what is looked at and put back between the requests; None for nothing.
     """
 
     history: tuple[Step, ...]
@@ -202,6 +204,7 @@ class Trial:
     timeout: float | None = None
     is_abandoned: bool = False
     predecessors: tuple[Predecessor, ...] = ()
+    experiment: Experiment | None = None
 
     @property
     def starts(self) -> int:
@@ -342,6 +345,7 @@ class Result:
         earlier: the results of the predecessors.
         began, ended: when the trial was run, seconds since the epoch.
         is_remembered: it was not run now, but by an earlier program.
+        observation: what the experiment showed.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -352,6 +356,7 @@ class Result:
     began: float = 0.0
     ended: float = 0.0
     is_remembered: bool = False
+    observation: Observation = field(default_factory=Observation)
 
 
 def differing(one: Outcome, other: Outcome, ignored: frozenset[str] = frozenset()) -> list[str]:

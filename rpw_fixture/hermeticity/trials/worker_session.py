@@ -79,6 +79,14 @@ class WorkerSession:
         self._sent_before = 0
 
     @property
+    def stdin_name(self) -> str:
+        """The system's name of the pipe to the worker's stdin; "" where that is not known."""
+        try:
+            return os.readlink(f"/proc/self/fd/{self._own_ends['stdin']}")
+        except OSError:
+            return ""
+
+    @property
     def stderr(self) -> StderrTail:
         """The worker's stderr."""
         return self._pipes.stderr
@@ -175,9 +183,13 @@ class WorkerSession:
         data, _ = self._available()
         return self._describe_stray(data) if data and not self._is_line_end(data) else None
 
-    def rest(self) -> None:
-        """Wait until the worker and the processes below it are idle: its start-up is over."""
-        deadline = time.monotonic() + _REST_LIMIT
+    def rest(self, limit: float = _REST_LIMIT) -> None:
+        """Wait until the worker and the processes below it are idle: its start-up is over.
+
+        Args:
+            limit: seconds after which that is taken to be so.
+        """
+        deadline = time.monotonic() + limit
         used, since = -1.0, time.monotonic()
         while time.monotonic() < deadline and self.process.poll() is None:
             now_used = _cpu_seconds(self.process.pid)
@@ -331,6 +343,6 @@ def _extended(frame: bytes, encoding: Encoding) -> bytes:
 def _cpu_seconds(pid: int) -> float:
     """Return the CPU seconds of a process and those below it; the current time while one is running."""
     processes = process_facts.family(pid)
-    if not processes or any(each.is_busy for each in processes):
+    if not processes or any(process_facts.is_busy(each.pid) for each in processes):
         return time.monotonic()
     return sum(each.cpu_seconds for each in processes)

@@ -10,7 +10,8 @@ import contextlib
 import hashlib
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.execution.staging.staged_root import StagedRoot
@@ -164,8 +165,14 @@ class WorkerSetup:
             yield watch
 
     @contextlib.contextmanager
-    def started(self, run_folder: RunFolder) -> Iterator[WorkerSession]:
+    def started(
+        self, run_folder: RunFolder, more: Mapping[str, str] = MappingProxyType({})
+    ) -> Iterator[WorkerSession]:
         """Start a fresh worker, and end it after the block.
+
+        Args:
+            run_folder: where it runs.
+            more: variables that its environment has besides.
 
         Raises:
             ConfigError: the command can't be started.
@@ -173,7 +180,7 @@ class WorkerSetup:
         """
         ours, theirs = make_pipes()
         try:
-            process = self._spawn(run_folder, theirs)
+            process = self._spawn(run_folder, theirs, more)
         except BaseException:
             ours.close()
             raise
@@ -208,10 +215,10 @@ class WorkerSetup:
             sandbox_dir=sandbox,
         )
 
-    def _spawn(self, run_folder: RunFolder, pipes: Pipes) -> Process:
+    def _spawn(self, run_folder: RunFolder, pipes: Pipes, more: Mapping[str, str]) -> Process:
         argv = [*run_folder.variation.prefix, *self.worker.command, PERSISTENT_FLAG]
         argv = [each.replace("{trace}", run_folder.trace) for each in argv]
-        environment = self.environment(run_folder)
+        environment = {**self.environment(run_folder), **more}
         cwd = os.path.join(run_folder.root, self.worker.working_directory)
         try:
             return self.spawner.spawn(

@@ -47,7 +47,7 @@ def test_a_factor_of_the_environment_is_named(
         assert found == {name}
     if factor == "user":
         evidence = report.findings[0].evidence
-        assert evidence.startswith("check set USER=somebody, LOGNAME=somebody\n")
+        assert evidence.startswith("check set USER=rpw-user, LOGNAME=rpw-user\n")
 
 
 @seeds

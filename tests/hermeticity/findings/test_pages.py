@@ -28,10 +28,28 @@ def test_every_page_is_complete(code: str) -> None:
     if code not in _WITHOUT_WORKER:
         expected.insert(0, "A worker with the bug, and one without")
         assert pages.samples()[code]["bad"] != pages.samples()[code]["good"]
+    if pages.texts()[code].carrier:
+        expected.insert(1, "Where the state lives")
     assert headings == expected
     assert re.search(r"\[[\w-]+#\d+\]\(https://github\.com/[\w-]+/[\w-]+/issues/\d+\)", text), text
     assert (ROOT / "docs" / "checks" / f"{code}.md").read_text() == text
     assert page_url(code).endswith(f"/docs/checks/{code}.md")
+
+
+@pytest.mark.parametrize("code", [each for each in CODES if pages.texts()[each].carrier])
+def test_the_lines_of_a_carrier_are_those_of_its_sample(code: str) -> None:
+    text = pages.texts()[code].carrier
+    found = re.search(r"([\w(]+)\)? \(tools/(\w+\.py):(\d+)\)", text)
+    if found is None:
+        assert re.search(r"carried by (file \$|descriptor |thread )", text)
+        return
+    name, file, line = found.groups()
+    (path,) = (ROOT / "sample_workers").glob(f"*/{file}")
+    source = path.read_text("utf-8").splitlines()
+    assert name.rpartition("(")[2] in source[int(line) - 1]
+    changed = re.search(rf"changed at tools/{file}:(\d+)", text)
+    assert changed is not None
+    assert name.rpartition("(")[2] in source[int(changed[1]) - 1]
 
 
 def test_texts_are_of_codes_and_links_lead_to_workers_that_exist() -> None:

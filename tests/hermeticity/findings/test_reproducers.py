@@ -21,7 +21,14 @@ from rpw_fixture.hermeticity.findings import history_file, reproducers
 from rpw_fixture.hermeticity.findings.finding import Finding, Report
 from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
-from rpw_fixture.hermeticity.trials.trial import Delivery, Listing, Step, Variation, steps
+from rpw_fixture.hermeticity.trials.trial import (
+    Delivery,
+    Listing,
+    RunMode,
+    Step,
+    Variation,
+    steps,
+)
 from tests.hermeticity.samples import SAMPLES, stage
 
 ROOT = SAMPLES.parent
@@ -154,7 +161,10 @@ def test_any_requests_are_a_loop_and_binary_inputs_are_kept(tmp_path: Path) -> N
     variation = Variation(
         factor="x", environment=(("A", "b"),), umask=0o77, steps=(("rename_host", "elsewhere"),)
     )
-    finding = Finding(code="RPW202", summary='"x\\"', history=history, variation=variation)
+    mode = RunMode.OVERLAPPING
+    finding = Finding(
+        code="RPW202", summary='"x\\"', history=history, variation=variation, mode=mode
+    )
     written = reproducers.write(finding, given, tmp_path, 1, is_replayed=True).reproducer
     assert written is not None
     folder = Path(written)
@@ -162,7 +172,7 @@ def test_any_requests_are_a_loop_and_binary_inputs_are_kept(tmp_path: Path) -> N
     assert requests[0] == {"times": 25, "action": "alpha"}
     assert len(requests) == 4
     again = history_file.read(folder, load(folder / "suite.toml"))
-    assert again == ("RPW202", history, variation)
+    assert again == ("RPW202", history, variation, mode)
     assert (
         "25 × alpha, alpha (14 bytes of src/alpha.txt changed), alpha (without src/alpha.txt), beta"
         in (next(folder.glob("test_*.py")).read_text())
@@ -171,7 +181,8 @@ def test_any_requests_are_a_loop_and_binary_inputs_are_kept(tmp_path: Path) -> N
 
 def test_a_history_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     suite = load(stage(tmp_path / "suite", "leaky.py"))
-    for text in ("", "[]", '{"requests": [{"action": "gone", "times": 1}]}'):
+    no_mode = '{"code": "RPW202", "requests": [], "environment": {}, "mode": "BACKWARDS"}'
+    for text in ("", "[]", '{"requests": [{"action": "gone", "times": 1}]}', no_mode):
         (tmp_path / "history.json").write_text(text)
         with pytest.raises(ConfigError, match=r"history\.json: does not fit the suite"):
             history_file.read(tmp_path, suite)

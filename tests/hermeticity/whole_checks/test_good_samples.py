@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.hermeticity.findings.finding import Report, Status
-from tests.hermeticity.samples import SAMPLES, run, stage
+from tests.hermeticity.samples import SAMPLES, require_program, run, stage
 
 IS_LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
 SEEDS = range(10 if IS_LONG else 1)
@@ -107,12 +107,3 @@ def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("java") / "worker.jar"
     subprocess.run([sys.executable, SAMPLES / "java" / "build.py", built], check=True)
     return built
-
-
-def require_program(name: str) -> None:
-    if shutil.which(name) is not None:
-        return
-    reason = f"{name} is not on PATH"
-    if os.environ.get("RPW_FIXTURE_REQUIRE_INTEROP") == "1":
-        pytest.fail(f"{reason}, and RPW_FIXTURE_REQUIRE_INTEROP=1 demands it", pytrace=False)
-    pytest.skip(reason)

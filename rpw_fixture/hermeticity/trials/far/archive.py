@@ -32,12 +32,13 @@ _OURS = (
     ),
     *(f"{room}/**" for room in ("execution/staging", "hermeticity/trials", "wire")),
     *("workers/*.py", "workers/personalities/__init__.py", "workers/personalities/rules.py"),
+    "hermeticity/carriers/observers/**",
     *("hermeticity/suites/__init__.py", "hermeticity/suites/suite.py"),
 )
 #: What of protobuf is in it.
 _PROTOBUF = ("*.py", "internal/*.py")
 _NAME = "rpw-trial.pyz"
-_SUFFIXES = frozenset((".py", ".binpb"))
+_SUFFIXES = frozenset((".py", ".binpb", ".js", ".java"))
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
 #: The version of the format of compiled modules whose bytes do not depend on what else is in memory.
 _MARSHAL_VERSION = 2

@@ -54,7 +54,7 @@ class NoAnswerError(Exception):
     """An action ended without a usable answer; asking again may help."""
 
 
-class Executor(Closeable):
+class ClusterExecutor(Closeable):
     """A cluster that answers questions; `ask` and `fetch` are used in one loop.
 
     Args:

@@ -23,7 +23,7 @@ from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import documents, input_tree
 from rpw_fixture.hermeticity.trials.documents import ActionDocuments
 from rpw_fixture.hermeticity.trials.far import archive
-from rpw_fixture.hermeticity.trials.far.executor import Executor, NoAnswerError, Reply
+from rpw_fixture.hermeticity.trials.far.executor import ClusterExecutor, NoAnswerError, Reply
 from rpw_fixture.hermeticity.trials.far.input_roots import USUAL_PATH, InputRoots, QuestionAction
 from rpw_fixture.hermeticity.trials.far.loop_thread import LoopThread
 from rpw_fixture.hermeticity.trials.far.question import Question
@@ -54,6 +54,7 @@ class ExecutorRunner(Closeable):
 
     Attributes:
         store: has the content of outputs, and fetches what is missing.
+        is_fresh: take no answer from the cluster's action cache.
         is_one_path: all trials of a machine run at one path, one after the other.
     """
 
@@ -68,7 +69,7 @@ class ExecutorRunner(Closeable):
         is_fresh: bool = False,
     ) -> None:
         self.is_one_path = False
-        self._is_fresh = is_fresh
+        self.is_fresh = is_fresh
         self._worker = worker
         self._server = server
         self._home = home
@@ -79,7 +80,7 @@ class ExecutorRunner(Closeable):
         self._limit: asyncio.Semaphore | None = None
         with ExitStack() as undo:
             self._client = undo.enter_context(server.connect())
-            self._executor = undo.enter_context(Executor(server, self._client))
+            self._executor = undo.enter_context(ClusterExecutor(server, self._client))
             self._loop = undo.enter_context(LoopThread())
             self._undo = undo.pop_all()
         self.store = FetchingStore(store, self._fetch_now)
@@ -215,7 +216,7 @@ class ExecutorRunner(Closeable):
                 action,
                 partial(self._result, trial),
                 seconds=seconds,
-                is_fresh=is_fresh or self._is_fresh,
+                is_fresh=is_fresh or self.is_fresh,
                 title=title,
             )
         done(result)

@@ -26,6 +26,12 @@ def program(name: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def java() -> str:
+    """Path of ``java``."""
+    return program("java")
+
+
+@pytest.fixture(scope="session")
 def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the compiled worker."""
     folder = tmp_path_factory.mktemp("worker") / "classes"
@@ -35,16 +41,22 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder of the rules."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
 def rpw_config(rpw_config: Config) -> Config:
     # One worker at a time makes it plain who reused whose.
     return rpw_config.replace(max_workers_per_key=1)
 
 
 @pytest.fixture
-def action(classes: Path) -> Action:
+def action(java: str, classes: Path) -> Action:
     """What Bazel would send for a target ``properties``."""
     return Action(
-        arguments=[program("java"), "-XX:-UsePerfData", "-cp", "classes", "Merge"],
+        arguments=[java, "-XX:-UsePerfData", "-cp", "classes", "Merge"],
         flagfile=["--out", "out.properties", "a.properties", "b.properties"],
         inputs={"a.properties": "x=1\nz=1\n", "b.properties": "x=2\ny = 2\n"},
         tool_inputs={f"classes/{path.name}": path for path in classes.glob("*.class")},

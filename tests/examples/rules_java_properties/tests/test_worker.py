@@ -9,8 +9,6 @@ from pathlib import Path
 
 from rpw_fixture import Action, Server
 
-from .conftest import REPOSITORY
-
 
 def test_later_files_win_and_names_are_sorted(rpw_server: Server, action: Action) -> None:
     assert rpw_server.run(action).outputs == {"out.properties": b"x=2\ny=2\nz=1\n"}
@@ -33,10 +31,10 @@ def test_errors_name_the_file_and_cost_no_worker(rpw_server: Server, action: Act
     rpw_server.assert_worker_reused(missing, broken, good)
 
 
-def test_the_suite_has_no_errors(classes: Path, tmp_path: Path) -> None:
+def test_the_suite_has_no_errors(repository: Path, classes: Path, tmp_path: Path) -> None:
     # These codes take seconds; in CI the whole suite is checked.
     for name in ("suite.toml", "example"):
-        path = REPOSITORY / name
+        path = repository / name
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / name)
     shutil.copytree(classes, tmp_path / "classes")
     check = [

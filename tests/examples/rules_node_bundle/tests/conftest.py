@@ -27,6 +27,12 @@ def node() -> str:
 
 
 @pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder of the rules."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
 def rpw_config(rpw_config: Config) -> Config:
     # One worker at a time makes it plain who reused whose.
     return rpw_config.replace(max_workers_per_key=1)

@@ -10,8 +10,6 @@ import pytest
 
 from rpw_fixture import Action, Server
 
-from .conftest import REPOSITORY
-
 
 def test_the_bundle_runs(rpw_server: Server, action: Action, node: str, tmp_path: Path) -> None:
     script = tmp_path / "hello.js"
@@ -48,9 +46,9 @@ def test_a_syntax_error_names_the_module_and_costs_no_worker(
 
 
 @pytest.mark.usefixtures("node")
-def test_the_suite_has_no_errors(tmp_path: Path) -> None:
+def test_the_suite_has_no_errors(repository: Path, tmp_path: Path) -> None:
     # These codes take seconds; in CI the whole suite is checked.
-    check = [sys.executable, "-m", "rpw_fixture", "check", str(REPOSITORY / "suite.toml")]
+    check = [sys.executable, "-m", "rpw_fixture", "check", str(repository / "suite.toml")]
     done = subprocess.run(
         [*check, "--select", "RPW202,RPW118"],
         cwd=tmp_path,

@@ -1,0 +1,154 @@
+/** State outside of the tool's modules: environment, folder, listeners, globals, Node.js's modules. */
+'use strict';
+
+const EventEmitter = require('node:events');
+const Module = require('node:module');
+const { types } = require('node:util');
+const short = require('./short.js');
+
+const NAMES = [
+  'Object', 'Function', 'Array', 'String', 'Number', 'Boolean', 'Symbol', 'Date', 'RegExp', 'Promise',
+  'Map', 'Set', 'Error', 'TypeError', 'Buffer', 'Math', 'JSON', 'Reflect', 'console',
+];
+/** Modules of Node.js whose functions tools replace. */
+const REPLACED = [
+  'fs', 'path', 'os', 'child_process', 'crypto', 'util', 'stream', 'events', 'http', 'https', 'net', 'module',
+  'url', 'zlib', 'assert',
+];
+
+/** To load these again prints a warning. */
+const DEPRECATED = /^(_|punycode$|sys$)/;
+
+/** A root without a file. */
+class Root {
+  file = '';
+
+  constructor(kind, read, write) {
+    Object.assign(this, { kind, read, change: write });
+  }
+
+  write(name, value) {
+    try {
+      return this.change(name, value) || '';
+    } catch (error) {
+      return error.message;
+    }
+  }
+
+  place() {
+    return '';
+  }
+}
+
+function environment() {
+  const write = (name, value) => {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  };
+  return new Root('environment', () => new Map(Object.entries(process.env)), write);
+}
+
+function single(kind, name, read, write) {
+  return new Root(kind, () => new Map([[name, read()]]), (_name, value) => void write(value));
+}
+
+/** The data properties of an object that belongs to Node.js or to the language. */
+function own(object, prefix, isWanted = () => true) {
+  const read = () => {
+    const found = new Map();
+    for (const key of Reflect.ownKeys(object)) {
+      if (typeof key === 'symbol' || !isWanted(key)) continue;
+      const descriptor = Reflect.getOwnPropertyDescriptor(object, key);
+      if (descriptor && 'value' in descriptor) found.set(`${prefix}${key}`, descriptor.value);
+    }
+    return found;
+  };
+  const write = (name, value) => {
+    const key = name.slice(prefix.length);
+    if (value === undefined) delete object[key];
+    else object[key] = value;
+    return Object.is(object[key], value) ? '' : 'the property cannot be set';
+  };
+  return new Root('global', read, write);
+}
+
+function listeners(emitter, label) {
+  const prefix = `${label} listeners of `;
+  const read = () =>
+    new Map(emitter.eventNames().map((event) => [`${prefix}${String(event)}`, new Listeners(emitter, event)]));
+  const write = (name, value) => {
+    const event = emitter.eventNames().find((each) => `${prefix}${String(each)}` === name) ?? value?.event;
+    emitter.removeAllListeners(event);
+    for (const each of value?.all ?? []) emitter.on(event, each);
+  };
+  return new Root('listener', read, write);
+}
+
+/** The listeners of one event, comparable. */
+class Listeners {
+  constructor(emitter, event) {
+    this.event = event;
+    this.all = emitter.rawListeners(event);
+  }
+
+  isSame(other) {
+    return short.isOf(other, Listeners) && this.all.length === other.all.length
+      && this.all.every((each, at) => each === other.all[at]);
+  }
+
+  toString() {
+    return this.all.length === 1 ? '1 listener' : `${this.all.length} listeners`;
+  }
+}
+
+/**
+ * The standard streams that the tool has used so far. They are looked for in the heap: the getters of
+ * `process` would make a stream, and change how the tool's pipe behaves.
+ */
+function streams(live) {
+  const labels = ['stdin', 'stdout', 'stderr'];
+  const isStandard = (each) => labels[Reflect.getOwnPropertyDescriptor(each, 'fd')?.value] !== undefined;
+  const used = live.filter((each) => !types.isProxy(each) && short.isOf(each, EventEmitter) && isStandard(each));
+  return used.map((each) => [each, `process.${labels[each.fd]}`]);
+}
+
+/** Names of the public modules of Node.js that are loaded. */
+function loadedModules() {
+  const loaded = process.moduleLoadList.map((each) => each.replace(/^NativeModule /, ''));
+  return new Set(loaded.filter((name) => Module.builtinModules.includes(name) && !DEPRECATED.test(name)));
+}
+
+/** What the loaded modules of Node.js export. */
+function moduleObjects() {
+  return [...loadedModules()].map((name) => require(name));
+}
+
+function builtins() {
+  const objects = NAMES.flatMap((name) => {
+    const object = globalThis[name];
+    const prototype = typeof object === 'function' ? [[object.prototype, `${name}.prototype.`]] : [];
+    return [[object, `${name}.`], ...prototype];
+  });
+  const loaded = loadedModules();
+  const modules = REPLACED.filter((name) => loaded.has(name)).map((name) => [require(name), `${name}.`]);
+  return [...objects, ...modules].filter(([object]) => object && !types.isProxy(object));
+}
+
+/** All roots of this module; `live`: all live objects. */
+function surroundings(live) {
+  const used = streams(live);
+  return [
+    environment(),
+    single('working directory', 'cwd', () => process.cwd(), (value) => process.chdir(value)),
+    single('umask', 'umask', () => process.umask().toString(8).padStart(3, '0'), (value) => process.umask(parseInt(value, 8))),
+    single('global', 'process.title', () => process.title, (value) => (process.title = value)),
+    own(process, 'process.', (key) => !key.startsWith('_') && key !== 'env' && key !== 'title'),
+    own(globalThis, 'globalThis.'),
+    ...builtins().map(([object, prefix]) => own(object, prefix)),
+    listeners(process, 'process'),
+    ...used.map(([emitter, label]) => listeners(emitter, label)),
+    ...used.map(([emitter, label]) => own(emitter, `${label}.`, (key) => key === 'write')),
+  ];
+}
+
+module.exports = { surroundings, moduleObjects, Listeners };
