@@ -104,8 +104,7 @@ def check(suite: Suite, options: Options | None = None) -> Report:
 def _check(
     suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
 ) -> Report:
-    is_here = options.target is None and options.executor is None
-    folder = options.cache if is_here else None
+    folder = None if options.target or options.executor else options.cache
     store, problem = result_memory.opened(folder)
     with (
         contextlib.closing(store or contextlib.ExitStack()),
