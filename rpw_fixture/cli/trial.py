@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from rpw_fixture.errors import ConfigError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add no options: the question is a file."""
@@ -15,4 +17,7 @@ def run(options: argparse.Namespace) -> int:
     del options
     from rpw_fixture.hermeticity.trials.far import program  # noqa: PLC0415 - heavy
 
-    return program.main()
+    try:
+        return program.main()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the question here can't be answered: {error}") from None
