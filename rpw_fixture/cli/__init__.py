@@ -30,6 +30,8 @@ COMMANDS = {
     "doctor": "show what this machine offers: isolation, containers, programs",
     "completion": "print a script with which a shell completes this command line",
 }
+#: Subcommands for other programs; no list of subcommands shows them.
+HIDDEN = {"trial": "answer the question of check --executor in the working directory"}
 WRONG_USE, ENVIRONMENT_LACKS = 2, 3
 
 
@@ -63,7 +65,7 @@ def parse(given: Sequence[str]) -> tuple[str, argparse.Namespace]:
 
 def parser_of(name: str) -> Parser:
     """Return the parser of a subcommand."""
-    parser = Parser(prog=f"rpw-fixture {name}", description=COMMANDS[name])
+    parser = Parser(prog=f"rpw-fixture {name}", description=(COMMANDS | HIDDEN)[name])
     _module(name).add_arguments(parser)
     return parser
 
@@ -75,7 +77,7 @@ def _module(name: str) -> Any:
 def _command(given: list[str]) -> tuple[str | None, list[str]]:
     """Return the subcommand and its arguments; ``serve`` if the first argument is a flag."""
     first = given[0] if given else ""
-    if first in COMMANDS:
+    if first in COMMANDS or first in HIDDEN:
         return first, given[1:]
     if first in {"-h", "--help", "--version"} or (first and not first.startswith("-")):
         return None, given

@@ -47,8 +47,8 @@ class Channel:
     ) -> None:
         self.endpoint = endpoint
         self._headers = tuple((name.lower(), value) for name, value in headers.items())
-        scheme, target = _parse(endpoint)
-        options = _options(target)
+        scheme, target = parse(endpoint)
+        options = channel_options(target)
         if scheme == "grpcs":
             credentials = tls.credentials(ca=tls_ca, cert=tls_cert, key=tls_key)
             self._channel = grpc.secure_channel(target, credentials, options)
@@ -112,15 +112,17 @@ class Channel:
         try:
             yield
         except grpc.RpcError as error:
-            raise self._request_error(error, method) from None
+            raise request_error(self.endpoint, error, method) from None
         except ValueError as error:  # what grpc raises when the channel is closed
             raise RequestError(Code.UNAVAILABLE, f"{self.endpoint}: {error}") from None
 
-    def _request_error(self, error: Any, method: Method) -> RequestError:
-        code = Code(error.code().value[0])
-        text = f"{self.endpoint} {method.path.rpartition('/')[2]}: {code.name}: {error.details()}"
-        details = dict(error.trailing_metadata() or ()).get(_DETAILS_KEY, b"")
-        return RequestError(code, text, missing=missing_of(rpc.Status.FromString(details)))
+
+def request_error(endpoint: str, error: Any, method: Method) -> RequestError:
+    """Return gRPC's error of a call as one of this package."""
+    code = Code(error.code().value[0])
+    text = f"{endpoint} {method.path.rpartition('/')[2]}: {code.name}: {error.details()}"
+    details = dict(error.trailing_metadata() or ()).get(_DETAILS_KEY, b"")
+    return RequestError(code, text, missing=missing_of(rpc.Status.FromString(details)))
 
 
 def missing_of(status: rpc.Status) -> tuple[str, ...]:
@@ -133,7 +135,12 @@ def missing_of(status: rpc.Status) -> tuple[str, ...]:
     return tuple(subjects)
 
 
-def _parse(endpoint: str) -> tuple[str, str]:
+def parse(endpoint: str) -> tuple[str, str]:
+    """Return an endpoint's scheme, ``grpc`` or ``grpcs``, and its target for gRPC.
+
+    Raises:
+        ConfigError: it is none.
+    """
     scheme, separator, target = endpoint.partition("://")
     if not separator:
         scheme, target = "grpc", endpoint
@@ -147,7 +154,8 @@ def _parse(endpoint: str) -> tuple[str, str]:
     return scheme, target
 
 
-def _options(target: str) -> list[tuple[str, int]]:
+def channel_options(target: str) -> list[tuple[str, int]]:
+    """Return the options of a channel to a target."""
     options = [
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),

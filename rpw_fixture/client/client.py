@@ -175,6 +175,27 @@ class Client(Closeable):
         Raises:
             RequestError: if the call failed.
         """
+        request, metadata = self.execute_call(
+            digest,
+            skip_cache_lookup=skip_cache_lookup,
+            inline_outputs=inline_outputs,
+            mnemonic=mnemonic,
+            target=target,
+        )
+        yield from self._channel.call(
+            EXECUTION, "Execute", request, metadata=metadata, timeout=timeout
+        )
+
+    def execute_call(
+        self,
+        digest: Digest,
+        *,
+        skip_cache_lookup: bool = False,
+        inline_outputs: Iterable[str] = (),
+        mnemonic: str = "",
+        target: str = "",
+    ) -> tuple[reapi.ExecuteRequest, tuple[tuple[str, bytes], ...]]:
+        """Return the request of an Execute call and its metadata, without making the call."""
         request = reapi.ExecuteRequest(
             instance_name=self.instance_name,
             action_digest=message_of(digest),
@@ -184,10 +205,7 @@ class Client(Closeable):
             inline_output_files=inline_outputs,
             digest_function=self.digest_function.number if self.digest_function.is_named else 0,
         )
-        metadata = self._metadata(digest, mnemonic, target)
-        yield from self._channel.call(
-            EXECUTION, "Execute", request, metadata=metadata, timeout=timeout
-        )
+        return request, self._metadata(digest, mnemonic, target)
 
     def wait(
         self, operation: str, *, timeout: float | None = None
@@ -317,7 +335,7 @@ class _Execution:
                 if self._on_operation is not None:
                     self._on_operation(update.name)
             if update.done:
-                return _response_of(update)
+                return response_of(update)
         return None
 
     def _may_recover(self, error: RequestError, *, is_last: bool) -> bool:
@@ -336,7 +354,8 @@ class _Execution:
         return bool(missing)
 
 
-def _response_of(operation: longrunning.Operation) -> reapi.ExecuteResponse:
+def response_of(operation: longrunning.Operation) -> reapi.ExecuteResponse:
+    """Return the response in a finished operation."""
     response = reapi.ExecuteResponse()
     if operation.WhichOneof("result") == "error":
         response.status.CopyFrom(operation.error)

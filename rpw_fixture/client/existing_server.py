@@ -34,6 +34,7 @@ class ExistingServer:
         tls_cert, tls_key: PEM files with the client's certificate and private key.
         platform: platform properties for actions that do not have them, such as
             ``container-image``.
+        search_path: PATH of the programs that ``check --executor`` starts there; empty for the usual one.
         may_silo: whether ``check`` may send ``cache-silo-key`` if nothing else leads to a fresh
             worker.
     """
@@ -45,6 +46,7 @@ class ExistingServer:
     tls_cert: str | None = None
     tls_key: str | None = None
     platform: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    search_path: str = ""
     may_silo: bool = True
 
     @property

@@ -65,6 +65,7 @@ class Options:
         progress: follows the run; None to follow it with nothing.
         cache_poisoning: count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
+        executor: an REAPI server that runs the trials as actions; None to run them on this machine.
         cache: folder in which results of trials are remembered; None to remember none.
         shard: the part of the workers to check.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
@@ -81,6 +82,7 @@ class Options:
     progress: ProgressTracker | None = None
     cache_poisoning: bool = False
     target: ExistingServer | None = None
+    executor: ExistingServer | None = None
     cache: Path | None = None
     shard: Shard = WHOLE
     eof_patience: float = 5.0
@@ -102,7 +104,7 @@ def check(suite: Suite, options: Options | None = None) -> Report:
 def _check(
     suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
 ) -> Report:
-    folder = options.cache if options.target is None else None
+    folder = None if options.target or options.executor else options.cache
     store, problem = result_memory.opened(folder)
     with (
         contextlib.closing(store or contextlib.ExitStack()),
@@ -112,7 +114,9 @@ def _check(
             max_seconds=options.max_seconds,
             progress=options.progress.count if options.progress else None,
             target=options.target,
+            executor=options.executor,
             results=store,
+            is_forgetful=options.cache is None,
         ) as harness,
     ):
         context = CheckContext(
@@ -133,7 +137,7 @@ def _check(
             options.progress.finish()
         report = replace(
             _report(context, findings, options),
-            trials=result_memory.counts(harness, folder, problem),
+            trials=result_memory.counts(harness, folder, problem, options.executor),
         )
         if not options.cache_poisoning or context.interruption is not None:
             return report
@@ -154,7 +158,7 @@ def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, numb
     history = History(finding.code, finding.history, finding.variation, finding.mode)
     is_replayed = False
     if context.interruption is None and not context.is_remote:
-        with contextlib.suppress(OutOfTimeError):
+        with contextlib.suppress(OutOfTimeError, UnavailableError):
             is_replayed = bool(replaying.find_wrong(context.harness, history))
     return reproducers.write(finding, context.suite, folder, number, is_replayed=is_replayed)
 

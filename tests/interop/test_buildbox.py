@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ import pytest
 import rpw_fixture.testing.cluster  # noqa: F401 - as above
 from rpw_fixture import Action, Client, Server
 from rpw_fixture.cli import main
+from rpw_fixture.client.existing_server import ExistingServer
+from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.findings.codes import expand
+from rpw_fixture.hermeticity.suites.suite_file import load
+from tests.hermeticity.reports import comparable
 from tests.hermeticity.samples import stage
 
 from .buildbox import PYTHON, Casd
@@ -54,6 +60,21 @@ def test_a_worker_that_is_broken_in_each_process_is_found_there(
 
     assert main(["check", suite(tmp_path / "suite", "random_header.py"), *options]) == 1
     assert "RPW201 nondeterministic" in capsys.readouterr().out
+
+
+def test_trials_run_there_as_actions_and_find_what_they_find_at_home(
+    tmp_path: Path, casd: Casd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = f"{Path(PYTHON).parent}:/usr/bin:/bin"
+    monkeypatch.setenv("PATH", there)
+    suite = load(stage(tmp_path / "suite", "leaky.py"))
+    options = Options(selected=expand("RPW202"), jobs=2)
+    executor = ExistingServer(endpoint=casd.endpoint, search_path=there)
+
+    home = check(suite, options)
+    far = check(suite, replace(options, executor=executor))
+    assert comparable(far) == comparable(home)
+    assert {each.victim for each in far.findings} == {"alpha", "beta"}
 
 
 def making(outputs: list[str]) -> Action:

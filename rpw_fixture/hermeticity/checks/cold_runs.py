@@ -52,7 +52,7 @@ SEEDS = tuple(
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Run every action cold; learn which actions are usable, and what of their results is stable."""
-    first = context.cold_all(context.sample)
+    first = context.cold_or_reason(context.sample)
     context.facts.share(
         COLD_RESULTS,
         ColdResults(
@@ -61,14 +61,13 @@ def find(context: CheckContext) -> Iterator[Finding]:
             start_seconds=statistics.median(each.seconds for each in first),
         ),
     )
-    _begin(context, context.sample)
+    _begin(context, [each.step.action for each in first if _has_result(context, each)])
     hint = _other_protocol(context, first)
     for outcome in first:
         if outcome.failure and outcome.failure != NO_RESULT:
             yield _with_hint(protocol_finding(outcome), hint)
-    if context.is_remote:
-        _require_usable(context, first)
-    else:
+    _require_usable(context, first)
+    if not context.is_remote:
         yield from _path_dependent(context)
     context.learn(context.usable, enough=1)
     # Where one repetition differs, more of them show whether it is always in the same places.
@@ -79,12 +78,19 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def _begin(context: CheckContext, actions: Sequence[SuiteAction]) -> None:
     """Take the known results of actions on fresh workers for the first ones."""
+    if not actions:
+        return
     results = [context.run(cold(each)) for each in actions]
     context.instability.begin(
         [each.outcomes[0] for each in results],
         began=min(each.began for each in results),
         ended=max(each.ended for each in results),
     )
+
+
+def _has_result(context: CheckContext, outcome: Outcome) -> bool:
+    """Return whether a worker was asked; on an endpoint, no result is what its worker made of it."""
+    return context.is_remote or outcome.failure != NO_RESULT
 
 
 def find_late(context: CheckContext) -> Iterator[Finding]:
@@ -238,17 +244,27 @@ def _is_seeded(context: CheckContext, action: SuiteAction) -> bool:
 
 
 def _require_usable(context: CheckContext, first: list[Outcome]) -> None:
-    """Raise if an endpoint runs none of the actions; the cause may be the endpoint or the worker.
+    """Raise if a server runs none of the actions; the cause may be the server or the worker.
 
     Raises:
-        EnvironmentLacksError: with the endpoint's messages.
+        EnvironmentLacksError: with the server's messages.
     """
-    failed = [each for each in first if each.failure]
+    failed = [
+        each
+        for each in first
+        if each.failure and (context.is_remote or not _has_result(context, each))
+    ]
+    if not failed:
+        return
     text = "; ".join(f"{each.step.action.name}: {_first_line(each.detail)}" for each in failed[:3])
     if not context.usable:
-        raise EnvironmentLacksError(f"--target: no action of the suite can be run there: {text}")
-    if failed:
+        option = "--target" if context.is_remote else "--executor"
+        raise EnvironmentLacksError(f"{option}: no action of the suite can be run there: {text}")
+    if context.is_remote:
         context.notes["RPW201"] = f"on --target: left out, because they have no result: {text}"
+        return
+    for code in context.selected:
+        context.skip(code, f"{len(failed)} actions have no result, so they were not judged: {text}")
 
 
 def _first_line(text: str) -> str:

@@ -58,7 +58,7 @@ def _remembered(
     context: CheckContext, findings: Sequence[Finding], asked: Sequence[Trial]
 ) -> list[Trial]:
     """Return the remembered trials that show a finding which no run of now shows."""
-    if context.harness.remembering is None:
+    if not context.harness.can_remember:
         return []
     is_remembered = context.harness.is_remembered
     trials = [*dict.fromkeys([*asked, *(trial for trial, _ in context.harness.results)])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,15 @@ from rpw_fixture.hermeticity.findings.finding import Finding, Growth, listed
 from rpw_fixture.hermeticity.findings.parts import WHOLE
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
-from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial, steps
+from rpw_fixture.hermeticity.trials.trial import (
+    NO_RESULT,
+    Outcome,
+    Result,
+    Step,
+    Trial,
+    UnavailableError,
+    steps,
+)
 
 #: With more actions than this, a check takes only some of them.
 MANY = 12
@@ -159,6 +168,21 @@ class CheckContext:
     def cold_all(self, actions: Sequence[SuiteAction]) -> list[Outcome]:
         """Return the outcomes of actions, each in a fresh worker, run side by side."""
         return [each.outcomes[0] for each in self.run_all([cold(each) for each in actions])]
+
+    def cold_or_reason(self, actions: Sequence[SuiteAction]) -> list[Outcome]:
+        """Return the outcomes of actions as `cold_all`; where a cluster gives none, one that says why."""
+        if self.is_remote:
+            return self.cold_all(actions)
+        with contextlib.suppress(UnavailableError):
+            self.run_all([cold(each) for each in actions])
+        return [self._cold_or_reason(each) for each in actions]
+
+    def _cold_or_reason(self, action: SuiteAction) -> Outcome:
+        try:
+            return self.cold(action)
+        except UnavailableError as error:
+            step = steps(action)[0]
+            return Outcome(step=step, exit_code=None, failure=NO_RESULT, detail=str(error))
 
     def learn(self, actions: Iterable[SuiteAction], *, enough: int = 3) -> bool:
         """Repeat actions on fresh workers; return whether more of their results proved unstable.

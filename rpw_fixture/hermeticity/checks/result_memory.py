@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.hermeticity.findings.trial_counts import TrialCounts
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.result_store import ResultStore
@@ -19,12 +20,17 @@ def opened(folder: Path | None) -> tuple[ResultStore | None, str]:
         return None, f"{folder}: {error.strerror}"
 
 
-def counts(harness: Harness, folder: Path | None, problem: str) -> TrialCounts:
+def counts(
+    harness: Harness, folder: Path | None, problem: str, executor: ExistingServer | None
+) -> TrialCounts:
     """Return how many trials a harness knows, and how many of them it ran."""
     known = harness.remembering
+    where = "" if known is None else str(folder)
+    if executor is not None and harness.can_remember:
+        where = executor.endpoint
     return TrialCounts(
         all=harness.trials,
         run=harness.trials_run,
-        memory="" if known is None else str(folder),
+        memory=where,
         problem=problem if known is None else known.problem,
     )

@@ -228,7 +228,7 @@ def _finding(
 def _readable(context: CheckContext) -> tuple[str, ...]:
     """Return the system, the installations on PATH and in ``env``, and what the suite names."""
     worker = context.suite.worker
-    environment = {"PATH": os.environ.get("PATH", os.defpath), **dict(worker.environment)}
+    environment = {"PATH": context.harness.search_path, **dict(worker.environment)}
     found = [*_SYSTEM]
     found += [form for each in worker.readable for form in (each, os.path.realpath(each))]
     for folder in environment["PATH"].split(":"):

@@ -14,7 +14,7 @@ class TrialCounts(NamedTuple):
     Attributes:
         all: number of different trials.
         run: number of those that were run; the results of the others were remembered.
-        memory: the folder in which results are remembered; "" for none.
+        memory: the folder in which results are remembered, or the endpoint that does; "" for none.
         problem: why results could not be remembered; "" if they could.
     """
 
@@ -41,7 +41,12 @@ class TrialCounts(NamedTuple):
         if not self.memory:
             return ""
         rest = "" if self.run == self.all else "; the results of the others are remembered"
-        return f"{self.run} of {counted(self.all, 'trial')} run{rest} (--cache {self.memory})"
+        where = f"action cache of {self.memory}" if self._is_far else f"--cache {self.memory}"
+        return f"{self.run} of {counted(self.all, 'trial')} run{rest} ({where})"
+
+    @property
+    def _is_far(self) -> bool:
+        return "://" in self.memory or self.memory.startswith("unix:")
 
 
 #: Those of a report that rests on no trial.

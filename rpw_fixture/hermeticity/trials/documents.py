@@ -15,6 +15,7 @@ program: results may depend on its version, so a key that outlives the program h
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -117,7 +118,7 @@ def write_result(result: Result, trial: Trial, store: BlobStore) -> bytes:
     """Return the document of a trial's result.
 
     Args:
-        result: the result. The record of a tracer, if there is one, is put into the store.
+        result: the result. The record of a tracer, if it is a file, is put into the store.
         trial: the trial; its requests are named by their numbers.
         store: the store that has the outputs.
 
@@ -125,7 +126,8 @@ def write_result(result: Result, trial: Trial, store: BlobStore) -> bytes:
         OSError: the record can't be read.
     """
     if result.trace:
-        result = replace(result, trace=str(put_file(store, result.trace)))
+        is_file = os.path.isfile(result.trace) and not os.path.islink(result.trace)
+        result = replace(result, trace=str(put_file(store, result.trace)) if is_file else "")
     return dumps(converter(Result, _numbered(tuple(_steps(trial)))).write(result))
 
 

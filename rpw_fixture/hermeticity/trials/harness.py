@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
+from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials.local import LocalRunner
 from rpw_fixture.hermeticity.trials.memory import FirstAnswer, TrialMemory
 from rpw_fixture.hermeticity.trials.remembering import RememberingRunner, Runner
@@ -41,6 +41,7 @@ from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
 if TYPE_CHECKING:
     from rpw_fixture.client.existing_server import ExistingServer
+    from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials
     from rpw_fixture.hermeticity.trials.remote import RemoteRunner
 
 _MEMORY = 256 << 20
@@ -57,7 +58,7 @@ class OutOfTimeError(Exception):
 
 
 class Harness(Closeable):
-    """A runner of the trials of one suite, on this machine or on an endpoint.
+    """A runner of the trials of one suite: on this machine, on a cluster's machines, or on an endpoint.
 
     Args:
         suite: the worker and its actions.
@@ -65,7 +66,9 @@ class Harness(Closeable):
         max_seconds: time limit for all trials together, seconds; None for no limit.
         progress: called with the number of worker starts and of requests so far.
         target: an REAPI server that runs the actions; None to run them on this machine.
+        executor: an REAPI server that runs the trials as actions; None to run them on this machine.
         results: results of earlier programs, which save trials on this machine; None for none.
+        is_forgetful: a cluster's machines take no results of earlier programs from its action cache.
 
     Attributes:
         worker_starts, requests: numbers of those that were run.
@@ -73,6 +76,7 @@ class Harness(Closeable):
         asked: the trials that were asked for, in that order.
         latest: when the newest result that was asked for was there, seconds since the epoch. Judgements
             go by this time, so that they are the same when all results are remembered.
+        can_remember: results of earlier programs may be among those of this one.
         remembering: knows results of earlier programs; None if there are none.
         remote: runs trials on that server; None if they run on this machine.
         ignores_eof: the worker is known not to end by itself, so no trial waits for that.
@@ -90,7 +94,9 @@ class Harness(Closeable):
         max_seconds: float | None = None,
         progress: Callable[[int, int], None] | None = None,
         target: ExistingServer | None = None,
+        executor: ExistingServer | None = None,
         results: ResultStore | None = None,
+        is_forgetful: bool = True,
     ) -> None:
         self.suite = suite
         self.jobs = max(1, jobs)
@@ -102,7 +108,9 @@ class Harness(Closeable):
         self.trials_run = 0
         self.remembering: RememberingRunner | None = None
         self._results_before = results
+        self.can_remember = results is not None or bool(executor and not is_forgetful)
         self.remote: RemoteRunner | None = None
+        self._far: AskedTrials | None = None
         self.ignores_eof = False
         self._began = time.monotonic()
         self._limit = max_seconds
@@ -118,7 +126,7 @@ class Harness(Closeable):
         self._spawner: Spawner | None = None
         self._aside: dict[Trial, Future[Result]] = {}
         self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
-        self._build(target)
+        self._build(target, executor)
 
     def close(self) -> None:
         """End every process and remove every file."""
@@ -145,12 +153,22 @@ class Harness(Closeable):
         """The folder below which all trials run."""
         return self._folder
 
+    @property
+    def search_path(self) -> str:
+        """PATH of the programs that trials start."""
+        return self._far.runner.search_path if self._far else os.environ.get("PATH", os.defpath)
+
     def use_one_path(self) -> None:
         """Run all later trials in the same folder, one at a time, and forget those run elsewhere.
 
         This is for actions whose results depend on the path of the input root: nothing else could be
-        compared otherwise.
+        compared otherwise. Machines of a cluster have that folder each.
         """
+        if self._far is not None:
+            self._far.use_one_path(enabled=True)
+            with self._lock:
+                self._memory.forget()
+            return
         with self._lock:
             slots = sorted(self._slots.get() for _ in range(self.jobs))
             self._slots.put(slots[0])
@@ -163,9 +181,13 @@ class Harness(Closeable):
         """Run all later trials, whatever earlier programs remember, and remember none of them."""
         if self.remembering is not None:
             self.remembering.is_trusting = False
+        if self._far is not None:
+            self._far.runner.is_fresh = True
 
     def use_all_paths(self) -> None:
         """Run later trials side by side again, because results do not depend on the path after all."""
+        if self._far is not None:
+            self._far.use_one_path(enabled=False)
         with self._lock:
             for each in self._spare:
                 self._slots.put(each)
@@ -190,13 +212,14 @@ class Harness(Closeable):
         known = self._known(trial)
         if known is not None:
             return known
+        if self._far is not None:
+            return self._far.ask(trial).result()
         if trial in self._aside:
             return self._aside[trial].result()
         return self._run_in_slot(trial)
 
     def _run_in_slot(self, trial: Trial) -> Result:
-        if self._limit is not None and self.seconds >= self._limit:
-            raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
+        self._require_time()
         folder = self._slots.get()
         try:
             result = self._run_now(trial, folder)
@@ -235,6 +258,10 @@ class Harness(Closeable):
                 self._memory.forget_result(each)
                 if self.remembering is not None:
                     self.remembering.ask_afresh(self._without_vain_wait(each))
+        if self._far is not None:
+            self._far.forget(trials)
+            self._far.wait_for(trials, is_fresh=True)
+            return
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
             list(pool.map(self._run_in_slot, trials))
 
@@ -259,7 +286,10 @@ class Harness(Closeable):
 
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
-        if trial not in self._aside and self._known(trial) is None:
+        if self._far is not None:
+            if self._known(trial) is None:
+                self._far.ask(trial)
+        elif trial not in self._aside and self._known(trial) is None:
             folder = self._folder / "run-aside"
             self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
 
@@ -270,6 +300,9 @@ class Harness(Closeable):
 
     def run_all(self, trials: Sequence[Trial]) -> list[Result]:
         """Run trials side by side; return the results in their order. Raises what `run` raises."""
+        if self._far is not None:
+            self._far.wait_for([each for each in trials if self._known(each) is None])
+            return [self.run(each) for each in trials]
         if self.jobs == 1 or len(trials) < 2:
             return [self.run(each) for each in trials]
         with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
@@ -283,25 +316,35 @@ class Harness(Closeable):
                     self._stop()  # do not wait for the running trials
                 raise
 
+    def _require_time(self) -> None:
+        if self._limit is not None and self.seconds >= self._limit:
+            raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
+
     def answers_otherwise(self, action: SuiteAction) -> bool:
         """Return whether a fresh worker answers an action in the other protocol than the suite's."""
-        if self._spawner is None:
+        if self._spawner is None and self._far is None:
             return False
         worker = replace(
             self.suite.worker,
             protocol=self.suite.worker.protocol.other,
             timeout=min(self.suite.worker.timeout, _OTHER_PROTOCOL_TIMEOUT),
         )
-        folder = self._slots.get()
-        try:
-            runner = LocalRunner(worker, self._spawner, self._store)
-            outcome = runner.run(cold(action), folder).outcomes[0]
-        finally:
-            self._slots.put(folder)
+        outcome = self._run_on(worker, cold(action)).outcomes[0]
         with self._lock:
             self.worker_starts += 1
             self.requests += 1
         return not outcome.failure
+
+    def _run_on(self, worker: SuiteWorker, trial: Trial) -> Result:
+        """Return the result of a trial of another worker."""
+        if self._far is not None:
+            return self._far.runner.begin(trial, worker=worker).result()
+        assert self._spawner is not None
+        folder = self._slots.get()
+        try:
+            return LocalRunner(worker, self._spawner, self._store).run(trial, folder)
+        finally:
+            self._slots.put(folder)
 
     def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
         """Lay out the inputs of actions without running them.
@@ -311,7 +354,7 @@ class Harness(Closeable):
         """
         self._runner.check_layouts(tuple(actions))
 
-    def _build(self, target: ExistingServer | None) -> None:
+    def _build(self, target: ExistingServer | None, executor: ExistingServer | None) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = undo.enter_context(Workspace()).path
             cas = Cas(
@@ -326,7 +369,10 @@ class Harness(Closeable):
             # After the end of the spawner, which ends a worker that it may wait for.
             undo.callback(self._aside_pool.shutdown, cancel_futures=True)
             self._store = cas.store(SHA256)
-            self._runner = self._local(undo) if target is None else self._remote(target, undo)
+            if executor is not None:
+                self._runner = self._on_executor(executor, undo)
+            else:
+                self._runner = self._local(undo) if target is None else self._remote(target, undo)
             self._runner.check_layouts(self.suite.actions)
             for number in range(self.jobs):
                 self._slots.put(self._folder / f"run-{number:02}")
@@ -345,10 +391,24 @@ class Harness(Closeable):
         )
         return self.remembering
 
-    def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> Runner:
-        from rpw_fixture.hermeticity.trials.remote import (  # noqa: PLC0415 - local checks need no grpc
-            RemoteRunner,
+    def _on_executor(self, executor: ExistingServer, undo: contextlib.ExitStack) -> Runner:
+        from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials  # noqa: PLC0415
+
+        self._far = AskedTrials(
+            self.suite.worker,
+            executor,
+            self._store,
+            home=self._folder,
+            jobs=self.jobs,
+            is_fresh=not self.can_remember,
+            harness=(self._without_vain_wait, self._require_time, self._keep),
         )
+        self._stop = undo.enter_context(self._far.runner).cancel
+        self._store = self._far.runner.store
+        return self._far.runner.require_endpoint()
+
+    def _remote(self, target: ExistingServer, undo: contextlib.ExitStack) -> Runner:
+        from rpw_fixture.hermeticity.trials.remote import RemoteRunner  # noqa: PLC0415 - loads grpc
 
         client = undo.enter_context(target.connect())
         self._stop = client.close

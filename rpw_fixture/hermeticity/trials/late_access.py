@@ -7,9 +7,9 @@ import os
 import time
 from collections.abc import Collection
 
+from rpw_fixture.hermeticity.trials.process_facts import family
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
-from rpw_fixture.hermeticity.trials.worker_session import family
 from rpw_fixture.support.closing import Closeable
 from rpw_fixture.support.inotify import Inotify
 

@@ -13,17 +13,16 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import psutil
-
 from rpw_fixture.hermeticity.trials import observers, overlapping, predecessors
 from rpw_fixture.hermeticity.trials.experiment import Change, Experiment, Growing, Observation
 from rpw_fixture.hermeticity.trials.observer_link import ObserverLink, ObserverLostError, has_open
 from rpw_fixture.hermeticity.trials.observers import ADDRESS, Loading, NoObserverError
+from rpw_fixture.hermeticity.trials.process_facts import family
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder
 from rpw_fixture.hermeticity.trials.sequential import SequentialConversation
 from rpw_fixture.hermeticity.trials.surroundings import Surroundings
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, RunMode, Trial
-from rpw_fixture.hermeticity.trials.worker_session import WorkerSession, family
+from rpw_fixture.hermeticity.trials.worker_session import WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup
 
 _MOST_CHANGES = 2000
@@ -250,7 +249,7 @@ def _programs(pid: int, stdin: str) -> tuple[str, ...]:
     for each in family(pid):
         if each.pid != pid and not has_open(each.pid, stdin):
             continue
-        with contextlib.suppress(psutil.Error, OSError):
+        with contextlib.suppress(OSError):
             found.append(os.readlink(f"/proc/{each.pid}/exe"))
     return tuple(found)
 

@@ -12,12 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from rpw_fixture.execution.staging.staged_root import StagedRoot
-from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials import process_facts, snapshot
 from rpw_fixture.hermeticity.trials.trial import Sample, Variation
-from rpw_fixture.hermeticity.trials.worker_session import family
 from rpw_fixture.launching import landlock_step
 from rpw_fixture.processes.spawner import Setup, SetupStep
 from rpw_fixture.storage.files import CREATE, write_all
@@ -112,26 +109,22 @@ def plant(root: Beneath, path: str, content: bytes) -> None:
 
 def children(pid: int) -> tuple[str, ...]:
     """Return the running processes below a worker, each as id and name."""
-    lines = []
-    for each in family(pid)[1:]:
-        with contextlib.suppress(psutil.Error):
-            if each.status() != psutil.STATUS_ZOMBIE:
-                lines.append(f"{each.pid} {each.name()}")
-    return tuple(lines)
+    found = process_facts.family(pid)[1:]
+    return tuple(f"{each.pid} {each.name}" for each in found if not each.is_zombie)
 
 
 def sample(pid: int, run_folder: RunFolder) -> Sample | None:
     """Return the resources of a worker and the processes below it; None if it is gone."""
-    processes = family(pid)
+    processes = process_facts.family(pid)
     try:
         return Sample(
-            memory=sum(each.memory_info().rss for each in processes),
-            descriptors=sum(each.num_fds() for each in processes),
-            threads=sum(each.num_threads() for each in processes),
+            memory=sum(process_facts.memory(each.pid) for each in processes),
+            descriptors=sum(process_facts.descriptors(each.pid) for each in processes),
+            threads=sum(each.threads for each in processes),
             files=sum(map(snapshot.count_files, _written_folders(run_folder))),
-            programs=frozenset(each.name() for each in processes),
+            programs=frozenset(each.name for each in processes),
         )
-    except psutil.Error:
+    except OSError:
         return None
 
 

@@ -16,13 +16,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import psutil
-
-from rpw_fixture.hermeticity.trials import snapshot
+from rpw_fixture.hermeticity.trials import process_facts, snapshot
 from rpw_fixture.hermeticity.trials.experiment import Change, Growing
+from rpw_fixture.hermeticity.trials.process_facts import ProcessFacts, family
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, plant
 from rpw_fixture.hermeticity.trials.snapshot import FileState
-from rpw_fixture.hermeticity.trials.worker_session import family
 from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.removal import remove_at
 
@@ -167,9 +165,9 @@ class Surroundings:
 
     def _end_children(self, ids: Collection[str], pid: int) -> None:
         for each in family(pid)[1:]:
-            with contextlib.suppress(psutil.Error):
-                if each.pid not in self._known and f"child {_command(each)}" in ids:
-                    each.send_signal(signal.SIGKILL)
+            if each.pid not in self._known and f"child {_command(each)}" in ids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each.pid, signal.SIGKILL)
 
 
 _UNITS = {"file": "files", "descriptor": "open descriptors", "thread": "threads"}
@@ -273,8 +271,7 @@ def _look_at(pid: int, shown: Callable[[str], str]) -> _Processes:
         descriptors.update(map(shown, _links(each.pid)))
         threads.update(_thread_names(each.pid))
         if number:
-            with contextlib.suppress(psutil.Error):
-                children[_command(each)] += 1
+            children[_command(each)] += 1
     return _Processes(
         descriptors=descriptors,
         threads=threads,
@@ -317,9 +314,9 @@ def _umask(pid: int) -> str:
     return ""
 
 
-def _command(process: psutil.Process) -> str:
+def _command(process: ProcessFacts) -> str:
     """Return the command line of a process in a short form that is the same in every run."""
-    return _pattern(" ".join(process.cmdline())[:80] or process.name())
+    return _pattern(process_facts.command_line(process.pid)[:80] or process.name)
 
 
 def _compared(before: _Processes, now: _Processes) -> Iterator[Change]:

@@ -236,6 +236,8 @@ class WorkerSetup:
                 raise UnavailableError(error.message) from None
             raise ConfigError(f"worker.command can't be started: {error}") from None
         except (FileNotFoundError, PermissionError) as error:
+            if run_folder.variation.prefix:
+                raise UnavailableError(f"this machine has no {argv[0]}: {error}") from None
             raise ConfigError(f"worker.command can't be started: {error}") from None
 
     def _inputs(self, layout: input_tree.Layout, listing: Listing, number: int) -> bytes:
