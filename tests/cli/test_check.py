@@ -48,6 +48,8 @@ def test_json_has_the_promised_fields(leaky: Path, capsys: pytest.CaptureFixture
         "summary",
         "evidence",
         "reproducer",
+        "carriers",
+        "differences",
     ]
 
 
