@@ -18,7 +18,12 @@ from rpw_fixture.server import Server
 
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
 
+CARRIER = (
+    "  carried by function default compile_files(headers) (tools/leaky.py:25): [] → ['SECRET'], "
+    "changed at tools/leaky.py:30"
+)
 APPROVED = """RPW202 state-leak: //pkg:b after //pkg:a
+{carrier}
   error: after //pkg:a, //pkg:b gives a different result than in a fresh worker
     polluters: //pkg:a
     outputs: out/b.txt
@@ -32,6 +37,7 @@ APPROVED = """RPW202 state-leak: //pkg:b after //pkg:a
       +sha256 31f324f36798dc26b97b10b39c5fc6e9c09f74eec78b120719f9c6b654a714a6
     reproducer: {folder}/01-RPW202-__pkg_b
 RPW202 state-leak: //pkg:a after //pkg:a
+{carrier}
   error: after //pkg:a, //pkg:a gives a different result than in a fresh worker
     polluters: //pkg:a
     outputs: out/a.txt
@@ -76,7 +82,7 @@ def test_a_leak_is_reported_with_victim_polluter_difference_and_reproducer(
     with pytest.raises(AssertionError) as caught:
         rpw_server.assert_hermetic(select="RPW202", reproducers=tmp_path)
     approved, _, figures = str(caught.value).rpartition("\n\n")
-    assert approved == APPROVED.format(folder=tmp_path)
+    assert approved == APPROVED.format(folder=tmp_path, carrier=CARRIER)
     assert figures.startswith("2 errors; 0 of 1 check passed, 1 failed on 2 actions, with ")
     assert (tmp_path / "01-RPW202-__pkg_b" / "suite.toml").exists()
 

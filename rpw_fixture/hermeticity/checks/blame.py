@@ -281,6 +281,8 @@ def _classify(
     is_of_failures = bool(warm.failure) and _is_failing(context, suspect.victim)
     if not is_of_failures and all(_is_failing(context, each) for each in polluters):
         return ("RPW203" if _remembers_absence(context, suspect, polluters) else "RPW109"), severity
+    if not is_of_failures and _remembers_absence(context, suspect, polluters):
+        return "RPW203", severity  # an optional input: its absence is no failure
     if warm.failure:
         code = code_of_rule(warm.failure, "RPW202")
         # If the protocol code is not selected, report that an earlier request changed a later result.

@@ -17,7 +17,12 @@ ALL_ELSEWHERE = Variation(
     temporary="another/and/rather/longer/tmp",
 )
 #: The same with the inputs in another order: one run for both questions, because few results follow either.
-REPEATED = replace(ALL_ELSEWHERE, factor="all paths and directory order", is_reversed=True)
+REPEATED = replace(
+    ALL_ELSEWHERE,
+    factor="all paths and directory order",
+    is_reversed=True,
+    is_order_optional=True,
+)
 
 
 def fresh_elsewhere(action: SuiteAction, *, is_watched: bool = False) -> Trial:

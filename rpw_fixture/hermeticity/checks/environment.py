@@ -109,7 +109,9 @@ def _compared(
     try:
         # An input root that was used before lists files in another order, so only cold runs count.
         suspects = (
-            _unknown_orders(context) if varied.is_reversed else _suspects(context, usual, varied)
+            _unknown_orders(context, varied)
+            if varied.is_reversed
+            else _suspects(context, usual, varied)
         )
     except UnavailableError as error:
         untried[varied.factor] = str(error)
@@ -126,8 +128,13 @@ def _compared(
         untried[varied.factor] = str(error)
 
 
-def _unknown_orders(context: CheckContext) -> Sequence[SuiteAction]:
-    """Return the actions, if that does not take long, that may follow the order of their inputs."""
+def _unknown_orders(context: CheckContext, varied: Variation) -> Sequence[SuiteAction]:
+    """Return the actions, if that does not take long, that may follow the order of their inputs.
+
+    Raises:
+        UnavailableError: the order can't be varied, so that no earlier run says anything about it.
+    """
+    context.harness.effects(varied)
     if context.facts.read(ORDER_IGNORED):
         return ()
     return context.affordable(_SECONDS, len(context.usable))

@@ -102,7 +102,10 @@ class SuiteAction:
         if not self.flagfile:
             object.__setattr__(self, "flagfile", f"{self.name}.params")
         hasher = hashlib.sha256()
-        parts = (self.name, self.arguments, self.outputs, self.exit_code, self.variant)
+        parts = (
+            *(self.name, self.arguments, self.outputs, self.exit_code, self.variant),
+            *(self.flagfile, self.do_not_cache),
+        )
         hasher.update(repr(parts).encode(errors="surrogateescape"))
         for path, entry in self.inputs.items():
             hasher.update(repr((path, fingerprint(entry))).encode(errors="surrogateescape"))

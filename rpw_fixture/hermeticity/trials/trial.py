@@ -119,6 +119,7 @@ class Variation:
         home, temporary: paths of HOME and TMPDIR below the run's folder.
         input_mtime: modification time of all inputs, seconds since the epoch; None for the usual one.
         is_reversed: inputs are created in the opposite order.
+        is_order_optional: the run is worth making where a file system lists files in its own order.
         prefix: arguments before the command, such as a tracer.
     """
 
@@ -131,6 +132,7 @@ class Variation:
     temporary: str = "tmp"
     input_mtime: int | None = None
     is_reversed: bool = False
+    is_order_optional: bool = False
     prefix: tuple[str, ...] = ()
 
 

@@ -8,7 +8,6 @@ worker reads besides, without saying so, is not in the key (RPW207 finds that).
 from __future__ import annotations
 
 import functools
-import getpass
 import glob
 import hashlib
 import os
@@ -33,6 +32,8 @@ _PATH = re.compile(r"/[\w.+@~-]+(?:/[\w.+@~-]+)*")
 _SCRIPT = 1 << 16
 #: Programs that trials use if they are there.
 _TOOLS = ("strace", "bwrap", "unshare")
+#: Where programs look for the name of the user.
+_USER_NAMES = ("LOGNAME", "USER")
 _LIBRARIES = "/usr/lib/*/faketime/libfaketime.so.1"
 
 
@@ -165,7 +166,7 @@ def _machine() -> list[object]:
         platform.python_version(),
         landlock.why_unavailable(),
         processors,
-        [os.getuid(), getpass.getuser()],
+        [os.getuid(), *(os.environ.get(each) for each in _USER_NAMES)],
         tempfile.gettempdir(),
         [_chain(shutil.which(each)) for each in _TOOLS],
         [_file(each) for each in sorted(glob.glob(_LIBRARIES))],

@@ -195,7 +195,7 @@ class WorkerSession:
             now_used = _cpu_seconds(self.process.pid)
             if now_used != used:
                 used, since = now_used, time.monotonic()
-            if time.monotonic() - since >= _REST and used > 0:
+            if time.monotonic() - since >= _REST:
                 return
             time.sleep(0.01)
 

@@ -78,7 +78,8 @@ class WorkerSetup:
         for each in (root, folder.below(variation.home), folder.below(variation.temporary)):
             with contextlib.suppress(FileExistsError):  # an earlier worker made it undeletable
                 each.make()
-        if variation.is_reversed and not _lists_by_creation(folder):
+        must_reverse = variation.is_reversed and not variation.is_order_optional
+        if must_reverse and not _lists_by_creation(folder):
             raise UnavailableError(
                 "this file system does not list files in the order of their creation; "
                 "put TMPDIR on a RAM disk"

@@ -10,6 +10,7 @@ from rpw_fixture.hermeticity.checks import instability
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings import parts
 from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status
+from rpw_fixture.hermeticity.trials import worker_setup
 from tests.hermeticity.samples import codes, run, stage
 
 
@@ -43,6 +44,16 @@ def test_a_path_is_found_beside_a_process_id(tmp_path: Path) -> None:
     edit(suite, 'f"{first}\\nrequest {served}', 'f"{first}\\n{os.getcwd()}')
     report = run(suite, "RPW202,RPW210")
     assert codes(report) == {"RPW210"}
+
+
+def test_a_path_is_found_where_nobody_chooses_the_order_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_setup, "_lists_by_creation", lambda _: False)
+    suite = stage(tmp_path / "suite", "path_in_output.py")
+    assert codes(run(suite, "RPW201,RPW210")) == {"RPW210"}
+    (state,) = run(suite, "RPW209").checks
+    assert "directory order (this file system" in state.reason
 
 
 def test_a_clock_in_an_output_is_nondeterminism_and_nothing_else(tmp_path: Path) -> None:
