@@ -202,6 +202,7 @@ def check_report() -> dict[str, Any]:
             "summary": "after alpha, beta differs",
             "evidence": f"{difference}\n{hexadecimal}\nout/c.zip!text: as below",
             "differences": [_difference_of_archives()],
+            "carriers": [_carrier(confirmed=True), _carrier(name="<b>", confirmed=False)],
             **base,
             "reproducer": "repro/01",
         },
@@ -250,6 +251,12 @@ def check_report() -> dict[str, Any]:
             {"action": "//:first Compile", "read": ["a.java"], "unread": ["deep/in/some/b.java"]},
         ],
     }
+
+
+def _carrier(*, name: str = "_seen", confirmed: bool) -> dict[str, Any]:
+    places = {"place": "tools/worker.py:16", "changed_at": "tools/worker.py:29"}
+    values = {"before": "[]", "after": "['a']", "confirmed": confirmed}
+    return {"kind": "module global", "name": name, **places, **values}
 
 
 def _difference_of_archives() -> dict[str, object]:

@@ -40,6 +40,9 @@ def test_every_view_opens_and_loads_nothing(report: Path) -> None:
         assert browsed.page.title() == "rpw_fixture report"
     assert EVIL in texts["action/0/1"]
     assert "There is no such action" in texts["action/0/999"]
+    carrier = "(tools/worker.py:16): [] → ['a'], changed at tools/worker.py:29"
+    assert f"module global _seen {carrier}" in texts["findings"]
+    assert f"module global <b> {carrier}" in texts["findings"]
     assert "memory grows <script>" in texts["findings"]
     assert "cache-silo-key" in texts["keys"]
     assert "Above the limit" in texts["growth"]

@@ -46,7 +46,13 @@ function strip(finding) {
 
 function carriers(finding) {
   if (!finding.carriers || finding.carriers.length === 0) return null;
-  return definitions(finding.carriers.map((each) => [`${each.kind} ${each.name}`, `${each.place || ""}: ${each.before ?? "?"} → ${each.after ?? "?"}${each.confirmed ? " (confirmed)" : ""}`]));
+  return definitions(finding.carriers.map((each) => [each.confirmed ? "carried by" : "suspect", carrier(each)]));
+}
+
+function carrier(each) {
+  const place = each.place ? ` (${each.place})` : "";
+  const change = each.before || each.after ? `: ${each.before || "?"} → ${each.after || "?"}` : "";
+  return `${each.kind} ${each.name}${place}${change}${each.changed_at ? `, changed at ${each.changed_at}` : ""}`;
 }
 
 function evidence(finding) {
