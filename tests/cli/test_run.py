@@ -147,7 +147,7 @@ def test_options_of_the_command_are_not_ours() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on(number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")
-    script = f"trap 'echo got {name}; kill $!; exit 5' {name}; sleep 60 & echo ready; wait"
+    script = f"trap 'echo got {name}; kill -9 $!; exit 5' {name}; sleep 60 & echo ready; wait"
     process = started("--", "sh", "-c", script)
     with process:
         assert process.stdout is not None
