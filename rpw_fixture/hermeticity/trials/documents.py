@@ -14,7 +14,6 @@ program: results may depend on its version, so a key that outlives the program h
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
-from rpw_fixture.hermeticity.trials.json_values import Converter, converter, dumps
+from rpw_fixture.hermeticity.trials.json_values import Converter, converter, dumps, read_json
 from rpw_fixture.hermeticity.trials.trial import Result, Step, Trial
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.file_intake import put_file
@@ -210,12 +209,7 @@ def _read(kind: type[T], content: bytes, special: Mapping[Any, Converter]) -> T:
     Raises:
         ValueError: it is no document of that kind.
     """
-    try:
-        found = converter(kind, special).read(json.loads(content))
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"no document of a {kind.__name__}: {error!r}") from None
-    assert isinstance(found, kind)
-    return found
+    return read_json(kind, content, special, name=f"document of a {kind.__name__}")
 
 
 def _numbered(steps: tuple[Step, ...]) -> Mapping[Any, Converter]:

@@ -15,8 +15,9 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+T = TypeVar("T")
 #: The key that says which member of a union of dataclasses a value is.
 _KIND = "kind"
 
@@ -31,6 +32,26 @@ class Converter(NamedTuple):
 def dumps(plain: object) -> bytes:
     """Return a plain value as JSON whose bytes are the same for equal values."""
     return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def read_json(kind: type[T], content: bytes, special: Mapping[Any, Converter], *, name: str) -> T:
+    """Return the value whose plain form is in JSON.
+
+    Args:
+        kind: its class.
+        content: the JSON.
+        special: as `converter` takes it.
+        name: what it should be, for the message of an error.
+
+    Raises:
+        ValueError: it is nothing of that kind.
+    """
+    try:
+        found = converter(kind, special).read(json.loads(content))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"no {name}: {error!r}") from None
+    assert isinstance(found, kind)
+    return found
 
 
 def converter(hint: Any, special: Mapping[Any, Converter]) -> Converter:

@@ -22,6 +22,7 @@ from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import Code, EnvironmentLacksError, RequestError
 from rpw_fixture.hermeticity.suites.suite import USUAL_FLAGFILE, SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import bulk, probe
+from rpw_fixture.hermeticity.trials.endpoint import require_execution
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,
@@ -113,13 +114,7 @@ class RemoteRunner:
         Raises:
             EnvironmentLacksError: the endpoint does not answer, or executes no actions.
         """
-        try:
-            capabilities = self._client.capabilities()
-            _ = self._client.digest_function  # raises if it can't be computed here
-        except (RequestError, EnvironmentLacksError) as error:
-            raise EnvironmentLacksError(f"--target: {error}{_hint(error)}") from None
-        if not capabilities.execution_capabilities.exec_enabled:
-            raise EnvironmentLacksError(f"--target: {self._client.endpoint} executes no actions")
+        require_execution(self._client, "--target", hint_of=_hint)
         self.probe_result = self._probe()
         return self
 

@@ -12,13 +12,12 @@ Content has its SHA-256 as its name, whatever digest function the cluster uses.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rpw_fixture._version import __version__
-from rpw_fixture.hermeticity.trials.json_values import Converter, converter, dumps
+from rpw_fixture.hermeticity.trials.json_values import Converter, converter, dumps, read_json
 
 T = TypeVar("T")
 QUESTION, ANSWER, BLOBS = "question.json", "answer.json", "blobs"
@@ -90,9 +89,4 @@ def read_answer(content: bytes) -> Answer:
 
 
 def _read(kind: type[T], content: bytes) -> T:
-    try:
-        found = converter(kind, _NO_SPECIAL).read(json.loads(content))
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"no {kind.__name__.lower()}: {error!r}") from None
-    assert isinstance(found, kind)
-    return found
+    return read_json(kind, content, _NO_SPECIAL, name=kind.__name__.lower())

@@ -22,6 +22,7 @@ from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError
 from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import documents, input_tree
 from rpw_fixture.hermeticity.trials.documents import ActionDocuments
+from rpw_fixture.hermeticity.trials.endpoint import require_execution
 from rpw_fixture.hermeticity.trials.far import archive
 from rpw_fixture.hermeticity.trials.far.executor import ClusterExecutor, NoAnswerError, Reply
 from rpw_fixture.hermeticity.trials.far.input_roots import USUAL_PATH, InputRoots, QuestionAction
@@ -96,13 +97,7 @@ class ExecutorRunner(Closeable):
         Raises:
             EnvironmentLacksError: the endpoint does not answer, or can't run the program.
         """
-        try:
-            capabilities = self._client.capabilities()
-            _ = self._client.digest_function  # raises if it can't be computed here
-        except (RequestError, EnvironmentLacksError) as error:
-            raise EnvironmentLacksError(f"--executor: {error}") from None
-        if not capabilities.execution_capabilities.exec_enabled:
-            raise EnvironmentLacksError(f"--executor: {self._client.endpoint} executes no actions")
+        require_execution(self._client, "--executor")
         self._roots = InputRoots(
             self._client.digest_function,
             archive.program(self.search_path),
