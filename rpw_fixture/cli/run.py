@@ -8,7 +8,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -23,6 +22,7 @@ from rpw_fixture.events.kinds import Event
 from rpw_fixture.summary import words
 from rpw_fixture.summary.expectations import HERMETIC, NAMES, Expectation, Judgement, judge
 from rpw_fixture.summary.model import RunSummary, summarize
+from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.testing import bazel_flags
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
     )
-    with CommandSignals() as signals, tempfile.TemporaryDirectory(prefix="rpw-run-") as folder:
+    with CommandSignals() as signals, Workspace() as workspace:
         if config.record is None and any(each.name == HERMETIC for each in expectations):
-            config = config.replace(record=str(Path(folder) / "recording"))
+            config = config.replace(record=str(workspace.path / "recording"))
         began = time.time()
-        code, events = _around(config, signals, program, options.command, Path(folder))
+        code, events = _around(config, signals, program, options.command, workspace.path)
         summary = summarize(events)
         if config.summary is not False:
             _write(["", "rpw-fixture run:", words.summary(summary)])

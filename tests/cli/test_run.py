@@ -51,10 +51,11 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def started(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str, temporary: Path | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*RUN, *arguments],
         cwd=ROOT,
+        env=os.environ | ({} if temporary is None else {"TMPDIR": str(temporary)}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -317,6 +318,22 @@ def test_a_run_that_is_killed_takes_its_command_along_but_no_daemon_of_it(tmp_pa
         for each in (*ours, daemon):
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has pidfd_open")
+def test_what_a_killed_run_leaves_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    script = "echo $$ {bazelrc}; exec >&- 2>&- sleep 600"
+    with started("--", "sh", "-c", script, temporary=tmp_path) as process:
+        assert process.stdout is not None
+        pid, path = process.stdout.readline().split()
+        process.kill()
+    until(lambda: not psutil.pid_exists(int(pid)))
+    bazelrc = Path(path)
+    assert bazelrc.exists()  # it may hold a token
+    with started("--", "true", temporary=tmp_path) as process:
+        assert process.wait(60) == 0
+    assert not bazelrc.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- Bazel's command line ---
