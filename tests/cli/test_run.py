@@ -320,20 +320,26 @@ def test_a_run_that_is_killed_takes_its_command_along_but_no_daemon_of_it(tmp_pa
                 each.kill()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has pidfd_open")
 def test_what_a_killed_run_leaves_is_removed_by_the_next_one(tmp_path: Path) -> None:
-    script = "echo $$ {bazelrc}; exec >&- 2>&- sleep 600"
-    with started("--", "sh", "-c", script, temporary=tmp_path) as process:
-        assert process.stdout is not None
-        pid, path = process.stdout.readline().split()
-        process.kill()
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    end = os.open(tmp_path / "fifo", os.O_RDWR)  # the command ends when this is closed
+    script = f"exec 3<{tmp_path}/fifo; echo $$ {{bazelrc}}; exec cat <&3 >&- 2>&-"
+    try:
+        with started("--", "sh", "-c", script, temporary=temporary) as process:
+            assert process.stdout is not None
+            pid, path = process.stdout.readline().split()
+            process.kill()
+    finally:
+        os.close(end)
     until(lambda: not psutil.pid_exists(int(pid)))
     bazelrc = Path(path)
     assert bazelrc.exists()  # it may hold a token
-    with started("--", "true", temporary=tmp_path) as process:
+    with started("--", "true", temporary=temporary) as process:
         assert process.wait(60) == 0
     assert not bazelrc.exists()
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 # --- Bazel's command line ---
