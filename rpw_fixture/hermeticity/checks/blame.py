@@ -101,10 +101,14 @@ def _suspicions(
     return sorted(best.values(), key=lambda each: len(each.before))
 
 
-def _rank(suspicion: Suspicion) -> tuple[bool, int]:
-    """Sort plain histories first: with a failing request a state leak would look like RPW109."""
+def _rank(suspicion: Suspicion) -> tuple[bool, bool, int]:
+    """Sort plain histories first: with a failing request a state leak would look like RPW109.
+
+    A failing action of the suite is easier to understand than one that the check made fail.
+    """
     actions = [each.action for each in suspicion.before]
-    return any(each.variant or each.exit_code for each in actions), len(actions)
+    is_edited = any(each.variant for each in actions)
+    return is_edited, any(each.exit_code for each in actions), len(actions)
 
 
 def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
@@ -300,9 +304,8 @@ def _remembers_absence(
         return False
     if any(each.action.variant != INPUTS_MISSING for each in polluters):
         return False
-    other = context.bad_option(victim)
-    is_telling = context.cold(other).exit_code not in {0, None}
-    return is_telling and not context.poisons(other, victim)
+    other = context.unrelated_failure(victim)
+    return other is not None and not context.poisons(other, victim)
 
 
 def _is_failing(context: CheckContext, step: Step) -> bool:

@@ -15,6 +15,7 @@ from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, START_UP_INPUTS
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import late_access
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
@@ -62,7 +63,7 @@ _TRACES = (
     ),
     _Trace(
         code="RPW208",
-        found=lambda outcome: () if _is_cured(outcome) else outcome.strays,
+        found=lambda outcome: () if _may_be_mended(outcome.step.action) else outcome.strays,
         verb="leaves undeclared files in the input root",
         evidence="found in the input root after the response",
     ),
@@ -177,10 +178,9 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
             yield from blame(context, [suspect] if aspects else [])
 
 
-def _is_cured(outcome: Outcome) -> bool:
-    """Return whether an edit made an action succeed that must fail, and so declares no outputs."""
-    action = outcome.step.action
-    return bool(action.variant) and action.exit_code != 0 and outcome.exit_code == 0
+def _may_be_mended(action: SuiteAction) -> bool:
+    """Return whether an edit may make an action write outputs: one that must fail declares none."""
+    return bool(action.variant) and action.exit_code != 0
 
 
 def _run_warm(context: CheckContext) -> None:
