@@ -7,7 +7,7 @@ RPW216, and RPW101–105 for requests that no other check compares.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, state_leaks
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
@@ -63,7 +63,7 @@ _TRACES = (
     ),
     _Trace(
         code="RPW208",
-        found=lambda outcome: () if _may_be_mended(outcome.step.action) else outcome.strays,
+        found=lambda outcome: outcome.strays,
         verb="leaves undeclared files in the input root",
         evidence="found in the input root after the response",
     ),
@@ -114,7 +114,7 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
     _run_warm(context)
     if reason := late_access.why_unavailable():
         context.skip("RPW216", reason)
-    for trace in _TRACES:
+    for trace in _traces(context):
         best: dict[str, _Observation] = {}
         for each in _observations(context):
             if not trace.found(each.outcome):
@@ -124,6 +124,17 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
                 best[each.outcome.step.action.name] = each
         for each in best.values():
             yield _trace_finding(context, trace, each)
+
+
+def _traces(context: CheckContext) -> list[_Trace]:
+    """Return what to look for; an output that is known to be written late (RPW216) is no stray."""
+    late = {path for each in _observations(context) for path in each.outcome.rewritten}
+
+    def strays(outcome: Outcome) -> tuple[str, ...]:
+        is_unknown = _may_be_mended(outcome.step.action)
+        return () if is_unknown else tuple(each for each in outcome.strays if each not in late)
+
+    return [replace(each, found=strays) if each.code == "RPW208" else each for each in _TRACES]
 
 
 def find_processes(context: CheckContext) -> Iterator[Finding]:

@@ -145,3 +145,20 @@ def test_a_verbosity_that_stays_is_a_state(tmp_path: Path) -> None:
     (finding,) = run(suite, "RPW202,RPW212").findings
     assert (finding.victim, finding.polluters) == ("alpha", ("alpha",))
     assert "check edited the request of alpha: its verbosity is 10" in finding.evidence
+
+
+def test_a_worker_that_dies_of_an_equal_request_is_not_blamed_for_failures(tmp_path: Path) -> None:
+    suite = changed(
+        tmp_path,
+        ("\nif __name__", "\nlast = []\n\n\nif __name__"),
+        (
+            COMPILE,
+            (
+                f"    if request.arguments in last:\n        os._exit(3)\n"
+                f"    last[:] = [request.arguments]\n{COMPILE}"
+            ),
+        ),
+    )
+    (finding,) = run(suite, "RPW103,RPW109,RPW202").findings
+    assert finding.code == "RPW103"
+    assert finding.polluters == (finding.victim,)
