@@ -28,7 +28,7 @@ def test_a_result_of_no_bytes_is_a_result():
 
 
 def test_the_least_recently_used_results_leave_first():
-    results = ActionCache(max_bytes=4 * 2000)
+    results = ActionCache(max_bytes=4 * 1500)
     for number in range(4):
         results.put(key(number), bytes(1000))
     results.get(key(0))
