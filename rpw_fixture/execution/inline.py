@@ -42,14 +42,11 @@ class InlineHints(NamedTuple):
             files=frozenset(files) if files else _NO_FILES,
         )
 
-    def added_to(self, response: reapi.ExecuteResponse, store: BlobStore) -> reapi.ExecuteResponse:
-        """Return a copy of ``response`` with its result filled, or ``response`` if nothing is wanted."""
-        if not self:
-            return response
-        filled = reapi.ExecuteResponse()
-        filled.CopyFrom(response)
-        self.fill(filled.result, store, ROOM - response.ByteSize())
-        return filled
+    def added_to(self, response: bytes, store: BlobStore) -> bytes:
+        """Return an encoded ExecuteResponse with its result filled."""
+        filled = reapi.ExecuteResponse.FromString(response)
+        self.fill(filled.result, store, ROOM - len(response))
+        return filled.SerializeToString()
 
     def fill(self, result: reapi.ActionResult, store: BlobStore, room: int) -> None:
         """Put what is wanted into ``result``, up to ``room`` bytes.
