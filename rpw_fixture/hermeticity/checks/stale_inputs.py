@@ -77,6 +77,7 @@ def find_start_up_reads(context: CheckContext) -> Iterator[Finding]:
             evidence="the input was replaced after the start and before the first request:\n"
             + context.explain(cold, outcome, aspects, ("fresh worker", "old input at start-up")),
             history=trial.history,
+            trial=trial,
         )
 
 
