@@ -206,6 +206,8 @@ def _samples(context: CheckContext, action: SuiteAction) -> Sequence[Sample] | s
 
 def theil_sen(values: Sequence[float]) -> float:
     """Return the median slope over all pairs of values, per step."""
+    if len(set(values)) == 1:
+        return 0.0
     pairs = itertools.combinations(enumerate(values), 2)
     return statistics.median((y - x) / (j - i) for (i, x), (j, y) in pairs)
 
