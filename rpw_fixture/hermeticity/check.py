@@ -155,11 +155,10 @@ def _with_reproducers(
 
 
 def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, number: int) -> Finding:
-    history = History(finding.code, finding.history, finding.variation, finding.mode)
     is_replayed = False
     if context.interruption is None and not context.is_remote:
         with contextlib.suppress(OutOfTimeError, UnavailableError):
-            is_replayed = bool(replaying.find_wrong(context.harness, history))
+            is_replayed = bool(replaying.find_wrong(context.harness, History.of(finding)))
     return reproducers.write(finding, context.suite, folder, number, is_replayed=is_replayed)
 
 

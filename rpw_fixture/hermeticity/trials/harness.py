@@ -209,7 +209,7 @@ class Harness(Closeable):
         return result
 
     def _result_of(self, trial: Trial) -> Result:
-        known = self._known(trial)
+        known = self.known(trial)
         if known is not None:
             return known
         if self._far is not None:
@@ -245,7 +245,7 @@ class Harness(Closeable):
 
     def is_remembered(self, trial: Trial) -> bool:
         """Return whether the result of a trial is known, and from an earlier program only."""
-        found = self._known(trial)
+        found = self.known(trial)
         return found is not None and found.is_remembered
 
     def run_afresh(self, trials: Sequence[Trial]) -> None:
@@ -287,9 +287,9 @@ class Harness(Closeable):
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
         if self._far is not None:
-            if self._known(trial) is None:
+            if self.known(trial) is None:
                 self._far.ask(trial)
-        elif trial not in self._aside and self._known(trial) is None:
+        elif trial not in self._aside and self.known(trial) is None:
             folder = self._folder / "run-aside"
             self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
 
@@ -301,7 +301,7 @@ class Harness(Closeable):
     def run_all(self, trials: Sequence[Trial]) -> list[Result]:
         """Run trials side by side; return the results in their order. Raises what `run` raises."""
         if self._far is not None:
-            self._far.wait_for([each for each in trials if self._known(each) is None])
+            self._far.wait_for([each for each in trials if self.known(each) is None])
             return [self.run(each) for each in trials]
         if self.jobs == 1 or len(trials) < 2:
             return [self.run(each) for each in trials]
@@ -423,7 +423,8 @@ class Harness(Closeable):
         is_in_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
         return replace(trial, eof_patience=_SHORT_PATIENCE) if is_in_vain else trial
 
-    def _known(self, trial: Trial) -> Result | None:
+    def known(self, trial: Trial) -> Result | None:
+        """Return what `run` returns without running a trial; None if it would run it."""
         with self._lock:
             return self._memory.find(trial)
 
