@@ -293,6 +293,14 @@ class CheckContext:
         """Return a variant of an action that most tools refuse."""
         return action.changed("bad option", arguments=(*action.arguments, "--rpw-no-such-option"))
 
+    def unrelated_failure(self, action: SuiteAction) -> SuiteAction | None:
+        """Return a request that fails whatever an action's inputs are; None if none is known."""
+        own = [each for each in self.usable if each.exit_code != 0 and each != action]
+        for each in (*own, self.bad_option(action)):
+            if self.cold(each).exit_code not in {0, None}:
+                return each
+        return None
+
     def poisons(self, polluter: SuiteAction, victim: SuiteAction) -> bool:
         """Return whether a failing request alone changes the result of a later one."""
         if self.cold(polluter).exit_code in {0, None}:

@@ -37,6 +37,8 @@ _NOT_APPLICABLE = (
     "not possible with --target",
     "not possible with --executor",
 )
+#: More edits are counted: the reproducer has all of them.
+_MOST_EDITS = 6
 #: Ends the summary of a finding that could not be reproduced.
 SEEN_ONCE = "; seen once, not reproduced"
 
@@ -303,7 +305,10 @@ def with_edits(finding: Finding) -> Finding:
         edits.append(f"check set {', '.join(values)}")
     if not edits:
         return finding
-    lines = [*dict.fromkeys(edits), finding.evidence]
+    edits = list(dict.fromkeys(edits))
+    if len(edits) > _MOST_EDITS:
+        edits[_MOST_EDITS:] = [f"(and {len(edits) - _MOST_EDITS} edits more)"]
+    lines = [*edits, finding.evidence]
     return replace(finding, evidence="\n".join(each for each in lines if each))
 
 

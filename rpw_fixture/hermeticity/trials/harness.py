@@ -122,6 +122,7 @@ class Harness(Closeable):
         self._memory = TrialMemory()
         self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._spare: list[Path] = []
+        self._is_one_path = False
         self._results: list[tuple[Trial, Result]] = []
         self._spawner: Spawner | None = None
         self._aside: dict[Trial, Future[Result]] = {}
@@ -173,7 +174,7 @@ class Harness(Closeable):
             slots = sorted(self._slots.get() for _ in range(self.jobs))
             self._slots.put(slots[0])
             self._spare += slots[1:]
-            self.jobs = 1
+            self.jobs, self._is_one_path = 1, True
             self._memory.forget()
         self.trust_no_memory()
 
@@ -192,6 +193,7 @@ class Harness(Closeable):
             for each in self._spare:
                 self._slots.put(each)
             self.jobs += len(self._spare)
+            self._is_one_path = False
             self._spare.clear()
 
     def run(self, trial: Trial) -> Result:
@@ -285,16 +287,15 @@ class Harness(Closeable):
             self._slots.put(folder)
 
     def begin(self, trial: Trial) -> None:
-        """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
+        """Begin a trial that waits more than it works, in a separate folder if the path may differ."""
         if self._far is not None:
             if self.known(trial) is None:
                 self._far.ask(trial)
-        elif trial not in self._aside and self.known(trial) is None:
-            folder = self._folder / "run-aside"
-            self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
+        elif not self._is_one_path and trial not in self._aside and self.known(trial) is None:
+            self._aside[trial] = self._aside_pool.submit(self._run_aside, trial)
 
-    def _run_aside(self, trial: Trial, folder: Path) -> Result:
-        result = self._run_now(trial, folder)
+    def _run_aside(self, trial: Trial) -> Result:
+        result = self._run_now(trial, self._folder / "run-aside")
         self._keep(trial, result)
         return result
 
