@@ -143,7 +143,7 @@ function surroundings(live) {
     single('umask', 'umask', () => process.umask().toString(8).padStart(3, '0'), (value) => process.umask(parseInt(value, 8))),
     single('global', 'process.title', () => process.title, (value) => (process.title = value)),
     own(process, 'process.', (key) => !key.startsWith('_') && key !== 'env' && key !== 'title'),
-    own(globalThis, 'globalThis.'),
+    own(globalThis, 'globalThis.', (key) => !key.startsWith('rpw_fixture observer')),
     ...builtins().map(([object, prefix]) => own(object, prefix)),
     listeners(process, 'process'),
     ...used.map(([emitter, label]) => listeners(emitter, label)),
