@@ -37,7 +37,7 @@ def main() -> int:
             if options.verbose:
                 print(render(verdict.report), flush=True)
     _print_sums(verdicts)
-    return int(any(each.status not in {"confirmed", "suspect"} for each in verdicts))
+    return int(not all(each.is_right for each in verdicts))
 
 
 def _options() -> argparse.Namespace:

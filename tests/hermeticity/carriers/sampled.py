@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.hermeticity.carriers.corpus import staging
+from tests.hermeticity.carriers.corpus.staging import CorpusWorker
 from tests.hermeticity.carriers.leaky_java_workers import (
     LEAKY_JAVA,
     LeakyJava,
@@ -26,7 +28,7 @@ class Sample:
     Attributes:
         language: ``python``, ``node`` or ``java``.
         title: its name.
-        kind, carrier: what the finding should name; a name that contains this one as a word is right.
+        kind, carrier: what the finding should name, as the worker's author says it; "" for a good worker.
         stage: writes its suite into a folder, and returns the suite's path.
         code: the code that it is found under.
     """
@@ -38,13 +40,19 @@ class Sample:
     stage: Callable[[Path], Path]
     code: str = "RPW202"
 
+    @property
+    def word(self) -> str:
+        """The last word of the carrier's name: tools differ in how they write what is before it."""
+        name = self.carrier.split()[-1] if self.carrier else ""
+        return name if "/" in name else name.removesuffix("()").rpartition(".")[2]
+
     def __str__(self) -> str:
         return f"{self.language} {self.title}"
 
 
 def samples(scratch: Path) -> list[Sample]:
     """Return all samples; ``scratch`` is a folder for compiled classes."""
-    return [*_python(), *_node(), *_java(scratch)]
+    return [*_python(), *_node(), *_java(scratch), *_corpus(scratch)]
 
 
 def _python() -> Iterator[Sample]:
@@ -85,6 +93,25 @@ def _java(scratch: Path) -> Iterator[Sample]:
             kind=each.kind,
             carrier=each.name,
             stage=lambda folder, each=each: stage(each, folder),  # type: ignore[misc]
+        )
+
+
+def _corpus(scratch: Path) -> Iterator[Sample]:
+    classes: list[Path] = []
+
+    def stage(each: CorpusWorker, folder: Path) -> Path:
+        if each.language == "java" and not classes:
+            classes.append(staging.compile_java(scratch / "corpus"))
+        return staging.stage(each, folder, classes[0] if classes else None)
+
+    for each in staging.workers():
+        yield Sample(
+            language=each.language,
+            title=f"corpus {each.name}",
+            kind=each.kind,
+            carrier=each.carrier,
+            stage=lambda folder, each=each: stage(each, folder),  # type: ignore[misc]
+            code=each.code or "RPW202",
         )
 
 

@@ -13,7 +13,7 @@ from rpw_fixture.hermeticity.findings.text import Paint, shown
 from rpw_fixture.hermeticity.suites.suite_file import load
 from tests.hermeticity.carriers.sampled import Sample
 
-HEADER = ("worker", "expected carrier", "status", "line", "starts", "seconds")
+HEADER = ("worker", "its carrier", "the finding names", "status", "line", "starts", "seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +36,20 @@ class Verdict:
 
     @property
     def status(self) -> str:
-        """``confirmed``, ``suspect``, ``missed``, ``no finding`` or ``wrong``."""
+        """``confirmed``, ``suspect``, ``missed``, ``wrong``; ``found`` or ``no finding``."""
         if self.wrong:
             return "wrong"
-        if self.finding is None:
-            return "no finding"
+        if self.finding is None or not self.sample.carrier:
+            return "no finding" if self.finding is None else "found"
         true = [each for each in self.finding.carriers if self._is_true(each)]
         if not true:
             return "missed"
         return "confirmed" if any(each.is_confirmed for each in true) else "suspect"
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the true carrier is named, or nothing of a good worker."""
+        return self.status in ({"confirmed", "suspect"} if self.sample.carrier else {"no finding"})
 
     @property
     def line(self) -> int:
@@ -54,17 +59,30 @@ class Verdict:
         return next(named, 0)
 
     @property
+    def named(self) -> str:
+        """The true carriers as the finding writes them; else the first one that it names."""
+        carriers = self.finding.carriers if self.finding is not None else ()
+        true = [each for each in carriers if self._is_true(each)]
+        return " and ".join(_written(each) for each in true or carriers[:1])
+
+    @property
     def row(self) -> tuple[str, ...]:
+        """The cells of a table, as in `HEADER`."""
+        expected = f"{self.sample.kind}: `{self.sample.carrier}`" if self.sample.carrier else "none"
         line = str(self.line or "")
-        expected = f"{self.sample.kind} `{self.sample.carrier}`"
-        starts, seconds = str(self.report.worker_starts), f"{self.report.seconds:.1f}"
-        return (str(self.sample), expected, self.status, line, starts, seconds)
+        figures = str(self.report.worker_starts), f"{self.report.seconds:.1f}"
+        return (str(self.sample), expected, self.named, self.status, line, *figures)
 
     def _is_true(self, carrier: Carrier) -> bool:
         return self._names(carrier.name)
 
     def _names(self, text: str) -> bool:
-        return bool(re.search(rf"(?<!\w){re.escape(self.sample.carrier)}(?!\w)", text))
+        return bool(re.search(rf"(?<!\w){re.escape(self.sample.word)}(?!\w)", text))
+
+
+def _written(carrier: Carrier) -> str:
+    place = f" ({carrier.place})" if carrier.place else ""
+    return f"{carrier.kind} `{carrier.name}`{place}"
 
 
 def judge(sample: Sample, folder: Path, *, selected: frozenset[str] = frozenset()) -> Verdict:
