@@ -28,6 +28,10 @@ _CARRIER = (
     "The finding names what carried the state, in its second line "
     "([how](../where-the-state-lives.md)):"
 )
+_SUSPECT = (
+    "The finding names what changed meanwhile; there is no moment to put it back and prove it "
+    "([how](../where-the-state-lives.md)):"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,8 @@ def as_markdown(code: str) -> str:
         blocks += ["## A worker with the bug, and one without", _table(samples()[code])]
         blocks.append(f"From {_sources(page)}.")
     if page.carrier:
-        blocks += ["## Where the state lives", _CARRIER, f"```text\n{page.carrier}\n```"]
+        text = _SUSPECT if page.carrier.startswith("suspect: ") else _CARRIER
+        blocks += ["## Where the state lives", text, f"```text\n{page.carrier}\n```"]
         blocks += chain.from_iterable(_example(each) for each in page.examples)
     blocks += ["## A real bug", _linked(_bugs(code))]
     blocks += ["## How to fix it", entry.remedy]
