@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def _varint(value: int) -> bytes:
     return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _varint(value >> 7)
 
 
-def _read_varint(read: Any) -> int:
+def _read_varint(read: Callable[[], int]) -> int:
     byte = read()
     return byte & 127 | (_read_varint(read) << 7 if byte > 127 else 0)
 
