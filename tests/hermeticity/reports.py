@@ -20,6 +20,7 @@ def comparable(report: Report) -> list[Any]:
         (
             *(each.code, each.severity, each.victim, each.polluters, each.outputs),
             *(normal(each.summary), normal(each.evidence)),
+            [(normal(str(carrier)), carrier.is_confirmed) for carrier in each.carriers],
         )
         for each in report.findings
     ]
