@@ -124,6 +124,7 @@ class Harness(Closeable):
         self._spare: list[Path] = []
         self._results: list[tuple[Trial, Result]] = []
         self._spawner: Spawner | None = None
+        self._is_one_path = False
         self._aside: dict[Trial, Future[Result]] = {}
         self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
         self._build(target, executor)
@@ -164,6 +165,7 @@ class Harness(Closeable):
         This is for actions whose results depend on the path of the input root: nothing else could be
         compared otherwise. Machines of a cluster have that folder each.
         """
+        self._is_one_path = True
         if self._far is not None:
             self._far.use_one_path(enabled=True)
             with self._lock:
@@ -186,6 +188,7 @@ class Harness(Closeable):
 
     def use_all_paths(self) -> None:
         """Run later trials side by side again, because results do not depend on the path after all."""
+        self._is_one_path = False
         if self._far is not None:
             self._far.use_one_path(enabled=False)
         with self._lock:
@@ -271,9 +274,7 @@ class Harness(Closeable):
             return self._memory.first_answers(step)
 
     def effects(self, variation: Variation) -> Mapping[str, object]:
-        """Return what each factor looks like to a probe process under a variation.
-
-        Empty if that is unknown.
+        """Return what each factor looks like to a probe process; empty if that is unknown.
 
         Raises:
             UnavailableError: this machine does not support the variation.
@@ -286,15 +287,15 @@ class Harness(Closeable):
 
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder; `run` returns its result."""
+        if trial in self._aside or self._known(trial) is not None:
+            return
         if self._far is not None:
-            if self._known(trial) is None:
-                self._far.ask(trial)
-        elif trial not in self._aside and self._known(trial) is None:
-            folder = self._folder / "run-aside"
-            self._aside[trial] = self._aside_pool.submit(self._run_aside, trial, folder)
+            self._far.ask(trial)
+        elif not self._is_one_path:
+            self._aside[trial] = self._aside_pool.submit(self._run_aside, trial)
 
-    def _run_aside(self, trial: Trial, folder: Path) -> Result:
-        result = self._run_now(trial, folder)
+    def _run_aside(self, trial: Trial) -> Result:
+        result = self._run_now(trial, self._folder / "run-aside")
         self._keep(trial, result)
         return result
 
