@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
-from rpw_fixture.errors import ConfigError, Interrupted
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.hermeticity.carriers import locating
 from rpw_fixture.hermeticity.checks import (
     cache_poisoning,
@@ -42,7 +42,7 @@ from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.shards import WHOLE, Part, Shard
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import UnavailableError
+from rpw_fixture.hermeticity.trials.trial import NO_RESULT, UnavailableError
 
 _ALL = frozenset(CODES)
 _RECORDED = ("RPW402", "RPW403")
@@ -389,11 +389,14 @@ def _require_working_action(
 
     Raises:
         ConfigError: says how a fresh worker fails.
+        EnvironmentLacksError: says why no action has a result.
     """
     if context.usable or findings or not selected or not context.failures:
         return
     outcome = context.failures[0]
     detail = outcome.detail.partition("\n")[0]
+    if outcome.failure == NO_RESULT and not context.is_remote:
+        raise EnvironmentLacksError(f"no action has a result: {outcome.step.action.name}: {detail}")
     last_line = outcome.stderr.strip().rpartition("\n")[2]
     raise ConfigError(
         f"no action works on a fresh worker: {outcome.step.action.name}: "
