@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,11 +46,20 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="far")))
         clusters = dict(_clusters(stack, folder))
         os.environ["PATH"] = _PATH
+        places = [_HOME, *clusters]
+        print(f"| suite | codes judged | found | {' | '.join(places)} |")
+        print("|---" * (3 + len(places)) + "|", flush=True)
         rows = []
         for each in chosen:
             selected = frozenset(CODES) if options.all else expand(each.select)
             rows.append(_row(each, folder / each.name, selected, clusters))
-    return _print(rows, [_HOME, *clusters])
+            print(rows[-1].text, flush=True)
+    for row in rows:
+        for place, lines in row.differences.items():
+            print("\n".join(["", f"{row.name}, {place}:", *lines] if lines else []))
+    return int(
+        any(lines for row in rows for place, lines in row.differences.items() if place != _HOME)
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,28 +93,26 @@ class _Row:
     Attributes:
         name: name of the suite.
         home: the report at home.
-        seconds: how long each check took, by place.
         differences: lines that differ from home, by place.
     """
 
     def __init__(self, name: str, home: Report, others: Mapping[str, Report]) -> None:
         self.name = name
         self.home = home
-        self.seconds = {place: each.seconds for place, each in others.items()}
         self.differences = {
             place: _differences(comparable_text(home), comparable_text(each))
             for place, each in others.items()
         }
 
     @property
-    def findings(self) -> str:
-        """The codes that were found at home."""
-        return ", ".join(sorted({each.code for each in self.home.findings})) or "none"
-
-    @property
-    def judged(self) -> int:
-        """How many codes were judged at home."""
-        return sum(each.status != "skipped" for each in self.home.checks)
+    def text(self) -> str:
+        """The row of the table."""
+        judged = sum(each.status != "skipped" for each in self.home.checks)
+        found = ", ".join(sorted({each.code for each in self.home.findings})) or "none"
+        same = [
+            f"{len(lines)} lines differ" if lines else "same" for lines in self.differences.values()
+        ]
+        return f"| {' | '.join([self.name, str(judged), found, *same])} |"
 
 
 def _row(
@@ -132,24 +139,6 @@ def _row(
 
 def _differences(home: str, other: str) -> Sequence[str]:
     return [*difflib.unified_diff(home.splitlines(), other.splitlines(), lineterm="", n=2)][2:]
-
-
-def _print(rows: Iterable[_Row], places: Sequence[str]) -> int:
-    """Print the table and the differences; return the exit status."""
-    print(f"| suite | codes judged | found | {' | '.join(places)} |")
-    print("|---" * (3 + len(places)) + "|")
-    details, is_same = [], True
-    for row in rows:
-        cells = []
-        for place in places:
-            lines = row.differences[place]
-            cells.append(f"{len(lines)} lines differ" if lines else "same")
-            is_same &= not lines or place == _HOME
-            if lines:
-                details.append("\n".join([f"\n{row.name}, {place}:", *lines]))
-        print(f"| {row.name} | {row.judged} | {row.findings} | {' | '.join(cells)} |")
-    print("\n".join(details))
-    return int(not is_same)
 
 
 if __name__ == "__main__":

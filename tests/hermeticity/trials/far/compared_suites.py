@@ -80,14 +80,12 @@ SUITES = (
     ComparedSuite(
         name="good",
         write=_sample("good.py", with_failure=True),
-        select="RPW101,RPW102,RPW103,RPW104,RPW105,RPW107,RPW108,RPW109,RPW202,RPW211",
+        select="RPW101,RPW102,RPW103,RPW107,RPW108,RPW211",
     ),
-    ComparedSuite(name="leaks state", write=_sample("leaky.py"), select="RPW202,RPW203"),
+    ComparedSuite(name="leaks state", write=_sample("leaky.py"), select="RPW202"),
+    ComparedSuite(name="keeps inputs", write=_sample("stale_input.py"), select="RPW203,RPW401"),
     ComparedSuite(
-        name="keeps inputs", write=_sample("stale_input.py"), select="RPW203,RPW204,RPW401"
-    ),
-    ComparedSuite(
-        name="paths in outputs", write=_sample("path_in_output.py"), select="RPW207,RPW208,RPW210"
+        name="paths in outputs", write=_sample("path_in_output.py"), select="RPW208,RPW210"
     ),
     ComparedSuite(name="environment", write=_sample("environment.py"), select="RPW209"),
     ComparedSuite(name="never ends", write=_sample("ignores_eof.py"), select="RPW106,RPW112"),
@@ -116,11 +114,11 @@ SUITES = (
         write=_sample("ignores_sandbox.py", worker=f"{MULTIPLEX}\nsandbox = true"),
         select="RPW116",
     ),
-    ComparedSuite(name="shell, JSON", write=_shell, select="RPW107,RPW114,RPW115,RPW202"),
+    ComparedSuite(name="shell, JSON", write=_shell, select="RPW107,RPW114,RPW115,RPW211"),
     ComparedSuite(
-        name="Node.js, JSON", write=_node, select="RPW107,RPW114,RPW115,RPW202", program="node"
+        name="Node.js, JSON", write=_node, select="RPW107,RPW114,RPW115,RPW211", program="node"
     ),
     ComparedSuite(
-        name="Java, multiplex", write=_java, select="RPW107,RPW111,RPW202", program="javac"
+        name="Java, multiplex", write=_java, select="RPW107,RPW111,RPW211", program="javac"
     ),
 )
