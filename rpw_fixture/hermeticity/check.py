@@ -419,7 +419,7 @@ def _run_remote(context: CheckContext, options: Options, checks: Sequence[Check]
 
 def _skip(context: CheckContext, checks: Sequence[Check], reason: str) -> None:
     for code in (code for each in checks for code in each.codes):
-        context.skip(code, reason)
+        context.skip(code, "; ".join(filter(None, (reason, context.notes.get(code)))))
 
 
 def _report(

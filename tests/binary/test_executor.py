@@ -15,10 +15,11 @@ from rpw_fixture import Server
 from .programs import SHELL_SUITE, Programs, run
 
 
-def leaking_suite(folder: Path) -> Path:
-    """Write a suite of the shell worker that keeps its count from one request to the next."""
+def crashing_suite(folder: Path) -> Path:
+    """Write a suite of the shell worker that ends in its first request, which few trials show."""
     source = (SHELL_SUITE / "worker.sh").read_text()
-    (folder / "worker.sh").write_text(source.replace("    count=0\n", "    : ${count:=0}\n"))
+    assert "    count=0\n" in source
+    (folder / "worker.sh").write_text(source.replace("    count=0\n", "    exit 3\n"))
     shutil.copytree(SHELL_SUITE / "src", folder / "src")
     return Path(shutil.copy(SHELL_SUITE / "suite.toml", folder))
 
@@ -27,8 +28,8 @@ def leaking_suite(folder: Path) -> Path:
 def test_the_findings_of_a_cluster_are_those_at_home(
     programs: Programs, tmp_path: Path, form: str
 ) -> None:
-    suite = leaking_suite(tmp_path)
-    select = ["--select", "RPW106,RPW202", "--no-locate", "--cache", "none", "--format", "json"]
+    suite = crashing_suite(tmp_path)
+    select = ["--select", "RPW103", "--no-locate", "--cache", "none", "--format", "json"]
     command = [*programs.command(form), "check", str(suite), *select]
     reports: list[dict[str, Any]] = []
     with Server() as server:
@@ -36,7 +37,7 @@ def test_the_findings_of_a_cluster_are_those_at_home(
         for more in ([], executor):
             done = run([*command, *more], tmp_path, programs.environment(), expected=1)
             reports.append(json.loads(done.stdout))
-        assert len(server.actions.one_shot()) > 3
+        assert len(server.actions.one_shot()) > 1
         server.assert_no_internal_error()
     home, far = reports
     assert far["findings"] == home["findings"] != []

@@ -15,7 +15,7 @@ from rpw_fixture.storage.recording_folder import RecordingFolder
 from rpw_fixture.wire.digests import SHA256, Digest
 from tests.hermeticity.samples import source
 
-#: Makes a worker of the second key answer one action differently after another one.
+#: Makes a worker of the last key answer one action differently after another one.
 _LEAK = """
     text = request.expanded_arguments()
     if {polluter!r} in text:
@@ -30,17 +30,17 @@ _SIZES = (10, 300, 9000)
 def write(folder: Path, actions: int, keys: int) -> tuple[str, str]:
     """Write a recording; return the names of the polluter and of its victim."""
     count = actions // keys
-    polluter, victim = (f"a1-{number:04}" for number in (count // 3, count * 2 // 3))
+    last = keys - 1
+    polluter, victim = (f"a{last}-{number:04}" for number in (count // 3, count * 2 // 3))
     with contextlib.closing(RecordingFolder(folder, "FOLDER")) as recording:
         for number in range(actions):
             key = number % keys
-            _add(recording, key, number, f"a{key}-{number // keys:04}", (polluter, victim))
+            leak = _LEAK.format(polluter=polluter, victim=victim) if key == last else ""
+            _add(recording, key, number, f"a{key}-{number // keys:04}", leak)
     return polluter, victim
 
 
-def _add(
-    recording: RecordingFolder, key: int, number: int, name: str, leak: tuple[str, str]
-) -> None:
+def _add(recording: RecordingFolder, key: int, number: int, name: str, leak: str) -> None:
     kind = number // 7 % len(_SIZES)
     text = f"text of {name}\n".encode() * _SIZES[kind]
     inputs = [{"path": f"src/{name}.txt", "tool": False, **_kept(recording, text)}]
@@ -72,12 +72,8 @@ def _add(
     )
 
 
-def _tools(key: int, leak: tuple[str, str]) -> dict[str, bytes]:
-    good = source("good.py").read_text()
-    if key == 1:
-        polluter, victim = leak
-        added = _LEAK.format(polluter=polluter, victim=victim)
-        good = good.replace(_BEGIN, f"{added}\n{_BEGIN}", 1)
+def _tools(key: int, leak: str) -> dict[str, bytes]:
+    good = source("good.py").read_text().replace(_BEGIN, f"{leak}\n{_BEGIN}", 1)
     good = good.replace("_CACHE_ENTRIES = 256", "_CACHE_ENTRIES = 256\nseen = []", 1)
     tools = {"good.py": good.encode(), "rpw_worker.py": source("rpw_worker.py").read_bytes()}
     return {**tools, "key.txt": str(key).encode()}

@@ -319,7 +319,9 @@ class Harness(Closeable):
 
     def _require_time(self) -> None:
         if self._limit is not None and self.seconds >= self._limit:
-            raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
+            raise OutOfTimeError(
+                f"the time limit of {self._limit:.3g} s (--max-seconds) was reached"
+            )
 
     def answers_otherwise(self, action: SuiteAction) -> bool:
         """Return whether a fresh worker answers an action in the other protocol than the suite's."""

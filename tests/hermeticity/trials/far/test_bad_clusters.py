@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from rpw_fixture import Server
 from rpw_fixture.cli import main
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.errors import Code, EnvironmentLacksError
 from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.codes import expand
 from rpw_fixture.hermeticity.progress import ProgressTracker
 from rpw_fixture.hermeticity.suites.suite_file import load
@@ -184,3 +187,17 @@ def test_an_executor_that_dies_for_good_leaves_codes_skipped(tmp_path: Path) -> 
     (state,) = report.checks
     assert (report.findings, state.status) == ((), "skipped")
     assert "the executor gives no answer: " in state.reason
+
+
+def test_content_that_the_cluster_has_lost_is_named_by_its_size(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "good.py", headers=["alpha"])
+    (suite.parent / "src" / "alpha.txt").write_text("text\n" * 20_000)
+    with Server() as cluster:
+        server = ExistingServer(endpoint=cluster.endpoint, search_path=HERE)
+        with Harness(load(suite), executor=server) as far:
+            outcome = far.run(cold(far.suite.actions[0])).outcomes[0]
+            for name in ("BatchReadBlobs", "ByteStream.Read"):
+                cluster.faults.arm(f"{name}:NOT_FOUND")
+            other = replace(outcome, outputs={"out/alpha.txt": None})
+            told = diff.explain(outcome, other, ["out/alpha.txt"], far.store, ("cold", "warm"))
+    assert re.fullmatch(r"out/alpha.txt: .*1\d{5} bytes.* \(cold\), absent \(warm\)", told)
