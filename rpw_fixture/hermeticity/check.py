@@ -11,18 +11,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpw_fixture.client.existing_server import ExistingServer
-from rpw_fixture.errors import ConfigError, Interrupted
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.hermeticity.carriers import locating
 from rpw_fixture.hermeticity.checks import (
     cache_poisoning,
     confirming,
+    pieces,
     replaying,
     result_memory,
     state_leaks,
     worker_keys,
 )
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
-from rpw_fixture.hermeticity.checks.check_list import CHECKS, PROTOCOL, Check, in_order
+from rpw_fixture.hermeticity.checks.check_list import PROTOCOL, Check, in_order
 from rpw_fixture.hermeticity.checks.context import LARGE, USUAL_LIMIT, CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
@@ -35,13 +36,13 @@ from rpw_fixture.hermeticity.findings.finding import (
     with_edits,
 )
 from rpw_fixture.hermeticity.findings.history_file import History
-from rpw_fixture.hermeticity.progress import ProgressTracker
+from rpw_fixture.hermeticity.progress import Announcer, ProgressTracker, weight
 from rpw_fixture.hermeticity.suites import recording, shards
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
-from rpw_fixture.hermeticity.suites.shards import WHOLE, Shard
+from rpw_fixture.hermeticity.suites.shards import WHOLE, Part, Shard
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import UnavailableError
+from rpw_fixture.hermeticity.trials.trial import NO_RESULT, UnavailableError
 
 _ALL = frozenset(CODES)
 _RECORDED = ("RPW402", "RPW403")
@@ -67,7 +68,7 @@ class Options:
         target: an REAPI server that runs the actions; None to run them on this machine.
         executor: an REAPI server that runs the trials as actions; None to run them on this machine.
         cache: folder in which results of trials are remembered; None to remember none.
-        shard: the part of the workers to check.
+        shard: the part of the workers, and of their checks, to run.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial.
         locates: search for where the state of each finding lives.
@@ -102,8 +103,12 @@ def check(suite: Suite, options: Options | None = None) -> Report:
 
 
 def _check(
-    suite: Suite, options: Options, recorded_orders: Sequence[tuple[SuiteAction, ...]]
+    suite: Suite,
+    options: Options,
+    checks: Sequence[Check],
+    recorded_orders: Sequence[tuple[SuiteAction, ...]] | None = None,
 ) -> Report:
+    """Run some checks; count the wrong action-cache entries if there are recorded orders."""
     folder = None if options.target or options.executor else options.cache
     store, problem = result_memory.opened(folder)
     with (
@@ -128,7 +133,8 @@ def _check(
             pause=options.pause,
             max_seconds=options.max_seconds,
         )
-        findings = _run_remote(context, options) if options.target else _run(context, options)
+        run = _run_remote if options.target else _run
+        findings = run(context, options, checks)
         if options.locates:
             findings = locating.locate_fresh(context, findings, _accepted(options))
         if options.reproducers is not None:
@@ -136,10 +142,10 @@ def _check(
         if options.progress is not None:
             options.progress.finish()
         report = replace(
-            _report(context, findings, options),
+            _report(context, findings, options, checks),
             trials=result_memory.counts(harness, folder, problem, options.executor),
         )
-        if not options.cache_poisoning or context.interruption is not None:
+        if recorded_orders is None or context.interruption is not None:
             return report
         return replace(report, poisoning=cache_poisoning.count(context, recorded_orders))
 
@@ -166,14 +172,31 @@ def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report
     """Check several workers, such as those of `suite_file.load_all`; raises what `check` raises."""
     options = options or Options()
     reports: list[Report] = []
+    shared_out = _shared_out(suites, options)
     if options.progress is not None:
-        options.progress.expect(len(suites))
-    for suite in options.shard.part(suites):
+        options.progress.expect(len(shared_out))
+    for part, checks in shared_out:
         rest = _remaining(options, reports) if reports else options
-        reports.append(_check(suite, rest, []))
+        reports.append(_of_part(_check(part.suite, rest, checks), part))
         if reports[-1].interruption is not None:
             break
     return _whole(reports, options)
+
+
+def _shared_out(suites: Sequence[Suite], options: Options) -> list[tuple[Part, Sequence[Check]]]:
+    """Return what this shard checks of each worker, with the checks that it runs.
+
+    Raises:
+        ConfigError: there are too many shards.
+    """
+    groups = pieces.pieces(options.selected)
+    parts = options.shard.parts(suites, [sum(map(weight, each)) for each in groups])
+    return [(each, pieces.checks_of(each.pieces, groups, options.selected)) for each in parts]
+
+
+def _of_part(report: Report, part: Part) -> Report:
+    """Return the report of a part; only one shard counts the worker's actions."""
+    return report if part.is_first else replace(report, counted_elsewhere=report.actions)
 
 
 def _remaining(options: Options, reports: Sequence[Report]) -> Options:
@@ -193,18 +216,21 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
     options = options or Options()
     nothing = Report(actions=0, checks=(), findings=())
     reports = [_keys_report(recorded, options) if options.shard.is_first else nothing]
-    found = options.shard.part(suites(recorded))
-    if options.max_seconds is None and any(len(each.actions) > LARGE for each in found):
+    selected = options.selected - frozenset(_RECORDED)
+    found = _shared_out(suites(recorded), replace(options, selected=selected))
+    parts = [each for each, _ in found]
+    if options.max_seconds is None and any(len(each.suite.actions) > LARGE for each in parts):
         options = replace(options, max_seconds=USUAL_LIMIT)
     if options.progress is not None:
         options.progress.expect(len(found))
-    selected = options.selected - frozenset(_RECORDED)
-    for place, suite in enumerate(found):
+    for place, (part, checks) in enumerate(found):
         left = _remaining(options, reports).max_seconds
-        limit = shards.allotted(left, suite, found[place:])
+        limit = shards.allotted(left, part, parts[place:])
         rest = replace(options, max_seconds=limit, selected=selected)
-        if rest.selected or rest.cache_poisoning:
-            reports.append(_check(suite, rest, cache_poisoning.recorded_orders(recorded, suite)))
+        is_counted = options.cache_poisoning and part.is_first
+        if selected or is_counted:
+            orders = cache_poisoning.recorded_orders(recorded, part.suite) if is_counted else None
+            reports.append(_of_part(_check(part.suite, rest, checks, orders), part))
         if reports[-1].interruption is not None:
             break
     return _whole(reports, options)
@@ -237,15 +263,15 @@ def _accepted(options: Options) -> frozenset[Identity]:
     return baseline.read(options.baseline) if options.baseline is not None else frozenset()
 
 
-def _run(context: CheckContext, options: Options) -> list[Finding]:
+def _run(context: CheckContext, options: Options, checks: Sequence[Check]) -> list[Finding]:
     selected = options.selected
     for code in _RECORDED:
         context.skip(code, "needs a recording made by serve --record")
-    wanted = [each for each in CHECKS if each.always or selected & set(each.codes)]
+    wanted = [each for each in checks if each.always or selected & set(each.codes)]
     runs = [_CheckRun(each) for each in in_order(wanted)]
-    announcer = _Announcer(options)
+    announcer = Announcer(options.progress, selected, _accepted(options))
     try:
-        announcer.begin(runs)
+        announcer.begin([each.check for each in runs])
         for each in runs:
             announcer.enter(each.check)
             _run_check(context, each, announcer)
@@ -293,32 +319,7 @@ class _CheckRun:
     is_done: bool = False
 
 
-class _Announcer:
-    """Says what is checked and found, while that happens."""
-
-    def __init__(self, options: Options) -> None:
-        self._progress = options.progress
-        self._selected = options.selected
-        self._accepted = _accepted(options)
-        self._seen: set[object] = set()
-
-    def begin(self, runs: Sequence[_CheckRun]) -> None:
-        if self._progress is not None:
-            self._progress.begin([each.check for each in runs])
-
-    def enter(self, check: Check) -> None:
-        if self._progress is not None:
-            self._progress.enter(check)
-
-    def found(self, finding: Finding) -> None:
-        if self._progress is None or finding.code not in self._selected:
-            return
-        if finding.identity not in self._seen and baseline.identity(finding) not in self._accepted:
-            self._seen.add(finding.identity)
-            self._progress.found(finding)
-
-
-def _run_check(context: CheckContext, run: _CheckRun, announcer: _Announcer) -> None:
+def _run_check(context: CheckContext, run: _CheckRun, announcer: Announcer) -> None:
     """Run a check, or note why it can't be run.
 
     Raises:
@@ -387,11 +388,14 @@ def _require_working_action(
 
     Raises:
         ConfigError: says how a fresh worker fails.
+        EnvironmentLacksError: says why no action has a result.
     """
     if context.usable or findings or not selected or not context.failures:
         return
     outcome = context.failures[0]
     detail = outcome.detail.partition("\n")[0]
+    if outcome.failure == NO_RESULT and not context.is_remote:
+        raise EnvironmentLacksError(f"no action has a result: {outcome.step.action.name}: {detail}")
     last_line = outcome.stderr.strip().rpartition("\n")[2]
     raise ConfigError(
         f"no action works on a fresh worker: {outcome.step.action.name}: "
@@ -400,13 +404,13 @@ def _require_working_action(
     )
 
 
-def _run_remote(context: CheckContext, options: Options) -> list[Finding]:
+def _run_remote(context: CheckContext, options: Options, checks: Sequence[Check]) -> list[Finding]:
     from rpw_fixture.hermeticity.checks import remote_limits  # noqa: PLC0415 - local checks need no grpc
 
     for code, reason in remote_limits.skipped():
         context.skip(code, reason)
     judged = options.selected & remote_limits.JUDGED
-    findings = _run(context, replace(options, selected=judged))
+    findings = _run(context, replace(options, selected=judged), checks)
     if context.harness.remote is not None:
         remote_limits.note_limits(context, context.harness.remote)
     return findings
@@ -414,11 +418,14 @@ def _run_remote(context: CheckContext, options: Options) -> list[Finding]:
 
 def _skip(context: CheckContext, checks: Sequence[Check], reason: str) -> None:
     for code in (code for each in checks for code in each.codes):
-        context.skip(code, reason)
+        context.skip(code, "; ".join(filter(None, (reason, context.notes.get(code)))))
 
 
-def _report(context: CheckContext, findings: list[Finding], options: Options) -> Report:
+def _report(
+    context: CheckContext, findings: list[Finding], options: Options, checks: Sequence[Check]
+) -> Report:
     accepted = _accepted(options)
+    judged = pieces.judged(checks, options.selected) | {each.code for each in findings}
     findings = [context.with_differences(each) for each in findings]
     kept = tuple(
         each
@@ -427,7 +434,7 @@ def _report(context: CheckContext, findings: list[Finding], options: Options) ->
     )
     return Report(
         actions=len(context.suite.actions),
-        checks=states(options.selected, kept, context.skipped, context.notes),
+        checks=states(judged, kept, context.skipped, context.notes),
         findings=kept,
         worker_starts=context.harness.worker_starts,
         requests=context.harness.requests,
