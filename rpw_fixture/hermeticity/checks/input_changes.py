@@ -71,7 +71,7 @@ def with_equal_prefix(one: bytes, other: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _endings(length: int) -> Iterator[bytes]:
-    """Yield all lines of so many spaces and tabs."""
+    """Yield all lines of `length` spaces and tabs."""
     return (b"%s\n" % bytes(each) for each in itertools.product(b" \t", repeat=length))
 
 
