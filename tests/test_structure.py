@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "rpw_fixture"
@@ -45,33 +44,54 @@ def length(function: Function) -> int:
     return lines
 
 
+def place(path: Path, function: Function) -> str:
+    return f"{path.relative_to(ROOT)}:{function.lineno} {function.name}"
+
+
+@functools.cache
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text("utf-8")) for path in MODULES}
+
+
+@functools.cache
+def all_functions() -> list[tuple[Path, Function]]:
+    return [(path, each) for path, tree in trees().items() for each in functions(tree)]
+
+
+def test_there_are_functions() -> None:
+    assert len(all_functions()) > len(MODULES) > 0
+
+
 def test_no_two_classes_have_the_same_name() -> None:
     homes: dict[str, list[str]] = {}
-    for path in MODULES:
-        for name in class_names(ast.parse(path.read_text("utf-8"))):
+    for path, tree in trees().items():
+        for name in class_names(tree):
             homes.setdefault(name, []).append(str(path.relative_to(ROOT)))
     assert homes
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_modules_and_functions_are_short(path: Path) -> None:
-    text = path.read_text("utf-8")
+def test_functions_are_short() -> None:
     long = {
-        f"{each.name}, line {each.lineno}": length(each)
-        for each in functions(ast.parse(text))
+        place(path, each): length(each)
+        for path, each in all_functions()
         if length(each) > MOST_LINES_OF_A_FUNCTION
     }
     assert long == {}
-    assert len(text.splitlines()) <= MOST_LINES_OF_A_MODULE
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_docstrings_of_functions_start_with_a_verb(path: Path) -> None:
+def test_modules_are_short() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in MODULES
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_MODULE} == {}
+
+
+def test_docstrings_of_functions_start_with_a_verb() -> None:
     # D401 of ruff knows the verbs in the wrong form; it lets most other words pass.
     docstrings = {
-        f"{each.name}, line {each.lineno}": ast.get_docstring(each) or ""
-        for each in functions(ast.parse(path.read_text("utf-8")))
+        place(path, each): ast.get_docstring(each) or ""
+        for path, each in all_functions()
         if not is_property(each)
     }
     assert {
