@@ -17,6 +17,7 @@ from rpw_fixture.hermeticity.checks import one_worker, resources
 from rpw_fixture.hermeticity.checks.blame import blame, code_of_rule, suspicions
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import GROWING, LATER_LEFT_PROCESSES, LEFT_PROCESSES
+from rpw_fixture.hermeticity.checks.stale_inputs import stale_finding
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -124,6 +125,9 @@ def _wrong_answer(
     if not warm.failure and not aspects:
         return
     context.note_reported(warm.step.action, warm.failure)
+    if stale := _old_content(context, trial.history[place - 1], warm):
+        yield stale
+        return
     yield Finding(
         code=code_of_rule(warm.failure) if warm.failure else "RPW202",
         victim=name,
@@ -134,6 +138,18 @@ def _wrong_answer(
         evidence=context.explain(cold, warm, aspects, ("fresh worker", "after them")),
         history=trial.history[: place + 1],
     )
+
+
+def _old_content(context: CheckContext, earlier: Step, warm: Outcome) -> Finding | None:
+    """Return a finding if one earlier content is enough: the result is its result."""
+    if not earlier.action.variant or warm.failure:
+        return None
+    name = warm.step.action.name
+    summary = f"after {earlier.action.title}, {name} gives the result of the old content"
+    finding = stale_finding(context, (earlier, warm.step), summary)
+    if finding is None or "RPW203" in context.selected:
+        return finding
+    return replace(finding, code="RPW202")
 
 
 def _first_wrong(context: CheckContext, outcomes: Sequence[Outcome]) -> int | None:
