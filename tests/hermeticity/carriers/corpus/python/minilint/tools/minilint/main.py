@@ -30,8 +30,10 @@ def run(arguments):
     options, sources = {}, []
     for each in arguments:
         name, equals, value = each.partition("=")
-        if name.startswith("--") and equals:
+        if name in ("--plugin", "--report") and equals:
             options[name] = value
+        elif each.startswith("-"):
+            raise ValueError(f"unknown option {name}")
         else:
             sources.append(each)
     if "--plugin" in options:
