@@ -61,13 +61,20 @@ class StagedRoot:
             BlobMissingError: when a file's blob has gone in the meantime.
             OSError: such as a full disk, or the folder itself is gone.
         """
-        try:
-            return self._stage(root, parents, store)
-        except OSError as error:
-            if error.errno != errno.EXDEV or self._watches is None:
-                raise
-            self._watches.distrust()  # nobody is notified of a mount: look everywhere
-            return self._stage(root, parents, store)
+        for _ in range(_RETRIES):
+            try:
+                return self._stage(root, parents, store)
+            except OSError as error:
+                if not self._can_retry(error):
+                    raise
+        return self._stage(root, parents, store)
+
+    def _can_retry(self, error: OSError) -> bool:
+        """Return whether looking everywhere will help: at a mount, or what a process just put there."""
+        if self._watches is not None:
+            self._watches.distrust()  # nobody is notified of a mount
+        is_mount = error.errno == errno.EXDEV and self._watches is not None
+        return is_mount or error.errno == errno.EEXIST
 
     def _stage(self, root: Folder, parents: Parents, store: BlobStore) -> list[str]:
         sweep = Sweep(store, self._watches.add if self._watches is not None else None)
@@ -404,6 +411,8 @@ def _same(old: FileEntry, new: FileEntry | None) -> bool:
     )
 
 
+#: A worker that writes after its response may do so between the removal of leftovers and the staging.
+_RETRIES = 3
 #: A file that stayed for this many actions is watched instead of being looked at before each.
 _GROWN = 4
 #: When it can't be watched, it is tried again after this many more.

@@ -5,7 +5,7 @@ A suspicion is an outcome that differs from that of a fresh worker for the same 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.hermeticity.checks import counted_leaks, lost_diagnostics, shrinking
@@ -101,10 +101,14 @@ def _suspicions(
     return sorted(best.values(), key=lambda each: len(each.before))
 
 
-def _rank(suspicion: Suspicion) -> tuple[bool, int]:
-    """Sort plain histories first: with a failing request a state leak would look like RPW109."""
+def _rank(suspicion: Suspicion) -> tuple[bool, bool, int]:
+    """Sort plain histories first: with a failing request a state leak would look like RPW109.
+
+    A failing action of the suite is easier to understand than one that the check made fail.
+    """
     actions = [each.action for each in suspicion.before]
-    return any(each.variant or each.exit_code for each in actions), len(actions)
+    is_edited = any(each.variant for each in actions)
+    return is_edited, any(each.exit_code for each in actions), len(actions)
 
 
 def blame(context: CheckContext, suspects: Sequence[Suspicion]) -> Iterator[Finding]:
@@ -206,7 +210,21 @@ def _shrink(context: CheckContext, suspect: Suspicion) -> Polluters | None:
     least = shrinking.minimise(suspect.before, asked, max_questions=_MAX_RUNS)
     order = {action.name: place for place, action in enumerate(context.suite.actions)}
     tidy = shrinking.simplify_order(least, asked, lambda step: order.get(step.action.name, 0))
-    return Polluters(tidy)
+    return Polluters(_unedited(suspect.victim, tidy, asked))
+
+
+def _unedited(
+    victim: Step, polluters: tuple[Step, ...], asked: Callable[[tuple[Step, ...]], bool]
+) -> tuple[Step, ...]:
+    """Return the victim's request as its polluter if that does what an edited copy of it does.
+
+    Else a worker that can't stand equal requests looks like one that can't stand failures.
+    """
+    is_copy = all(
+        each.action.variant and each.action.name == victim.action.name for each in polluters
+    )
+    plain = (victim,) * len(polluters)
+    return plain if is_copy and not victim.action.variant and asked(plain) else polluters
 
 
 def _another(context: CheckContext, victim: Step) -> Step | None:
@@ -300,9 +318,8 @@ def _remembers_absence(
         return False
     if any(each.action.variant != INPUTS_MISSING for each in polluters):
         return False
-    other = context.bad_option(victim)
-    is_telling = context.cold(other).exit_code not in {0, None}
-    return is_telling and not context.poisons(other, victim)
+    other = context.unrelated_failure(victim)
+    return other is not None and not context.poisons(other, victim)
 
 
 def _is_failing(context: CheckContext, step: Step) -> bool:

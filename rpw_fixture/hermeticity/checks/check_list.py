@@ -38,6 +38,7 @@ from rpw_fixture.hermeticity.checks import (
     undeclared_access,
     unknown_fields,
     unread_inputs,
+    unusual_requests,
     verbosity,
 )
 from rpw_fixture.hermeticity.checks.context import CheckContext
@@ -120,6 +121,13 @@ CHECKS = (
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
     Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,)),
+    Check(
+        ("RPW202", "RPW212"),
+        unusual_requests.find,
+        needs=(*_COLD, REPORTED),
+        shares=(REPORTED,),
+        needs_answers=True,
+    ),
     Check(("RPW218",), lost_diagnostics.find, needs=(*_COLD, REPORTED), needs_answers=True),
     Check(
         ("RPW203",), stale_inputs.find_stale, needs=(*_COLD, START_UP_INPUTS), needs_answers=True

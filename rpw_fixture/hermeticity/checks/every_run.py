@@ -7,7 +7,7 @@ RPW216, and RPW101–105 for requests that no other check compares.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpw_fixture.hermeticity.checks import lifecycle, resources, shrinking, state_leaks
 from rpw_fixture.hermeticity.checks.blame import Suspicion, blame, code_of_rule
@@ -15,6 +15,7 @@ from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.checks.facts import LATER_LEFT_PROCESSES, START_UP_INPUTS
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import late_access
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
@@ -62,7 +63,7 @@ _TRACES = (
     ),
     _Trace(
         code="RPW208",
-        found=lambda outcome: () if _is_cured(outcome) else outcome.strays,
+        found=lambda outcome: outcome.strays,
         verb="leaves undeclared files in the input root",
         evidence="found in the input root after the response",
     ),
@@ -113,7 +114,7 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
     _run_warm(context)
     if reason := late_access.why_unavailable():
         context.skip("RPW216", reason)
-    for trace in _TRACES:
+    for trace in _traces(context):
         best: dict[str, _Observation] = {}
         for each in _observations(context):
             if not trace.found(each.outcome):
@@ -123,6 +124,17 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
                 best[each.outcome.step.action.name] = each
         for each in best.values():
             yield _trace_finding(context, trace, each)
+
+
+def _traces(context: CheckContext) -> list[_Trace]:
+    """Return what to look for; an output that is known to be written late (RPW216) is no stray."""
+    late = {path for each in _observations(context) for path in each.outcome.rewritten}
+
+    def strays(outcome: Outcome) -> tuple[str, ...]:
+        is_unknown = _may_be_mended(outcome.step.action)
+        return () if is_unknown else tuple(each for each in outcome.strays if each not in late)
+
+    return [replace(each, found=strays) if each.code == "RPW208" else each for each in _TRACES]
 
 
 def find_processes(context: CheckContext) -> Iterator[Finding]:
@@ -177,10 +189,9 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
             yield from blame(context, [suspect] if aspects else [])
 
 
-def _is_cured(outcome: Outcome) -> bool:
-    """Return whether an edit made an action succeed that must fail, and so declares no outputs."""
-    action = outcome.step.action
-    return bool(action.variant) and action.exit_code != 0 and outcome.exit_code == 0
+def _may_be_mended(action: SuiteAction) -> bool:
+    """Return whether an edit may make an action write outputs: one that must fail declares none."""
+    return bool(action.variant) and action.exit_code != 0
 
 
 def _run_warm(context: CheckContext) -> None:

@@ -6,6 +6,8 @@ a fresh worker, because an earlier request may be the cause.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rpw_fixture.hermeticity.checks import state_leaks
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -28,10 +30,15 @@ def answer(context: CheckContext, step: Step) -> Outcome:
     """Return the outcome of a request of `_trial`, or of a fresh worker if that one is suspicious."""
     if not state_leaks.stops_answering(context):
         plain = context.cold(step.action)
-        for each in context.run(_trial(context)).outcomes:
+        for each in answers(context):
             if each.step == step and not context.differing(plain, each):
                 return each
     return context.run(Trial(history=(step,))).outcomes[0]
+
+
+def answers(context: CheckContext) -> Sequence[Outcome]:
+    """Return the outcomes of all unusual requests to one worker."""
+    return context.run(_trial(context)).outcomes
 
 
 def _trial(context: CheckContext) -> Trial:

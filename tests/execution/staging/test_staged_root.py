@@ -14,6 +14,26 @@ from .staged_roots import LEFTOVERS, TREE, Root
 # --- the first time ---
 
 
+@pytest.mark.parametrize("left", ["out", "src/a"])
+def test_what_a_process_writes_in_the_meantime_is_replaced(
+    root: Root, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """A worker that writes after its response does not know that the root is being staged again."""
+    store = root.inputs.store
+    materialise, late = store.materialise, [left]
+
+    def write_late(*arguments, **options):
+        while late:
+            (root.path / late[0]).mkdir(parents=True)
+            (root.path / late.pop() / "late").write_text("late")
+        return materialise(*arguments, **options)
+
+    monkeypatch.setattr(store, "materialise", write_late)
+    root.stage({"first": b"1", "src": {"a": b"a"}}, "out")
+
+    assert root.found() == {"first": b"1", "src": {"a": b"a"}, "out": {}}
+
+
 def test_a_tree_is_placed_with_everything_in_it(root: Root, inputs) -> None:
     tree = {
         **TREE,

@@ -68,6 +68,19 @@ def test_what_goes_wrong_at_certain_requests_of_one_action_is_found(tmp_path: Pa
     assert len(finding.polluters) % 25 == 24
 
 
+def test_an_old_content_is_one_earlier_request_and_not_hundreds(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "stale_input.py")
+    tools = suite.parent / "tools"
+    cached = (tools / "stale_input.py").read_text()
+    key = "(path, found.st_size, found.st_mtime_ns)"
+    (tools / "stale_input.py").write_text(cached.replace(key, "(path, 0, 0)"))
+    good = (tools / "good.py").read_text().replace('.rstrip("\\n")', "")
+    (tools / "good.py").write_text(good)
+    found = run(suite, "RPW202,RPW203", pause=0.01).findings
+    assert {each.code for each in found} == {"RPW203"}
+    assert {len(each.history) for each in found} == {2}
+
+
 def lasts(values: list[int]) -> bool:
     samples = [Sample(memory=0, descriptors=each, threads=1, files=0) for each in values]
     return resources.is_lasting(samples, "descriptors", resources.LIMITS["descriptors"])

@@ -61,6 +61,17 @@ def test_a_trial_that_waits_ends_with_its_harness(tmp_path: Path) -> None:
         assert harness.run(Trial(history=(plain,))).outcomes[0].exit_code == 0
 
 
+def test_a_trial_that_waits_has_the_folder_that_results_depend_on(tmp_path: Path) -> None:
+    suite = load(stage(tmp_path / "suite", "path_in_output.py", headers=["alpha"]))
+    plain = Step(action=suite.actions[0])
+    with Harness(suite) as harness:
+        harness.use_one_path()
+        waiting = Trial(history=(plain, Step(action=plain.action, pause=0.01)))
+        harness.begin(waiting)
+        usual = harness.run(Trial(history=(plain,))).outcomes[0]
+        assert harness.run(waiting).outcomes[0].outputs == usual.outputs
+
+
 @pytest.mark.parametrize(
     ("arguments", "effect"),
     [((), "gives another result"), (("--stdout",), "fails: text on stdout")],

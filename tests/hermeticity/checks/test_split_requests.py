@@ -92,6 +92,19 @@ def test_a_part_that_is_answered_like_a_request_is_reported_as_a_cut_request(
     assert "when its request arrives in two pieces, " in finding.summary
 
 
+def test_a_reader_that_waits_for_the_rest_only_for_a_moment_is_found(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "one_read.py", headers=["alpha"])
+    worker = suite.parent / "tools" / "one_read.py"
+    rest = """
+        while select.select([stream], [], [], 0.02)[0] and (more := os.read(stream.fileno(), 1 << 16)):
+            chunk += more"""
+    start = "    while chunk := os.read(stream.fileno(), 1 << 16):"
+    text = worker.read_text().replace("    while chunk := stream.read1(1 << 16):", start + rest)
+    worker.write_text(text.replace("import sys\n", "import os\nimport select\nimport sys\n", 1))
+    (finding,) = run(suite, "RPW118").findings
+    assert "when its request arrives in two pieces, " in finding.summary
+
+
 def test_large_requests_are_not_judged_where_pieces_are_misread(tmp_path: Path) -> None:
     report = run(stage(tmp_path / "suite", "one_read.py"), "RPW113,RPW118")
     assert [each.code for each in report.findings] == ["RPW118"]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status, merged
+from rpw_fixture.hermeticity.findings.finding import (
+    CheckState,
+    Finding,
+    Report,
+    Status,
+    merged,
+    with_edits,
+)
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import steps
 
 OUT_OF_TIME = CheckState(code="RPW202", status=Status.SKIPPED, reason="the time limit is reached")
 NOT_MEANT = CheckState(
@@ -40,3 +49,12 @@ def test_a_failure_outweighs_everything() -> None:
 
 def test_what_applies_to_no_worker_stays_so() -> None:
     assert merge(NOT_MEANT, NOT_MEANT) == NOT_MEANT
+
+
+def test_of_many_edits_some_are_shown_and_the_others_counted() -> None:
+    action = SuiteAction(name="alpha", arguments=())
+    edited = [action.changed(f"line {number} is empty") for number in range(100)]
+    finding = Finding(code="RPW202", summary="it differs", history=steps(*edited, action))
+    *shown, rest = with_edits(finding).evidence.splitlines()
+    assert shown == [f"check edited alpha: line {number} is empty" for number in range(6)]
+    assert rest == "(and 94 edits more)"

@@ -1,21 +1,28 @@
-"""Check the unseen workers, and print a table: worker, expected, found, polluters, seconds, starts."""
+"""Check the unseen workers, and print a table: worker, expected, found, polluters, seconds, starts.
+
+With ``--log`` each run is written down, and the runs that are in the file are not repeated.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rpw_fixture.hermeticity.check import Options
 from rpw_fixture.hermeticity.findings.codes import CODES, expand
 from rpw_fixture.hermeticity.findings.text import render
+from tests.hermeticity.unseen import page, run_log
 from tests.hermeticity.unseen.corpus import Sample, compile_java, samples
-from tests.hermeticity.unseen.verdict import HEADER, Verdict, judge
+from tests.hermeticity.unseen.sample_workers import build_jar, sample_workers
+from tests.hermeticity.unseen.verdict import HEADER, Built, Verdict, judge
 
 _WIDTHS = (32, 15, 44, 5, 7, 6, 0)
 
@@ -24,30 +31,30 @@ def main() -> int:
     """Print a line for each worker, and a sum; returns 1 if one is missed or wrongly accused."""
     options = _options()
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    chosen = [each for each in samples() if re.search(options.match, str(each))]
+    everything = [*samples(), *sample_workers()]
+    chosen = [each for each in everything if _is_chosen(options, each)]
     _print_row(HEADER)
     verdicts: list[Verdict] = []
     failed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="unseen") as name:
+    with tempfile.TemporaryDirectory(prefix="unseen") as name, _programs(options.busy):
         folder = Path(name)
-        has_java = any(each.language == "java" for each in chosen)
-        classes = compile_java(folder) if has_java else None
+        built = _build(folder, chosen)
+        known = {each.key for each in run_log.read(options.log)} if options.log else set()
         for seed in options.seeds:
             for each in chosen:
-                place = folder / f"{each}-{seed}"
-                place.mkdir()
+                if (str(each), seed, bool(options.busy)) in known:
+                    continue
                 try:
-                    given = _check_options(options, each, seed)
-                    verdict = judge(each, place, given, classes)
+                    verdict = _judge(options, each, seed, folder, built)
                 except Exception:  # noqa: BLE001 - the other workers are still of interest
                     failed.append(str(each))
                     print(f"{each}: {traceback.format_exc(limit=-2)}", flush=True)
                     continue
                 verdicts.append(verdict)
-                _print_row(verdict.row)
-                if options.verbose:
-                    print(render(verdict.report), flush=True)
+                _report(options, verdict, seed)
     _print_sums(verdicts)
+    if options.page:
+        options.page.write_text(page.render(everything, run_log.read(options.log)), "utf-8")
     is_right = all(
         not each.wrong and (each.is_found or not each.sample.expected) for each in verdicts
     )
@@ -57,12 +64,61 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.hermeticity.unseen", description=__doc__)
     parser.add_argument("match", nargs="?", default="", help="a regular expression for names")
+    parser.add_argument("--good", action="store_true", help="only workers without a defect")
+    parser.add_argument("--broken", action="store_true", help="only workers with a defect")
     parser.add_argument("--select", default="", help="codes, as for check; default: all")
     parser.add_argument("--expected", action="store_true", help="select the expected codes alone")
+    parser.add_argument("--actions", type=int, help="so many actions of each suite, by the seed")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--busy", type=int, default=0, help="run so many programs that only compute"
+    )
     parser.add_argument("--verbose", action="store_true", help="print the reports too")
-    return parser.parse_args()
+    parser.add_argument("--log", type=Path, metavar="FILE", help="add the runs to FILE")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="write the page of all runs in the log"
+    )
+    options = parser.parse_args()
+    if options.page and not options.log:
+        parser.error("--page shows the runs of a log: give it with --log")
+    return options
+
+
+def _is_chosen(options: argparse.Namespace, sample: Sample) -> bool:
+    is_broken = bool(sample.expected)
+    is_kind = not (options.good and is_broken) and not (options.broken and not is_broken)
+    return is_kind and bool(re.search(options.match, str(sample)))
+
+
+@contextlib.contextmanager
+def _programs(count: int) -> Iterator[None]:
+    """Run programs that only compute."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            program = subprocess.Popen(["/bin/sh", "-c", "while :; do :; done"])
+            stack.callback(program.wait)
+            stack.callback(program.kill)
+        yield
+
+
+def _build(folder: Path, chosen: Sequence[Sample]) -> Built:
+    """Compile what the chosen samples need of Java."""
+    is_in_java = any(each.language == "java" for each in chosen)
+    has_jar = any(each.name.startswith("java") for each in chosen)
+    return Built(
+        classes=compile_java(folder) if is_in_java else None,
+        jar=build_jar(folder) if has_jar else None,
+    )
+
+
+def _judge(
+    options: argparse.Namespace, sample: Sample, seed: int, folder: Path, built: Built
+) -> Verdict:
+    place = folder / f"{sample}-{seed}"
+    place.mkdir()
+    given = _check_options(options, sample, seed)
+    return judge(sample, place, given, built, options.actions)
 
 
 def _check_options(options: argparse.Namespace, sample: Sample, seed: int) -> Options:
@@ -70,6 +126,14 @@ def _check_options(options: argparse.Namespace, sample: Sample, seed: int) -> Op
     if options.expected and sample.expected:
         selected = sample.expected
     return Options(selected=selected, jobs=options.jobs, seed=seed)
+
+
+def _report(options: argparse.Namespace, verdict: Verdict, seed: int) -> None:
+    _print_row(verdict.row)
+    if options.verbose:
+        print(render(verdict.report), flush=True)
+    if options.log:
+        run_log.append(options.log, run_log.of(verdict, seed, is_busy=bool(options.busy)))
 
 
 def _print_row(cells: Sequence[str]) -> None:

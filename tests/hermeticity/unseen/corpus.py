@@ -120,7 +120,7 @@ def stage(folder: Path, sample: Sample, classes: Path | None = None) -> Path:
         + ['protocol = "json"'] * sample.is_json
     )
     for name in _ACTIONS:
-        lines += _action(name, ["render.config.json"] * (sample.settings.get("suite") == "config"))
+        lines += _action(name, sample.settings.get("suite"))
     (folder / "suite.toml").write_text("\n".join(lines) + "\n")
     return folder / "suite.toml"
 
@@ -139,14 +139,17 @@ def _put_tools(tools: Path, sample: Sample, classes: Path | None) -> None:
     (tools / f"{sample.name}{suffix}").write_text(source)
 
 
-def _action(name: str, more_inputs: list[str]) -> list[str]:
+def _action(name: str, kind: str | None) -> list[str]:
+    """Return an action's lines; ``kind`` is "config" for one more input, "map" for one more output."""
     arguments, inputs, exit_code = _ACTIONS[name]
+    more_inputs = ["render.config.json"] if kind == "config" else []
+    outputs = [f"out/{name}.txt", *([f"out/{name}.map"] if kind == "map" else [])]
     return [
         "[[action]]",
         f'name = "{name}"',
         f"arguments = {json.dumps(['--out', f'out/{name}.txt', *arguments, f'src/{name}.txt'])}",
         f"inputs = {json.dumps([f'src/{name}.txt', *inputs, *more_inputs])}",
-        f"outputs = {json.dumps([f'out/{name}.txt'] if not exit_code else [])}",
+        f"outputs = {json.dumps(outputs if not exit_code else [])}",
         f"exit_code = {exit_code}",
     ]
 

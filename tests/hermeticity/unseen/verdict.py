@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, Report
 from rpw_fixture.hermeticity.suites.suite_file import load
+from tests.hermeticity.unseen import sample_workers
 from tests.hermeticity.unseen.corpus import Sample, stage
+from tests.hermeticity.unseen.sample_workers import SAMPLE_WORKER
 
 HEADER = ("worker", "expected", "found", "exact", "seconds", "starts", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """What was compiled: a folder of classes, and the jar of the sample worker."""
+
+    classes: Path | None = None
+    jar: Path | None = None
+
+
+NOTHING = Built()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +95,23 @@ class Verdict:
             yield "FALSE:" + ",".join(sorted({each.code for each in self.wrong}))
 
 
-def judge(sample: Sample, folder: Path, options: Options, classes: Path | None = None) -> Verdict:
-    """Check a sample in an empty folder."""
-    report = check(load(stage(folder, sample, classes)), options)
-    return Verdict(sample=sample, report=report)
+def judge(
+    sample: Sample,
+    folder: Path,
+    options: Options,
+    built: Built = NOTHING,
+    most_actions: int | None = None,
+) -> Verdict:
+    """Check a sample in an empty folder; with fewer actions than it has, the seed says which."""
+    suite = load(_stage(sample, folder, built))
+    if most_actions is not None and len(suite.actions) > most_actions:
+        source = random.Random(options.seed)
+        kept = source.sample(range(len(suite.actions)), most_actions)
+        suite = replace(suite, actions=tuple(suite.actions[place] for place in sorted(kept)))
+    return Verdict(sample=sample, report=check(suite, options))
+
+
+def _stage(sample: Sample, folder: Path, built: Built) -> Path:
+    if sample.language != SAMPLE_WORKER:
+        return stage(folder, sample, built.classes)
+    return sample_workers.stage(folder / "suite", sample.name, built.jar)

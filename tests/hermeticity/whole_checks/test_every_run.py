@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from rpw_fixture.hermeticity.checks import every_run
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness
+from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
 from tests.hermeticity.samples import PROTOCOL, codes, run, stage
 
 
@@ -228,3 +233,15 @@ def edit(suite: Path, old: str, new: str) -> None:
     text = worker.read_text()
     assert text.count(old) == 1
     worker.write_text(text.replace(old, new))
+
+
+def test_an_output_that_is_written_late_is_no_stray_of_the_next_request(tmp_path: Path) -> None:
+    suite = load(stage(tmp_path / "suite", "good.py"))
+    first, second = (Step(action=each) for each in suite.actions)
+    late = Outcome(step=first, exit_code=0, rewritten=("out/alpha.txt",))
+    next_one = Outcome(step=second, exit_code=0, strays=("out/alpha.txt", "left.txt"))
+    with Harness(suite) as harness:
+        harness._results.append((Trial(history=(first, second)), Result(outcomes=(late, next_one))))
+        traces = every_run._traces(CheckContext(suite=suite, harness=harness))
+    found = {each.code: each.found(next_one) for each in traces if each.code == "RPW208"}
+    assert found == {"RPW208": ("left.txt",)}

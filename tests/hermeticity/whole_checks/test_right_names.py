@@ -95,3 +95,70 @@ def test_times_of_two_seconds_in_an_archive_are_nondeterminism_only(tmp_path: Pa
     suite = changed(tmp_path, (CACHE, f"{CACHE}import zipfile\n"), (WRITE, ZIP))
     report = run(suite, "RPW105,RPW107,RPW201,RPW202,RPW203,RPW205,RPW210,RPW211,RPW214,RPW215")
     assert codes(report) == {"RPW201"}
+
+
+WORST = """
+worst = 0
+
+
+def remember_worst(request):
+    global worst
+    try:
+        compile_files(request)
+    except ToolError as error:
+        worst = 1
+        return WorkResponse(worst, str(error))
+    return WorkResponse(worst)
+
+
+if __name__"""
+
+
+def test_a_failure_that_spoils_all_later_results_has_one_code(tmp_path: Path) -> None:
+    """Its tool takes unknown options, and what a failing action writes once it is mended is not known."""
+    refusal = f"{COMPILE}    if b'ERROR' in rpw_worker.read_file(request, options.inputs[0]):\n"
+    suite = changed(
+        tmp_path,
+        ("\nif __name__", WORST),
+        ("rpw_worker.main(compile_files)", "rpw_worker.main(remember_worst)"),
+        ('raise ToolError(f"{name}: unknown option, or its value is missing")', "return"),
+        (COMPILE, f"{refusal}        raise ToolError('an error')\n"),
+    )
+    text, _, _ = suite.read_text().rpartition("[[action]]")
+    text += '[[action]]\nname = "bad"\narguments = ["--in", "src/bad.txt", "--out", "bad.txt"]\n'
+    suite.write_text(f'{text}inputs = ["src/bad.txt"]\noutputs = []\nexit_code = 1\n')
+    # With one letter changed, the one fails, and the other one succeeds.
+    (suite.parent / "src" / "alpha.txt").write_text("ERQOR\n")
+    (suite.parent / "src" / "bad.txt").write_text("ERROR\n")
+    report = run(suite, "RPW109,RPW202,RPW203,RPW204,RPW208,RPW211,RPW214")
+    assert codes(report) == {"RPW109"}
+    assert {each.polluters for each in report.findings} == {("bad",)}
+
+
+def test_a_verbosity_that_stays_is_a_state(tmp_path: Path) -> None:
+    suite = changed(
+        tmp_path,
+        ("\nif __name__", "\nverbose = []\n\n\nif __name__"),
+        (COMPILE, f"{COMPILE}    verbose.extend([1] * request.verbosity)\n"),
+        (DONE, "    return WorkResponse(0, 'in detail' if verbose else '')\n"),
+    )
+    (finding,) = run(suite, "RPW202,RPW212").findings
+    assert (finding.victim, finding.polluters) == ("alpha", ("alpha",))
+    assert "check edited the request of alpha: its verbosity is 10" in finding.evidence
+
+
+def test_a_worker_that_dies_of_an_equal_request_is_not_blamed_for_failures(tmp_path: Path) -> None:
+    suite = changed(
+        tmp_path,
+        ("\nif __name__", "\nlast = []\n\n\nif __name__"),
+        (
+            COMPILE,
+            (
+                f"    if request.arguments in last:\n        os._exit(3)\n"
+                f"    last[:] = [request.arguments]\n{COMPILE}"
+            ),
+        ),
+    )
+    (finding,) = run(suite, "RPW103,RPW109,RPW202").findings
+    assert finding.code == "RPW103"
+    assert finding.polluters == (finding.victim,)
