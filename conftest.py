@@ -33,23 +33,43 @@ PLUGIN = "rpw_fixture.pytest_plugin"
 _SLOW = (
     "benchmarks",  # each family of figures once
     "binary",  # some forms of the program are installed, others run in containers
-    "cli/test_check.py",  # checks of whole suites
+    "cli",  # each starts the program
     "containers",  # images and their engines
     "examples",  # with a real Bazel
     "docs/test_check_page.py",  # the commands of the page are checks of whole suites
+    "docs/test_installed.py",  # the package is installed first
+    "execution/test_lacking_machines.py",  # each starts the program
+    "hermeticity/carriers",  # most check a worker, some under Node.js or on a JVM
     "hermeticity/checks",  # most check a worker for some codes
+    "hermeticity/trials",  # each starts workers, some on a second server
     "hermeticity/unseen",  # checks of whole suites
     "hermeticity/whole_checks",  # each starts dozens of workers
-    "hermeticity/carriers",  # most check a worker, some under Node.js or on a JVM
-    "real_workers",  # checks of published workers
     "interop",  # real Bazel, BuildStream and buildbox
     "isolation",  # some six hundred attempts, each in processes of its own
+    "launching",  # real isolation, each in processes of its own
+    "plugin",  # most are whole runs of pytest
+    "processes",  # each starts a spawner
+    "real_workers",  # checks of published workers
+    "report/test_browser.py",  # with a real browser
     "sample_workers",  # Java and Node.js
+    "security",  # attacks, each on a server of its own
     "soak",  # many times the same
+    "typing",  # mypy on code of users
+    "workers/tee",  # each starts a worker behind the program
+    "workers/test_hostile_folders.py",  # each on a server of its own
+    "workers/test_hostile_workers.py",  # a misdeed each, and the time until it is noticed
+    "workers/test_lifecycle.py",  # the pages are generated anew
+    "workers/test_unknown_protocol.py",  # two workers for each action
 )
 #: Modules of those folders that start nothing.
-_QUICK = tuple(
-    f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")
+_QUICK = (
+    "cli/test_command_line.py",
+    *(f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")),
+    *(
+        f"hermeticity/trials/test_{name}.py"
+        for name in ("memory", "result_store", "sequential", "snapshot", "trial_keys", "waiting")
+    ),
+    "security/test_addresses.py",
 )
 #: How long what a test has ended may take to be gone, seconds.
 _PATIENCE = 5.0

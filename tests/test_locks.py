@@ -212,7 +212,7 @@ def use_stores(folder: Path) -> None:
     layouts.splice(store, whole, [digests[0], digests[-2]])
     assert layouts.split(store, whole) == (digests[0], digests[-2])
 
-    cache = ActionCache(max_bytes=2500)
+    cache = ActionCache(max_bytes=900)
     keys = [ActionKey("", "SHA256", digest) for digest in digests[:3]]
     for key in keys:
         cache.put(key, b"result")

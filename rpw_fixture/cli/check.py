@@ -97,7 +97,7 @@ def _add_savings(parser: argparse.ArgumentParser) -> None:
         "--shard",
         type=_shard,
         metavar="I/N",
-        help="check the I-th of N parts of a recording's workers; report merges the JSON of all parts",
+        help="check the I-th of N parts of the workers and codes; report merges the JSON of all parts",
     )
 
 

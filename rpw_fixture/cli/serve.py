@@ -18,6 +18,7 @@ from rpw_fixture.cli.port_file import write_port
 from rpw_fixture.cli.settings import add_settings, config_of
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.config import Config
+from rpw_fixture.support import heap
 
 if TYPE_CHECKING:
     from rpw_fixture.cli.live_report import LiveReport
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _serve(config: Config, stopping: threading.Event) -> None:
+    heap.share_arenas()  # before gRPC is loaded, because it starts threads
     from rpw_fixture.server import Server  # noqa: PLC0415 - slow to load: signals are caught first
 
     is_terminal = sys.stderr.isatty()

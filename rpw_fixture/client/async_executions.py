@@ -5,6 +5,7 @@ Everything else that a client does takes milliseconds, and is done by `Client`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
@@ -68,7 +69,7 @@ class AsyncExecutions:
 
         Args:
             digest: of the action.
-            seconds: most seconds for each stream.
+            seconds: most seconds for all of it.
             on_operation: called with the name of the operation when it is known.
 
         Raises:
@@ -81,6 +82,7 @@ class AsyncExecutions:
             mnemonic="RpwTrial",
             target=target,
         )
+        deadline = time.monotonic() + seconds
         stream = self._stream("Execute", request, metadata, seconds)
         name = ""
         for left in reversed(range(_MOST_WAITS + 1)):
@@ -93,13 +95,12 @@ class AsyncExecutions:
                         if update.done:
                             return response_of(update)
             except RequestError as error:
-                if not left or not name or error.code not in _BROKEN:
+                if not left or not name or not _is_broken(error, deadline):
                     raise
             if not name:
                 break
-            stream = self._stream(
-                "WaitExecution", reapi.WaitExecutionRequest(name=name), (), seconds
-            )
+            rest = max(0.0, deadline - time.monotonic())
+            stream = self._stream("WaitExecution", reapi.WaitExecutionRequest(name=name), (), rest)
         raise RequestError(Code.UNAVAILABLE, f"{self._endpoint} ended the stream too early")
 
     async def close(self) -> None:
@@ -130,3 +131,10 @@ class AsyncExecutions:
             raise RequestError(Code.UNAVAILABLE, f"{self._endpoint}: {error}") from None
         finally:
             running.cancel()
+
+
+def _is_broken(error: RequestError, deadline: float) -> bool:
+    """Return whether a connection ended, and not the action: also by a time limit that is not ours."""
+    if error.code is Code.DEADLINE_EXCEEDED:
+        return time.monotonic() < deadline
+    return error.code in _BROKEN

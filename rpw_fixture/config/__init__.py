@@ -311,7 +311,8 @@ class Config:
     cas_memory_bytes: int = _setting(
         256 * MIB,
         "blobs kept in memory before they are written to disk, bytes; at most a quarter of the control "
-        "group's memory limit",
+        "group's memory limit. Action results may take another sixteenth of it, at least 4 MiB; then the "
+        "least recently used are dropped, or read from --root again",
     )
     cas_spill_threshold: int = _setting(
         1 * MIB, "blobs of this size or larger are written to disk at once, bytes"

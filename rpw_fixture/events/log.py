@@ -19,20 +19,26 @@ if TYPE_CHECKING:
     from rpw_fixture.events.kinds import Event
 
 E = TypeVar("E", bound="Event")
+#: Memory that the records of a log may take, about: those of 12,000 warm actions with one output each.
+_MOST_BYTES = 20 << 20
 
 
 class EventLog(Sequence["Event"]):
-    """An append-only log that keeps the newest ``limit`` records.
+    """An append-only log that keeps the newest records.
 
     It is a sequence of the records that it still holds. Thread-safe.
 
     Args:
-        limit: number of records that are kept.
+        max_bytes: memory that the records may take, about; the newest one is kept even if it takes more.
         clock: returns seconds since the epoch.
     """
 
-    def __init__(self, *, limit: int = 100_000, clock: Callable[[], float] = time.time) -> None:
-        self._records: deque[Event] = deque(maxlen=limit)
+    def __init__(
+        self, *, max_bytes: int = _MOST_BYTES, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._records: deque[Event] = deque()
+        self._max_bytes = max_bytes
+        self._used = 0
         # Reentrant, because a sink may read the log. Entering the lock itself takes a third of the time
         # of entering its condition.
         self._lock = threading.RLock()
@@ -49,6 +55,9 @@ class EventLog(Sequence["Event"]):
             object.__setattr__(record, "time", self._clock())
             self._next += 1
             self._records.append(record)
+            self._used += record.held_bytes()
+            while self._used > self._max_bytes and len(self._records) > 1:
+                self._used -= self._records.popleft().held_bytes()
             for _, sink in self._sinks:
                 sink(record)
             if self._waiters:
@@ -79,6 +88,7 @@ class EventLog(Sequence["Event"]):
         """Forget all records; numbering continues."""
         with self._changed:
             self._records.clear()
+            self._used = 0
 
     def of(self, kind: type[E]) -> list[E]:
         """Return the records of one kind, oldest first."""

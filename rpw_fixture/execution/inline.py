@@ -14,6 +14,7 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 
 #: A response is not filled beyond this; gRPC clients refuse messages over 4 MiB by default.
 ROOM = 3 << 20
+_NO_FILES: frozenset[str] = frozenset()
 
 
 class InlineHints(NamedTuple):
@@ -26,7 +27,7 @@ class InlineHints(NamedTuple):
 
     stdout: bool = False
     stderr: bool = False
-    files: frozenset[str] = frozenset()
+    files: frozenset[str] = _NO_FILES
 
     def __bool__(self) -> bool:
         return bool(self.stdout or self.stderr or self.files)
@@ -34,20 +35,18 @@ class InlineHints(NamedTuple):
     @classmethod
     def of(cls, request: reapi.ExecuteRequest | reapi.GetActionResultRequest) -> Self:
         """Return the hints of a request."""
+        files = request.inline_output_files
         return cls(
             stdout=request.inline_stdout,
             stderr=request.inline_stderr,
-            files=frozenset(request.inline_output_files),
+            files=frozenset(files) if files else _NO_FILES,
         )
 
-    def added_to(self, response: reapi.ExecuteResponse, store: BlobStore) -> reapi.ExecuteResponse:
-        """Return a copy of ``response`` with its result filled, or ``response`` if nothing is wanted."""
-        if not self:
-            return response
-        filled = reapi.ExecuteResponse()
-        filled.CopyFrom(response)
-        self.fill(filled.result, store, ROOM - response.ByteSize())
-        return filled
+    def added_to(self, response: bytes, store: BlobStore) -> bytes:
+        """Return an encoded ExecuteResponse with its result filled."""
+        filled = reapi.ExecuteResponse.FromString(response)
+        self.fill(filled.result, store, ROOM - len(response))
+        return filled.SerializeToString()
 
     def fill(self, result: reapi.ActionResult, store: BlobStore, room: int) -> None:
         """Put what is wanted into ``result``, up to ``room`` bytes.

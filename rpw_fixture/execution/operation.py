@@ -17,7 +17,7 @@ from rpw_fixture.support.pausing import Pause, Signal, blocking
 from rpw_fixture.wire.digests import Digest, message_of
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
-from rpw_fixture.wire.raw_messages import packed
+from rpw_fixture.wire.raw_messages import packed, packed_bytes
 
 #: Seconds after which the client gets the first update; a shorter action needs none.
 _FIRST_UPDATE = 0.25
@@ -68,7 +68,8 @@ class Operation:
         self._wanted = wanted
         self._timeline: Timeline | None = None
         self._stage: int = _QUEUED
-        self._response: reapi.ExecuteResponse | None = None
+        #: Encoded, because thousands of finished operations are kept: a message takes five times as much.
+        self._response: bytes | None = None
         self._lock = threading.Lock()
         self._signal = Signal()
 
@@ -116,10 +117,11 @@ class Operation:
 
     def finish(self, response: reapi.ExecuteResponse) -> None:
         """Set the response; a later one changes nothing."""
+        encoded = response.SerializeToString()
         with self._lock:
             if self._response is not None:
                 return
-            self._response = response
+            self._response = encoded
             self._stage = _COMPLETED
             self._timeline = None
             self.finished_at = self._clock()
@@ -144,9 +146,13 @@ class Operation:
             digest_function=wanted.store.function.number,
         )
         if response is not None:
-            result = packed(wanted.inline.added_to(response, wanted.store))
+            if wanted.inline:
+                response = wanted.inline.added_to(response, wanted.store)
             return longrunning.Operation(
-                name=self.name, done=True, metadata=packed(metadata), response=result
+                name=self.name,
+                done=True,
+                metadata=packed(metadata),
+                response=packed_bytes(reapi.ExecuteResponse, response),
             )
         if timeline is not None:
             timeline.write_reached(metadata.partial_execution_metadata)
@@ -216,12 +222,12 @@ class Execution:
         self._lock = threading.Lock()
         self._operations: list[Operation] = []
         self._stage: int = _QUEUED
-        self._response: reapi.ExecuteResponse | None = None
+        self._is_finished = False
 
     @property
     def is_finished(self) -> bool:
         """Whether the response was given."""
-        return self._response is not None
+        return self._is_finished
 
     @property
     def is_wanted(self) -> bool:
@@ -231,7 +237,7 @@ class Execution:
     def attach(self, operation: Operation) -> bool:
         """Let ``operation`` share this run; return False when it is too late for that."""
         with self._lock:
-            if self._response is not None or self.token.is_cancelled:
+            if self._is_finished or self.token.is_cancelled:
                 return False
             self._operations.append(operation)
             operation.enter(self._stage, self.timeline)
@@ -242,7 +248,7 @@ class Execution:
         with self._lock:
             if operation in self._operations:
                 self._operations.remove(operation)
-            is_orphaned = not self._operations and self._response is None
+            is_orphaned = not self._operations and not self._is_finished
             if is_orphaned:
                 # Under the lock, or an operation could join a run that is about to be killed.
                 self.token.cancel()
@@ -257,7 +263,7 @@ class Execution:
     def finish(self, response: reapi.ExecuteResponse) -> None:
         """Give all operations their response."""
         with self._lock:
-            self._response = response
+            self._is_finished = True
             operations = list(self._operations)
         for operation in operations:
             operation.finish(response)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rpw_fixture.hermeticity.checks.check_list import Check
-from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings import baseline
+from rpw_fixture.hermeticity.findings.finding import Finding, Identity
 
 #: How long each check takes, roughly, by the names of its module and function: per cent of a run with a
 #: small Python worker. Others count as one.
@@ -77,7 +78,7 @@ class ProgressTracker:
     def begin(self, checks: Sequence[Check]) -> None:
         """Note the checks of a suite, which are run now."""
         with self._lock:
-            self._total = sum(map(_weight, checks))
+            self._total = sum(map(weight, checks))
             self._done = self._current = 0.0
             self._earlier = self._starts, self._requests
 
@@ -85,7 +86,7 @@ class ProgressTracker:
         """Note that a check begins, and that the one before has ended."""
         with self._lock:
             self._done += self._current
-            self._current = _weight(check)
+            self._current = weight(check)
             self._phase = _name(check)
             self._phase_began = time.monotonic()
 
@@ -134,10 +135,50 @@ class ProgressTracker:
         return min(1.0, (self._suite + of_suite) / self._suites)
 
 
-def _name(check: Check) -> str:
-    return check.find.__module__.rpartition(".")[2].replace("_", " ")
+class Announcer:
+    """Tells a tracker what is checked and found, while that happens.
+
+    Args:
+        progress: the tracker; None for none.
+        selected: codes that the user asked for; findings of others are not announced.
+        accepted: findings that the baseline accepts.
+    """
+
+    def __init__(
+        self,
+        progress: ProgressTracker | None,
+        selected: frozenset[str],
+        accepted: frozenset[Identity],
+    ) -> None:
+        self._progress = progress
+        self._selected = selected
+        self._accepted = accepted
+        self._seen: set[object] = set()
+
+    def begin(self, checks: Sequence[Check]) -> None:
+        """Announce the checks."""
+        if self._progress is not None:
+            self._progress.begin(checks)
+
+    def enter(self, check: Check) -> None:
+        """Announce that a check begins."""
+        if self._progress is not None:
+            self._progress.enter(check)
+
+    def found(self, finding: Finding) -> None:
+        """Announce a finding, once."""
+        if self._progress is None or finding.code not in self._selected:
+            return
+        if finding.identity not in self._seen and baseline.identity(finding) not in self._accepted:
+            self._seen.add(finding.identity)
+            self._progress.found(finding)
 
 
-def _weight(check: Check) -> float:
+def weight(check: Check) -> float:
+    """Return how long a check takes, in per cent of a run with a small Python worker."""
     key = f"{check.find.__module__.rpartition('.')[2]}.{check.find.__name__}"
     return _WEIGHTS.get(key, 1.0)
+
+
+def _name(check: Check) -> str:
+    return check.find.__module__.rpartition(".")[2].replace("_", " ")

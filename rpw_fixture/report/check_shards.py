@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rpw_fixture.hermeticity.findings.finding import CheckState, Status
 from rpw_fixture.report.run_rows import Row
 
-#: A code has failed if it has in any part, else it has passed if it has in any.
-_WORST = ("failed", "passed", "skipped")
-_LISTS = ("findings", "accepted", "growth", "accesses")
+_FINDINGS = ("findings", "accepted")
+_LISTS = (*_FINDINGS, "growth", "accesses")
 _SUMS = ("actions", "worker_starts", "requests", "trials", "trials_run")
 
 
@@ -36,14 +36,34 @@ def _merged(parts: Sequence[Row]) -> Row:
     del row["shard"]
     for name in _SUMS:
         row[name] = sum(each.get(name, 0) for each in parts)
+    row["actions"] -= sum(each.get("counted_elsewhere", 0) for each in parts)
+    row.pop("counted_elsewhere", None)
     for name in _LISTS:
         if any(name in each for each in parts):
             row[name] = [one for each in parts for one in each.get(name, [])]
     row["seconds"] = max(each.get("seconds", 0.0) for each in parts)
-    states: dict[str, Any] = {}
-    for state in (state for each in parts for state in each["checks"]):
-        known = states.setdefault(state["code"], state)
-        if _WORST.index(state["status"]) < _WORST.index(known["status"]):
-            states[state["code"]] = state
-    row["checks"] = [states[code] for code in sorted(states)]
+    for name in {*_FINDINGS} & {*row}:
+        row[name] = list({_identity(each): each for each in reversed(row[name])}.values())[::-1]
+    row["checks"] = _states([state for each in parts for state in each["checks"]])
     return row
+
+
+def _identity(finding: Row) -> tuple[object, ...]:
+    """Return what identifies a finding; parts that share a worker may find the same."""
+    names = ("polluters", "outputs")
+    lists = (tuple(finding.get(each, ())) for each in names)
+    is_advice = finding.get("severity") == "info"
+    return finding["code"], is_advice, finding.get("victim"), *lists, finding.get("factor")
+
+
+def _states(states: Sequence[Row]) -> list[Row]:
+    """Return the state of each code: the worst one; a code that a part could not judge has not passed."""
+    found: dict[str, list[Row]] = {}
+    for each in states:
+        found.setdefault(each["code"], []).append(each)
+    return [min(found[code], key=_rank) for code in sorted(found)]
+
+
+def _rank(state: Row) -> int:
+    status, reason = Status(state["status"]), state.get("reason", "")
+    return CheckState(code=state["code"], status=status, reason=reason).rank

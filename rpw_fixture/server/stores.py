@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from rpw_fixture.config import Config
@@ -14,7 +13,6 @@ from rpw_fixture.support.closing import Closeable
 from rpw_fixture.wire.digests import Digest, DigestFunction, DigestFunctions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stores(Closeable):
     """The stores of one server.
 
@@ -23,8 +21,11 @@ class Stores(Closeable):
         cache: results of actions.
     """
 
-    cas: Cas
-    cache: ActionCache
+    __slots__ = ("cache", "cas")
+
+    def __init__(self, cas: Cas, cache: ActionCache) -> None:
+        self.cas = cas
+        self.cache = cache
 
     def clear(self) -> None:
         """Forget everything."""
@@ -69,7 +70,8 @@ def open_stores(
         on_corrupt=on_corrupt,
     )
     try:
-        return Stores(cas=cas, cache=ActionCache(root / "ac" if root is not None else None))
+        results = root / "ac" if root is not None else None
+        return Stores(cas, ActionCache(results, max_bytes=budget.results_bytes))
     except BaseException:
         cas.close()
         raise

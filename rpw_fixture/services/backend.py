@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rpw_fixture.services.base import Handlers
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from rpw_fixture.execution.engine import Engine
 
 
-@dataclass(frozen=True, kw_only=True)
 class Backend(Closeable):
     """The services of a running server. It builds nothing; see `rpw_fixture.server.backend`.
 
@@ -26,10 +24,18 @@ class Backend(Closeable):
         engine: executes actions, once one was asked for.
     """
 
-    handlers: Handlers
-    health: HealthService
-    bytestream: ByteStreamService
-    engine: Lazy[Engine]
+    def __init__(
+        self,
+        *,
+        handlers: Handlers,
+        health: HealthService,
+        bytestream: ByteStreamService,
+        engine: Lazy[Engine],
+    ) -> None:
+        self.handlers = handlers
+        self.health = health
+        self.bytestream = bytestream
+        self.engine = engine
 
     def close(self) -> None:
         """End every process that was started."""

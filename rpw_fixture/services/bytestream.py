@@ -6,7 +6,6 @@ google/bytestream/bytestream.proto and of REAPI's ContentAddressableStorage.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import chain
 
@@ -18,6 +17,7 @@ from rpw_fixture.services.uploads import Uploads
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.writer import BlobWriter
+from rpw_fixture.support import heap
 from rpw_fixture.wire.compression import compressor_named
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import bytestream
@@ -229,8 +229,13 @@ class _Received:
 
 
 def _trim_heap_after(digest: Digest) -> None:
+    """Return what a large stream used: buffers of several MiB in different gRPC threads.
+
+    glibc keeps the freed buffers of each thread, so that a server would grow by some hundred MiB with its
+    first large blobs.
+    """
     if digest.size >= LARGE_STREAM_BYTES:
-        trim_heap()
+        heap.trim()
 
 
 def _absent(digest: Digest) -> RequestError:
@@ -239,18 +244,3 @@ def _absent(digest: Digest) -> RequestError:
 
 #: After a stream of this size or more, bytes, memory is returned to the system.
 LARGE_STREAM_BYTES = 16 << 20
-
-
-def trim_heap() -> None:
-    """Return free heap memory to the system (with glibc; elsewhere it does nothing).
-
-    A stream uses buffers of several MiB in different gRPC threads, and glibc keeps the freed buffers of
-    each thread. Without this a server grows by some hundred MiB with its first large blobs.
-    """
-    if sys.platform != "linux":
-        return
-    import ctypes  # noqa: PLC0415 - takes milliseconds
-
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

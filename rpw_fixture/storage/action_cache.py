@@ -10,7 +10,6 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,8 @@ from rpw_fixture.storage.files import TemporaryFiles, remove
 from rpw_fixture.wire.digests import Digest
 
 _CHECKSUM_BYTES = 32
+#: Memory that the objects around a result take, which matters because most results are small.
+_ENTRY_BYTES = 400
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +38,6 @@ class ActionKey(NamedTuple):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-@dataclass(slots=True, eq=False)
 class CachedResult:
     """An entry.
 
@@ -47,9 +47,12 @@ class CachedResult:
         blobs: the blobs that it names.
     """
 
-    encoded: bytes
-    complete_at: int = -1
-    blobs: Sequence[Blob] = ()
+    __slots__ = ("blobs", "complete_at", "encoded")
+
+    def __init__(self, encoded: bytes) -> None:
+        self.encoded = encoded
+        self.complete_at = -1
+        self.blobs: Sequence[Blob] = ()
 
 
 class ActionCache:
@@ -57,7 +60,7 @@ class ActionCache:
 
     Args:
         folder: keeps results across restarts, for this server only; None: keep them in memory.
-        max_bytes: most bytes of results in memory.
+        max_bytes: most bytes of results in memory, with the objects around them.
         max_files: most results in the folder; when the server starts, the oldest others are deleted.
 
     Raises:
@@ -65,7 +68,7 @@ class ActionCache:
     """
 
     def __init__(
-        self, folder: Path | None = None, *, max_bytes: int = 256 << 20, max_files: int = 200_000
+        self, folder: Path | None = None, *, max_bytes: int = 16 << 20, max_files: int = 200_000
     ) -> None:
         self._entries: OrderedDict[ActionKey, CachedResult] = OrderedDict()
         self._max_bytes = max_bytes
@@ -179,5 +182,4 @@ class _ResultFiles:
 
 
 def _cost(entry: CachedResult) -> int:
-    # The objects around a result take about 1000 bytes, which matters when results are small.
-    return len(entry.encoded) + 1000
+    return len(entry.encoded) + _ENTRY_BYTES

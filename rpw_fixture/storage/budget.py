@@ -1,4 +1,4 @@
-"""The bytes that the CAS may keep: as configured, but within this machine's memory limit."""
+"""The bytes that the stores may keep: as configured, but within this machine's memory limit."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from rpw_fixture.support.memory_limit import is_in_memory, memory_limit
 _MEMORY_PART = 4
 #: 1/2 of it is for all blobs when their files are on a RAM disk, and so take memory too.
 _RAM_DISK_PART = 2
+#: Action results may take 1/16 of the memory that blobs may take, but never less than 4 MiB: they are
+#: small, and without them everything runs again.
+_RESULTS_PART, _LEAST_RESULTS = 16, 4 << 20
 _log = logging.getLogger(__name__)
 
 
 class Budget(NamedTuple):
-    """The limits of a CAS.
+    """The limits of a CAS, and of the action cache beside it.
 
     Attributes:
         memory_bytes: most bytes in memory.
@@ -25,6 +28,11 @@ class Budget(NamedTuple):
 
     memory_bytes: int
     max_bytes: int
+
+    @property
+    def results_bytes(self) -> int:
+        """Most bytes of action results in memory."""
+        return max(_LEAST_RESULTS, self.memory_bytes // _RESULTS_PART)
 
     @classmethod
     def within_limit(

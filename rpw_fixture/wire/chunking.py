@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 #: Average length of a chunk that is announced to clients, bytes; Bazel's default.
@@ -41,7 +40,6 @@ _MASKS = {
 _RELEVANT = (1 << 48) - 1
 
 
-@dataclass(frozen=True)
 class FastCdc:
     """A chunker with its parameters.
 
@@ -54,14 +52,12 @@ class FastCdc:
         ValueError: for any other average.
     """
 
-    average: int = AVERAGE_BYTES
-    seed: int = SEED
-    largest: int = 0
-
-    def __post_init__(self) -> None:
-        if self.average not in {1 << bits for bits in range(10, 21)}:
-            raise ValueError(f"average {self.average} is not a power of two from 1 KiB to 1 MiB")
-        object.__setattr__(self, "largest", self.largest or 4 * self.average)
+    def __init__(self, average: int = AVERAGE_BYTES, seed: int = SEED, largest: int = 0) -> None:
+        if average not in {1 << bits for bits in range(10, 21)}:
+            raise ValueError(f"average {average} is not a power of two from 1 KiB to 1 MiB")
+        self.average = average
+        self.seed = seed
+        self.largest = largest or 4 * average
 
     @property
     def smallest(self) -> int:

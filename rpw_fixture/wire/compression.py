@@ -10,10 +10,9 @@ import importlib
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rpw_fixture.errors import RequestError, invalid_argument
 
@@ -45,42 +44,40 @@ class Decoder(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compressor:
+class Compressor(NamedTuple):
     """One member of Compressor.Value.
 
     Attributes:
         name: as in resource names.
         number: its enum value.
+        library: module that it needs.
+        decoder: returns a new decoder.
+        encoder: returns a new compressor, as those of `zlib`.
     """
 
     name: str
     number: int
-    _module: str
-    _decoder: Callable[[], Decoder]
-    _encoder: Callable[[], Any]
+    library: str
+    decoder: Callable[[], Decoder]
+    encoder: Callable[[], Any]
 
     @property
     def is_available(self) -> bool:
         """Whether the library for it is installed."""
         try:
-            return find_spec(self._module) is not None
+            return find_spec(self.library) is not None
         except ModuleNotFoundError:  # of the package around it
             return False
 
-    def decoder(self) -> Decoder:
-        """Return a new decoder."""
-        return self._decoder()
-
     def compress(self, data: bytes) -> bytes:
         """Return ``data`` in compressed form."""
-        encoder = self._encoder()
+        encoder = self.encoder()
         compressed: bytes = encoder.compress(data) + encoder.flush()
         return compressed
 
     def compress_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the compressed form of all ``pieces`` together, in pieces; only the last may be empty."""
-        encoder = self._encoder()
+        encoder = self.encoder()
         for piece in pieces:
             compressed = encoder.compress(piece)
             if compressed:
@@ -196,17 +193,17 @@ COMPRESSORS = {
         Compressor(
             name="zstd",
             number=1,
-            _module=_ZSTD_MODULE,
-            _decoder=_ZstdDecoder,
+            library=_ZSTD_MODULE,
+            decoder=_ZstdDecoder,
             # The lowest regular level: over loopback, time matters more than size.
-            _encoder=lambda: _zstd().ZstdCompressor(level=1),
+            encoder=lambda: _zstd().ZstdCompressor(level=1),
         ),
         Compressor(
             name="deflate",
             number=2,
-            _module="zlib",
-            _decoder=_DeflateDecoder,
-            _encoder=lambda: zlib.compressobj(level=1, wbits=_RAW),
+            library="zlib",
+            decoder=_DeflateDecoder,
+            encoder=lambda: zlib.compressobj(level=1, wbits=_RAW),
         ),
     )
 }

@@ -147,8 +147,12 @@ _TYPE_PREFIX = "type.googleapis.com/"
 
 def packed(message: Message) -> wkt.Any:
     """Return an Any that contains ``message``, in half the time of ``Any.Pack``."""
-    kind: Any = type(message)
-    return wkt.Any(type_url=_type_url(kind), value=message.SerializeToString())
+    return packed_bytes(type(message), message.SerializeToString())
+
+
+def packed_bytes(kind: Any, encoded: bytes) -> wkt.Any:
+    """Return an Any that contains an encoded message, of the class ``kind``."""
+    return wkt.Any(type_url=_type_url(kind), value=encoded)
 
 
 @cache

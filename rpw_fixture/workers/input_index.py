@@ -7,6 +7,7 @@ not change, so the encoding of each file is kept too.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import posixpath
 from collections.abc import Callable, Iterable
@@ -19,10 +20,11 @@ from rpw_fixture.workers.key import ToolInput, ToolInputs
 from rpw_fixture.workers.personalities.rules import InputList
 
 _NONE = ToolInputs(())
-#: Limits of the caches: files and folders, then bytes.
-_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 20_000, 4 << 20, 4 << 20
-#: Bytes of an entry of a cache beside its value, most of them its key.
-_ENTRY_BYTES = 250
+#: Limits of the caches, bytes.
+_MOST_TOOLS, _MOST_ENCODED, _MOST_PIECES = 4 << 20, 2 << 20, 4 << 20
+#: Bytes of an entry of a cache beside its value, most of them its key: the key of a piece has a digest.
+_ENTRY_BYTES, _PIECE_BYTES = 300, 450
+_TOOL_INPUT_BYTES = 130
 
 
 class InputIndex:
@@ -35,9 +37,9 @@ class InputIndex:
 
     def __init__(self, is_tool: Callable[[str], bool] | None = None) -> None:
         self._is_tool = is_tool
-        self._tools: Memo[tuple[str, str], ToolInputs] = Memo(_MOST_TOOLS, _files)
+        self._tools: Memo[tuple[str, str], ToolInputs] = Memo(_MOST_TOOLS, _tool_bytes)
         self._encoded: Memo[tuple[str, str, str], bytes] = Memo(_MOST_ENCODED, _bytes)
-        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, _bytes)
+        self._pieces: Memo[tuple[str, str, Digest, str], bytes] = Memo(_MOST_PIECES, _piece_bytes)
 
     def clear(self) -> None:
         """Forget everything computed so far."""
@@ -68,7 +70,8 @@ class InputIndex:
         """
         if listing is InputList.NONE:
             return b""
-        return self._encoded_below(root, "", _ListingFormat(encoding, listing, base))
+        # The whole list is not kept: it is the longest, and hardly two actions have the same one.
+        return self._encode(root, "", _ListingFormat(encoding, listing, base))
 
     def _tools_below(self, folder: Folder, prefix: str) -> ToolInputs:
         key = (folder.digest.hash, prefix)
@@ -97,6 +100,9 @@ class InputIndex:
         known = self._encoded.get(key)
         if known is not None:
             return known
+        return self._encoded.put(key, self._encode(folder, prefix, listing_format))
+
+    def _encode(self, folder: Folder, prefix: str, listing_format: _ListingFormat) -> bytes:
         form, get_piece = listing_format.name, self._pieces.get
         pieces = [
             get_piece((prefix, name, each.digest, form))
@@ -107,7 +113,7 @@ class InputIndex:
             self._encoded_below(child, f"{prefix}{name}/", listing_format)
             for name, child in folder.folders.items()
         ]
-        return self._encoded.put(key, listing_format.encoding.join_inputs(pieces))
+        return listing_format.encoding.join_inputs(pieces)
 
     def _piece(
         self, prefix: str, name: str, digest: Digest, listing_format: _ListingFormat
@@ -126,7 +132,7 @@ class _ListingFormat:
     def __init__(self, encoding: Encoding, listing: InputList, base: str) -> None:
         self.encoding = encoding
         self.listing = listing
-        self.name = f"{encoding.name} {listing.value} {base}"
+        self.name = _format_name(encoding.name, listing.value, base)
         self._base = base
 
     def request_path(self, prefix: str) -> str:
@@ -137,8 +143,18 @@ class _ListingFormat:
         return "" if path == "." else f"{path}/"
 
 
-def _files(tools: ToolInputs) -> int:
-    return 1 + len(tools.files)
+@functools.lru_cache(maxsize=64)
+def _format_name(encoding: str, listing: str, base: str) -> str:
+    # It is a part of the key of each kept entry; they share one string.
+    return f"{encoding} {listing} {base}"
+
+
+def _tool_bytes(tools: ToolInputs) -> int:
+    return _ENTRY_BYTES + _TOOL_INPUT_BYTES * len(tools.files)
+
+
+def _piece_bytes(encoded: bytes) -> int:
+    return _PIECE_BYTES + len(encoded)
 
 
 def _bytes(encoded: bytes) -> int:

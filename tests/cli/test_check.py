@@ -217,5 +217,5 @@ def test_what_there_is_no_time_for_is_skipped(
     checks = json.loads(capsys.readouterr().out)["checks"]
     assert {each["status"] for each in checks} == {"skipped"}
     assert {each["reason"] for each in checks if each["code"] == "RPW202"} == {
-        "the time limit was reached (--max-seconds 0)"
+        "the time limit of 0 s (--max-seconds) was reached"
     }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from rpw_fixture.events.kinds import (
     FileRecord,
     InternalError,
     ProtocolViolation,
+    RequestSent,
+    ResponseReceived,
     WorkerStarted,
 )
 from rpw_fixture.events.log import EventLog
@@ -57,6 +60,33 @@ def completed(**changes: object) -> ActionCompleted:
         "outputs": (FileRecord("out/a", "bb/2"),),
     }
     return ActionCompleted(**{**values, **changes})
+
+
+def started(**changes: object) -> WorkerStarted:
+    values: dict[str, object] = {
+        "worker": 1,
+        "pid": 2,
+        "key": "k",
+        "startup_arguments": ["a", "b"],
+        "tool_inputs": (FileRecord("t", "cc/3"),),
+    }
+    return WorkerStarted(**{**values, **changes})
+
+
+def action_records(number: int) -> list[Event]:
+    """What the log gets of an action on a worker; each time new texts, as from the wire."""
+    names = {"action": f"{number:064}/150", "operation": f"0123456789ab/{number}"}
+    on_worker = {**names, "worker": 1, "request_id": 1000 + number}
+    end = dict.fromkeys(("queued", "staged", "executed", "collected", "replied"), number / 7)
+    output = FileRecord("out/result.txt", f"{number:064}/16")
+    records = [
+        ActionRouted(**names, mode="worker", reason="it has a worker key"),
+        RequestSent(**on_worker, inputs=20),
+        ResponseReceived(**on_worker, exit_code=0, seconds=number / 3),
+        completed(**names, outputs=(output,), phases=end),
+    ]
+    log = EventLog(clock=lambda: number / 11)
+    return [log.append(record) for record in records]
 
 
 def kinds() -> dict[str, type[Event]]:
@@ -122,7 +152,7 @@ def test_records_are_numbered_from_one_without_gaps_and_clearing_goes_on() -> No
 
 
 def test_the_log_is_a_sequence_of_what_it_still_holds() -> None:
-    log = EventLog(limit=3)
+    log = EventLog(max_bytes=3 * problem("0").held_bytes())
     records = [log.append(problem(str(number))) for number in range(5)]
 
     assert list(log) == records[2:]
@@ -131,6 +161,60 @@ def test_the_log_is_a_sequence_of_what_it_still_holds() -> None:
     assert records[4] in log
     assert records[0] not in log
     assert log.index(records[3]) == 1
+
+
+def test_the_oldest_records_make_room_for_one_with_thousands_of_outputs() -> None:
+    log = EventLog(max_bytes=100 * completed().held_bytes())
+    for _ in range(100):
+        log.append(completed())
+    large = log.append(completed(outputs=(FileRecord("out/a", "bb/2"),) * 200))
+
+    assert log[-1] is large
+    assert 1 < len(log) < 60
+
+
+def test_a_record_that_is_larger_than_the_log_is_kept_until_the_next_one() -> None:
+    log = EventLog(max_bytes=1)
+    log.append(problem())
+    newest = log.append(problem("large" * 1000))
+
+    assert list(log) == [newest]
+
+
+def test_a_cleared_log_has_all_its_room_again() -> None:
+    log = EventLog(max_bytes=3 * problem("0").held_bytes())
+    for number in range(3):
+        log.append(problem(str(number)))
+    log.clear()
+    for number in range(3):
+        log.append(problem(str(number)))
+
+    assert [record.detail for record in log.of(InternalError)] == ["0", "1", "2"]
+
+
+def test_all_that_a_record_holds_counts() -> None:
+    small = started(tool_inputs=())
+    large = started(tool_inputs=tuple(FileRecord(f"t/{n}", "cc/3") for n in range(1000)))
+
+    assert large.held_bytes() > small.held_bytes() + 1000 * 100
+    assert problem("d" * 5000).held_bytes() > 5000
+    assert started(key_components=(("tool_inputs", ("t",) * 10_000),)).held_bytes() < 10_000
+
+
+def test_what_an_action_s_records_hold_is_estimated_well() -> None:
+    held, estimated = [], 0
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(2_000):
+            records = action_records(number)
+            estimated += sum(record.held_bytes() for record in records)
+            held += records
+        used = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+    assert 0.7 * used < estimated < 1.5 * used
 
 
 def test_records_of_one_kind_can_be_picked() -> None:

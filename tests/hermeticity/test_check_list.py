@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 
-from rpw_fixture.hermeticity import check as check_module
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.checks import every_run, large_suites, response_fields, state_leaks
+from rpw_fixture.hermeticity.checks import (
+    every_run,
+    large_suites,
+    pieces,
+    response_fields,
+    state_leaks,
+)
 from rpw_fixture.hermeticity.checks.check_list import CHECKS, Check, in_order
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
@@ -145,10 +150,10 @@ def test_an_undeclared_need_fails_the_whole_check(
     suite = load(stage(tmp_path / "suite", "good.py", headers=["alpha"]))
     wanted = Options(selected=frozenset(["RPW403"]))
     declared = Check(("RPW403",), reads_start_up_inputs, needs=(START_UP_INPUTS,))
-    monkeypatch.setattr(check_module, "CHECKS", (CHECKS[0], declared))
+    monkeypatch.setattr(pieces, "CHECKS", (CHECKS[0], declared))
     assert check(suite, wanted).findings == ()
     undeclared = Check(("RPW403",), reads_start_up_inputs)
-    monkeypatch.setattr(check_module, "CHECKS", (CHECKS[0], undeclared))
+    monkeypatch.setattr(pieces, "CHECKS", (CHECKS[0], undeclared))
     with pytest.raises(UndeclaredFactError, match="needs 'inputs read at start-up'"):
         check(suite, wanted)
 
@@ -172,6 +177,6 @@ def test_a_check_is_skipped_where_it_cannot_be_known_whether_a_warm_worker_answe
 
     monkeypatch.setattr(state_leaks, "stops_answering", unavailable)
     wanted = Check(("RPW209",), nothing, needs_answers=True)
-    monkeypatch.setattr(check_module, "CHECKS", (CHECKS[0], wanted))
+    monkeypatch.setattr(pieces, "CHECKS", (CHECKS[0], wanted))
     (state,) = check(suite, Options(selected=frozenset(["RPW209"]))).checks
     assert (state.status, state.reason) == ("skipped", "no fresh worker")

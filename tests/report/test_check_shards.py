@@ -48,6 +48,23 @@ def test_all_parts_are_one_report(tmp_path: Path) -> None:
     assert [each["code"] for each in row["findings"]] == ["RPW202"]
 
 
+def test_what_several_parts_find_or_count_of_one_worker_is_there_once(tmp_path: Path) -> None:
+    one, other = (part(each, "RPW202", failed="RPW202") for each in ("1/2", "2/2"))
+    other["counted_elsewhere"] = 2
+    (row,) = read(tmp_path, one, other).checks
+    assert row["actions"] == 4
+    assert [each["victim"] for each in row["findings"]] == ["x"]
+
+
+def test_a_code_that_a_part_could_not_judge_has_not_passed(tmp_path: Path) -> None:
+    one, other = part("1/2", "RPW202"), part("2/2", "RPW202")
+    other["checks"][0] |= {"status": "skipped", "reason": "the executor gives no answer"}
+    (row,) = read(tmp_path, one, other).checks
+    assert [(each["status"], each["reason"]) for each in row["checks"]] == [
+        ("skipped", "the executor gives no answer")
+    ]
+
+
 def test_a_missing_part_is_said(tmp_path: Path) -> None:
     found = read(tmp_path, part("1/3", "RPW201"), part("3/3", "RPW201"))
     assert found.problems == ["the check is incomplete: the report of --shard 2/3 is missing"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rpw_fixture import Action, Server
 from rpw_fixture.storage.action_cache import ActionCache, ActionKey
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults
@@ -28,12 +29,27 @@ def test_a_result_of_no_bytes_is_a_result():
 
 
 def test_the_least_recently_used_results_leave_first():
-    results = ActionCache(max_bytes=4 * 2000)
+    results = ActionCache(max_bytes=4 * 1500)
     for number in range(4):
         results.put(key(number), bytes(1000))
     results.get(key(0))
     results.put(key(4), bytes(1000))
     assert [number for number in range(5) if results.get(key(number))] == [0, 2, 3, 4]
+
+
+def test_what_is_around_a_result_counts():
+    results = ActionCache(max_bytes=1 << 20)
+    for number in range(10_000):
+        results.put(key(number), b"small")
+    assert 1000 < len(results) < 4000
+
+
+def test_a_server_that_keeps_no_blobs_in_memory_keeps_results():
+    actions = [Action(arguments=("/bin/sh", "-c", f"echo {number}")) for number in range(3)]
+    with Server(cas_memory_bytes=0) as server:
+        for action in actions:
+            assert not server.run(action).cached
+        assert all(server.run(action).cached for action in actions)
 
 
 def test_a_result_is_replaced_removed_and_cleared():

@@ -109,6 +109,12 @@ def test_the_budget_is_a_part_of_the_limit_and_never_more_than_was_asked_for(
     assert budget(config, tmp_path, 1 << 40).max_bytes == config.cas_max_bytes
 
 
+def test_results_have_a_part_of_what_blobs_have_and_some_room_in_any_case(tmp_path: Path) -> None:
+    for asked, results in ((256 * MIB, 16 * MIB), (1024 * MIB, 25 * MIB // 4), (0, 4 * MIB)):
+        limit = 400 * MIB if asked > 256 * MIB else 1 << 40
+        assert budget(Config(cas_memory_bytes=asked), tmp_path, limit).results_bytes == results
+
+
 def test_files_on_a_ram_disk_count_as_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,7 +216,30 @@ def test_many_folders_are_listed_whole_in_both_encodings(protocol: str, inputs) 
     encoded = index.encoded_inputs(inputs.folder(tree), encoding(protocol))
 
     assert listed(protocol, encoded).keys() == paths
-    assert index.encoded_inputs(inputs.folder(tree), encoding(protocol)) is encoded
+    assert index.encoded_inputs(inputs.folder(tree), encoding(protocol)) == encoded
+
+
+@pytest.mark.parametrize("protocol", ["proto", "json"])
+def test_only_a_changed_file_is_encoded_again(protocol: str, inputs, monkeypatch) -> None:
+    chosen, index, seen = encoding(protocol), InputIndex(unmarked), []
+    encode = chosen.encode_inputs
+
+    def noting(_, files):
+        files = list(files)
+        seen.extend(path for path, _ in files)
+        return encode(files)
+
+    monkeypatch.setattr(type(chosen), "encode_inputs", noting)
+    tree = {"a": {"1": b"1", "2": b"2"}, "b": {"c": {"3": b"3"}}, "4": b"4"}
+    first = index.encoded_inputs(inputs.folder(tree), chosen)
+    assert seen == ["4", "a/1", "a/2", "b/c/3"]
+
+    assert index.encoded_inputs(inputs.folder(tree), chosen) == first
+    assert len(seen) == 4
+    changed = index.encoded_inputs(inputs.folder({**tree, "a": {"1": b"1", "2": b"!"}}), chosen)
+    assert seen[4:] == ["a/2"]
+    assert len(changed) == len(first)
+    assert changed != first
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def _search(experimenter: Experimenter) -> tuple[tuple[Carrier, ...], str]:
     changes = plain.observation.changes
     if experimenter.trial.mode is RunMode.OVERLAPPING:
         return _suspects(changes), remark or _unproven(
-            changes, "overlapping requests leave no time"
+            changes, "while requests overlap, nothing can be put back to prove it"
         )
     candidates = [each for each in changes if each.can_restore]
     if not candidates:
@@ -246,8 +246,17 @@ def _with_lines(experimenter: Experimenter, found: Sequence[Change]) -> Sequence
 
 
 def _suspects(changes: Sequence[Change]) -> tuple[Carrier, ...]:
-    """Return what changed as suspects; what lasts no longer than a request comes last."""
-    ordered = sorted(changes, key=lambda each: each.kind == "local variable")
+    """Return what changed as suspects; what no line of the tool defines comes late.
+
+    What lasts no longer than a request comes last.
+    """
+    ordered = sorted(
+        changes,
+        key=lambda each: (
+            each.kind == "local variable",
+            not each.place and each.kind not in _SAFE,
+        ),
+    )
     return tuple(_carrier(each) for each in ordered[:_MOST_SUSPECTS])
 
 

@@ -34,7 +34,6 @@ from rpw_fixture.hermeticity.trials.trial import (
     RESPONSE,
     Outcome,
     Trial,
-    UnavailableError,
     Variation,
     differing,
     steps,
@@ -52,6 +51,7 @@ SEEDS = tuple(
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Run every action cold; learn which actions are usable, and what of their results is stable."""
+    unread_inputs.watch_first_runs(context)
     first = context.cold_or_reason(context.sample)
     context.facts.share(
         COLD_RESULTS,
@@ -161,25 +161,16 @@ def _path_dependent(context: CheckContext) -> Iterator[Finding]:
 
 
 def _repeated(context: CheckContext) -> list[Outcome]:
-    """Return the outcomes of all actions elsewhere: most in one worker, unless they differ there."""
-    few = context.pick()
-    rest = tuple(each for each in context.usable if each not in few)
-    trials = [Trial(history=steps(*rest), variation=REPEATED)] if rest else []
-    try:
-        watched = unread_inputs.watched(context)
-        fresh = [fresh_elsewhere(each, is_watched=each in watched) for each in few]
-        results = context.run_all([*fresh, *trials])
-    except UnavailableError:  # files can't be watched
-        results = context.run_all([*(fresh_elsewhere(each) for each in few), *trials])
-    outcomes = [outcome for each in results for outcome in each.outcomes]
-    same = {
-        each.step.action: each
-        for each in outcomes
-        if not context.differing(context.cold(each.step.action), each)
-    }
-    again = context.run_all([fresh_elsewhere(each) for each in rest if each not in same])
-    known = [*outcomes[: len(few)], *(same[each] for each in rest if each in same)]
-    return [*known, *(each.outcomes[0] for each in again)]
+    """Return the outcomes of all actions elsewhere: in one worker, or alone if they differ there."""
+    if not context.usable:
+        return []
+    together = context.run(Trial(history=steps(*context.usable), variation=REPEATED)).outcomes
+    same = [
+        each for each in together if not context.differing(context.cold(each.step.action), each)
+    ]
+    known = {each.step.action for each in same}
+    alone = [fresh_elsewhere(each) for each in context.usable if each not in known]
+    return [*same, *(each.outcomes[0] for each in context.run_all(alone))]
 
 
 def _differences(context: CheckContext, action: SuiteAction, variation: Variation) -> list[str]:

@@ -93,7 +93,8 @@ def _confirmed(context: CheckContext, check: Check) -> Iterator[Finding]:
     while is_new:
         is_new = False
         for finding in check.find(context):
-            if finding.code in COMPARED and context.learn(finding.last_action):
+            is_compared = finding.code in COMPARED and finding.severity is not Severity.INFO
+            if is_compared and context.learn(finding.last_action):
                 is_new = True
                 break
             yield finding if _is_reproduced(context, finding) else _doubtful(finding)

@@ -264,10 +264,7 @@ class CheckContext:
 
     def pick(self, count: int = MANY) -> tuple[SuiteAction, ...]:
         """Return up to ``count`` usable actions; if there are many, some that exercise different things."""
-        if len(self.usable) <= min(count, MANY):
-            return self.usable
-        few = len(self.usable) <= MANY
-        return clusters.representatives(self.usable, count, of_each=count if few else _OF_EACH)
+        return picked(self.usable, count)
 
     def affordable(self, seconds: float, most: int = MANY) -> tuple[SuiteAction, ...]:
         """Return up to ``most`` usable actions whose cold starts together take about ``seconds``."""
@@ -311,12 +308,24 @@ class CheckContext:
         outcomes = self.run(Trial(history=steps(polluter, victim))).outcomes
         return len(outcomes) > 1 and bool(self.differing(self.cold(victim), outcomes[-1]))
 
+    def note_failing(self, action: SuiteAction, variant: SuiteAction) -> None:
+        """Note that a worker answered this variant of an action with a failure."""
+        self._failing[action] = variant
+
     def _find_failing(self, action: SuiteAction) -> SuiteAction | None:
         for each in (self.without_inputs(action), self.bad_option(action)):
             outcome = self.cold(each) if each is not None else None
             if outcome is not None and not outcome.failure and outcome.exit_code not in {0, None}:
                 return each
         return None
+
+
+def picked(actions: tuple[SuiteAction, ...], count: int) -> tuple[SuiteAction, ...]:
+    """Return up to ``count`` of the actions; if there are many, some that exercise different things."""
+    if len(actions) <= min(count, MANY):
+        return actions
+    few = len(actions) <= MANY
+    return clusters.representatives(actions, count, of_each=count if few else _OF_EACH)
 
 
 def _reported(victim: SuiteAction, failure: str) -> tuple[str, str]:

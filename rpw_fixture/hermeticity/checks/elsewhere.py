@@ -25,6 +25,6 @@ REPEATED = replace(
 )
 
 
-def fresh_elsewhere(action: SuiteAction, *, is_watched: bool = False) -> Trial:
+def fresh_elsewhere(action: SuiteAction) -> Trial:
     """Return the trial of an action in a fresh worker with other paths and another order of its inputs."""
-    return Trial(history=steps(action), variation=REPEATED, is_watched=is_watched)
+    return Trial(history=steps(action), variation=REPEATED)

@@ -14,9 +14,9 @@ from rpw_fixture.hermeticity.trials.trial import (
     RESPONSE,
     Outcome,
     RunMode,
+    Step,
     Trial,
     differing,
-    steps,
 )
 
 #: Shorter lines, such as a brace, are no diagnostics.
@@ -43,7 +43,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
             continue
         lost = _lost(context, outcome, answer) if answer is not None else []
         if answer is not None and lost and (lost := _repeated(context, outcome, lost)):
-            yield _finding(outcome, answer, lost)
+            history = _shortest(context, outcome.step, lost)
+            yield _finding(outcome, answer, lost, history)
     if not is_asked:
         context.skip("RPW218", "no action ends in the same way with and without a worker")
 
@@ -81,14 +82,35 @@ def _warm(context: CheckContext, outcome: Outcome) -> Outcome | None:
 
 def _lost(context: CheckContext, outcome: Outcome, answer: Outcome) -> list[str]:
     """Return the lines of a one-shot run that the response lacks, without those of the start-up."""
-    kept = "\n".join(_lines(answer.response))
-    lost = [each for each in _lines(outcome.response) if each not in kept]
+    lost = lost_lines(outcome, answer)
     if not lost:
         return []
-    started = set(_lines(context.cold(outcome.step.action).stderr)) - set(_lines(answer.stderr))
+    started = start_up_lines(context.cold(outcome.step.action), answer)
     texts = [set(_lines(each.response)) for each in one_shot.outcomes(context)]
     is_start_up = {each for each in started if all(each in text for text in texts)}
     return [each for each in lost if each not in is_start_up]
+
+
+def lost_lines(outcome: Outcome, answer: Outcome) -> list[str]:
+    """Return the lines of a one-shot run that a worker's response lacks, numbers left out."""
+    kept = "\n".join(_lines(answer.response))
+    return [each for each in _lines(outcome.response) if each not in kept]
+
+
+def start_up_lines(first: Outcome, later: Outcome) -> set[str]:
+    """Return what a worker writes to its stderr with its first answer, but not with a later one."""
+    return set(_lines(first.stderr)) - set(_lines(later.stderr))
+
+
+def _shortest(context: CheckContext, step: Step, lost: Sequence[str]) -> tuple[Step, ...]:
+    """Return the fewest requests to a worker, the last of which is answered without these lines."""
+    whole = context.recorded_order.history
+    last = len(whole) - whole[::-1].index(step)
+    for history in ((step,), (step, step)):
+        answer = context.run(Trial(history=history)).outcomes[-1]
+        if not answer.failure and not {*lost} & {*_lines(answer.response)}:
+            return history
+    return whole[:last]
 
 
 def _repeated(context: CheckContext, outcome: Outcome, lost: Sequence[str]) -> list[str]:
@@ -103,7 +125,9 @@ def _lines(text: str) -> list[str]:
     return [each for each in found if len(each) >= _SHORTEST_LINE]
 
 
-def _finding(outcome: Outcome, answer: Outcome, lost: Sequence[str]) -> Finding:
+def _finding(
+    outcome: Outcome, answer: Outcome, lost: Sequence[str], history: tuple[Step, ...]
+) -> Finding:
     action = outcome.step.action
     shown = [
         line
@@ -122,5 +146,5 @@ def _finding(outcome: Outcome, answer: Outcome, lost: Sequence[str]) -> Finding:
         + "\n".join(shown[:_SHOWN])
         + more
         + where,
-        history=steps(action),
+        history=history,
     )

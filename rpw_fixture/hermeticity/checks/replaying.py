@@ -6,17 +6,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from rpw_fixture.hermeticity.checks import lifecycle, resources
+from rpw_fixture.hermeticity.checks import lifecycle, lost_diagnostics, resources
 from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import diff
 from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import (
+    BASE,
     EXIT_CODE,
     RESPONSE,
     Bulk,
     Cancel,
+    Interruption,
     Outcome,
     Result,
     RunMode,
@@ -56,8 +58,10 @@ def find_wrong(harness: Harness, history: History) -> str:
         return _growth(harness, history)
     if history.code == "RPW201":
         return _nondeterminism(harness, _cold_runs(harness, history.steps[-1]))
-    attempts = _ATTEMPTS if history.code in _TIMED else 1
     try:
+        if history.code == "RPW218":
+            return _lost_text(harness, history)
+        attempts = _ATTEMPTS if _depends_on_the_moment(history) else 1
         texts = (_judged(harness, history, _AGAIN + run) for run in range(attempts))
         return next(filter(None, texts), "")
     except UnavailableError:
@@ -70,17 +74,31 @@ def _is_answerable(history: History) -> bool:
     return is_cancelling or all(map(_is_comparable, history.steps))
 
 
-def _judged(harness: Harness, history: History, run: int) -> str:
-    trial = Trial(
+def _depends_on_the_moment(history: History) -> bool:
+    return history.code in _TIMED or any(
+        each.interruption is not Interruption.NEVER
+        or any(step.cancel is not Cancel.NEVER for step in each.history)
+        for each in history.predecessors
+    )
+
+
+def _trial(history: History, run: int) -> Trial:
+    is_ended = history.code in _AFTER or bool(history.predecessors)
+    return Trial(
         history=history.steps,
         variation=history.variation,
         mode=history.mode,
+        started_with=history.started_with,
         run=run,
         lingers=history.code == "RPW216",
-        eof_patience=_EOF_PATIENCE if history.code in _AFTER else Trial(history=()).eof_patience,
+        eof_patience=_EOF_PATIENCE if is_ended else Trial(history=()).eof_patience,
+        predecessors=history.predecessors,
     )
-    result = harness.run(trial)
-    if history.code in _SEEN_IN:
+
+
+def _judged(harness: Harness, history: History, run: int) -> str:
+    result = harness.run(_trial(history, run))
+    if history.code in _SEEN_IN and history.variation == BASE:
         return _SEEN_IN[history.code](result)
     judged = list(enumerate(result.outcomes, start=1))
     if history.code not in _TIMED and history.mode is RunMode.WORKER:
@@ -96,7 +114,11 @@ def _wrong(harness: Harness, history: History, place: int, outcome: Outcome) -> 
         return outcome.late
     if history.code == "RPW108":
         return "" if outcome.is_as_expected else f"it ends with exit code {outcome.exit_code}"
-    return _difference(harness, _cold_runs(harness, outcome.step), outcome, history.mode)
+    colds = _cold_runs(harness, outcome.step)
+    if history.predecessors and len(history.steps) > 1:
+        # What differs from the same requests in a fresh place is no state of this worker.
+        colds[0] = harness.run(Trial(history=history.steps)).outcomes[-1]
+    return _difference(harness, colds, outcome, history.mode)
 
 
 # --- what stands in the result itself ---
@@ -146,6 +168,22 @@ _GROWTH = {limit.code: name for name, limit in resources.LIMITS.items()}
 _LONGER = 4
 #: Codes for which the end of the worker matters.
 _AFTER = frozenset(("RPW106", "RPW112"))
+
+
+def _lost_text(harness: Harness, history: History) -> str:
+    """Return the lines that the tool prints each time without a worker, but the worker does not."""
+    step = history.steps[-1]
+    answer = harness.run(_trial(history, _AGAIN)).outcomes[-1]
+    first, later = harness.run(Trial(history=(step, step))).outcomes
+    if failed := [each for each in (answer, later) if each.failure]:
+        return _failure(failed[0])
+    left_out = lost_diagnostics.start_up_lines(first, later)
+    for run in range(_COLD_RUNS):
+        plain = harness.run(Trial(history=(step,), mode=RunMode.ONE_SHOT, run=run)).outcomes[0]
+        lost = [each for each in lost_diagnostics.lost_lines(plain, answer) if each not in left_out]
+        if not lost:
+            return ""
+    return f"a one-shot run prints what the worker's response lacks: {'; '.join(lost)}"
 
 
 # --- growth ---

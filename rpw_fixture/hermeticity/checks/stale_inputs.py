@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.checks import look_alikes
+from rpw_fixture.hermeticity.checks import look_alikes, unread_inputs
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import START_UP_INPUTS
 from rpw_fixture.hermeticity.checks.input_changes import variants
@@ -38,6 +38,8 @@ _UNASKED = (
 )
 
 
+#: An action, and the path of one of its inputs.
+_Input = tuple[SuiteAction, str]
 #: Stands for the action in a way to send one.
 _NO_ACTION = SuiteAction(name="any", arguments=())
 
@@ -77,13 +79,17 @@ def find_start_up_reads(context: CheckContext) -> Iterator[Finding]:
             evidence="the input was replaced after the start and before the first request:\n"
             + context.explain(cold, outcome, aspects, ("fresh worker", "old input at start-up")),
             history=trial.history,
+            trial=trial,
         )
 
 
 def find_stale(context: CheckContext) -> Iterator[Finding]:
     """Send old content, then new content at the same path (RPW203)."""
     inputs = _read_later(context)
-    unsettled = {listing: _unnoticed(context, inputs, listing) for listing in _listings(context)}
+    unsettled = {
+        listing: set(inputs) - _noticed(context, inputs, listing).keys()
+        for listing in _listings(context)
+    }
     suspects = [each for each in inputs if any(each in some for some in unsettled.values())]
     is_asked = len(suspects) < len(inputs)
     for case in _visible(context, suspects):
@@ -157,8 +163,12 @@ def _readers(context: CheckContext) -> set[SuiteAction]:
     inputs = list(_inputs(context))
     actions = list(dict.fromkeys(action for action, _ in inputs))
     found: set[SuiteAction] = set()
+    # A change that a warm worker notices is one that matters; of other inputs, more changes are tried.
+    noticed = _noticed(context, inputs, Listing.HEX)
+    unclear = [each for each in inputs if each not in noticed and _may_be_opened(context, *each)]
+    tries = _MOST_TRIES if unclear else 1
     try:
-        starts = [_all_changed(inputs, number) for number in range(_MOST_TRIES) if inputs]
+        starts = [_all_changed(inputs, noticed, number) for number in range(tries) if inputs]
         context.harness.check_layouts(starts)
     except ConfigError:  # inputs of different actions do not fit into one input root
         return set(actions)
@@ -173,34 +183,55 @@ def _readers(context: CheckContext) -> set[SuiteAction]:
     return found
 
 
-def _all_changed(inputs: Sequence[tuple[SuiteAction, str]], number: int) -> SuiteAction:
-    """Return an action with the inputs of all actions, the given ones in their ``number``-th variant."""
+def _may_be_opened(context: CheckContext, action: SuiteAction, path: str) -> bool:
+    """Return whether a fresh worker opened an input of an action, or may have, as it was not watched."""
+    opened = unread_inputs.opened(context, action)
+    return opened is None or path in opened
+
+
+def _all_changed(
+    inputs: Sequence[_Input], noticed: Mapping[_Input, int], number: int
+) -> SuiteAction:
+    """Return an action with the inputs of all actions, the given ones changed.
+
+    Args:
+        inputs: the inputs to change.
+        noticed: numbers of the variants of some inputs that a worker noticed.
+        number: number of the variant of the other inputs.
+    """
+    numbers: dict[str, int] = {}
+    for (_, path), each in noticed.items():
+        numbers.setdefault(path, each)
     entries: dict[str, Entry] = {}
     for action, _ in inputs:
         entries = {**action.inputs, **entries}
     for _, path in inputs:
         entry = entries[path]
         if isinstance(entry, File) and (others := variants(entry.content)):
-            entries[path] = File(others[number % len(others)], entry.is_executable)
+            content = others[numbers.get(path, number) % len(others)]
+            entries[path] = File(content, entry.is_executable)
     return inputs[0][0].changed(f"inputs changed, {number}", inputs=entries)
 
 
-def _unnoticed(
-    context: CheckContext, inputs: Sequence[tuple[SuiteAction, str]], listing: Listing
-) -> set[tuple[SuiteAction, str]]:
-    """Return the inputs whose changes a warm worker did not notice in any screening."""
-    left = dict.fromkeys(inputs)
-    for number in range(_MOST_TRIES):
+def _noticed(
+    context: CheckContext, inputs: Sequence[_Input], listing: Listing
+) -> dict[_Input, int]:
+    """Return the inputs a change of which a warm worker noticed, with the number of the variant."""
+    found: dict[_Input, int] = {}
+    # Most inputs show their first change.
+    for numbers in (range(1), range(1, _MOST_TRIES)):
         pairs = {
-            each: Pair(each[0], each[0].with_content(each[1], others[number]))
-            for each in left
-            if number < len(others := variants(_content(*each)))
+            (each, number): Pair(each[0], each[0].with_content(each[1], content))
+            for each in inputs
+            if each not in found
+            for number, content in enumerate(variants(_content(*each)))
+            if number in numbers
         }
         answers = ask(context, list(pairs.values()), listing, in_place=listing is not Listing.HEX)
-        for each, pair in pairs.items():
+        for (each, number), pair in pairs.items():
             if pair in answers and has_noticed(context, answers[pair]):
-                del left[each]
-    return set(left)
+                found.setdefault(each, number)
+    return found
 
 
 def _manners(context: CheckContext, listings: Sequence[Listing]) -> Iterator[Step]:

@@ -7,6 +7,7 @@ difference to the fewest requests.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks import orders
@@ -91,8 +92,7 @@ def lingering(context: CheckContext) -> Trial:
 def histories(context: CheckContext) -> list[tuple[Step, ...]]:
     """Return the histories to try, most likely ones first."""
     plain = steps(*context.usable)
-    likely = _likely_failing(context)
-    context.run_all([Trial(history=each) for each in _beginning_with_failures(context, likely)])
+    failing_first = _failing_first(context)
     failing = _failing(context)
     plans = [recorded_order(context).history]
     square = context.affordable(_SQUARE_SECONDS, _SQUARE)
@@ -101,12 +101,10 @@ def histories(context: CheckContext) -> list[tuple[Step, ...]]:
         [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=context.seed
     )
     rows = [steps(*row) for row in orders.pair_covering(square)]
-    plans += _continued(rows, at_random)
-    plans += _beginning_with_failures(context, likely)
-    plans += _after_failures(context, tuple(each for each in failing if each not in likely))
+    more = [*at_random, *_after_failures(context, failing), *_two_configurations(context)]
+    plans += [*_continued(rows, more), *failing_first]
     if not failing or not context.succeeding:
         context.skip("RPW109", "no request was found that fails and is answered")
-    plans += _two_configurations(context)
     return plans
 
 
@@ -117,9 +115,11 @@ def _continued(
 
     The first one is left as it is, because its worker is watched after each response.
     """
-    count = min(len(more), max(0, len(rows) - 1))
-    tails = [(), *more[:count], *[()] * len(rows)]
-    return [(*row, *tail) for row, tail in zip(rows, tails, strict=False)] + [*more[count:]]
+    if len(rows) < 2:
+        return [*rows, *more]
+    first, *others = rows
+    tails = (itertools.chain(*more[place :: len(others)]) for place in range(len(others)))
+    return [first, *((*row, *tail) for row, tail in zip(others, tails, strict=True))]
 
 
 def _two_configurations(context: CheckContext) -> list[tuple[Step, ...]]:
@@ -141,26 +141,22 @@ def _failing(context: CheckContext) -> tuple[Step, ...]:
     return steps(*own, *(each for each in made if each is not None))
 
 
-def _likely_failing(context: CheckContext) -> tuple[Step, ...]:
-    """Return requests without their inputs, which most tools answer with a failure."""
-    found = (context.without_inputs(each) for each in context.succeeding[:_MOST_FAILING])
-    return steps(*(each for each in found if each is not None))
+def _failing_first(context: CheckContext) -> list[tuple[Step, ...]]:
+    """Return a history of requests without their inputs, which most tools answer with a failure, then all.
 
-
-def _beginning_with_failures(
-    context: CheckContext, likely: tuple[Step, ...]
-) -> list[tuple[Step, ...]]:
-    """Return a history for each request that may fail, which begins with it and has the others, too.
-
-    So the first answer shows whether it fails, and what comes later whether that has consequences.
+    The answers show which of them fail.
     """
-    good = steps(*context.succeeding)
-    found = []
-    for place in range(len(likely)):
-        rotated = (*likely[place:], *likely[:place])
-        is_last = place == len(likely) - 1
-        found.append((*rotated, *good) if is_last else _interleaved(rotated, good))
-    return found
+    chosen = context.succeeding[:_MOST_FAILING]
+    likely = {each: found for each in chosen if (found := context.without_inputs(each)) is not None}
+    if not likely:
+        return []
+    history = steps(*likely.values(), *context.succeeding)
+    answered = {each.step.action: each for each in context.run(Trial(history=history)).outcomes}
+    for action, variant in likely.items():
+        outcome = answered.get(variant)
+        if outcome is not None and not outcome.failure and outcome.exit_code:
+            context.note_failing(action, variant)
+    return [history]
 
 
 def _interleaved(failing: tuple[Step, ...], good: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -171,4 +167,9 @@ def _interleaved(failing: tuple[Step, ...], good: tuple[Step, ...]) -> tuple[Ste
 def _after_failures(context: CheckContext, failing: tuple[Step, ...]) -> list[tuple[Step, ...]]:
     """Return histories with failing requests before good ones: alternating, then all of them first."""
     good = steps(*context.succeeding)
-    return [_interleaved(failing, good), (*failing, *good)] if failing and good else []
+    if not failing or not good:
+        return []
+    turns = (
+        _interleaved((*failing[place:], *failing[:place]), good) for place in range(len(failing))
+    )
+    return [tuple(itertools.chain(*turns)), (*failing, *good)]

@@ -78,9 +78,10 @@ def find(context: CheckContext) -> Iterator[Finding]:
     seen, folders = _without_performance_data(_accesses(context, traced, readable))
     if folders:
         yield _of_performance_data(context.usable[0], folders)
-    if seen == Accesses() and not (has_landlock and _suffers(context, readable)):
-        for action in context.pick(_MOST_ACTIONS) if tracer is not None else ():
-            context.note_access(InputAccess(action=action.name, undeclared=()))
+    is_harmless = not seen.written and (has_landlock or not seen.read)
+    if is_harmless and not (has_landlock and _suffers(context, readable)):
+        if tracer is not None:
+            _note_reads(context, seen, tracer, readable)
         return
     left = {*seen.read, *seen.written}
     for action in context.pick(_MOST_ACTIONS):
@@ -105,6 +106,19 @@ def _suffers(context: CheckContext, readable: tuple[str, ...]) -> bool:
     return len(usual) != len(restricted) or any(
         {*context.differing(*pair)} - {RESPONSE} for pair in zip(usual, restricted, strict=True)
     )
+
+
+def _note_reads(
+    context: CheckContext, seen: Accesses, tracer: str, readable: tuple[str, ...]
+) -> None:
+    """Note what the actions read beside their inputs, though no result needs it."""
+    actions = context.pick(_MOST_ACTIONS)
+    # What the first and the last one read alone is usually all of it: a worker reads it at its start.
+    ends = dict.fromkeys((actions[0], actions[-1])) if seen.read else ()
+    is_equal = all(_of_one(context, each, tracer, readable) == {*seen.read} for each in ends)
+    for action in actions:
+        reads = seen.read if is_equal else sorted(_of_one(context, action, tracer, readable))
+        context.note_access(InputAccess(action=action.name, undeclared=tuple(reads)))
 
 
 def _of_one(

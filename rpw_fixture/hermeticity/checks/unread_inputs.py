@@ -5,12 +5,12 @@ When such an input changes, the action runs again without need.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 
 from rpw_fixture.client.inputs import File
-from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.checks.elsewhere import fresh_elsewhere
+from rpw_fixture.hermeticity.checks.context import CheckContext, picked
 from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
@@ -36,17 +36,31 @@ def find(context: CheckContext) -> Iterator[Finding]:
     _note(context, "unread inputs by inotify")
 
 
-def watched(context: CheckContext) -> frozenset[SuiteAction]:
-    """Return the actions whose files are watched in some cold run, if this machine can do that."""
-    if "RPW207" not in context.selected or context.is_remote or sys.platform != "linux":
-        return frozenset()
-    return frozenset(each for each in context.pick(_MOST_ACTIONS) if each in context.succeeding)
+def watch_first_runs(context: CheckContext) -> None:
+    """Run the actions that are looked at here on fresh workers, if this machine can watch their files."""
+    if not {"RPW207", "RPW401"} & context.selected or context.is_remote:
+        return
+    if sys.platform != "linux":
+        return
+    chosen = picked(context.sample, _MOST_ACTIONS)
+    with contextlib.suppress(UnavailableError):
+        context.run_all([_watched(each) for each in chosen if each.exit_code == 0])
+
+
+def opened(context: CheckContext, action: SuiteAction) -> frozenset[str] | None:
+    """Return the files that a fresh worker opened for an action; None if they were not watched."""
+    found = context.harness.known(_watched(action))
+    return found.outcomes[0].opened if found is not None else None
+
+
+def _watched(action: SuiteAction) -> Trial:
+    return Trial(history=steps(action), is_watched=True)
 
 
 def _unread(context: CheckContext, action: SuiteAction) -> list[str]:
     declared = frozenset(path for path, entry in action.inputs.items() if isinstance(entry, File))
     unread, opened = set(declared), set[str]()
-    trials = [fresh_elsewhere(action, is_watched=True)]
+    trials = [_watched(action)]
     if context.suite.worker.one_shot:
         trials.append(Trial(history=steps(action), mode=RunMode.ONE_SHOT, is_watched=True))
     for each in trials:

@@ -22,7 +22,7 @@ from rpw_fixture.hermeticity.trials.trial import (
 )
 
 #: Fewer pairs than this are not worth another worker.
-_LEAST = 6
+_LEAST = 16
 
 
 class Pair(NamedTuple):

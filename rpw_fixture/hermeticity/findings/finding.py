@@ -163,6 +163,13 @@ class CheckState:
         """Whether the check makes sense for the suite, so that it is a loss if it was skipped."""
         return self.status is not Status.SKIPPED or not self.reason.startswith(_NOT_APPLICABLE)
 
+    @property
+    def rank(self) -> int:
+        """The smaller, the worse; a code that was not judged, although it applies, has not passed."""
+        if self.status is Status.SKIPPED:
+            return 1 if self.is_applicable else 3
+        return 0 if self.status is Status.FAILED else 2
+
     def as_dict(self) -> dict[str, object]:
         """Return the value for JSON reports."""
         return {
@@ -238,6 +245,8 @@ class Report:
         interruption: the signal that ended the run early; None if nothing did.
         unjudged: codes that could not be judged completely.
         stale: entries of the baseline that no finding matched although their codes were judged.
+        shard: the part of a check that this is; empty for a whole one.
+        counted_elsewhere: how many of the actions another part counts, too.
     """
 
     actions: int
@@ -257,6 +266,7 @@ class Report:
     trials: TrialCounts = NO_TRIALS
     stale: tuple[Identity, ...] = ()
     shard: str = ""
+    counted_elsewhere: int = 0
 
     def place_of(self, finding: Finding) -> Place | None:
         """Return where a finding's victim is defined, else the worker; None if no file defines them."""
@@ -292,6 +302,7 @@ class Report:
             fields["stale_baseline"] = [each._asdict() for each in self.stale]
         if self.shard:
             fields["shard"] = self.shard
+            fields["counted_elsewhere"] = self.counted_elsewhere
         if self.interruption is not None:
             fields["interrupted"] = self.interruption.signal_name
         return fields
@@ -379,7 +390,7 @@ def merged(reports: Sequence[Report]) -> Report:
     states_of: dict[str, list[CheckState]] = {}
     for state in (each for report in reports for each in report.checks):
         states_of.setdefault(state.code, []).append(state)
-    best = {code: _worst(found) for code, found in states_of.items()}
+    best = {code: _of_workers(found) for code, found in states_of.items()}
     return Report(
         actions=sum(each.actions for each in reports),
         checks=tuple(best[code] for code in sorted(best)),
@@ -396,22 +407,17 @@ def merged(reports: Sequence[Report]) -> Report:
         action_names=tuple(name for each in reports for name in each.action_names),
         growth=tuple(one for each in reports for one in each.growth),
         accesses=tuple(one for each in reports for one in each.accesses),
+        counted_elsewhere=sum(each.counted_elsewhere for each in reports),
     )
 
 
-def _worst(found: Sequence[CheckState]) -> CheckState:
-    """Return the state of a code from those of several workers; one that was not judged has not passed."""
-
-    def rank(state: CheckState) -> int:
-        if state.status is Status.SKIPPED:
-            return 1 if state.is_applicable else 3
-        return 0 if state.status is Status.FAILED else 2
-
-    worst = min(found, key=rank)
+def _of_workers(found: Sequence[CheckState]) -> CheckState:
+    """Return the state of a code from those of several workers."""
+    state = min(found, key=lambda each: each.rank)
     passed = sum(each.status is Status.PASSED for each in found)
-    if worst.status is not Status.SKIPPED or not passed:
-        return worst
-    return replace(worst, reason=f"{worst.reason} (passed for {passed} of {len(found)} workers)")
+    if state.status is not Status.SKIPPED or not passed:
+        return state
+    return replace(state, reason=f"{state.reason} (passed for {passed} of {len(found)} workers)")
 
 
 def _summed(counts: Sequence[CachePoisoning]) -> CachePoisoning | None:

@@ -1,7 +1,7 @@
 """The file with the requests of a reproducer: ``history.json`` beside its suite.
 
 A request names an action of the suite, and says how a check changed it. Equal requests in a row stand
-once, with their number.
+once, with their number. Requests to workers that ended in the same place before stand apart.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
@@ -18,20 +18,60 @@ from typing import Any, NamedTuple
 
 from rpw_fixture.client.inputs import EmptyFolder, Entry, File, Symlink
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials.trial import BASE, RunMode, Step, Variation
+from rpw_fixture.hermeticity.trials.trial import (
+    BASE,
+    Interruption,
+    Predecessor,
+    RunMode,
+    Step,
+    Variation,
+)
 
 NAME = "history.json"
 _SCHEMA = 1
 
 
 class History(NamedTuple):
-    """What a reproducer replays: the code of its finding, the requests, the environment, and how."""
+    """What a reproducer replays: the code of its finding, the requests, the environment, and how.
+
+    Attributes:
+        code: the code.
+        steps: the requests.
+        variation: the environment.
+        mode: how the requests are run.
+        predecessors: workers that run and end in the same place before.
+        started_with: the action whose inputs are there when the worker starts, if not the first one.
+    """
 
     code: str
     steps: tuple[Step, ...]
     variation: Variation = BASE
     mode: RunMode = RunMode.WORKER
+    predecessors: tuple[Predecessor, ...] = ()
+    started_with: SuiteAction | None = None
+
+    @classmethod
+    def of(cls, finding: Finding) -> History:
+        """Return what shows a finding."""
+        shown = finding.trial
+        if shown is None:
+            return cls(finding.code, finding.history, finding.variation, finding.mode)
+        return cls(
+            finding.code,
+            shown.history,
+            shown.variation,
+            shown.mode,
+            shown.predecessors,
+            shown.started_with,
+        )
+
+    @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The requests to all workers, in their order."""
+        earlier = (step for each in self.predecessors for step in each.history)
+        return (*earlier, *self.steps)
 
 
 def write(folder: Path, history: History, suite: Suite, names: Mapping[str, str]) -> None:
@@ -43,20 +83,19 @@ def write(folder: Path, history: History, suite: Suite, names: Mapping[str, str]
         suite: the suite with the unchanged actions.
         names: names of the actions in the reproducer's suite, by their names in ``suite``.
     """
-    requests = [
-        {
-            "times": len(list(some)),
-            **_request(step, suite.action(step.action.name), names[step.action.name]),
-        }
-        for step, some in groupby(history.steps)
-    ]
-    document = {
+    writer = _Writer(suite, names)
+    document: dict[str, Any] = {
         "schema": _SCHEMA,
         "code": history.code,
-        "requests": requests,
+        "requests": writer.requests(history.steps),
         "environment": _variation(history.variation),
-        **({"mode": history.mode.name} if history.mode is not RunMode.WORKER else {}),
     }
+    if history.mode is not RunMode.WORKER:
+        document["mode"] = history.mode.name
+    if history.predecessors:
+        document["earlier_workers"] = [writer.earlier(each) for each in history.predecessors]
+    if history.started_with is not None:
+        document["started_with"] = writer.request(Step(action=history.started_with))
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     (folder / NAME).write_text(text, encoding="utf-8")
 
@@ -70,15 +109,53 @@ def read(folder: Path, suite: Suite) -> History:
     path = folder / NAME
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        steps = tuple(
-            step for each in document["requests"] for step in (_step(each, suite),) * each["times"]
+        steps = _steps(document["requests"], suite)
+        started_with = document.get("started_with")
+        return History(
+            code=document["code"],
+            steps=steps,
+            variation=_read_variation(document["environment"]),
+            mode=RunMode[document.get("mode", RunMode.WORKER.name)],
+            predecessors=tuple(
+                _earlier(each, suite) for each in document.get("earlier_workers", ())
+            ),
+            started_with=None if started_with is None else _step(started_with, suite).action,
         )
-        mode = RunMode[document.get("mode", RunMode.WORKER.name)]
-        return History(document["code"], steps, _read_variation(document["environment"]), mode)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path}: does not fit the suite beside it: {error!r}") from None
+
+
+class _Writer(NamedTuple):
+    """Writes requests for actions of a suite, which have other names in the reproducer's suite."""
+
+    suite: Suite
+    names: Mapping[str, str]
+
+    def requests(self, steps: tuple[Step, ...]) -> list[dict[str, Any]]:
+        return [{"times": len(list(some)), **self.request(step)} for step, some in groupby(steps)]
+
+    def request(self, step: Step) -> dict[str, Any]:
+        name = step.action.name
+        return _request(step, self.suite.action(name), self.names[name])
+
+    def earlier(self, worker: Predecessor) -> dict[str, Any]:
+        fields: dict[str, Any] = {"requests": self.requests(worker.history)}
+        if worker.interruption is not Interruption.NEVER:
+            fields |= {"killed": worker.interruption.name, "delay": worker.delay}
+        return fields
+
+
+def _earlier(fields: Mapping[str, Any], suite: Suite) -> Predecessor:
+    interruption = Interruption[fields.get("killed", Interruption.NEVER.name)]
+    history = _steps(fields["requests"], suite)
+    return Predecessor(history=history, interruption=interruption, delay=fields.get("delay", 0.0))
+
+
+def _steps(requests: Iterable[Mapping[str, Any]], suite: Suite) -> tuple[Step, ...]:
+    """Return the requests of one worker, each as often as it was sent."""
+    return tuple(step for each in requests for step in (_step(each, suite),) * each["times"])
 
 
 def _request(step: Step, plain: SuiteAction, name: str) -> dict[str, Any]:

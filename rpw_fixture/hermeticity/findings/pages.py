@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from rpw_fixture.errors import ConfigError
@@ -22,10 +23,30 @@ _TEXTS_FILE = "code_pages.toml"
 _REPOSITORIES = "repositories"
 _CITED = re.compile(r"\b([a-z][\w-]*)#(\d+)")
 _WIDTH = 100
+_TITLES = {"java": "Java", "javascript": "Node.js"}
 _CARRIER = (
     "The finding names what carried the state, in its second line "
     "([how](../where-the-state-lives.md)):"
 )
+_SUSPECT = (
+    "The finding names what changed meanwhile; there is no moment to put it back and prove it "
+    "([how](../where-the-state-lives.md)):"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierExample:
+    """State in a worker of another language than Python, and what its finding says.
+
+    Attributes:
+        language: ``java`` or ``javascript``.
+        code: the members, or statements, that keep the state.
+        carrier: the line of the finding that names it.
+    """
+
+    language: str
+    code: str
+    carrier: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +58,7 @@ class PageText:
         bug: a real bug; empty if the entry has one.
         servers: how servers react.
         carrier: how a finding about the bad code names what carried the state; empty if it can't.
+        examples: the same in other languages.
     """
 
     bad: tuple[str, ...] = ()
@@ -44,6 +66,7 @@ class PageText:
     bug: str = ""
     servers: str = ""
     carrier: str = ""
+    examples: tuple[CarrierExample, ...] = ()
 
 
 @cache
@@ -56,6 +79,7 @@ def texts() -> Mapping[str, PageText]:
             bug=entry.get("bug", ""),
             servers=entry["servers"],
             carrier=entry.get("carrier", ""),
+            examples=tuple(CarrierExample(**each) for each in entry.get("examples", ())),
         )
         for code, entry in _document().items()
         if code != _REPOSITORIES
@@ -70,7 +94,9 @@ def as_markdown(code: str) -> str:
         blocks += ["## A worker with the bug, and one without", _table(samples()[code])]
         blocks.append(f"From {_sources(page)}.")
     if page.carrier:
-        blocks += ["## Where the state lives", _CARRIER, f"```text\n{page.carrier}\n```"]
+        text = _SUSPECT if page.carrier.startswith("suspect: ") else _CARRIER
+        blocks += ["## Where the state lives", text, f"```text\n{page.carrier}\n```"]
+        blocks += chain.from_iterable(_example(each) for each in page.examples)
     blocks += ["## A real bug", _linked(_bugs(code))]
     blocks += ["## How to fix it", entry.remedy]
     blocks += ["## How servers react", _linked(page.servers)]
@@ -92,6 +118,8 @@ def as_text(code: str) -> str:
     blocks += [f"Real example: {_bugs(code)}", f"Fix: {entry.remedy}"]
     blocks.append(f"Servers: {page.servers}" if page.servers else "")
     blocks.append(f"Its finding says: {page.carrier}" if page.carrier else "")
+    for each in page.examples:
+        blocks += [f"In {_TITLES[each.language]}:", textwrap.indent(each.carrier, "    ")]
     for kind, title in (("bad", "A worker with the bug:"), ("good", "One without:")):
         if code in samples():
             blocks += [title, textwrap.indent(samples()[code][kind], "    ")]
@@ -129,6 +157,12 @@ def _linked(text: str) -> str:
         return f"[{match[0]}](https://github.com/{repositories[name]}/issues/{number})"
 
     return _CITED.sub(link, text)
+
+
+def _example(example: CarrierExample) -> Iterator[str]:
+    yield f"In {_TITLES[example.language]}:"
+    yield f"```{example.language}\n{example.code.strip()}\n```"
+    yield f"```text\n{example.carrier.strip()}\n```"
 
 
 def _table(sample: Mapping[str, str]) -> str:

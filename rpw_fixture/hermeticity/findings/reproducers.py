@@ -21,12 +21,13 @@ from rpw_fixture.hermeticity.suites.suite import (
     SuiteWorker,
     fingerprint,
 )
+from rpw_fixture.hermeticity.trials.trial import Step
 from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
 from rpw_fixture.workers.key import Ability
 
 _REPLAY = '''"""Shows {code} again: {summary}.
 
-Requests to one worker: {requests}.
+{requests}.
 """
 
 import subprocess
@@ -87,7 +88,8 @@ def write(
 
 def _write(finding: Finding, suite: Suite, target: Path, *, is_replayed: bool) -> None:
     target.mkdir(parents=True, exist_ok=True)
-    names = dict.fromkeys(step.action.name for step in finding.history)
+    history = History.of(finding)
+    names = dict.fromkeys(step.action.name for step in history.all_steps)
     new_names = dict(zip(names, _file_names(names), strict=True))
     actions = {new: suite.action(name) for name, new in new_names.items()}
     function = re.sub(r"\W", "_", f"{finding.code}_{finding.victim}".lower())
@@ -103,18 +105,29 @@ def _write(finding: Finding, suite: Suite, target: Path, *, is_replayed: bool) -
         json.dumps(finding.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     if is_replayed:
-        history = History(finding.code, finding.history, finding.variation, finding.mode)
         history_file.write(target, history, suite, new_names)
     program, imports = _program()
     test = (_REPLAY if is_replayed else _TEST).format(
         code=finding.code,
         summary=_quoted(finding.summary),
-        requests=_quoted(listed([each.action.title for each in finding.history])),
+        requests=_quoted(_in_words(history)),
         function=function,
         program=program,
         imports=imports,
     )
     (target / f"test_{function}.py").write_text(test, encoding="utf-8")
+
+
+def _in_words(history: History) -> str:
+    """Return what is requested of which worker."""
+    found = [_asked("an earlier worker", each.history) for each in history.predecessors]
+    if history.started_with is not None:
+        found.append(f"The worker starts with the inputs of {history.started_with.title}")
+    return "; ".join([*found, _asked("one worker", history.steps)])
+
+
+def _asked(worker: str, steps: tuple[Step, ...]) -> str:
+    return f"Requests to {worker}: {listed([each.action.title for each in steps])}"
 
 
 def _quoted(text: str) -> str:

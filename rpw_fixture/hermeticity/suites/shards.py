@@ -1,4 +1,8 @@
-"""Shards: parts of the workers of one recording, for machines that check them at the same time."""
+"""Shards: parts of one check, for machines that run them at the same time.
+
+A shard has some of the workers. The check of a worker with many actions is split once more, into pieces
+that several shards share; `checks.pieces` says what a piece is.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,36 @@ from typing import NamedTuple
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.suites.suite import Suite
 
+#: A worker is split if it is more than this multiple of what each shard would get at best: a split costs
+#: some trials twice.
+_UNEVEN = 1.5
+
+
+class Part(NamedTuple):
+    """What a shard checks of one worker.
+
+    Attributes:
+        suite: the worker and its actions.
+        pieces: numbers of the pieces of its check, in order.
+        weight: the work, in actions.
+    """
+
+    suite: Suite
+    pieces: tuple[int, ...]
+    weight: float
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it also does what is done once for the worker."""
+        return 0 in self.pieces
+
 
 class Shard(NamedTuple):
-    """One of several parts.
+    """One of several shards.
 
     Attributes:
         number: its number, from 1 on.
-        total: number of all parts.
+        total: number of all shards.
     """
 
     number: int
@@ -28,22 +55,62 @@ class Shard(NamedTuple):
         """Whether it also does what is done once, for all workers together."""
         return self.number == 1
 
-    def part(self, suites: Sequence[Suite]) -> list[Suite]:
-        """Return the suites of this part; all parts have about the same number of actions.
+    def parts(self, suites: Sequence[Suite], pieces: Sequence[float] = (1.0,)) -> list[Part]:
+        """Return what this shard checks; all shards have about the same number of actions.
+
+        Args:
+            suites: the workers.
+            pieces: the work of each piece into which the check of a worker can be split.
 
         Raises:
-            ConfigError: there are more parts than workers.
+            ConfigError: there are more shards than pieces of work.
         """
-        if self.total > len(suites):
+        units = self._units(suites, pieces)
+        if self.total > max(1, len(units)):
             raise ConfigError(
-                f"--shard {self}: a worker is checked on one machine, and there are only "
-                f"{len(suites)} of them. Fix: --shard I/{len(suites)}"
+                f"--shard {self}: the checks of {len(suites)} workers can be split into "
+                f"{len(units)} parts at most. Fix: --shard I/{len(units)}"
             )
-        parts: list[list[Suite]] = [[] for _ in range(self.total)]
-        for suite in sorted(suites, key=lambda each: len(each.actions), reverse=True):
-            min(parts, key=lambda part: sum(len(each.actions) for each in part)).append(suite)
-        chosen = parts[self.number - 1]
-        return [each for each in suites if any(each is one for one in chosen)]
+        loads = [0.0] * self.total
+        chosen: list[_Unit] = []
+        for unit in sorted(units, key=lambda each: each.weight, reverse=True):
+            lightest = loads.index(min(loads))
+            loads[lightest] += unit.weight
+            if lightest == self.number - 1:
+                chosen.append(unit)
+        return [
+            _joined(suite, [each for each in chosen if each.place == place])
+            for place, suite in enumerate(suites)
+            if any(each.place == place for each in chosen)
+        ]
+
+    def _units(self, suites: Sequence[Suite], pieces: Sequence[float]) -> list[_Unit]:
+        """Return what can be given to shards: whole workers, and the pieces of those that are too large."""
+        every = tuple(range(len(pieces)))
+        units = [_Unit(float(len(each.actions)), n, every) for n, each in enumerate(suites)]
+        best = sum(each.weight for each in units) / self.total
+        while whole := [each for each in units if len(each.pieces) > 1]:
+            largest = max(whole, key=lambda each: each.weight)
+            if len(units) >= self.total and largest.weight <= _UNEVEN * best:
+                break
+            units.remove(largest)
+            for number, work in enumerate(pieces):
+                weight = largest.weight * work / sum(pieces)
+                units.append(_Unit(weight, largest.place, (number,)))
+        return units
+
+
+class _Unit(NamedTuple):
+    """Some pieces of the check of a worker, which is named by its place; the weight is in actions."""
+
+    weight: float
+    place: int
+    pieces: tuple[int, ...]
+
+
+def _joined(suite: Suite, units: Sequence[_Unit]) -> Part:
+    pieces = sorted(piece for each in units for piece in each.pieces)
+    return Part(suite, tuple(pieces), sum(each.weight for each in units))
 
 
 #: Everything.
@@ -64,14 +131,14 @@ def parse(text: str) -> Shard:
     return Shard(int(number), int(count))
 
 
-def allotted(seconds: float | None, suite: Suite, rest: Sequence[Suite]) -> float | None:
-    """Return the part of the time that is left which a suite gets, by its number of actions.
+def allotted(seconds: float | None, part: Part, rest: Sequence[Part]) -> float | None:
+    """Return the part of the time that is left which a worker gets, by its number of actions.
 
     Args:
         seconds: what is left; None for no limit.
-        suite: the suite.
-        rest: the suites that are not checked yet, with this one.
+        part: the part of the worker.
+        rest: the parts that are not checked yet, with this one.
     """
     if seconds is None:
         return None
-    return seconds * len(suite.actions) / max(1, sum(len(each.actions) for each in rest))
+    return seconds * part.weight / max(1.0, sum(each.weight for each in rest))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import queue
 import shutil
 import threading
 import time
@@ -23,6 +22,7 @@ from rpw_fixture.hermeticity.trials.local import LocalRunner
 from rpw_fixture.hermeticity.trials.memory import FirstAnswer, TrialMemory
 from rpw_fixture.hermeticity.trials.remembering import RememberingRunner, Runner
 from rpw_fixture.hermeticity.trials.result_store import ResultStore
+from rpw_fixture.hermeticity.trials.run_folders import RunFolders
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     Result,
@@ -99,7 +99,6 @@ class Harness(Closeable):
         is_forgetful: bool = True,
     ) -> None:
         self.suite = suite
-        self.jobs = max(1, jobs)
         self.worker_starts = 0
         self.requests = 0
         self.latest = 0.0
@@ -120,18 +119,21 @@ class Harness(Closeable):
         self._stop: Callable[[], None] = self._undo.close
         self._serial = itertools.count()
         self._memory = TrialMemory()
-        self._slots: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        self._spare: list[Path] = []
         self._is_one_path = False
         self._results: list[tuple[Trial, Result]] = []
         self._spawner: Spawner | None = None
         self._aside: dict[Trial, Future[Result]] = {}
         self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
-        self._build(target, executor)
+        self._build(target, executor, max(1, jobs))
 
     def close(self) -> None:
         """End every process and remove every file."""
         self._undo.close()
+
+    @property
+    def jobs(self) -> int:
+        """Number of trials that run at once."""
+        return self._folders.count
 
     @property
     def seconds(self) -> float:
@@ -165,16 +167,14 @@ class Harness(Closeable):
         This is for actions whose results depend on the path of the input root: nothing else could be
         compared otherwise. Machines of a cluster have that folder each.
         """
+        self._is_one_path = True
         if self._far is not None:
             self._far.use_one_path(enabled=True)
             with self._lock:
                 self._memory.forget()
             return
+        self._folders.keep_one()
         with self._lock:
-            slots = sorted(self._slots.get() for _ in range(self.jobs))
-            self._slots.put(slots[0])
-            self._spare += slots[1:]
-            self.jobs, self._is_one_path = 1, True
             self._memory.forget()
         self.trust_no_memory()
 
@@ -187,14 +187,11 @@ class Harness(Closeable):
 
     def use_all_paths(self) -> None:
         """Run later trials side by side again, because results do not depend on the path after all."""
+        self._is_one_path = False
         if self._far is not None:
             self._far.use_one_path(enabled=False)
-        with self._lock:
-            for each in self._spare:
-                self._slots.put(each)
-            self.jobs += len(self._spare)
-            self._is_one_path = False
-            self._spare.clear()
+        else:
+            self._folders.use_all()
 
     def run(self, trial: Trial) -> Result:
         """Return the result of a trial, which is run unless an equal one was run before.
@@ -211,7 +208,7 @@ class Harness(Closeable):
         return result
 
     def _result_of(self, trial: Trial) -> Result:
-        known = self._known(trial)
+        known = self.known(trial)
         if known is not None:
             return known
         if self._far is not None:
@@ -222,15 +219,12 @@ class Harness(Closeable):
 
     def _run_in_slot(self, trial: Trial) -> Result:
         self._require_time()
-        folder = self._slots.get()
-        try:
+        with self._folders.taken() as folder:
             result = self._run_now(trial, folder)
             if result.trace and os.path.isfile(result.trace) and not os.path.islink(result.trace):
                 kept = self._folder / f"trace-{next(self._serial)}"
                 shutil.move(result.trace, kept)
                 result = replace(result, trace=str(kept))
-        finally:
-            self._slots.put(folder)
         self._keep(trial, result)
         return result
 
@@ -247,7 +241,7 @@ class Harness(Closeable):
 
     def is_remembered(self, trial: Trial) -> bool:
         """Return whether the result of a trial is known, and from an earlier program only."""
-        found = self._known(trial)
+        found = self.known(trial)
         return found is not None and found.is_remembered
 
     def run_afresh(self, trials: Sequence[Trial]) -> None:
@@ -273,25 +267,21 @@ class Harness(Closeable):
             return self._memory.first_answers(step)
 
     def effects(self, variation: Variation) -> Mapping[str, object]:
-        """Return what each factor looks like to a probe process under a variation.
-
-        Empty if that is unknown.
+        """Return what each factor looks like to a probe process; empty if that is unknown.
 
         Raises:
             UnavailableError: this machine does not support the variation.
         """
-        folder = self._slots.get()
-        try:
+        with self._folders.taken() as folder:
             return self._runner.effects(variation, folder)
-        finally:
-            self._slots.put(folder)
 
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder if the path may differ."""
+        if trial in self._aside or self.known(trial) is not None:
+            return
         if self._far is not None:
-            if self._known(trial) is None:
-                self._far.ask(trial)
-        elif not self._is_one_path and trial not in self._aside and self._known(trial) is None:
+            self._far.ask(trial)
+        elif not self._is_one_path:
             self._aside[trial] = self._aside_pool.submit(self._run_aside, trial)
 
     def _run_aside(self, trial: Trial) -> Result:
@@ -302,7 +292,7 @@ class Harness(Closeable):
     def run_all(self, trials: Sequence[Trial]) -> list[Result]:
         """Run trials side by side; return the results in their order. Raises what `run` raises."""
         if self._far is not None:
-            self._far.wait_for([each for each in trials if self._known(each) is None])
+            self._far.wait_for([each for each in trials if self.known(each) is None])
             return [self.run(each) for each in trials]
         if self.jobs == 1 or len(trials) < 2:
             return [self.run(each) for each in trials]
@@ -319,7 +309,9 @@ class Harness(Closeable):
 
     def _require_time(self) -> None:
         if self._limit is not None and self.seconds >= self._limit:
-            raise OutOfTimeError(f"the time limit was reached (--max-seconds {self._limit:g})")
+            raise OutOfTimeError(
+                f"the time limit of {self._limit:.3g} s (--max-seconds) was reached"
+            )
 
     def answers_otherwise(self, action: SuiteAction) -> bool:
         """Return whether a fresh worker answers an action in the other protocol than the suite's."""
@@ -341,11 +333,8 @@ class Harness(Closeable):
         if self._far is not None:
             return self._far.runner.begin(trial, worker=worker).result()
         assert self._spawner is not None
-        folder = self._slots.get()
-        try:
+        with self._folders.taken() as folder:
             return LocalRunner(worker, self._spawner, self._store).run(trial, folder)
-        finally:
-            self._slots.put(folder)
 
     def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
         """Lay out the inputs of actions without running them.
@@ -355,9 +344,12 @@ class Harness(Closeable):
         """
         self._runner.check_layouts(tuple(actions))
 
-    def _build(self, target: ExistingServer | None, executor: ExistingServer | None) -> None:
+    def _build(
+        self, target: ExistingServer | None, executor: ExistingServer | None, jobs: int
+    ) -> None:
         with contextlib.ExitStack() as undo:
             self._folder = undo.enter_context(Workspace()).path
+            self._folders = RunFolders(self._folder, jobs)
             cas = Cas(
                 DigestFunctions(["SHA256"]),
                 folder=self._folder / "cas",
@@ -375,8 +367,6 @@ class Harness(Closeable):
             else:
                 self._runner = self._local(undo) if target is None else self._remote(target, undo)
             self._runner.check_layouts(self.suite.actions)
-            for number in range(self.jobs):
-                self._slots.put(self._folder / f"run-{number:02}")
             self._undo = undo.pop_all()
 
     def _local(self, undo: contextlib.ExitStack) -> Runner:
@@ -424,7 +414,8 @@ class Harness(Closeable):
         is_in_vain = self.ignores_eof and trial.eof_patience <= Trial(history=()).eof_patience
         return replace(trial, eof_patience=_SHORT_PATIENCE) if is_in_vain else trial
 
-    def _known(self, trial: Trial) -> Result | None:
+    def known(self, trial: Trial) -> Result | None:
+        """Return what `run` returns without running a trial; None if it would run it."""
         with self._lock:
             return self._memory.find(trial)
 

@@ -90,6 +90,8 @@ class TrialMemory:
         if node is None or node.source is None:
             return None
         count = len(trial.history)
+        if node.source.trace and count < len(node.source.outcomes):
+            return None  # the record shows more than these requests
         if count == len(node.source.outcomes):
             return replace(node.source, trace="")
         return replace(node.source, outcomes=node.source.outcomes[:count], ending=Ending())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -87,7 +88,10 @@ def _run_overlapping(
     experiment: Experiment,
     observer: tuple[ObserverLink | None, Mapping[str, str], str],
 ) -> Result:
-    """Run overlapping requests; what changed meanwhile can be seen, but not be put back."""
+    """Run overlapping requests; what changes meanwhile can be seen, but not be put back.
+
+    State that belongs to open requests is often gone when all are answered, so it is looked at earlier.
+    """
     link, variables, remark = observer
     surroundings = Surroundings(run_folder)
     worker: _ObservedWorker | None = None
@@ -98,11 +102,16 @@ def _run_overlapping(
         worker.begin(len(trial.history) + 1)
         worker.look(0)
 
+    def at_overlap(session: WorkerSession) -> None:
+        session.hand_over(time.monotonic() + setup.worker.timeout)
+        if worker is not None:
+            worker.glimpse()
+
     def at_end() -> None:
         if worker is not None:
             worker.look(len(trial.history))
 
-    hooks = overlapping.Hooks(variables, at_start, at_end)
+    hooks = overlapping.Hooks(variables, at_start, at_overlap, at_end)
     result = overlapping.run(setup, trial, run_folder, hooks)
     return result if worker is None else replace(result, observation=worker.observation)
 
@@ -161,6 +170,7 @@ class _ObservedWorker:
         self._root = root
         self._link = link
         self._requests = 0
+        self._passing: dict[str, Change] = {}
         self.observation = Observation(remark=remark)
 
     def begin(self, requests: int) -> None:
@@ -185,6 +195,14 @@ class _ObservedWorker:
         elif answered == self._requests - 1:
             self._compare()
 
+    def glimpse(self) -> None:
+        """Note what is changed now, while the worker works: some of it may be right again later."""
+        if self._link is None:
+            return
+        with contextlib.suppress(ObserverLostError):  # the worker changed what was being looked at
+            for each in _changes(self._link.ask({"do": "changes"}).get("changes", ())):
+                self._passing.setdefault(each.id, each)
+
     def _mark(self) -> None:
         self._surroundings.mark(self._session.process.pid)
         message: dict[str, object] = {"do": "mark", "root": self._root}
@@ -205,7 +223,9 @@ class _ObservedWorker:
         known = {each.kind for each in inside}
         # The observer knows how to put these back.
         outside = [each for each in outside if each.can_restore or each.kind not in known]
-        self.observation = replace(self.observation, changes=(*inside, *outside))
+        lasting = {each.id for each in inside}
+        passing = [each for each in self._passing.values() if each.id not in lasting]
+        self.observation = replace(self.observation, changes=(*passing, *inside, *outside))
         restored = self._experiment.restored
         ids = [each.id for each in inside if each.id in restored]
         if ids:

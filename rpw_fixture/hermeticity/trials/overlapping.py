@@ -33,15 +33,17 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What is done besides: when the worker was started, and after all responses.
+    """What is done besides: when the worker was started, while requests are open, after all responses.
 
     Attributes:
         variables: variables that the worker's environment has besides.
-        at_start, at_end: the functions to call.
+        at_start, at_overlap, at_end: the functions to call; ``at_overlap`` once before any response is
+            read, and after each response but the last.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     at_start: Callable[[WorkerSession], None] = lambda _: None
+    at_overlap: Callable[[WorkerSession], None] = lambda _: None
     at_end: Callable[[], None] = lambda: None
 
 
@@ -75,7 +77,7 @@ def run(
         if trial.is_abandoned:
             session.hand_over(time.monotonic() + setup.worker.timeout)
             return Result(outcomes=(), ending=session.finish(trial.eof_patience))
-        answers, failure = _answers(session, len(asked), time.monotonic() + setup.worker.timeout)
+        answers, failure = _answers(session, len(asked), setup.worker.timeout, hooks.at_overlap)
         declared = tuple(path for each in asked for path in each.layout.outputs)
         outcomes = tuple(
             _outcome(setup, each, answers.get(number) or failure, declared, run_folder)
@@ -138,11 +140,22 @@ def stage_all(setup: WorkerSetup, layouts: list[Layout], run_folder: RunFolder) 
 
 
 def _answers(
-    session: WorkerSession, count: int, deadline: float
+    session: WorkerSession, count: int, seconds: float, look: Callable[[WorkerSession], None]
 ) -> tuple[dict[int, Response], Failure]:
-    """Return the responses by request id, and the failure of the requests without one."""
+    """Return the responses by request id, and the failure of the requests without one.
+
+    Args:
+        session: the worker, with all requests queued.
+        count: number of requests.
+        seconds: time limit for all of them; looking does not count.
+        look: called before each response is read.
+    """
     answers: dict[int, Response] = {}
+    deadline = time.monotonic() + seconds
     while len(answers) < count:
+        began = time.monotonic()
+        look(session)
+        deadline += time.monotonic() - began
         answer = session.receive(deadline)
         if isinstance(answer, Failure):
             return answers, answer

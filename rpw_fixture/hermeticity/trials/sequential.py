@@ -12,11 +12,13 @@ from rpw_fixture.hermeticity.trials import bulk, snapshot
 from rpw_fixture.hermeticity.trials.input_tree import Layout
 from rpw_fixture.hermeticity.trials.late_access import LateAccess
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, children, plant, sample
-from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Step, Trial
+from rpw_fixture.hermeticity.trials.trial import Cancel, Outcome, Result, Sample, Step, Trial
 from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
 from rpw_fixture.hermeticity.trials.worker_setup import WorkerSetup, outcome_of
 from rpw_fixture.wire.worker.messages import Response
 
+#: Of a measured history, resources are read this often or a little more; in between they are taken to stay.
+_SAMPLES = 200
 #: A trial lingers after at most this many responses.
 _MOST_LINGERED = 12
 #: Seconds to wait for late writes or a second response.
@@ -86,6 +88,8 @@ class SequentialConversation:
     def serve(self, history: Sequence[Step], *, is_measured: bool = False) -> list[Outcome]:
         """Return the outcomes of requests, up to the first one that fails."""
         outcomes: list[Outcome] = []
+        known: Sample | None = None
+        stride = max(1, len(history) // _SAMPLES)
         for number, step in enumerate(history, start=1):
             if number > 1:
                 self._session.stay_idle(step.pause)
@@ -97,9 +101,9 @@ class SequentialConversation:
             with contextlib.ExitStack() as stack:
                 outcome = self._request(step, number, stack)
             if is_measured:
-                outcome = replace(
-                    outcome, sample=sample(self._session.process.pid, self._run_folder)
-                )
+                if known is None or number % stride == 0:
+                    known = sample(self._session.process.pid, self._run_folder)
+                outcome = replace(outcome, sample=known)
             outcomes.append(outcome)
             if outcome.failure:
                 break
@@ -133,8 +137,7 @@ class SequentialConversation:
             is_extended=step.is_extended,
             delivery=step.delivery,
         )
-        # Encoding a large request takes long on a busy machine, and nothing is written before.
-        began = time.monotonic()
+        began = time.monotonic()  # not before: encoding a large request may take long
         self._cancel(step, request_id)
         answer = session.receive(began + self._timeout)
         seconds = time.monotonic() - began

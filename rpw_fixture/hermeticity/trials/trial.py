@@ -55,7 +55,7 @@ class Bulk(Enum):
     FEW_INPUTS = "4 more inputs"
     MANY_INPUTS = "more than 20,000 inputs"
     SHORT_OPTION = "an unknown option"
-    MANY_OPTIONS = "20,000 unknown options"
+    MANY_OPTIONS = "4,000 unknown options"
     KIB_64 = "an unknown option of 64 KiB"
     MIB_1 = "an unknown option of 1 MiB"
     MIB_4 = "an unknown option of more than 4 MiB"
@@ -183,7 +183,7 @@ class Trial:
         started_with: the action whose inputs are in place when the worker starts, if not the first of
             the history; they are replaced when the worker's start-up is over.
         run: number that distinguishes repeated runs of one history.
-        is_measured: resources are measured after each request.
+        is_measured: resources are measured after each request, or in long histories after every few.
         is_watched: files of the input root are watched for being opened.
         lingers: after each of the last responses, wait and see what the worker still does with its files.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.

@@ -205,8 +205,7 @@ class WorkerSetup:
         """Return the WorkRequest for a step, which is the ``number``-th of its history."""
         inputs = self._inputs(layout, step.listing, number)
         if more := bulk.more_inputs(step.bulk):
-            base = self.worker.working_directory or "."
-            pairs = [(os.path.relpath(path, base), digest) for path, digest in more]
+            pairs = [(self._relative(path), digest) for path, digest in more]
             inputs = self._encoding.join_inputs((inputs, self._encoding.encode_inputs(pairs)))
         return Request(
             arguments=(*layout.arguments, *bulk.more_arguments(step.bulk)),
@@ -247,12 +246,14 @@ class WorkerSetup:
         if served is not None:
             return self._index.encoded_inputs(layout.root, self._encoding, served, base)
         return self._encoding.encode_inputs(
-            (
-                os.path.relpath(path, base or "."),
-                _unusual_digest(entry.digest.hash, listing, number),
-            )
+            (self._relative(path), _unusual_digest(entry.digest.hash, listing, number))
             for path, entry in layout.root.walk()
         )
+
+    def _relative(self, path: str) -> str:
+        """Return a path below the input root as the worker sees it from its working directory."""
+        base = self.worker.working_directory
+        return os.path.relpath(path, base) if base else path
 
 
 def outcome_of(step: Step, answer: Response | Failure) -> Outcome:

@@ -15,7 +15,7 @@ function answer(request) {{
   const [name, out] = request.arguments;
   if (!memo.has(name)) memo.set(name, name.toUpperCase());
   requests += 1;
-  fs.writeFileSync(out, `${{memo.get(name)}} ${{work(name)}}\\n`);
+  fs.writeFileSync(out, `${{memo.get(name)}} ${{compile(name)}}\\n`);
   return {{ exitCode: 0, output: '', requestId: request.requestId || 0 }};
 }}
 {main}
@@ -61,7 +61,7 @@ LEAKY_NODE = [
         "seen",
         """
 const seen = []; // here
-function work(name) {
+function compile(name) {
   seen.push(name);
   return seen.length;
 }
@@ -77,7 +77,7 @@ function makeTool() {
   return { next(name) { const before = previous; previous = name; return before; } };
 }
 const tool = makeTool();
-function work(name) {
+function compile(name) {
   return tool.next(name);
 }
 """,
@@ -94,8 +94,154 @@ class Compiler {
   }
 }
 const compiler = new Compiler();
-function work(name) {
+function compile(name) {
   return compiler.compile(name);
+}
+""",
+    ),
+    LeakyNode(
+        "module global",
+        "header",
+        """
+let header = ''; // here
+function compile(name) {
+  const before = header;
+  header = name;
+  return before;
+}
+""",
+    ),
+    LeakyNode(
+        "module global",
+        "symbols",
+        """
+const symbols = new Map(); // here
+function compile(name) {
+  symbols.set(name, (symbols.get(name) || 0) + 1);
+  return JSON.stringify([...symbols]);
+}
+""",
+    ),
+    LeakyNode(
+        "module global",
+        "Registry.plugins",
+        """
+class Registry {
+  static plugins = new Set(); // here
+}
+function compile(name) {
+  Registry.plugins.add(name);
+  return [...Registry.plugins].join();
+}
+""",
+    ),
+    LeakyNode(
+        "closure",
+        "cache",
+        """
+function memoized(compute) {
+  const cache = {}; // here
+  return (name) => (cache.only ??= compute(name));
+}
+const lower = memoized((name) => name.toLowerCase());
+function compile(name) {
+  return lower(name);
+}
+""",
+    ),
+    LeakyNode(
+        "global",
+        "String.prototype.shout",
+        """
+function compile(name) {
+  const before = typeof ''.shout;
+  String.prototype.shout = function () { return `${this}!`; };
+  return before;
+}
+""",
+    ),
+    LeakyNode(
+        "environment",
+        "NODE_ENV",
+        """
+function compile(name) {
+  const before = process.env.NODE_ENV || 'none';
+  process.env.NODE_ENV = name;
+  return before;
+}
+""",
+    ),
+    LeakyNode(
+        "global",
+        "globalThis.lastTarget",
+        """
+function compile(name) {
+  const before = globalThis.lastTarget || 'none';
+  globalThis.lastTarget = name;
+  return before;
+}
+""",
+    ),
+    LeakyNode(
+        "module global",
+        "events",
+        """
+const { EventEmitter } = require('node:events');
+const events = new EventEmitter(); // here
+function compile(name) {
+  let heard = 0;
+  events.on('done', () => { heard += 1; });
+  events.emit('done');
+  return events.listenerCount('done');
+}
+""",
+    ),
+    LeakyNode(
+        "file",
+        "$TMPDIR/tool.last",
+        """
+function compile(name) {
+  const last = require('node:path').join(require('node:os').tmpdir(), 'tool.last');
+  const before = fs.existsSync(last) ? fs.readFileSync(last, 'utf8') : 'none';
+  fs.writeFileSync(last, name);
+  return before;
+}
+""",
+    ),
+    LeakyNode(
+        "module global",
+        "settings.target",
+        """
+const settings = { target: 'es5', strict: false }; // here
+function compile(name) {
+  const before = settings.target;
+  Object.assign(settings, { target: name });
+  return before;
+}
+""",
+    ),
+    LeakyNode(
+        "function attribute",
+        "format.calls",
+        """
+function format(name) {
+  format.calls = (format.calls || 0) + 1;
+  return `${name} ${format.calls}`;
+}
+function compile(name) {
+  return format(name);
+}
+""",
+    ),
+    LeakyNode(
+        "global",
+        "path.join",
+        """
+const path = require('node:path');
+function compile(name) {
+  const join = path.join;
+  path.join = (...all) => `${join(...all)}/${name}`;
+  return join('src', 'main');
 }
 """,
     ),

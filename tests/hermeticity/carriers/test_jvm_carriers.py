@@ -16,7 +16,6 @@ SOURCE = Path(__file__).parent / "leaks" / "Worker.java"
 QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx64m")
 #: By the worker's argument: the kind of place, and its name.
 KINDS = {
-    "instance": ("instance field", "leaks.Worker.previous"),
     "late": ("static field", "leaks.Worker$Registry.COUNTS"),
 }
 

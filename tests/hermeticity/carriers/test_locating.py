@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.observer_link import ObserverLink
 from rpw_fixture.hermeticity.trials.trial import Predecessor, RunMode, Trial, steps
 from tests.hermeticity.carriers.leaky_workers import FRAME, MAIN
 from tests.hermeticity.carriers.locations import locate, write_suite
@@ -180,30 +183,49 @@ def work(name):
     assert finding.carriers[0].name.startswith("$TMPDIR/deep/")
 
 
-def test_overlapping_requests_have_suspects_only(tmp_path: Path) -> None:
-    state = """
-import threading
-_both = threading.Barrier(2)
-_names = []
+def test_what_only_open_requests_change_is_a_suspect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    state = f"""
+import time
+_open, _names = [], []
 def work(name):
+    _open.append(name)
     _names.append(name)
-    try:
-        _both.wait(20)
-    except threading.BrokenBarrierError:
-        pass
-    return len(_names)
+    while name == "hello" and not os.path.exists({str(gate)!r}):
+        time.sleep(0.01)
+    found = sorted(_open)
+    _open.remove(name)
+    return found
 """
     source = FRAME.format(state=state, main=_MULTIPLEX)
     suite_file = write_suite(tmp_path, {"worker.py": source}, more="multiplex = true")
+    asked = []
+    ask = ObserverLink.ask
 
-    def at_once(context: CheckContext) -> Finding:
-        history = steps(*context.suite.actions)
-        mode = RunMode.OVERLAPPING
-        return Finding(code="RPW213", victim="bye", summary="", history=history, mode=mode)
+    def ask_and_let_go(link: ObserverLink, message: Mapping[str, object]) -> dict[str, Any]:
+        answer = ask(link, message)
+        asked.append(message["do"])
+        if asked[-1] == "mark":
+            gate.unlink(missing_ok=True)
+        elif asked[-2:] == ["changes", "changes"]:
+            gate.touch()  # the second look comes after the victim's response
+        return answer
 
-    finding = locate(suite_file, finding_of=at_once)
+    monkeypatch.setattr(ObserverLink, "ask", ask_and_let_go)
+    finding = locate(suite_file, finding_of=_at_once)
+    suspect = next(each for each in finding.carriers if each.name == "_open")
+    assert (suspect.before, suspect.after) == ("[]", "['hello']")
     assert ("module global", "_names", False) in names(finding)
     assert not any(each.is_confirmed for each in finding.carriers)
+    assert "nothing can be put back to prove it" in finding.evidence
+
+
+def _at_once(context: CheckContext) -> Finding:
+    history = steps(*context.suite.actions)
+    mode = RunMode.OVERLAPPING
+    return Finding(code="RPW213", victim="bye", summary="", history=history, mode=mode)
 
 
 _MULTIPLEX = """import threading

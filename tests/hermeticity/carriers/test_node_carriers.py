@@ -1,4 +1,7 @@
-"""Of Node.js workers that keep state, `check` names the place and confirms it by putting it back."""
+"""Of Node.js workers that keep state, `check` names the place and confirms it by putting it back.
+
+All of them: ``python -m tests.hermeticity.carriers node``.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.sample_workers.requirements import require_program
-
 from .leaky_node_workers import LEAKY_NODE, LeakyNode
-from .locations import locate, write_suite
+from .locations import locate
+from .sampled import node_suite
 
 
-@pytest.mark.parametrize("worker", LEAKY_NODE, ids=str)
+@pytest.mark.parametrize("worker", LEAKY_NODE[:3], ids=str)
 def test_the_carrier_of_a_node_worker_is_confirmed(worker: LeakyNode, tmp_path: Path) -> None:
-    node = require_program("node")
     lines = worker.source.splitlines()
     line = next(at for at, text in enumerate(lines, start=1) if text.endswith("// here"))
-    suite = write_suite(
-        tmp_path,
-        {"worker.js": worker.source},
-        command=f'"{node}", "tools/worker.js"',
-        more='protocol = "json"\n',
-    )
+    suite = node_suite(worker, tmp_path)
     finding = locate(suite)
     assert [each.is_confirmed for each in finding.carriers] == [True], finding.evidence
     carrier = finding.carriers[0]

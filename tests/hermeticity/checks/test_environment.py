@@ -13,6 +13,18 @@ from rpw_fixture.support import workspace
 from tests.hermeticity.samples import run, seeds, stage
 
 
+def test_a_runtime_with_a_fixed_seed_is_found_by_another_one(tmp_path: Path) -> None:
+    arguments = ("environment.py", "--factor=hash-seed")
+    suite = stage(tmp_path / "suite", *arguments, headers=["alpha"])
+    python = 'PYTHONHASHSEED=${PYTHONHASHSEED:-0} exec python3 \\"$@\\"'
+    text = suite.read_text()
+    assert text.count('["python3", ') == 1
+    suite.write_text(text.replace('["python3", ', f'["/bin/sh", "-c", "{python}", "sh", '))
+    report = run(suite, "RPW201,RPW209")
+    (finding,) = report.findings
+    assert (finding.code, finding.factor) == ("RPW209", "hash seed")
+
+
 @seeds
 @pytest.mark.parametrize(
     ("factor", "name"),

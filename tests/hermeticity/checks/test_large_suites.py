@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.checks import large_suites, pieces
+from rpw_fixture.hermeticity.checks.check_list import CHECKS, Check
+from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from tests.hermeticity.samples import stage
 
 COUNT = 120
@@ -52,3 +60,18 @@ def test_many_good_actions_are_clean_and_the_report_says_what_more_time_adds(
     assert report.findings == ()
     (state,) = report.checks
     assert state.reason.endswith("twice the --max-seconds takes twice as many of each kind")
+
+
+def test_a_check_that_runs_out_of_time_says_what_was_covered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (large,) = (each for each in CHECKS if each.find is large_suites.find)
+    monkeypatch.setattr(pieces, "CHECKS", (CHECKS[0], large, Check(("RPW202",), out_of_time)))
+    suite = load(large_suite(tmp_path / "suite", leak=""))
+    (state,) = check(suite, Options(selected=frozenset(["RPW202"]))).checks
+    assert state.status == "skipped"
+    assert state.reason.startswith(f"no time is left; {COUNT} of {COUNT} actions on a warm worker")
+
+
+def out_of_time(_context: CheckContext) -> Iterator[Finding]:
+    raise OutOfTimeError("no time is left")

@@ -47,6 +47,8 @@ def test_the_lines_of_a_carrier_are_those_of_its_sample(code: str) -> None:
     (path,) = (ROOT / "sample_workers").glob(f"*/{file}")
     source = path.read_text("utf-8").splitlines()
     assert name.rpartition("(")[2] in source[int(line) - 1]
+    if text.startswith("suspect: "):
+        return
     changed = re.search(rf"changed at tools/{file}:(\d+)", text)
     assert changed is not None
     assert name.rpartition("(")[2] in source[int(changed[1]) - 1]

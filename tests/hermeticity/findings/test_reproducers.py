@@ -19,13 +19,17 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import history_file, reproducers
 from rpw_fixture.hermeticity.findings.finding import Finding, Report
+from rpw_fixture.hermeticity.findings.history_file import History
 from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.trial import (
     Delivery,
+    Interruption,
     Listing,
+    Predecessor,
     RunMode,
     Step,
+    Trial,
     Variation,
     steps,
 )
@@ -172,11 +176,39 @@ def test_any_requests_are_a_loop_and_binary_inputs_are_kept(tmp_path: Path) -> N
     assert requests[0] == {"times": 25, "action": "alpha"}
     assert len(requests) == 4
     again = history_file.read(folder, load(folder / "suite.toml"))
-    assert again == ("RPW202", history, variation, mode)
+    assert again == History("RPW202", history, variation, mode)
     assert (
         "25 × alpha, alpha (14 bytes of src/alpha.txt changed), alpha (without src/alpha.txt), beta"
         in (next(folder.glob("test_*.py")).read_text())
     )
+
+
+def test_earlier_workers_and_the_inputs_at_start_up_are_kept(tmp_path: Path) -> None:
+    given = load(stage(tmp_path / "suite", "leaky.py", headers=("alpha", "beta", "gamma")))
+    alpha, beta, gamma = given.actions
+    killed = Predecessor(
+        history=steps(alpha, alpha, beta), interruption=Interruption.AT_WORK, delay=0.25
+    )
+    trial = Trial(
+        history=steps(gamma),
+        predecessors=(killed, Predecessor(history=steps(beta))),
+        started_with=gamma.with_content("src/gamma.txt", b"other"),
+    )
+    finding = Finding(code="RPW215", summary="one", history=steps(beta, gamma), trial=trial)
+    written = reproducers.write(finding, given, tmp_path, 1, is_replayed=True).reproducer
+    assert written is not None
+    folder = Path(written)
+    again = history_file.read(folder, load(folder / "suite.toml"))
+    assert again == History.of(finding)
+    assert [each.action.name for each in again.all_steps] == [
+        *("alpha", "alpha", "beta", "beta", "gamma")
+    ]
+    words = (
+        "Requests to an earlier worker: alpha, alpha, beta; Requests to an earlier worker: beta; The "
+        "worker starts with the inputs of gamma (14 bytes of src/gamma.txt changed); Requests to one "
+        "worker: gamma."
+    )
+    assert words in next(folder.glob("test_*.py")).read_text()
 
 
 def test_a_history_that_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_entries_that_there_was_no_time_for_are_reported(
         "entries": 0,
         "wrong": 0,
         "actions": [],
-        "reason": "the time limit was reached (--max-seconds 0)",
+        "reason": "the time limit of 0 s (--max-seconds) was reached",
     }
 
 

@@ -30,6 +30,9 @@ def test_trials_run_in_one_path_or_side_by_side(tmp_path: Path) -> None:
         again = harness.run_all([cold(alpha), cold(alpha, run=1), cold(beta)])
         assert harness.worker_starts == 4
         assert again[0].outcomes[0].outputs == again[1].outcomes[0].outputs == first.outputs
+        waiting = Trial(history=steps(alpha, beta))
+        harness.begin(waiting)
+        assert harness.run(waiting).outcomes[0].outputs == first.outputs
         harness.use_all_paths()
         assert harness.jobs == 2
         assert len(harness.run_all([cold(each, run=2) for each in (alpha, beta)])) == 2

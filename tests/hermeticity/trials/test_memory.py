@@ -44,6 +44,14 @@ def test_more_observation_answers_for_less_but_not_the_other_way_round() -> None
     assert memory.find(replace(LONG, is_watched=True)) is None
 
 
+def test_the_record_of_a_longer_history_is_not_that_of_its_beginning() -> None:
+    memory = TrialMemory()
+    traced = replace(LONG, variation=Variation(factor="strace", prefix=("strace",)))
+    memory.keep(traced, replace(result_of(traced), trace="/trace"))
+    assert memory.find(traced) is not None
+    assert memory.find(replace(traced, history=steps(ONE))) is None
+
+
 def test_other_surroundings_are_other_trials() -> None:
     memory = TrialMemory()
     others = (

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
 from rpw_fixture import Server
 from rpw_fixture.cli import main
@@ -26,30 +25,10 @@ from rpw_fixture.workers.personalities.reference import REFERENCE
 from rpw_fixture.workers.personalities.rules import SourcedRule
 from tests.client.fake_server import capabilities, fake_server
 
+from .certificates import Certificates
 from .test_remote import stage_for_cluster
 
 TOKEN = "correct horse battery staple"
-
-
-class Certificates:
-    """Files of an authority, a server and a client."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.ca, self.rubbish = str(folder / "ca.pem"), str(folder / "rubbish.pem")
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(self.ca)
-        Path(self.rubbish).write_text("rubbish")
-        self.server = self._issue(authority, folder / "server", "127.0.0.1")
-        self.client = self._issue(authority, folder / "client", "client@example.org")
-
-    @staticmethod
-    def _issue(authority: trustme.CA, base: Path, name: str) -> tuple[str, str]:
-        issued = authority.issue_cert(name)
-        cert, key = f"{base}.pem", f"{base}.key"
-        issued.cert_chain_pems[0].write_to_path(cert)
-        issued.private_key_pem.write_to_path(key)
-        return cert, key
 
 
 @pytest.fixture(scope="module")

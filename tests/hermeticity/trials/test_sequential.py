@@ -8,7 +8,7 @@ import pytest
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials import sequential
 from rpw_fixture.hermeticity.trials.harness import Harness
-from rpw_fixture.hermeticity.trials.trial import Trial, steps
+from rpw_fixture.hermeticity.trials.trial import Sample, Trial, steps
 from rpw_fixture.hermeticity.trials.worker_session import WorkerSession
 from tests.hermeticity.samples import stage
 from tests.waiting import until
@@ -63,3 +63,24 @@ def test_the_time_to_encode_a_request_is_not_the_worker_s(
         harness.run(Trial(history=steps(*suite.actions), timeout=60.0))
     assert given
     assert min(given) >= 60.0
+
+
+def test_resources_are_measured_at_every_few_requests_of_a_long_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = iter(range(1, 10_000))
+    monkeypatch.setattr(
+        sequential,
+        "sample",
+        lambda *_: Sample(memory=next(measured), descriptors=1, threads=1, files=1),
+    )
+    suite = load(stage(tmp_path / "suite", "good.py", headers=["alpha"]))
+    with Harness(suite) as harness:
+        trials = [Trial(history=steps(*suite.actions * n), is_measured=True) for n in (100, 600)]
+        usual, long = (
+            [each.sample.memory for each in harness.run(trial).outcomes if each.sample]
+            for trial in trials
+        )
+    assert usual == [*range(1, 101)]
+    assert len(long) == 600
+    assert long[:9] == [101, 101, 102, 102, 102, 103, 103, 103, 104]

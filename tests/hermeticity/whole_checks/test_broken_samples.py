@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from rpw_fixture.hermeticity.check import Options, check
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.launching import landlock
 from tests.hermeticity import samples
-from tests.hermeticity.samples import PROTOCOL, codes, run, seeds, stage
+from tests.hermeticity.samples import PROTOCOL, assert_replayed, codes, run, seeds, stage
 
 
 @seeds
@@ -21,6 +24,17 @@ def test_a_file_read_elsewhere_is_named(tmp_path: Path, seed: int) -> None:
     if "strace" in states["RPW207"].reason:
         assert str(style) in finding.summary
         assert str(style) in (report.accesses[0].undeclared or ())
+
+
+def test_the_reproducer_of_a_file_read_elsewhere_forbids_it(tmp_path: Path) -> None:
+    if reason := landlock.why_unavailable():
+        pytest.skip(reason)
+    style = tmp_path / "style.txt"
+    style.write_text("fancy")
+    suite = stage(tmp_path / "suite", "reads_elsewhere.py", f"--style={style}", headers=["alpha"])
+    options = Options(selected=frozenset(["RPW207"]), reproducers=tmp_path / "found", pause=0.0)
+    (finding,) = check(load(suite), options).findings
+    assert_replayed(finding, "reads_elsewhere.py")
 
 
 @seeds

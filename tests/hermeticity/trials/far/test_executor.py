@@ -75,6 +75,7 @@ def test_the_findings_are_those_of_a_run_at_home(
     far = check(suite, dataclasses.replace(options, executor=reached(cluster)))
     assert comparable(far) == comparable(home)
     assert far.findings
+    assert all(each.carriers for each in far.findings if each.code == "RPW202")
     assert len(cluster.actions.one_shot()) > 3
     assert not cluster.workers
 

@@ -22,8 +22,13 @@ class Budget {
     return (user + system) / THOUSAND;
   }
 
+  /** Milliseconds until the answer is due. */
+  get left() {
+    return this.end - now();
+  }
+
   get isSpent() {
-    return this.used > this.milliseconds || now() > this.end;
+    return this.used > this.milliseconds || this.left < 0;
   }
 }
 

@@ -5,8 +5,8 @@ const inspector = require('node:inspector');
 const vm = require('node:vm');
 
 const GROUP = 'rpw_fixture';
-const SLOT = Symbol.for('rpw_fixture observer slot');
-const EXPRESSION = 'globalThis[Symbol.for("rpw_fixture observer slot")]';
+const SLOT = 'rpw_fixture observer slot';
+const EXPRESSION = `globalThis[${JSON.stringify(SLOT)}]`;
 const TAKE = `function () { ${EXPRESSION}.out = this; }`;
 /**
  * A call that stopped at its start is ended by a timeout, which passes during the stop. On a busy

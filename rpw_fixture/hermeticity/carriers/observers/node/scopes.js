@@ -18,9 +18,9 @@ const modules = new Map();
 const BEFORE = /^(?:\s+|\/\/[^\n]*(?:\n|$)|\/\*[^]*?\*\/)*/;
 
 function statement(file) {
-  const key = JSON.stringify(KEY);
+  const key = JSON.stringify(KEY); // text, not a symbol: the module may have a class Symbol
   const evaluate = '(__rpw,__rpw_value)=>eval(__rpw)';
-  return `globalThis[Symbol.for(${key})]?.(${JSON.stringify(file)},${evaluate});`;
+  return `globalThis[${key}]?.(${JSON.stringify(file)},${evaluate});`;
 }
 
 /** Return a module's text with the statement; `'use strict'` keeps its meaning. */
@@ -87,7 +87,7 @@ function install() {
     // An ES module's statements run right after this one, or until its first await.
     if (isModule && onLoad) queueMicrotask(() => loaded(name));
   };
-  Object.defineProperty(globalThis, Symbol.for(KEY), { value: take, configurable: true });
+  Object.defineProperty(globalThis, KEY, { value: take, configurable: true });
   installCommonJs();
   installModules();
 }

@@ -72,7 +72,7 @@ class State {
 
   /** Remember the state now. `root`: the input root; `growth`: growth will be asked for. */
   mark({ root, growth }) {
-    const budget = new Budget(MILLISECONDS, MOST_MILLISECONDS);
+    const whole = new Budget(MILLISECONDS, MOST_MILLISECONDS);
     if (root) places.setRoot(root);
     const search = new ClosureSearch(this.inspector, this.baseline);
     const isLarge = v8.getHeapStatistics().used_heap_size > LARGEST_HEAP;
@@ -87,6 +87,8 @@ class State {
     const roots = [...variables, ...closures, ...frames, ...around];
     this.roots = roots.map((each) => ({ root: each, values: each.read() }));
     for (const each of moduleObjects()) if (isObject(each)) this.baseline.add(each);
+    // Only now: to list the objects of a large heap takes seconds, and must not leave the walk without any.
+    const budget = new Budget(MILLISECONDS, Math.max(whole.left, MILLISECONDS));
     this.walk = new ObjectWalk(this.inspector, this.baseline, budget);
     this.walk.run(this.roots);
     this.units = new Map();

@@ -6,15 +6,10 @@ const Module = require('node:module');
 const { types } = require('node:util');
 const short = require('./short.js');
 
-const NAMES = [
-  'Object', 'Function', 'Array', 'String', 'Number', 'Boolean', 'Symbol', 'Date', 'RegExp', 'Promise',
-  'Map', 'Set', 'Error', 'TypeError', 'Buffer', 'Math', 'JSON', 'Reflect', 'console',
-];
-/** Modules of Node.js whose functions tools replace. */
-const REPLACED = [
-  'fs', 'path', 'os', 'child_process', 'crypto', 'util', 'stream', 'events', 'http', 'https', 'net', 'module',
-  'url', 'zlib', 'assert',
-];
+/** What the language and Node.js define; `global` is another name of `globalThis`. */
+const BUILTINS = Object.entries(Object.getOwnPropertyDescriptors(globalThis))
+  .filter(([name, { value }]) => isObject(value) && !['globalThis', 'global', 'process'].includes(name))
+  .map(([name]) => name);
 
 /** To load these again prints a warning. */
 const DEPRECATED = /^(_|punycode$|sys$)/;
@@ -123,15 +118,19 @@ function moduleObjects() {
   return [...loadedModules()].map((name) => require(name));
 }
 
+/** Objects that belong to the language or to Node.js, each with what stands before its properties' names. */
 function builtins() {
-  const objects = NAMES.flatMap((name) => {
+  const objects = BUILTINS.flatMap((name) => {
     const object = globalThis[name];
     const prototype = typeof object === 'function' ? [[object.prototype, `${name}.prototype.`]] : [];
     return [[object, `${name}.`], ...prototype];
   });
-  const loaded = loadedModules();
-  const modules = REPLACED.filter((name) => loaded.has(name)).map((name) => [require(name), `${name}.`]);
-  return [...objects, ...modules].filter(([object]) => object && !types.isProxy(object));
+  const modules = [...loadedModules()].map((name) => [require(name), `${name}.`]);
+  return [...objects, ...modules].filter(([object]) => isObject(object) && !types.isProxy(object));
+}
+
+function isObject(value) {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
 /** All roots of this module; `live`: all live objects. */
@@ -143,7 +142,7 @@ function surroundings(live) {
     single('umask', 'umask', () => process.umask().toString(8).padStart(3, '0'), (value) => process.umask(parseInt(value, 8))),
     single('global', 'process.title', () => process.title, (value) => (process.title = value)),
     own(process, 'process.', (key) => !key.startsWith('_') && key !== 'env' && key !== 'title'),
-    own(globalThis, 'globalThis.'),
+    own(globalThis, 'globalThis.', (key) => !key.startsWith('rpw_fixture observer')),
     ...builtins().map(([object, prefix]) => own(object, prefix)),
     listeners(process, 'process'),
     ...used.map(([emitter, label]) => listeners(emitter, label)),

@@ -1,0 +1,2 @@
+// @helper hash
+send(hash(password));

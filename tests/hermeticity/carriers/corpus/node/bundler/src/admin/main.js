@@ -1,0 +1,3 @@
+import './text';
+import './rights';
+show(text, rights);

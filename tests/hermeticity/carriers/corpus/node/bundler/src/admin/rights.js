@@ -1,0 +1,1 @@
+const rights = ['read', 'write'];

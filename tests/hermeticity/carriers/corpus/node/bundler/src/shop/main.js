@@ -1,0 +1,2 @@
+import './text';
+show(text);

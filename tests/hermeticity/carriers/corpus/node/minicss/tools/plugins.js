@@ -1,0 +1,5 @@
+'use strict';
+
+exports.addBanner = (compiler, text) => {
+  compiler.on('emit', (chunks) => chunks.unshift(`/*! ${text} */`));
+};

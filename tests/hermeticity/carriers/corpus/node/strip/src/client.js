@@ -1,0 +1,7 @@
+//#if debug
+assert(window);
+//#end
+//#if release
+silence();
+//#end
+draw(window);

@@ -1,0 +1,4 @@
+start();
+//#if debug
+trace('started');
+//#end

@@ -1,0 +1,6 @@
+; helpers
+twice:
+  add
+  ret
+panic:
+  jump panic

@@ -1,0 +1,4 @@
+main:
+  push 21
+  call twice
+  jump main

@@ -1,0 +1,2 @@
+title = "The handbook"
+footer = "for members only"

@@ -1,0 +1,2 @@
+title = "The manual"
+filters = [lambda text: text.replace("(c)", "©")]

@@ -1,0 +1,1 @@
+select name from users where age > 30 order by name;

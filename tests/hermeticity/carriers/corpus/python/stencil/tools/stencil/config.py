@@ -1,0 +1,10 @@
+"""The settings of the present request."""
+
+root = ""
+search_path = []
+variables = {}
+
+
+def reset():
+    search_path.clear()
+    variables.clear()
