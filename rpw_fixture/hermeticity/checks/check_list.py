@@ -121,13 +121,6 @@ CHECKS = (
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
     Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,)),
-    Check(
-        ("RPW202", "RPW212"),
-        unusual_requests.find,
-        needs=(*_COLD, REPORTED),
-        shares=(REPORTED,),
-        needs_answers=True,
-    ),
     Check(("RPW218",), lost_diagnostics.find, needs=(*_COLD, REPORTED), needs_answers=True),
     Check(
         ("RPW203",), stale_inputs.find_stale, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
@@ -184,6 +177,13 @@ CHECKS = (
         (*PROTOCOL, *_LEAKS, *_GROWTH),
         longer_runs.find,
         needs=(*_COLD, GROWING, LEFT_PROCESSES, LATER_LEFT_PROCESSES, REPORTED),
+        shares=(REPORTED,),
+        needs_answers=True,
+    ),
+    Check(
+        ("RPW202", "RPW212"),
+        unusual_requests.find,
+        needs=(*_COLD, REPORTED),
         shares=(REPORTED,),
         needs_answers=True,
     ),
