@@ -122,7 +122,7 @@ CODES: dict[str, CheckCode] = {
         "The precompiler of rules_python reads at most 4 MiB at once, so longer requests break it.",
         "Read as many bytes as the length says, in a loop, and write until everything is written; keep "
         "lengths and request ids in 32 bits.",
-        "Requests have up to 20,000 more inputs, up to 20,000 unknown options, or one unknown option of "
+        "Requests have up to 20,000 more inputs, up to 4,000 unknown options, or one unknown option of "
         "64 KiB, 1 MiB and more than 4 MiB, which many tools repeat in an answer of that size. A report "
         "says how long the largest answer was.",
     ),

@@ -22,18 +22,22 @@ _DIGEST = hashlib.sha256().hexdigest().encode()
 
 
 class _Size(NamedTuple):
-    """Additional inputs are ``names`` × ``names``; each of the ``options`` has ``length`` more bytes."""
+    """Additional inputs are ``names`` × ``names``; each of the ``options`` has a value of ``length``.
+
+    All have a value, because some tools refuse an unknown option without one, and no other.
+    """
 
     names: int = 0
     options: int = 0
-    length: int = 0
+    length: int = 1
 
 
 _SIZES = {
     Bulk.FEW_INPUTS: _Size(names=2),
     Bulk.MANY_INPUTS: _Size(names=142),
     Bulk.SHORT_OPTION: _Size(options=1),
-    Bulk.MANY_OPTIONS: _Size(options=20_000),
+    # Together longer than what a pipe holds. Some parsers need time that grows with the square.
+    Bulk.MANY_OPTIONS: _Size(options=4_000),
     Bulk.KIB_64: _Size(options=1, length=64 << 10),
     Bulk.MIB_1: _Size(options=1, length=1 << 20),
     Bulk.MIB_4: _Size(options=1, length=(4 << 20) + 1024),
@@ -43,8 +47,7 @@ _SIZES = {
 def more_arguments(bulk: Bulk) -> tuple[str, ...]:
     """Return the arguments that a request has behind those of its action."""
     size = _SIZES.get(bulk, _Size())
-    value = f"={'x' * size.length}" if size.length else ""
-    return (f"{OPTION}{value}",) * size.options
+    return (f"{OPTION}={'x' * size.length}",) * size.options
 
 
 def more_inputs(bulk: Bulk) -> list[tuple[str, bytes]]:

@@ -55,7 +55,7 @@ class Bulk(Enum):
     FEW_INPUTS = "4 more inputs"
     MANY_INPUTS = "more than 20,000 inputs"
     SHORT_OPTION = "an unknown option"
-    MANY_OPTIONS = "20,000 unknown options"
+    MANY_OPTIONS = "4,000 unknown options"
     KIB_64 = "an unknown option of 64 KiB"
     MIB_1 = "an unknown option of 1 MiB"
     MIB_4 = "an unknown option of more than 4 MiB"

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.sample_workers.requirements import require_program
 
 #: A worker that lives a second: the simpler compiler and collector, and no file in /tmp.
-JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx64m")
+JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData")
 #: A tool that writes one line, with a memo of a pure function that changes nothing.
 FRAME = """\
 package tool;
@@ -56,12 +56,14 @@ class LeakyJava:
         title: name of its class.
         kind, name: of the carrier.
         state: members of the class.
+        heap: the most memory of its objects.
     """
 
     title: str
     kind: str
     name: str
     state: str
+    heap: str = "64m"
 
     @property
     def source(self) -> str:
@@ -69,7 +71,14 @@ class LeakyJava:
 
     @property
     def command(self) -> tuple[str, ...]:
-        return (require_program("java"), *JAVA, "-cp", "tools", f"tool.{self.title}")
+        return (
+            require_program("java"),
+            *JAVA,
+            f"-Xmx{self.heap}",
+            "-cp",
+            "tools",
+            f"tool.{self.title}",
+        )
 
     def __str__(self) -> str:
         return self.title

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.hermeticity.carriers.corpus import staging
 from tests.hermeticity.carriers.corpus.staging import CorpusWorker
+from tests.hermeticity.carriers.hard_workers import HARD, HARD_JAVA, HARD_NODE
 from tests.hermeticity.carriers.leaky_java_workers import (
     LEAKY_JAVA,
     LeakyJava,
@@ -56,7 +57,7 @@ def samples(scratch: Path) -> list[Sample]:
 
 
 def _python() -> Iterator[Sample]:
-    for number, each in enumerate(LEAKY):
+    for number, each in enumerate((*LEAKY, *HARD)):
         files = {"worker.py": each.source, **dict(each.files)}
         yield Sample(
             language="python",
@@ -68,10 +69,10 @@ def _python() -> Iterator[Sample]:
 
 
 def _node() -> Iterator[Sample]:
-    for each in LEAKY_NODE:
+    for number, each in enumerate((*LEAKY_NODE, *HARD_NODE)):
         yield Sample(
             language="node",
-            title=str(each),
+            title=f"{number} {each.kind}",
             kind=each.kind,
             carrier=each.name,
             stage=lambda folder, each=each: node_suite(each, folder),  # type: ignore[misc]
@@ -79,14 +80,15 @@ def _node() -> Iterator[Sample]:
 
 
 def _java(scratch: Path) -> Iterator[Sample]:
+    workers = [*LEAKY_JAVA, *HARD_JAVA]
     classes: list[Path] = []
 
     def stage(each: LeakyJava, folder: Path) -> Path:
         if not classes:
-            classes.append(compiled(LEAKY_JAVA, scratch))
+            classes.append(compiled(workers, scratch))
         return java_suite(each, classes[0], folder)
 
-    for each in LEAKY_JAVA:
+    for each in workers:
         yield Sample(
             language="java",
             title=each.title,

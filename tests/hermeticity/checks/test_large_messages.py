@@ -7,6 +7,7 @@ import pytest
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Status
 from tests.hermeticity.samples import run, stage
+from tests.hermeticity.whole_checks.test_survivors import edited
 
 JSON = "--worker_protocol=json"
 
@@ -58,3 +59,9 @@ def test_a_worker_that_fails_for_another_reason_is_not_judged(tmp_path: Path) ->
     (state,) = run(suite, "RPW113").checks
     assert state.status is Status.SKIPPED
     assert "but not a fresh one" in state.reason
+
+
+def test_a_tool_that_refuses_only_options_without_a_value_is_clean(tmp_path: Path) -> None:
+    line = "        self.inputs: list[str] = []\n"
+    ignoring = '        arguments = [each for each in arguments if "=" not in each]\n'
+    assert run(edited(tmp_path, (line, ignoring)), "RPW113").findings == ()
