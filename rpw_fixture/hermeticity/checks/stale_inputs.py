@@ -184,7 +184,7 @@ def _readers(context: CheckContext) -> set[SuiteAction]:
 
 
 def _may_be_opened(context: CheckContext, action: SuiteAction, path: str) -> bool:
-    """Return whether a fresh worker opened an input of an action, or nobody watched whether it did."""
+    """Return whether a fresh worker opened an input of an action, or may have, as it was not watched."""
     opened = unread_inputs.opened(context, action)
     return opened is None or path in opened
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
 
 _BYTECODE = "__pycache__"
+_BYTECODE_NAME = re.compile(r"\.pyc(\.\d+)?$")
 #: Folders deeper than this are not read; each level needs a descriptor.
 _DEEPEST = 200
 
@@ -145,10 +147,11 @@ def _compare(
         elif not isinstance(entry, FileEntry) or not _holds(root, path, state, entry, store):
             changed.append(path)
     changed += [path for path in before if path not in after and inputs.find(path) is not None]
+    gone = [path for path in before if path not in after and inputs.find(path) is None]
     strays += [
         f"{path} (deleted)"
-        for path in before
-        if path not in after and inputs.find(path) is None and not _is_below(path, declared)
+        for path in gone
+        if not _is_below(path, declared) and not _is_bytecode(path)
     ]
     return RootChanges(outputs=found, changed_inputs=tuple(changed), strays=tuple(strays))
 
@@ -195,7 +198,9 @@ def _is_below(path: str, folders: Mapping[str, str]) -> bool:
 
 
 def _is_bytecode(path: str) -> bool:
-    return path.endswith(".pyc") and os.path.basename(os.path.dirname(path)) == _BYTECODE
+    """Return whether Python keeps a module there, or writes it there before it gets its name."""
+    folder, name = posixpath.split(path)
+    return posixpath.basename(folder) == _BYTECODE and bool(_BYTECODE_NAME.search(name))
 
 
 def _describe(root: int, path: str, state: FileState, store: BlobStore) -> str:

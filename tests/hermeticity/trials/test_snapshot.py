@@ -151,3 +151,17 @@ def test_nothing_is_planted_through_a_link(root: Beneath) -> None:
         plant(root, "out/new/file", b"planted")
 
     assert Path(root.own.path, "secret/file").read_text() == "secret"
+
+
+def test_bytecode_is_no_stray_not_even_while_it_is_written(root: Beneath, cas: Cas) -> None:
+    """On a loaded machine, Python is at it when the folder is looked at before the first request."""
+    cache = Path(root.path, "tools", "__pycache__")
+    cache.mkdir(parents=True)
+    unfinished = cache / "kit.cpython-311.pyc.139892562757936"
+    unfinished.write_bytes(b"")
+    before = snapshot.look(root)
+    assert compared(root, cas, {}).strays == ()
+    unfinished.rename(cache / "kit.cpython-311.pyc")
+    (cache / "notes.txt").write_text("left")
+
+    assert compared(root, cas, before).strays == ("tools/__pycache__/notes.txt",)

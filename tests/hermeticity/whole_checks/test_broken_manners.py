@@ -44,8 +44,12 @@ CASES = [
         )
         for bug in ("answer", "inputs", "id")
     ),
-    Case(code="RPW114", script="misspelt.py", arguments=(JSON,), worker='protocol = "json"'),
-    Case(code="RPW115", script="no_newline.py", arguments=(JSON,), worker='protocol = "json"'),
+    *(
+        Case(
+            code=code, script=script, arguments=(JSON,), worker='protocol = "json"', is_warning=True
+        )
+        for code, script in (("RPW114", "misspelt.py"), ("RPW115", "no_newline.py"))
+    ),
     Case(code="RPW116", script="ignores_sandbox.py", worker=f"{MULTIPLEX}\nsandbox = true"),
     Case(code="RPW213", script="shared_options.py", worker=MULTIPLEX),
     Case(code="RPW109", script="sticky_failure.py", select="RPW109"),

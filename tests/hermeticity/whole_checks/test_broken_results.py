@@ -31,7 +31,7 @@ CASES = [
     Case(code="RPW215", script="keeps_lock.py"),
     Case(code="RPW216", script="late_writer.py"),
     Case(code="RPW216", script="keeps_open.py"),
-    Case(code="RPW218", script="logs_warnings.py"),
+    Case(code="RPW218", script="logs_warnings.py", is_warning=True),
     Case(
         code="RPW401",
         script="unmarked_tool.py",
