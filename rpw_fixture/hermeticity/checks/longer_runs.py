@@ -21,7 +21,7 @@ from rpw_fixture.hermeticity.checks.stale_inputs import stale_finding
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial, steps
+from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
 
 _EQUAL, _DIFFERENT, _MIXED = 1000, 400, 400
 #: With more inputs than this, laying out hundreds of variants would take long.
@@ -45,38 +45,23 @@ def find(context: CheckContext) -> Iterator[Finding]:
         trials.append(_measured([*contents, action]))
     context.notes.setdefault("RPW103", f"longest runs: {_lengths(trials)}")
     mixed = _mixed(context)
-    *others, last = trials or [Trial(history=())]
-    # The worker of the last run goes on with the mixed requests, if there are some.
-    joined = replace(last, history=(*last.history, *mixed))
-    results = context.run_all([each for each in (*others, joined) if each.history])
+    # What turns bad at a certain request does so in each run, so the mixed requests have a worker alone.
+    results = context.run_all([*trials, *mixed])
     for trial, result in zip(trials, results, strict=False):
-        outcomes = result.outcomes[: len(trial.history)]
-        yield from _wrong_answer(context, trial, outcomes)
-        yield from _growth(trial, outcomes, growing)
-    whole = _of_mixed(context, results, last, mixed)
-    yield from blame(context, suspicions(context, whole, frozenset(mixed)))
+        yield from _wrong_answer(context, trial, result.outcomes)
+        yield from _growth(trial, result.outcomes, growing)
+    outcomes = [each.outcomes for each in results[len(trials) :]]
+    yield from blame(context, suspicions(context, outcomes))
 
 
-def _of_mixed(
-    context: CheckContext, results: Sequence[Result], last: Trial, mixed: tuple[Step, ...]
-) -> list[Sequence[Outcome]]:
-    """Return what the mixed requests gave, from a fresh worker if the earlier one did not survive."""
-    if not mixed:
-        return []
-    outcomes = results[-1].outcomes
-    if len(outcomes) <= len(last.history):
-        return [context.run(Trial(history=mixed)).outcomes]
-    return [outcomes]
-
-
-def _mixed(context: CheckContext) -> tuple[Step, ...]:
-    """Return requests for all actions, equally often and in no order; none if they take too long."""
+def _mixed(context: CheckContext) -> list[Trial]:
+    """Return a trial of all actions, equally often and in no order; none if they take too long."""
     action, rounds = one_worker.subject(context), -(-_MIXED // len(context.usable))
     if len(context.usable) < 2 or resources.longest(context, action, _MIXED) < _MIXED:
-        return ()
+        return []
     source = random.Random(context.seed)  # noqa: S311 - for variety, not for secrets
     orders = (source.sample(context.usable, k=len(context.usable)) for _ in range(rounds))
-    return steps(*itertools.chain.from_iterable(orders))
+    return [Trial(history=steps(*itertools.chain.from_iterable(orders)))]
 
 
 def _is_wanted(context: CheckContext) -> bool:

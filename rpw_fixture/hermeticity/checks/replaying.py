@@ -75,7 +75,7 @@ def _is_answerable(history: History) -> bool:
 
 
 def _depends_on_the_moment(history: History) -> bool:
-    return history.code in _TIMED or any(
+    return history.code in {*_TIMED, "RPW216"} or any(
         each.interruption is not Interruption.NEVER
         or any(step.cancel is not Cancel.NEVER for step in each.history)
         for each in history.predecessors
