@@ -11,6 +11,7 @@ from rpw_fixture.hermeticity.findings.finding import Report
 
 def normal(text: str) -> str:
     """A text without what differs between two runs at home, too."""
+    text = re.sub(r"\d+(?= sleep\b)", "PID", text)
     text = re.sub(r"[0-9a-f]{64}", "HASH", text)
     text = re.sub(r"/[^\s'\"]*/rpw_fixture-[\w-]+(/run-\d+)?", "RUN", text)
     return re.sub(r"\d+(\.\d+)?(?= ?(s|ms|[KM]iB)\b)", "N", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from rpw_fixture.support.closing import Closeable
@@ -23,9 +24,10 @@ class Casd(Closeable):
     Args:
         programs: folder of ``buildbox-casd`` and ``buildbox-run``.
         folder: for its socket, its log and its cache; the path must be short enough for a socket.
+        more: more folders of this machine to mount.
     """
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, more: Iterable[Path] = ()) -> None:
         self._socket = folder / "casd.sock"
         self._log = folder / "casd.log"
         with self._log.open("wb") as log:
@@ -35,6 +37,7 @@ class Casd(Closeable):
                     f"--bind=unix:{self._socket}",
                     f"--buildbox-run={programs / 'buildbox-run'}",
                     *(f"--runner-arg=--ro-bind-mount={each}" for each in _mounts()),
+                    *(f"--runner-arg=--ro-bind-mount={each}:{each}" for each in more),
                     "--jobs=2",
                     "--log-level=warning",
                     folder / "cache",

@@ -32,8 +32,10 @@ def find(context: CheckContext) -> Iterator[Finding]:
     histories = [*_outcomes(context, order), *_outcomes(context, order[::-1])]
     victims = _differing(context, histories)
     found = suspicions(context, histories, victims | {*steps(*context.usable)})
+    context.notes["RPW202"] = _coverage(
+        context, histories, len(found)
+    )  # also if time runs out below
     yield from blame(context, found[:_MOST_VICTIMS])
-    context.notes["RPW202"] = _coverage(context, histories, len(found))
 
 
 def _outcomes(context: CheckContext, order: Sequence[SuiteAction]) -> Iterator[Sequence[Outcome]]:
@@ -64,7 +66,7 @@ def _coverage(context: CheckContext, histories: Sequence[Sequence[Outcome]], sus
     answered = {each.step for outcomes in histories for each in outcomes if not each.failure}
     kinds = counted(len(clusters.clusters(context.suite.actions)), "kind")
     text = f"{len(answered)} of {total} actions on a warm worker, in the recorded order and backwards; "
-    text += f"{len(context.sample)} of {kinds} on fresh workers and in other orders"
-    if suspects > _MOST_VICTIMS:
-        text += f"; {suspects - _MOST_VICTIMS} more suspects were not looked at"
+    text += f"{len(context.sample)} actions of {kinds} on fresh workers and in other orders"
+    if suspects:
+        text += f"; {counted(suspects, 'result')} differed, of which {_MOST_VICTIMS} at most are explained"
     return f"{text}; twice the --max-seconds takes twice as many of each kind"

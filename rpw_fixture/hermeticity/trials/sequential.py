@@ -132,12 +132,12 @@ class SequentialConversation:
         mark = session.stderr.total if self._has_begun else 0
         self._has_begun = True
         late_access = self._late_access(layout, number, watches)
-        began = time.monotonic()
         session.send(
             setup.request(layout, step, number, request_id=request_id),
             is_extended=step.is_extended,
             delivery=step.delivery,
         )
+        began = time.monotonic()  # not before: encoding a large request may take long
         self._cancel(step, request_id)
         answer = session.receive(began + self._timeout)
         seconds = time.monotonic() - began

@@ -62,6 +62,16 @@ def test_many_good_actions_are_clean_and_the_report_says_what_more_time_adds(
     assert state.reason.endswith("twice the --max-seconds takes twice as many of each kind")
 
 
+def test_a_leak_that_there_was_no_time_to_explain_is_mentioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large_suites, "blame", lambda context, _found: out_of_time(context))
+    suite = load(large_suite(tmp_path / "suite"))
+    (state,) = check(suite, Options(selected=frozenset(["RPW202"]))).checks
+    assert state.status == "skipped"
+    assert "; 1 result differed" in state.reason
+
+
 def test_a_check_that_runs_out_of_time_says_what_was_covered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """One request after another to one worker: what belongs to which request."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials import sequential
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Sample, Trial, steps
+from rpw_fixture.hermeticity.trials.worker_session import WorkerSession
 from tests.hermeticity.samples import stage
 from tests.waiting import until
 
@@ -36,6 +38,31 @@ def test_text_of_the_start_belongs_to_the_first_request_of_a_slow_machine(
     with Harness(suite) as harness:
         outcomes = harness.run(Trial(history=steps(*suite.actions * 2))).outcomes
     assert [each.stderr.splitlines() for each in outcomes] == [["starting"], []]
+
+
+def test_the_time_to_encode_a_request_is_not_the_worker_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine, encoding a large request may take longer than its timeout."""
+    suite = load(stage(tmp_path / "suite", "good.py", headers=["alpha"]))
+    encoded: list[float] = []
+    given: list[float] = []
+    send, receive = WorkerSession.send, WorkerSession.receive
+
+    def send_and_note(session: WorkerSession, *arguments: object, **keywords: object) -> None:
+        send(session, *arguments, **keywords)  # type: ignore[arg-type]
+        encoded.append(time.monotonic())
+
+    def receive_and_note(session: WorkerSession, deadline: float) -> object:
+        given.append(deadline - encoded[-1])
+        return receive(session, deadline)
+
+    monkeypatch.setattr(WorkerSession, "send", send_and_note)
+    monkeypatch.setattr(WorkerSession, "receive", receive_and_note)
+    with Harness(suite) as harness:
+        harness.run(Trial(history=steps(*suite.actions), timeout=60.0))
+    assert given
+    assert min(given) >= 60.0
 
 
 def test_resources_are_measured_at_every_few_requests_of_a_long_history(

@@ -48,23 +48,43 @@ function single(kind, name, read, write) {
 }
 
 /** The data properties of an object that belongs to Node.js or to the language. */
-function own(object, prefix, isWanted = () => true) {
-  const read = () => {
+class OwnProperties {
+  kind = 'global';
+  file = '';
+
+  // Without functions for each object: the search for closures would look into all of them.
+  constructor(object, prefix, isWanted = isAny) {
+    Object.assign(this, { object, prefix, isWanted });
+  }
+
+  read() {
     const found = new Map();
-    for (const key of Reflect.ownKeys(object)) {
-      if (typeof key === 'symbol' || !isWanted(key)) continue;
-      const descriptor = Reflect.getOwnPropertyDescriptor(object, key);
-      if (descriptor && 'value' in descriptor) found.set(`${prefix}${key}`, descriptor.value);
+    for (const key of Reflect.ownKeys(this.object)) {
+      if (typeof key === 'symbol' || !this.isWanted(key)) continue;
+      const descriptor = Reflect.getOwnPropertyDescriptor(this.object, key);
+      if (descriptor && 'value' in descriptor) found.set(`${this.prefix}${key}`, descriptor.value);
     }
     return found;
-  };
-  const write = (name, value) => {
-    const key = name.slice(prefix.length);
-    if (value === undefined) delete object[key];
-    else object[key] = value;
-    return Object.is(object[key], value) ? '' : 'the property cannot be set';
-  };
-  return new Root('global', read, write);
+  }
+
+  write(name, value) {
+    const key = name.slice(this.prefix.length);
+    try {
+      if (value === undefined) delete this.object[key];
+      else this.object[key] = value;
+      return Object.is(this.object[key], value) ? '' : 'the property cannot be set';
+    } catch (error) {
+      return error.message;
+    }
+  }
+
+  place() {
+    return '';
+  }
+}
+
+function isAny() {
+  return true;
 }
 
 function listeners(emitter, label) {
@@ -141,12 +161,12 @@ function surroundings(live) {
     single('working directory', 'cwd', () => process.cwd(), (value) => process.chdir(value)),
     single('umask', 'umask', () => process.umask().toString(8).padStart(3, '0'), (value) => process.umask(parseInt(value, 8))),
     single('global', 'process.title', () => process.title, (value) => (process.title = value)),
-    own(process, 'process.', (key) => !key.startsWith('_') && key !== 'env' && key !== 'title'),
-    own(globalThis, 'globalThis.', (key) => !key.startsWith('rpw_fixture observer')),
-    ...builtins().map(([object, prefix]) => own(object, prefix)),
+    new OwnProperties(process, 'process.', (key) => !key.startsWith('_') && key !== 'env' && key !== 'title'),
+    new OwnProperties(globalThis, 'globalThis.', (key) => !key.startsWith('rpw_fixture observer')),
+    ...builtins().map(([object, prefix]) => new OwnProperties(object, prefix)),
     listeners(process, 'process'),
     ...used.map(([emitter, label]) => listeners(emitter, label)),
-    ...used.map(([emitter, label]) => own(emitter, `${label}.`, (key) => key === 'write')),
+    ...used.map(([emitter, label]) => new OwnProperties(emitter, `${label}.`, (key) => key === 'write')),
   ];
 }
 
