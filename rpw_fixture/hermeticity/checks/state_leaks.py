@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from rpw_fixture.hermeticity.checks import orders
 from rpw_fixture.hermeticity.checks.blame import blame, suspicions
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.elsewhere import REPEATED, fresh_elsewhere
 from rpw_fixture.hermeticity.checks.input_changes import other_configuration
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
@@ -39,11 +40,25 @@ def find(context: CheckContext) -> Iterator[Finding]:
             context.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
     results = context.run_all(trials(context))
-    outcomes = [each.outcomes for each in results]
+    outcomes = [*_elsewhere(context), *(each.outcomes for each in results)]
     findings = list(blame(context, suspicions(context, outcomes)))
     yield from findings
     if last.failure:
         _note_coverage(context, last, outcomes, findings)
+
+
+def _elsewhere(context: CheckContext) -> list[Sequence[Outcome]]:
+    """Return the outcomes of one worker in another place, if no fresh worker's result depends on that."""
+    found = context.harness.known(Trial(history=steps(*context.usable), variation=REPEATED))
+    if found is None:
+        return []
+    for each in found.outcomes:
+        if not context.differing(context.cold(each.step.action), each):
+            continue
+        alone = context.harness.known(fresh_elsewhere(each.step.action))
+        if alone is None or context.differing(context.cold(each.step.action), alone.outcomes[0]):
+            return []
+    return [found.outcomes]
 
 
 def _note_coverage(
@@ -115,11 +130,9 @@ def _continued(
 
     The first one is left as it is, because its worker is watched after each response.
     """
-    if len(rows) < 2:
-        return [*rows, *more]
-    first, *others = rows
-    tails = (itertools.chain(*more[place :: len(others)]) for place in range(len(others)))
-    return [first, *((*row, *tail) for row, tail in zip(others, tails, strict=True))]
+    count = min(len(more), max(0, len(rows) - 1))
+    tails = [(), *more[:count], *[()] * len(rows)]
+    return [(*row, *tail) for row, tail in zip(rows, tails, strict=False)] + [*more[count:]]
 
 
 def _two_configurations(context: CheckContext) -> list[tuple[Step, ...]]:
