@@ -198,7 +198,7 @@ def _folders() -> Iterator[str]:
     for folder in {tempfile.gettempdir(), "/dev/shm"}:  # noqa: S108 - looked into only
         with suppress(OSError):
             names = os.listdir(folder)  # noqa: PTH208 - after every test: a path for each takes long
-            yield from (f"folder {each}" for each in names if mark in each)
+            yield from (f"folder {folder}/{each}" for each in names if mark in each)
 
 
 @pytest.fixture(scope="session")

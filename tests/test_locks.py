@@ -43,7 +43,7 @@ from tests.workers.worker_actions import (
 LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     "events.log.EventLog": (
         "_lock",
-        {"_next": (), "_records": ("__len__",), "_sinks": (), "_waiters": ()},
+        {"_next": (), "_records": ("__len__",), "_used": (), "_sinks": (), "_waiters": ()},
     ),
     "storage.action_cache.ActionCache": ("_lock", {"_entries": ("__len__",), "_used": ()}),
     "storage.blob_index.BlobIndex": (
@@ -72,7 +72,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
          "_response": ("is_done",), "finished_at": ("_forget_old",)},
     ),
     "execution.operation.Execution": (
-        "_lock", {"_operations": ("is_wanted",), "_stage": (), "_response": ("is_finished",)}
+        "_lock", {"_operations": ("is_wanted",), "_stage": (), "_is_finished": ("is_finished",)}
     ),
     "execution.scheduler.Scheduler": (
         "_lock", {"_operations": (), "_mergeable": (), "_is_closed": ()}
