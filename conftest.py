@@ -41,24 +41,36 @@ _SLOW = (
     "execution/test_lacking_machines.py",  # each starts the program
     "hermeticity/carriers",  # most check a worker, some under Node.js or on a JVM
     "hermeticity/checks",  # most check a worker for some codes
+    "hermeticity/findings/test_reproducers.py",  # reproducers are run
+    "hermeticity/suites/test_from_actions.py",  # checks of whole suites
+    "hermeticity/suites/test_recording.py",  # recorded, then checked
+    "hermeticity/test_assertion.py",  # checks of whole suites
     "hermeticity/trials",  # each starts workers, some on a second server
     "hermeticity/unseen",  # checks of whole suites
     "hermeticity/whole_checks",  # each starts dozens of workers
     "interop",  # real Bazel, BuildStream and buildbox
-    "isolation",  # some six hundred attempts, each in processes of its own
-    "launching",  # real isolation, each in processes of its own
+    "isolation",  # some six hundred attempts, each in separate processes
+    "launching",  # real isolation, each in separate processes
     "plugin",  # most are whole runs of pytest
     "processes",  # each starts a spawner
     "real_workers",  # checks of published workers
     "report/test_browser.py",  # with a real browser
     "sample_workers",  # Java and Node.js
-    "security",  # attacks, each on a server of its own
+    "security",  # attacks, each on a separate server
     "soak",  # many times the same
     "typing",  # mypy on code of users
+    "wire/test_protos_coexist.py",  # each in separate processes
     "workers/tee",  # each starts a worker behind the program
-    "workers/test_hostile_folders.py",  # each on a server of its own
+    "workers/test_hostile_surroundings.py",  # each starts the program
+    "workers/test_hostile_folders.py",  # each on a separate server
     "workers/test_hostile_workers.py",  # a misdeed each, and the time until it is noticed
+    "workers/test_large_requests.py",  # requests larger than pipes, to slow readers
     "workers/test_lifecycle.py",  # the pages are generated anew
+    "workers/test_lifecycle_limits.py",  # workers that are idle for some time
+    "workers/test_multiplex_stress.py",  # many times the same
+    "workers/test_output_places.py",  # recorded, then checked
+    "workers/test_personalities.py",  # each personality on a separate server
+    "workers/test_personality_requests.py",  # the same
     "workers/test_unknown_protocol.py",  # two workers for each action
 )
 #: Modules of those folders that start nothing.
@@ -67,7 +79,7 @@ _QUICK = (
     *(f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")),
     *(
         f"hermeticity/trials/test_{name}.py"
-        for name in ("memory", "result_store", "sequential", "snapshot", "trial_keys", "waiting")
+        for name in ("memory", "result_store", "sequential", "snapshot", "trial_keys")
     ),
     "security/test_addresses.py",
 )

@@ -6,6 +6,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from rpw_fixture.client import Client
 from rpw_fixture.errors import RpwError
 from rpw_fixture.server import Server
@@ -22,6 +24,7 @@ def refusal(client: Client, action: object) -> str:
     return outcome.message
 
 
+@pytest.mark.slow
 def test_while_actions_end_uploads_work_and_new_actions_learn_that_the_server_stops(
     tmp_path: Path,
 ) -> None:
@@ -52,6 +55,7 @@ def test_an_action_that_outlives_the_grace_is_told_so(tmp_path: Path) -> None:
     assert (outcome.status, outcome.message) == ("UNAVAILABLE", "the server is stopping")
 
 
+@pytest.mark.slow
 def test_a_client_that_retries_as_bazel_does_gets_the_reason_to_the_end(tmp_path: Path) -> None:
     """Bazel reports the last answer only; of a closed port it would say "connection refused"."""
     server = Server(shutdown_grace=8.0).start()

@@ -119,6 +119,7 @@ def test_events_of_a_server_become_a_page(tmp_path: Path) -> None:
     assert set(run["actions"][0]["phases"]) >= {"executed", "replied"}
 
 
+@pytest.mark.slow
 def test_a_check_writes_its_page(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "leaky.py")
     output = tmp_path / "page.html"

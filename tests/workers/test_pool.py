@@ -238,6 +238,7 @@ def test_an_action_that_waits_longer_than_its_timeout_says_what_it_waited_for(
 # --- whom it serves first ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["cyclic", "random"])
 def test_actions_in_any_order_start_hardly_more_workers_than_in_the_order_of_their_keys(
     make_rpw_server: MakeServer, order: str
@@ -318,6 +319,7 @@ def test_a_pool_that_grows_goes_back_to_its_limit(
 # --- stress ---
 
 
+@pytest.mark.slow
 def test_a_thousand_mixed_actions_over_twenty_keys_keep_the_limits_and_leave_nothing(
     make_rpw_server: MakeServer, mixed_actions: int
 ) -> None:
