@@ -26,6 +26,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 #: States in which a worker counts against the limits: those in which it may still have a process.
 ALIVE = frozenset(State) - {State.GONE}
+#: States in which a worker makes room for another one soon.
+LEAVING = frozenset({State.RETIRING, State.GONE})
 
 
 class Retirement(StrEnum):

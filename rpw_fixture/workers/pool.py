@@ -23,7 +23,7 @@ from rpw_fixture.workers.failure import IdleProblem
 from rpw_fixture.workers.fair_order import Choice, NextStep, PoolState, next_choice
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.lease import Lease, PoolFullError
-from rpw_fixture.workers.lifecycle import Retirement, State
+from rpw_fixture.workers.lifecycle import LEAVING, Retirement, State
 from rpw_fixture.workers.likeness import OutdatedTools
 from rpw_fixture.workers.personalities.rules import WhenFull
 from rpw_fixture.workers.process_pipes import resident_bytes
@@ -231,8 +231,8 @@ class WorkerPool:
 
     def _trim(self) -> None:
         """Retire idle workers above the limit, unless actions wait."""
-        alive = sum(worker.state is not State.RETIRING for worker in self._alive.values())
-        if alive > self._config.max_workers and not self._waiters and (idle := self._idle()):
+        staying = sum(worker.state not in LEAVING for worker in self._alive.values())
+        if staying > self._config.max_workers and not self._waiters and (idle := self._idle()):
             self._replace(min(idle, key=lambda worker: worker.idle_since))
 
     def _replace(self, worker: Worker) -> None:
@@ -266,7 +266,7 @@ class WorkerPool:
             idle_keys=[worker.key.digest for worker in idle],
             counts=counts,
             room=config.max_workers - counts.total(),
-            leaving=sum(worker.state is State.RETIRING for worker in workers),
+            leaving=sum(worker.state in LEAVING for worker in workers),
             more_to_come=is_patient and turn.has_successors,
             others_run=is_patient and turn.others_run,
             patience=_PATIENCE * min(config.jobs, config.max_workers),

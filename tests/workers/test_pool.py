@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from rpw_fixture.events.kinds import (
     WorkerStarted,
 )
 from rpw_fixture.pytest_plugin import MakeServer
-from tests.waiting import until
+from rpw_fixture.workers.pool import WorkerPool
+from rpw_fixture.workers.worker import Worker
+from tests.waiting import PATIENCE, until
 
 from .worker_actions import Running, begun, compile_action, probe_action, run_all, seen, wait_for
 
@@ -314,6 +317,33 @@ def test_a_pool_that_grows_goes_back_to_its_limit(
     assert alive_at_most(server.events.snapshot())[1] == 3
     until(lambda: len(server.events.of(WorkerRetired)) == 2)
     assert {each.reason for each in server.events.of(WorkerRetired)} == {"least recently used"}
+
+
+def test_a_worker_that_has_ended_makes_no_other_one_superfluous(
+    make_rpw_server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispose, may_go_on = WorkerPool._dispose, threading.Event()
+
+    def held_up(pool: WorkerPool, worker: Worker) -> None:
+        may_go_on.wait(PATIENCE)
+        dispose(pool, worker)
+
+    monkeypatch.setattr(WorkerPool, "_dispose", held_up)
+    server = make_rpw_server(jobs=4, max_workers=1, when_full="grow")
+    folders = [tmp_path / name for name in "ab"]
+    for each in folders:
+        each.mkdir()
+    running = [begun(server, each, each.name, worker_key=each.name) for each in folders]
+    for each, action in zip(folders, running, strict=True):
+        (each / "gate").touch()
+        assert action.result().ok
+        wait_for(
+            server, WorkerRetired
+        )  # it is the one of the first action, and still on its way out
+
+    again = server.run(probe_action(salt=b"again", worker_key="b"))
+    may_go_on.set()
+    server.assert_worker_reused(running[1].result(), again)
 
 
 # --- stress ---
