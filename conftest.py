@@ -6,6 +6,7 @@ What property tests share stands here too.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import stat
 import sys
@@ -29,11 +30,16 @@ pytest_plugins = ["pytester"]
 # Tests neither use nor fill the user's folder; those of that folder say so.
 os.environ["RPW_FIXTURE_CACHE"] = "none"
 PLUGIN = "rpw_fixture.pytest_plugin"
+_TESTS = Path(__file__).parent / "tests"
 #: Folders and modules of tests that take long because of their subject. Other long tests bear the mark.
 _SLOW = (
     "benchmarks",  # each family of figures once
     "binary",  # some forms of the program are installed, others run in containers
     "cli",  # each starts the program
+    "conformance/test_execution_canonical.py",  # hundreds of trees, each executed
+    "conformance/test_execution_environment.py",  # each executes an action
+    "conformance/test_execution_requests.py",  # each executes an action
+    "conformance/test_operations.py",  # actions that run for some time
     "containers",  # images and their engines
     "examples",  # with a real Bazel
     "docs/test_check_page.py",  # the commands of the page are checks of whole suites
@@ -45,22 +51,28 @@ _SLOW = (
     "hermeticity/suites/test_from_actions.py",  # checks of whole suites
     "hermeticity/suites/test_recording.py",  # recorded, then checked
     "hermeticity/test_assertion.py",  # checks of whole suites
+    "hermeticity/test_check_list.py",  # each check, on a worker
     "hermeticity/trials",  # each starts workers, some on a second server
     "hermeticity/unseen",  # checks of whole suites
     "hermeticity/whole_checks",  # each starts dozens of workers
     "interop",  # real Bazel, BuildStream and buildbox
     "isolation",  # some six hundred attempts, each in separate processes
+    "mutation",  # changes are tried on copies of the checkout
     "launching",  # real isolation, each in separate processes
     "plugin",  # most are whole runs of pytest
     "processes",  # each starts a spawner
     "real_workers",  # checks of published workers
     "report/test_browser.py",  # with a real browser
+    "report/test_live.py",  # each with a live page of a server
     "sample_workers",  # Java and Node.js
     "security",  # attacks, each on a separate server
     "soak",  # many times the same
+    "test_leak_check.py",  # whole runs of pytest
+    "test_locks.py",  # every use of every shared field
     "typing",  # mypy on code of users
     "wire/test_protos_coexist.py",  # each in separate processes
     "workers/tee",  # each starts a worker behind the program
+    "workers/test_cancellation.py",  # workers that take their time
     "workers/test_hostile_surroundings.py",  # each starts the program
     "workers/test_hostile_folders.py",  # each on a separate server
     "workers/test_hostile_workers.py",  # a misdeed each, and the time until it is noticed
@@ -71,6 +83,8 @@ _SLOW = (
     "workers/test_output_places.py",  # recorded, then checked
     "workers/test_personalities.py",  # each personality on a separate server
     "workers/test_personality_requests.py",  # the same
+    "workers/test_likeness.py",  # workers that stay for some seconds
+    "workers/test_unasked_ends.py",  # until an end is noticed
     "workers/test_unknown_protocol.py",  # two workers for each action
 )
 #: Modules of those folders that start nothing.
@@ -103,14 +117,14 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of slow folders; ``-m "not slow"`` leaves them out."""
-    tests = Path(__file__).parent / "tests"
+    for path, tests in itertools.groupby(items, lambda item: item.path):
+        if _is_in(path, _SLOW) and not _is_in(path, _QUICK):
+            for each in tests:
+                each.add_marker(pytest.mark.slow)
 
-    def is_in(item: pytest.Item, names: Iterable[str]) -> bool:
-        return any(item.path.is_relative_to(tests / name) for name in names)
 
-    for item in items:
-        if is_in(item, _SLOW) and not is_in(item, _QUICK):
-            item.add_marker(pytest.mark.slow)
+def _is_in(path: Path, names: Iterable[str]) -> bool:
+    return any(path.is_relative_to(_TESTS / name) for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
