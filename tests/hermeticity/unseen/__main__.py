@@ -19,9 +19,10 @@ from pathlib import Path
 from rpw_fixture.hermeticity.check import Options
 from rpw_fixture.hermeticity.findings.codes import CODES, expand
 from rpw_fixture.hermeticity.findings.text import render
+from tests.hermeticity.sample_languages import build_jar
 from tests.hermeticity.unseen import page, run_log
 from tests.hermeticity.unseen.corpus import Sample, compile_java, samples
-from tests.hermeticity.unseen.sample_workers import build_jar, sample_workers
+from tests.hermeticity.unseen.sample_workers import sample_workers
 from tests.hermeticity.unseen.verdict import HEADER, Built, Verdict, judge
 
 _WIDTHS = (32, 15, 44, 5, 7, 6, 0)

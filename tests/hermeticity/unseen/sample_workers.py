@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.hermeticity import samples
+from tests.hermeticity.sample_languages import stage_java, stage_node, stage_shell
 from tests.hermeticity.unseen.corpus import Sample
 
 SAMPLE_WORKER = "sample"
-_OPTIONS = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1"]
 _OVERLAPPING = "multiplex = true\ncancellation = true"
 #: What each one is, and its script, arguments and lines of [worker].
 _WORKERS = {
@@ -50,16 +46,14 @@ def stage(folder: Path, name: str, jar: Path | None) -> Path:
     """Write the suite of a sample worker, and return its path; ``jar`` is that of the Java worker."""
     _, script, arguments, worker = _WORKERS[name]
     if name == "shell":
-        shutil.copytree(samples.SAMPLES / "shell", folder, dirs_exist_ok=True)
-        return folder / "suite.toml"
+        return stage_shell(folder)
+    if name == "node":
+        return stage_node(folder)
     if name.startswith("java"):
         assert jar is not None
-        return _stage_java(folder, jar, worker)
+        return stage_java(folder, jar, worker)
     suite = samples.stage(folder, script, *arguments, worker=worker, with_failure=name != "warm")
     tools = suite.parent / "tools"
-    if name == "node":
-        shutil.copy(samples.SAMPLES / "node" / "worker.js", tools)
-        _replace(suite, '["python3", "tools/good.py"]', '["node", "tools/worker.js"]')
     if name == "warm":
         grow = "warm.extend([b'x' * 100_000] * (len(warm) < 40))"
         options = "    options = Options(request"
@@ -77,24 +71,3 @@ def _replace(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text, f"{file.name} has no {old}"
     file.write_text(text.replace(old, new))
-
-
-def _stage_java(folder: Path, jar: Path, worker: str) -> Path:
-    (folder / "tools").mkdir(parents=True)
-    shutil.copy(jar, folder / "tools" / "worker.jar")
-    command = ["java", *_OPTIONS, "-jar", "tools/worker.jar", *["--multiplex"] * bool(worker)]
-    lines = ["[worker]", f"command = {json.dumps(command)}", 'tool_inputs = ["tools/**"]', worker]
-    for name in ("One", "Two"):
-        (folder / f"{name}.java").write_text(f"class {name} {{ int value = 1; }}\n")
-        lines += ["[[action]]", f'name = "{name}"', f'inputs = ["{name}.java"]']
-        lines.append(f'arguments = ["--output", "{name}.jar", "{name}.java"]')
-        lines.append(f'outputs = ["{name}.jar"]')
-    (folder / "suite.toml").write_text("\n".join(lines) + "\n")
-    return folder / "suite.toml"
-
-
-def build_jar(folder: Path) -> Path:
-    """Build the Java worker, and return its jar."""
-    jar = folder / "worker.jar"
-    subprocess.run([sys.executable, samples.SAMPLES / "java" / "build.py", jar], check=True)
-    return jar

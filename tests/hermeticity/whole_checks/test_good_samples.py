@@ -1,16 +1,13 @@
 """Well-behaved workers stay clean, whatever the seed: one of them, or ten with RPW_FIXTURE_LONG=1."""
 
-import json
 import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from rpw_fixture.hermeticity.findings.finding import Report, Status
-from tests.hermeticity.samples import SAMPLES, require_program, run, stage
+from tests.hermeticity.sample_languages import build_jar, stage_java, stage_node
+from tests.hermeticity.samples import require_program, run, stage
 
 IS_LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
 SEEDS = range(10 if IS_LONG else 1)
@@ -75,35 +72,17 @@ def test_a_worker_that_trusts_honest_digests_is_clean(tmp_path: Path, seed: int)
 
 def test_the_node_worker_is_clean(tmp_path: Path, seed: int) -> None:
     require_program("node")
-    suite = stage(tmp_path / "suite", "good.py", worker='protocol = "json"', with_failure=True)
-    shutil.copy(SAMPLES / "node" / "worker.js", suite.parent / "tools")
-    text = suite.read_text().replace('["python3", "tools/good.py"]', '["node", "tools/worker.js"]')
-    suite.write_text(text)
-    assert_clean(run(suite, seed=seed), OVERLAPPING)
+    assert_clean(run(stage_node(tmp_path / "suite"), seed=seed), OVERLAPPING)
 
 
 @pytest.mark.parametrize("switches", ["multiplex = true", ""] if IS_LONG else ["multiplex = true"])
 def test_the_java_worker_is_clean(tmp_path: Path, jar: Path, seed: int, switches: str) -> None:
-    # Without performance data, because the JVM keeps that in /tmp.
-    options = ["-Xmx128m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1"]
-    command = ["java", *options, "-jar", "tools/worker.jar"]
-    command += ["--multiplex"] if switches else []
-    (tmp_path / "tools").mkdir()
-    shutil.copy(jar, tmp_path / "tools" / "worker.jar")
-    lines = ["[worker]", f"command = {json.dumps(command)}", 'tool_inputs = ["tools/**"]', switches]
-    for name in ("One", "Two"):
-        (tmp_path / f"{name}.java").write_text(f"class {name} {{ int value = 1; }}\n")
-        lines += ["[[action]]", f'name = "{name}"', f'inputs = ["{name}.java"]']
-        lines.append(f'arguments = ["--output", "{name}.jar", "{name}.java"]')
-        lines.append(f'outputs = ["{name}.jar"]')
-    (tmp_path / "suite.toml").write_text("\n".join(lines) + "\n")
-    report = run(tmp_path / "suite.toml", "" if IS_LONG else SOME, seed)
+    suite = stage_java(tmp_path / "suite", jar, switches)
+    report = run(suite, "" if IS_LONG else SOME, seed)
     assert_clean(report, (OVERLAPPING if not switches else {"RPW110", "RPW116"}) | JSON_ONLY)
 
 
 @pytest.fixture(scope="module")
 def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_program("javac")
-    built = tmp_path_factory.mktemp("java") / "worker.jar"
-    subprocess.run([sys.executable, SAMPLES / "java" / "build.py", built], check=True)
-    return built
+    return build_jar(tmp_path_factory.mktemp("java"))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.hermeticity.samples import CANCELLATION, MULTIPLEX, SAMPLES, stage
+from tests.hermeticity.sample_languages import build_jar, stage_java, stage_node, stage_shell
+from tests.hermeticity.samples import CANCELLATION, MULTIPLEX, stage
 
-_JAVA = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
 _BOTH = f"{MULTIPLEX}\n{CANCELLATION}"
 
 
@@ -48,32 +44,9 @@ def _sample(
     return write
 
 
-def _node(folder: Path) -> Path:
-    suite = stage(folder, "good.py", worker='protocol = "json"', with_failure=True)
-    shutil.copy(SAMPLES / "node" / "worker.js", folder / "tools")
-    text = suite.read_text().replace('["python3", "tools/good.py"]', '["node", "tools/worker.js"]')
-    suite.write_text(text)
-    return suite
-
-
 def _java(folder: Path) -> Path:
-    (folder / "tools").mkdir(parents=True)
-    jar = folder / "tools" / "worker.jar"
-    subprocess.run([sys.executable, SAMPLES / "java" / "build.py", jar], check=True)
-    command = json.dumps(["java", *_JAVA, "-jar", "tools/worker.jar", "--multiplex"])
-    lines = ["[worker]", f"command = {command}", 'tool_inputs = ["tools/**"]', MULTIPLEX]
-    for name in ("One", "Two"):
-        (folder / f"{name}.java").write_text(f"class {name} {{ int value = 1; }}\n")
-        lines += ["[[action]]", f'name = "{name}"', f'inputs = ["{name}.java"]']
-        lines.append(f'arguments = ["--output", "{name}.jar", "{name}.java"]')
-        lines.append(f'outputs = ["{name}.jar"]')
-    (folder / "suite.toml").write_text("\n".join(lines) + "\n")
-    return folder / "suite.toml"
-
-
-def _shell(folder: Path) -> Path:
-    shutil.copytree(SAMPLES / "shell", folder)
-    return folder / "suite.toml"
+    folder.mkdir(parents=True)
+    return stage_java(folder, build_jar(folder), MULTIPLEX)
 
 
 SUITES = (
@@ -114,9 +87,9 @@ SUITES = (
         write=_sample("ignores_sandbox.py", worker=f"{MULTIPLEX}\nsandbox = true"),
         select="RPW116",
     ),
-    ComparedSuite(name="shell, JSON", write=_shell, select="RPW107,RPW114,RPW115,RPW211"),
+    ComparedSuite(name="shell, JSON", write=stage_shell, select="RPW107,RPW114,RPW115,RPW211"),
     ComparedSuite(
-        name="Node.js, JSON", write=_node, select="RPW107,RPW114,RPW115,RPW211", program="node"
+        name="Node.js, JSON", write=stage_node, select="RPW107,RPW114,RPW115,RPW211", program="node"
     ),
     ComparedSuite(
         name="Java, multiplex", write=_java, select="RPW107,RPW111,RPW211", program="javac"
