@@ -131,7 +131,7 @@ def _traces(context: CheckContext) -> list[_Trace]:
     late = {path for each in _observations(context) for path in each.outcome.rewritten}
 
     def strays(outcome: Outcome) -> tuple[str, ...]:
-        is_unknown = _may_be_mended(outcome.step.action)
+        is_unknown = _may_write_outputs(outcome.step.action)
         return () if is_unknown else tuple(each for each in outcome.strays if each not in late)
 
     return [replace(each, found=strays) if each.code == "RPW208" else each for each in _TRACES]
@@ -189,7 +189,7 @@ def find_failures(context: CheckContext) -> Iterator[Finding]:
             yield from blame(context, [suspect] if aspects else [])
 
 
-def _may_be_mended(action: SuiteAction) -> bool:
+def _may_write_outputs(action: SuiteAction) -> bool:
     """Return whether an edit may make an action write outputs: one that must fail declares none."""
     return bool(action.variant) and action.exit_code != 0
 

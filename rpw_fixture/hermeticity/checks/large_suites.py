@@ -32,9 +32,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
     histories = [*_outcomes(context, order), *_outcomes(context, order[::-1])]
     victims = _differing(context, histories)
     found = suspicions(context, histories, victims | {*steps(*context.usable)})
-    context.notes["RPW202"] = _coverage(
-        context, histories, len(found)
-    )  # also if time runs out below
+    # Before the search for polluters, so that it is said also if time runs out there.
+    context.notes["RPW202"] = _coverage(context, histories, len(found))
     yield from blame(context, found[:_MOST_VICTIMS])
 
 
