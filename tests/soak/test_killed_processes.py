@@ -66,6 +66,18 @@ def run_all(
         return dict(zip(numbers, pool.map(run, numbers), strict=True))
 
 
+def run_until(
+    over: Callable[[], bool], server: ServerProcess, numbers: range, make: Callable[[int], Action]
+) -> dict[int, ActionOutcome]:
+    """Run the actions, and as many again until it is over: a fast machine is soon through."""
+    outcomes = run_all(server, numbers, make)
+    deadline = time.monotonic() + _PATIENCE
+    while not over() and time.monotonic() < deadline:
+        numbers = range(numbers.stop, numbers.stop + len(numbers))
+        outcomes |= run_all(server, numbers, make)
+    return outcomes
+
+
 @contextmanager
 def killing(find: Callable[[], psutil.Process | None], interval: float) -> Iterator[list[int]]:
     """Kill what is found, again and again; gives the process ids of those that were killed."""
@@ -113,14 +125,16 @@ def test_actions_while_the_spawner_is_killed(make: Callable[[int], Action]) -> N
 
         begin = time.monotonic()
         with killing(spawner, 0.25) as killed:
-            outcomes = run_all(server, range(SPAWNER_ACTIONS), make)
+            outcomes = run_until(
+                lambda: len(set(killed)) >= 2, server, range(SPAWNER_ACTIONS), make
+            )
         seen = judge(outcomes, make, {"UNAVAILABLE"})
         print(
             f"{make.__name__}: {len(killed)} kills, {dict(seen)}, {time.monotonic() - begin:.1f} s"
         )
-        assert seen.total() == SPAWNER_ACTIONS
+        assert seen.total() == len(outcomes) >= SPAWNER_ACTIONS
         assert len(set(killed)) >= 2
-        after = run_all(server, range(SPAWNER_ACTIONS, SPAWNER_ACTIONS + 20), make)
+        after = run_all(server, range(len(outcomes), len(outcomes) + 20), make)
         assert judge(after, make, set()) == {"OK": 20}
 
 
@@ -140,8 +154,8 @@ def test_actions_while_workers_are_killed() -> None:
         run_all(server, range(IN_FLIGHT), worker_action)
         numbers = range(IN_FLIGHT, IN_FLIGHT + WORKER_ACTIONS)
         with killing(worker, 0.05) as killed:
-            outcomes = run_all(server, numbers, worker_action)
+            outcomes = run_until(lambda: bool(killed), server, numbers, worker_action)
         seen = judge(outcomes, worker_action, {"FAILED_PRECONDITION"})
         print(f"{len(killed)} workers killed, {dict(seen)}")
-        assert seen.total() == WORKER_ACTIONS
+        assert seen.total() == len(outcomes) >= WORKER_ACTIONS
         assert killed
