@@ -18,6 +18,8 @@ _RAM_DISK = "/dev/shm"  # noqa: S108 - a private folder is made in it, mode 0700
 _ENOUGH_ROOM = 2 << 30
 #: The RAM disk is used only if the memory limit is at least this, bytes.
 _ENOUGH_MEMORY = 2 * _ENOUGH_ROOM
+#: Where else a workspace may be: of a process with another TMPDIR, or in a sandbox without RAM disk.
+_OTHER_BASES = (_RAM_DISK, "/tmp", "/var/tmp")  # noqa: S108 - only folders of this user are touched
 _PREFIX = "rpw_fixture-"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -38,8 +40,9 @@ class Workspace(Closeable):
 
     def __init__(self) -> None:
         where = base()
-        with contextlib.suppress(OSError):
-            _sweep(where)
+        for each in {where, tempfile.gettempdir(), *_OTHER_BASES}:
+            with contextlib.suppress(OSError):
+                _sweep(each)
         try:
             self.path, self._fd = _made(where)
         except OSError as error:

@@ -14,6 +14,7 @@ import pytest
 
 from rpw_fixture.errors import EnvironmentLacksError
 from rpw_fixture.support import removal
+from rpw_fixture.support import workspace as workspaces
 from rpw_fixture.support.workspace import Workspace
 from tests.mounting import immutable, mount, nothing_mounted, require_mounts
 from tests.server_process import ServerProcess
@@ -71,6 +72,34 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one(
     assert (left / "blob").exists()
     with Workspace():
         assert not left.exists()
+
+
+def test_what_is_left_where_another_process_had_to_make_it_is_removed_too(
+    other: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = folder_of(other)
+    other.kill()
+    other.wait()
+    monkeypatch.setattr(workspaces, "_OTHER_BASES", (str(tmp_path), str(tmp_path / "absent")))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with Workspace() as workspace:
+        assert workspace.path.parent == elsewhere.resolve()
+        assert not left.exists()
+
+
+def test_the_usual_temporary_folder_is_looked_at_from_the_ram_disk_too(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = dead_folder(base)
+    ram_disk = base / "ram disk"
+    ram_disk.mkdir()
+    monkeypatch.setattr(workspaces, "base", lambda: str(ram_disk))
+    with Workspace() as workspace:
+        assert workspace.path.parent == ram_disk.resolve()
+        assert not folder.exists()
 
 
 def test_the_folders_of_those_who_live_are_left_alone(other: subprocess.Popen[str]) -> None:
