@@ -100,10 +100,16 @@ class _NoChildrenFileError(Exception):
 
 def _thread_children(pid: int, thread: str) -> list[int]:
     path = f"/proc/{pid}/task/{thread}/children"
-    content = _read(path)
-    if not content and os.path.exists(f"/proc/{pid}/task/{thread}") and not os.path.exists(path):
-        raise _NoChildrenFileError
-    return [int(child) for child in content.split()]
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return [int(child) for child in file.readall().split()]
+    except FileNotFoundError:
+        # Looked at only now, because a process may have a thousand threads.
+        if os.path.exists(f"/proc/{pid}/task/{thread}"):
+            raise _NoChildrenFileError from None
+    except OSError:
+        pass
+    return []
 
 
 def freeze(find_roots: Callable[[], Iterable[int]], frozen: set[int]) -> None:

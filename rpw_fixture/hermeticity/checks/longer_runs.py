@@ -21,9 +21,11 @@ from rpw_fixture.hermeticity.checks.stale_inputs import stale_finding
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
+from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial, steps
 
 _EQUAL, _DIFFERENT, _MIXED = 1000, 400, 400
+#: Requests may become slower and slower: after so many seconds no more are sent to a worker.
+_MOST_SECONDS = 6 * resources.LONGER_SECONDS
 #: With more inputs than this, laying out hundreds of variants would take long.
 _MOST_INPUTS = 200
 #: What a good cache may keep for each content: it is a warning that this has no limit.
@@ -43,10 +45,10 @@ def find(context: CheckContext) -> Iterator[Finding]:
     contents = list(_with_new_contents(action))
     if contents and resources.longest(context, action, _DIFFERENT) == _DIFFERENT:
         trials.append(_measured([*contents, action]))
-    context.notes.setdefault("RPW103", f"longest runs: {_lengths(trials)}")
     mixed = _mixed(context)
     # What turns bad at a certain request does so in each run, so the mixed requests have a worker alone.
     results = context.run_all([*trials, *mixed])
+    context.notes.setdefault("RPW103", f"longest runs: {_lengths(trials, results)}")
     for trial, result in zip(trials, results, strict=False):
         yield from _wrong_answer(context, trial, result.outcomes)
         yield from _growth(trial, result.outcomes, growing)
@@ -61,7 +63,8 @@ def _mixed(context: CheckContext) -> list[Trial]:
         return []
     source = random.Random(context.seed)  # noqa: S311 - for variety, not for secrets
     orders = (source.sample(context.usable, k=len(context.usable)) for _ in range(rounds))
-    return [Trial(history=steps(*itertools.chain.from_iterable(orders)))]
+    history = steps(*itertools.chain.from_iterable(orders))
+    return [Trial(history=history, max_seconds=_MOST_SECONDS)]
 
 
 def _is_wanted(context: CheckContext) -> bool:
@@ -71,11 +74,16 @@ def _is_wanted(context: CheckContext) -> bool:
 
 
 def _measured(actions: Sequence[SuiteAction]) -> Trial:
-    return Trial(history=steps(*actions), is_measured=True)
+    return Trial(history=steps(*actions), is_measured=True, max_seconds=_MOST_SECONDS)
 
 
-def _lengths(trials: Sequence[Trial]) -> str:
-    counts = [str(len(each.history)) for each in trials]
+def _lengths(trials: Sequence[Trial], results: Sequence[Result]) -> str:
+    counts = [
+        f"{len(result.outcomes)} (they became slow)"
+        if trial.is_cut_short(result.outcomes)
+        else str(len(trial.history))
+        for trial, result in zip(trials, results, strict=False)
+    ]
     return f"{' and '.join(counts)} requests" if counts else "100 requests, because they are slow"
 
 
@@ -97,7 +105,7 @@ def _wrong_answer(
     place = _first_wrong(context, outcomes)
     if place is None or context.is_reported(outcomes[place].step.action, outcomes[place].failure):
         return
-    again = context.run(replace(trial, run=1)).outcomes
+    again = context.run(replace(trial, run=1, max_seconds=None)).outcomes
     place = _first_wrong(context, again)
     if not place:
         return
@@ -150,7 +158,8 @@ def _growth(
     trial: Trial, outcomes: Sequence[Outcome], growing: frozenset[str]
 ) -> Iterator[Finding]:
     samples = [each.sample for each in outcomes[resources.WARM_UP :] if each.sample is not None]
-    if len(samples) < _DIFFERENT // 2:
+    # Of a run that was cut short it is unknown whether a limit would have been reached.
+    if len(samples) < _DIFFERENT // 2 or trial.is_cut_short(outcomes):
         return
     is_equal = trial.history[0] == trial.history[1]
     for name, limit in resources.limits(samples).items():

@@ -84,6 +84,8 @@ class RememberingRunner:
         """Store a result that was run just now, with the record of a tracer still in its place."""
         if result.is_remembered or self.problem or not self._may_remember(trial):
             return
+        if trial.max_seconds is not None and trial.is_cut_short(result.outcomes):
+            return  # a machine that is less busy shows more
         try:
             self._write(self._keys.of(trial), trial, result)
         except OSError as error:

@@ -83,10 +83,19 @@ class SequentialConversation:
         """Return the outcomes of the steps, up to the first one that fails."""
         first = max(1, len(trial.history) + 1 - _MOST_LINGERED)
         self._lingers_from = first if trial.lingers else math.inf
-        return self.serve(trial.history, is_measured=trial.is_measured)
+        return self.serve(
+            trial.history, is_measured=trial.is_measured, max_seconds=trial.max_seconds
+        )
 
-    def serve(self, history: Sequence[Step], *, is_measured: bool = False) -> list[Outcome]:
-        """Return the outcomes of requests, up to the first one that fails."""
+    def serve(
+        self,
+        history: Sequence[Step],
+        *,
+        is_measured: bool = False,
+        max_seconds: float | None = None,
+    ) -> list[Outcome]:
+        """Return the outcomes of requests, up to the first one that fails, or while there is time."""
+        deadline = math.inf if max_seconds is None else time.monotonic() + max_seconds
         outcomes: list[Outcome] = []
         known: Sample | None = None
         stride = max(1, len(history) // _SAMPLES)
@@ -105,7 +114,7 @@ class SequentialConversation:
                     known = sample(self._session.process.pid, self._run_folder)
                 outcome = replace(outcome, sample=known)
             outcomes.append(outcome)
-            if outcome.failure:
+            if outcome.failure or time.monotonic() > deadline:
                 break
         return outcomes
 

@@ -6,7 +6,7 @@ run here; `local` and `remote` run trials.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -188,6 +188,8 @@ class Trial:
         lingers: after each of the last responses, wait and see what the worker still does with its files.
         eof_patience: seconds that the worker may take to end by itself after its stdin was closed.
         timeout: time limit for one request, seconds; None for the suite's.
+        max_seconds: no more requests are sent once the history has taken that long, seconds; None for
+            no limit. Only for one request after the other.
         is_abandoned: stdin is closed before any response to the overlapping requests is read.
         predecessors: workers that run and end in the same place before, in this order. HOME, TMPDIR and
             undeclared files are then as they left them.
@@ -204,6 +206,7 @@ class Trial:
     lingers: bool = False
     eof_patience: float = 0.25
     timeout: float | None = None
+    max_seconds: float | None = None
     is_abandoned: bool = False
     predecessors: tuple[Predecessor, ...] = ()
     experiment: Experiment | None = None
@@ -213,6 +216,10 @@ class Trial:
         """Number of processes that the trial starts."""
         own = len(self.history) if self.mode is RunMode.ONE_SHOT else 1
         return own + len(self.predecessors)
+
+    def is_cut_short(self, outcomes: Sequence[Outcome]) -> bool:
+        """Return whether requests were left out although the worker answered all before them."""
+        return len(outcomes) < len(self.history) and not outcomes[-1].failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.hermeticity.checks import resources
+from rpw_fixture.hermeticity.check_run import run_checks
+from rpw_fixture.hermeticity.checks import longer_runs, resources
+from rpw_fixture.hermeticity.checks.check_list import CHECKS
+from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Sample
 from tests.hermeticity.samples import run, stage
 
@@ -53,6 +58,30 @@ def test_slow_workers_get_fewer_requests(tmp_path: Path) -> None:
     assert report.findings == ()
     reasons = {each.code: each.reason for each in report.checks}
     assert reasons["RPW103"] == "longest runs: 100 requests, because they are slow"
+
+
+def test_requests_that_become_slow_end_their_run_early_and_prove_no_growth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(longer_runs, "_MOST_SECONDS", 0.0)
+    report = run(stage(tmp_path / "suite", "hoards.py", "--keeps=descriptors"), f"RPW103,{GROWTH}")
+    assert report.findings == ()
+    reasons = {each.code: each.reason for each in report.checks}
+    slow = "1 (they became slow)"
+    assert reasons["RPW103"] == f"longest runs: {slow} and {slow} requests"
+
+
+def test_what_is_known_to_grow_is_not_proved_again_with_failing_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "_PROVING", 123)
+    suite = load(stage(tmp_path / "suite", "descriptor_leak.py"))
+    with Harness(suite) as harness:
+        context = CheckContext(suite=suite, harness=harness, selected=frozenset(GROWTH.split(",")))
+        found = run_checks(context, CHECKS)
+        long = [trial for trial in harness.asked if len(trial.history) == 123]
+    assert [each.code for each in found] == ["RPW302"]
+    assert [each.history[0].action.exit_code for each in long] == [0]
 
 
 def test_what_goes_wrong_at_certain_requests_of_one_action_is_found(tmp_path: Path) -> None:

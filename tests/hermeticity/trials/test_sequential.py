@@ -84,3 +84,12 @@ def test_resources_are_measured_at_every_few_requests_of_a_long_history(
     assert usual == [*range(1, 101)]
     assert len(long) == 600
     assert long[:9] == [101, 101, 102, 102, 102, 103, 103, 103, 104]
+
+
+def test_no_more_requests_are_sent_when_the_time_of_a_history_is_over(tmp_path: Path) -> None:
+    suite = load(stage(tmp_path / "suite", "good.py", headers=["alpha"]))
+    history = steps(*suite.actions * 9)
+    short, whole = Trial(history=history, max_seconds=0.0), Trial(history=history, max_seconds=1e6)
+    with Harness(suite) as harness:
+        lengths = [len(harness.run(each).outcomes) for each in (short, whole)]
+    assert lengths == [1, 9]
