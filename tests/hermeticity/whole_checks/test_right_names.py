@@ -7,6 +7,7 @@ import pytest
 from tests.hermeticity.samples import codes, run, stage
 from tests.hermeticity.whole_checks.test_survivors import CACHE, COMPILE
 
+BYTECODE = "sys.dont_write_bytecode = True"
 DONE = "    return WorkResponse()\n"
 START_UP = "RPW103,RPW109,RPW202,RPW203,RPW204,RPW214,RPW215,RPW401"
 
@@ -40,6 +41,28 @@ def test_the_path_of_the_run_in_a_response_has_one_code(
     assert {str(each.severity) for each in report.findings} == {"warning"}
     factors = {each.summary.rpartition(" ")[2] for each in report.findings}
     assert len(factors) == 1
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [("''", set()), ("open('src/style.txt').read()", {"RPW401"})],
+)
+def test_bytecode_that_is_removed_after_the_start_is_no_unmarked_file(
+    tmp_path: Path, style: str, expected: set[str]
+) -> None:
+    start = f"style = {style}\nnames = []\n"
+    use = (
+        "    names[:] = names or sorted(os.listdir(os.path.dirname(__file__)))\n"
+        "    options.header += style + ' '.join(names)\n"
+    )
+    suite = changed(
+        tmp_path,
+        (BYTECODE, ""),
+        (CACHE, CACHE + start),
+        (COMPILE, COMPILE + use),
+        shared=("src/style.txt",),
+    )
+    assert codes(run(suite, "RPW203,RPW401")) == expected
 
 
 @pytest.mark.parametrize(
