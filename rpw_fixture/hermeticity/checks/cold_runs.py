@@ -291,6 +291,8 @@ def _require_outputs(outcome: Outcome) -> None:
     action = outcome.step.action
     if outcome.outputs or not action.outputs or action.exit_code != 0:
         return
+    if outcome.rewritten:
+        return  # it creates them after the response (RPW216)
     others = f"; it created {', '.join(outcome.strays[:3])}" if outcome.strays else ""
     raise ConfigError(
         f"action {action.name!r} creates none of its outputs in a fresh worker: "

@@ -17,6 +17,7 @@ from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import late_access
+from rpw_fixture.hermeticity.trials.snapshot import GONE
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     NO_RESULT,
@@ -127,12 +128,17 @@ def find_traces(context: CheckContext) -> Iterator[Finding]:
 
 
 def _traces(context: CheckContext) -> list[_Trace]:
-    """Return what to look for; an output that is known to be written late (RPW216) is no stray."""
-    late = {path for each in _observations(context) for path in each.outcome.rewritten}
+    """Return what to look for; of a worker that writes outputs late (RPW216), none of them is a stray."""
+    outcomes = [each.outcome for each in _observations(context)]
+    late = set[str]()
+    if any(each.rewritten for each in outcomes):
+        late = {path for each in outcomes for path in (*each.outputs, *each.rewritten)}
 
     def strays(outcome: Outcome) -> tuple[str, ...]:
-        is_unknown = _may_write_outputs(outcome.step.action)
-        return () if is_unknown else tuple(each for each in outcome.strays if each not in late)
+        if _may_write_outputs(outcome.step.action):
+            return ()
+        # It may have been between the removal of an output and its new content.
+        return tuple(each for each in outcome.strays if each.removesuffix(GONE) not in late)
 
     return [replace(each, found=strays) if each.code == "RPW208" else each for each in _TRACES]
 

@@ -75,7 +75,8 @@ class SequentialConversation:
         self._run_folder = run_folder
         self._session = session
         self._timeout = setup.worker.timeout if timeout is None else timeout
-        self._answered: dict[str, snapshot.FileState] = {}
+        #: Outputs as they were at the response; None for those that were not there.
+        self._answered: dict[str, snapshot.FileState | None] = {}
         self._lingers_from = math.inf
         self._has_begun = False
 
@@ -155,7 +156,8 @@ class SequentialConversation:
         seen = setup.look(run_folder.input_root, before, layout)
         if self._keeps_strays:
             run_folder.keep(seen.strays)
-        self._answered = snapshot.look_at(run_folder.input_root, seen.outputs)
+        missing = dict.fromkeys(layout.outputs)
+        self._answered = {**missing, **snapshot.look_at(run_folder.input_root, seen.outputs)}
         late = self._find_late(step, answer)
         session.stderr.drain()
         return replace(

@@ -20,6 +20,8 @@ from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.trees import FileEntry, Folder
 
+#: What follows the path of an undeclared file that is gone.
+GONE = " (deleted)"
 _BYTECODE = "__pycache__"
 _BYTECODE_NAME = re.compile(r"\.pyc(\.\d+)?$")
 #: Folders deeper than this are not read; each level needs a descriptor.
@@ -149,9 +151,7 @@ def _compare(
     changed += [path for path in before if path not in after and inputs.find(path) is not None]
     gone = [path for path in before if path not in after and inputs.find(path) is None]
     strays += [
-        f"{path} (deleted)"
-        for path in gone
-        if not _is_below(path, declared) and not _is_bytecode(path)
+        f"{path}{GONE}" for path in gone if not _is_below(path, declared) and not _is_bytecode(path)
     ]
     return RootChanges(outputs=found, changed_inputs=tuple(changed), strays=tuple(strays))
 

@@ -238,10 +238,14 @@ def edit(suite: Path, old: str, new: str) -> None:
 def test_an_output_that_is_written_late_is_no_stray_of_the_next_request(tmp_path: Path) -> None:
     suite = load(stage(tmp_path / "suite", "good.py"))
     first, second = (Step(action=each) for each in suite.actions)
+    earlier = Outcome(step=second, exit_code=0, outputs={"out/beta.txt": ""})
     late = Outcome(step=first, exit_code=0, rewritten=("out/alpha.txt",))
-    next_one = Outcome(step=second, exit_code=0, strays=("out/alpha.txt", "left.txt"))
+    strays = ("out/alpha.txt", "out/beta.txt (deleted)", "left.txt")
+    next_one = Outcome(step=second, exit_code=0, strays=strays)
+    outcomes = (earlier, late, next_one)
     with Harness(suite) as harness:
-        harness._results.append((Trial(history=(first, second)), Result(outcomes=(late, next_one))))
+        history = tuple(each.step for each in outcomes)
+        harness._results.append((Trial(history=history), Result(outcomes=outcomes)))
         traces = every_run._traces(CheckContext(suite=suite, harness=harness))
     found = {each.code: each.found(next_one) for each in traces if each.code == "RPW208"}
     assert found == {"RPW208": ("left.txt",)}

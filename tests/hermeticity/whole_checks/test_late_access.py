@@ -55,6 +55,22 @@ def test_an_output_that_is_written_after_a_moment_is_named(tmp_path: Path) -> No
     assert "writes its outputs after the response" in report.findings[0].summary
 
 
+def test_outputs_that_do_not_exist_before_the_response_are_late_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    write = "write_output(request, options.output, text)"
+    suite = edited(tmp_path, (CACHE, "import threading\n"))
+    tool = suite.parent / "tools" / "good.py"
+    old = write.replace("text", '"\\n".join(parts) + "\\n"')
+    new = f"text = {old[len(write) - 5 : -1]}\n    threading.Timer(0.05, lambda: {write}).start()"
+    text = tool.read_text()
+    assert text.count(old) == 1
+    tool.write_text(text.replace(old, new))
+    report = run(suite, "RPW208,RPW216")
+    assert codes(report) == {"RPW216"}
+    assert {each.victim for each in report.findings} == {"alpha", "beta"}
+
+
 @pytest.mark.parametrize(
     "habit",
     [
