@@ -273,7 +273,7 @@ def _require_expected(context: CheckContext) -> None:
         if context.instability.unstable(action):
             continue
         if outcome.is_as_expected or response_fields.lost_exit_code(outcome) is not None:
-            _require_outputs(outcome)
+            _require_outputs(context, outcome)
             continue
         text = outcome.response.strip() or outcome.stderr.strip() or "(nothing)"
         raise ConfigError(
@@ -282,8 +282,10 @@ def _require_expected(context: CheckContext) -> None:
         )
 
 
-def _require_outputs(outcome: Outcome) -> None:
+def _require_outputs(context: CheckContext, outcome: Outcome) -> None:
     """Raise if an action creates none of its declared outputs, so that nothing could be compared.
+
+    A worker that creates them after the response has a finding (RPW216).
 
     Raises:
         ConfigError: names the action, its declared outputs and what it created instead.
@@ -291,8 +293,9 @@ def _require_outputs(outcome: Outcome) -> None:
     action = outcome.step.action
     if outcome.outputs or not action.outputs or action.exit_code != 0:
         return
-    if outcome.rewritten:
-        return  # it creates them after the response (RPW216)
+    patient = Trial(history=(outcome.step,), eof_patience=context.eof_patience)
+    if not context.is_remote and context.run(patient).outcomes[0].rewritten:
+        return
     others = f"; it created {', '.join(outcome.strays[:3])}" if outcome.strays else ""
     raise ConfigError(
         f"action {action.name!r} creates none of its outputs in a fresh worker: "

@@ -69,7 +69,6 @@ def test_outputs_that_do_not_exist_before_the_response_are_late_and_nothing_else
     tool.write_text(text.replace(old, new))
     report = run(suite, "RPW208,RPW216")
     assert codes(report) == {"RPW216"}
-    assert {each.victim for each in report.findings} == {"alpha", "beta"}
 
 
 @pytest.mark.parametrize(
