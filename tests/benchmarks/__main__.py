@@ -16,8 +16,6 @@ from . import FAMILIES
 from .figures import Effort, Figure, UnavailableError, summary, table
 from .noise import Noise
 
-_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Measures; 0 unless a family could not be measured."""
@@ -38,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     shown = _shown(found, skipped, options, noise)
     print(shown)
     if options.page is not None:
-        _write_into(options.page, shown)
+        _write_into(options.page, options.section, shown)
     if options.json is not None:
         report = {
             "effort": options.effort.value,
@@ -83,6 +81,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="replace what FILE, a page, shows of an earlier run",
     )
+    parser.add_argument(
+        "--section", default="figures", metavar="NAME", help="of the page (default: figures)"
+    )
     return parser.parse_args(arguments)
 
 
@@ -98,16 +99,17 @@ def _shown(
     return f"{shown}{missing}\n\nEffort {options.effort.value}; {about}.\n{noise.text()}"
 
 
-def _write_into(page: Path, shown: str) -> None:
-    """Puts the table between the page's markers.
+def _write_into(page: Path, section: str, shown: str) -> None:
+    """Puts the table between the page's markers for a section.
 
     Raises:
         ValueError: when there are none.
     """
-    head, begin, rest = page.read_text("utf-8").partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
+    first, last = f"<!-- {section} -->", f"<!-- end of {section} -->"
+    head, begin, rest = page.read_text("utf-8").partition(first)
+    _, end, tail = rest.partition(last)
     if not end:
-        raise ValueError(f"{page} has no lines {_BEGIN!r} and {_END!r}")
+        raise ValueError(f"{page} has no lines {first!r} and {last!r}")
     page.write_text(f"{head}{begin}\n{shown}\n{end}{tail}", encoding="utf-8")
 
 
