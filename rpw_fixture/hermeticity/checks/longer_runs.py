@@ -24,7 +24,7 @@ from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial, steps
 
 _EQUAL, _DIFFERENT, _MIXED = 1000, 400, 400
-#: Requests may become slower and slower: after so many seconds no more are sent to a worker.
+#: Requests may become slower and slower: a worker gets no more of them after this time, seconds.
 _MOST_SECONDS = 6 * resources.LONGER_SECONDS
 #: With more inputs than this, laying out hundreds of variants would take long.
 _MOST_INPUTS = 200

@@ -156,8 +156,7 @@ class SequentialConversation:
         seen = setup.look(run_folder.input_root, before, layout)
         if self._keeps_strays:
             run_folder.keep(seen.strays)
-        missing = dict.fromkeys(layout.outputs)
-        self._answered = {**missing, **snapshot.look_at(run_folder.input_root, seen.outputs)}
+        self._note_answered(layout, seen.outputs)
         late = self._find_late(step, answer)
         session.stderr.drain()
         return replace(
@@ -170,6 +169,10 @@ class SequentialConversation:
             late=late,
             seconds=seconds,
         )
+
+    def _note_answered(self, layout: Layout, outputs: Collection[str]) -> None:
+        missing = dict.fromkeys(layout.outputs)
+        self._answered = {**missing, **snapshot.look_at(self._run_folder.input_root, outputs)}
 
     def _with_late_access(
         self, outcome: Outcome, late_access: LateAccess | None, outputs: Collection[str]
