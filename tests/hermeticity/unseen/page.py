@@ -23,6 +23,7 @@ leak. The seconds are those of a busy machine, for comparison only.
 """
 _ACCUSED = "## Good workers\n\nA false alarm is an error or a warning. {busy}\n"
 _BUSY = "In {count} of the runs two other programs did nothing but compute."
+_CUT = "In {count} of them the suite was cut to {most} actions, which the seed chose."
 
 
 def render(samples: Iterable[Sample], runs: Sequence[Run]) -> str:
@@ -91,6 +92,7 @@ def _good_table(samples: Sequence[Sample], runs: dict[str, list[Run]]) -> Iterat
     seeds = len({each.seed for each in tried})
     yield _ACCUSED.format(busy=_BUSY.format(count=busy) if busy else "")
     yield f"Runs: {len(tried)}, of {len(samples)} workers with up to {seeds} seeds. "
+    yield from _cut([runs[str(each)] for each in samples])
     yield f"With a false alarm: {len(accused)}.\n"
     yield "| worker | what it is | runs | seeds | false alarms | starts | seconds |"
     yield "|---|---|---|---|---|---|---|"
@@ -107,6 +109,18 @@ def _good_table(samples: Sequence[Sample], runs: dict[str, list[Run]]) -> Iterat
             f"{statistics.median(run.seconds for run in some):.0f}",
         )
         yield f"| {' | '.join(cells)} |"
+
+
+def _cut(by_worker: Iterable[Sequence[Run]]) -> Iterator[str]:
+    """Yield how many runs had fewer actions than others of the same worker."""
+    cut = [
+        run.actions
+        for runs in by_worker
+        for run in runs
+        if run.actions < max(each.actions for each in runs)
+    ]
+    if cut:
+        yield _CUT.format(count=len(cut), most=max(cut))
 
 
 def _ranges(seeds: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,11 @@ def test_the_page_says_what_was_missed_and_who_was_wrongly_accused(tmp_path: Pat
         (good, 2, ""),
     ):
         run_log.append(log, _run(sample, seed, code))
-    run_log.append(log, _run(good, 2, ""))  # once more: the last run of a seed counts
+    # Once more: the last run of a seed counts.
+    run_log.append(log, replace(_run(good, 2, ""), actions=4))
     lines = page.render(samples(), run_log.read(log)).splitlines()
     assert "Found: 0 of 1. Polluters exact: 0 of 0. " in lines
+    assert "In 1 of them the suite was cut to 4 actions, which the seed chose." in lines
     assert "With a false alarm: 1." in lines
     (missed,) = (each for each in lines if each.startswith(f"| `{broken}`"))
     assert "Debuggers like whole paths." in missed
