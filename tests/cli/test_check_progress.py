@@ -49,7 +49,8 @@ def started(suite: Path, *arguments: str, stderr: int) -> subprocess.Popen[str]:
 def test_a_terminal_shows_a_bar_and_findings_as_they_come(tmp_path: Path) -> None:
     suite = stage(tmp_path / "suite", "leaky.py")
     master, slave = pty.openpty()
-    with started(suite, "--select", "RPW202,RPW209", "--format", "json", stderr=slave) as process:
+    options = ("--select", "RPW202,RPW209", "--no-locate", "--pause", "0", "--format", "json")
+    with started(suite, *options, stderr=slave) as process:
         os.close(slave)
         shown = terminal_output(process, master)
         assert process.stdout is not None
