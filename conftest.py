@@ -168,13 +168,13 @@ def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test must leave what it found: no more processes, threads, descriptors or folders."""
     before = Held.now()
     yield
-    if _leaked(before):
+    leaked = _leaked(before)
+    if leaked:
         # Servers held for later tests are no leak; without them it shows what really is one.
         importlib.import_module(PLUGIN).close_servers(request.config)
         deadline = time.monotonic() + _PATIENCE
-        while _leaked(before) and time.monotonic() < deadline:
+        while (leaked := _leaked(before)) and time.monotonic() < deadline:
             time.sleep(0.01)
-    leaked = _leaked(before)
     assert not leaked, "the test left behind:\n  " + "\n  ".join(leaked)
 
 
