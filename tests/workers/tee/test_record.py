@@ -165,6 +165,22 @@ def test_a_killed_worker_kills_the_tee_in_the_same_way(
     assert f"was killed by signal {number}" in reasons(folder)
 
 
+@pytest.fixture
+def heeded_signals() -> Iterator[None]:
+    """A process that was started in the background ignores some signals, and so do those it starts."""
+    ignored = [
+        each
+        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        if signal.getsignal(each) is signal.SIG_IGN
+    ]
+    for each in ignored:
+        signal.signal(each, signal.SIG_DFL)
+    yield
+    for each in ignored:
+        signal.signal(each, signal.SIG_IGN)
+
+
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on(start: Start, folder: Path, number: signal.Signals) -> None:
     program = (
