@@ -133,7 +133,7 @@ def use_containers(_: Path) -> None:
     removed: list[str] = []
     with Spawner() as spawner:
         containers: Any = Containers(Config(container_runtime="/bin/true"), EventLog(), spawner, {})
-        containers._runtime = SimpleNamespace(containers=lambda: {}, remove=removed.extend)
+        containers._runtime = SimpleNamespace(containers=dict, remove=removed.extend)
         containers._remove_abandoned()
         containers.close()
 
@@ -141,7 +141,7 @@ def use_containers(_: Path) -> None:
 def use_spawner(_: Path) -> None:
     from rpw_fixture.processes.spawner import Spawner
 
-    with Spawner() as spawner, open(os.devnull, "r+b") as null:
+    with Spawner() as spawner, Path(os.devnull).open("r+b", buffering=0) as null:
 
         def run() -> None:
             with spawner.spawn(
@@ -181,7 +181,7 @@ def use_cluster(_: Path) -> None:
 
 
 def use_sweeper(_: Path) -> None:
-    from rpw_fixture.services.calls.sweeper import Swept, Sweeper
+    from rpw_fixture.services.calls.sweeper import Sweeper, Swept
 
     class Done(Swept):
         def sweep(self, now: float) -> bool:
