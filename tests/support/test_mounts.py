@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,11 @@ def test_a_watch_can_be_closed_twice() -> None:
     watch = MountWatch()
     watch.close()
     watch.close()
+
+
+def test_without_ctypes_nothing_is_unmounted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert unmount(-1, "name") is False
 
 
 def test_what_is_no_mount_point_is_not_unmounted(tmp_path: Path) -> None:
