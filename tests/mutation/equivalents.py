@@ -41,6 +41,19 @@ class Equivalent:
 
 EQUIVALENTS = (
     Equivalent(
+        module="rpw_fixture/wire/command.py",
+        old="tuple(message.output_paths)",
+        reason="they become another tuple; a repeated field is false when empty, as a tuple is",
+        kind=Kind.CALL,
+    ),
+    Equivalent(
+        module="rpw_fixture/execution/staging/staged_root.py",
+        old="watch < 0",
+        new="watch <= 0",
+        reason="the numbers of watches begin with 1 (inotify(7)); what can't be watched has -1",
+        kind=Kind.COMPARISON,
+    ),
+    Equivalent(
         module="rpw_fixture/storage/blob_index.py",
         old="excess <= 0",
         new="excess < 0",
