@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Collection, Mapping
@@ -327,9 +328,99 @@ def use_harness(folder: Path) -> None:
         assert not harness.answers_otherwise(suite.actions[0])
         harness.use_one_path()
         assert harness.known(trial) is None
+        far: Any = SimpleNamespace(
+            use_one_path=lambda **_: None, runner=SimpleNamespace(search_path="")
+        )
+        harness._far = far
+        harness.use_one_path()
+        harness._far = None
+
+
+def use_event_log(_: Path) -> None:
+    assert EventLog().since(0) == []
+
+
+def use_job_queue(_: Path) -> None:
+    from rpw_fixture.execution.job_queue import JobQueue
+
+    nothing: Any = SimpleNamespace(is_wanted=True)
+    queue: Any = JobQueue(1, lambda: None)
+    turn = queue.turn(nothing)
+    queue.prefer(turn)
+    queue.close()
+    queue._room -= 1  # as if it had begun
+    assert not queue._start(turn)
+    assert queue.take_out(turn)
+
+
+def use_operation(_: Path) -> None:
+    from rpw_fixture.execution.operation import Operation
+
+    nothing: Any = None
+    operation = Operation("a", nothing)
+    operation.touch()
+    assert operation.unwatched_since is not None
+
+
+def use_shared_root(_: Path) -> None:
+    from rpw_fixture.execution.staging.exec_roots import SharedRoot
+
+    root: Any = SharedRoot.__new__(SharedRoot)
+    root._changed = threading.Condition(OwnedLock())
+    root._wake()  # raises without the lock
+
+
+def use_faults(_: Path) -> None:
+    from rpw_fixture.faults.registry import Faults
+
+    faults = Faults((), evict=lambda _: 0)
+    assert faults.armed == ()
+    armed = faults.kill_worker()
+    assert faults.armed == (armed,)
+    armed.disarm()
+    faults.clear()
+    assert faults.armed == ()
+
+
+def use_uploads(_: Path) -> None:
+    from rpw_fixture.services.uploads import Uploads
+
+    writer: Any = SimpleNamespace(abort=lambda: None, written=0)
+    uploads = Uploads()
+    upload = uploads.begin("a", 0, lambda: writer)
+    uploads.interrupt(upload)
+    assert not upload.is_busy
+
+
+def use_pool(_: Path) -> None:
+    from rpw_fixture.workers.lifecycle import State
+    from rpw_fixture.workers.pool import WorkerPool
+
+    pool: Any = WorkerPool.__new__(WorkerPool)
+    pool._lock = OwnedLock()
+    worker = SimpleNamespace(
+        number=1,
+        state=State.BUSY,
+        retire_reason=None,
+        process=SimpleNamespace(pid=os.getpid()),
+        key=SimpleNamespace(digest="key"),
+    )
+    with pool._lock:
+        pool._alive, pool._free = {1: worker}, {}
+    pool._config = SimpleNamespace(worker_max_rss=1)
+    pool._retire_over_memory()
+    assert worker.retire_reason is not None
 
 
 PARTS = (
+    Part(name="events.log.EventLog", use=use_event_log, fields={"_records": ()}),
+    Part(name="execution.job_queue.JobQueue", use=use_job_queue,
+         fields={"_unwanted": (), "_room": ("use_job_queue",), "_pending": ()}),
+    Part(name="execution.operation.Operation", use=use_operation,
+         fields={"_watchers": (), "_asked_at": ()}),
+    Part(name="faults.registry.Faults", use=use_faults, fields={"_armed": ()}),
+    Part(name="services.uploads.Uploads", use=use_uploads, fields={"_kept": ()}),
+    Part(name="workers.pool.WorkerPool", use=use_pool, fields={"_alive": (), "_free": ()}),
     Part(name="client.outcome.OutputFiles", use=use_output_files, fields={"_known": ()}),
     Part(name="cli.command_process.CommandSignals", use=use_command_signals,
          fields={"_process": ()}),
@@ -394,6 +485,10 @@ def test_shared_fields_are_used_under_their_lock(
     assert not guard.breaches
     kind = part.owner().__name__
     assert guard.used == {f"{kind}.{each}" for each in (*part.fields, *part.calls)}
+
+
+def test_waiting_actions_are_woken_under_the_lock(tmp_path: Path) -> None:
+    use_shared_root(tmp_path)
 
 
 def test_one_thread_at_a_time_writes_progress(monkeypatch: pytest.MonkeyPatch) -> None:

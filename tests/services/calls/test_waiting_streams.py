@@ -16,6 +16,7 @@ from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.services.calls import grpc_calls
 from rpw_fixture.services.calls.lanes import Lane
 from rpw_fixture.services.calls.waiting_streams import WaitingStream
+from rpw_fixture.support.pausing import Pause, Signal
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.waiting import until
@@ -137,3 +138,26 @@ def test_a_stream_rests_only_while_something_will_wake_it() -> None:
     assert len(resumed) == 1
     assert stream.sweep(7.0)
     assert len(resumed) == 2
+
+
+def test_a_stream_that_sends_or_pauses_gives_its_thread_up() -> None:
+    ended: list[str] = []
+    nothing: Any = None
+    items = iter([b"first", Pause(signal=Signal(), seen=0, seconds=None)])
+    responses: Any = SimpleNamespace(close=lambda: ended.append("closed"))
+    sweeper = SimpleNamespace(add=lambda _: None, discard=lambda _: None)
+    executor: Any = SimpleNamespace(sweeper=sweeper)
+    stream: Any = WaitingStream(responses, nothing, nothing, executor, Lane.WAITING)
+    stream._context = SimpleNamespace(is_active=lambda: not ended)
+    stream._is_sending = True
+    assert stream._step() is True
+    stream._is_sending = stream._is_resting = False
+    stream._next = lambda: next(items)
+    sent: list[bytes] = []
+    stream._sender = SimpleNamespace(send=lambda data, _done: sent.append(data))
+    assert stream._step() is False  # the first response is held back
+    assert stream._step() is True  # it is sent before the pause
+    assert sent == [b"first"]
+    ended.append("client")
+    assert stream._step() is True
+    assert ended == ["client", "closed"]
