@@ -41,6 +41,13 @@ class Equivalent:
 
 EQUIVALENTS = (
     Equivalent(
+        module="rpw_fixture/support/inotify.py",
+        old="len(data) <= _BUFFER - _LONGEST",
+        new="len(data) < _BUFFER - _LONGEST",
+        reason="one read more then finds nothing",
+        kind=Kind.COMPARISON,
+    ),
+    Equivalent(
         module="rpw_fixture/wire/command.py",
         old="tuple(message.output_paths)",
         reason="they become another tuple; a repeated field is false when empty, as a tuple is",

@@ -99,3 +99,20 @@ def test_a_blob_that_is_there_already_needs_no_second_file(
     assert files_below(tmp_path) == before
     assert store.get(SHA256.of(DATA)) == DATA
     assert isinstance(writer.digest, Digest)
+
+
+def test_files_have_exact_modes_whatever_the_umask(store: BlobStore, tmp_path: Path) -> None:
+    digest = store.put(b"x" * SPILL)
+    before = os.umask(0o077)
+    try:
+        assert store.materialise(digest, str(tmp_path / "plain")).st_mode & 0o7777 == 0o444
+        made = store.materialise(digest, str(tmp_path / "tool"), mode=0o555, mtime_ns=7)
+        assert (made.st_mode & 0o7777, made.st_mtime_ns) == (0o555, 7)
+        fd, path = store.new_file()
+        os.close(fd)
+        assert Path(path).stat().st_mode & 0o7777 == 0o600
+        Path(path).unlink()
+    finally:
+        os.umask(before)
+    blobs = [each for each in files_below(tmp_path) if each.parent != tmp_path]
+    assert {each.stat().st_mode & 0o7777 for each in blobs} == {0o600}

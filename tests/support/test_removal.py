@@ -332,3 +332,29 @@ def test_a_new_folder_takes_the_place_of_what_is_there(tmp_path: Path) -> None:
         (tmp_path / "made/file").touch()
         removal.make_new(own.at("made"))
     assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_folder_gets_back_the_permissions_to_be_emptied(here: int, tmp_path: Path) -> None:
+    for before, mode, after in (
+        (0o000, 0o700, 0o700),
+        (0o755, 0o700, 0o755),
+        (0o500, 0o711, 0o711),
+    ):
+        tmp_path.chmod(before)
+        removal.make_accessible(here, mode)
+        assert tmp_path.stat().st_mode & 0o7777 == after
+    tmp_path.chmod(0o600)
+    removal.make_accessible(here)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o700
+
+
+def test_new_folders_are_open_to_others_as_usual(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with OwnFolder(str(tmp_path)) as own:
+            own.at("made").make()
+            own.at("private").make(0o700)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o7777 == 0o755
+    assert (tmp_path / "private").stat().st_mode & 0o7777 == 0o700
