@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rpw_fixture.config import Config
-from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.services.listener import Listener
 from rpw_fixture.services.unix_sockets import private
 
@@ -135,3 +135,44 @@ def test_a_new_socket_is_the_users_alone(tmp_path: Path) -> None:
         assert os.umask(0o022) == 0o022
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"two\nlines", "one line of printable ASCII"),
+        (b"caf\xc3\xa9", "one line of printable ASCII"),
+        (b"a\x7f", "one line of printable ASCII"),
+    ],
+)
+def test_a_token_is_one_line_of_printable_ascii(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        Listener.of(Config(auth_token_file=str(path)))
+    path.write_bytes(b" secret ~!\n")
+    listener = Listener.of(Config(auth_token_file=str(path)))
+    assert listener.admits([("authorization", "Bearer secret ~!")])
+    assert not listener.admits([("authorization", "Bearer secret")])
+    assert not listener.admits([])
+    assert Listener.of(Config()).admits([])
+
+
+@pytest.mark.parametrize(("length", "is_possible"), [(107, True), (108, False)])
+def test_the_path_of_a_socket_has_a_largest_length(length: int, is_possible: bool) -> None:
+    path = "/" + "x" * (length - 1)
+    if is_possible:
+        assert Listener.of(Config(listen=f"unix:{path}")).path == path
+        assert Listener.of(Config(listen=f"unix://{path}")).path == path
+    else:
+        with pytest.raises(ConfigError, match="may have 107 bytes at most"):
+            Listener.of(Config(listen=f"unix:{path}"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", ":1", "127.0.0.1:x", "127.0.0.1:65536", ""])
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match="neither HOST:PORT nor unix:PATH"):
+        Listener.of(Config(listen=address))
+    assert Listener.of(Config(listen="127.0.0.1:65535")).port == 65535

@@ -20,6 +20,7 @@ from rpw_fixture.storage.durable_folder import DurableFolder
 from rpw_fixture.storage.recording_folder import (
     UNRECORDED_FILE,
     RecordingFolder,
+    blob_path,
     reasons_for_gaps,
 )
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, DigestFunctions
@@ -250,3 +251,10 @@ def test_stores_that_can_not_all_be_opened_leave_nothing_open(tmp_path):
         open_all()
     (tmp_path / "ac").unlink()
     open_all().close()
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "/5", "a/b/5", "../5", "abc/x", "abc/-1"])
+def test_what_is_no_digest_has_no_place_in_a_recording(tmp_path, digest):
+    with pytest.raises(ValueError, match="is not a digest"):
+        blob_path(tmp_path, digest)
+    assert blob_path(tmp_path, "abcd/5") == tmp_path / "blobs/ab/abcd-5"

@@ -280,3 +280,12 @@ def test_outputs_that_change_after_the_response_are_the_workers_fault(
         assert isinstance(failure.value, WorkerFailure)
         assert (failure.value.rule, failure.value.is_violation) == (rule, True)
         assert not failure.value.was_unread
+
+
+def test_the_memory_of_a_process_that_is_gone_is_no_reason_for_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    process_pipes._warn_once.cache_clear()
+    assert process_pipes.resident_bytes(2**30) == 0
+    assert caplog.messages == []
+    assert process_pipes.resident_bytes(os.getpid()) > 1 << 20
