@@ -20,6 +20,7 @@ FAMILIES: Final = (
     "open_streams",
     "startup",
     "fixture_cost",
+    "six_actions",
     "scale",
     "bazel",
 )

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from . import FAMILIES
-from .figures import Effort, Figure, UnavailableError, table
+from .figures import Effort, Figure, UnavailableError, summary, table
 from .noise import Noise
-
-_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,18 +24,19 @@ def main(arguments: list[str] | None = None) -> int:
     skipped: dict[str, str] = {}
     noise = Noise()
     noise.sample()
-    for family in options.only or FAMILIES:
-        try:
-            for figure in measure(family, options.effort):
-                found.append(figure)
-                print(table([figure]).splitlines()[-1], file=sys.stderr)
-        except UnavailableError as error:
-            skipped[family] = str(error)
-        noise.sample()
-    shown = _shown(found, skipped, options.effort, noise)
+    for _ in range(options.runs):
+        for family in options.only or FAMILIES:
+            try:
+                for figure in measure(family, options.effort):
+                    found.append(figure)
+                    print(table([figure]).splitlines()[-1], file=sys.stderr)
+            except UnavailableError as error:
+                skipped[family] = str(error)
+            noise.sample()
+    shown = _shown(found, skipped, options, noise)
     print(shown)
     if options.page is not None:
-        _write_into(options.page, shown)
+        _write_into(options.page, options.section, shown)
     if options.json is not None:
         report = {
             "effort": options.effort.value,
@@ -72,6 +71,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--only", action="append", choices=FAMILIES, help="measure this family (repeatable)"
     )
+    parser.add_argument(
+        "--runs", type=int, default=1, metavar="N", help="measure N times, and show how they differ"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to FILE too")
     parser.add_argument(
         "--page",
@@ -79,27 +81,35 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="replace what FILE, a page, shows of an earlier run",
     )
+    parser.add_argument(
+        "--section", default="figures", metavar="NAME", help="of the page (default: figures)"
+    )
     return parser.parse_args(arguments)
 
 
 def _shown(
-    found: Sequence[Figure], skipped: Mapping[str, str], effort: Effort, noise: Noise
+    found: Sequence[Figure],
+    skipped: Mapping[str, str],
+    options: argparse.Namespace,
+    noise: Noise,
 ) -> str:
+    shown = table(found) if options.runs == 1 else summary(found)
     about = ", ".join(f"{name} {value}" for name, value in machine().items())
     missing = "".join(f"\n\nNot measured: {name}: {why}." for name, why in skipped.items())
-    return f"{table(found)}{missing}\n\nEffort {effort.value}; {about}.\n{noise.text()}"
+    return f"{shown}{missing}\n\nEffort {options.effort.value}; {about}.\n{noise.text()}"
 
 
-def _write_into(page: Path, shown: str) -> None:
-    """Puts the table between the page's markers.
+def _write_into(page: Path, section: str, shown: str) -> None:
+    """Puts the table between the page's markers for a section.
 
     Raises:
         ValueError: when there are none.
     """
-    head, begin, rest = page.read_text("utf-8").partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
+    first, last = f"<!-- {section} -->", f"<!-- end of {section} -->"
+    head, begin, rest = page.read_text("utf-8").partition(first)
+    _, end, tail = rest.partition(last)
     if not end:
-        raise ValueError(f"{page} has no lines {_BEGIN!r} and {_END!r}")
+        raise ValueError(f"{page} has no lines {first!r} and {last!r}")
     page.write_text(f"{head}{begin}\n{shown}\n{end}{tail}", encoding="utf-8")
 
 

@@ -38,9 +38,9 @@ def figures(effort: Effort) -> Iterator[Figure]:
         workspace.lay_out_package("tiny", tiny)
         workspace.lay_out_package("slow", slow, start=_SLOW_START)
         for what, package, limit, is_cold in (
-            (f"{tiny} tiny worker actions, warm", "tiny", 1.5, False),
-            (f"{slow} actions of a tool with a 0.5 s start, warm", "slow", 1.0, False),
-            (f"{slow} actions of a tool with a 0.5 s start, cold", "slow", 1.0, True),
+            (f"{tiny} tiny worker actions, warm", "tiny", 1.0, False),
+            (f"{slow} actions of a tool with a 0.5 s start, warm", "slow", 0.9, False),
+            (f"{slow} actions of a tool with a 0.5 s start, cold", "slow", 0.6, True),
         ):
             ours, local = _compare(
                 workspace, server.endpoint, package, rounds=rounds, is_cold=is_cold

@@ -6,11 +6,13 @@ Nothing here measures.
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+_SUMMARY_COLUMNS = ("figure", "ours", "ratio", "in runs", "target", "met in", "the floor is")
 _COLUMNS = ("figure", "ours", "floor", "ratio", "target", "met", "peers", "samples", "the floor is")
 
 
@@ -95,7 +97,34 @@ class Figure:
 
 def table(figures: Sequence[Figure]) -> str:
     """A Markdown table, aligned for the eye."""
-    rows = [_COLUMNS, *(figure.row() for figure in figures)]
+    return _aligned([_COLUMNS, *(figure.row() for figure in figures)])
+
+
+def summary(figures: Sequence[Figure]) -> str:
+    """A Markdown table of figures that were measured several times: medians, and how far apart they are."""
+    runs: dict[str, list[Figure]] = {}
+    for figure in figures:
+        runs.setdefault(figure.name, []).append(figure)
+    return _aligned([_SUMMARY_COLUMNS, *map(_summary_row, runs.values())])
+
+
+def _summary_row(runs: Sequence[Figure]) -> tuple[str, ...]:
+    first = runs[0]
+    ratios = sorted(each.ratio for each in runs if each.ratio is not None)
+    judged = [each.is_met for each in runs if each.is_met is not None]
+    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}" if ratios else ""
+    return (
+        first.name,
+        _shown(statistics.median(each.ours for each in runs), first.unit),
+        f"{statistics.median(ratios):.2f}" if ratios else "",
+        spread,
+        first.row()[_COLUMNS.index("target")],
+        f"{sum(judged)} of {len(judged)}" if judged else "",
+        first.floor_name,
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

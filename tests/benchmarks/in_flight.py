@@ -2,45 +2,76 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
-from .figures import Effort, Figure
+from rpw_fixture import Action
+
+from .figures import Effort, Figure, UnavailableError
 from .pair import Pair, pair
 from .sampling import interleaved, median
-from .workload import Ready, changed, check, upload, worker_action
+from .workload import Ready, changed, check, native_action, upload, worker_action
 
 _IN_FLIGHT = (8, 64, 256)
+_NATIVE_IN_FLIGHT = (8, 64)
+_SOURCE = Path(__file__).with_name("trivial_worker.c")
 _WARM_UP = 1
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
-    """Rounds of as many actions as no-op streams, for each number in flight."""
+    """Rounds of as many actions as no-op streams, of a worker in Python and of one in C.
+
+    Raises:
+        UnavailableError: there is no C compiler.
+    """
+    yield from _of_worker(worker_action(), "", _IN_FLIGHT, effort)
+    with tempfile.TemporaryDirectory() as folder:
+        action = native_action(_compiled(Path(folder)))
+        yield from _of_worker(action, " of a worker in C", _NATIVE_IN_FLIGHT, effort)
+
+
+def _of_worker(
+    action: Action, whose: str, numbers: Sequence[int], effort: Effort
+) -> Iterator[Figure]:
+    """Figures of one worker, for each number in flight."""
     rounds = effort.pick(smoke=1, quick=5, full=15)
     size = effort.pick(smoke=4, quick=128, full=256)
     total = (rounds + _WARM_UP) * size
     with pair() as servers:
-        for index, in_flight in enumerate(_IN_FLIGHT):
-            actions = changed(worker_action(), total + 1, start=index * (total + 1))
+        for index, in_flight in enumerate(numbers):
+            actions = changed(action, total + 1, start=index * (total + 1))
             ready = upload(servers.client, actions)
             servers.learn(ready.pop())
             measured = _measure(servers, ready, in_flight, rounds)
             yield Figure(
-                name=f"{size} warm actions, {in_flight} in flight",
+                name=f"{size} warm actions{whose}, {in_flight} in flight",
                 ours=measured.ours,
                 floor=measured.bare,
                 floor_name=f"{size} no-op Execute streams, {in_flight} in flight",
-                target=1.8,
+                target=1.75 if whose else 1.5,
                 samples=rounds,
             )
             yield Figure(
-                name=f"processor time of the server per warm action, {in_flight} in flight",
+                name=f"processor time of the server per warm action{whose}, {in_flight} in flight",
                 ours=measured.ours_busy,
                 floor=measured.bare_busy,
                 floor_name="the same of the bare server per no-op Execute stream",
                 samples=(rounds + _WARM_UP) * size,
             )
+
+
+def _compiled(folder: Path) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise UnavailableError("there is no C compiler (cc)")
+    worker = folder / "trivial_worker"
+    subprocess.run([compiler, "-O2", "-o", worker, _SOURCE], check=True)
+    return worker
 
 
 class _Measured(NamedTuple):

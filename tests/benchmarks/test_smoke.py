@@ -9,7 +9,7 @@ import pytest
 
 from . import FAMILIES
 from .__main__ import main, measure
-from .figures import Effort, Figure, UnavailableError, table
+from .figures import Effort, Figure, UnavailableError, summary, table
 from .noise import Noise
 
 #: Real Bazel has its own tests, which are as long as this file's all together.
@@ -36,6 +36,13 @@ def test_noise_is_told_in_times_of_the_shortest_piece() -> None:
     assert ("measure again" in noise.text()) is not noise.is_quiet
 
 
+def test_several_runs_are_summarised() -> None:
+    runs = [Figure(name="an action", ours=ours, floor=2.0, target=1.5) for ours in (2.0, 4.0, 3.0)]
+    (line,) = summary([*runs]).splitlines()[2:]
+    cells = [each.strip() for each in line.strip("|").split("|")]
+    assert cells == ["an action", "3 ms", "1.50", "1.00 to 2.00", "≤ 1.5 ×", "2 of 3", ""]
+
+
 def test_every_module_with_figures_is_a_family() -> None:
     folder = Path(__file__).parent
     modules = [each.stem for each in folder.glob("*.py") if "\ndef figures(" in each.read_text()]
@@ -52,7 +59,7 @@ def test_the_command_writes_what_it_shows(
     report = json.loads(file.read_text())
     shown = capsys.readouterr().out
     assert shown.strip() in page.read_text()
-    assert page.read_text().count("| figure ") == 1
+    assert page.read_text().count("| figure ") == PAGE.read_text("utf-8").count("| figure ")
     assert report["effort"] == "smoke"
     assert report["noise"]["median"] >= 1
     assert all(each["name"] in shown for each in report["figures"])

@@ -64,7 +64,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
         ours=large,
         floor=plain,
         floor_name=f"the same with {_FEW} inputs",
-        target=1.5,
+        target=1.2,
         samples=rounds,
     )
     yield Figure(
@@ -79,6 +79,6 @@ def figures(effort: Effort) -> Iterator[Figure]:
         ours=in_json,
         floor=plain,
         floor_name="the same with a proto worker",
-        target=1.2,
+        target=1.1,
         samples=rounds,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,15 @@ def worker_action(*, files: int = 20, protocol: str = "proto", salt: str = "") -
         outputs=(OUTPUT,),
         worker_key=f"{protocol} {files}{salt}",
         protocol=protocol,
+    )
+
+
+def native_action(worker: Path) -> Action:
+    """An action as `worker_action`, of the same worker compiled from C."""
+    return dataclasses.replace(
+        worker_action(salt=" native"),
+        arguments=("tools/trivial_worker",),
+        tool_inputs={"tools/trivial_worker": worker},
     )
 
 

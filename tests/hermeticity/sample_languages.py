@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.hermeticity.samples import SAMPLES, stage
@@ -14,9 +15,9 @@ from tests.hermeticity.samples import SAMPLES, stage
 _JVM = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:TieredStopAtLevel=1")
 
 
-def stage_node(folder: Path) -> Path:
+def stage_node(folder: Path, *, headers: Sequence[str] = ("alpha", "beta")) -> Path:
     """Write the suite of the Node.js worker, which is that of the Python one."""
-    suite = stage(folder, "good.py", worker='protocol = "json"', with_failure=True)
+    suite = stage(folder, "good.py", worker='protocol = "json"', headers=headers, with_failure=True)
     shutil.copy(SAMPLES / "node" / "worker.js", folder / "tools")
     old, new = '["python3", "tools/good.py"]', '["node", "tools/worker.js"]'
     text = suite.read_text()
@@ -38,8 +39,10 @@ def build_jar(folder: Path) -> Path:
     return jar
 
 
-def stage_java(folder: Path, jar: Path, switches: str) -> Path:
-    """Write a suite of two compilations; ``switches`` is more TOML for [worker], or nothing.
+def stage_java(
+    folder: Path, jar: Path, switches: str, *, names: Sequence[str] = ("One", "Two")
+) -> Path:
+    """Write a suite of a compilation for each class; ``switches`` is more TOML for [worker], or nothing.
 
     Requests overlap if there are switches.
     """
@@ -47,7 +50,7 @@ def stage_java(folder: Path, jar: Path, switches: str) -> Path:
     shutil.copy(jar, folder / "tools" / "worker.jar")
     command = ["java", *_JVM, "-jar", "tools/worker.jar", *["--multiplex"] * bool(switches)]
     lines = ["[worker]", f"command = {json.dumps(command)}", 'tool_inputs = ["tools/**"]', switches]
-    for name in ("One", "Two"):
+    for name in names:
         (folder / f"{name}.java").write_text(f"class {name} {{ int value = 1; }}\n")
         lines += ["[[action]]", f'name = "{name}"', f'inputs = ["{name}.java"]']
         lines.append(f'arguments = ["--output", "{name}.jar", "{name}.java"]')

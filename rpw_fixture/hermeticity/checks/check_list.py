@@ -120,7 +120,7 @@ CHECKS = (
     Check(
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
     ),
-    Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,)),
+    Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,), begin=state_leaks.begin),
     Check(("RPW218",), lost_diagnostics.find, needs=(*_COLD, REPORTED), needs_answers=True),
     Check(
         ("RPW203",), stale_inputs.find_stale, needs=(*_COLD, START_UP_INPUTS), needs_answers=True

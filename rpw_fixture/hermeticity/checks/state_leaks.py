@@ -28,6 +28,11 @@ _MOST_FAILING = 4
 _CODES = ("RPW109", "RPW202", "RPW212")
 
 
+def begin(context: CheckContext) -> None:
+    """Begin the trial that waits after each response."""
+    context.harness.begin(lingering(context))
+
+
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare each result in each history with that of a fresh worker."""
     last = context.run(recorded_order(context)).outcomes[-1]

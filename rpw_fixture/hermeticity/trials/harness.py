@@ -49,6 +49,8 @@ _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
 #: Seconds to wait for an answer in the other protocol.
 _OTHER_PROTOCOL_TIMEOUT = 5.0
+#: Trials that wait more than they work, beside the others.
+_ASIDE = 2
 #: Seconds to wait for late output of a worker that does not end by itself.
 _SHORT_PATIENCE = 0.05
 
@@ -123,7 +125,7 @@ class Harness(Closeable):
         self._results: list[tuple[Trial, Result]] = []
         self._spawner: Spawner | None = None
         self._aside: dict[Trial, Future[Result]] = {}
-        self._aside_pool = ThreadPoolExecutor(1, thread_name_prefix="rpw-check-aside")
+        self._aside_pool = ThreadPoolExecutor(_ASIDE, thread_name_prefix="rpw-check-aside")
         self._build(target, executor, max(1, jobs))
 
     def close(self) -> None:
@@ -285,7 +287,8 @@ class Harness(Closeable):
             self._aside[trial] = self._aside_pool.submit(self._run_aside, trial)
 
     def _run_aside(self, trial: Trial) -> Result:
-        result = self._run_now(trial, self._folder / "run-aside")
+        with self._folders_aside.taken() as folder:
+            result = self._run_now(trial, folder)
         self._keep(trial, result)
         return result
 
@@ -350,6 +353,7 @@ class Harness(Closeable):
         with contextlib.ExitStack() as undo:
             self._folder = undo.enter_context(Workspace()).path
             self._folders = RunFolders(self._folder, jobs)
+            self._folders_aside = RunFolders(self._folder, _ASIDE, name="aside")
             cas = Cas(
                 DigestFunctions(["SHA256"]),
                 folder=self._folder / "cas",

@@ -14,14 +14,15 @@ class RunFolders:
     Args:
         parent: the folder in which they are made by the trials.
         count: their number.
+        name: what their names begin with.
     """
 
-    def __init__(self, parent: Path, count: int) -> None:
+    def __init__(self, parent: Path, count: int, *, name: str = "run") -> None:
         self._free: queue.SimpleQueue[Path] = queue.SimpleQueue()
         self._unused: list[Path] = []
         self._count = count
         for number in range(count):
-            self._free.put(parent / f"run-{number:02}")
+            self._free.put(parent / f"{name}-{number:02}")
 
     @property
     def count(self) -> int:
