@@ -41,6 +41,13 @@ class Equivalent:
 
 EQUIVALENTS = (
     Equivalent(
+        module="rpw_fixture/support/beneath.py",
+        old="0x08",
+        new="(9)",
+        reason="the bit that is added is one of the others",
+        kind=Kind.CONSTANT,
+    ),
+    Equivalent(
         module="rpw_fixture/support/inotify.py",
         old="len(data) <= _BUFFER - _LONGEST",
         new="len(data) < _BUFFER - _LONGEST",
