@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from subprocess import CompletedProcess
 from typing import TypeVar
 
 from tests.mutation import reaching
@@ -26,6 +27,8 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 #: A run may take this many times as long as without a change, and so many seconds more.
 _FACTOR, _EXTRA = 3.0, 30.0
+#: Tests that take longer get this many times as long, once, before a change counts as noticed by that.
+_MORE_TIME = 4.0
 #: The quickest tests of a change, which run in a session of pytest before the others, seconds in all.
 _QUICK = 10.0
 #: The tests are measured in this many runs, so that a failure of pytest itself costs few of them.
@@ -163,7 +166,7 @@ def _noticed_by(box: Box, tests: Sequence[Measured]) -> str:
     for _ in range(_MOST_DOUBTFUL):
         if not left:
             return ""
-        done = box.run((*_OPTIONS, "-x", *left), _limit(left.values()))
+        done = _run_patiently(box, ("-x", *left), _limit(left.values()))
         if done is None:
             return "time limit"
         if done.returncode == 0:
@@ -172,10 +175,18 @@ def _noticed_by(box: Box, tests: Sequence[Measured]) -> str:
         if failed is None:
             return f"pytest ended with {done.returncode}"
         # A test that fails now and then has noticed nothing.
-        again = box.run((*_OPTIONS, failed), _limit([left.pop(failed)]))
+        again = _run_patiently(box, (failed,), _limit([left.pop(failed)]))
         if again is None or again.returncode:
             return failed
     return ""
+
+
+def _run_patiently(
+    box: Box, arguments: Sequence[str], limit: float
+) -> CompletedProcess[str] | None:
+    """Run tests, and once more with more time: a busy machine is not what the change did."""
+    done = box.run((*_OPTIONS, *arguments), limit)
+    return done or box.run((*_OPTIONS, *arguments), limit * _MORE_TIME)
 
 
 def _limit(seconds: Iterable[float]) -> float:
