@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.hermeticity.checks import confirming, state_leaks
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.check_list import PROTOCOL, Check, in_order
-from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.context import LARGE, CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, Identity, with_edits
 from rpw_fixture.hermeticity.progress import Announcer, ProgressTracker
@@ -78,12 +79,7 @@ def _run(
     wanted = [each for each in checks if each.always or selected & set(each.codes)]
     runs = [_CheckRun(each) for each in in_order(wanted)]
     try:
-        announcer.begin([each.check for each in runs])
-        for each in runs:
-            announcer.enter(each.check)
-            _run_check(context, each, announcer)
-            if each.check.always:
-                _begin(context, runs)
+        _run_in_order(context, runs, announcer)
         _judge_again(context, runs)
     except OutOfTimeError as error:
         _skip(context, [each.check for each in runs if not each.is_done], str(error))
@@ -102,11 +98,33 @@ def _run(
     return sorted(found.values(), key=lambda each: (_WORST_FIRST[each.severity], each.code))
 
 
+def _run_in_order(context: CheckContext, runs: Sequence[_CheckRun], announcer: Announcer) -> None:
+    announcer.begin([each.check for each in runs])
+    for place, each in enumerate(runs):
+        announcer.enter(each.check)
+        if each.check.ahead is not None:
+            _begin_ahead(context, runs[:place], runs[place:])
+        _run_check(context, each, announcer)
+        if each.check.always:
+            _begin(context, runs)
+
+
 def _begin(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
     """Begin the trials that wait, once it is known which actions can be used."""
     for each in runs:
         if each.check.begin is not None and context.usable and not context.is_remote:
             each.check.begin(context)
+
+
+def _begin_ahead(
+    context: CheckContext, done: Sequence[_CheckRun], left: Sequence[_CheckRun]
+) -> None:
+    """Begin the trials that are asked for later, if workers did all that was asked of them until now."""
+    is_well = context.usable and not context.failures and not any(each.findings for each in done)
+    if not is_well or context.is_remote or len(context.suite.actions) > LARGE:
+        return
+    wanted = [each.check.ahead for each in left if each.check.ahead is not None]
+    context.harness.begin_ahead(itertools.chain.from_iterable(each(context) for each in wanted))
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ leaks are looked for, and what is read at start-up before stale inputs are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from rpw_fixture.hermeticity.checks import (
     misread_changes,
     multiplexing,
     one_shot,
+    one_worker,
     pauses,
     resources,
     response_fields,
@@ -56,6 +57,7 @@ from rpw_fixture.hermeticity.checks.facts import (
     Fact,
 )
 from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.trials.trial import Trial
 
 #: Codes of the worker protocol, which many checks may find.
 PROTOCOL = ("RPW101", "RPW102", "RPW103", "RPW104", "RPW105")
@@ -77,6 +79,7 @@ class Check:
         is_last: run after all checks that are not, because it looks at the runs of all of them.
         needs_worker: run only if a fresh worker answers at least one action.
         begin: begins its trials that wait, long before it runs.
+        ahead: trials that it asks for if workers answer, so that they may run beside those of others.
         needs_answers: run only if a warm worker answers; each missing response would cost a timeout.
     """
 
@@ -88,6 +91,7 @@ class Check:
     is_last: bool = False
     needs_worker: bool = True
     begin: Callable[[CheckContext], None] | None = None
+    ahead: Callable[[CheckContext], Iterable[Trial]] | None = None
     needs_answers: bool = False
 
 
@@ -103,7 +107,7 @@ CHECKS = (
     Check((*PROTOCOL, *_LEAKS), large_suites.find, shares=(REPORTED,)),
     Check(("RPW106", "RPW112"), lifecycle.find, shares=(LEFT_PROCESSES,)),
     Check(("RPW106", "RPW112"), lifecycle.find_unfinished),
-    Check(("RPW107",), unknown_fields.find),
+    Check(("RPW107",), unknown_fields.find, ahead=one_worker.trials),
     Check(("RPW116",), multiplexing.find_ignored_sandbox, shares=(SANDBOX_IGNORED,)),
     Check(
         ("RPW118",),
@@ -111,10 +115,22 @@ CHECKS = (
         needs=(*_COLD, SANDBOX_IGNORED),
         shares=(LOST_REQUESTS, MISREAD_PIECES),
     ),
-    Check(("RPW113",), large_messages.find, needs=(*_COLD, MISREAD_PIECES), needs_answers=True),
+    Check(
+        ("RPW113",),
+        large_messages.find,
+        needs=(*_COLD, MISREAD_PIECES),
+        ahead=large_messages.trials,
+        needs_answers=True,
+    ),
     Check(("RPW104", "RPW113"), large_messages.find_lost_ids, needs_answers=True),
     Check(("RPW108", "RPW205"), one_shot.find, needs_worker=False),
-    Check(("RPW209",), environment.find, needs=(*_COLD, ORDER_IGNORED), needs_answers=True),
+    Check(
+        ("RPW209",),
+        environment.find,
+        needs=(*_COLD, ORDER_IGNORED),
+        begin=environment.begin,
+        needs_answers=True,
+    ),
     Check(("RPW209",), input_listings.find, needs_answers=True),
     Check(("RPW209",), verbosity.find, needs_answers=True),
     Check(
@@ -131,8 +147,8 @@ CHECKS = (
     Check(("RPW203",), misread_changes.find, needs=(*_COLD, START_UP_INPUTS), needs_answers=True),
     Check(("RPW211",), stale_outputs.find, needs_answers=True),
     Check(("RPW214",), surviving_state.find, needs_answers=True),
-    Check(("RPW215",), interrupted_state.find, needs_answers=True),
-    Check(("RPW207", "RPW208"), undeclared_access.find),
+    Check(("RPW215",), interrupted_state.find, ahead=interrupted_state.trials, needs_answers=True),
+    Check(("RPW207", "RPW208"), undeclared_access.find, ahead=undeclared_access.trials),
     Check(("RPW207",), unread_inputs.find),
     Check(
         ("RPW110",),

@@ -38,9 +38,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             "RPW113", "the worker misreads requests that arrive in pieces; fix RPW118 first"
         )
         return
-    action = one_worker.subject(context)
-    history = tuple(Step(action=action, bulk=each) for kind in _KINDS for each in kind)
-    outcomes = context.run(Trial(history=history)).outcomes
+    outcomes = context.run(*trials(context)).outcomes
     answered = {each.step.bulk: each for each in outcomes}
     finding = next(filter(None, (_judged(context, kind, answered) for kind in _KINDS)), None)
     if finding is not None:
@@ -50,6 +48,14 @@ def find(context: CheckContext) -> Iterator[Finding]:
     else:
         largest = max(len(each.response.encode(errors="replace")) for each in outcomes)
         context.notes["RPW113"] = f"the largest answer had {_size(largest)}"
+
+
+def trials(context: CheckContext) -> list[Trial]:
+    """Return the trial of all sizes."""
+    action = one_worker.subject(context)
+    return [
+        Trial(history=tuple(Step(action=action, bulk=each) for kind in _KINDS for each in kind))
+    ]
 
 
 def find_lost_ids(context: CheckContext) -> Iterator[Finding]:

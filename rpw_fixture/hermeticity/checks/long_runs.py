@@ -18,9 +18,9 @@ def find(context: CheckContext) -> Iterator[Finding]:
     """Compare each response of the growth runs with that of a fresh worker."""
     if context.is_remote:
         return
-    for trial in resources.trials(context):
-        outcomes = context.run(trial).outcomes
+    trials = resources.trials(context)
+    for trial, result in zip(trials, context.run_all(trials), strict=True):
         if len(trial.history) < resources.USUAL:
             text = f"requests are slow: {len(trial.history)} in a row instead of {resources.USUAL}"
             context.notes.setdefault("RPW202", text)
-        yield from blame(context, suspicions(context, [outcomes]))
+        yield from blame(context, suspicions(context, [result.outcomes]))

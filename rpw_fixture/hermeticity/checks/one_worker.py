@@ -41,6 +41,11 @@ def answers(context: CheckContext) -> Sequence[Outcome]:
     return context.run(_trial(context)).outcomes
 
 
+def trials(context: CheckContext) -> list[Trial]:
+    """Return the trials that `answer` asks for."""
+    return [state_leaks.recorded_order(context), _trial(context)]
+
+
 def _trial(context: CheckContext) -> Trial:
     action = subject(context)
     history = [Step(action=action, delivery=each) for each in CUT]

@@ -64,7 +64,7 @@ class Accesses(NamedTuple):
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare with runs under Landlock, and read the record of strace."""
-    has_landlock = sys.platform == "linux" and not landlock.why_unavailable()
+    has_landlock = _has_landlock()
     tracer = _usable_tracer(context)
     tools = ["Landlock"] * has_landlock + ["strace"] * (tracer is not None)
     if not tools:
@@ -93,6 +93,23 @@ def find(context: CheckContext) -> Iterator[Finding]:
                 return  # the other actions use no more, above all at the worker's start
 
 
+def trials(context: CheckContext) -> list[Trial]:
+    """Return the trials of all actions on one worker, as far as this machine has what they need."""
+    tracer = shutil.which("strace")
+    found = [_together(context, _tracing(tracer))] if tracer is not None else []
+    if _has_landlock():
+        found += _restricted_together(context, _readable(context))
+    return found
+
+
+def _has_landlock() -> bool:
+    return sys.platform == "linux" and not landlock.why_unavailable()
+
+
+def _restricted_together(context: CheckContext, readable: tuple[str, ...]) -> list[Trial]:
+    return [_together(context, each) for each in (BASE, _allowing("", readable))]
+
+
 def _together(context: CheckContext, variation: Variation) -> Trial:
     """Return a trial of all actions on one worker, which shows whether any of them needs a look."""
     return Trial(history=steps(*context.pick(_MOST_ACTIONS)), variation=variation)
@@ -100,8 +117,8 @@ def _together(context: CheckContext, variation: Variation) -> Trial:
 
 def _suffers(context: CheckContext, readable: tuple[str, ...]) -> bool:
     """Return whether one worker gives other results where it can use nothing but inputs and the system."""
-    trials = [_together(context, each) for each in (BASE, _allowing("", readable))]
-    usual, restricted = (each.outcomes for each in context.run_all(trials))
+    asked = _restricted_together(context, readable)
+    usual, restricted = (each.outcomes for each in context.run_all(asked))
     # If only the response text mentions the refusal, the worker has coped with it.
     return len(usual) != len(restricted) or any(
         {*context.differing(*pair)} - {RESPONSE} for pair in zip(usual, restricted, strict=True)

@@ -11,13 +11,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials.begun_trials import ASIDE, BegunTrials
 from rpw_fixture.hermeticity.trials.local import LocalRunner
 from rpw_fixture.hermeticity.trials.memory import FirstAnswer, TrialMemory
 from rpw_fixture.hermeticity.trials.remembering import RememberingRunner, Runner
@@ -49,8 +50,6 @@ _MAX_BYTES = 64 << 30
 _SPILL = 1 << 20
 #: Seconds to wait for an answer in the other protocol.
 _OTHER_PROTOCOL_TIMEOUT = 5.0
-#: Trials that wait more than they work, beside the others.
-_ASIDE = 2
 #: Seconds to wait for late output of a worker that does not end by itself.
 _SHORT_PATIENCE = 0.05
 
@@ -124,8 +123,7 @@ class Harness(Closeable):
         self._is_one_path = False
         self._results: list[tuple[Trial, Result]] = []
         self._spawner: Spawner | None = None
-        self._aside: dict[Trial, Future[Result]] = {}
-        self._aside_pool = ThreadPoolExecutor(_ASIDE, thread_name_prefix="rpw-check-aside")
+        self._begun = BegunTrials(self._run_in_slot, self._run_aside, jobs)
         self._build(target, executor, max(1, jobs))
 
     def close(self) -> None:
@@ -215,9 +213,7 @@ class Harness(Closeable):
             return known
         if self._far is not None:
             return self._far.ask(trial).result()
-        if trial in self._aside:
-            return self._aside[trial].result()
-        return self._run_in_slot(trial)
+        return self._begun.find(trial) or self._run_in_slot(trial)
 
     def _run_in_slot(self, trial: Trial) -> Result:
         self._require_time()
@@ -279,12 +275,21 @@ class Harness(Closeable):
 
     def begin(self, trial: Trial) -> None:
         """Begin a trial that waits more than it works, in a separate folder if the path may differ."""
-        if trial in self._aside or self.known(trial) is not None:
+        if self.known(trial) is not None:
             return
         if self._far is not None:
             self._far.ask(trial)
         elif not self._is_one_path:
-            self._aside[trial] = self._aside_pool.submit(self._run_aside, trial)
+            self._begun.begin_aside(trial)
+
+    def begin_ahead(self, trials: Iterable[Trial]) -> None:
+        """Begin trials that will be asked for, as far as more than one can run at once."""
+        unknown = [each for each in trials if self.known(each) is None]
+        if self._far is not None:
+            for each in unknown:
+                self._far.ask(each)
+        elif self.jobs > 1:
+            self._begun.begin_ahead(unknown)
 
     def _run_aside(self, trial: Trial) -> Result:
         with self._folders_aside.taken() as folder:
@@ -353,7 +358,7 @@ class Harness(Closeable):
         with contextlib.ExitStack() as undo:
             self._folder = undo.enter_context(Workspace()).path
             self._folders = RunFolders(self._folder, jobs)
-            self._folders_aside = RunFolders(self._folder, _ASIDE, name="aside")
+            self._folders_aside = RunFolders(self._folder, ASIDE, name="aside")
             cas = Cas(
                 DigestFunctions(["SHA256"]),
                 folder=self._folder / "cas",
@@ -363,8 +368,8 @@ class Harness(Closeable):
                 durable=False,
             )
             undo.callback(cas.close)
-            # After the end of the spawner, which ends a worker that it may wait for.
-            undo.callback(self._aside_pool.shutdown, cancel_futures=True)
+            # After the end of the spawner, which ends workers that it may wait for.
+            undo.callback(self._begun.close)
             self._store = cas.store(SHA256)
             if executor is not None:
                 self._runner = self._on_executor(executor, undo)
