@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,15 @@ def test_without_the_kernels_list_no_mount_and_no_change_is_seen(
     assert is_mounted_below("/") is False
     with MountWatch() as watch:
         assert [watch.look(), watch.look()] == [0, 0]
+
+
+def test_each_look_that_notices_a_change_counts() -> None:
+    news = [[], ["a change"], [], ["another"]]
+    with MountWatch() as watch:
+        poller = watch._poller
+        replaced: Any = SimpleNamespace(poll=lambda _: news.pop(0), unregister=poller.unregister)
+        watch._poller = replaced
+        assert [watch.look() for _ in range(4)] == [0, 1, 1, 2]
 
 
 def test_a_watch_can_be_closed_twice() -> None:
