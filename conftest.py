@@ -5,9 +5,11 @@ What property tests share stands here too.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import itertools
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -29,8 +31,16 @@ if importlib.util.find_spec("rpw_fixture") is None:
 pytest_plugins = ["pytester"]
 # Tests neither use nor fill the user's folder; those of that folder say so.
 os.environ["RPW_FIXTURE_CACHE"] = "none"
+# Some thousand processes are started, and each would compile the package again: half their time. The
+# processes of pytest-xdist inherit this.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 PLUGIN = "rpw_fixture.pytest_plugin"
 _TESTS = Path(__file__).parent / "tests"
+#: A Bazel that starts faster, if there is one at all.
+_PROGRAMS = _TESTS / "programs"
+if str(_PROGRAMS) not in os.environ["PATH"].split(os.pathsep) and shutil.which("bazel"):
+    os.environ["PATH"] = f"{_PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 #: Folders and modules of tests that take long because of their subject. Other long tests bear the mark.
 _SLOW = (
     "benchmarks",  # each family of figures once
@@ -109,6 +119,12 @@ settings.register_profile(
 settings.load_profile("rpw_fixture")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have pytest-xdist keep the order; it would leave files of few tests, the longest ones, to the end."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     loaded = {getattr(plugin, "__name__", "") for plugin in pluginmanager.get_plugins()}
     if PLUGIN not in loaded:
@@ -116,11 +132,20 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow folders; ``-m "not slow"`` leaves them out."""
+    """Mark the tests of slow folders; ``-m "not slow"`` leaves them out, and otherwise they come first.
+
+    At the end of a run with several processes the short files are left, so that all are busy to the end.
+    """
     for path, tests in itertools.groupby(items, lambda item: item.path):
-        if _is_in(path, _SLOW) and not _is_in(path, _QUICK):
+        if _is_slow(path):
             for each in tests:
                 each.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: not _is_slow(item.path))
+
+
+@functools.cache
+def _is_slow(path: Path) -> bool:
+    return _is_in(path, _SLOW) and not _is_in(path, _QUICK)
 
 
 def _is_in(path: Path, names: Iterable[str]) -> bool:
@@ -143,13 +168,13 @@ def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test must leave what it found: no more processes, threads, descriptors or folders."""
     before = Held.now()
     yield
-    if _leaked(before):
+    leaked = _leaked(before)
+    if leaked:
         # Servers held for later tests are no leak; without them it shows what really is one.
         importlib.import_module(PLUGIN).close_servers(request.config)
         deadline = time.monotonic() + _PATIENCE
-        while _leaked(before) and time.monotonic() < deadline:
+        while (leaked := _leaked(before)) and time.monotonic() < deadline:
             time.sleep(0.01)
-    leaked = _leaked(before)
     assert not leaked, "the test left behind:\n  " + "\n  ".join(leaked)
 
 
@@ -157,6 +182,19 @@ def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
 def python3_is_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Version managers put slow shell scripts in front of python3."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks in this process try no pause, nor some thousand requests, unless a test sets the pause.
+
+    By default the two take three quarters of a check that looks for state. The tests of pauses and of
+    longer runs set it, and those that start the program have the default.
+    """
+    from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - few tests need it
+
+    assert Options.__init__.__kwdefaults__["pause"] > 0
+    monkeypatch.setitem(Options.__init__.__kwdefaults__, "pause", 0.0)
 
 
 def _leaked(before: Held) -> list[str]:

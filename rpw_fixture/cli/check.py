@@ -87,6 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_savings(parser: argparse.ArgumentParser) -> None:
     """Add the options that save time."""
     parser.add_argument(
+        "--pause",
+        type=_seconds,
+        metavar="S",
+        help="leave a worker idle for S seconds between two requests (default: 3); with 0, RPW103 and "
+        "RPW202 need neither that nor hundreds of requests to one worker",
+    )
+    parser.add_argument(
         "--cache",
         metavar="DIR|none",
         help="folder in which results of trials are remembered, so that the next check runs only what has "
@@ -301,6 +308,7 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         cache=_cache(given.cache),
         locates=not given.no_locate,
         **({} if given.shard is None else {"shard": given.shard}),
+        **({} if given.pause is None else {"pause": given.pause}),
     )
 
 

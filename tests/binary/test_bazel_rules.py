@@ -51,7 +51,7 @@ program(
     rpw_check_test(
         name = name,
         actions = ACTIONS,
-        arguments = ["--select", "RPW1,RPW202"],
+        arguments = ["--select", "RPW1,RPW202", "--pause=0"],
         program = "//tools:" + program,
         protocol = "json",
         worker = worker,
@@ -66,7 +66,7 @@ program(
 
 rpw_check_test(
     name = "suite",
-    arguments = ["--select", "RPW202"],
+    arguments = ["--select", "RPW202", "--pause=0"],
     data = glob(["src/*.txt"]) + ["worker.sh"],
     suite = "suite.toml",
 )

@@ -97,7 +97,7 @@ def test_the_github_action_checks_a_suite(
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join(each for each in sys.path if "-packages" in each)
     )
-    inputs = {"suite": "worker/suite.toml", "arguments": "--select RPW202 --jobs 1"}
+    inputs = {"suite": "worker/suite.toml", "arguments": "--select RPW202 --jobs 1 --pause 0"}
     runner = Runner(tmp_path, suite.parents[1], {**inputs, "package": str(programs.wheel)})
     good = runner.run()
     assert good.returncode == 0, good.stdout + good.stderr
@@ -131,7 +131,10 @@ def test_the_pre_commit_hook(suite: Path, tmp_path: Path) -> None:
         yaml.safe_dump({"repos": [{
             "repo": str(hooks),
             "rev": "v1",
-            "hooks": [{"id": "rpw-check", "args": ["worker/suite.toml", "--select", "RPW202"]}],
+            "hooks": [{
+                "id": "rpw-check",
+                "args": ["worker/suite.toml", "--select", "RPW202", "--pause", "0"],
+            }],
         }]})
     )  # fmt: skip
     environment = {**os.environ, "PRE_COMMIT_HOME": str(tmp_path / "home")}

@@ -79,7 +79,7 @@ def test_check_of_what_init_wrote(command: list[str], programs: Programs, tmp_pa
     environment = programs.environment()
     environment["PATH"] = f"{Path(sys.executable).resolve().parent}:{environment['PATH']}"
     run([*command, "init", "example"], tmp_path, environment)
-    check = ["check", "suite.toml", "--select", "RPW1,RPW202"]
+    check = ["check", "suite.toml", "--select", "RPW1,RPW202", "--pause", "0"]
     done = run([*command, *check], tmp_path / "example", environment)
     assert "no errors" in done.stdout
 
@@ -87,7 +87,15 @@ def test_check_of_what_init_wrote(command: list[str], programs: Programs, tmp_pa
 def test_check_of_a_worker_in_another_language(
     command: list[str], programs: Programs, tmp_path: Path
 ) -> None:
-    arguments = ["check", str(SHELL_SUITE / "suite.toml"), "--format", "json", "--select"]
+    arguments = [
+        "check",
+        str(SHELL_SUITE / "suite.toml"),
+        "--format",
+        "json",
+        "--pause",
+        "0",
+        "--select",
+    ]
     done = run([*command, *arguments, "RPW1,RPW201,RPW202"], tmp_path, programs.environment())
     report = json.loads(done.stdout)
     assert report["findings"] == []
@@ -111,7 +119,16 @@ def test_a_reproducer_starts_the_program_that_wrote_it(
     (tmp_path / "worker.sh").write_text(source.replace("    count=0\n", "    : ${count:=0}\n"))
     shutil.copytree(SHELL_SUITE / "src", tmp_path / "src")
     suite = shutil.copy(SHELL_SUITE / "suite.toml", tmp_path)
-    arguments = ["check", str(suite), "--select", "RPW202", "--reproducers", "found"]
+    arguments = [
+        "check",
+        str(suite),
+        "--select",
+        "RPW202",
+        "--pause",
+        "0",
+        "--reproducers",
+        "found",
+    ]
     run([*command, *arguments], tmp_path, programs.environment(), expected=1)
     found = next((tmp_path / "found").iterdir())
     pytest_run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(found)]

@@ -13,7 +13,7 @@ from rpw_fixture.hermeticity.findings.codes import CODES
 from tests.hermeticity.samples import stage
 
 pytestmark = pytest.mark.usefixtures("python3_is_this_interpreter")
-LEAKS = ("--select", "RPW202")
+LEAKS = ("--select", "RPW202", "--no-locate")
 
 
 @pytest.fixture

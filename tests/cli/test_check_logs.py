@@ -30,7 +30,7 @@ TOOLS = {
     f"tools/{each}": source(each).read_bytes() for each in ("leaky.py", "good.py", "rpw_worker.py")
 }
 KEY = spawn.Platform.Property(name="persistentWorkerKey", value="key")
-FEW = ("--select", "RPW202,RPW4", "--ignore", "RPW401")
+FEW = ("--select", "RPW202,RPW4", "--ignore", "RPW401", "--no-locate")
 
 
 def contents(name: str, header: str = "") -> dict[str, bytes]:

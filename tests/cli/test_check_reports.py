@@ -19,7 +19,7 @@ from tests.hermeticity.samples import stage
 
 pytestmark = pytest.mark.usefixtures("python3_is_this_interpreter")
 SARIF = Path(__file__).parents[1] / "hermeticity" / "findings" / "data" / "sarif-2.1.0-rtm.5.json"
-LEAKS = ("--select", "RPW202")
+LEAKS = ("--select", "RPW202", "--no-locate")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.hermeticity.samples import stage
 
 pytestmark = pytest.mark.usefixtures("python3_is_this_interpreter")
 ROOT = Path(__file__).parents[2]
-LEAKS = ("--select", "RPW202")
+LEAKS = ("--select", "RPW202", "--no-locate")
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def commands() -> Iterator[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_pauses: None) -> Path:
     """The suite as the page has it, and a recording of the same actions."""
     (suite,) = blocks("toml")
     (tmp_path / "suite.toml").write_text(suite)

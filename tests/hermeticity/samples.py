@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
 import runpy
 import shutil
-from collections.abc import Callable, Sequence
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType, SimpleNamespace
 
 import pytest
 
+from rpw_fixture.cli import main
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import CODES, expand
 from rpw_fixture.hermeticity.findings.finding import Finding, Report
 from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.support.program_form import program_command
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers"
 LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
@@ -148,12 +154,13 @@ def assert_reproduced(case: Case, temporary: pytest.TempPathFactory) -> None:
 def assert_replayed(finding: Finding, script: str, good: str = "good.py") -> None:
     """Assert that a reproducer runs the requests of its finding, fails, and passes with a good worker.
 
-    Its test runs in this process; `test_reproducers` runs some in pytest, as users do.
+    Its test and the check that it starts run in this process; `test_reproducers` runs some as users do.
     """
     assert finding.reproducer is not None
     folder = Path(finding.reproducer)
     assert (folder / "history.json").exists(), "it runs the check again, and not its requests"
     test = reproducer_test(folder)
+    test.__globals__["subprocess"] = SimpleNamespace(run=_run_here)
     with pytest.raises(AssertionError) as caught:
         test()
     assert finding.summary in str(caught.value)
@@ -164,12 +171,31 @@ def assert_replayed(finding: Finding, script: str, good: str = "good.py") -> Non
     test()
 
 
-def reproducer_test(folder: Path) -> Callable[[], None]:
+def reproducer_test(folder: Path) -> FunctionType:
     """Return the test function of a reproducer."""
     (path,) = folder.glob("test_*.py")
     members = runpy.run_path(str(path))
     (function,) = (value for name, value in members.items() if name.startswith("test_"))
-    return function  # type: ignore[no-any-return]  # it is what the file defines
+    assert isinstance(function, FunctionType)
+    return function
+
+
+def _run_here(
+    command: Sequence[str], *, capture_output: bool, text: bool, check: bool
+) -> subprocess.CompletedProcess[str]:
+    """Stand in for `subprocess.run`: most of the program's time would be its imports."""
+    program = program_command()
+    assert (list(command[: len(program)]), capture_output, text) == (program, True, True)
+    with (
+        io.TextIOWrapper(io.BytesIO(), "utf-8") as stdout,
+        io.TextIOWrapper(io.BytesIO(), "utf-8") as stderr,
+    ):
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            status = main(list(command[len(program) :]))
+        stdout.flush()
+        stderr.flush()
+        said, complained = (each.buffer.getvalue().decode() for each in (stdout, stderr))
+    return subprocess.CompletedProcess(command, status, said, complained)
 
 
 def run(suite: Path, select: str = "", seed: int = 0, pause: float = 0.0) -> Report:

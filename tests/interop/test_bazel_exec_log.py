@@ -29,7 +29,11 @@ def workspace(shared_workspace: BazelWorkspace) -> BazelWorkspace:
 def check(*arguments: str) -> tuple[int, Any, str]:
     """Exit status, JSON report and stderr."""
     done = subprocess.run(
-        [sys.executable, "-m", "rpw_fixture", "check", "--format=json", *arguments],
+        [
+            *(sys.executable, "-m", "rpw_fixture", "check"),
+            *("--format=json", "--pause=0", "--no-locate"),
+            *arguments,
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -43,7 +43,11 @@ def recorded(folder: Path) -> list[Any]:
 
 def check(recording: Path, *arguments: str) -> tuple[int, Any]:
     done = subprocess.run(
-        [sys.executable, "-m", "rpw_fixture", "check", str(recording), "--format=json", *arguments],
+        [
+            *(sys.executable, "-m", "rpw_fixture", "check", str(recording)),
+            *("--format=json", "--pause=0", "--no-locate"),
+            *arguments,
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -125,7 +125,7 @@ def _check(recording: Path, *arguments: str) -> tuple[int, Any]:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "rpw_fixture", "check", str(recording)),
-            *("--format", "json"),
+            *("--format", "json", "--pause", "0", "--no-locate"),
             *arguments,
         ],
         stdin=subprocess.DEVNULL,

@@ -63,7 +63,7 @@ def test_a_worker_that_is_broken_in_each_process_is_found_there(
 
 
 def test_trials_run_there_as_actions_and_find_what_they_find_at_home(
-    tmp_path: Path, casd: Casd, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, casd: Casd, monkeypatch: pytest.MonkeyPatch, no_pauses: None
 ) -> None:
     there = f"{Path(PYTHON).parent}:/usr/bin:/bin"
     monkeypatch.setenv("PATH", there)

@@ -120,7 +120,7 @@ def test_events_of_a_server_become_a_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_check_writes_its_page(tmp_path: Path) -> None:
+def test_a_check_writes_its_page(tmp_path: Path, no_pauses: None) -> None:
     suite = stage(tmp_path / "suite", "leaky.py")
     output = tmp_path / "page.html"
     options = ["--select", "RPW202", "--output", str(tmp_path / "text"), "--report", str(output)]

@@ -29,7 +29,7 @@ BATCH_READ = f"{REAPI}.ContentAddressableStorage/BatchReadBlobs"
 FIND = f"{REAPI}.ContentAddressableStorage/FindMissingBlobs"
 #: What a server gives to work that goes on; far longer than what it takes to stop without any.
 GRACE = 60.0
-SOON = 5.0
+SOON = 30.0
 DATA = bytes(3 << 20)
 
 

@@ -43,9 +43,7 @@ def test_a_worker_that_writes_stderr_without_end_serves_in_bounded_memory(
     assert grown < 64 << 10
 
 
-def test_hundreds_of_descendants_are_gone_within_three_seconds(
-    server: Server, tmp_path: Path
-) -> None:
+def test_hundreds_of_descendants_are_gone(server: Server, tmp_path: Path) -> None:
     script = """
         request()
         for number in range(300):

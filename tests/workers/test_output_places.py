@@ -93,7 +93,10 @@ def compiled(text: str) -> Action:
 
 
 def test_such_actions_can_be_checked_and_recorded(
-    make_rpw_server: MakeServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_rpw_server: MakeServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    no_pauses: None,
 ) -> None:
     server = make_rpw_server(record=str(tmp_path / "recording"))
     outcomes = [server.run(compiled(text)) for text in ("one", "two")]

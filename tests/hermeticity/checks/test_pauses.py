@@ -1,5 +1,8 @@
 """A pause between two requests, and the verbosity of a request."""
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +18,28 @@ from tests.hermeticity.samples import PROTOCOL, run, stage
 PAUSE = 2.0
 
 
-@pytest.mark.parametrize(("arguments", "code"), [((), "RPW103"), (("--forgets",), "RPW202")])
-def test_what_an_idle_worker_does_is_found(
-    tmp_path: Path, arguments: tuple[str, ...], code: str
-) -> None:
-    suite = stage(tmp_path / "suite", "impatient.py", *arguments)
+def test_an_idle_worker_that_ends_is_found(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "impatient.py")
     (finding,) = run(suite, f"{PROTOCOL},RPW202", pause=PAUSE).findings
-    assert finding.code == code
+    assert finding.code == "RPW103"
     assert finding.summary.startswith("after alpha and a pause of 2 seconds, alpha ")
     assert "without the pause, both requests get the same answer" in finding.evidence
+
+
+def test_the_command_finds_what_an_idle_worker_forgets(tmp_path: Path) -> None:
+    suite = stage(tmp_path / "suite", "impatient.py", "--forgets")
+    options = ["--select", f"{PROTOCOL},RPW202", "--no-locate", "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "rpw_fixture", "check", suite, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert finding["code"] == "RPW202"
+    assert finding["summary"].startswith("after alpha and a pause of 3 seconds, alpha ")
+    assert "without the pause, both requests get the same answer" in finding["evidence"]
 
 
 def test_a_patient_worker_is_clean(tmp_path: Path) -> None:
@@ -40,7 +56,9 @@ def test_a_reproducer_waits_and_repeats_as_well(
     tmp_path: Path, script: str, argument: str, pause: float
 ) -> None:
     suite = stage(tmp_path / "suite", script, *argument.split("\0"), headers=["alpha"])
-    options = Options(selected=expand("RPW202"), reproducers=tmp_path / "found", pause=pause)
+    options = Options(
+        selected=expand("RPW202"), reproducers=tmp_path / "found", pause=pause, locates=False
+    )
     (finding,) = check(load(suite), options).findings
     assert finding.reproducer is not None
     again = check(load(Path(finding.reproducer, "suite.toml")), replace(options, reproducers=None))
@@ -48,9 +66,9 @@ def test_a_reproducer_waits_and_repeats_as_well(
 
 
 def test_no_pause_is_tried_for_other_codes(tmp_path: Path) -> None:
-    report = run(stage(tmp_path / "suite", "impatient.py"), "RPW201", pause=30.0)
+    report = run(stage(tmp_path / "suite", "impatient.py"), "RPW201", pause=600.0)
     assert report.findings == ()
-    assert report.seconds < 30
+    assert report.seconds < 600
 
 
 def test_a_trial_that_waits_ends_with_its_harness(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def test_what_was_edited_is_said_before_what_differed(tmp_path: Path) -> None:
 
 
 def found_in(suite: Suite, code: str, folder: Path | None = None) -> Report:
-    return check(suite, Options(selected=frozenset([code]), reproducers=folder))
+    options = Options(selected=frozenset([code]), reproducers=folder, locates=False)
+    return check(suite, options)
 
 
 def test_generated_tests_fail_until_their_workers_are_fixed(tmp_path: Path) -> None:

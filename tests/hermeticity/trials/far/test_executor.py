@@ -70,7 +70,7 @@ def test_the_findings_are_those_of_a_run_at_home(
 ) -> None:
     monkeypatch.setenv("PATH", HERE)
     suite = load(stage(tmp_path / "suite", script))
-    options = Options(selected=expand(selected), jobs=2, eof_patience=0.5)
+    options = Options(selected=expand(selected), jobs=2, eof_patience=0.5, pause=0.1)
     home = check(suite, options)
     far = check(suite, dataclasses.replace(options, executor=reached(cluster)))
     assert comparable(far) == comparable(home)
