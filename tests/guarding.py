@@ -91,13 +91,14 @@ class _Field:
     """A field of a class that notes who uses it without the lock."""
 
     def __init__(
-        self, guard: Guard, name: str, lock: str, free: Collection[str], slot: Any
+        self, guard: Guard, kind: type, name: str, lock: str, free: Collection[str]
     ) -> None:
         self._guard = guard
+        self._owner = kind.__name__
         self._name = name
         self._lock = lock
         self._free = free
-        self._slot = slot
+        self._slot: Any = kind.__dict__.get(name)
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         if owner is None:
@@ -121,16 +122,7 @@ class _Field:
         function = frame.f_code.co_name
         if function == "__init__" or function in self._free or not _is_of_package(frame):
             return
-        lock: Any = owner
-        for part in self._lock.split("."):
-            lock = getattr(lock, part)
-        lock = getattr(lock, "_lock", lock) if isinstance(lock, _Condition) else lock
-        if not isinstance(lock, OwnedLock):
-            return  # made before the guard
-        where = f"{type(owner).__name__}.{self._name}"
-        self._guard.used.add(where)
-        if not lock.is_mine:
-            self._guard.breaches.add(f"{function} uses {where} without {self._lock}")
+        self._guard.note(owner, self._owner, self._name, self._lock, function)
 
 
 class Guard:
@@ -158,5 +150,27 @@ class Guard:
             fields: by their names the functions that may use them without, on purpose.
         """
         for name, free in fields.items():
-            field = _Field(self, name, lock, frozenset(free), kind.__dict__.get(name))
+            field = _Field(self, kind, name, lock, frozenset(free))
             self._monkeypatch.setattr(kind, name, field, raising=False)
+
+    def watch_call(self, kind: type, lock: str, name: str) -> None:
+        """Watch calls of a method that only a thread with the lock may call."""
+        wrapped = getattr(kind, name)
+
+        def call(owner: Any, *arguments: Any) -> Any:
+            self.note(owner, kind.__name__, name, lock, sys._getframe(1).f_code.co_name)
+            return wrapped(owner, *arguments)
+
+        self._monkeypatch.setattr(kind, name, call)
+
+    def note(self, owner: Any, kind: str, name: str, lock: str, function: str) -> None:
+        """Note that ``function`` uses something of ``owner``."""
+        held = owner
+        for part in lock.split("."):
+            held = getattr(held, part)
+        held = getattr(held, "_lock", held) if isinstance(held, _Condition) else held
+        if not isinstance(held, OwnedLock):
+            return  # made before the guard
+        self.used.add(f"{kind}.{name}")
+        if not held.is_mine:
+            self.breaches.add(f"{function} uses {kind}.{name} without {lock}")

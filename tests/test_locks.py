@@ -106,7 +106,7 @@ LOCKS: Mapping[str, tuple[str, Mapping[str, Collection[str]]]] = {
     ),
     "workers.multiplex.Multiplex": (
         "_lock",
-        {"_calls": ("call",), "_cause": ("_failure_of",), "_connection": ("_overdue",)},
+        {"_calls": (), "_cause": ("_failure_of",), "_connection": ("_overdue",)},
     ),
     "workers.singleplex.Singleplex": (
         "_lock", {"_connection": ("_check_time", "_converse"), "_cancel_grace": ()}

@@ -104,3 +104,104 @@ def test_docstrings_of_functions_start_with_a_verb() -> None:
 def test_a_docstring_does_not_count_as_lines_of_a_function() -> None:
     source = 'def f(\n    a,\n):\n    """One.\n\n    Two.\n    """\n    return a\n'
     assert [length(each) for each in functions(ast.parse(source))] == [4]
+
+
+# --- dataclasses: values that nothing changes, without further attributes, made by names ---
+
+#: Dataclasses that change: counters, and state of something that goes on.
+CHANGING = frozenset(
+    {"ActionProgress", "CheckContext", "DigestCount", "Experimenter", "Folder", "Inputs", "Outputs"}
+    | {"MethodCount", "Placed", "RunFolder", "Sandbox", "StatusReader", "Waiter", "WorkerReuse"}
+    | {
+        "_Call",
+        "_CheckRun",
+        "_Descent",
+        "_Draft",
+        "_Folder",
+        "_Known",
+        "_Leaving",
+        "_Node",
+        "_Observer",
+    }
+    | {"_Pending", "_Tree", "_Way"}
+)
+#: Dataclasses of few fields, which are made without names.
+POSITIONAL = frozenset(
+    {
+        "Beneath",
+        "Check",
+        "CheckCode",
+        "EmptyFolder",
+        "Experimenter",
+        "Fact",
+        "File",
+        "Folder",
+        "Hooks",
+    }
+    | {
+        "OutputFile",
+        "Place",
+        "Placed",
+        "Polluters",
+        "Protocols",
+        "SourcedRule",
+        "StatusReader",
+        "Symlink",
+    }
+    | {
+        "Trigger",
+        "Waiter",
+        "WantedReport",
+        "WorkerReuse",
+        "_Call",
+        "_CheckRun",
+        "_Descent",
+        "_Draft",
+    }
+    | {
+        "_FilesBelow",
+        "_Folder",
+        "_Known",
+        "_Leaving",
+        "_Node",
+        "_Observer",
+        "_Option",
+        "_Tree",
+        "_Way",
+    }
+)
+#: Dataclasses with attributes beside their fields: what is computed once.
+OPEN = frozenset({"WorkerKey", "_Option"})
+
+
+def dataclass_flags() -> Iterator[tuple[str, dict[str, object]]]:
+    for tree in trees().values():
+        for node in ast.walk(tree):
+            for each in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+                if isinstance(each, ast.Call) and ast.unparse(each.func).endswith("dataclass"):
+                    yield (
+                        node.name,
+                        {  # type: ignore[union-attr]
+                            str(flag.arg): ast.literal_eval(flag.value) for flag in each.keywords
+                        },
+                    )
+
+
+def test_dataclasses_are_frozen_slotted_and_made_by_names_unless_they_are_listed() -> None:
+    found = dict(dataclass_flags())
+    assert len(found) > 100
+    for flag, others in (("frozen", CHANGING), ("kw_only", POSITIONAL), ("slots", OPEN)):
+        assert {name for name, flags in found.items() if not flags.get(flag)} == others, flag
+    assert all(flags.get(flag) is not True for flags in found.values() for flag in ("eq", "init"))
+
+
+def test_assertions_hide_their_frames() -> None:
+    """A failed assertion shows the line of the test, and not our code."""
+    marks = [
+        ast.unparse(node)
+        for tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__tracebackhide__"
+    ]
+    assert len(marks) > 20
+    assert set(marks) == {"__tracebackhide__ = True"}

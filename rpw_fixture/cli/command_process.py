@@ -63,11 +63,12 @@ class CommandSignals(StopSignals):
             guard = _Guard(spawner)
             try:
                 with self._lock:
-                    self._process = subprocess.Popen(command, executable=program, env=environment)
-                    guard.set(self._process.pid)
+                    process = subprocess.Popen(command, executable=program, env=environment)
+                    self._process = process
+                    guard.set(process.pid)
             except OSError as error:
                 raise EnvironmentLacksError(f"{program}: {error.strerror}") from None
-            code = self._process.wait()
+            code = process.wait()
             guard.set(None)
         with self._lock:
             self._process = None

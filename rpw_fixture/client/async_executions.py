@@ -119,10 +119,11 @@ class AsyncExecutions:
     async def _stream(
         self, name: str, request: Any, metadata: tuple[tuple[str, bytes], ...], seconds: float
     ) -> AsyncGenerator[Any, None]:
-        running = self._callables[name](
-            request, metadata=(*self._headers, *metadata), timeout=seconds
-        )
+        running = None
         try:
+            running = self._callables[name](
+                request, metadata=(*self._headers, *metadata), timeout=seconds
+            )
             async for each in running:
                 yield each
         except grpc.RpcError as error:
@@ -130,7 +131,8 @@ class AsyncExecutions:
         except grpc.aio.UsageError as error:  # raised when the channel is closed
             raise RequestError(Code.UNAVAILABLE, f"{self._endpoint}: {error}") from None
         finally:
-            running.cancel()
+            if running is not None:
+                running.cancel()
 
 
 def _is_broken(error: RequestError, deadline: float) -> bool:

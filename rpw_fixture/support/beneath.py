@@ -208,7 +208,8 @@ class _Implementation:
         with self._lock:
             if self.opening == self._find:
                 self.opening = _find_openat2()
-        return self.opening(parent, path, flags)
+            opening = self.opening
+        return opening(parent, path, flags)
 
 
 _implementation = _Implementation()

@@ -98,10 +98,11 @@ class Multiplex:
         if self._pipes.is_dying:
             self._fail_all(partial(self._pipes.crashed, "was killed", 0))
         with self._lock:
-            if not self._has_failed:
+            is_usable = not self._has_failed
+            if is_usable:
                 data = self._connection.send(request)
                 self._calls[call.number] = call
-        if call.number in self._calls:
+        if is_usable:
             self._write(data, deadline, call, token)
             self._await_response(call, deadline, token)
         if call.response is None:

@@ -328,3 +328,14 @@ def test_mnemonic_and_target_are_not_part_of_the_action() -> None:
         encode(an_action(mnemonic="M", target="//a:b"), SHA256).digest
         == encode(an_action(), SHA256).digest
     )
+
+
+def test_content_is_shown_if_it_is_short() -> None:
+    assert repr(File(b"x" * 40)) == f"File({b'x' * 40!r})"
+    assert repr(File(b"x" * 41, is_executable=True)) == "File(<41 bytes>, is_executable=True)"
+
+
+def test_a_path_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigError, match="'in/file' is given twice"):
+        Action(arguments=["x"], inputs={"in": tmp_path, "in/file": "y"})

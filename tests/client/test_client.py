@@ -21,6 +21,7 @@ from rpw_fixture import (
     Server,
     Symlink,
 )
+from rpw_fixture.client.channel import channel_options
 from rpw_fixture.client.outcome import OutputFile, OutputFiles
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, Digest
@@ -265,3 +266,22 @@ def test_outputs_are_fetched_once_and_when_they_are_read() -> None:
     assert (outputs["a"], outputs["b"]) == (b"x", b"x")
     outputs.fetch()
     assert fetched == [[digest]]
+
+
+@pytest.mark.parametrize(
+    ("target", "is_local"),
+    [
+        ("127.0.0.1:1", True),
+        ("127.8.0.1:1", True),
+        ("[::1]:1", True),
+        ("localhost:1", True),
+        ("unix:/a", True),
+        ("192.0.2.1:1", False),
+        ("localhost.example.org:1", False),
+        ("example.org:1", False),
+    ],
+)
+def test_only_targets_of_this_machine_are_reached_without_a_proxy(
+    target: str, is_local: bool
+) -> None:
+    assert (("grpc.enable_http_proxy", 0) in channel_options(target)) is is_local

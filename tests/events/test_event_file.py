@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -198,3 +199,46 @@ def test_many_threads_lose_no_line(tmp_path: Path) -> None:
     sink.close()
 
     assert [each["seq"] for each in lines(path)] == list(range(1, 801))
+
+
+@pytest.mark.parametrize("what", ["fstat", "ftruncate"])
+def test_a_line_that_can_not_be_removed_is_ended_before_the_next_one(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "output error")
+
+    sink = EventFile(str(tmp_path / "events"))
+    file: Any = sink._file
+    half = HalfWritten(file)
+    sink._file = half
+    with monkeypatch.context() as patched:
+        patched.setattr(os, what, fail)
+        sink(InternalError(where="here", detail="lost"))
+    half.is_full = False
+    sink(InternalError(where="here", detail="after"))
+    sink.close()
+    assert [each["event"] for each in lines(tmp_path / "events")] == [
+        "internal_error",
+        "events_lost",
+        "internal_error",
+    ]
+
+
+class HalfWritten:
+    """A file that takes ten bytes more, and then none until there is room."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._room = 10
+        self.is_full = True
+
+    def write(self, data: memoryview) -> int:
+        if self.is_full and not self._room:
+            raise OSError(errno.ENOSPC, "no space")
+        count = self._room if self.is_full else len(data)
+        self._room = 0
+        return int(self._file.write(data[:count]))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

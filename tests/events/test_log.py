@@ -338,3 +338,12 @@ def test_actions_do_not_fail_of_a_full_disk_for_events() -> None:
     with Server(events=str(FULL)) as server:
         outcome = server.run(Action(arguments=["/bin/true"]))
         assert outcome.exit_code == 0
+
+
+def test_records_since_a_number_are_the_later_ones_oldest_first() -> None:
+    log = EventLog()
+    for number in range(4):
+        log.append(InternalError(where=str(number), detail=""))
+    assert [each.seq for each in log.since(2)] == [3, 4]
+    assert [each.seq for each in log.since(0)] == [1, 2, 3, 4]
+    assert log.since(4) == []

@@ -373,3 +373,47 @@ def test_an_action_that_is_missing_or_none_is_refused(resolver: Resolver, inputs
 
 def inputs_bytes(inputs, tree: dict) -> bytes:
     return inputs.directory(tree).SerializeToString(deterministic=True)
+
+
+# --- strict, and without absolute symlinks ---
+
+
+def test_a_working_directory_must_be_a_folder_for_strict_servers_only(inputs) -> None:
+    for folder, is_there in (("src/deep", True), ("src/a.txt", False), ("absent", False)):
+        action = inputs.action(TREE, working_directory=folder)
+        assert resolve(Resolver(Config()), inputs, action).command.working_directory == folder
+        if is_there:
+            assert resolve(Resolver(Config(strict=True)), inputs, action).root
+        else:
+            error = refused(Resolver(Config(strict=True)), inputs, action)
+            assert f"working directory '{folder}' is not a folder" in error.message
+
+
+def test_strict_servers_want_each_message_in_its_canonical_form(inputs) -> None:
+    strict, lenient = Resolver(Config(strict=True)), Resolver(Config())
+    action = inputs.action(TREE)
+    digest = inputs.store.put(action.SerializeToString())
+    odd = inputs.store.put(action.SerializeToString() + b"\x9a\x06\x01x")
+    assert strict.decode_action(digest, inputs.store) == action
+    assert lenient.decode_action(odd, inputs.store).command_digest == action.command_digest
+    with pytest.raises(RequestError, match="not canonical"):
+        strict.decode_action(odd, inputs.store)
+    unsorted = reapi.Directory()
+    for name in ("b", "a"):
+        unsorted.files.add(name=name, digest=inputs.message_of(inputs.store.put(b"x")))
+    root = inputs.store.put(unsorted.SerializeToString())
+    assert resolve(lenient, inputs, rooted(inputs, root)).root.count
+    assert "not canonical" in refused(strict, inputs, rooted(inputs, root)).message
+    action = inputs.action(TREE)
+    command = inputs.store.get(command_of(action)) + b"\x9a\x06\x01x"
+    action.command_digest.CopyFrom(inputs.message_of(inputs.store.put(command)))
+    assert resolve(lenient, inputs, action).command
+    assert "not canonical" in refused(strict, inputs, action).message
+
+
+def test_absolute_symlinks_are_refused_where_links_must_be_relative(inputs) -> None:
+    resolver = Resolver(Config(absolute_symlinks=False))
+    assert resolve(resolver, inputs, inputs.action({"a": inputs.Link(target="b/c")})).root
+    action = inputs.action({"in": {"a": inputs.Link(target="/etc")}})
+    assert "symlink 'a' in Directory" in refused(resolver, inputs, action).message
+    assert resolve(Resolver(Config()), inputs, action).root

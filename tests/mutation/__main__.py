@@ -12,14 +12,15 @@ import argparse
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.mutation.baseline import Baseline
 from tests.mutation.boxes import Box, why_impossible
 from tests.mutation.changes import Change, Kind, choose
 from tests.mutation.equivalents import reason_of, stale
 from tests.mutation.selection import Selection, needed_files
-from tests.mutation.trying import Baseline, Trial, Trials, Verdict, by_room
+from tests.mutation.trying import Trial, Trials, Verdict, by_room
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -35,12 +36,15 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add("--kind", action="append", default=[], type=Kind, choices=list(Kind), help="repeatable")
     add("-n", "--boxes", type=int, default=2, help="changes tried at the same time (2)")
-    add("--rest", type=float, default=10.0, metavar="SECONDS",
-        help="test files that do not concern the module run too if they take no longer (10)")  # fmt: skip
+    add("--longest", type=float, default=120.0, metavar="SECONDS",
+        help="how long the tests that are run for one change may take in all (120)")  # fmt: skip
     add("--least", type=float, default=92.0, metavar="PERCENT", help="score to reach (92)")
+    add("--fast", action="store_true", help="with the tests of the fast lane only")
+    add("--among", type=Path, metavar="FILE",
+        help="only those that an earlier run, maybe of older code, wrote there as survivors")  # fmt: skip
     add("--survivors", type=Path, metavar="FILE", help="write the changes that survived to FILE")
     add("--baseline", type=Path, metavar="FILE",
-        help="take the times of the unchanged tests from FILE, or write them there")  # fmt: skip
+        help="take what the tests run without a change from FILE, or write it there")  # fmt: skip
     add("--list", action="store_true", help="print the chosen changes, try none")
     return parser.parse_args(arguments)
 
@@ -55,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         _modules(options.room),
         seed=options.seed,
         count=options.count,
-        is_wanted=lambda change: not options.kind or change.kind in options.kind,
+        is_wanted=_filter(options),
     )
     if options.list:
         _print(*(each.description for each in changes))
@@ -68,6 +72,24 @@ def main(arguments: Sequence[str]) -> int:
         print(obstacle, file=sys.stderr)
         return 2
     return _summarize(_try(changes, options), options)
+
+
+def _filter(options: argparse.Namespace) -> Callable[[Change], bool]:
+    """Return what tells whether a change is among those that the options ask for."""
+    lines = options.among.read_text().splitlines() if options.among else []
+    among = {_without_line(each) for each in lines}
+
+    def is_wanted(change: Change) -> bool:
+        is_kind = not options.kind or change.kind in options.kind
+        return is_kind and (not among or _without_line(change.description) in among)
+
+    return is_wanted
+
+
+def _without_line(description: str) -> tuple[str, str]:
+    """Return what stays the same of a change when lines are added above it."""
+    module, _, rest = description.split(":", 2)
+    return module, rest
 
 
 def _modules(rooms: Sequence[str]) -> list[str]:
@@ -89,15 +111,16 @@ def _try(changes: Sequence[Change], options: argparse.Namespace) -> list[Trial]:
         boxes = [Box(_CHECKOUT, Path(place) / str(number)) for number in range(options.boxes)]
         trials = Trials(boxes, _print)
         baseline = _baseline(trials, open_changes, options)
-        selection = Selection(_CHECKOUT, baseline.seconds, options.rest)
-        return [*equivalent, *trials.try_all(open_changes, baseline, selection)]
+        selection = Selection(_CHECKOUT, baseline, options.longest)
+        return [*equivalent, *trials.try_all(open_changes, selection)]
 
 
 def _baseline(trials: Trials, changes: Sequence[Change], options: argparse.Namespace) -> Baseline:
     if options.baseline is not None and options.baseline.exists():
         return Baseline.read(options.baseline)
     modules = (each.module for each in changes)
-    baseline = trials.measure(needed_files(_CHECKOUT, modules))
+    marks = ("-m", "not slow") if options.fast else ()
+    baseline = trials.measure(needed_files(_CHECKOUT, modules), marks)
     if options.baseline is not None:
         baseline.write(options.baseline)
     return baseline

@@ -10,15 +10,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.mutation.changes import Change
 
 _BUBBLEWRAP = "bwrap"
 #: Hidden tests of what needs cgroups or other programs skip in a box instead of failing.
 _UNSET = ("RPW_FIXTURE_REQUIRE_INTEROP", "RPW_FIXTURE_LONG", "PYTEST_ADDOPTS")
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Box:
@@ -50,13 +52,13 @@ class Box:
             self._write(path, content)
 
     def run(
-        self, arguments: Sequence[str], limit: float | None
+        self, arguments: Sequence[str], limit: float | None, variables: Mapping[str, str] = _NONE
     ) -> subprocess.CompletedProcess[str] | None:
-        """Run pytest in the box; None when it took longer than ``limit`` seconds."""
+        """Run pytest in the box, with more variables; None when it took longer than ``limit`` seconds."""
         if self._is_stopped:
             raise InterruptedError("the box was stopped")
         environment = {name: value for name, value in os.environ.items() if name not in _UNSET}
-        environment |= {"PYTHONPATH": str(self.copy), "TMPDIR": "/tmp", "HOME": "/tmp"}
+        environment |= {"PYTHONPATH": str(self.copy), "TMPDIR": "/tmp", "HOME": "/tmp", **variables}
         command = (*self._walls(), sys.executable, "-m", "pytest", *arguments)
         with subprocess.Popen(
             command,

@@ -41,6 +41,33 @@ class Equivalent:
 
 EQUIVALENTS = (
     Equivalent(
+        module="rpw_fixture/support/beneath.py",
+        old="0x08",
+        new="(9)",
+        reason="the bit that is added is one of the others",
+        kind=Kind.CONSTANT,
+    ),
+    Equivalent(
+        module="rpw_fixture/support/inotify.py",
+        old="len(data) <= _BUFFER - _LONGEST",
+        new="len(data) < _BUFFER - _LONGEST",
+        reason="one read more then finds nothing",
+        kind=Kind.COMPARISON,
+    ),
+    Equivalent(
+        module="rpw_fixture/wire/command.py",
+        old="tuple(message.output_paths)",
+        reason="they become another tuple; a repeated field is false when empty, as a tuple is",
+        kind=Kind.CALL,
+    ),
+    Equivalent(
+        module="rpw_fixture/execution/staging/staged_root.py",
+        old="watch < 0",
+        new="watch <= 0",
+        reason="the numbers of watches begin with 1 (inotify(7)); what can't be watched has -1",
+        kind=Kind.COMPARISON,
+    ),
+    Equivalent(
         module="rpw_fixture/storage/blob_index.py",
         old="excess <= 0",
         new="excess < 0",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import ast
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
+
+from tests.mutation.baseline import Baseline, Measured
+from tests.mutation.changes import Change
 
 #: By the beginning of a module's path, the longest that fits: files and folders of tests, and patterns.
 FIRST: Mapping[str, str] = {
@@ -25,18 +31,23 @@ FIRST: Mapping[str, str] = {
         "processes security/test_stopped_spawner.py security/test_process_limit.py cli/test_signals.py"
     ),
     "rpw_fixture/pytest_plugin.py": "plugin",
+    "rpw_fixture/report/": "report",
     "rpw_fixture/server/": "test_server.py cli services security workers",
     "rpw_fixture/services/": "services test_locks.py conformance faults security",
     "rpw_fixture/storage/": (
         "storage test_locks.py conformance/test_cas.py conformance/test_action_cache.py "
         "conformance/test_bytestream*.py"
     ),
+    "rpw_fixture/summary/": "summary report cli/test_explain.py",
     "rpw_fixture/support/": "support test_locks.py execution/staging security/test_tls.py",
     "rpw_fixture/testing/": "testing plugin client",
     "rpw_fixture/wire/": "wire conformance",
     "rpw_fixture/wire/worker/": "wire/worker workers",
     "rpw_fixture/workers/": "test_locks.py workers",
 }
+#: Tests that read the code instead of running it, so that no line shows whether they may notice a change.
+_READING = ("tests/test_structure.py",)
+_Part: TypeAlias = ast.stmt | ast.ExceptHandler | ast.match_case
 #: What stands for modules that no entry fits.
 _OTHERS = "rpw_fixture/server/"
 #: Folders that take minutes, or programs that are not everywhere: only for modules that name them.
@@ -51,32 +62,86 @@ class Selection:
 
     Args:
         root: the checkout.
-        seconds: how long each test file took, by its path; files not in it are not run.
-        longest: a file that takes longer is run only for the modules it concerns, seconds.
+        baseline: what the tests run and how long they take.
+        longest: how long the tests of one change may take in all, seconds.
     """
 
-    def __init__(self, root: Path, seconds: dict[str, float], longest: float) -> None:
+    def __init__(self, root: Path, baseline: Baseline, longest: float) -> None:
         self._root = root
-        self._seconds = seconds
+        self._baseline = baseline
         self._longest = longest
 
-    def first(self, module: str) -> list[str]:
-        """Return the test files that concern the module, the quick ones of each entry first."""
-        files: dict[str, None] = {}
+    def tests(self, change: Change) -> list[Measured]:
+        """Return the tests that may notice ``change``, those that concern its module first.
+
+        Those are the tests that run the changed line and, of those that concern the module, also the
+        tests that run it in a process in which no lines are seen. What is changed outside of functions
+        may be noticed by every test.
+        """
+        concerned = set(self._files(change.module))
+        lines = changed_lines((self._root / change.module).read_bytes(), change)
+        if lines is None:
+            chosen = self._baseline.tests
+        else:
+            chosen = self._baseline.running(change.module, lines)
+            is_seen = bool(chosen)
+            known = {each.id for each in chosen}
+            chosen += [
+                each
+                for each in self._baseline.tests
+                if each.file in concerned and each.id not in known
+                if each.starts_programs or not is_seen or each.file in _READING
+            ]
+        return _by_file(self._quick(chosen, concerned), concerned)
+
+    def _quick(self, tests: Iterable[Measured], concerned: Collection[str]) -> Iterator[Measured]:
+        """Generate the quickest ones that are run within the time there is."""
+        seconds = 0.0
+        for each in sorted(tests, key=lambda each: (each.file not in concerned, each.seconds)):
+            if seconds + each.seconds <= self._longest:
+                seconds += each.seconds
+                yield each
+
+    def _files(self, module: str) -> Iterator[str]:
+        yield from _READING
         for entry in FIRST[entry_of(module)].split():
-            files.update(dict.fromkeys(self._by_time(files_of(self._root, entry))))
-        return list(files)
+            yield from files_of(self._root, entry)
 
-    def rest(self, module: str) -> list[str]:
-        """Return the other test files that are quick enough for every change."""
-        before = set(self.first(module))
-        files = (each for each in ordinary_files(self._root) if each not in before)
-        return [each for each in self._by_time(files) if self._seconds[each] <= self._longest]
 
-    def _by_time(self, files: Iterable[str]) -> list[str]:
-        return sorted(
-            (each for each in files if each in self._seconds), key=self._seconds.__getitem__
-        )
+def _by_file(tests: Iterable[Measured], concerned: Collection[str]) -> list[Measured]:
+    """Return tests file by file, the quick files of those that concern the module first."""
+    files: dict[str, list[Measured]] = defaultdict(list)
+    for each in tests:
+        files[each.file].append(each)
+    groups = sorted(
+        files.items(),
+        key=lambda item: (item[0] not in concerned, sum(each.seconds for each in item[1])),
+    )
+    return [each for _, group in groups for each in group]
+
+
+def changed_lines(content: bytes, change: Change) -> range | None:
+    """Return the lines of the statement that is changed, or of its head; None outside of functions."""
+    function = statement = None
+    for node in ast.walk(ast.parse(content)):  # outer nodes come before inner ones
+        if isinstance(node, _Part) and change.line in _head(node):
+            statement = node
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = range(node.body[0].lineno, (node.end_lineno or node.lineno) + 1)
+            function = node if change.line in body else function
+    return None if function is None or statement is None else _head(statement)
+
+
+def _head(node: _Part) -> range:
+    """Return the lines of a statement without the statements in it."""
+    start = _first_line(node)
+    inner = [each for name in ("body", "cases") for each in getattr(node, name, [])]
+    end = min(map(_first_line, inner), default=getattr(node, "end_lineno", start) + 1)
+    return range(start, max(end, start + 1))
+
+
+def _first_line(node: _Part) -> int:
+    return node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
 
 
 def entry_of(module: str) -> str:

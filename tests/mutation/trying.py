@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import bisect
+import itertools
 import queue
 import re
+import threading
 import time
-import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from subprocess import CompletedProcess
 from typing import TypeVar
 
+from tests.mutation import reaching
+from tests.mutation.baseline import Baseline, Measured
 from tests.mutation.boxes import Box
 from tests.mutation.changes import Change
 from tests.mutation.selection import Selection
@@ -24,11 +27,14 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 #: A run may take this many times as long as without a change, and so many seconds more.
 _FACTOR, _EXTRA = 3.0, 30.0
-_NO_TESTS_LEFT = 5
+#: Tests that take longer get this many times as long, once, before a change counts as noticed by that.
+_MORE_TIME = 4.0
+#: The quickest tests of a change, which run in a session of pytest before the others, seconds in all.
+_QUICK = 10.0
 #: The tests are measured in this many runs, so that a failure of pytest itself costs few of them.
 _PARTS = 8
 _OPTIONS = ("-q", "-p", "no:cacheprovider", "--no-header", "--tb=line", "--capture=fd")
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+)$", re.MULTILINE)
 #: How many tests may fail once and pass when they are asked again, before no more are asked.
 _MOST_DOUBTFUL = 3
 
@@ -58,28 +64,6 @@ class Trial:
     seconds: float
 
 
-@dataclass(slots=True, kw_only=True)
-class Baseline:
-    """The tests without a change.
-
-    Attributes:
-        seconds: how long each test file takes, by its path.
-        failing: tests that fail in a box anyway; they are left out.
-    """
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    failing: list[str] = field(default_factory=list)
-
-    def write(self, path: Path) -> None:
-        """Keep it for another run of the same code."""
-        path.write_text(json.dumps({"seconds": self.seconds, "failing": self.failing}))
-
-    @classmethod
-    def read(cls, path: Path) -> Baseline:
-        """Return what `write` kept."""
-        return cls(**json.loads(path.read_text()))
-
-
 class Trials:
     """Tries changes, one in each box at a time.
 
@@ -94,33 +78,37 @@ class Trials:
         for box in boxes:
             self._boxes.put(box)
         self._report = report
+        self._adding = threading.Lock()
 
-    def measure(self, files: Iterable[str]) -> Baseline:
-        """Run test files without a change, and find out how long each takes and what fails."""
+    def measure(self, files: Iterable[str], marks: Sequence[str] = ()) -> Baseline:
+        """Run test files without a change, and find out what each test runs and how long it takes.
+
+        Args:
+            files: where the tests are.
+            marks: options of pytest that choose some of them.
+        """
         parts = [each for number in range(_PARTS) if (each := sorted(files)[number::_PARTS])]
         baseline = Baseline()
 
         def measure(part: Sequence[str]) -> None:
             with self._box() as box:
-                self._measure(box, part, baseline)
+                self._measure(box, (*marks, *part), baseline)
 
         self._for_each(measure, parts)
         return baseline
 
-    def _measure(self, box: Box, files: Sequence[str], baseline: Baseline) -> None:
-        report = box.copy / "report.xml"
-        done = box.run(
-            (*_OPTIONS, "-o", "junit_family=xunit1", f"--junitxml={report}", *files), None
-        )
+    def _measure(self, box: Box, arguments: Sequence[str], baseline: Baseline) -> None:
+        report = box.copy / "reached.json"
+        plugin = ("-p", reaching.__name__)
+        done = box.run((*_OPTIONS, *plugin, *arguments), None, {reaching.VARIABLE: str(report)})
         if done is None or not report.exists():
-            self._report(f"not used, pytest was ended: {' '.join(files)}")
+            self._report(f"not used, pytest was ended: {' '.join(arguments)}")
             return
-        for each in _FAILED.findall(done.stdout):
+        with self._adding:
+            failed = baseline.add(report)
+        report.unlink()
+        for each in failed:
             self._report(f"not used, it fails without a change: {each}")
-            baseline.failing.append(each)
-        for file, seconds in _seconds_of(report):
-            if file not in baseline.failing:  # of which nothing can be collected
-                baseline.seconds[file] = baseline.seconds.get(file, 0.0) + seconds
 
     @contextmanager
     def _box(self) -> Iterator[Box]:
@@ -131,14 +119,12 @@ class Trials:
         finally:
             self._boxes.put(box)
 
-    def try_all(
-        self, changes: Iterable[Change], baseline: Baseline, selection: Selection
-    ) -> list[Trial]:
+    def try_all(self, changes: Iterable[Change], selection: Selection) -> list[Trial]:
         """Try each change; in the order of ``changes``."""
 
         def attempt(change: Change) -> Trial:
             with self._box() as box:
-                trial = self._try(box, change, baseline, selection)
+                trial = self._try(box, change, selection)
             self._report(
                 f"{trial.verdict} ({trial.seconds:.0f} s, {trial.by}): {change.description}"
             )
@@ -157,47 +143,62 @@ class Trials:
                     box.stop()
                 raise
 
-    def _try(self, box: Box, change: Change, baseline: Baseline, selection: Selection) -> Trial:
+    def _try(self, box: Box, change: Change, selection: Selection) -> Trial:
         began = time.monotonic()
         by = ""
         with box.changed(change):
-            for files in (selection.first(change.module), selection.rest(change.module)):
-                by = by or _noticed_by(box, files, baseline)
+            for tests in _quick_and_others(selection.tests(change)):
+                by = by or _noticed_by(box, tests)
         verdict = Verdict.CAUGHT if by else Verdict.SURVIVED
         return Trial(change=change, verdict=verdict, by=by, seconds=time.monotonic() - began)
 
 
-def _noticed_by(box: Box, files: Sequence[str], baseline: Baseline) -> str:
+def _quick_and_others(tests: Sequence[Measured]) -> tuple[list[Measured], list[Measured]]:
+    """Part tests in two, so that a change with which nothing ends is noticed in a short time."""
+    seconds = list(itertools.accumulate(each.seconds for each in tests))
+    count = bisect.bisect_right(seconds, _QUICK)
+    return list(tests[:count]), list(tests[count:])
+
+
+def _noticed_by(box: Box, tests: Sequence[Measured]) -> str:
     """Return the test that fails, "" when none does."""
-    if not files:
-        return ""
-    left_out = [
-        f"--deselect={each}" for each in baseline.failing if each.partition("::")[0] in files
-    ]
-    limit = sum(baseline.seconds[each] for each in files) * _FACTOR + _EXTRA
+    left = {each.id: each.seconds for each in tests}
     for _ in range(_MOST_DOUBTFUL):
-        done = box.run((*_OPTIONS, "-x", *left_out, *files), limit)
+        if not left:
+            return ""
+        done = _run_patiently(box, ("-x", *left), _limit(left.values()))
         if done is None:
             return "time limit"
-        if done.returncode in {0, _NO_TESTS_LEFT}:
+        if done.returncode == 0:
             return ""
-        found = _FAILED.search(done.stdout)
-        if found is None:
+        failed = _failed(done.stdout, left)
+        if failed is None:
             return f"pytest ended with {done.returncode}"
         # A test that fails now and then has noticed nothing.
-        again = box.run((*_OPTIONS, found[1]), limit)
+        again = _run_patiently(box, (failed,), _limit([left.pop(failed)]))
         if again is None or again.returncode:
-            return found[1]
-        left_out.append(f"--deselect={found[1]}")
+            return failed
     return ""
 
 
-def _seconds_of(report: Path) -> Iterator[tuple[str, float]]:
-    """Generate the file and the seconds of each test of a report that was not skipped."""
-    for case in ET.parse(report).iter("testcase"):
-        if all(each.tag != "skipped" for each in case):
-            yield case.get("file", ""), float(case.get("time", "0"))
-    report.unlink()
+def _run_patiently(
+    box: Box, arguments: Sequence[str], limit: float
+) -> CompletedProcess[str] | None:
+    """Run tests, and once more with more time: a busy machine is not what the change did."""
+    done = box.run((*_OPTIONS, *arguments), limit)
+    return done or box.run((*_OPTIONS, *arguments), limit * _MORE_TIME)
+
+
+def _limit(seconds: Iterable[float]) -> float:
+    return sum(seconds) * _FACTOR + _EXTRA
+
+
+def _failed(output: str, tests: Iterable[str]) -> str | None:
+    """Return the test of which pytest says that it failed."""
+    found = _FAILED.search(output)
+    if found is None:
+        return None
+    return max((each for each in tests if found[1].startswith(each)), key=len, default=None)
 
 
 def by_room(trials: Iterable[Trial]) -> dict[str, list[Trial]]:

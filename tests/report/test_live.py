@@ -16,7 +16,10 @@ import pytest
 
 from rpw_fixture import Action, Config
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.events.log import EventLog
+from rpw_fixture.report import live
 from rpw_fixture.report.inputs import row_of
+from rpw_fixture.report.live import LivePage
 from rpw_fixture.report.live_rows import LiveRows
 from rpw_fixture.server import Server
 from tests.waiting import until
@@ -292,3 +295,11 @@ def test_lanes_grow_in_a_browser_and_stop_when_paused() -> None:
             assert all(each.startswith(server.web_address) for each in browsed.requests)
             server.stop()
             browsed.page.wait_for_selector("text=the server has stopped")
+
+
+def test_a_connection_too_many_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_MOST_CONNECTIONS", 0)
+    with LivePage(EventLog(), "127.0.0.1:0") as page:
+        host, _, port = page.address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as viewer:
+            assert viewer.recv(1) == b""

@@ -96,3 +96,14 @@ def test_reading_what_is_absent_tells_malformed_digests(tmp_path):
     assert DigestBatches(store).get(message(SHA256.of(b"gone"))) is None
     with pytest.raises(RequestError, match="not a SHA256 hash"):
         DigestBatches(store).get(reapi.Digest(hash="xyz", size_bytes=3))
+
+
+def test_blobs_that_do_not_fit_together_are_stored_as_far_as_they_fit(tmp_path):
+    cas = make_cas(tmp_path, memory_bytes=100_000, max_bytes=1500, spill_threshold=100_000)
+    blobs = [bytes([number]) * size for number, size in enumerate((700, 2000, 700))]
+    refused = put(cas.store(SHA256), claims_of(*blobs))
+    assert {position: error.code for position, error in refused.items()} == {
+        1: Code.RESOURCE_EXHAUSTED
+    }
+    assert [cas.store(SHA256).contains(SHA256.of(blob)) for blob in blobs] == [True, False, True]
+    cas.close()

@@ -10,9 +10,19 @@ import sys
 
 import pytest
 
+from rpw_fixture.config import Config
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.server.stores import open_stores
+from rpw_fixture.storage import durable_folder
 from rpw_fixture.storage.action_cache import ActionCache, ActionKey
 from rpw_fixture.storage.cas import Cas
+from rpw_fixture.storage.durable_folder import DurableFolder
+from rpw_fixture.storage.recording_folder import (
+    UNRECORDED_FILE,
+    RecordingFolder,
+    blob_path,
+    reasons_for_gaps,
+)
 from rpw_fixture.wire.digests import FUNCTIONS, SHA256, DigestFunctions
 
 SIZES = [1, 500, 5000]
@@ -195,3 +205,56 @@ def test_the_folder_of_results_is_pruned_when_it_is_opened(tmp_path):
     results = ActionCache(tmp_path, max_files=3)
     assert sum(results.get(key(b"%d" % number)) is not None for number in range(10)) == 3
     results.close()
+
+
+def test_a_folder_is_suspect_after_another_boot_and_where_boots_are_unknown(tmp_path, monkeypatch):
+    boot = tmp_path / "boot"
+    monkeypatch.setattr(durable_folder, "_BOOT_ID", boot)
+
+    def is_suspect():
+        folder = DurableFolder(tmp_path / "folder")
+        folder.close()
+        return folder.is_suspect
+
+    assert [is_suspect(), is_suspect()] == [True, True]
+    boot.write_text("one")
+    assert [is_suspect(), is_suspect()] == [True, False]
+    boot.write_text("two")
+    assert [is_suspect(), is_suspect()] == [True, False]
+
+
+def test_a_recording_that_can_not_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(EnvironmentLacksError, match=r"--record .*file/recording: Not a directory"):
+        RecordingFolder(tmp_path / "file/recording", "--record")
+
+
+def test_reasons_for_gaps_are_read_as_far_as_they_are_whole(tmp_path):
+    assert reasons_for_gaps(tmp_path) == ()
+    (tmp_path / UNRECORDED_FILE).write_text(
+        '{"reason": "a"}\n[]\n{}\n7\n{"reason": "b"}\n{"reason": "a"}\n{"rea'
+    )
+    assert reasons_for_gaps(tmp_path) == ("a", "b")
+    (tmp_path / UNRECORDED_FILE).write_bytes(b"\xff")
+    assert reasons_for_gaps(tmp_path) == ()
+
+
+def test_stores_that_can_not_all_be_opened_leave_nothing_open(tmp_path):
+    (tmp_path / "ac").touch()
+
+    def open_all():
+        return open_stores(
+            Config(root=str(tmp_path)), DigestFunctions(["SHA256"]), tmp_path, lambda *_: None
+        )
+
+    with pytest.raises(OSError, match="ac"):
+        open_all()
+    (tmp_path / "ac").unlink()
+    open_all().close()
+
+
+@pytest.mark.parametrize("digest", ["", "abc", "/5", "a/b/5", "../5", "abc/x", "abc/-1"])
+def test_what_is_no_digest_has_no_place_in_a_recording(tmp_path, digest):
+    with pytest.raises(ValueError, match="is not a digest"):
+        blob_path(tmp_path, digest)
+    assert blob_path(tmp_path, "abcd/5") == tmp_path / "blobs/ab/abcd-5"

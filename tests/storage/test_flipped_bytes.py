@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -208,3 +209,18 @@ def test_a_flipped_result_of_an_action_is_not_served(root: Path) -> None:
         again = server.run(action)
         assert not again.cached
         assert again.outputs["out"] == b"said\n"
+
+
+def test_a_file_whose_state_is_unknown_is_closed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, "output error")
+
+    cas = make_cas(tmp_path, spill_threshold=10)
+    store = cas.store(SHA256)
+    digest = store.put(b"x" * 100)
+    monkeypatch.setattr(module, "state_of", fail)
+    with pytest.raises(OSError, match="output error"):
+        store.get(digest)
+    cas.close()

@@ -11,6 +11,8 @@ import pytest
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import RequestSent, WorkerStarted
+from rpw_fixture.storage.recording_folder import ACTIONS_FILE
+from rpw_fixture.summary.hermetic import findings_in
 from rpw_fixture.summary.recordings import read_recording
 
 SAMPLES = Path(__file__).parents[2] / "sample_workers/python"
@@ -38,3 +40,30 @@ def test_an_empty_one_says_why(tmp_path: Path) -> None:
     subprocess.run(tee, cwd=tmp_path, check=True)
     with pytest.raises(ConfigError, match="true was started without --persistent_worker"):
         read_recording(tmp_path / "recording")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "not a recording .*No such file"),
+        (b"\xff\n", "not a recording .*not UTF-8"),
+        (b"{\n", "actions.*:1: not a recorded action"),
+        (b"[]\n", "actions.*:1: not a recorded action"),
+        (b"{}\n", "actions.*:1: not a recorded action: KeyError"),
+        (b"", "no action that ran on a worker ended"),
+    ],
+)
+def test_what_is_no_recording_is_refused_by_name(
+    content: bytes | None, words: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / ACTIONS_FILE).write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        read_recording(tmp_path)
+
+
+@pytest.mark.parametrize("mnemonic", ["", "Javac"])
+def test_a_recording_without_actions_on_workers_has_nothing_to_check(
+    mnemonic: str, tmp_path: Path
+) -> None:
+    assert findings_in(tmp_path, mnemonic) == "nothing to check: no action ran on a worker"

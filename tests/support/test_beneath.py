@@ -186,3 +186,26 @@ def test_a_forbidden_openat2_is_done_without(monkeypatch: pytest.MonkeyPatch) ->
     # Filters of old container engines answer so to system calls that they do not know.
     monkeypatch.setattr(beneath, "_OPENAT2", 9999)
     assert beneath._find_openat2() is open_step_by_step
+
+
+def test_without_ctypes_paths_are_opened_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert beneath._find_openat2() is beneath.open_step_by_step
+
+
+def test_without_proc_a_mount_is_told_by_its_device_and_paths_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert beneath.path_of(fd) == str(tmp_path)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", _missing)
+            assert beneath.mount_of(fd) == tmp_path.stat().st_dev
+    finally:
+        os.close(fd)
+    assert beneath.path_of(fd) == ""
+
+
+def _missing(*_: object) -> int:
+    raise FileNotFoundError

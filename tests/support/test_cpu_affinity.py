@@ -48,6 +48,31 @@ def test_each_has_its_own_and_who_comes_late_is_free() -> None:
     assert late == everywhere
 
 
+def test_a_processor_is_free_again_once_it_is_closed() -> None:
+    with Processor() as processor:
+        (held,) = affinities(processor)[0]
+        assert cpu_affinity._claimed(held) is None
+    claim = cpu_affinity._claimed(held)
+    assert claim is not None
+    claim.close()
+
+
+def test_where_the_kernel_refuses_threads_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    everywhere = os.sched_getaffinity(0)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    with Processor() as processor:
+        monkeypatch.setattr(os, "sched_setaffinity", refuse)
+        assert affinities(processor) == [everywhere] * 2
+    ran = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0} if pid == 0 else {0, 1})
+    with cpu_affinity.anywhere():
+        ran.append(True)
+    assert ran
+
+
 def test_what_goes_wrong_meanwhile_is_raised() -> None:
     def fail() -> None:
         raise LookupError("nothing here")

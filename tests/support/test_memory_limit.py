@@ -73,7 +73,9 @@ def test_the_limit_is_found(tmp_path: Path, machine: str) -> None:
 
 
 def test_there_is_no_limit_where_there_are_no_groups(tmp_path: Path) -> None:
-    assert memory_limit(tmp_path / "missing", tmp_path) is None
+    (tmp_path / "no text").write_bytes(b"0::/\xff\n")
+    for name in ("missing", "no text"):
+        assert memory_limit(tmp_path / name, tmp_path) is None
 
 
 def test_files_on_a_ram_disk_are_told_from_others(tmp_path: Path) -> None:

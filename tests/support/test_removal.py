@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.support import removal
+from rpw_fixture.support.beneath import OwnFolder
 from rpw_fixture.support.removal import discard, remove
 from tests.file_trees import read_tree
 from tests.mounting import immutable, mount, mount_points, nothing_mounted, require_mounts
@@ -205,3 +207,154 @@ def test_a_folder_that_is_swapped_for_a_link_meanwhile_is_not_followed(
 
     assert read_tree(precious) == PRECIOUS
     assert precious.stat().st_mode & 0o777 == 0o750
+
+
+# --- what another process does meanwhile, and errors of the disk ---
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[int]:
+    """An open folder."""
+    fd = os.open(tmp_path, os.O_RDONLY)
+    yield fd
+    os.close(fd)
+
+
+def raising(*codes: int | None, then: Callable[..., object]) -> Callable[..., object]:
+    """Return a function that fails with these errors one after the other; None lets a call pass."""
+    left = list(codes)
+
+    def call(*arguments: object, **more: object) -> object:
+        code = left.pop(0) if left else None
+        if code is not None:
+            raise OSError(code, os.strerror(code))
+        return then(*arguments, **more)
+
+    return call
+
+
+def test_what_is_gone_already_is_no_leftover(
+    here: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert remove(str(tmp_path / "absent/below")) == []
+    assert remove(str(tmp_path / "absent")) == []
+    assert removal.remove_at(here, "absent") == []
+    discard(str(tmp_path / "absent"))
+    with OwnFolder(str(tmp_path)) as own:
+        discard(own.at("absent/below"))
+    assert caplog.messages == []
+
+
+def test_an_error_of_the_disk_is_raised_by_removing_and_logged_by_discarding(
+    here: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "unlink", raising(*[errno.EIO] * 3, then=os.unlink))
+    with pytest.raises(OSError, match="output error"):
+        removal.remove_at(here, "file")
+    with pytest.raises(OSError, match="output error"):
+        removal._Removal()._unlink(here, "file")
+    discard(str(tmp_path / "file"))
+    assert "output error" in caplog.messages[0]
+    discard(str(tmp_path / "file"))
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_file_may_vanish_or_become_a_folder_while_it_is_removed(
+    here: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removing = removal._Removal()
+    assert removing._unlink(here, "absent") is True
+    (tmp_path / "folder").mkdir()
+    assert removing._unlink(here, "folder") is False
+    assert removing._try(here, "absent", 0) is True
+    (tmp_path / "file").touch()
+    assert removing._try(here, "file", 0) is True
+    assert removing.leftovers == []
+    monkeypatch.setattr(os, "unlink", raising(errno.EACCES, then=os.unlink))
+    (tmp_path / "file").touch()
+    assert removing._unlink(here, "file") is False
+    assert [(each.path, each.is_left) for each in removing.leftovers] == [
+        (str(tmp_path / "file"), True)
+    ]
+
+
+def test_a_folder_that_is_written_into_all_the_time_is_left(
+    here: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def refuse(name: str, **_: object) -> None:
+        tries.append(name)
+        raise OSError(errno.ENOTEMPTY, "not empty")
+
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setattr(os, "rmdir", refuse)
+    (left,) = removal.remove_at(here, "folder")
+    assert (left.path, left.reason) == (
+        str(tmp_path / "folder"),
+        "something still writes into it",
+    )
+    assert len(tries) == removal._PATIENCE + 1
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.ENOENT, None])
+def test_a_folder_deep_down_is_moved_up_and_removed(
+    code: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make_deep(tmp_path / "folder")
+    monkeypatch.setattr(os, "rename", raising(code, then=os.rename))
+    assert remove(str(tmp_path / "folder")) == []
+    assert not (tmp_path / "folder").exists()
+
+
+def test_a_folder_deep_down_that_can_not_be_moved_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deepest = _make_deep(tmp_path / "folder")
+    monkeypatch.setattr(os, "rename", raising(*[errno.EPERM] * 9, then=os.rename))
+    assert [(each.path, each.is_left) for each in remove(str(tmp_path / "folder"))] == [
+        (str(deepest), True)
+    ]
+    assert deepest.exists()
+
+
+def _make_deep(folder: Path) -> Path:
+    """Make the folder and folders in it, of which the last one is moved up to be removed."""
+    path = folder.joinpath(*["d"] * (removal._DEEPEST + 1))
+    path.mkdir(parents=True)
+    return path
+
+
+def test_a_new_folder_takes_the_place_of_what_is_there(tmp_path: Path) -> None:
+    with OwnFolder(str(tmp_path)) as own:
+        removal.make_new(own.at("made"))
+        (tmp_path / "made/file").touch()
+        removal.make_new(own.at("made"))
+    assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_a_folder_gets_back_the_permissions_to_be_emptied(here: int, tmp_path: Path) -> None:
+    for before, mode, after in (
+        (0o000, 0o700, 0o700),
+        (0o755, 0o700, 0o755),
+        (0o500, 0o711, 0o711),
+    ):
+        tmp_path.chmod(before)
+        removal.make_accessible(here, mode)
+        assert tmp_path.stat().st_mode & 0o7777 == after
+    tmp_path.chmod(0o600)
+    removal.make_accessible(here)
+    assert tmp_path.stat().st_mode & 0o7777 == 0o700
+
+
+def test_new_folders_are_open_to_others_as_usual(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with OwnFolder(str(tmp_path)) as own:
+            own.at("made").make()
+            own.at("private").make(0o700)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o7777 == 0o755
+    assert (tmp_path / "private").stat().st_mode & 0o7777 == 0o700

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -156,6 +157,77 @@ def test_where_none_can_be_made_that_is_told(base: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(tempfile, "tempdir", str(base / "absent"))
     with pytest.raises(EnvironmentLacksError, match="absent"):
         Workspace()
+
+
+def test_a_folder_that_another_server_locked_first_is_left_to_it(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [False, True]
+    monkeypatch.setattr(workspaces, "_sweep", lambda _: None)
+    monkeypatch.setattr(workspaces, "_lock", lambda *_, **__: answers.pop(0))
+    with Workspace() as made:
+        (left,) = set(base.iterdir()) - {made.path}
+        assert made.path.exists()
+    assert list(base.iterdir()) == [left]
+    assert not answers
+
+
+@pytest.mark.parametrize("what", ["scandir", "open"])
+def test_what_another_server_removes_meanwhile_is_no_problem(
+    what: str, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (base / "rpw_fixture-left").mkdir()
+    original = getattr(os, what)
+    failures = [FileNotFoundError(), FileNotFoundError()]
+
+    def fail_first(*arguments: object, **more: object) -> object:
+        if failures:
+            raise failures.pop()
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(f"rpw_fixture.support.workspace.os.{what}", fail_first)
+    if what == "scandir":
+        failures.pop()
+    made = Workspace()
+    monkeypatch.undo()
+    assert made.path.is_dir()
+    made.close()
+
+
+ROOM, MEMORY = workspaces._ENOUGH_ROOM, workspaces._ENOUGH_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("room", "limit", "flags", "is_writable", "is_used"),
+    [
+        (ROOM, None, 0, True, True),
+        (ROOM, MEMORY, 0, True, True),
+        (ROOM - 4096, None, 0, True, False),
+        (ROOM, MEMORY - 1, 0, True, False),
+        (ROOM, None, os.ST_NOEXEC, True, False),
+        (ROOM, None, 0, False, False),
+    ],
+)
+def test_the_ram_disk_is_used_with_enough_room_if_programs_may_run_from_it(
+    room: int,
+    limit: int | None,
+    flags: int,
+    is_writable: bool,
+    is_used: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = SimpleNamespace(f_bavail=room // 4096, f_frsize=4096, f_flag=flags)
+    monkeypatch.delenv("TMPDIR")
+    monkeypatch.setattr(workspaces, "memory_limit", lambda: limit)
+    monkeypatch.setattr(os, "statvfs", lambda _: found)
+    monkeypatch.setattr(os, "access", lambda *_: is_writable)
+    assert (workspaces.base() == "/dev/shm") is is_used
+
+
+def test_without_a_ram_disk_the_usual_folder_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMPDIR")
+    monkeypatch.setattr(workspaces, "_RAM_DISK", "/absent")
+    assert workspaces.base() == tempfile.gettempdir()
 
 
 # --- what can't be removed ---

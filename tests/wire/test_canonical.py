@@ -147,3 +147,10 @@ def test_an_action_without_digests_is_told() -> None:
 def test_long_names_are_cut_in_what_is_told() -> None:
     (problem,) = canonical.command_problems(variables(["z" * 5000, "a" * 5000]))
     assert len(problem) < 300
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0"])
+def test_a_name_that_none_can_have_is_told_with_its_kind(name: str) -> None:
+    folder = reapi.Directory(files=[reapi.FileNode(name=name)])
+    (problem,) = canonical.directory_problems(folder)
+    assert "file nodes" in problem

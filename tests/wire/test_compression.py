@@ -117,3 +117,10 @@ def test_compressors_are_found_by_name_and_number():
             compressor_named(name)
         with pytest.raises(RequestError, match="zstd, deflate"):
             compressor_numbered(number)
+
+
+def test_a_library_in_a_package_that_is_missing_is_not_available():
+    known = COMPRESSORS["zstd"]
+    assert known.is_available
+    for library in ("absent", "absent.package.zstd"):
+        assert not known._replace(library=library).is_available

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, RequestError
+from rpw_fixture.wire import trees
 from rpw_fixture.wire.digests import SHA256, Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import FileEntry, Folder, FolderDecoder, SymlinkEntry, check_name
@@ -300,3 +301,36 @@ def test_damaged_folders_are_judged_as_protobuf_judges_them(junk: bytes, cut: in
     except RequestError:
         return  # it decodes, but holds a name that none can have, say
     assert list(found.files) == [each.name for each in expected.files]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "is_possible"),
+    [(0, 0, True), (-1, 0, False), (7, 999_999_999, True), (7, 10**9, False), (7, -1, False),
+     (trees._LATEST, 0, True), (trees._LATEST + 1, 0, False)],
+)  # fmt: skip
+def test_a_time_that_no_file_can_have_is_refused(
+    seconds: int, nanos: int, is_possible: bool
+) -> None:
+    message = with_entry("files", "a")
+    message.files[0].node_properties.mtime.seconds = seconds
+    message.files[0].node_properties.mtime.nanos = nanos
+    if is_possible:
+        assert decode(message).files["a"].mtime_ns == seconds * 10**9 + nanos
+    else:
+        assert "has an mtime that no file can have" in refused(message)
+
+
+def test_only_permission_bits_of_a_mode_count() -> None:
+    message = with_entry("files", "a")
+    message.files[0].node_properties.unix_mode.value = 0o104755
+    assert decode(message).files["a"].unix_mode == 0o755
+
+
+def test_a_decoder_that_forgets_decodes_the_same_again() -> None:
+    decoder = FolderDecoder(SHA256)
+    data = with_entry("files", "a").SerializeToString()
+    first = decoder.decode(SHA256.of(data), data, nobody)
+    assert len(decoder._files._values) == 1
+    decoder.clear()
+    assert len(decoder._files._values) == 0
+    assert decoder.decode(SHA256.of(data), data, nobody).files == first.files

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import pytest
@@ -12,6 +14,9 @@ import pytest
 from rpw_fixture import Action, Server
 from rpw_fixture.events.kinds import InternalError
 from rpw_fixture.services.calls import grpc_calls
+from rpw_fixture.services.calls.lanes import Lane
+from rpw_fixture.services.calls.waiting_streams import WaitingStream
+from rpw_fixture.support.pausing import Pause, Signal
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.waiting import until
@@ -99,3 +104,60 @@ def test_a_watcher_hears_of_the_end(server: Server) -> None:
         server.stop()
         thread.join(30)
     assert answers == [b"\x08\x01", b"\x08\x02"]
+
+
+def test_a_stream_that_is_woken_while_a_thread_has_it_is_looked_at_again() -> None:
+    nothing: Any = None
+    stream: Any = WaitingStream(nothing, nothing, nothing, nothing, Lane.WAITING)
+    stream._pause = object()
+    assert not stream._end_rest()  # a thread has it
+    assert not stream._rest()  # and looks again
+    assert stream._rest()
+    assert stream._end_rest()  # it rested, so nothing is to be looked at again
+    assert stream._rest()
+
+
+def test_a_stream_rests_only_while_something_will_wake_it() -> None:
+    resumed: list[object] = []
+    nothing: Any = None
+    executor: Any = SimpleNamespace(resume=lambda work, lane: resumed.append((work, lane)))
+    stream: Any = WaitingStream(nothing, nothing, nothing, executor, Lane.WAITING)
+    assert not stream._rest()
+    stream._is_sending = True
+    assert stream._rest()
+    stream._sent()
+    assert resumed == [(stream._advance, Lane.WAITING)]
+    stream._sent()
+    assert len(resumed) == 1
+    stream._pause = object()
+    assert stream._rest()
+    stream._sent()  # the end of the pause wakes it
+    assert len(resumed) == 1
+    stream._due = 7.0
+    assert stream.sweep(6.9)
+    assert len(resumed) == 1
+    assert stream.sweep(7.0)
+    assert len(resumed) == 2
+
+
+def test_a_stream_that_sends_or_pauses_gives_its_thread_up() -> None:
+    ended: list[str] = []
+    nothing: Any = None
+    items = iter([b"first", Pause(signal=Signal(), seen=0, seconds=None)])
+    responses: Any = SimpleNamespace(close=lambda: ended.append("closed"))
+    sweeper = SimpleNamespace(add=lambda _: None, discard=lambda _: None)
+    executor: Any = SimpleNamespace(sweeper=sweeper)
+    stream: Any = WaitingStream(responses, nothing, nothing, executor, Lane.WAITING)
+    stream._context = SimpleNamespace(is_active=lambda: not ended)
+    stream._is_sending = True
+    assert stream._step() is True
+    stream._is_sending = stream._is_resting = False
+    stream._next = lambda: next(items)
+    sent: list[bytes] = []
+    stream._sender = SimpleNamespace(send=lambda data, _done: sent.append(data))
+    assert stream._step() is False  # the first response is held back
+    assert stream._step() is True  # it is sent before the pause
+    assert sent == [b"first"]
+    ended.append("client")
+    assert stream._step() is True
+    assert ended == ["client", "closed"]
