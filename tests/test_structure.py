@@ -110,9 +110,21 @@ def test_a_docstring_does_not_count_as_lines_of_a_function() -> None:
 
 #: Dataclasses that change: counters, and state of something that goes on.
 CHANGING = frozenset(
-    {"ActionProgress", "CheckContext", "DigestCount", "Experimenter", "Folder", "Inputs", "Outputs"}
-    | {"MethodCount", "Placed", "RunFolder", "Sandbox", "StatusReader", "Waiter", "WorkerReuse"}
-    | {
+    {
+        "ActionProgress",
+        "CheckContext",
+        "DigestCount",
+        "Experimenter",
+        "Folder",
+        "Inputs",
+        "MethodCount",
+        "Outputs",
+        "Placed",
+        "RunFolder",
+        "Sandbox",
+        "StatusReader",
+        "Waiter",
+        "WorkerReuse",
         "_Call",
         "_CheckRun",
         "_Descent",
@@ -122,8 +134,10 @@ CHANGING = frozenset(
         "_Leaving",
         "_Node",
         "_Observer",
+        "_Pending",
+        "_Tree",
+        "_Way",
     }
-    | {"_Pending", "_Tree", "_Way"}
 )
 #: Dataclasses of few fields, which are made without names.
 POSITIONAL = frozenset(
@@ -137,8 +151,6 @@ POSITIONAL = frozenset(
         "File",
         "Folder",
         "Hooks",
-    }
-    | {
         "OutputFile",
         "Place",
         "Placed",
@@ -147,8 +159,6 @@ POSITIONAL = frozenset(
         "SourcedRule",
         "StatusReader",
         "Symlink",
-    }
-    | {
         "Trigger",
         "Waiter",
         "WantedReport",
@@ -157,8 +167,6 @@ POSITIONAL = frozenset(
         "_CheckRun",
         "_Descent",
         "_Draft",
-    }
-    | {
         "_FilesBelow",
         "_Folder",
         "_Known",
