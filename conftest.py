@@ -136,6 +136,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     At the end of a run with several processes the short files are left, so that all are busy to the end.
     """
+    addresses = [each.nodeid for each in items if " at 0x" in each.nodeid]
+    assert not addresses, f"no two processes would agree on the names of these tests: {addresses}"
     for path, tests in itertools.groupby(items, lambda item: item.path):
         if _is_slow(path):
             for each in tests:

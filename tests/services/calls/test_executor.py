@@ -109,7 +109,15 @@ def test_a_sweeper_without_a_thread_gets_one_with_the_next_call(
         {"_is_rpc_state_active": lambda state: False},  # noqa: ARG005 - the name is looked at
         {grpc_calls._TOKENS[0]: 1},
     ],
-    ids=str,
+    ids=[
+        "no state",
+        "another state",
+        "another way to end",
+        "no way to end",
+        "no context",
+        "another question",
+        "another token",
+    ],
 )
 def test_another_grpc_than_expected_is_not_supported(
     changes: dict[str, object], monkeypatch: pytest.MonkeyPatch
