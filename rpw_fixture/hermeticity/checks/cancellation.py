@@ -1,4 +1,4 @@
-"""RPW110: requests that are cancelled at once, during the work, and after the response.
+"""RPW110: requests that are cancelled after the response, at once, and during the work.
 
 Also among overlapping requests, while one is held at an input, and of another action than the victim.
 """
@@ -44,12 +44,13 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 
 def _cancelled(context: CheckContext, action: SuiteAction) -> Iterator[Step]:
+    # First what does not depend on the moment: if that is wrong, a reproducer always shows it.
+    yield Step(action=action, cancel=Cancel.AFTERWARDS)
     if not _loses_cancels(context):
         yield Step(action=action, cancel=Cancel.AT_ONCE)
         seconds = _warm_seconds(context, action)
         for part in _PARTS:
             yield Step(action=action, cancel=Cancel.AT_WORK, delay=round(part * seconds, 4))
-    yield Step(action=action, cancel=Cancel.AFTERWARDS)
 
 
 def _warm_seconds(context: CheckContext, action: SuiteAction) -> float:
