@@ -54,6 +54,7 @@ _SLOW = (
     "examples",  # with a real Bazel
     "docs/test_check_page.py",  # the commands of the page are checks of whole suites
     "docs/test_installed.py",  # the package is installed first
+    "execution/test_bad_input.py",  # each executes an action
     "execution/test_lacking_machines.py",  # each starts the program
     "hermeticity/carriers",  # most check a worker, some under Node.js or on a JVM
     "hermeticity/checks",  # most check a worker for some codes
@@ -79,6 +80,7 @@ _SLOW = (
     "soak",  # many times the same
     "test_leak_check.py",  # whole runs of pytest
     "test_locks.py",  # every use of every shared field
+    "test_locks_of_parts.py",  # the same
     "typing",  # mypy on code of users
     "wire/test_protos_coexist.py",  # each in separate processes
     "workers/tee",  # each starts a worker behind the program
