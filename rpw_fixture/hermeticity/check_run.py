@@ -100,10 +100,11 @@ def _run(
 
 def _run_in_order(context: CheckContext, runs: Sequence[_CheckRun], announcer: Announcer) -> None:
     announcer.begin([each.check for each in runs])
-    for place, each in enumerate(runs):
+    first_ahead = next((each for each in runs if each.check.ahead is not None), None)
+    for each in runs:
         announcer.enter(each.check)
-        if each.check.ahead is not None:
-            _begin_ahead(context, runs[:place], runs[place:])
+        if each is first_ahead:
+            _begin_ahead(context, runs)
         _run_check(context, each, announcer)
         if each.check.always:
             _begin(context, runs)
@@ -116,14 +117,12 @@ def _begin(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
             each.check.begin(context)
 
 
-def _begin_ahead(
-    context: CheckContext, done: Sequence[_CheckRun], left: Sequence[_CheckRun]
-) -> None:
+def _begin_ahead(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
     """Begin the trials that are asked for later, if workers did all that was asked of them until now."""
-    is_well = context.usable and not context.failures and not any(each.findings for each in done)
+    is_well = context.usable and not context.failures and not any(each.findings for each in runs)
     if not is_well or context.is_remote or len(context.suite.actions) > LARGE:
         return
-    wanted = [each.check.ahead for each in left if each.check.ahead is not None]
+    wanted = [each.check.ahead for each in runs if each.check.ahead is not None]
     context.harness.begin_ahead(itertools.chain.from_iterable(each(context) for each in wanted))
 
 

@@ -38,7 +38,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             "RPW113", "the worker misreads requests that arrive in pieces; fix RPW118 first"
         )
         return
-    outcomes = context.run(*trials(context)).outcomes
+    outcomes = context.run(_trial(context)).outcomes
     answered = {each.step.bulk: each for each in outcomes}
     finding = next(filter(None, (_judged(context, kind, answered) for kind in _KINDS)), None)
     if finding is not None:
@@ -51,11 +51,14 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 
 def trials(context: CheckContext) -> list[Trial]:
+    """Return the trials that are run in any case."""
+    return [_trial(context)]
+
+
+def _trial(context: CheckContext) -> Trial:
     """Return the trial of all sizes."""
     action = one_worker.subject(context)
-    return [
-        Trial(history=tuple(Step(action=action, bulk=each) for kind in _KINDS for each in kind))
-    ]
+    return Trial(history=tuple(Step(action=action, bulk=each) for kind in _KINDS for each in kind))
 
 
 def find_lost_ids(context: CheckContext) -> Iterator[Finding]:
