@@ -24,15 +24,14 @@ def main(arguments: list[str] | None = None) -> int:
     skipped: dict[str, str] = {}
     noise = Noise()
     noise.sample()
-    for _ in range(options.runs):
-        for family in options.only or FAMILIES:
-            try:
-                for figure in measure(family, options.effort):
-                    found.append(figure)
-                    print(table([figure]).splitlines()[-1], file=sys.stderr)
-            except UnavailableError as error:
-                skipped[family] = str(error)
-            noise.sample()
+    for family in (options.only or FAMILIES) * options.runs:
+        try:
+            for figure in measure(family, options.effort):
+                found.append(figure)
+                print(table([figure]).splitlines()[-1], file=sys.stderr)
+        except UnavailableError as error:
+            skipped[family] = str(error)
+        noise.sample()
     shown = _shown(found, skipped, options, noise)
     print(shown)
     if options.page is not None:
