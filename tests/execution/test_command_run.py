@@ -15,6 +15,7 @@ from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.execution.command_run import Capture, run
 from rpw_fixture.processes.spawner import Exit, StartError
 from rpw_fixture.support.cancellation import CancelToken
+from tests.ended_processes import ended
 
 
 @pytest.fixture
@@ -116,18 +117,6 @@ def test_what_the_machine_or_the_settings_lack_is_not_the_commands_failure(
     with pytest.raises(RequestError, match="the command did not start") as failure:
         launch(StartError(number, "cause", stage=stage))
     assert failure.value.code is code
-
-
-def ended(status: int, *, lost: bool = False) -> Exit:
-    return Exit(
-        status=status,
-        user_seconds=0.0,
-        system_seconds=0.0,
-        max_rss_bytes=7,
-        leftovers_killed=0,
-        survivors=0,
-        lost=lost,
-    )
 
 
 @pytest.mark.parametrize(

@@ -22,18 +22,7 @@ from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule
 from rpw_fixture.workers import process_pipes
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.process_pipes import ProcessPipes, make_pipes
-
-
-def ended(status: int, *, lost: bool = False) -> Exit:
-    return Exit(
-        status=status,
-        user_seconds=0.0,
-        system_seconds=0.0,
-        max_rss_bytes=0,
-        leftovers_killed=0,
-        survivors=0,
-        lost=lost,
-    )
+from tests.ended_processes import ended
 
 
 class Process:
