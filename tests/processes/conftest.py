@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from rpw_fixture.processes.spawner import Spawner
+from tests.waiting import until
 
 from .programs import open_descriptors
 
@@ -18,4 +19,5 @@ def spawner() -> Iterator[Spawner]:
     before = open_descriptors()
     with Spawner() as spawner:
         yield spawner
-    assert open_descriptors() == before
+    # Fewer where a connection of an earlier test was closed late.
+    until(lambda: open_descriptors() <= before, "the spawner left descriptors")

@@ -17,6 +17,7 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import ActionRouted, WorkerNotReused, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
 from rpw_fixture.testing.endpoint import Endpoint
+from tests.waiting import until
 
 from .worker_actions import (
     MULTIPLEX,
@@ -159,9 +160,10 @@ def test_buildfarm_2325_many_requests_leave_nothing_behind_in_the_server(
     before = held()
     for _ in range(100):
         rpw_server.run(request)
-    descriptors, threads = held()
-    assert descriptors <= before[0] + 2
-    assert threads <= before[1] + 2
+    # An action's folder is removed, by descriptors, when its answer is on the way already; and a
+    # thread may be added whenever the next call comes before the last one's has come back.
+    until(lambda: held()[0] <= before[0] + 2, "descriptors were left")
+    until(lambda: held()[1] <= before[1] + 10, "threads were left")
 
 
 def test_buildbuddy_9777_and_9474_the_reason_for_a_new_worker_is_recorded(
