@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.client import Client
-from rpw_fixture.errors import RpwError
-from rpw_fixture.server import Server
+from rpw_fixture.errors import EnvironmentLacksError, RpwError
+from rpw_fixture.server import Server, _RunningServer
 from tests.waiting import PATIENCE, until
 from tests.workers.worker_actions import Running, held, probe_action
 
@@ -72,3 +73,43 @@ def test_a_client_that_retries_as_bazel_does_gets_the_reason_to_the_end(tmp_path
             assert "the server is stopping" in refusal(client, probe_action(salt=b"late"))
     stopping.join(PATIENCE)
     assert not stopping.is_alive()
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_folder_that_can_not_be_used_is_named_before_anything_is_served(
+    prepared: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    root = tmp_path / "file/below"
+    settings = {"record": str(tmp_path / "recording")} if prepared else {}
+    with pytest.raises(EnvironmentLacksError, match=rf"^--root {root}: .*Not a directory"):
+        Server(root=str(root), **settings).start()  # type: ignore[arg-type]
+
+
+def test_an_engine_that_can_not_be_prepared_names_the_folder_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(_self: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(_RunningServer, "prepare", fail)
+    with pytest.raises(EnvironmentLacksError, match=r"^/.*: .*no space left"):
+        Server(record=str(tmp_path / "recording")).start()
+    with Server() as server:  # which prepares nothing
+        assert server.endpoint
+
+
+def test_a_server_stops_where_no_thread_can_be_started_to_wait_for_its_clients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = Server().start()
+    refused: list[threading.Thread] = []
+
+    def fail(thread: threading.Thread) -> None:
+        refused.append(thread)
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        server.stop(0.01)
+    assert refused  # by gRPC, which would have waited in it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +20,8 @@ from rpw_fixture.execution.persistent import PersistentExecutor
 from rpw_fixture.execution.protocol_finder import ProtocolFinder
 from rpw_fixture.execution.protocol_race import Side
 from rpw_fixture.execution.staging.changes import ChangeSet, FolderWatcher
+from rpw_fixture.workers.failure import WorkerFailure
+from rpw_fixture.workers.lifecycle import Retirement
 
 
 def test_an_action_runs_only_once_it_is_resolved() -> None:
@@ -58,6 +62,70 @@ def test_a_race_of_two_protocols_ends_with_a_result_or_a_failure(
     kind, words = expected
     with pytest.raises(kind, match=words):
         finder._outcome(race, SimpleNamespace(), None, None, None)
+
+
+class _Requests:
+    """Leases workers that fail in a certain way."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.discarded: list[Retirement] = []
+        self.worker = SimpleNamespace(number=2)
+        self.is_reused = False
+        self.discard = self.discarded.append
+
+    @contextmanager
+    def lease(self, _task: object, *, is_extra: bool) -> Iterator[Any]:
+        assert is_extra
+        yield self
+
+    def serve(self, lease: object, _task: object) -> None:
+        assert lease is self
+        raise self.error
+
+
+class _Race:
+    """A race that notes who takes part."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.noted: list[object] = []
+        self.error: BaseException | None = None
+        self._refusal = error
+
+    def enter(self, worker: object) -> None:
+        if self._refusal is not None:
+            raise self._refusal
+        self.noted.append(worker)
+
+    def leave(self) -> None:
+        self.noted.append("left")
+
+
+_CRASH = WorkerFailure(worker=2, rule="crash", detail="")
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize(
+    "error", [_CRASH, KeyError("bug"), RequestError(Code.CANCELLED, "x"), KeyboardInterrupt()]
+)
+def test_a_second_worker_that_fails_takes_no_part_any_longer(
+    error: BaseException, is_late: bool
+) -> None:
+    """Whoever waits for it would otherwise wait until the action's time is up."""
+    finder: Any = ProtocolFinder.__new__(ProtocolFinder)
+    finder._requests = requests = _Requests(error)
+    race = _Race(error if is_late else None)
+    assigned: list[tuple[int, bool]] = []
+    progress = SimpleNamespace(
+        assign=lambda number, *, is_reused: assigned.append((number, is_reused))
+    )
+    is_failure = isinstance(error, WorkerFailure)
+    with nullcontext() if is_failure else pytest.raises(type(error)):
+        finder._serve_second(race, SimpleNamespace(progress=progress))
+    assert race.noted == ["left"] if is_late else [requests.worker, "left"]
+    assert race.error is (error if is_failure else None)
+    assert requests.discarded == ([Retirement.OTHER_PROTOCOL] if is_failure else [])
+    assert assigned == [(2, False)]
 
 
 def test_a_link_that_is_none_any_longer_is_the_actions_fault(tmp_path: Path) -> None:

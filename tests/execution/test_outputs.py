@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from rpw_fixture.errors import Code
 from rpw_fixture.execution import outputs
-from rpw_fixture.execution.output_lookup import OutputsChangedError
+from rpw_fixture.execution.output_lookup import OutputsChangedError, OutsideError
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -523,3 +524,51 @@ def test_the_target_of_a_link_is_not_looked_at_outside_of_the_root(work: Work) -
 
     result = work.collect(output_directories=["out"]).result
     assert [each.target for each in result.output_directory_symlinks] == [f"{work.outside}/file"]
+
+
+def test_a_link_that_is_removed_after_it_was_read_is_the_actions_fault(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work.link("out/link", "target")
+    real = outputs._target
+
+    def read(fd: int, name: str, path: str) -> str:
+        target = real(fd, name, path)
+        (work.root / path).unlink(missing_ok=True)
+        return target
+
+    monkeypatch.setattr(outputs, "_target", read)
+    with pytest.raises(OutputsChangedError, match="'out/link' was removed"):
+        work.collect("out", output_node_properties=["mtime"])
+    work.link("out/link", "target")
+    assert work.collect("out").links == {"out/link": "target"}  # nothing else was wanted of it
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "x"), "output 'out/a' can't be read"),
+        (OSError(errno.EXDEV, "x"), "output 'out/a' lies on a file system that the action mounted"),
+        (OutsideError(), "out/a"),
+    ],
+)
+def test_a_folder_that_can_not_be_entered_is_the_actions_fault(
+    error: Exception, words: str, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs, "found_folder", raising(error))
+    assert words in work.refused("out/a")
+
+
+def test_an_error_of_the_disk_is_not_the_actions_fault(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outputs, "found_folder", raising(OSError(errno.EIO, "broken disk")))
+    with pytest.raises(OSError, match="broken disk"):
+        work.collect("out/a")
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def find(*_: object) -> None:
+        raise error
+
+    return find

@@ -14,6 +14,7 @@ from rpw_fixture.execution.job import Job
 from rpw_fixture.execution.operation import Operation
 from rpw_fixture.execution.scheduler import Scheduler
 from rpw_fixture.storage.blobs import BlobStore
+from rpw_fixture.support.thread_pool import ThreadPool
 from rpw_fixture.wire.digests import SHA256
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -160,6 +161,28 @@ def test_so_many_jobs_run_at_once_and_the_others_wait_in_order(runs: Runs) -> No
     runs.release("c", "d")
 
     assert all(final(operation).status.code == Code.OK for operation in operations.values())
+
+
+def test_a_job_that_no_thread_can_run_is_over_and_no_later_one_joins_it(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = runs.scheduler()
+
+    def fail(_self: ThreadPool, _work: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPool, "start", fail)
+        with pytest.raises(RequestError, match="no thread can be started") as refused:
+            runs.submit(scheduler)
+    assert refused.value.code is Code.RESOURCE_EXHAUSTED
+    (tracked,) = scheduler._operations.values()
+    assert final(tracked.operation).status.code == Code.RESOURCE_EXHAUSTED
+
+    later = runs.submit(scheduler)
+    runs.wait_for(1)
+    runs.release("")
+    assert final(later).result.exit_code == 1
 
 
 def test_a_later_action_may_end_first(runs: Runs) -> None:

@@ -45,6 +45,21 @@ def test_a_suspended_upload_goes_on_where_it_ended(writers):
     assert len(writers.files()) == 1
 
 
+def test_an_upload_is_busy_while_a_stream_feeds_it(writers):
+    uploads = Uploads()
+    upload = uploads.begin("a", 0, writers)
+    assert upload.is_busy
+    uploads.suspend(upload)
+    assert not upload.is_busy
+    uploads.begin("a", 0, writers).writer.abort()  # another one: nothing was written yet
+    upload.writer.write(DATA[:5])
+    assert uploads.begin("a", 5, writers) is upload
+    assert upload.is_busy
+    uploads.interrupt(upload)
+    assert not upload.is_busy
+    uploads.clear()
+
+
 def test_no_two_streams_go_on_with_one_upload(writers):
     uploads = Uploads()
     first = suspended(uploads, writers, "a", 5)

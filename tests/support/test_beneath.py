@@ -209,3 +209,32 @@ def test_without_proc_a_mount_is_told_by_its_device_and_paths_are_unknown(
 
 def _missing(*_: object) -> int:
     raise FileNotFoundError
+
+
+def test_a_folder_that_its_owner_may_not_enter_is_permitted_and_entered(
+    top: OwnFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(top.path) / "a/b"
+    folder.chmod(0o200)
+    real = beneath._implementation.opening
+
+    def open_as_owner(parent: int, path: str, flags: int) -> int:
+        if path == "a/b" and folder.stat().st_mode & 0o700 != 0o700:
+            raise PermissionError  # root would not be refused
+        return real(parent, path, flags)
+
+    monkeypatch.setattr(beneath._implementation, "opening", open_as_owner)
+    with opened("a/b", top.fd) as fd:
+        assert os.listdir(fd) == ["c"]  # noqa: PTH208 - of a descriptor
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_that_can_not_be_permitted_is_refused(
+    top: OwnFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(beneath._implementation, "opening", refuse)
+    with pytest.raises(PermissionError), opened("a/b", top.fd):
+        pass

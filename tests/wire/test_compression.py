@@ -66,6 +66,18 @@ def test_zstd_skips_skippable_frames():
     assert decoded("zstd", [frames]) == b"content"
 
 
+@pytest.mark.parametrize("filler", [0, 1000, 1023, 1024, 3000])
+def test_only_so_many_zstd_frames_come_in_few_bytes(filler: int) -> None:
+    tiny = COMPRESSORS["zstd"].compress(b"")
+    skippable = b"\x50\x2a\x4d\x18" + filler.to_bytes(4, "little") + bytes(filler)
+    most = next(
+        n for n in range(1000) if n + 2 > 256 + (len(skippable) + (n + 1) * len(tiny)) // 1024
+    )
+    assert decoded("zstd", [skippable + most * tiny]) == b""
+    with pytest.raises(RequestError, match=f"too many tiny zstd frames: {most + 2} in"):
+        decoded("zstd", [skippable + (most + 1) * tiny])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_output_comes_in_small_pieces_however_much_it_is(name):
     size = 8 * PIECE_BYTES + 17

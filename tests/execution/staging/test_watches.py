@@ -11,7 +11,8 @@ import pytest
 
 from rpw_fixture.execution.staging import changes
 from rpw_fixture.execution.staging.changes import FolderWatcher
-from rpw_fixture.execution.staging.staged_root import _Watches
+from rpw_fixture.execution.staging.placed import Placed
+from rpw_fixture.execution.staging.staged_root import _GROWN, _Watches
 from rpw_fixture.execution.staging.sweeping import Suspect, Sweep
 from rpw_fixture.support.inotify import Inotify
 from rpw_fixture.support.removal import remove
@@ -180,6 +181,29 @@ def test_a_folder_that_is_taken_away_while_inputs_are_placed_is_missed_the_next_
         patch.setattr(_Watches, "settle", settle_late)
         watched.stage({**TREE, "a.txt": b"other"})
 
+    assert watched.stage(TREE) == ["src"]
+    assert watched.found() == TREE
+
+
+def test_a_folder_that_is_taken_away_before_its_files_are_watched_is_missed_the_next_time(
+    watched: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[tuple[str, bool]] = []
+    real = _Watches._watch_file
+
+    def watch(watches: _Watches, fd: int, placed: Placed, path: list[str], name: str) -> bool:
+        if path == ["src"]:
+            remove(str(watched.path / "src"))
+        attempts.append((name, real(watches, fd, placed, path, name)))
+        return attempts[-1][1]
+
+    monkeypatch.setattr(_Watches, "_watch_file", watch)
+    for _ in range(_GROWN + 1):
+        assert not attempts
+        watched.stage(TREE)
+
+    assert dict(attempts) == {"a.txt": True, "b.txt": False, "c.txt": False, "d.txt": True}
+    monkeypatch.undo()
     assert watched.stage(TREE) == ["src"]
     assert watched.found() == TREE
 
