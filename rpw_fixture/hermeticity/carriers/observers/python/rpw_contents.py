@@ -79,7 +79,7 @@ class Container:
         if self.saved is None:
             self._shorten()
         elif issubclass(kind, dict):
-            base = _dict_base(kind)
+            base = rpw_text.dict_base(kind)
             base.clear(value)
             for key, each in self.saved:
                 base.__setitem__(value, key, each)
@@ -106,16 +106,13 @@ class Container:
     def _shorten(self) -> None:
         """Take away what was added to a large container, if it keeps an order."""
         if self.is_dict:
+            base = rpw_text.dict_base(type(self.value))
             while dict.__len__(self.value) > self.size:
-                dict.popitem(self.value)
+                base.popitem(self.value)
         elif issubclass(type(self.value), list):
             del self.value[self.size :]
         else:
             raise ValueError("it is too large to be put back")
-
-
-def _dict_base(kind: type) -> Any:
-    return next((each for each in kind.__mro__ if each.__name__ == "OrderedDict"), dict)
 
 
 class Buffer:

@@ -106,11 +106,14 @@ class _Variable(rpw_contents.Opaque):
             value, lambda each: each.get(rpw_contents.ABSENT), None, rpw_contents.shown
         )
         self._token = None
-        if self.saved is rpw_contents.ABSENT:
-            # There is no other way back to a variable that is not set.
-            self._token = value.set(value.get())
-            self.saved = value.get()
         self.can_restore = True
+        if self.saved is rpw_contents.ABSENT:
+            try:
+                # There is no other way back to a variable that is not set.
+                self._token = value.set(value.get())
+                self.saved = value.get()
+            except LookupError:  # without a default, the tool would see any value that it is given
+                self.can_restore = False
 
     def children(self) -> Any:
         """Yield the value."""

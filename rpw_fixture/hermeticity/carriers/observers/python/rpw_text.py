@@ -30,13 +30,21 @@ def entries(value: Any) -> Any:
     """Return the entries of a container: pairs of a dict, items of others; None for other values."""
     kind = type(value)
     if issubclass(kind, dict):
-        return list(dict.items(value))
+        return list(dict_base(kind).items(value))
     for each in (list, tuple, set, frozenset):
         if issubclass(kind, each):
             return list(each.__iter__(value))
     if kind.__name__ == "deque" and kind.__module__ == "collections":
         return list(value)
     return None
+
+
+def dict_base(kind: type) -> Any:
+    """Return the class whose methods keep the order of a kind of dicts, past any others of its class."""
+    for each in kind.__mro__:
+        if each.__name__ == "OrderedDict" and each.__module__ == "collections":
+            return each
+    return dict
 
 
 def size(value: Any) -> int:
