@@ -102,11 +102,16 @@ _SLOW = (
 #: Modules of those folders that start nothing.
 _QUICK = (
     "cli/test_command_line.py",
+    *(
+        f"hermeticity/carriers/test_observer_{name}.py"
+        for name in ("contents", "growth", "names", "state", "texts")
+    ),
     *(f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")),
     *(
         f"hermeticity/trials/test_{name}.py"
         for name in ("memory", "result_store", "sequential", "snapshot", "trial_keys")
     ),
+    "launching/test_start_errors.py",
     "security/test_addresses.py",
 )
 #: How long what a test has ended may take to be gone, seconds.

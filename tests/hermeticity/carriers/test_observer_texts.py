@@ -127,7 +127,9 @@ def test_a_value_is_shown_in_a_short_form_without_its_code(number: int) -> None:
     assert text.short(value) == (repr(value) if expected is None else expected)
 
 
-@pytest.mark.parametrize(("depth", "expected"), [(0, "[1 entry]"), (1, "[[1 entry]]"), (2, "[[[]]]")])
+@pytest.mark.parametrize(
+    ("depth", "expected"), [(0, "[1 entry]"), (1, "[[1 entry]]"), (2, "[[[]]]")]
+)
 def test_containers_are_opened_to_a_depth(depth: int, expected: str) -> None:
     assert text.short([[[]]], depth=depth) == expected
 

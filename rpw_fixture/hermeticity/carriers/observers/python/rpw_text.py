@@ -127,7 +127,6 @@ def change(
     opening, closing = "[]" if kind is list else "{}"
     known = {id(each[0] if is_dict else each) for each in before}
     added = [each for each in after if id(each[0] if is_dict else each) not in known]
-    added = added[:1] if added else []
     what = ""
     if added and is_dict:
         what = f", new {short(added[0][0])[:30]}: {short(added[0][1])[:30]}"
