@@ -104,6 +104,7 @@ def _of_archives(
     before: dict[str, Member], after: dict[str, Member], ignored: frozenset[str], depth: int
 ) -> Iterable[str]:
     found = []
+    is_explained = False  # by a content that differs, if only in places that do not count
     for name in dict.fromkeys([*before, *after]):
         here = f"member {name.replace(', ', ',')}"
         old, new = before.get(name), after.get(name)
@@ -113,6 +114,7 @@ def _of_archives(
         if old.about != new.about:
             found.append(f"{here}, time or mode")
         if old.content != new.content:
+            is_explained = True
             inner = frozenset(
                 each.removeprefix(f"{here}, ") for each in ignored if each.startswith(f"{here}, ")
             )
@@ -121,7 +123,7 @@ def _of_archives(
             ]
     if before.keys() == after.keys() and list(before) != list(after):
         found.append(_MEMBER_ORDER)
-    return found or ["outside of members"]
+    return found if found or is_explained else ["outside of members"]
 
 
 def _text(data: bytes) -> str | None:
@@ -221,4 +223,6 @@ def _tar(data: bytes) -> dict[str, Member]:
             about = f"time {each.mtime}, mode {each.mode:o}, owner {each.uid}:{each.gid}"
             content = file.read() if file is not None else b""
             found[each.name] = Member(about + each.linkname, content)
+    if not found:  # zeros are an archive without members
+        raise tarfile.EmptyHeaderError
     return found

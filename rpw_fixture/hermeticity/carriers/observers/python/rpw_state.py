@@ -181,7 +181,7 @@ class ToolState:
             "place": place(),
             "before": self.names.shortened(before),
             "after": self.names.shortened(after),
-            "can_restore": bool(contents.can_restore),
+            "can_restore": contents.can_restore,
         }
 
     def _loaded(self, name: str) -> dict[str, Any]:
