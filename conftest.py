@@ -102,6 +102,7 @@ _SLOW = (
 #: Modules of those folders that start nothing.
 _QUICK = (
     "cli/test_command_line.py",
+    "cli/test_live_report.py",
     *(
         f"hermeticity/carriers/test_observer_{name}.py"
         for name in ("contents", "growth", "names", "state", "texts")
