@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tests.mutation.baseline import Baseline, Measured
-from tests.mutation.changes import Change
+from tests.mutation.changes import Change, Kind
 
 #: By the beginning of a module's path, the longest that fits: files and folders of tests, and patterns.
 FIRST: Mapping[str, str] = {
@@ -47,6 +47,8 @@ FIRST: Mapping[str, str] = {
 }
 #: Tests that read the code instead of running it, so that no line shows whether they may notice a change.
 _READING = ("tests/test_structure.py",)
+#: Tests that notice a dropped lock without a race, wherever it is.
+_GUARDING = ("tests/test_locks.py", "tests/test_locks_of_parts.py")
 _Part: TypeAlias = ast.stmt | ast.ExceptHandler | ast.match_case
 #: What stands for modules that no entry fits.
 _OTHERS = "rpw_fixture/server/"
@@ -78,7 +80,7 @@ class Selection:
         tests that run it in a process in which no lines are seen. What is changed outside of functions
         may be noticed by every test.
         """
-        concerned = set(self._files(change.module))
+        concerned = set(self._files(change))
         lines = changed_lines((self._root / change.module).read_bytes(), change)
         if lines is None:
             chosen = self._baseline.tests
@@ -102,9 +104,12 @@ class Selection:
                 seconds += each.seconds
                 yield each
 
-    def _files(self, module: str) -> Iterator[str]:
+    def _files(self, change: Change) -> Iterator[str]:
         yield from _READING
-        for entry in FIRST[entry_of(module)].split():
+        if change.kind is Kind.LOCK:
+            yield from _GUARDING
+            return
+        for entry in FIRST[entry_of(change.module)].split():
             yield from files_of(self._root, entry)
 
 

@@ -107,6 +107,16 @@ def test_a_change_is_tried_with_the_tests_that_run_it_its_own_first() -> None:
     assert len(everywhere) == len(baseline.tests)
 
 
+def test_a_dropped_lock_is_tried_with_the_tests_of_locks_first() -> None:
+    other, guarding = (
+        Measured(id=f"tests/{name}::test", seconds=1.0)
+        for name in ("support/test_memo.py", "test_locks_of_parts.py")
+    )
+    baseline = Baseline(tests=[other, guarding])
+    change = replace(_change(MEMO, "class Memo"), kind=Kind.LOCK)
+    assert Selection(ROOT, baseline, longest=1.0).tests(change) == [guarding]
+
+
 CODE = b"""\
 A = 1
 def f(a=1):
