@@ -141,7 +141,7 @@ def _compare(
         entry = inputs.find(path)
         if _is_below(path, declared):
             found[path] = _describe(root, path, state, store)
-        elif before.get(path) == state or (stat.S_ISDIR(state.mode) and path in before):
+        elif _is_as_before(before.get(path), state):
             continue
         elif entry is None:
             if not stat.S_ISDIR(state.mode) and not _is_bytecode(path):
@@ -187,6 +187,12 @@ def _walk_below(folder: int, name: str, path: str, depth: int) -> Iterator[tuple
         yield from _walk(fd, f"{path}/", depth)
     finally:
         os.close(fd)
+
+
+def _is_as_before(was: FileState | None, state: FileState) -> bool:
+    """Return whether nothing was done to a path; what was done in a folder is told of its files."""
+    is_folder = was is not None and stat.S_ISDIR(was.mode) and stat.S_ISDIR(state.mode)
+    return is_folder or was == state
 
 
 def _is_below(path: str, folders: Mapping[str, str]) -> bool:

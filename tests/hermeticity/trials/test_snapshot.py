@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from rpw_fixture.storage.cas import Cas
 from rpw_fixture.support.beneath import Beneath, OwnFolder
 from rpw_fixture.support.removal import remove
 from rpw_fixture.wire.digests import SHA256, Digest, DigestFunctions
-from rpw_fixture.wire.trees import Folder
+from rpw_fixture.wire.trees import FileEntry, Folder, SymlinkEntry
 from tests.mounting import mount, nothing_mounted, require_mounts
 
 NO_INPUTS = Folder(Digest("0", 0), {}, {}, {})
@@ -165,3 +166,132 @@ def test_bytecode_is_no_stray_not_even_while_it_is_written(root: Beneath, cas: C
     (cache / "notes.txt").write_text("left")
 
     assert compared(root, cas, before).strays == ("tools/__pycache__/notes.txt",)
+
+
+# --- inputs and undeclared files ---
+
+INPUTS = Folder(
+    Digest("0", 0),
+    {"file": FileEntry(SHA256.of(b"input"), False, False)},
+    {"in": Folder(Digest("1", 0), {"deep": FileEntry(SHA256.of(b"deep"), False, False)}, {}, {})},
+    {"link": SymlinkEntry("file", False)},
+)
+
+
+@pytest.fixture
+def staged(root: Beneath) -> Path:
+    """The input root with inputs, and undeclared files that were there before."""
+    path = Path(root.path)
+    (path / "in").mkdir()
+    (path / "in/deep").write_bytes(b"deep")
+    (path / "file").write_bytes(b"input")
+    (path / "link").symlink_to("file")
+    (path / "stray").write_bytes(b"x")
+    (path / "folder").mkdir()
+    return path
+
+
+def replaced_by(kind: str, path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        remove(str(path))
+    else:
+        path.unlink(missing_ok=True)
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "link":
+            path.symlink_to("elsewhere")
+        case "fifo":
+            os.mkfifo(path)
+        case "same":
+            path.write_bytes(b"input")
+        case "other":
+            path.write_bytes(b"other")
+        case "longer":
+            path.write_bytes(b"input and more")
+
+
+CHANGES = {
+    # what is done to which path: changed inputs, undeclared files
+    ("file", "same"): ((), ()),
+    ("file", "other"): (("file",), ()),
+    ("file", "longer"): (("file",), ()),
+    ("file", "gone"): (("file",), ()),
+    ("file", "folder"): (("file",), ()),
+    ("file", "link"): (("file",), ()),
+    ("file", "fifo"): (("file",), ()),
+    ("link", "same"): (("link",), ()),
+    ("link", "link"): (("link",), ()),
+    ("link", "gone"): (("link",), ()),
+    ("in", "gone"): (("in", "in/deep"), ()),
+    ("in", "other"): (("in", "in/deep"), ()),
+    ("in/deep", "other"): (("in/deep",), ()),
+    ("stray", "other"): ((), ("stray",)),
+    ("stray", "fifo"): ((), ("stray",)),
+    ("stray", "gone"): ((), ("stray (deleted)",)),
+    ("stray", "folder"): ((), ()),
+    ("folder", "gone"): ((), ("folder (deleted)",)),
+    ("new", "other"): ((), ("new",)),
+    ("new", "link"): ((), ("new",)),
+    ("new", "folder"): ((), ()),
+    ("out/file", "gone"): ((), ()),
+    ("out/new", "other"): ((), ()),
+}
+
+
+@pytest.mark.parametrize(("path", "kind"), CHANGES)
+def test_each_change_of_the_root_is_told(
+    path: str, kind: str, staged: Path, root: Beneath, cas: Cas
+) -> None:
+    before = snapshot.look(root)
+    replaced_by(kind, staged / path)
+    found = snapshot.compare(root, before, inputs=INPUTS, outputs=("out",), store=cas.store(SHA256))
+    assert (found.changed_inputs, found.strays) == CHANGES[path, kind]
+    assert all(each.startswith("out") for each in found.outputs)
+
+
+@pytest.mark.usefixtures("staged")
+def test_nothing_is_told_of_a_root_that_stayed_as_it_was(root: Beneath, cas: Cas) -> None:
+    before = snapshot.look(root)
+    found = snapshot.compare(root, before, inputs=INPUTS, outputs=(), store=cas.store(SHA256))
+    assert found == snapshot.RootChanges(outputs={}, changed_inputs=(), strays=())
+    assert snapshot.count_files(root) == 6  # links too, folders not
+
+
+def test_outputs_of_each_kind_are_told(staged: Path, root: Beneath, cas: Cas) -> None:
+    (staged / "out/file").chmod(0o755)
+    (staged / "out/link").symlink_to("nowhere")
+    os.mkfifo(staged / "out/fifo")
+    found = compared(root, cas, {}).outputs
+    assert found["out"] == found["out/deep"] == "folder"
+    assert found["out/file"] == f"{SHA256.of(b'output')} executable"
+    assert found["out/deep/file"] == str(SHA256.of(b"output"))
+    assert found["out/link"] == "-> nowhere"
+    assert found["out/fifo"] == "not a file, folder or link"
+    assert cas.store(SHA256).get(SHA256.of(b"output")) == b"output"
+
+
+def test_an_output_that_can_not_be_read_is_told_as_such(
+    staged: Path, root: Beneath, cas: Cas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Digest:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(snapshot, "put_file", refuse)
+    assert compared(root, cas, {}).outputs["out/file"] == "unreadable: Permission denied"
+    assert staged.exists()
+
+
+def test_states_and_contents_of_chosen_paths_are_read(staged: Path, root: Beneath) -> None:
+    paths = ("file", "in/deep", "in", "link", "absent", "absent/file", "out/file")
+    assert set(snapshot.look_at(root, paths)) == {"file", "in/deep", "link", "out/file"}
+    everything = snapshot.look(root)
+    assert all(everything[path] == state for path, state in snapshot.look_at(root, paths).items())
+    assert snapshot.contents(root, paths, 4) == {
+        "file": b"inpu",
+        "in/deep": b"deep",
+        "out/file": b"outp",
+    }
+    remove(str(staged))
+    assert snapshot.look_at(root, paths) == {}
+    assert snapshot.contents(root, paths, 4) == {}
