@@ -101,8 +101,7 @@ _SLOW = (
 )
 #: Modules of those folders that start nothing.
 _QUICK = (
-    "cli/test_command_line.py",
-    "cli/test_live_report.py",
+    *(f"cli/test_{name}.py" for name in ("command_line", "live_report", "port_file", "writing")),
     *(
         f"hermeticity/carriers/test_observer_{name}.py"
         for name in ("contents", "growth", "names", "state", "texts")
@@ -110,9 +109,17 @@ _QUICK = (
     *(f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")),
     *(
         f"hermeticity/trials/test_{name}.py"
-        for name in ("memory", "result_store", "sequential", "snapshot", "trial_keys")
+        for name in (
+            "memory",
+            "process_facts",
+            "result_store",
+            "sequential",
+            "snapshot",
+            "trial_keys",
+        )
     ),
     "launching/test_start_errors.py",
+    "plugin/test_session_servers.py",
     "security/test_addresses.py",
 )
 #: How long what a test has ended may take to be gone, seconds.
