@@ -118,6 +118,7 @@ _QUICK = (
             "trial_keys",
         )
     ),
+    "launching/test_container_runtime.py",
     "launching/test_start_errors.py",
     "plugin/test_session_servers.py",
     "security/test_addresses.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,12 +90,9 @@ def test_a_stdout_that_can_not_be_written_is_silenced(
     silenced: list[bool] = []
     monkeypatch.setattr(check_reports, "_silence", lambda: silenced.append(True))
     monkeypatch.setattr("sys.stdout", Stdout(error))
-    try:
+    expected = pytest.raises(EnvironmentLacksError, match=f"^{problem}$")
+    with expected if problem else nullcontext():
         check_reports.write("text", None, "--x")
-    except EnvironmentLacksError as found:
-        assert str(found) == problem
-    else:
-        assert problem is None
     assert silenced == [True]
 
 
@@ -182,14 +180,12 @@ NUMBERS: dict[str, tuple[float | None, int | None]] = {
 
 @pytest.mark.parametrize("text", NUMBERS)
 def test_numbers_are_read_or_refused(text: str) -> None:
-    def read(parse: Any) -> Any:
-        try:
-            return parse(text)
-        except argparse.ArgumentTypeError as error:
-            assert str(error).startswith(f"{text!r} is not a ")
-            return None
-
-    assert (read(check._seconds), read(check._positive)) == NUMBERS[text]
+    for parse, number in zip((check._seconds, check._positive), NUMBERS[text], strict=True):
+        if number is None:
+            with pytest.raises(argparse.ArgumentTypeError, match=f"^{text!r} is not a "):
+                parse(text)
+        else:
+            assert parse(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/1", "2/1", "a/b", "1/", "1/2/3"])
