@@ -197,7 +197,9 @@ def _is_changed(path: str, before: Mapping[str, FileState], now: Mapping[str, Fi
     """Return whether a file changed; a folder counts if it is new and empty, or gone."""
     old, new = before.get(path), now.get(path)
     if new is not None and stat.S_ISDIR(new.mode):
-        return old is None and not any(each.startswith(f"{path}/") for each in now)
+        if old is None:
+            return not any(each.startswith(f"{path}/") for each in now)
+        return not stat.S_ISDIR(old.mode)
     if new is None or old is None:
         return True
     return old != new
