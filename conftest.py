@@ -111,10 +111,13 @@ _QUICK = (
         f"hermeticity/trials/test_{name}.py"
         for name in (
             "memory",
+            "observer_link",
             "process_facts",
+            "remembering",
             "result_store",
             "sequential",
             "snapshot",
+            "surroundings",
             "trial_keys",
         )
     ),
