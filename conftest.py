@@ -106,12 +106,17 @@ _QUICK = (
         f"hermeticity/carriers/test_observer_{name}.py"
         for name in ("contents", "growth", "names", "state", "texts")
     ),
-    *(f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")),
+    "hermeticity/carriers/test_growth.py",
+    *(
+        f"hermeticity/checks/test_{name}.py"
+        for name in ("judgements", "orders", "remote_limits", "shrinking")
+    ),
     *(
         f"hermeticity/trials/test_{name}.py"
         for name in (
             "memory",
             "observer_link",
+            "overlapping",
             "process_facts",
             "remembering",
             "result_store",
