@@ -1,4 +1,4 @@
-"""Requests that overlap, to a worker that is made up: what is sent, awaited and looked at, in which order."""
+"""Requests that overlap, to a worker that is made up: what is sent, awaited and looked at, and when."""
 
 from __future__ import annotations
 
