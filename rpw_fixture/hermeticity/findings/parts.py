@@ -224,5 +224,5 @@ def _tar(data: bytes) -> dict[str, Member]:
             content = file.read() if file is not None else b""
             found[each.name] = Member(about + each.linkname, content)
     if not found:  # zeros are an archive without members
-        raise tarfile.EmptyHeaderError
+        raise tarfile.ReadError
     return found

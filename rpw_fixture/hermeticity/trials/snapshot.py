@@ -190,7 +190,7 @@ def _walk_below(folder: int, name: str, path: str, depth: int) -> Iterator[tuple
 
 
 def _is_as_before(was: FileState | None, state: FileState) -> bool:
-    """Return whether nothing was done to a path; what was done in a folder is told of its files."""
+    """Return whether a path is as it was; a folder is, whatever happened to the files in it."""
     is_folder = was is not None and stat.S_ISDIR(was.mode) and stat.S_ISDIR(state.mode)
     return is_folder or was == state
 
