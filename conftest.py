@@ -129,6 +129,7 @@ _QUICK = (
     "launching/test_container_runtime.py",
     "launching/test_start_errors.py",
     "plugin/test_session_servers.py",
+    "processes/test_spawner_messages.py",
     "security/test_addresses.py",
 )
 #: How long what a test has ended may take to be gone, seconds.
