@@ -109,7 +109,7 @@ _QUICK = (
     "hermeticity/carriers/test_growth.py",
     *(
         f"hermeticity/checks/test_{name}.py"
-        for name in ("judgements", "orders", "remote_limits", "shrinking")
+        for name in ("judgements", "orders", "remote_limits", "shrinking", "successors")
     ),
     *(
         f"hermeticity/trials/test_{name}.py"

@@ -235,7 +235,7 @@ class StatusReader:
 
     def _next_record(self) -> tuple[Any, ...] | None:
         size = int.from_bytes(self._buffer[:4], "little")
-        if len(self._buffer) < 4 + max(size, 1):
+        if len(self._buffer) < 4 + size:
             return None
         record: tuple[Any, ...] = marshal.loads(self._buffer[4 : 4 + size])  # noqa: S302 - spawner's
         del self._buffer[: 4 + size]
