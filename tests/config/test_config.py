@@ -252,3 +252,18 @@ def test_default_protocols_for_all_and_for_mnemonics() -> None:
 def test_a_default_timeout_is_more_than_nothing(seconds: float) -> None:
     with pytest.raises(ConfigError, match="--default-timeout"):
         Config(default_timeout=seconds)
+
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
+
+
+def test_the_reference_has_each_setting_with_its_flag_and_its_default() -> None:
+    by_field = {each.field: f"`--{each.name}`" for each in flags()}
+    rows = [
+        (f"`{each.name}`", by_field.get(each.name, ""), f"`{each.default!r}`")
+        for each in dataclasses.fields(Config)
+    ]
+    lines = REFERENCE.read_text().partition("## Settings")[2].partition("\n## ")[0].splitlines()
+    table = [line.split(" | ") for line in lines if line.startswith("| `")]
+    found = [(row[0].removeprefix("| "), row[1].strip(), row[2]) for row in table]
+    assert found == rows
