@@ -123,11 +123,14 @@ _QUICK = (
             "sequential",
             "snapshot",
             "surroundings",
+            "trial",
             "trial_keys",
         )
     ),
-    "launching/test_container_runtime.py",
-    "launching/test_start_errors.py",
+    *(
+        f"launching/test_{name}.py"
+        for name in ("container_runtime", "kernel_numbers", "start_errors")
+    ),
     "plugin/test_session_servers.py",
     "processes/test_spawner_messages.py",
     "security/test_addresses.py",
