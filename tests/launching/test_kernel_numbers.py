@@ -1,4 +1,4 @@
-"""Numbers of the Linux kernel's interface: those of its headers, in the order in which modules have them."""
+"""Numbers of the Linux kernel, as its headers have them, in the order in which modules use them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker in the place of another one: which results are suspects, what shows them again, how bad it is."""
+"""A worker in the place of another: which results are suspects, what shows them again, how bad it is."""
 
 from __future__ import annotations
 

@@ -29,16 +29,9 @@ from rpw_fixture.hermeticity.trials.trial import (
 
 A, B = (SuiteAction(name=name, arguments=()) for name in "ab")
 KINDS = (
-    Change,
-    Experiment,
-    Growing,
-    Observation,
-    Earlier,
-    Ending,
-    Holding,
-    Outcome,
-    Predecessor,
-) + (*(Result, Step, Trial, Variation),)
+    *(Change, Experiment, Growing, Observation, Earlier, Ending, Holding, Outcome, Predecessor),
+    *(Result, Step, Trial, Variation),
+)
 #: What stands for "nothing special" and yet is not false, empty or 0.
 USUAL: dict[str, Any] = {
     "Ending.is_by_itself": True,
