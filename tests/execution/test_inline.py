@@ -14,6 +14,11 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 NOTHING = reapi.Digest()
 
 
+def test_nothing_is_wanted_unless_it_is_said_and_responses_stay_below_four_mebibytes() -> None:
+    assert InlineHints() == (False, False, frozenset())
+    assert ROOM == 3 << 20
+
+
 def stored(store: BlobStore, data: bytes) -> reapi.Digest:
     return message_of(store.put(data))
 

@@ -68,6 +68,13 @@ EQUIVALENTS = (
         kind=Kind.COMPARISON,
     ),
     Equivalent(
+        module="rpw_fixture/execution/inline.py",
+        old="0",
+        new="(-1)",
+        reason="an empty blob is looked up, and its content is as empty as what is given out without it",
+        kind=Kind.CONSTANT,
+    ),
+    Equivalent(
         module="rpw_fixture/storage/blob_index.py",
         old="excess <= 0",
         new="excess < 0",
