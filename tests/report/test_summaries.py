@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from rpw_fixture.report import inputs, markdown, text
+from rpw_fixture.report.figures import Section
 from rpw_fixture.report.inputs import Inputs
 
 from .sample_log import EVIL, small_log, write_check
@@ -43,3 +46,22 @@ def test_problems_come_first() -> None:
     problem = Inputs(problems=["log: the log is empty"])
     assert text.render(problem).startswith("note: log: the log is empty")
     assert markdown.render(problem).startswith("> **About the inputs**")
+
+
+def test_each_section_has_its_heading_and_what_it_has_besides() -> None:
+    sections = (
+        Section(title="Nothing"),
+        Section(title="A remark", remark="one|two"),
+        Section(title="Rows", columns=("a", "b"), rows=((1, "x\ny"), (2, "|"))),
+        Section(title="Both", remark="said", columns=("a",), rows=((3,),)),
+    )
+    figures: Any = SimpleNamespace(problems=("torn",), sections=sections)
+    assert list(markdown._lines(figures)) == [
+        *("> **About the inputs**", "> - torn", ""),
+        *("### Nothing", ""),
+        *("### A remark", "", "one\\|two", ""),
+        *("### Rows", "", "| a | b |", "| --- | --- |", "| 1 | x y |", "| 2 | \\| |", ""),
+        *("### Both", "", "said", "", "| a |", "| --- |", "| 3 |", ""),
+    ]
+    nothing: Any = SimpleNamespace(problems=(), sections=())
+    assert list(markdown._lines(nothing)) == []
