@@ -26,8 +26,8 @@ from rpw_fixture.workers.lease import Lease, PoolFullError
 from rpw_fixture.workers.lifecycle import LEAVING, Retirement, State
 from rpw_fixture.workers.likeness import OutdatedTools
 from rpw_fixture.workers.personalities.rules import WhenFull
-from rpw_fixture.workers.process_pipes import resident_bytes
 from rpw_fixture.workers.reaper import Reaper
+from rpw_fixture.workers.resident_memory import resident_bytes
 from rpw_fixture.workers.waiting import LeaseRequest, Waiter
 from rpw_fixture.workers.worker import Worker
 
