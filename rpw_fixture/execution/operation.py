@@ -21,7 +21,7 @@ from rpw_fixture.wire.raw_messages import packed, packed_bytes
 
 #: Seconds after which the client gets the first update; a shorter action needs none.
 _FIRST_UPDATE = 0.25
-#: Seconds between two updates after that (Bazel ends calls that are silent for too long).
+#: Seconds between two later updates, so that the call of a long action is not silent.
 _UPDATE_INTERVAL = 10.0
 #: How long a new operation counts as wanted before its stream begins, seconds.
 _FIRST_WATCH = 1.0

@@ -1,9 +1,9 @@
-"""An input root on disk, brought from one action's inputs to the next by the difference only.
+"""An input root on disk that serves one action after another; only differences are written.
 
 A `StagedRoot` remembers what it placed. Before each action it compares the disk with that memory,
-removes everything else (whatever a worker or an earlier action left) and then applies the Merkle
-difference: folders of equal digest are not entered. Every step goes through folder descriptors and
-follows no symlink, so what an action puts in place of a folder can't lead us out of the root.
+removes what a worker or an earlier action left or changed, and then applies the Merkle difference:
+folders of equal digest are not entered. Every step uses folder descriptors and follows no symlink, so
+that nothing that an action puts in place of a folder leads out of the root.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class StagedRoot:
 
         Raises:
             RequestError: INVALID_ARGUMENT when a parent of an output is an input file.
-            BlobMissingError: when a file's blob has gone in the meantime.
-            OSError: such as a full disk, or the folder itself is gone.
+            BlobMissingError: when a file's blob was evicted meanwhile.
+            OSError: such as a full disk, or when the folder itself was removed.
         """
         for _ in range(_RETRIES):
             try:
@@ -70,9 +70,12 @@ class StagedRoot:
         return self._stage(root, parents, store)
 
     def _can_retry(self, error: OSError) -> bool:
-        """Return whether looking everywhere will help: at a mount, or what a process just put there."""
+        """Return whether another try that compares everything can succeed.
+
+        It can if something is mounted in the root, or a process has just created something there.
+        """
         if self._watches is not None:
-            self._watches.distrust()  # nobody is notified of a mount
+            self._watches.distrust()  # inotify does not report mounts
         is_mount = error.errno == errno.EXDEV and self._watches is not None
         return is_mount or error.errno == errno.EEXIST
 
@@ -91,8 +94,8 @@ class StagedRoot:
     def add(self, root: Folder, parents: Parents, outputs: Iterable[str], store: BlobStore) -> None:
         """Make the folder hold ``root`` and ``parents`` as well, while other actions work in it.
 
-        Removed is only what lies where inputs or ``outputs`` of the new action belong. The caller
-        knows that the tree does not contradict those of the others.
+        Only what is in the way of inputs or ``outputs`` of the new action is removed. The caller
+        makes sure that the trees of all these actions fit together.
 
         Raises:
             RequestError, BlobMissingError, OSError: as `stage`.
@@ -120,17 +123,17 @@ class StagedRoot:
                     sweep.clean_only(fd, each)
         except BaseException:
             if self._watches is not None:
-                self._watches.distrust()  # not all suspects were looked at
+                self._watches.distrust()  # some suspects were not compared
             raise
 
 
 class _Watches:
-    """Which of a root's folders changed since it was brought in order.
+    """Finds out which folders and files of a root changed since `settle`.
 
-    A folder's watch reports what is done to its files by their names there. What is done by a hard link
-    from elsewhere is reported by a watch of the file itself. Adding and ending one costs the kernel far
-    more than asking for the state of a file, and an input that differs from action to action would pay
-    that each time: so a file is asked for its state first, and watched once it has stayed for a while.
+    The watch of a folder reports changes of its files by their names in it. Changes by a hard link in
+    another folder are reported only by a watch of the file itself. Such a watch costs the kernel far more
+    than a look at the file's state, which would be wasted on inputs that differ from action to action. So
+    a new ("young") file is looked at before each action, and watched once it has stayed for some actions.
     """
 
     def __init__(self, watcher: FolderWatcher, path: str) -> None:
@@ -151,16 +154,16 @@ class _Watches:
         self._folders[placed.watch] = placed
 
     def add_file(self, placed: Placed, name: str) -> None:
-        """Look at a new file from now on, because it may get other names elsewhere."""
+        """Look at a new file before each action, because it may get hard links in other folders."""
         if not self._changes.is_blind:  # otherwise all files are compared anyway
             self._young[placed, name] = 0
 
     def suspects(self, fd: int, root: Placed) -> list[Suspect] | None:
-        """Return the folders that changed, those on top first; None when that is not known.
+        """Return the folders that changed, parents before their children; None when that is unknown.
 
         Args:
-            fd: the root, open.
-            root: what was placed there.
+            fd: descriptor of the root.
+            root: what was placed in it.
         """
         self._watcher.read()
         self._forget_gone()
@@ -183,7 +186,7 @@ class _Watches:
         return found
 
     def _changed_young(self, fd: int) -> list[tuple[Placed, str]]:
-        """Return which of the files without a watch are not as they were placed."""
+        """Return the files without a watch whose inode changed since they were placed."""
         return [
             (placed, name)
             for placed, name, path in self._present_young()
@@ -191,7 +194,7 @@ class _Watches:
         ]
 
     def _is_mounted_on(self) -> bool:
-        """Return whether something was mounted in the root, which changes no folder."""
+        """Return whether something was mounted in the root, which inotify does not report."""
         changes = self._watcher.mount_changes()
         if changes == self._mount_changes:
             return False
@@ -199,19 +202,20 @@ class _Watches:
         return is_mounted_below(self._path)
 
     def distrust(self) -> None:
-        """Compare everything the next time."""
+        """Compare everything before the next action."""
         self._changes.has_missed = True
 
     def settle(self, fd: int) -> None:
-        """Note that all is in order: the server itself made all changes up to now.
+        """Forget the changes up to now, which the server made itself.
 
-        What was done to files since they were placed was not us.
+        Changes of files that are watched by themselves are kept: the server changes no file after it
+        has placed it.
 
         Args:
-            fd: the root, open.
+            fd: descriptor of the root.
         """
         self._watcher.read()
-        # A folder that is ours and yet gone was taken away just now, and not by us.
+        # If a placed folder is gone, a process has removed it just now.
         is_missed = self._forget_gone()
         self._watch_grown(fd)
         for watch in self._changes.take():
@@ -220,7 +224,7 @@ class _Watches:
         self._changes.has_missed = is_missed
 
     def _watch_grown(self, fd: int) -> None:
-        """Watch the files that have stayed for some actions."""
+        """Watch the files that have stayed for `_GROWN` actions."""
         for placed, name, path in self._present_young():
             age = self._young[placed, name]
             if age < _GROWN:
@@ -248,13 +252,13 @@ class _Watches:
                     return False
                 self._files[watch] = (placed, name)
                 if _changed_at(folder, [name]) != placed.stamps.get(name):
-                    self._changes.note(watch, b"")  # something was quicker than the watch
+                    self._changes.note(watch, b"")  # it was changed before the watch began
         except OSError:
-            return False  # somebody took the folder away: its own watch reports it
+            return False  # the folder was removed, which its watch reports
         return True
 
     def _forget_gone(self) -> bool:
-        """Forget the watches of what is gone; return whether any of those folders should be there."""
+        """Forget watches that have ended; return whether one was of a folder that should be there."""
         is_missed = False
         for watch in self._changes.take_gone():
             self._files.pop(watch, None)
@@ -270,8 +274,8 @@ class _Placing:
 
     Args:
         store: holds the files.
-        is_shared: others work in the folder, and what is theirs stays.
-        watches: gets every folder that is not watched yet, and every file.
+        is_shared: whether other actions work in the folder, whose files must stay.
+        watches: gets every folder that is not watched yet, and every new file.
 
     Attributes:
         leftovers: what can't be removed, and what was unmounted.
@@ -306,7 +310,7 @@ class _Placing:
             placed.digest, placed.parents = wanted.digest, parents
 
     def remove_output(self, fd: int, placed: Placed, path: str) -> None:
-        """Delete what is at ``path``, going through folders only; it need not exist."""
+        """Delete what is at ``path``, if it exists, without following symlinks."""
         name, _, rest = path.partition("/")
         placed.digest = None
         if not rest:
@@ -319,7 +323,7 @@ class _Placing:
     def _take_away(
         self, fd: int, placed: Placed, wanted: Folder, folders: AbstractSet[str]
     ) -> None:
-        """Remove what the new tree does not have, or has with other content or as another kind."""
+        """Remove what the new tree does not have, or has with other content or of another kind."""
         find = wanted.files.get
         gone = {
             name
@@ -332,7 +336,7 @@ class _Placing:
             )
         gone.update(placed.folders.keys() - folders)
         if self._is_shared:
-            # What a worker left where a file belongs goes too; a folder there is used.
+            # What a worker left where a file belongs is removed too; a folder where one belongs is used.
             leaves = wanted.files.keys() | wanted.symlinks.keys()
             staying = (placed.files.keys() | placed.symlinks.keys() | placed.folders.keys()) - gone
             gone = (leaves - staying) | (gone & folders)

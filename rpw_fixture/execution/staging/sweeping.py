@@ -1,4 +1,4 @@
-"""Bringing a staged folder back to what was placed in it, whatever a worker or an action did there."""
+"""Brings a staged folder back to what was placed in it, whatever a worker or an action did there."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Suspect(NamedTuple):
     """A folder in which something changed.
 
     Attributes:
-        placed: what was put there.
-        names: what changed in it; an empty name stands for the folder itself.
-        written: files whose content may have changed, by whatever name that was done.
+        placed: what was placed in it.
+        names: names that changed in it; an empty name stands for the folder itself.
+        written: files whose content may have changed, perhaps by another name of theirs (a hard link).
     """
 
     placed: Placed
@@ -34,14 +34,14 @@ class Suspect(NamedTuple):
 
 
 class Sweep:
-    """Compares a folder with what was placed in it, and removes everything else.
+    """Compares folders with what was placed in them, and removes everything else.
 
     Args:
         store: computes digests.
-        watch: is given every folder that is compared because nobody knows whether it changed.
+        watch: called with each folder that is compared as a whole, to watch it from then on.
 
     Attributes:
-        changed: paths of what was placed and is not as it was.
+        changed: paths of placed files, links and folders that were changed or removed.
         leftovers: what can't be removed, and what was unmounted.
     """
 
@@ -52,21 +52,25 @@ class Sweep:
         self.leftovers: list[Leftover] = []
 
     def clean_only(self, root: int, suspect: Suspect) -> None:
-        """Do that for some names in a folder below the one open as ``root``, not for folders in it.
+        """Compare some names of one folder with what was placed, and remove what differs.
 
-        An empty name stands for the folder itself, and then all of its names are looked at.
+        Folders in it are not entered. The empty name stands for all names of the folder.
+
+        Args:
+            root: descriptor of the input root.
+            suspect: the folder and the names.
         """
         placed, names = suspect.placed, suspect.names
         path = placed.path
         if path is None:
-            return  # it went when the folder above it was cleaned
+            return  # it was removed with the folder above it
         before = len(self.changed)
         prefix = "".join(f"{name}/" for name in path)
         with opened(prefix[:-1], root) if path else contextlib.nullcontext(root) as fd:
             for name in suspect.written:
-                placed.stamps.pop(name, None)  # its content is compared, whatever its times say
-            # A write through a memory map that is still open is reported nowhere, so where one thing
-            # changed, all inputs are looked at.
+                placed.stamps.pop(name, None)  # so that its content is compared
+            # The kernel does not report writes through a memory map that is still open, so where one thing
+            # changed, all inputs are compared.
             if b"" in names or placed.files or placed.symlinks:
                 self.clean(fd, placed, prefix, is_deep=False)
             else:
@@ -77,7 +81,14 @@ class Sweep:
                 above.digest, above = None, above.above
 
     def clean(self, fd: int, placed: Placed, prefix: str, *, is_deep: bool = True) -> None:
-        """Do that for the folder open as ``fd``; forget what is not as it was placed."""
+        """Compare a folder with what was placed in it, and remove and forget what differs.
+
+        Args:
+            fd: descriptor of the folder.
+            placed: what was placed in it.
+            prefix: path of the folder with a slash at its end; "" for the input root.
+            is_deep: whether to enter the folders in it.
+        """
         make_accessible(fd, 0o755)
         if is_deep and self._watch is not None:
             self._watch(fd, placed)
@@ -131,8 +142,8 @@ class Sweep:
             return False
         known = placed.folders[name]
         if not is_deep:
-            # Another folder in its place, perhaps of the same inode, was not watched, so what it holds
-            # is not known.
+            # Another folder in its place was not watched, so its content is unknown. It may have the same
+            # inode number, but then the watch of the former folder has ended.
             return known.watch >= 0 and found.st_ino == known.inode
         with opened(name, fd) as child:
             self.clean(child, known, f"{prefix}{name}/")
@@ -148,8 +159,8 @@ class Sweep:
         ):
             return False
         if found.st_ctime_ns != placed.stamps.get(name):
-            # Somebody was here: a link was made to it perhaps, or it was written and its time of
-            # modification put back.
+            # The inode was changed: perhaps a hard link was made, or the file was written and its time of
+            # modification set back.
             if self._hash(fd, name) != file.digest.hash:
                 return False
             placed.stamps[name] = found.st_ctime_ns
