@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports
-from rpw_fixture.cli.signals import interruptible
+from rpw_fixture.cli.interruptible import interruptible
 from rpw_fixture.client.existing_server import (
     ENDPOINT_FORMS,
     OPTIONS,
