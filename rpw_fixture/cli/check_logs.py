@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.client.existing_server import OPTIONS, from_options
+from rpw_fixture.cli import check_servers
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError
 
 if TYPE_CHECKING:
@@ -105,12 +105,7 @@ def _download(options: argparse.Namespace, stack: ExitStack) -> Download | None:
 
     if options.cas is None:
         return None
-    given = {
-        each.field: getattr(options, each.bazel_name.removeprefix("--").replace("-", "_"))
-        for each in OPTIONS
-    }
-    names = {each.field: each.bazel_name for each in OPTIONS}
-    client = from_options(options.cas, given, names).connect()
+    client = check_servers.connection(options.cas, options).connect()
     stack.callback(client.close)
     return cas_download(client)
 

@@ -1,4 +1,4 @@
-"""How a server that was started alone ends: killed, asked to stop, and asked twice. No process outlives it."""
+"""How ``serve`` ends: killed, asked to stop, and asked twice. No process outlives it."""
 
 from __future__ import annotations
 
