@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rpw_fixture.support.plurals import plural
 from rpw_fixture.testing import remedies
 from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 
@@ -133,4 +134,4 @@ def _is_alive(worker: WorkerRecord, time: float) -> bool:
 def _numbers(workers: Iterable[WorkerRecord]) -> str:
     numbers = [str(each.worker) for each in workers]
     shown = ", ".join(numbers[:4]) + (", …" if len(numbers) > 4 else "")
-    return f"worker{'' if len(numbers) == 1 else 's'} {shown}"
+    return f"{plural(len(numbers), 'worker')} {shown}"
