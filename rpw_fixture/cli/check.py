@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "suite",
         nargs="?",
         type=Path,
-        help="a suite.toml, or a folder made by serve --record or --reproducers",
+        help="a suite.toml, a recording (made by serve --record), or a reproducer (made by --reproducers)",
     )
     add(
         "--select",
@@ -70,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--cache-poisoning",
         action="store_true",
-        help="of a recording: count action-cache entries that its order of actions made wrong",
+        help="with a recording: count the action-cache entries that are wrong because of its order of "
+        "actions",
     )
     check_pages.add_arguments(parser)
 
@@ -81,8 +82,8 @@ def _add_savings(parser: argparse.ArgumentParser) -> None:
         "--pause",
         type=_seconds,
         metavar="S",
-        help="leave a worker idle for S seconds between two requests (default: 3); with 0, RPW103 and "
-        "RPW202 need neither that nor hundreds of requests to one worker",
+        help="for RPW103 and RPW202, leave a worker idle for S seconds between two requests (default: 3); "
+        "0 leaves out these trials, and those with hundreds of requests to one worker",
     )
     parser.add_argument(
         "--cache",
