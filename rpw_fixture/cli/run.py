@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] -- COMMAND [ARG…]"
     parser.epilog = (
         "COMMAND gets RPW_ENDPOINT (the server's address) and RPW_BAZELRC (a bazelrc that sends every\n"
-        "action there). {endpoint} and {bazelrc} in its arguments are replaced. Where COMMAND is bazel\n"
-        "or bazelisk, the flags go behind its command word by themselves:\n"
+        "action there). {endpoint} and {bazelrc} in its arguments are replaced. If COMMAND is bazel or\n"
+        "bazelisk, the flags are inserted after its command word:\n"
         "  rpw-fixture run --expect reused -- bazel build //...\n"
         "A summary goes to stderr. The exit code is COMMAND's if that is not 0, else 1 if an expectation\n"
         "does not hold, else 0."
