@@ -1,4 +1,4 @@
-"""What clients are told while a server stops."""
+"""What clients get while a server stops."""
 
 from __future__ import annotations
 

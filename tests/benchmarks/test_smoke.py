@@ -1,4 +1,4 @@
-"""Every benchmark still runs, with as few samples as can be; what they find is nobody's business."""
+"""Every benchmark still runs, with as few samples as possible; the figures are not looked at."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from tests.waiting import until
 from .engines import IMAGE, PATIENCE, Engine
 
 # A JSON worker in the shell's own words: for OUT=path it writes there which request this is. Argument
-# "crash" ends it, and "hang" lets the request wait for ever.
+# "crash" ends it, and "hang" never answers the request.
 WORKER = """
 count=0
 while IFS= read -r request; do

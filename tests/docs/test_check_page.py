@@ -31,7 +31,7 @@ RUN = {
     "check suite.toml --baseline accepted.json --format junit --output check.xml": 0,
     "check suite.toml --format github --format sarif=check.sarif --format markdown=summary.md": 1,
 }
-#: Each takes seconds, and what they find is told once above.
+#: Each takes seconds, and their findings are compared once above.
 _FEW = ("--select", "RPW202", "--no-locate")
 
 

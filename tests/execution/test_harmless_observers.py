@@ -1,4 +1,4 @@
-"""Whoever only looks on fails no action: recordings, events files, counters."""
+"""Observers fail no action: recordings, events files, counters."""
 
 from __future__ import annotations
 

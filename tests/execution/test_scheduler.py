@@ -66,7 +66,7 @@ class Runs:
             self._changed.notify_all()
 
     def wait_for(self, count: int) -> list[str]:
-        """Waits until so many jobs have begun; their names."""
+        """Wait until this number of jobs have begun; return their names."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.begun) >= count, FOREVER)
             return [job.instance_name for job in self.begun]
@@ -83,7 +83,7 @@ class Runs:
             self._changed.notify_all()
 
     def submit(self, scheduler: Scheduler, name: str = "", **fields: object) -> Operation:
-        """Submits an action; ``name`` (the instance) and what it is made of tell actions apart."""
+        """Submit an action, identified by ``name`` (the instance) and its content."""
         request_fields = {
             key: fields.pop(key)
             for key in ("skip_cache_lookup", "inline_stdout", "inline_stderr")
@@ -512,7 +512,7 @@ def test_a_client_that_joins_a_run_nobody_waited_for_brings_it_forward(runs: Run
             assert runs.wait_for(3)[2:] == ["other"]
 
 
-# --- waiting for an execution that somebody else began ---
+# --- waiting for an execution that another client began ---
 
 
 def test_an_operation_is_found_while_it_runs_and_afterwards(runs: Runs) -> None:

@@ -47,7 +47,7 @@ def connect(host, port):
     socket.create_connection((host, port), timeout=5).close()
 print(json.dumps([attempt(*each) for each in json.loads(sys.argv[1])]))
 """
-# A server that dies once its process has told that its daemon is there.
+# A server that dies when its process has reported that its daemon runs.
 SERVER = """
 import os, signal, sys
 from rpw_fixture.config import Config
@@ -73,7 +73,7 @@ signal.signal(signal.SIGTERM, end)
 os.write(1, b"up\\n")
 while True: signal.pause()
 """
-# Starts a daemon in a session of its own, tells it, and goes on or ends.
+# Starts a daemon in a separate session, reports it, and continues or ends.
 DAEMON = """
 import os, signal, sys
 ready, tell = os.pipe()

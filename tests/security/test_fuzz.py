@@ -240,7 +240,7 @@ def test_rubbish_leaves_no_descriptor_and_no_thread_behind(target: Target) -> No
                 target.throw(name, seeds[name][0][: number % 50] + bytes([number % 256]))
 
     throw_all(range(100))
-    # Threads that Python knows are ours; gRPC starts as many of its own as the machine's load asks for.
+    # Threads that Python knows are ours; gRPC starts others, depending on the machine's load.
     descriptors, threads = process.num_fds(), threading.active_count()
     throw_all(range(100, 400))
     until(lambda: process.num_fds() <= descriptors + 3, "descriptors were left")

@@ -1,4 +1,4 @@
-"""Calls that are opened and left alone, hundreds at once, keep nobody else from being served."""
+"""Calls that are opened and left alone, hundreds at once, do not keep other calls from being served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server in a process of its own, and blobs to move to and fro.
+"""A server in a separate process, and blobs to upload and download.
 
 RPW_FIXTURE_LONG=1 asks for the long form of these tests.
 """

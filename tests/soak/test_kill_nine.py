@@ -1,4 +1,4 @@
-"""A server killed while it writes: what it acknowledged is there again, and nothing half.
+"""A server killed while it writes: acknowledged blobs are there after a restart, and none is incomplete.
 
 An upload that was never acknowledged may have been complete a moment before the end. Then it is
 served whole, or not at all.
@@ -94,7 +94,7 @@ class Book:
         self._lock = threading.Lock()
 
     def next(self) -> tuple[bytes, Digest]:
-        """A blob that nobody tried yet."""
+        """Return a blob that was not used before."""
         with self._lock:
             number = next(self._numbers)
             data = content(number)

@@ -63,7 +63,7 @@ def test_unary_calls_are_answered_while_200_executions_are_waited_for(
 
 
 def _call_everything(channel: grpc.Channel, action: str) -> None:
-    """Unary calls and short streams, each with a deadline of its own."""
+    """Unary calls and short streams, each with a separate deadline."""
     find = channel.unary_unary(
         f"{_REAPI}.ContentAddressableStorage/FindMissingBlobs",
         lambda request: request.SerializeToString(),

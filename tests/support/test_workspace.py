@@ -42,7 +42,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def other() -> Iterator[subprocess.Popen[str]]:
-    """A process with a workspace of its own."""
+    """A separate process with a separate workspace."""
     command = [sys.executable, "-c", HOLD]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""Digests as values, and how a request's function is told."""
+"""Digests as values, and how the digest function of a request is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs that were changed, and staging that fails half-way: the next time all is mended."""
+"""Inputs that were changed, and staging that fails half-way: the next staging repairs all of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def later(path: Path) -> None:
 
 
 def rewrite(path: Path, content: bytes) -> None:
-    """Writes in place and puts mode and time back, as somebody would who wants to hide it."""
+    """Write in place, and set mode and time back, to hide the change."""
     path.chmod(0o644)
     path.write_bytes(content)
     path.chmod(0o444)

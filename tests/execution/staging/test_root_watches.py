@@ -67,7 +67,7 @@ def test_what_happens_in_a_folder_after_it_moved_away_is_nobodys_business(root: 
     assert (root.outside.parent / "away/left").exists()
 
 
-# --- a kernel that does not tell everything ---
+# --- a kernel that does not report everything ---
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def own_watcher() -> Iterator[FolderWatcher]:
 
 @pytest.fixture
 def watched(own_watcher: FolderWatcher, tmp_path: Path, inputs) -> Iterator[Root]:
-    """A root that is told of changes by a watcher of the test."""
+    """A root that gets reports of changes from a watcher of the test."""
     made = Root(tmp_path, inputs, own_watcher)
     with made.own:
         yield made

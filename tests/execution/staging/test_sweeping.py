@@ -42,7 +42,7 @@ def test_what_stands_in_the_place_of_an_input_is_replaced_and_told(
     assert root.found() == TREE
     assert root.outside_is_intact()
     if "folder" in kind and "symlink" not in kind and "." not in place:
-        # Told is the folder itself, or what it should have held.
+        # The report names the folder itself, or what it should hold.
         assert all(each.startswith(place) for each in changed)
         assert changed or place == "empty"
     else:

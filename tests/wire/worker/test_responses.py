@@ -426,7 +426,7 @@ def test_a_large_json_output_full_of_braces_and_escapes_is_parsed_once() -> None
     assert responses == [Response(output=output)]
 
 
-# --- bytes that nobody asked for ---
+# --- bytes without a request ---
 
 
 def test_surplus_is_told_as_text_or_as_an_unexpected_response() -> None:
