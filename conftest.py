@@ -195,10 +195,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     These two take three quarters of a check's time by default. A test that is about them passes
     ``pause``; a test that starts the program has the default.
     """
-    from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - few tests need it
-
-    assert Options.__init__.__kwdefaults__["pause"] > 0
-    monkeypatch.setitem(Options.__init__.__kwdefaults__, "pause", 0.0)
+    monkeypatch.setattr("rpw_fixture.hermeticity.check._PAUSE", 0.0)
 
 
 def _leaked(before: Held) -> list[str]:
