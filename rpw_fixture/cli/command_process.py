@@ -91,7 +91,7 @@ class CommandSignals(StopSignals):
 
 
 class _Guard:
-    """Has the command killed if this process is killed, since the command's server is gone then.
+    """Makes sure that the command is killed if this process is killed, with which its server ends.
 
     Where no spawner can be started, the command runs without.
     """

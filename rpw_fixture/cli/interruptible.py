@@ -1,6 +1,6 @@
-"""End a subcommand early: Ctrl-C and SIGTERM raise, so that it cleans up what it started and wrote.
+"""Makes a subcommand interruptible: Ctrl-C and SIGTERM raise in it, so that it cleans up.
 
-For commands that end by themselves; `serve` waits for `StopSignals.stopping`.
+It is for subcommands that end by themselves; `serve` waits for `StopSignals.stopping`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Signals that ask a process to stop: the first one is a request, the second one ends it at once.
 
-Python runs signal handlers in the main thread. A signal that another thread takes, or that comes just
-before the main thread begins to wait for a lock, is not noticed until that wait ends, which may be never.
-So the number of each signal goes to a pipe (`signal.set_wakeup_fd`), and a thread reads it there.
+Python runs signal handlers in the main thread. If another thread gets the signal, or if it comes just
+before the main thread begins to wait for a lock, the handler runs only after that wait, which may never
+end. So the number of each signal is written to a pipe (`signal.set_wakeup_fd`), and read by a thread.
 """
 
 from __future__ import annotations
