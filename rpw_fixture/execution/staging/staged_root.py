@@ -116,7 +116,7 @@ class StagedRoot:
         suspects = self._watches.suspects(fd, self._placed) if self._watches is not None else None
         try:
             if suspects is None:
-                sweep.clean(fd, self._placed, "")
+                sweep.clean(fd, self._placed)
             else:
                 for each in suspects:
                     sweep.clean_only(fd, each)
