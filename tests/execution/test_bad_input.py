@@ -262,7 +262,7 @@ def test_a_file_that_is_no_program_is_named(server: Server, content: bytes) -> N
     assert b"./tool" in outcome.stderr
 
 
-def test_arguments_that_the_kernel_does_not_take_are_told(server: Server) -> None:
+def test_arguments_that_the_kernel_does_not_take_are_reported(server: Server) -> None:
     outcome = server.run(Action(arguments=["/bin/true", "x" * (3 << 20)]))
     assert outcome.exit_code == 126
     assert b"too long" in outcome.stderr.lower()

@@ -55,7 +55,7 @@ def test_a_folder_that_changed_and_then_moved_away_is_put_back(
     assert root.found() == TREE
 
 
-def test_what_happens_in_a_folder_after_it_moved_away_is_nobodys_business(root: Root) -> None:
+def test_what_happens_in_a_folder_after_it_moved_away_does_not_count(root: Root) -> None:
     root.stage(TREE)
     (root.path / "src").rename(root.outside.parent / "away")
     root.stage(TREE)
