@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports, check_servers
+from rpw_fixture.cli.exit_codes import FINDINGS
 from rpw_fixture.cli.interruptible import interruptible
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support import user_folders
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from rpw_fixture.hermeticity.progress import ProgressTracker
     from rpw_fixture.hermeticity.suites.shards import Shard
 
-_FINDINGS = 1
 #: A variable of the processes of ``bazel test``.
 _IN_BAZEL_TEST = "TEST_TMPDIR"
 #: The variable that stands for ``--cache``.
@@ -138,7 +138,7 @@ def run(options: argparse.Namespace) -> int:
         each.write(report)
     if report.interruption is not None:
         return report.interruption.exit_code
-    return _FINDINGS if report.has_errors else 0
+    return FINDINGS if report.has_errors else 0
 
 
 def _require_room(options: argparse.Namespace, reports: Sequence[WantedReport]) -> None:
@@ -163,7 +163,7 @@ def _replay(folder: Path) -> int:
     with interruptible():
         wrong = replay(folder)
     check_reports.write(f"{wrong}\n" if wrong else "no difference\n", None, "stdout")
-    return _FINDINGS if wrong else 0
+    return FINDINGS if wrong else 0
 
 
 def _write_baselines(report: Report, options: argparse.Namespace) -> None:

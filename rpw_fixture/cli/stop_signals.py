@@ -12,11 +12,10 @@ import signal
 import threading
 from types import FrameType
 
+from rpw_fixture.cli import exit_codes
 from rpw_fixture.support.closing import Closeable
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-#: Exit code after the second signal.
-_AT_ONCE = 130
 #: Written to the pipe by `close`; signals have numbers from 1 on.
 _END = b"\0"
 
@@ -64,7 +63,7 @@ class StopSignals(Closeable):
 
     def end(self, _number: int) -> None:
         """Act on the second signal: end the process."""
-        os._exit(_AT_ONCE)
+        os._exit(exit_codes.AT_ONCE)
 
     def _read(self) -> None:
         while (number := os.read(self._reading, 1)) != _END:
