@@ -15,10 +15,10 @@ from rpw_fixture import ConfigError, Server
 from rpw_fixture.errors import Code
 from rpw_fixture.faults.fault import Effect, Fault
 from rpw_fixture.testing.cluster import Cluster
-from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
-from tests.faults.bare_calls import bare, failing, message, shell
+from tests.faults.bare_calls import bare, failing, shell
 
 MIB = 1 << 20
 BIG = bytes(range(256)) * (3 * MIB // 256)
@@ -217,7 +217,7 @@ def test_blobs_are_gone_right_after_a_call_named_them(rpw_server: Server, name: 
         elif name == "BatchUpdateBlobs":
             calls.upload(data)
         else:
-            request = reapi.BatchReadBlobsRequest(digests=[message(digest)])
+            request = reapi.BatchReadBlobsRequest(digests=[message_of(digest)])
             (entry,) = calls.call("BatchReadBlobs", request).responses
             assert entry.data == data
         assert calls.missing(digest) == [digest.hash]
