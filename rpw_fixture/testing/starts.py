@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rpw_fixture.support.plurals import plural
+from rpw_fixture.support.plurals import counted, plural
 from rpw_fixture.testing import remedies
 from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 
@@ -107,7 +107,7 @@ def _other_key(worker: WorkerRecord, action: ActionRecord) -> WorkerStart:
     shown = action.differences[0]
     more = len(action.differences) - 1
     if more:
-        shown += f", and {more} more {'difference' if more == 1 else 'differences'}"
+        shown += f", and {counted(more, 'more difference')}"
     return WorkerStart(
         worker=worker,
         action=action,
