@@ -25,7 +25,7 @@ _UNROUTED = Route(mode=Mode.ONE_SHOT, reason="")
 
 @dataclass(slots=True, kw_only=True)
 class ActionProgress:
-    """What is known of an action so far; executors write to it.
+    """The state of an action during its execution; executors write to it.
 
     Attributes:
         timeline: the times at which the action reached its stages.

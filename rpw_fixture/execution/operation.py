@@ -32,7 +32,7 @@ _COMPLETED = reapi.ExecutionStage.COMPLETED
 
 
 class ClientRequest(NamedTuple):
-    """What a client asked for.
+    """A client's request, as far as an operation needs it.
 
     Attributes:
         digest: of the Action.

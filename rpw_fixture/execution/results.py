@@ -94,7 +94,7 @@ def _write(target: wkt.Timestamp | wkt.Duration, nanoseconds: int) -> None:
 
 
 class RunResult(NamedTuple):
-    """How a command, or a request to a worker, ended.
+    """The result of a command, or of a request to a worker.
 
     Attributes:
         exit_code: 128 plus the signal's number for a command that a signal ended.

@@ -48,7 +48,7 @@ _JAVABUILDER = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
 
 
 class Route(NamedTuple):
-    """Where an action runs.
+    """The decision where an action runs.
 
     Attributes:
         mode: a worker, a process for this action alone, or the action cache.

@@ -17,7 +17,7 @@ from rpw_fixture.workers.worker import Worker
 
 
 class WorkerTask(NamedTuple):
-    """One action for a worker.
+    """An action that a worker is to serve.
 
     Attributes:
         identity: of the action.

@@ -41,7 +41,7 @@ _PAUSE = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to check, and how thoroughly.
+    """The options of a check.
 
     Attributes:
         selected: codes to check.

@@ -275,7 +275,7 @@ class _RunningServer:
 
     @property
     def engine(self) -> Engine | None:
-        """What executes actions, if there was a call that needs it."""
+        """The engine; None before the first call about actions."""
         backend = self._backend.known
         return backend.engine.known if backend is not None else None
 

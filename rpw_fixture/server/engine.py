@@ -41,7 +41,7 @@ from rpw_fixture.workers.protocol_memory import ProtocolMemory
 
 
 class EngineDependencies(NamedTuple):
-    """What an engine needs of the rest of the server.
+    """The parts of a server that its engine needs.
 
     Attributes:
         config: limits and policies.

@@ -1,4 +1,4 @@
-"""What ``run --expect`` can expect of a run, and whether that holds."""
+"""The expectations of ``run --expect``, and whether they hold."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _FILE_OPTION, _ZIPAPP_OPTION = "rpw_fixture_file", "rpw_fixture_zipapp"
 
 
 class ProgramForm(StrEnum):
-    """How the program came to this machine."""
+    """The forms of the program."""
 
     INSTALLED = "installed"
     FILE = "single file"

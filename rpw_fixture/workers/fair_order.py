@@ -43,7 +43,7 @@ _PATIENCE_PER_WORKER = 4
 
 
 class NextStep(enum.Enum):
-    """What to do for one waiting action."""
+    """The step to take for one waiting action."""
 
     REUSE = "give it an idle worker"
     START = "let it start a worker"

@@ -1,4 +1,4 @@
-"""What happens around the execution of an action, one executor for each thing.
+"""Decorators of executors: each adds one thing to the execution of an action.
 
 From the outside to the inside: `EventLogging`, `ErrorTranslating`, `Caching`, `Recording`, `Routing`.
 

@@ -31,7 +31,7 @@ _USUAL_LIMIT = 8192
 
 
 class ChangeSet:
-    """What changed in the folders of one root.
+    """The changes in the folders of one root.
 
     Attributes:
         is_blind: whether some folder could not be watched.

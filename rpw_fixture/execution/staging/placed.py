@@ -29,7 +29,7 @@ class Parents(dict[str, "Parents"]):
 
 @dataclass(slots=True, eq=False)
 class Placed:
-    """What was placed in one folder on disk.
+    """The memory of one folder: what was placed in it.
 
     Attributes:
         files, symlinks, folders: by name.
