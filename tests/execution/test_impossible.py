@@ -108,7 +108,7 @@ _CRASH = WorkerFailure(worker=2, rule="crash", detail="")
 @pytest.mark.parametrize(
     "error", [_CRASH, KeyError("bug"), RequestError(Code.CANCELLED, "x"), KeyboardInterrupt()]
 )
-def test_a_second_worker_that_fails_takes_no_part_any_longer(
+    """What waits for it would otherwise wait until the action's time is up."""
     error: BaseException, is_late: bool
 ) -> None:
     """Whoever waits for it would otherwise wait until the action's time is up."""

@@ -350,7 +350,7 @@ def test_what_several_names_lead_to_bears_the_name_of_the_file_that_defines_it(t
     tool.sys.modules = {"first": importing, "tool": defining}
     tool.mark()
     defining.entries.append(1)
-    assert set(tool.changes()) == {"own"}  # a name of its own comes before one that is imported
+    assert set(tool.changes()) == {"own"}  # a name that it defines comes before an imported one
 
 
 # --- the walk ---
