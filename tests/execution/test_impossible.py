@@ -108,10 +108,10 @@ _CRASH = WorkerFailure(worker=2, rule="crash", detail="")
 @pytest.mark.parametrize(
     "error", [_CRASH, KeyError("bug"), RequestError(Code.CANCELLED, "x"), KeyboardInterrupt()]
 )
-    """What waits for it would otherwise wait until the action's time is up."""
+def test_a_second_worker_that_fails_takes_no_part_any_longer(
     error: BaseException, is_late: bool
 ) -> None:
-    """Whoever waits for it would otherwise wait until the action's time is up."""
+    """What waits for it would otherwise wait until the action's time is up."""
     finder: Any = ProtocolFinder.__new__(ProtocolFinder)
     finder._requests = requests = _Requests(error)
     race = _Race(error if is_late else None)

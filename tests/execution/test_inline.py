@@ -98,7 +98,7 @@ def test_what_is_there_already_takes_no_room(store: BlobStore) -> None:
 
 
 class _Contents:
-    """A store that has everything, as so many zeros."""
+    """A store that has everything, as zeros."""
 
     function = SHA256
 

@@ -267,7 +267,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def worker(place: Place) -> Iterator[Callable[[str], None]]:
-    """A worker that does what it is told; its surroundings are marked."""
+    """A worker that runs each line that it gets; its surroundings are marked."""
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", WORKER],
         stdin=subprocess.PIPE,
