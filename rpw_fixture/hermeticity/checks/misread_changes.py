@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks import look_alikes, stale_inputs
+from rpw_fixture.hermeticity.checks import look_alikes, stale_inputs, warm_questions
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.warm_screening import Answers, Pair, Screening, has_noticed
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -18,7 +18,7 @@ from rpw_fixture.hermeticity.trials.trial import Step, Trial, steps
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Judge the answers to plain actions after their inputs were missing, and to look-alikes."""
-    screening = stale_inputs.phantom_screening(context)
+    screening = warm_questions.ask(context)
     for (_, path), pair in stale_inputs.phantom_pairs(context).items():
         again = screening.more.get(Step(action=pair.plain))
         if (

@@ -7,6 +7,7 @@ state and proves nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,24 @@ class Answers(NamedTuple):
     changed: Outcome
 
 
+class Section(NamedTuple):
+    """Pairs, and requests after them, that one worker gets.
+
+    Attributes:
+        pairs: what to ask.
+        more: requests after them.
+        asks_again: the plain action of each pair is requested once more before ``more``.
+        listing: the inputs that the requests of the pairs list.
+        in_place: inputs are rewritten and not replaced, so that they keep their inodes.
+    """
+
+    pairs: tuple[Pair, ...]
+    more: tuple[Step, ...] = ()
+    asks_again: bool = False
+    listing: Listing = Listing.HEX
+    in_place: bool = False
+
+
 class Screening(NamedTuple):
     """The answers that count, and the outcomes of the additional requests, by step."""
 
@@ -62,36 +81,37 @@ def ask(
         in_place: inputs are rewritten and not replaced, so that they keep their inodes.
     """
     parts = _parts(pairs, context.harness.jobs)
-    histories = [_history(each, listing, in_place=in_place) for each in parts]
-    return _screened(context, parts, histories).answers
+    workers = [[Section(each, listing=listing, in_place=in_place)] for each in parts]
+    return _screened(context, workers).answers
 
 
-def ask_more(context: CheckContext, pairs: Sequence[Pair], more: Sequence[Step]) -> Screening:
-    """Ask as `ask`, then the plain actions again and some more steps, to the same workers."""
-    parts = _parts(pairs, context.harness.jobs)
-    histories = [
-        (*_history(each, Listing.HEX), *(Step(action=pair.plain) for pair in each))
-        for each in parts
-    ]
-    if histories:
-        histories[-1] += tuple(more)
-    elif more:
-        parts, histories = [()], [tuple(more)]
-    return _screened(context, parts, histories)
+def ask_sections(context: CheckContext, sections: Sequence[Section]) -> Screening:
+    """Ask some pairs, then more steps, then other pairs and so on; at most as many workers as jobs."""
+    most = max((each.pairs for each in sections), key=len)
+    count = max(1, len(_parts(most, context.harness.jobs)))
+    workers = [[_shared(each, number, count) for each in sections] for number in range(count)]
+    return _screened(context, [each for each in workers if any(map(_steps, each))])
 
 
-def _screened(
-    context: CheckContext,
-    parts: Sequence[Sequence[Pair]],
-    histories: Sequence[tuple[Step, ...]],
-) -> Screening:
+def _shared(section: Section, number: int, count: int) -> Section:
+    """Return the part of a section that one of several workers gets; the first gets the other steps."""
+    more = () if number else section.more
+    return section._replace(pairs=section.pairs[number::count], more=more)
+
+
+def _screened(context: CheckContext, workers: Sequence[Sequence[Section]]) -> Screening:
+    """Ask each worker its sections."""
+    histories = [tuple(itertools.chain.from_iterable(map(_steps, each))) for each in workers]
     results = context.run_all([Trial(history=each) for each in histories])
     answers: dict[Pair, Answers] = {}
     more: dict[Step, Outcome] = {}
-    for part, result in zip(parts, results, strict=True):
-        counted = 2 * len(part) + bool(part)
-        answers.update(_counting(context, part, result.outcomes[:counted]))
-        more.update((each.step, each) for each in result.outcomes[counted:])
+    for sections, result in zip(workers, results, strict=True):
+        left = result.outcomes
+        for section in sections:
+            counted, size = 2 * len(section.pairs) + bool(section.pairs), len(_steps(section))
+            answers.update(_counting(context, section.pairs, left[:counted]))
+            more.update((each.step, each) for each in left[counted:size])
+            left = left[size:]
     return Screening(answers, more)
 
 
@@ -102,14 +122,14 @@ def has_noticed(context: CheckContext, answers: Answers) -> bool:
     return EXIT_CODE in differing or (bool(outputs) and outputs <= differing)
 
 
-def _history(
-    pairs: Sequence[Pair], listing: Listing, *, in_place: bool = False
-) -> tuple[Step, ...]:
-    actions = [action for pair in pairs for action in pair]
-    return tuple(
-        Step(action=each, listing=listing, in_place=in_place)
-        for each in (*actions, pairs[-1].plain)
+def _steps(section: Section) -> tuple[Step, ...]:
+    actions = [action for pair in section.pairs for action in pair]
+    actions += [each.plain for each in section.pairs[-1:]]
+    paired = (
+        Step(action=each, listing=section.listing, in_place=section.in_place) for each in actions
     )
+    again = {each.plain: Step(action=each.plain) for each in section.pairs * section.asks_again}
+    return (*paired, *again.values(), *section.more)
 
 
 def _counting(
@@ -124,7 +144,7 @@ def _counting(
             yield pair, Answers(outcomes[2 * place], outcomes[2 * place + 1])
 
 
-def _parts(pairs: Sequence[Pair], count: int) -> list[Sequence[Pair]]:
+def _parts(pairs: Sequence[Pair], count: int) -> list[tuple[Pair, ...]]:
     size = max(_LEAST, -(-len(pairs) // count))
-    parts = [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
+    parts = [tuple(pairs[start : start + size]) for start in range(0, len(pairs), size or 1)]
     return [each for each in parts if each]

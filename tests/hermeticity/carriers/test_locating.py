@@ -13,9 +13,12 @@ from rpw_fixture import cli
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.carriers import locating
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.observer_link import ObserverLink
 from rpw_fixture.hermeticity.trials.trial import Predecessor, RunMode, Trial, steps
 from tests.hermeticity.carriers.leaky_workers import FRAME, MAIN
@@ -160,6 +163,33 @@ def work(name):
 """
     finding = locate(write_suite(tmp_path, worker(state)))
     assert names(finding) == [("module global", "_first", True), ("module global", "_second", True)]
+
+
+def test_what_carried_one_finding_is_tried_first_for_the_next(tmp_path: Path) -> None:
+    lists = [f"_list{number}" for number in range(16)]
+    state = "\n".join(
+        [
+            *(f"{each} = []" for each in lists),
+            "def work(name):",
+            *(f"    {each}.append(name)" for each in lists),
+            "    return len(_list7)",
+        ]
+    )
+    suite = load(write_suite(tmp_path, worker(state)))
+    hello, bye = suite.actions
+    with Harness(suite) as harness:
+        context = CheckContext(suite=suite, harness=harness)
+        context.facts.share(COLD_RESULTS, ColdResults(usable=suite.actions))
+        histories = [steps(hello, bye), steps(hello, hello)]
+        known, carriers, starts = list[locating.Ids](), [], [0]
+        for history in histories:
+            victim = history[-1].action.name
+            finding = Finding(code="RPW202", victim=victim, summary="", history=history)
+            carriers.append(names(locating.locate(context, finding, known)))
+            starts.append(harness.worker_starts)
+    assert carriers == [[("module global", "_list7", True)]] * 2
+    # A run that shows the finding, one with that list put back, its repetition, one for the line.
+    assert starts[2] - starts[1] <= 5 < starts[1]
 
 
 def test_what_an_ended_worker_left_is_confirmed(tmp_path: Path) -> None:
