@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.carriers import experiments, growth
@@ -43,9 +44,20 @@ _TRIES = 3
 _SAFE = frozenset(("environment", "file", "umask", "working directory"))
 #: The ids of modules that a request loads begin with this.
 _MODULE = "module|"
-#: The ids of the places that carried the state of a finding.
-Ids = frozenset[str]
 _OBSERVED = "the worker behaves differently when observed"
+
+
+@dataclass(slots=True)
+class Earlier:
+    """What the searches for earlier findings of one code have shown.
+
+    Attributes:
+        carriers: ids of the places that carried the latest one that was located.
+        too_many: so many places were too many to be tried one by one.
+    """
+
+    carriers: frozenset[str] = frozenset()
+    too_many: float = math.inf
 
 
 def locate_fresh(
@@ -90,8 +102,8 @@ def locate_all(context: CheckContext, findings: Sequence[Finding]) -> list[Findi
 
 def _locate_in_turn(context: CheckContext, findings: Sequence[Finding]) -> list[Finding]:
     """Return findings of one code with their carriers; what carried one is tried first for the next."""
-    known: list[Ids] = []
-    return [locate(context, each, known) for each in findings]
+    earlier = Earlier()
+    return [locate(context, each, earlier) for each in findings]
 
 
 def can_be_located(context: CheckContext, finding: Finding) -> bool:
@@ -100,19 +112,19 @@ def can_be_located(context: CheckContext, finding: Finding) -> bool:
     return is_certain and finding.code in CODES and bool(finding.history) and not context.is_remote
 
 
-def locate(context: CheckContext, finding: Finding, known: list[Ids]) -> Finding:
+def locate(context: CheckContext, finding: Finding, earlier: Earlier) -> Finding:
     """Return the finding with its carriers, or with the reason why there are none.
 
     Args:
         context: runs trials.
         finding: the finding.
-        known: what carried earlier findings; what carries this one is added.
+        earlier: what is known from earlier findings, to which this one adds.
     """
     try:
         if finding.code in growth.KINDS:
             carriers, remark = growth.locate(context, finding, *_observer(context))
         else:
-            carriers, remark = _search(_experimenter(context, finding), known)
+            carriers, remark = _search(_experimenter(context, finding), earlier)
     except UnavailableError as error:
         carriers, remark = (), str(error)
     if not remark:
@@ -138,7 +150,7 @@ def _observer(context: CheckContext) -> tuple[str, str]:
     return (found[0].runtime, found[1]) if found is not None else ("", "")
 
 
-def _search(experimenter: Experimenter, known: list[Ids]) -> tuple[tuple[Carrier, ...], str]:
+def _search(experimenter: Experimenter, earlier: Earlier) -> tuple[tuple[Carrier, ...], str]:
     """Return the carriers, and a remark about what is not known."""
     plain, remark = _observed(experimenter)
     if plain is None:
@@ -152,22 +164,29 @@ def _search(experimenter: Experimenter, known: list[Ids]) -> tuple[tuple[Carrier
     if not candidates:
         return _suspects(changes), remark or _unproven(changes, "none of it can be put back")
     try:
-        for some in _attempts(candidates, known[-1:]):
+        for some in _attempts(candidates, earlier):
             if experimenter.is_right_with([each.id for each in some]):
-                return _proven(experimenter, some, known), ""
+                return _proven(experimenter, some, earlier), ""
         why = "with all that could be put back, the result is still wrong"
         return _suspects(changes), "; ".join(each for each in (why, remark) if each)
     except OutOfStartsError:
+        earlier.too_many = min(earlier.too_many, len(candidates))
         return _suspects(candidates), "more places changed than could be tried one by one"
 
 
-def _attempts(candidates: Sequence[Change], known: Iterable[Ids]) -> Iterator[Sequence[Change]]:
+def _attempts(candidates: Sequence[Change], earlier: Earlier) -> Iterator[Sequence[Change]]:
     """Yield what to put back together.
 
     First what carried an earlier finding, then everything, then only what can hardly break the worker.
+
+    Raises:
+        OutOfStartsError: of so many places, the starts for an earlier finding were not enough.
     """
-    by_id = {each.id: each for each in candidates}
-    yield from ([by_id[each] for each in ids] for ids in known if ids <= by_id.keys())
+    known = [each for each in candidates if each.id in earlier.carriers]
+    if known and len(known) == len(earlier.carriers):
+        yield known
+    if len(candidates) >= earlier.too_many:
+        raise OutOfStartsError
     yield candidates
     safe = [each for each in candidates if each.place or each.kind in _SAFE]
     safe = [each for each in safe if each.kind != "local variable"]
@@ -205,11 +224,11 @@ def _shown(experimenter: Experimenter) -> Result | None:
 
 
 def _proven(
-    experimenter: Experimenter, candidates: Sequence[Change], known: list[Ids]
+    experimenter: Experimenter, candidates: Sequence[Change], earlier: Earlier
 ) -> tuple[Carrier, ...]:
     """Return the smallest part of the candidates that makes the victim right again, confirmed.
 
-    It is added to what is known.
+    It is noted in ``earlier``.
 
     Raises:
         OutOfStartsError: no worker starts are left, so that nothing is proven.
@@ -222,8 +241,7 @@ def _proven(
     ids = [each.id for each in found]
     if not experimenter.is_right_with(ids, run=1):
         return _suspects(found)
-    if frozenset(ids) not in known:
-        known.append(frozenset(ids))
+    earlier.carriers = frozenset(ids)
     return tuple(_carrier(each, is_confirmed=True) for each in _with_lines(experimenter, found))
 
 
