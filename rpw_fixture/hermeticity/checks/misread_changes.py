@@ -82,7 +82,7 @@ def _equal_prefixes(context: CheckContext, screening: Screening) -> Iterator[Fin
     one, other = (each for each in answers if each is not None)
     if one.failure or other.failure or has_noticed(context, Answers(one, other)):
         return
-    if context.differing(*context.cold_all(pair)):
+    if context.differing(context.cold(pair.changed), other):
         found = stale_inputs.stale_finding(
             context,
             steps(*pair),

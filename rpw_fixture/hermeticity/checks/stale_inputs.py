@@ -222,11 +222,12 @@ def _noticed(
             for number, pair in enumerate(warm_questions.changes(*each))
             if number in numbers
         }
-        if listing is Listing.HEX and 0 in numbers:
-            answers = warm_questions.ask(context).answers
+        is_listed = listing is Listing.HEX
+        if 0 in numbers:
+            shared = warm_questions.ask if is_listed else warm_questions.ask_unlisted
+            answers = shared(context).answers
         else:
-            in_place = listing is not Listing.HEX
-            answers = ask(context, list(pairs.values()), listing, in_place=in_place)
+            answers = ask(context, list(pairs.values()), listing, in_place=not is_listed)
         for (each, number), pair in pairs.items():
             if pair in answers and has_noticed(context, answers[pair]):
                 found.setdefault(each, number)

@@ -177,7 +177,8 @@ def _two_configurations(context: CheckContext) -> list[tuple[Step, ...]]:
 def _failing(context: CheckContext) -> tuple[Step, ...]:
     own = [each for each in context.usable if each.exit_code != 0]
     made = [context.failing_variant(each) for each in context.succeeding[:_MOST_FAILING]]
-    return steps(*own, *(each for each in made if each is not None))
+    # The made ones first: where an action was done before, one without its inputs may not fail any more.
+    return steps(*(each for each in made if each is not None), *own)
 
 
 def _failing_first(context: CheckContext) -> list[tuple[Step, ...]]:

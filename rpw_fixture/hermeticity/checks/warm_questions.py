@@ -1,21 +1,31 @@
-"""The questions of RPW203, RPW204, RPW211 and RPW401 that one warm worker answers, one after the other.
+"""The questions of several codes that one warm worker answers, one after the other.
 
-First inputs change, then outputs are there before the request, then inputs are missing, which is more
-than some workers survive.
+RPW203, RPW204, RPW211 and RPW401: first inputs change, then outputs are there before the request, then
+inputs are missing, which is more than some workers survive. RPW209 and RPW203: first other inputs are
+listed, then inputs change that are not listed at all.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.checks import look_alikes, old_outputs
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.input_changes import variants
-from rpw_fixture.hermeticity.checks.warm_screening import Pair, Screening, Section, ask_sections
+from rpw_fixture.hermeticity.checks.warm_screening import (
+    Pair,
+    Screening,
+    Section,
+    ask_sections,
+    trials_of,
+)
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import Listing, Outcome, Step
 
+#: Lists that one worker gets in turn, those first after which a cache has least to go by.
+_LISTINGS = (Listing.NONE, Listing.EMPTY, Listing.CHANGING, Listing.MESSAGE, Listing.RAW)
 _MOST_INPUTS = 3
 _MOST_ACTIONS = 8
 
@@ -34,6 +44,32 @@ def ask(context: CheckContext) -> Screening:
         Section(missing, look_alikes.steps_of(context), asks_again=True),
     )
     return ask_sections(context, sections)
+
+
+def listed(context: CheckContext) -> tuple[Step, ...]:
+    """Return requests for some actions, twice with each list of inputs that servers may send."""
+    actions = context.pick() * 2
+    return tuple(Step(action=action, listing=each) for each in _LISTINGS for action in actions)
+
+
+def listing_outcomes(context: CheckContext) -> Sequence[Outcome]:
+    """Return the outcomes of requests that list inputs otherwise, all to one worker."""
+    count = len(listed(context))
+    return context.run(trials_of(context, _unlisted(context))[0]).outcomes[:count]
+
+
+def ask_unlisted(context: CheckContext) -> Screening:
+    """Return the answers about inputs that change in place and are not listed, from the same worker."""
+    return ask_sections(context, _unlisted(context))
+
+
+def _unlisted(context: CheckContext) -> tuple[Section, Section]:
+    """Return what one worker is asked with other lists, then about changes that no list shows."""
+    changed = tuple(pair for each in inputs(context) for pair in changes(*each)[:1])
+    return (
+        Section((), listed(context)),
+        Section(changed, listing=Listing.NONE, in_place=True),
+    )
 
 
 def changes(action: SuiteAction, path: str) -> list[Pair]:

@@ -87,10 +87,24 @@ def ask(
 
 def ask_sections(context: CheckContext, sections: Sequence[Section]) -> Screening:
     """Ask some pairs, then more steps, then other pairs and so on; at most as many workers as jobs."""
+    return _screened(context, _shared_out(context, sections))
+
+
+def trials_of(context: CheckContext, sections: Sequence[Section]) -> list[Trial]:
+    """Return the trials that `ask_sections` runs, first the one with all the other steps."""
+    return [_trial(each) for each in _shared_out(context, sections)]
+
+
+def _trial(sections: Sequence[Section]) -> Trial:
+    return Trial(history=tuple(itertools.chain.from_iterable(map(_steps, sections))))
+
+
+def _shared_out(context: CheckContext, sections: Sequence[Section]) -> list[list[Section]]:
+    """Return the sections that each worker gets."""
     most = max((each.pairs for each in sections), key=len)
     count = max(1, len(_parts(most, context.harness.jobs)))
     workers = [[_shared(each, number, count) for each in sections] for number in range(count)]
-    return _screened(context, [each for each in workers if any(map(_steps, each))])
+    return [each for each in workers if any(map(_steps, each))]
 
 
 def _shared(section: Section, number: int, count: int) -> Section:
@@ -101,8 +115,7 @@ def _shared(section: Section, number: int, count: int) -> Section:
 
 def _screened(context: CheckContext, workers: Sequence[Sequence[Section]]) -> Screening:
     """Ask each worker its sections."""
-    histories = [tuple(itertools.chain.from_iterable(map(_steps, each))) for each in workers]
-    results = context.run_all([Trial(history=each) for each in histories])
+    results = context.run_all([_trial(each) for each in workers])
     answers: dict[Pair, Answers] = {}
     more: dict[Step, Outcome] = {}
     for sections, result in zip(workers, results, strict=True):
