@@ -47,8 +47,8 @@ _MODULE = "module|"
 _OBSERVED = "the worker behaves differently when observed"
 
 
-@dataclass(slots=True)
-class Earlier:
+@dataclass(slots=True, kw_only=True)
+class EarlierSearches:
     """What the searches for earlier findings of one code have shown.
 
     Attributes:
@@ -102,7 +102,7 @@ def locate_all(context: CheckContext, findings: Sequence[Finding]) -> list[Findi
 
 def _locate_in_turn(context: CheckContext, findings: Sequence[Finding]) -> list[Finding]:
     """Return findings of one code with their carriers; what carried one is tried first for the next."""
-    earlier = Earlier()
+    earlier = EarlierSearches()
     return [locate(context, each, earlier) for each in findings]
 
 
@@ -112,7 +112,7 @@ def can_be_located(context: CheckContext, finding: Finding) -> bool:
     return is_certain and finding.code in CODES and bool(finding.history) and not context.is_remote
 
 
-def locate(context: CheckContext, finding: Finding, earlier: Earlier) -> Finding:
+def locate(context: CheckContext, finding: Finding, earlier: EarlierSearches) -> Finding:
     """Return the finding with its carriers, or with the reason why there are none.
 
     Args:
@@ -150,7 +150,9 @@ def _observer(context: CheckContext) -> tuple[str, str]:
     return (found[0].runtime, found[1]) if found is not None else ("", "")
 
 
-def _search(experimenter: Experimenter, earlier: Earlier) -> tuple[tuple[Carrier, ...], str]:
+def _search(
+    experimenter: Experimenter, earlier: EarlierSearches
+) -> tuple[tuple[Carrier, ...], str]:
     """Return the carriers, and a remark about what is not known."""
     plain, remark = _observed(experimenter)
     if plain is None:
@@ -174,7 +176,7 @@ def _search(experimenter: Experimenter, earlier: Earlier) -> tuple[tuple[Carrier
         return _suspects(candidates), "more places changed than could be tried one by one"
 
 
-def _attempts(candidates: Sequence[Change], earlier: Earlier) -> Iterator[Sequence[Change]]:
+def _attempts(candidates: Sequence[Change], earlier: EarlierSearches) -> Iterator[Sequence[Change]]:
     """Yield what to put back together.
 
     First what carried an earlier finding, then everything, then only what can hardly break the worker.
@@ -224,7 +226,7 @@ def _shown(experimenter: Experimenter) -> Result | None:
 
 
 def _proven(
-    experimenter: Experimenter, candidates: Sequence[Change], earlier: Earlier
+    experimenter: Experimenter, candidates: Sequence[Change], earlier: EarlierSearches
 ) -> tuple[Carrier, ...]:
     """Return the smallest part of the candidates that makes the victim right again, confirmed.
 

@@ -1,12 +1,14 @@
 """One worker after the other in the same place: a screening for RPW214 and RPW215 together.
 
-The first one has other contents of the inputs and requests that fail, and is killed while it reads; the
-second one is killed as it writes; the third one ends well. Only where a result of one of the later ones
-differs from that in a fresh place, the two checks ask which of these endings it was.
+Two workers are killed, each in an action that is new to the place, one while it reads and one as it
+writes. Others end well, after other contents of the inputs and requests that fail. Each worker begins
+with plain requests. Only where one of these has another result than in a fresh place, the two checks ask
+which of the endings it was.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from rpw_fixture.hermeticity.checks import successors
@@ -17,7 +19,6 @@ from rpw_fixture.hermeticity.trials.trial import (
     Interruption,
     Outcome,
     Predecessor,
-    Step,
     Trial,
     steps,
 )
@@ -38,35 +39,40 @@ def is_clean(context: CheckContext) -> bool:
     has_failed = any(one.failure for each in result.earlier for one in each.outcomes)
     if has_failed or not any(each.is_interrupted for each in result.earlier):
         return False
-    workers: Sequence[Sequence[Outcome]] = [
-        *(each.outcomes for each in result.earlier[1:]),
-        result.outcomes,
-    ]
-    return not any(found for each in workers for found in successors.suspects(context, each))
+    workers = [*(each.outcomes for each in result.earlier[1:]), result.outcomes]
+    plain = (tuple(itertools.takewhile(_is_plain, each)) for each in workers)
+    return not any(found for each in plain for found in successors.suspects(context, each))
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    return not outcome.step.action.variant
 
 
 def _trial(context: CheckContext) -> Trial:
     plain = steps(*context.usable)
     first, last = context.succeeding[0], context.succeeding[-1]
-    # The interrupted requests are new to their workers: what is done already can't be interrupted.
-    others = steps(*(each for each in context.succeeding if each not in {first, last}))
+    others = [each for each in context.succeeding if each not in {first, last}]
+    changed = [*(each for each in context.usable if each not in {first, last}), first]
+    before = () if first == last else _with_changes([first], changed, context)
     predecessors = (
-        _killed((*_changed(context), Step(action=first)), Interruption.READING),
-        _killed((*others, Step(action=last)), Interruption.FIRST_WRITE),
-        Predecessor(history=plain),
+        _killed((*others, first), Interruption.READING),
+        _killed((*before, last), Interruption.FIRST_WRITE),
+        Predecessor(history=steps(*_with_changes(context.usable, [last], context))),
     )
     return successors.trial(context, plain, predecessors)
 
 
-def _killed(history: tuple[Step, ...], moment: Interruption) -> Predecessor:
-    return Predecessor(history=history, interruption=moment)
+def _killed(actions: Sequence[SuiteAction], moment: Interruption) -> Predecessor:
+    return Predecessor(history=steps(*actions), interruption=moment)
 
 
-def _changed(context: CheckContext) -> tuple[Step, ...]:
-    """Return requests with other contents of the inputs, and requests that most tools refuse."""
-    others = [other_configuration(each) for each in context.usable]
-    refused = [_likely_to_fail(context, each) for each in context.succeeding[:_MOST_FAILING]]
-    return steps(*(each for each in (*others, *refused) if each is not None))
+def _with_changes(
+    plain: Sequence[SuiteAction], changed: Sequence[SuiteAction], context: CheckContext
+) -> list[SuiteAction]:
+    """Return actions, then others with other contents of the inputs, and with what most tools refuse."""
+    others = (other_configuration(each) for each in changed)
+    refused = (_likely_to_fail(context, each) for each in changed[-_MOST_FAILING:])
+    return [*plain, *(each for each in others if each is not None), *refused]
 
 
 def _likely_to_fail(context: CheckContext, action: SuiteAction) -> SuiteAction:

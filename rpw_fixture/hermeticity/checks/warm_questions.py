@@ -16,8 +16,8 @@ from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.input_changes import variants
 from rpw_fixture.hermeticity.checks.warm_screening import (
     Pair,
+    QuestionSection,
     Screening,
-    Section,
     ask_sections,
     trials_of,
 )
@@ -40,8 +40,8 @@ def ask(context: CheckContext) -> Screening:
     old = tuple(each.step for each in old_outputs.questions(context))
     missing = tuple(without(*each) for each in found)
     sections = (
-        Section(tuple(changed), old),
-        Section(missing, look_alikes.steps_of(context), asks_again=True),
+        QuestionSection(tuple(changed), old),
+        QuestionSection(missing, look_alikes.steps_of(context), asks_again=True),
     )
     return ask_sections(context, sections)
 
@@ -63,12 +63,12 @@ def ask_unlisted(context: CheckContext) -> Screening:
     return ask_sections(context, _unlisted(context))
 
 
-def _unlisted(context: CheckContext) -> tuple[Section, Section]:
+def _unlisted(context: CheckContext) -> tuple[QuestionSection, QuestionSection]:
     """Return what one worker is asked with other lists, then about changes that no list shows."""
     changed = tuple(pair for each in inputs(context) for pair in changes(*each)[:1])
     return (
-        Section((), listed(context)),
-        Section(changed, listing=Listing.NONE, in_place=True),
+        QuestionSection((), listed(context)),
+        QuestionSection(changed, listing=Listing.NONE, in_place=True),
     )
 
 

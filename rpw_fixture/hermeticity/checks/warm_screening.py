@@ -40,7 +40,7 @@ class Answers(NamedTuple):
     changed: Outcome
 
 
-class Section(NamedTuple):
+class QuestionSection(NamedTuple):
     """Pairs, and requests after them, that one worker gets.
 
     Attributes:
@@ -81,25 +81,27 @@ def ask(
         in_place: inputs are rewritten and not replaced, so that they keep their inodes.
     """
     parts = _parts(pairs, context.harness.jobs)
-    workers = [[Section(each, listing=listing, in_place=in_place)] for each in parts]
+    workers = [[QuestionSection(each, listing=listing, in_place=in_place)] for each in parts]
     return _screened(context, workers).answers
 
 
-def ask_sections(context: CheckContext, sections: Sequence[Section]) -> Screening:
+def ask_sections(context: CheckContext, sections: Sequence[QuestionSection]) -> Screening:
     """Ask some pairs, then more steps, then other pairs and so on; at most as many workers as jobs."""
     return _screened(context, _shared_out(context, sections))
 
 
-def trials_of(context: CheckContext, sections: Sequence[Section]) -> list[Trial]:
+def trials_of(context: CheckContext, sections: Sequence[QuestionSection]) -> list[Trial]:
     """Return the trials that `ask_sections` runs, first the one with all the other steps."""
     return [_trial(each) for each in _shared_out(context, sections)]
 
 
-def _trial(sections: Sequence[Section]) -> Trial:
+def _trial(sections: Sequence[QuestionSection]) -> Trial:
     return Trial(history=tuple(itertools.chain.from_iterable(map(_steps, sections))))
 
 
-def _shared_out(context: CheckContext, sections: Sequence[Section]) -> list[list[Section]]:
+def _shared_out(
+    context: CheckContext, sections: Sequence[QuestionSection]
+) -> list[list[QuestionSection]]:
     """Return the sections that each worker gets."""
     most = max((each.pairs for each in sections), key=len)
     count = max(1, len(_parts(most, context.harness.jobs)))
@@ -107,13 +109,13 @@ def _shared_out(context: CheckContext, sections: Sequence[Section]) -> list[list
     return [each for each in workers if any(map(_steps, each))]
 
 
-def _shared(section: Section, number: int, count: int) -> Section:
+def _shared(section: QuestionSection, number: int, count: int) -> QuestionSection:
     """Return the part of a section that one of several workers gets; the first gets the other steps."""
     more = () if number else section.more
     return section._replace(pairs=section.pairs[number::count], more=more)
 
 
-def _screened(context: CheckContext, workers: Sequence[Sequence[Section]]) -> Screening:
+def _screened(context: CheckContext, workers: Sequence[Sequence[QuestionSection]]) -> Screening:
     """Ask each worker its sections."""
     results = context.run_all([_trial(each) for each in workers])
     answers: dict[Pair, Answers] = {}
@@ -135,7 +137,7 @@ def has_noticed(context: CheckContext, answers: Answers) -> bool:
     return EXIT_CODE in differing or (bool(outputs) and outputs <= differing)
 
 
-def _steps(section: Section) -> tuple[Step, ...]:
+def _steps(section: QuestionSection) -> tuple[Step, ...]:
     actions = [action for pair in section.pairs for action in pair]
     actions += [each.plain for each in section.pairs[-1:]]
     paired = (

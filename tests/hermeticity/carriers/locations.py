@@ -66,7 +66,7 @@ def locate(
             history=steps(*(suite.action(each) for each in names)),
         )
         wanted = finding_of(context) if finding_of else finding
-        located = locating.locate(context, wanted, locating.Earlier())
+        located = locating.locate(context, wanted, locating.EarlierSearches())
         # Besides, there are a cold run and one that shows the runtime.
         assert harness.worker_starts <= locating.MOST_STARTS + 2
         return located

@@ -195,7 +195,7 @@ def test_what_was_learnt_from_one_finding_saves_starts_for_the_next(
     with Harness(suite) as harness:
         context = CheckContext(suite=suite, harness=harness)
         context.facts.share(COLD_RESULTS, ColdResults(usable=suite.actions))
-        earlier, starts = locating.Earlier(), [0]
+        earlier, starts = locating.EarlierSearches(), [0]
         for history in (steps(hello, bye), steps(hello, hello)):
             victim = history[-1].action.name
             finding = Finding(code="RPW202", victim=victim, summary="", history=history)
