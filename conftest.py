@@ -195,10 +195,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     By default the two take three quarters of a check that looks for state. The tests of pauses and of
     longer runs set it, and those that start the program have the default.
     """
-    from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - few tests need it
-
-    assert Options.__init__.__kwdefaults__["pause"] > 0
-    monkeypatch.setitem(Options.__init__.__kwdefaults__, "pause", 0.0)
+    monkeypatch.setattr("rpw_fixture.hermeticity.check._PAUSE", 0.0)
 
 
 def _leaked(before: Held) -> list[str]:

@@ -307,8 +307,8 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
         executor=servers.executor,
         cache=_cache(given.cache),
         locates=not given.no_locate,
+        pause=given.pause,
         **({} if given.shard is None else {"shard": given.shard}),
-        **({} if given.pause is None else {"pause": given.pause}),
     )
 
 

@@ -36,6 +36,7 @@ from rpw_fixture.hermeticity.trials.result_store import ResultStore
 from rpw_fixture.hermeticity.trials.trial import UnavailableError
 
 _ALL = frozenset(CODES)
+_PAUSE = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Options:
         cache: folder in which results of trials are remembered; None to remember none.
         shard: the part of the workers, and of their checks, to run.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
-        pause: seconds of silence between two requests that are tried; 0 for no such trial.
+        pause: seconds of silence between two requests that are tried; 0 for no such trial, None for 3.
         locates: search for where the state of each finding lives.
     """
 
@@ -73,7 +74,7 @@ class Options:
     cache: Path | None = None
     shard: Shard = WHOLE
     eof_patience: float = 5.0
-    pause: float = 3.0
+    pause: float | None = None
     locates: bool = True
 
 
@@ -107,7 +108,7 @@ def _check(
             seed=options.seed,
             selected=options.selected,
             eof_patience=options.eof_patience,
-            pause=options.pause,
+            pause=_PAUSE if options.pause is None else options.pause,
             max_seconds=options.max_seconds,
         )
         findings = _findings(context, options, checks)

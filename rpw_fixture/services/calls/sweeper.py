@@ -74,11 +74,15 @@ class Sweeper(Closeable):
 
     def _run(self) -> None:
         while self._has_work.wait() and not self._is_closed.wait(INTERVAL):
-            now = time.monotonic()
-            for each in self.snapshot():
-                if not each.sweep(now):
-                    self._swept.discard(each)
+            self._sweep()
             if not self._swept:
                 self._has_work.clear()
                 if self._swept or self._is_closed.is_set():  # added or closed meanwhile
                     self._has_work.set()
+
+    def _sweep(self) -> None:
+        # Apart from the loop, whose variables would keep a call while there is nothing to sweep.
+        now = time.monotonic()
+        for each in self.snapshot():
+            if not each.sweep(now):
+                self._swept.discard(each)

@@ -46,9 +46,8 @@ class WaitingStream(Swept):
     ) -> None:
         self._responses = responses
         self._context = context
-        can_send_anywhere = Sender.is_supported(context)
-        self._sender = Sender(context) if can_send_anywhere else BlockingSender(send)
-        self._on_event = self._continue if can_send_anywhere else self._wake
+        self._can_send_anywhere = Sender.is_supported(context)
+        self._sender = Sender(context) if self._can_send_anywhere else BlockingSender(send)
         self._executor = executor
         self._lane = lane
         self._lock = threading.Lock()
@@ -130,6 +129,11 @@ class WaitingStream(Swept):
             self._was_woken = False
             self._is_resting = not is_needless
             return self._is_resting
+
+    @property
+    def _on_event(self) -> Callable[[], None]:
+        # Kept as an attribute, it would keep the call, and with it sockets, until garbage is collected.
+        return self._continue if self._can_send_anywhere else self._wake
 
     def _wake(self) -> None:
         if self._end_rest():

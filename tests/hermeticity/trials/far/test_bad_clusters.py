@@ -40,7 +40,7 @@ def at(server: ServerProcess) -> ExistingServer:
 
 
 @pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "pause", lambda _attempt: 0.0)
 
 
