@@ -1,4 +1,4 @@
-"""A thread that checks open calls a few times a second: calls that wait, or have to end."""
+"""A thread that checks open calls a few times a second: whether a pause is over, or a call has to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERVAL = 0.25
 
 
 class Swept:
-    """The base class of what a sweeper checks."""
+    """The base class of objects that a sweeper checks."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class Swept:
 
 
 class Sweeper(Closeable):
-    """Checks what was added until `Swept.sweep` returns False; its thread starts with the first one."""
+    """Checks each added object until its `Swept.sweep` returns False; the first one starts the thread."""
 
     def __init__(self) -> None:
         self._swept: set[Swept] = set()
@@ -49,7 +49,7 @@ class Sweeper(Closeable):
         self._swept.discard(swept)
 
     def snapshot(self) -> list[Swept]:
-        """Return what is checked now."""
+        """Return the objects that are checked now."""
         return list(self._swept)
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ class WaitingStream(Swept):
             pass
 
     def _step(self) -> bool:
-        """Do one step; return whether this thread has nothing more to do."""
+        """Do one step; return True when this thread has nothing more to do."""
         if not self._context.is_active():
             self._responses.close()
             return True
@@ -123,7 +123,7 @@ class WaitingStream(Swept):
         return False
 
     def _rest(self) -> bool:
-        """Give up the thread; return False when there is something to do already."""
+        """Give up the thread; return False when there is more to do already."""
         with self._lock:
             is_needless = self._was_woken or (self._pause is None and not self._is_sending)
             self._was_woken = False
@@ -140,12 +140,12 @@ class WaitingStream(Swept):
             self._executor.resume(self._advance, self._lane)
 
     def _continue(self) -> None:
-        """Continue in the thread of the event: sending waits for nothing, so no other thread is needed."""
+        """Continue in the thread of the event, which sending does not block."""
         if self._end_rest():
             self._advance()
 
     def _end_rest(self) -> bool:
-        """Take the stream up again; return False when a thread has it, which is made to look again."""
+        """End the rest; return False when a thread is at work, which then checks once more."""
         with self._lock:
             self._was_woken = self._was_woken or not self._is_resting
             was_resting, self._is_resting = self._is_resting, False

@@ -1,4 +1,4 @@
-"""Streams that wait: they go on without losing anything, and end as soon as nobody takes them."""
+"""Streams that wait: they continue without losing anything, and end as soon as their client has gone."""
 
 from __future__ import annotations
 
