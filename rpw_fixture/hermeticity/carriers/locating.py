@@ -53,7 +53,7 @@ class EarlierSearches:
 
     Attributes:
         carriers: ids of the places that carried the latest one that was located.
-        too_many: so many places were too many to be tried one by one.
+        too_many: a number of places that could not all be tried one by one.
     """
 
     carriers: frozenset[str] = frozenset()
@@ -182,7 +182,7 @@ def _attempts(candidates: Sequence[Change], earlier: EarlierSearches) -> Iterato
     First what carried an earlier finding, then everything, then only what can hardly break the worker.
 
     Raises:
-        OutOfStartsError: of so many places, the starts for an earlier finding were not enough.
+        OutOfStartsError: no more places were too many for an earlier finding.
     """
     known = [each for each in candidates if each.id in earlier.carriers]
     if known and len(known) == len(earlier.carriers):
