@@ -114,6 +114,7 @@ CHANGING = frozenset(
         "ActionProgress",
         "CheckContext",
         "DigestCount",
+        "EarlierSearches",
         "Experimenter",
         "Folder",
         "Inputs",

@@ -6,8 +6,11 @@ victim is right then, halving finds the smallest part that is enough: that part 
 
 from __future__ import annotations
 
+import functools
+import itertools
+import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from rpw_fixture.errors import Interrupted
 from rpw_fixture.hermeticity.carriers import experiments, growth
@@ -44,6 +47,19 @@ _MODULE = "module|"
 _OBSERVED = "the worker behaves differently when observed"
 
 
+@dataclass(slots=True, kw_only=True)
+class EarlierSearches:
+    """What the searches for earlier findings of one code have shown.
+
+    Attributes:
+        carriers: ids of the places that carried the latest one that was located.
+        too_many: a number of places that could not all be tried one by one.
+    """
+
+    carriers: frozenset[str] = frozenset()
+    too_many: float = math.inf
+
+
 def locate_fresh(
     context: CheckContext, findings: Sequence[Finding], accepted: Collection[Identity]
 ) -> list[Finding]:
@@ -71,15 +87,23 @@ def locate_all(context: CheckContext, findings: Sequence[Finding]) -> list[Findi
     Raises:
         OutOfTimeError: the time limit of the check is reached.
     """
-    located = []
-    left = MOST_FINDINGS
-    for each in findings:
-        if left and can_be_located(context, each):
-            left -= 1
-            located.append(locate(context, each))
-        else:
-            located.append(each)
-    return located
+    wanted = [each for each in findings if can_be_located(context, each)][:MOST_FINDINGS]
+    by_code: dict[str, list[Finding]] = {}
+    for each in wanted:
+        by_code.setdefault(each.code, []).append(each)
+    if wanted:
+        _observer(context)  # once, and not for each code at the same time
+    tasks = [functools.partial(_locate_in_turn, context, some) for some in by_code.values()]
+    located = itertools.chain.from_iterable(context.harness.side_by_side(tasks))
+    pairs = zip(itertools.chain.from_iterable(by_code.values()), located, strict=True)
+    known = {id(each): found for each, found in pairs}
+    return [known.get(id(each), each) for each in findings]
+
+
+def _locate_in_turn(context: CheckContext, findings: Sequence[Finding]) -> list[Finding]:
+    """Return findings of one code with their carriers; what carried one is tried first for the next."""
+    earlier = EarlierSearches()
+    return [locate(context, each, earlier) for each in findings]
 
 
 def can_be_located(context: CheckContext, finding: Finding) -> bool:
@@ -88,13 +112,19 @@ def can_be_located(context: CheckContext, finding: Finding) -> bool:
     return is_certain and finding.code in CODES and bool(finding.history) and not context.is_remote
 
 
-def locate(context: CheckContext, finding: Finding) -> Finding:
-    """Return the finding with its carriers, or with the reason why there are none."""
+def locate(context: CheckContext, finding: Finding, earlier: EarlierSearches) -> Finding:
+    """Return the finding with its carriers, or with the reason why there are none.
+
+    Args:
+        context: runs trials.
+        finding: the finding.
+        earlier: what is known from earlier findings, to which this one adds.
+    """
     try:
         if finding.code in growth.KINDS:
             carriers, remark = growth.locate(context, finding, *_observer(context))
         else:
-            carriers, remark = _search(_experimenter(context, finding))
+            carriers, remark = _search(_experimenter(context, finding), earlier)
     except UnavailableError as error:
         carriers, remark = (), str(error)
     if not remark:
@@ -120,7 +150,9 @@ def _observer(context: CheckContext) -> tuple[str, str]:
     return (found[0].runtime, found[1]) if found is not None else ("", "")
 
 
-def _search(experimenter: Experimenter) -> tuple[tuple[Carrier, ...], str]:
+def _search(
+    experimenter: Experimenter, earlier: EarlierSearches
+) -> tuple[tuple[Carrier, ...], str]:
     """Return the carriers, and a remark about what is not known."""
     plain, remark = _observed(experimenter)
     if plain is None:
@@ -134,17 +166,29 @@ def _search(experimenter: Experimenter) -> tuple[tuple[Carrier, ...], str]:
     if not candidates:
         return _suspects(changes), remark or _unproven(changes, "none of it can be put back")
     try:
-        for some in _attempts(candidates):
+        for some in _attempts(candidates, earlier):
             if experimenter.is_right_with([each.id for each in some]):
-                return _proven(experimenter, some), ""
+                return _proven(experimenter, some, earlier), ""
         why = "with all that could be put back, the result is still wrong"
         return _suspects(changes), "; ".join(each for each in (why, remark) if each)
     except OutOfStartsError:
+        earlier.too_many = min(earlier.too_many, len(candidates))
         return _suspects(candidates), "more places changed than could be tried one by one"
 
 
-def _attempts(candidates: Sequence[Change]) -> Iterator[Sequence[Change]]:
-    """Yield what to put back together: everything, then only what can hardly break the worker."""
+def _attempts(candidates: Sequence[Change], earlier: EarlierSearches) -> Iterator[Sequence[Change]]:
+    """Yield what to put back together.
+
+    First what carried an earlier finding, then everything, then only what can hardly break the worker.
+
+    Raises:
+        OutOfStartsError: no more places were too many for an earlier finding.
+    """
+    known = [each for each in candidates if each.id in earlier.carriers]
+    if known and len(known) == len(earlier.carriers):
+        yield known
+    if len(candidates) >= earlier.too_many:
+        raise OutOfStartsError
     yield candidates
     safe = [each for each in candidates if each.place or each.kind in _SAFE]
     safe = [each for each in safe if each.kind != "local variable"]
@@ -181,8 +225,12 @@ def _shown(experimenter: Experimenter) -> Result | None:
     return None
 
 
-def _proven(experimenter: Experimenter, candidates: Sequence[Change]) -> tuple[Carrier, ...]:
+def _proven(
+    experimenter: Experimenter, candidates: Sequence[Change], earlier: EarlierSearches
+) -> tuple[Carrier, ...]:
     """Return the smallest part of the candidates that makes the victim right again, confirmed.
+
+    It is noted in ``earlier``.
 
     Raises:
         OutOfStartsError: no worker starts are left, so that nothing is proven.
@@ -195,6 +243,7 @@ def _proven(experimenter: Experimenter, candidates: Sequence[Change]) -> tuple[C
     ids = [each.id for each in found]
     if not experimenter.is_right_with(ids, run=1):
         return _suspects(found)
+    earlier.carriers = frozenset(ids)
     return tuple(_carrier(each, is_confirmed=True) for each in _with_lines(experimenter, found))
 
 

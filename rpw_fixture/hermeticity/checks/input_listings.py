@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from rpw_fixture.hermeticity.checks import shrinking
+from rpw_fixture.hermeticity.checks import shrinking, warm_questions
 from rpw_fixture.hermeticity.checks.context import CheckContext, names, titles
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import SEEN_ONCE, Finding, outputs_among
@@ -20,8 +20,6 @@ FACTOR = "listed inputs"
 #: Bazel lists all inputs; some servers list none, and Bazel sends no digest for some files.
 _PORTABILITY = frozenset((Listing.NONE, Listing.EMPTY))
 _OTHERS = (Listing.RAW, Listing.MESSAGE, Listing.CHANGING, Listing.NONE, Listing.EMPTY)
-#: Lists that one worker gets in turn, those first after which a cache has least to go by.
-_TOGETHER = ((Listing.NONE, Listing.CHANGING), (Listing.EMPTY, Listing.MESSAGE, Listing.RAW))
 _MAX_RUNS = 60
 
 
@@ -50,18 +48,12 @@ def _listed(actions: Sequence[SuiteAction], listing: Listing) -> tuple[Step, ...
 
 
 def _suspects(context: CheckContext) -> Sequence[Listing]:
-    """Return the lists to try one by one: those that were in no worker's clean history with others."""
-    actions = context.pick() * 2
-    trials = [
-        Trial(history=tuple(step for each in group for step in _listed(actions, each)))
-        for group in _TOGETHER
-    ]
-    clean: set[Listing] = set()
-    for group, trial, result in zip(_TOGETHER, trials, context.run_all(trials), strict=True):
-        is_whole = len(result.outcomes) == len(trial.history)
-        if is_whole and not any(_is_unusual(context, each) for each in result.outcomes):
-            clean.update(group)
-    return [each for each in _OTHERS if each not in clean]
+    """Return the lists to try one by one: none if one worker's results are the usual ones with all."""
+    asked = warm_questions.listed(context)
+    outcomes = warm_questions.listing_outcomes(context)
+    is_whole = len(outcomes) == len(asked)
+    is_clean = is_whole and not any(_is_unusual(context, each) for each in outcomes)
+    return () if is_clean else _OTHERS
 
 
 def _is_unusual(context: CheckContext, outcome: Outcome) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from rpw_fixture.hermeticity.checks import state_leaks, successors
+from rpw_fixture.hermeticity.checks import ended_workers, state_leaks, successors
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.successors import SuspectVictim
 from rpw_fixture.hermeticity.findings.finding import Finding
@@ -42,6 +42,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
         return
     if context.suite.worker.cancellation:
         yield from _tried(context, _cancelled(context, _PARTS[0]))
+    if ended_workers.is_clean(context):
+        return
     for way in _ways(context):
         yield from _tried(context, way)
         if any(each.is_interrupted for each in _run(context, way).earlier):
@@ -49,17 +51,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
     context.skip("RPW215", "each request was answered before its worker could be killed")
 
 
-def trials(context: CheckContext) -> list[Trial]:
-    """Return the trial of the first way to kill workers."""
-    return [_trial(context, next(_ways(context)))] if context.succeeding else []
-
-
-def _trial(context: CheckContext, way: _EndingPlan) -> Trial:
-    return successors.trial(context, steps(*context.usable), way.predecessors)
-
-
 def _run(context: CheckContext, way: _EndingPlan) -> Result:
-    return context.run(_trial(context, way))
+    return context.run(successors.trial(context, steps(*context.usable), way.predecessors))
 
 
 def _tried(context: CheckContext, way: _EndingPlan) -> Iterator[Finding]:

@@ -21,11 +21,6 @@ from rpw_fixture.hermeticity.trials.trial import RESPONSE, Bulk, Outcome, RunMod
 from rpw_fixture.hermeticity.trials.worker_session import TIMEOUT
 from rpw_fixture.wire.worker.messages import ProtocolRule
 
-#: Large requests, each after the small one that it must be served like.
-_KINDS = (
-    (Bulk.FEW_INPUTS, Bulk.MANY_INPUTS),
-    (Bulk.SHORT_OPTION, Bulk.MANY_OPTIONS, Bulk.KIB_64, Bulk.MIB_1, Bulk.MIB_4),
-)
 #: The time limit of a request that is asked again, in time limits of the suite.
 _PATIENCE = 3
 _UNITS = ((1 << 20, "MiB"), (1 << 10, "KiB"), (1, "bytes"))
@@ -38,9 +33,11 @@ def find(context: CheckContext) -> Iterator[Finding]:
             "RPW113", "the worker misreads requests that arrive in pieces; fix RPW118 first"
         )
         return
-    outcomes = context.run(_trial(context)).outcomes
+    outcomes = one_worker.large_answers(context)
     answered = {each.step.bulk: each for each in outcomes}
-    finding = next(filter(None, (_judged(context, kind, answered) for kind in _KINDS)), None)
+    finding = next(
+        filter(None, (_judged(context, kind, answered) for kind in one_worker.LARGE)), None
+    )
     if finding is not None:
         yield finding
     elif outcomes[-1].failure:
@@ -48,17 +45,6 @@ def find(context: CheckContext) -> Iterator[Finding]:
     else:
         largest = max(len(each.response.encode(errors="replace")) for each in outcomes)
         context.notes["RPW113"] = f"the largest answer had {_size(largest)}"
-
-
-def trials(context: CheckContext) -> list[Trial]:
-    """Return the trials that are run in any case."""
-    return [_trial(context)]
-
-
-def _trial(context: CheckContext) -> Trial:
-    """Return the trial of all sizes."""
-    action = one_worker.subject(context)
-    return Trial(history=tuple(Step(action=action, bulk=each) for kind in _KINDS for each in kind))
 
 
 def find_lost_ids(context: CheckContext) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks import look_alikes, stale_inputs
+from rpw_fixture.hermeticity.checks import look_alikes, stale_inputs, warm_questions
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.warm_screening import Answers, Pair, Screening, has_noticed
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
@@ -18,7 +18,7 @@ from rpw_fixture.hermeticity.trials.trial import Step, Trial, steps
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Judge the answers to plain actions after their inputs were missing, and to look-alikes."""
-    screening = stale_inputs.phantom_screening(context)
+    screening = warm_questions.ask(context)
     for (_, path), pair in stale_inputs.phantom_pairs(context).items():
         again = screening.more.get(Step(action=pair.plain))
         if (
@@ -82,7 +82,7 @@ def _equal_prefixes(context: CheckContext, screening: Screening) -> Iterator[Fin
     one, other = (each for each in answers if each is not None)
     if one.failure or other.failure or has_noticed(context, Answers(one, other)):
         return
-    if context.differing(*context.cold_all(pair)):
+    if context.differing(context.cold(pair.changed), other):
         found = stale_inputs.stale_finding(
             context,
             steps(*pair),
@@ -93,12 +93,13 @@ def _equal_prefixes(context: CheckContext, screening: Screening) -> Iterator[Fin
 
 
 def _shadowed(context: CheckContext, screening: Screening) -> Iterator[Finding]:
-    for pair in look_alikes.shadows(context):
-        answer = screening.more.get(Step(action=pair.changed))
-        cold = context.cold(pair.plain)
-        if answer is None or answer.failure or context.differing(cold, answer):
-            continue
-        if not context.differing(cold, context.cold(pair.changed)):
+    pairs = [each for each in look_alikes.shadows(context) if _is_ignored(context, screening, each)]
+    asked = steps(*(each.changed for each in pairs))
+    fresh = context.run(Trial(history=asked)).outcomes if pairs else ()
+    answers = {each.step.action: each for each in fresh}
+    for pair in pairs:
+        answer = answers.get(pair.changed) or context.cold(pair.changed)
+        if not context.differing(context.cold(pair.plain), answer):
             continue  # it does not search the other folders
         added = ", ".join(each for each in pair.changed.inputs if each not in pair.plain.inputs)
         found = stale_inputs.stale_finding(
@@ -108,3 +109,11 @@ def _shadowed(context: CheckContext, screening: Screening) -> Iterator[Finding]:
             "result",
         )
         yield from [found] if found is not None else []
+
+
+def _is_ignored(context: CheckContext, screening: Screening, pair: Pair) -> bool:
+    """Return whether a worker that knows the plain action gives its result, whatever shadows its inputs."""
+    answer = screening.more.get(Step(action=pair.changed))
+    if answer is None or answer.failure:
+        return False
+    return not context.differing(context.cold(pair.plain), answer)

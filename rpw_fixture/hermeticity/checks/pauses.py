@@ -1,29 +1,25 @@
 """RPW101–105 and RPW202 after a pause: watchdogs that end an idle worker, and clean-ups of idle ones.
 
-The trial begins before all others that it does not depend on, because it waits more than it works.
+The pause is in a trial that waits anyway, after other requests. If its answer there is not a fresh
+worker's, another worker gets only this request, twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.hermeticity.checks import one_worker
+from rpw_fixture.hermeticity.checks import one_worker, state_leaks
 from rpw_fixture.hermeticity.checks.blame import code_of_rule
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
-
-
-def begin(context: CheckContext) -> None:
-    """Begin the trial with the pause."""
-    if _is_wanted(context):
-        context.harness.begin(_trial(context))
 
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare two equal requests with a pause between them with two without."""
     action = one_worker.subject(context)
-    if not _is_wanted(context):
+    if not state_leaks.wants_pause(context) or _is_answered(context, action):
         return
     paused = context.run(_trial(context)).outcomes
     usual = context.run(Trial(history=steps(action, action))).outcomes
@@ -49,10 +45,10 @@ def find(context: CheckContext) -> Iterator[Finding]:
     )
 
 
-def _is_wanted(context: CheckContext) -> bool:
-    """Return whether to wait: a short check for other codes would become a long one."""
-    is_asked = bool({"RPW103", "RPW202"} & context.selected)
-    return is_asked and context.pause > 0 and not context.is_remote
+def _is_answered(context: CheckContext, action: SuiteAction) -> bool:
+    """Return whether a worker that served other requests answers this one as a fresh one, after a pause."""
+    last = context.run(state_leaks.lingering(context)).outcomes[-1]
+    return bool(last.step.pause) and not context.differing(context.cold(action), last)
 
 
 def _trial(context: CheckContext) -> Trial:

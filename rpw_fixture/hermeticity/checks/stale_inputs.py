@@ -7,39 +7,28 @@ so a cache by path, time and size returns the old content.
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rpw_fixture.client.inputs import Entry, File
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.hermeticity.checks import look_alikes, unread_inputs
+from rpw_fixture.hermeticity.checks import unread_inputs, warm_questions
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import START_UP_INPUTS
 from rpw_fixture.hermeticity.checks.input_changes import variants
-from rpw_fixture.hermeticity.checks.warm_screening import (
-    Pair,
-    Screening,
-    ask,
-    ask_more,
-    has_noticed,
-)
+from rpw_fixture.hermeticity.checks.warm_questions import ActionInput
+from rpw_fixture.hermeticity.checks.warm_screening import Pair, ask, has_noticed
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Listing, Outcome, Step, Trial, steps
 
-_MOST_INPUTS = 3
-_MOST_ACTIONS = 8
 _MOST_TRIES = 4
 _UNASKED = (
     "no action has an input whose change alters a fresh worker's result, or the worker does not answer "
     "a second request"
 )
 
-
-#: An action, and the path of one of its inputs.
-_Input = tuple[SuiteAction, str]
 #: Stands for the action in a way to send one.
 _NO_ACTION = SuiteAction(name="any", arguments=())
 
@@ -55,11 +44,13 @@ class _Case:
 
 def find_start_up_reads(context: CheckContext) -> Iterator[Finding]:
     """Replace inputs between a worker's start and its first request (RPW401)."""
-    if not any(_inputs(context)):
+    if not any(warm_questions.inputs(context)):
         context.skip("RPW401", _UNASKED)
     suspects = _readers(context)
     seen: set[str] = set()
-    for case in _visible(context, [each for each in _inputs(context) if each[0] in suspects]):
+    for case in _visible(
+        context, [each for each in warm_questions.inputs(context) if each[0] in suspects]
+    ):
         if case.path in seen:
             continue
         seen.add(case.path)
@@ -116,7 +107,7 @@ def find_stale(context: CheckContext) -> Iterator[Finding]:
 
 def find_phantoms(context: CheckContext) -> Iterator[Finding]:
     """Send a request with an input, then one without it (RPW204)."""
-    answers = phantom_screening(context).answers
+    answers = warm_questions.ask(context).answers
     is_asked = False
     for (action, path), pair in phantom_pairs(context).items():
         if pair in answers and answers[pair].changed.exit_code != action.exit_code:
@@ -153,25 +144,18 @@ def find_phantoms(context: CheckContext) -> Iterator[Finding]:
 
 def phantom_pairs(context: CheckContext) -> dict[tuple[SuiteAction, str], Pair]:
     """Return actions with and without one of their inputs, by action and path."""
-    inputs = _read_later(context)
-    return {each: Pair(each[0], each[0].without_input(each[1])) for each in inputs}
-
-
-def phantom_screening(context: CheckContext) -> Screening:
-    """Ask for actions with and without their inputs, then for the former again, and look-alikes."""
-    pairs = list(phantom_pairs(context).values())
-    return ask_more(context, pairs, look_alikes.steps_of(context))
+    return {each: warm_questions.without(*each) for each in _read_later(context)}
 
 
 def _read_later(context: CheckContext) -> list[tuple[SuiteAction, str]]:
     """Return the inputs that the worker does not read at start-up (those have a finding, RPW401)."""
     known = context.facts.read(START_UP_INPUTS)
-    return [each for each in _inputs(context) if each[1] not in known]
+    return [each for each in warm_questions.inputs(context) if each[1] not in known]
 
 
 def _readers(context: CheckContext) -> set[SuiteAction]:
     """Return the actions with a different result on workers that started with changed inputs."""
-    inputs = list(_inputs(context))
+    inputs = list(warm_questions.inputs(context))
     actions = list(dict.fromkeys(action for action, _ in inputs))
     found: set[SuiteAction] = set()
     # A change that a warm worker notices is one that matters; of other inputs, more changes are tried.
@@ -201,7 +185,7 @@ def _may_be_opened(context: CheckContext, action: SuiteAction, path: str) -> boo
 
 
 def _all_changed(
-    inputs: Sequence[_Input], noticed: Mapping[_Input, int], number: int
+    inputs: Sequence[ActionInput], noticed: Mapping[ActionInput, int], number: int
 ) -> SuiteAction:
     """Return an action with the inputs of all actions, the given ones changed.
 
@@ -225,20 +209,25 @@ def _all_changed(
 
 
 def _noticed(
-    context: CheckContext, inputs: Sequence[_Input], listing: Listing
-) -> dict[_Input, int]:
+    context: CheckContext, inputs: Sequence[ActionInput], listing: Listing
+) -> dict[ActionInput, int]:
     """Return the inputs a change of which a warm worker noticed, with the number of the variant."""
-    found: dict[_Input, int] = {}
+    found: dict[ActionInput, int] = {}
     # Most inputs show their first change.
     for numbers in (range(1), range(1, _MOST_TRIES)):
         pairs = {
-            (each, number): Pair(each[0], each[0].with_content(each[1], content))
+            (each, number): pair
             for each in inputs
             if each not in found
-            for number, content in enumerate(variants(_content(*each)))
+            for number, pair in enumerate(warm_questions.changes(*each))
             if number in numbers
         }
-        answers = ask(context, list(pairs.values()), listing, in_place=listing is not Listing.HEX)
+        is_listed = listing is Listing.HEX
+        if 0 in numbers:
+            shared = warm_questions.ask if is_listed else warm_questions.ask_unlisted
+            answers = shared(context).answers
+        else:
+            answers = ask(context, list(pairs.values()), listing, in_place=not is_listed)
         for (each, number), pair in pairs.items():
             if pair in answers and has_noticed(context, answers[pair]):
                 found.setdefault(each, number)
@@ -311,33 +300,15 @@ def _listings(context: CheckContext) -> tuple[Listing, ...]:
     return (Listing.HEX,) if context.is_remote else (Listing.HEX, Listing.NONE)
 
 
-def _inputs(context: CheckContext) -> Iterator[tuple[SuiteAction, str]]:
-    """Yield actions with those of their inputs that are files; a sample if there are many."""
-    source = random.Random(context.seed)  # noqa: S311 - for variety, not for secrets
-    for action in context.pick(_MOST_ACTIONS):
-        if action not in context.succeeding:
-            continue
-        paths = [path for path, entry in action.inputs.items() if isinstance(entry, File)]
-        if len(paths) > _MOST_INPUTS:
-            paths = sorted(source.sample(paths, _MOST_INPUTS))
-        for path in paths:
-            yield action, path
-
-
 def _visible(context: CheckContext, inputs: Iterable[tuple[SuiteAction, str]]) -> Iterator[_Case]:
     """Yield inputs with a change that alters a fresh worker's result."""
     for action, path in inputs:
         cold = context.cold(action)
         if not context.differing(cold, context.cold(action.without_input(path))):
             continue  # an action with the same result without the input does not read it
-        for content in variants(_content(action, path))[:_MOST_TRIES]:
+        for content in variants(warm_questions.content(action, path))[:_MOST_TRIES]:
             other = action.with_content(path, content)
             changed = context.cold(other)
             if not changed.failure and context.differing(cold, changed):
                 yield _Case(action=action, path=path, other=other)
                 break
-
-
-def _content(action: SuiteAction, path: str) -> bytes:
-    entry = action.inputs[path]
-    return entry.content if isinstance(entry, File) else b""

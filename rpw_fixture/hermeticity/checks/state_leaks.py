@@ -24,6 +24,8 @@ _SQUARE = 16
 #: A square has as many cold starts as actions; they may take about this long together, seconds.
 _SQUARE_SECONDS = 8.0
 _RANDOM_HISTORIES = 4
+#: One worker goes on with at most this many histories: what follows a crash is not seen.
+_MOST_TAILS = 3
 _MOST_FAILING = 4
 _CODES = ("RPW109", "RPW202", "RPW212")
 
@@ -45,7 +47,8 @@ def find(context: CheckContext) -> Iterator[Finding]:
             context.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
     results = context.run_all(trials(context))
-    outcomes = [*_elsewhere(context), *(each.outcomes for each in results)]
+    plain = [[each for each in some.outcomes if not each.step.pause] for some in results]
+    outcomes = [*_elsewhere(context), *plain]
     findings = list(blame(context, suspicions(context, outcomes)))
     yield from findings
     if last.failure:
@@ -98,15 +101,29 @@ def recorded_order(context: CheckContext) -> Trial:
 
 def trials(context: CheckContext) -> list[Trial]:
     """Return the trials of all histories; one of them also shows what happens after responses."""
-    late = lingering(context)
-    planned = [Trial(history=each) for each in histories(context)]
-    return [late if each.history == late.history else each for each in planned]
+    late, row = lingering(context), _first_row(context)
+    return [late if each == row else Trial(history=each) for each in histories(context)]
 
 
 def lingering(context: CheckContext) -> Trial:
-    """Return a trial of different actions that waits after each response, where that can be seen."""
+    """Return a trial of different actions that waits after each response, where that can be seen.
+
+    Its last request comes after a pause, if that is wanted.
+    """
+    action = (context.succeeding or context.usable)[0]
+    last = (Step(action=action, pause=context.pause),) if wants_pause(context) else ()
+    return Trial(history=(*_first_row(context), *last), lingers=not context.is_remote)
+
+
+def wants_pause(context: CheckContext) -> bool:
+    """Return whether to wait: a short check for other codes would become a long one."""
+    is_asked = bool({"RPW103", "RPW202"} & context.selected)
+    return is_asked and context.pause > 0 and not context.is_remote
+
+
+def _first_row(context: CheckContext) -> tuple[Step, ...]:
     square = context.affordable(_SQUARE_SECONDS, _SQUARE)
-    return Trial(history=steps(*orders.pair_covering(square)[0]), lingers=not context.is_remote)
+    return steps(*orders.pair_covering(square)[0])
 
 
 def histories(context: CheckContext) -> list[tuple[Step, ...]]:
@@ -121,8 +138,10 @@ def histories(context: CheckContext) -> list[tuple[Step, ...]]:
         [*plain, *failing], length=length, count=_RANDOM_HISTORIES, seed=context.seed
     )
     rows = [steps(*row) for row in orders.pair_covering(square)]
-    more = [*at_random, *_after_failures(context, failing), *_two_configurations(context)]
-    plans += [*_continued(rows, more), *failing_first]
+    # Those without failing requests come first: what a worker does after a crash is not known.
+    plans += _continued(rows, [*_two_configurations(context), *at_random])
+    # A fresh worker gets these: where it has done a request before, it may not fail any more.
+    plans += [*_after_failures(context, failing), *failing_first]
     if not failing or not context.succeeding:
         context.skip("RPW109", "no request was found that fails and is answered")
     return plans
@@ -131,13 +150,15 @@ def histories(context: CheckContext) -> list[tuple[Step, ...]]:
 def _continued(
     rows: Sequence[tuple[Step, ...]], more: Sequence[tuple[Step, ...]]
 ) -> list[tuple[Step, ...]]:
-    """Return histories that go on with others, so that fewer workers are started for all of them.
+    """Return histories that go on with others, so that few further workers are started for those.
 
     The first one is left as it is, because its worker is watched after each response.
     """
-    count = min(len(more), max(0, len(rows) - 1))
-    tails = [(), *more[:count], *[()] * len(rows)]
-    return [(*row, *tail) for row, tail in zip(rows, tails, strict=False)] + [*more[count:]]
+    first, others = rows[:1], rows[1:]
+    count = max(len(others), -(-len(more) // _MOST_TAILS))
+    tails = [itertools.chain.from_iterable(more[place::count]) for place in range(count)]
+    pairs = itertools.zip_longest(others, tails, fillvalue=())
+    return [*first, *((*row, *tail) for row, tail in pairs)]
 
 
 def _two_configurations(context: CheckContext) -> list[tuple[Step, ...]]:
@@ -156,7 +177,8 @@ def _two_configurations(context: CheckContext) -> list[tuple[Step, ...]]:
 def _failing(context: CheckContext) -> tuple[Step, ...]:
     own = [each for each in context.usable if each.exit_code != 0]
     made = [context.failing_variant(each) for each in context.succeeding[:_MOST_FAILING]]
-    return steps(*own, *(each for each in made if each is not None))
+    # The made ones first: where an action was done before, one without its inputs may not fail any more.
+    return steps(*(each for each in made if each is not None), *own)
 
 
 def _failing_first(context: CheckContext) -> list[tuple[Step, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity.checks import shrinking, successors
+from rpw_fixture.hermeticity.checks import ended_workers, shrinking, successors
 from rpw_fixture.hermeticity.checks.context import CheckContext, titles
 from rpw_fixture.hermeticity.checks.input_changes import other_configuration
 from rpw_fixture.hermeticity.checks.successors import SuspectVictim
@@ -20,6 +20,8 @@ _MOST_SHRUNK = 3
 
 def find(context: CheckContext) -> Iterator[Finding]:
     """Start a worker where two others ended: one had other contents of the inputs, one the same."""
+    if ended_workers.is_clean(context):
+        return
     plain, changed = steps(*context.usable), _changed(context)
     parts = [changed, plain] if changed else [plain]
     result = context.run(

@@ -25,6 +25,7 @@ from rpw_fixture.hermeticity.trials.harness import cold
 from rpw_fixture.hermeticity.trials.trial import (
     BASE,
     RESPONSE,
+    Outcome,
     Trial,
     UnavailableError,
     Variation,
@@ -98,16 +99,12 @@ def trials(context: CheckContext) -> list[Trial]:
     tracer = shutil.which("strace")
     found = [_together(context, _tracing(tracer))] if tracer is not None else []
     if _has_landlock():
-        found += _restricted_together(context, _readable(context))
+        found.append(_together(context, _allowing("", _readable(context))))
     return found
 
 
 def _has_landlock() -> bool:
     return sys.platform == "linux" and not landlock.why_unavailable()
-
-
-def _restricted_together(context: CheckContext, readable: tuple[str, ...]) -> list[Trial]:
-    return [_together(context, each) for each in (BASE, _allowing("", readable))]
 
 
 def _together(context: CheckContext, variation: Variation) -> Trial:
@@ -117,9 +114,19 @@ def _together(context: CheckContext, variation: Variation) -> Trial:
 
 def _suffers(context: CheckContext, readable: tuple[str, ...]) -> bool:
     """Return whether one worker gives other results where it can use nothing but inputs and the system."""
-    asked = _restricted_together(context, readable)
-    usual, restricted = (each.outcomes for each in context.run_all(asked))
-    # If only the response text mentions the refusal, the worker has coped with it.
+    trial = _together(context, _allowing("", readable))
+    restricted = context.run(trial).outcomes
+    fresh = [context.cold(each.action) for each in trial.history]
+    if not _is_other(context, fresh, restricted):
+        return False
+    # A worker that leaks state gives other results than fresh ones, whatever it can use.
+    return _is_other(context, context.run(_together(context, BASE)).outcomes, restricted)
+
+
+def _is_other(
+    context: CheckContext, usual: Sequence[Outcome], restricted: Sequence[Outcome]
+) -> bool:
+    """Return whether results differ; not if only texts mention the refusal: the worker coped with it."""
     return len(usual) != len(restricted) or any(
         {*context.differing(*pair)} - {RESPONSE} for pair in zip(usual, restricted, strict=True)
     )
@@ -205,6 +212,8 @@ def _restricted(
 ) -> Iterator[Finding]:
     plain = context.cold(action)
     for code in _RESTRICTIONS:
+        if code == "RPW208" and seen.read and not seen.written:
+            continue  # what is seen explains the difference, and it writes nothing
         varied = _allowing(code, readable)
         outcome = context.run(cold(action, variation=varied)).outcomes[0]
         aspects = context.differing(plain, outcome)

@@ -7,6 +7,7 @@ state and proves nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,24 @@ class Answers(NamedTuple):
     changed: Outcome
 
 
+class QuestionSection(NamedTuple):
+    """Pairs, and requests after them, that one worker gets.
+
+    Attributes:
+        pairs: what to ask.
+        more: requests after them.
+        asks_again: the plain action of each pair is requested once more before ``more``.
+        listing: the inputs that the requests of the pairs list.
+        in_place: inputs are rewritten and not replaced, so that they keep their inodes.
+    """
+
+    pairs: tuple[Pair, ...]
+    more: tuple[Step, ...] = ()
+    asks_again: bool = False
+    listing: Listing = Listing.HEX
+    in_place: bool = False
+
+
 class Screening(NamedTuple):
     """The answers that count, and the outcomes of the additional requests, by step."""
 
@@ -62,36 +81,52 @@ def ask(
         in_place: inputs are rewritten and not replaced, so that they keep their inodes.
     """
     parts = _parts(pairs, context.harness.jobs)
-    histories = [_history(each, listing, in_place=in_place) for each in parts]
-    return _screened(context, parts, histories).answers
+    workers = [[QuestionSection(each, listing=listing, in_place=in_place)] for each in parts]
+    return _screened(context, workers).answers
 
 
-def ask_more(context: CheckContext, pairs: Sequence[Pair], more: Sequence[Step]) -> Screening:
-    """Ask as `ask`, then the plain actions again and some more steps, to the same workers."""
-    parts = _parts(pairs, context.harness.jobs)
-    histories = [
-        (*_history(each, Listing.HEX), *(Step(action=pair.plain) for pair in each))
-        for each in parts
-    ]
-    if histories:
-        histories[-1] += tuple(more)
-    elif more:
-        parts, histories = [()], [tuple(more)]
-    return _screened(context, parts, histories)
+def ask_sections(context: CheckContext, sections: Sequence[QuestionSection]) -> Screening:
+    """Ask some pairs, then more steps, then other pairs and so on; at most as many workers as jobs."""
+    return _screened(context, _shared_out(context, sections))
 
 
-def _screened(
-    context: CheckContext,
-    parts: Sequence[Sequence[Pair]],
-    histories: Sequence[tuple[Step, ...]],
-) -> Screening:
-    results = context.run_all([Trial(history=each) for each in histories])
+def trials_of(context: CheckContext, sections: Sequence[QuestionSection]) -> list[Trial]:
+    """Return the trials that `ask_sections` runs, first the one with all the other steps."""
+    return [_trial(each) for each in _shared_out(context, sections)]
+
+
+def _trial(sections: Sequence[QuestionSection]) -> Trial:
+    return Trial(history=tuple(itertools.chain.from_iterable(map(_steps, sections))))
+
+
+def _shared_out(
+    context: CheckContext, sections: Sequence[QuestionSection]
+) -> list[list[QuestionSection]]:
+    """Return the sections that each worker gets."""
+    most = max((each.pairs for each in sections), key=len)
+    count = max(1, len(_parts(most, context.harness.jobs)))
+    workers = [[_shared(each, number, count) for each in sections] for number in range(count)]
+    return [each for each in workers if any(map(_steps, each))]
+
+
+def _shared(section: QuestionSection, number: int, count: int) -> QuestionSection:
+    """Return the part of a section that one of several workers gets; the first gets the other steps."""
+    more = () if number else section.more
+    return section._replace(pairs=section.pairs[number::count], more=more)
+
+
+def _screened(context: CheckContext, workers: Sequence[Sequence[QuestionSection]]) -> Screening:
+    """Ask each worker its sections."""
+    results = context.run_all([_trial(each) for each in workers])
     answers: dict[Pair, Answers] = {}
     more: dict[Step, Outcome] = {}
-    for part, result in zip(parts, results, strict=True):
-        counted = 2 * len(part) + bool(part)
-        answers.update(_counting(context, part, result.outcomes[:counted]))
-        more.update((each.step, each) for each in result.outcomes[counted:])
+    for sections, result in zip(workers, results, strict=True):
+        left = result.outcomes
+        for section in sections:
+            counted, size = 2 * len(section.pairs) + bool(section.pairs), len(_steps(section))
+            answers.update(_counting(context, section.pairs, left[:counted]))
+            more.update((each.step, each) for each in left[counted:size])
+            left = left[size:]
     return Screening(answers, more)
 
 
@@ -102,14 +137,14 @@ def has_noticed(context: CheckContext, answers: Answers) -> bool:
     return EXIT_CODE in differing or (bool(outputs) and outputs <= differing)
 
 
-def _history(
-    pairs: Sequence[Pair], listing: Listing, *, in_place: bool = False
-) -> tuple[Step, ...]:
-    actions = [action for pair in pairs for action in pair]
-    return tuple(
-        Step(action=each, listing=listing, in_place=in_place)
-        for each in (*actions, pairs[-1].plain)
+def _steps(section: QuestionSection) -> tuple[Step, ...]:
+    actions = [action for pair in section.pairs for action in pair]
+    actions += [each.plain for each in section.pairs[-1:]]
+    paired = (
+        Step(action=each, listing=section.listing, in_place=section.in_place) for each in actions
     )
+    again = {each.plain: Step(action=each.plain) for each in section.pairs * section.asks_again}
+    return (*paired, *again.values(), *section.more)
 
 
 def _counting(
@@ -124,7 +159,7 @@ def _counting(
             yield pair, Answers(outcomes[2 * place], outcomes[2 * place + 1])
 
 
-def _parts(pairs: Sequence[Pair], count: int) -> list[Sequence[Pair]]:
+def _parts(pairs: Sequence[Pair], count: int) -> list[tuple[Pair, ...]]:
     size = max(_LEAST, -(-len(pairs) // count))
-    parts = [pairs[start : start + size] for start in range(0, len(pairs), size or 1)]
+    parts = [tuple(pairs[start : start + size]) for start in range(0, len(pairs), size or 1)]
     return [each for each in parts if each]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
@@ -15,9 +16,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction, SuiteWorker
+from rpw_fixture.hermeticity.trials import side_by_side
 from rpw_fixture.hermeticity.trials.begun_trials import ASIDE, BegunTrials
 from rpw_fixture.hermeticity.trials.local import LocalRunner
 from rpw_fixture.hermeticity.trials.memory import FirstAnswer, TrialMemory
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from rpw_fixture.client.existing_server import ExistingServer
     from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials
     from rpw_fixture.hermeticity.trials.remote import RemoteRunner
+
+T = TypeVar("T")
 
 _MEMORY = 256 << 20
 _MAX_BYTES = 64 << 30
@@ -123,7 +127,7 @@ class Harness(Closeable):
         self._is_one_path = False
         self._results: list[tuple[Trial, Result]] = []
         self._spawner: Spawner | None = None
-        self._begun = BegunTrials(self._run_in_slot, self._run_aside, jobs)
+        self._begun = BegunTrials(self._run_unless_known, self._run_aside, jobs)
         self._build(target, executor, max(1, jobs))
 
     def close(self) -> None:
@@ -170,13 +174,11 @@ class Harness(Closeable):
         self._is_one_path = True
         if self._far is not None:
             self._far.use_one_path(enabled=True)
-            with self._lock:
-                self._memory.forget()
-            return
-        self._folders.keep_one()
+        else:
+            self._folders.keep_one()
+            self.trust_no_memory()
         with self._lock:
             self._memory.forget()
-        self.trust_no_memory()
 
     def trust_no_memory(self) -> None:
         """Run all later trials, whatever earlier programs remember, and remember none of them."""
@@ -214,6 +216,9 @@ class Harness(Closeable):
         if self._far is not None:
             return self._far.ask(trial).result()
         return self._begun.find(trial) or self._run_in_slot(trial)
+
+    def _run_unless_known(self, trial: Trial) -> Result:
+        return self.known(trial) or self._run_in_slot(trial)  # a longer trial may have shown it
 
     def _run_in_slot(self, trial: Trial) -> Result:
         self._require_time()
@@ -302,18 +307,11 @@ class Harness(Closeable):
         if self._far is not None:
             self._far.wait_for([each for each in trials if self.known(each) is None])
             return [self.run(each) for each in trials]
-        if self.jobs == 1 or len(trials) < 2:
-            return [self.run(each) for each in trials]
-        with ThreadPoolExecutor(self.jobs, thread_name_prefix="rpw-check") as pool:
-            waiting = [pool.submit(self.run, each) for each in trials]
-            try:
-                return [each.result() for each in waiting]
-            except BaseException as error:
-                for each in waiting:
-                    each.cancel()
-                if isinstance(error, KeyboardInterrupt):
-                    self._stop()  # do not wait for the running trials
-                raise
+        return self.side_by_side([functools.partial(self.run, each) for each in trials])
+
+    def side_by_side(self, tasks: Sequence[Callable[[], T]]) -> list[T]:
+        """Return the results of functions that run trials, as many at once as trials are."""
+        return side_by_side.run(tasks, self.jobs, self._stop)
 
     def _require_time(self) -> None:
         if self._limit is not None and self.seconds >= self._limit:

@@ -20,7 +20,7 @@ from rpw_fixture.wire.worker.messages import Response
 #: Of a measured history, resources are read this often or a little more; in between they are taken to stay.
 _SAMPLES = 200
 #: A trial lingers after at most this many responses.
-_MOST_LINGERED = 12
+_MOST_LINGERED = 13
 #: Seconds to wait for late writes or a second response.
 _LATE = 0.15
 

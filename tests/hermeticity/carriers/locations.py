@@ -65,7 +65,8 @@ def locate(
             summary="it is wrong",
             history=steps(*(suite.action(each) for each in names)),
         )
-        located = locating.locate(context, finding_of(context) if finding_of else finding)
+        wanted = finding_of(context) if finding_of else finding
+        located = locating.locate(context, wanted, locating.EarlierSearches())
         # Besides, there are a cold run and one that shows the runtime.
         assert harness.worker_starts <= locating.MOST_STARTS + 2
         return located

@@ -13,9 +13,12 @@ from rpw_fixture import cli
 from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.carriers import locating
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import COLD_RESULTS, ColdResults
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.suites.suite_file import load
+from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.observer_link import ObserverLink
 from rpw_fixture.hermeticity.trials.trial import Predecessor, RunMode, Trial, steps
 from tests.hermeticity.carriers.leaky_workers import FRAME, MAIN
@@ -160,6 +163,46 @@ def work(name):
 """
     finding = locate(write_suite(tmp_path, worker(state)))
     assert names(finding) == [("module global", "_first", True), ("module global", "_second", True)]
+
+
+@pytest.mark.parametrize(
+    ("result", "carriers", "most"),
+    [
+        # A run that shows the finding, one with that list put back, its repetition, one for the line.
+        ("len(_list7)", [("module global", "_list7", True)], 5),
+        # A run that shows it: all lists are needed, which took too long to find out for the first one.
+        (
+            "[*map(len, _lists)]",
+            [("module global", f"_list{each}", False) for each in range(16)],
+            2,
+        ),
+    ],
+    ids=["carrier", "too many"],
+)
+def test_what_was_learnt_from_one_finding_saves_starts_for_the_next(
+    result: str, carriers: list[tuple[str, str, bool]], most: int, tmp_path: Path
+) -> None:
+    names_of_lists = [f"_list{number}" for number in range(16)]
+    lines = [
+        *(f"{each} = []" for each in names_of_lists),
+        f"_lists = {', '.join(names_of_lists)}",
+        "def work(name):",
+        "    for each in _lists: each.append(name)",
+        f"    return {result}",
+    ]
+    suite = load(write_suite(tmp_path, worker("\n".join(lines))))
+    hello, bye = suite.actions
+    with Harness(suite) as harness:
+        context = CheckContext(suite=suite, harness=harness)
+        context.facts.share(COLD_RESULTS, ColdResults(usable=suite.actions))
+        earlier, starts = locating.EarlierSearches(), [0]
+        for history in (steps(hello, bye), steps(hello, hello)):
+            victim = history[-1].action.name
+            finding = Finding(code="RPW202", victim=victim, summary="", history=history)
+            found = locating.locate(context, finding, earlier)
+            assert set(names(found)) >= set(carriers), found.evidence
+            starts.append(harness.worker_starts)
+    assert starts[2] - starts[1] <= most < starts[1]
 
 
 def test_what_an_ended_worker_left_is_confirmed(tmp_path: Path) -> None:

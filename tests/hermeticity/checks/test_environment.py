@@ -118,10 +118,14 @@ def test_a_factor_that_the_action_sets_itself_is_left_alone(tmp_path: Path) -> N
     assert run(suite, "RPW209").findings == ()
 
 
-def test_a_library_that_a_worker_can_not_stand_costs_a_few_start_times(tmp_path: Path) -> None:
+def test_a_library_that_a_worker_can_not_stand_costs_one_start_that_is_not_waited_for(
+    tmp_path: Path,
+) -> None:
     suite = stage(tmp_path / "suite", "good.py", headers=["alpha"], worker="timeout = 600")
     worker = suite.parent / "tools" / "good.py"
-    hang = "if os.environ.get('LD_PRELOAD'):\n    time.sleep(6000)\n\n_CACHE_ENTRIES"
+    starts = tmp_path / "starts"
+    note = f"    open({str(starts)!r}, 'a').write('.')\n"
+    hang = f"if os.environ.get('LD_PRELOAD'):\n{note}    time.sleep(6000)\n\n_CACHE_ENTRIES"
     worker.write_text(worker.read_text().replace("_CACHE_ENTRIES", hang, 1))
     report = run(suite, "RPW209")
     assert report.findings == ()
@@ -130,6 +134,7 @@ def test_a_library_that_a_worker_can_not_stand_costs_a_few_start_times(tmp_path:
         pytest.skip(reason)
     assert "clock (the worker fails under libfaketime" in reason.partition("not varied: ")[2]
     assert report.seconds < 500
+    assert starts.read_text() == "."
 
 
 def test_a_part_of_the_locale_that_the_suite_does_not_set_is_varied(tmp_path: Path) -> None:

@@ -11,6 +11,26 @@ from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Trial, steps
 from tests.hermeticity.samples import codes, run, stage
 
+#: Text of a failure is in the next response as well, and inputs that were read once never fail.
+READING_ONCE = """    texts = "".join(_texts)
+    _texts.clear()
+    return WorkResponse(0, texts)
+
+
+_texts: list[str] = []
+_read: dict[str, bytes] = {}
+
+
+def read_once(request: WorkRequest, path: str) -> bytes:
+    try:
+        _read[path] = rpw_worker.read_file(request, path)
+    except ToolError as error:
+        if path not in _read:
+            _texts.append(f"{error}")
+            raise
+    return _read[path]
+"""
+
 
 def context_of(suite: Suite, harness: Harness) -> CheckContext:
     """A context in which all actions are known to work."""
@@ -60,6 +80,22 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
         (finding,) = blame(context, suspects)
         assert set(finding.polluters) == {"open", "fill"}
         assert harness.worker_starts - before < 150
+
+
+def test_text_of_a_failure_is_found_where_only_a_fresh_worker_fails(tmp_path: Path) -> None:
+    path = stage(tmp_path / "suite", "good.py", headers=["alpha", "beta", "gamma"])
+    tool = path.parent / "tools" / "good.py"
+    text = tool.read_text()
+    for old, new in (
+        ("rpw_worker.read_file(request, path)", "read_once(request, path)"),
+        ("    return WorkResponse()\n", READING_ONCE),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    tool.write_text(text)
+    report = run(path, "RPW109,RPW202,RPW212")
+    found = {(each.code, each.victim) for each in report.findings}
+    assert found == {("RPW212", each) for each in ("alpha", "beta", "gamma")}
 
 
 def test_a_leak_is_reported_for_plain_requests_even_if_failing_ones_show_it_sooner(

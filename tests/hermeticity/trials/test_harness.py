@@ -6,6 +6,7 @@ from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import Trial, steps
 from tests.hermeticity.samples import stage
+from tests.waiting import until
 
 
 def test_answers_before_a_late_end_are_known_without_another_run(tmp_path: Path) -> None:
@@ -17,6 +18,16 @@ def test_answers_before_a_late_end_are_known_without_another_run(tmp_path: Path)
         for count in (1, 2, 3, 4):
             assert harness.run(Trial(history=steps(*[alpha] * count))).outcomes == long[:count]
         assert harness.worker_starts == 1
+
+
+def test_what_a_longer_trial_shows_meanwhile_is_not_run_ahead(tmp_path: Path) -> None:
+    suite = load(stage(tmp_path / "suite", "good.py"))
+    alpha, beta = suite.actions
+    begun = [Trial(history=steps(alpha, beta)), cold(alpha), cold(beta)]
+    with Harness(suite, jobs=2) as harness:
+        harness.begin_ahead(begun)
+        until(lambda: begun[-1] in [trial for trial, _ in harness.results])
+        assert [trial for trial, _ in harness.results] == [begun[0], begun[-1]]
 
 
 def test_trials_run_in_one_path_or_side_by_side(tmp_path: Path) -> None:
