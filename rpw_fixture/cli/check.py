@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports
+from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports, standard_streams
 from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.client.existing_server import (
     ENDPOINT_FORMS,
@@ -220,7 +220,7 @@ def run(options: argparse.Namespace) -> int:
     """Check a suite and print the report."""
     page = check_pages.page(options)
     if page is not None:
-        check_reports.write(page, None, "stdout")
+        standard_streams.write(page)
         return 0
     check_logs.require_a_log(options)
     reports = check_reports.wanted(options)
@@ -259,7 +259,7 @@ def _replay(folder: Path) -> int:
 
     with interruptible():
         wrong = replay(folder)
-    check_reports.write(f"{wrong}\n" if wrong else "no difference\n", None, "stdout")
+    standard_streams.write_line(wrong or "no difference")
     return _FINDINGS if wrong else 0
 
 

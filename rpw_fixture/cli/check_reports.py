@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rpw_fixture.cli import standard_streams
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.support.suggestions import did_you_mean
 
@@ -145,24 +146,13 @@ def write(text: str, path: Path | None, option: str) -> None:
     Raises:
         EnvironmentLacksError: it can't be written; the message names ``option``.
     """
+    if path is None:
+        standard_streams.write(text)
+        return
     try:
-        if path is not None:
-            path.write_text(text, encoding="utf-8")
-        else:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except BrokenPipeError:
-        _silence()  # the reader closed the pipe; the exit code still says what was found
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        if path is None:
-            _silence()
         raise EnvironmentLacksError(f"{option}: {error.strerror}") from None
-
-
-def _silence() -> None:
-    """Discard what stdout still buffers, or Python would fail at exit."""
-    with Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
 
 
 def require_room(option: str, path: Path, *, is_folder: bool = False) -> None:

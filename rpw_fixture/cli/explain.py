@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import Event, ServerStarted
 from rpw_fixture.summary import explanation, words
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Explain."""
     runs = _runs(options.input)
     if options.subject is None:
-        print(_summary_json(runs) if options.format == "json" else _summaries(runs))
+        write_line(_summary_json(runs) if options.format == "json" else _summaries(runs))
         return 0
     found = [
         (each, story)
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     if not found:
         raise ConfigError(_unknown(options.input, options.subject, runs))
-    print(_stories_json(found) if options.format == "json" else _stories(found))
+    write_line(_stories_json(found) if options.format == "json" else _stories(found))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -55,6 +56,10 @@ class Parser(argparse.ArgumentParser):
         with self._short_usage():
             return super().format_help()
 
+    def print_whole_help(self) -> None:
+        """Print the help with all arguments to stdout; as with ``--help``, its reader may be gone."""
+        self._print_message(self.format_whole_help(), sys.stdout)
+
     def error(self, message: str) -> NoReturn:
         """Print the error, with what may have been meant, and exit with 2."""
         unknown = message.removeprefix("unrecognized arguments: ")
@@ -98,7 +103,7 @@ class _HelpAll(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_others: object) -> None:
         """Print the help and end the program."""
         assert isinstance(parser, Parser)
-        print(parser.format_whole_help(), end="")
+        parser.print_whole_help()
         parser.exit()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rpw_fixture._version import __version__
 from rpw_fixture.cli.port_file import write_port
 from rpw_fixture.cli.settings import add_settings, config_of
+from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.config import Config
 from rpw_fixture.support import heap
@@ -66,7 +67,7 @@ def _serve(config: Config, stopping: threading.Event) -> None:
         ready = {"endpoint": server.endpoint, "pid": os.getpid(), "version": __version__}
         if config.port_file is not None:
             write_port(config.port_file, server.address)
-        print(f"RPW_READY {json.dumps(ready)}", flush=True)
+        write_line(f"RPW_READY {json.dumps(ready)}")
         if server.web_address is not None:
             _write(f"live page: {server.web_address}\n")
         server.prepare()
