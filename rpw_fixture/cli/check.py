@@ -6,11 +6,12 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports, standard_streams
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.cli.signals import interruptible
 from rpw_fixture.client.existing_server import (
     ENDPOINT_FORMS,
@@ -21,6 +22,7 @@ from rpw_fixture.client.existing_server import (
 )
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support import user_folders
+from rpw_fixture.support.output_files import require_different, require_room
 
 if TYPE_CHECKING:
     from rpw_fixture.cli.check_reports import WantedReport
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "suite",
         nargs="?",
-        type=Path,
+        type=to_path,
         help="a suite.toml, or a folder made by serve --record or --reproducers",
     )
     add(
@@ -75,7 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_savings(parser)
     check_logs.add_arguments(parser)
     _add_servers(parser)
-    add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
+    add(
+        "--reproducers",
+        type=to_path,
+        metavar="DIR",
+        help="write a folder below DIR for each finding",
+    )
     add(
         "--cache-poisoning",
         action="store_true",
@@ -110,8 +117,8 @@ def _add_savings(parser: argparse.ArgumentParser) -> None:
 
 def _add_baseline(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
-    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add("--baseline", type=to_path, metavar="FILE", help="accept the findings listed in FILE")
+    add("--write-baseline", type=to_path, metavar="FILE", help="write all findings to FILE")
     add(
         "--update-baseline",
         action="store_true",
@@ -243,14 +250,34 @@ def _require_room(options: argparse.Namespace, reports: Sequence[WantedReport]) 
     if options.update_baseline:
         if options.baseline is None:
             raise ConfigError("--update-baseline needs --baseline FILE")
-        check_reports.require_room(f"--baseline {options.baseline}", options.baseline)
+        require_room(f"--baseline {options.baseline}", options.baseline)
     for name in ("write_baseline", "reproducers"):
         if (path := getattr(options, name)) is not None:
-            check_reports.require_room(
+            require_room(
                 f"--{name.replace('_', '-')} {path}", path, is_folder=name == "reproducers"
             )
     for each in reports:
         each.require_room()
+    require_different(_written(options, reports), _read(options))
+
+
+def _written(
+    options: argparse.Namespace, reports: Sequence[WantedReport]
+) -> Iterator[tuple[str, Path]]:
+    """Yield each file that is written, with its option."""
+    if options.write_baseline is not None:
+        yield f"--write-baseline {options.write_baseline}", options.write_baseline
+    for each in reports:
+        if each.path is not None:
+            yield each.option, each.path
+
+
+def _read(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    """Yield each file that is read and must stay, with its option."""
+    if options.suite is not None:
+        yield str(options.suite), options.suite
+    for log in options.exec_log:
+        yield f"--exec-log {log}", log
 
 
 def _replay(folder: Path) -> int:
@@ -289,13 +316,11 @@ def _check(options: argparse.Namespace) -> Report:
 
 def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Options:
     from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
-    from rpw_fixture.hermeticity.findings.codes import CODES, expand  # noqa: PLC0415
+    from rpw_fixture.hermeticity.findings.codes import chosen  # noqa: PLC0415
 
     servers = _servers(given)
-    selected = expand(given.select) if given.select is not None else frozenset(CODES)
-    ignored = expand(given.ignore) if given.ignore is not None else frozenset()
     return Options(
-        selected=selected - ignored,
+        selected=chosen(given.select, given.ignore),
         jobs=given.jobs or (_processors() if servers.executor is None else _EXECUTOR_JOBS),
         max_seconds=given.max_seconds,
         seed=given.seed,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.client.existing_server import OPTIONS, from_options
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exec-log",
         action="append",
         default=[],
-        type=Path,
+        type=to_path,
         metavar="FILE",
         help="a log of --execution_log_binary_file, _json_file or _compact_file; given twice, "
         "outputs are compared as well",
@@ -39,8 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="check actions of this mnemonic (repeatable); after the protocol may follow "
         "multiplex, sandbox and cancellation (default: what ran on workers, or has a worker key)",
     )
-    add("--exec-root", type=Path, metavar="DIR", help="bazel info execution_root: has the inputs")
-    add("--workspace", type=Path, metavar="DIR", help="the workspace: has the sources")
+    add(
+        "--exec-root", type=to_path, metavar="DIR", help="bazel info execution_root: has the inputs"
+    )
+    add("--workspace", type=to_path, metavar="DIR", help="the workspace: has the sources")
     add(
         "--cas",
         metavar="ENDPOINT",

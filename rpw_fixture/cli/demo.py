@@ -8,9 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.client.action import Action
 from rpw_fixture.events.kinds import Event, WorkerNotReused, WorkerStarted
+from rpw_fixture.support.output_files import require_room
 from rpw_fixture.support.program_form import program_name
 from rpw_fixture.testing.sample_workers import python_workers
 
@@ -26,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the option of the command."""
     parser.epilog = "The workers are part of this package, and everything runs on this machine."
     parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="write a page of what happened to FILE (HTML)"
+        "--report",
+        type=to_path,
+        metavar="FILE",
+        help="write a page of what happened to FILE (HTML)",
     )
 
 
@@ -34,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """Show reuse, a restart and a state leak; return 0 if all three happened."""
     from rpw_fixture.server import Server  # noqa: PLC0415 - --help must not wait for gRPC
 
+    if options.report is not None:
+        require_room(f"--report {options.report}", options.report)
     events: list[Event] = []
     with Server() as server:
         server.events.add_sink(events.append)  # a step may clear the log

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import Event, ServerStarted
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  rpw-fixture explain events.jsonl worker:2    what was it started for, and why did it end?"
     )
     parser.add_argument(
-        "input", type=Path, metavar="INPUT", help="a file of --events, or a folder of --record"
+        "input", type=to_path, metavar="INPUT", help="a file of --events, or a folder of --record"
     )
     parser.add_argument(
         "subject",
@@ -53,6 +54,8 @@ class _Run:
 
 def run(options: argparse.Namespace) -> int:
     """Explain."""
+    if options.subject == "":
+        raise ConfigError("the subject is empty; name a target, a digest or worker:N")
     runs = _runs(options.input)
     if options.subject is None:
         write_line(_summary_json(runs) if options.format == "json" else _summaries(runs))

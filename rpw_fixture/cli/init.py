@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from string import Template
 
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.testing.sample_workers import python_workers
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder",
         nargs="?",
-        type=Path,
+        type=to_path,
         default=Path(),
         metavar="DIR",
         help="where to write; made if missing (default: the current folder)",

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rpw_fixture.support.suggestions import did_you_mean
@@ -14,6 +15,18 @@ from rpw_fixture.support.suggestions import did_you_mean
 #: At the end of a setting's help.
 _VARIABLE = re.compile(r" \[\$\w+\]$")
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(choose from ")
+
+
+def to_path(text: str) -> Path:
+    """Return the path of an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty, as with a variable of the shell that is not set; as a
+            `Path` it would be the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 class Parser(argparse.ArgumentParser):
