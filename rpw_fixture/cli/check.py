@@ -77,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_savings(parser)
     check_logs.add_arguments(parser)
     _add_servers(parser)
+    _add_further_results(parser)
+    check_pages.add_arguments(parser)
+
+
+def _add_further_results(parser: argparse.ArgumentParser) -> None:
+    """Add the options that give more than findings."""
+    add = parser.add_argument
     add(
         "--reproducers",
         type=to_path,
@@ -88,7 +95,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of a recording: count action-cache entries that its order of actions made wrong",
     )
-    check_pages.add_arguments(parser)
 
 
 def _add_savings(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from rpw_fixture.summary.event_files import read_events
 from rpw_fixture.summary.explanation import Story
 from rpw_fixture.summary.model import RunSummary, summarize
 from rpw_fixture.summary.recordings import read_recording
+from rpw_fixture.support.printable import printable
 from rpw_fixture.support.suggestions import did_you_mean
 
 #: Executions before the last one that are listed.
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("the subject is empty; name a target, a digest or worker:N")
     runs = _runs(options.input)
     if options.subject is None:
-        write_line(_summary_json(runs) if options.format == "json" else _summaries(runs))
+        write_line(_summary_json(runs) if options.format == "json" else printable(_summaries(runs)))
         return 0
     found = [
         (each, story)
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     if not found:
         raise ConfigError(_unknown(options.input, options.subject, runs))
-    write_line(_stories_json(found) if options.format == "json" else _stories(found))
+    write_line(_stories_json(found) if options.format == "json" else printable(_stories(found)))
     return 0
 
 

@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     command = options.worker[1:] if options.worker[:1] == ["--"] else options.worker
     if not command:
         raise ConfigError("name the worker: rpw-fixture record DIR -- WORKER [ARG…]")
+    if command is options.worker and command[0].startswith("-"):
+        raise ConfigError(f"{command[0]} is no worker; options stand before DIR, and -- behind it")
     folder = RecordingFolder(options.folder, "record")
     if PERSISTENT_FLAG not in command:
         return _run_one_shot(folder, command)

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from rpw_fixture.cli.command_process import CommandSignals, find_program
 from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.cli.port_file import write_port
 from rpw_fixture.cli.settings import add_settings, config_of
+from rpw_fixture.cli.standard_streams import write_error
 from rpw_fixture.config import Config
 from rpw_fixture.events.kinds import Event
 from rpw_fixture.summary import words
@@ -187,7 +187,5 @@ def _findings(record: str | None, began: float, mnemonic: str) -> str:
 
 
 def _write(lines: Iterable[str]) -> None:
-    """Write lines to stderr, unless its reader is gone: the exit code says what matters."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
-        sys.stderr.flush()
+    """Write lines to stderr."""
+    write_error("".join(f"{line}\n" for line in lines))

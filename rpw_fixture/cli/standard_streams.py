@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.support.printable import printable
 
 _NAMES = ("stdin", "stdout", "stderr")
 
@@ -46,6 +48,13 @@ def write(text: str) -> None:
 def write_line(text: str = "") -> None:
     """Write a line to stdout, as `write` does."""
     write(f"{text}\n")
+
+
+def write_error(text: str) -> None:
+    """Write a text to stderr now, unless its reader is gone: the exit code says what matters."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(printable(text))
+        sys.stderr.flush()
 
 
 def _encodable(text: str) -> str:

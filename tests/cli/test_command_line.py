@@ -29,6 +29,7 @@ from rpw_fixture.config.flags import flags
         (["--listen", "unix:"], "--listen 'unix:' names no path"),
         (["init", ""], "the path is empty"),
         (["record", "", "--", "true"], "the path is empty"),
+        (["record", "new", "--protocol", "json", "--", "true"], "options stand before DIR"),
         (["check", ""], "the path is empty"),
         (
             ["check", "suite.toml", "--select", "RPW1", "--ignore", "RPW"],

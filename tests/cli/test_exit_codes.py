@@ -54,6 +54,19 @@ def test_report_writes_a_file(form: str, events: Path, tmp_path: Path) -> None:
     assert main(["report", str(events), "--output", str(tmp_path / "absent/report")]) == 3
 
 
+def test_explain_keeps_control_characters_from_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = EventScript()
+    script.completed(script.routed(mode="one-shot", mnemonic="M\x07", target="//a:\x1b[2J"))
+    path = tmp_path / "events.jsonl"
+    lines = [json.dumps(each.as_dict()) for each in script.endpoint.events.snapshot()]
+    path.write_text("".join(f"{each}\n" for each in lines))
+    for subject in ([], ["//a:\x1b[2J"]):
+        assert main(["explain", str(path), *subject]) == 0
+        assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
+
+
 def test_report_never_overwrites_an_input(events: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = events.read_text()
     assert main(["report", str(events), "--output", f"{events.parent}/./{events.name}"]) == 2
