@@ -234,7 +234,8 @@ class Endpoint:
         """Assert that the tool inputs of ``action`` are exactly those that ``paths`` name.
 
         Args:
-            paths: relative to the input root; a glob such as ``tools/**`` must match at least one.
+            paths: one or more, relative to the input root; a glob such as ``tools/**`` must match at
+                least one.
 
         Raises:
             AssertionError: with the missing and the unexpected paths.
