@@ -121,7 +121,7 @@ def test_growth_with_requests_that_fail_is_reported(tmp_path: Path) -> None:
 def test_a_warm_worker_that_stops_answering_is_not_waited_for_in_every_check(
     tmp_path: Path,
 ) -> None:
-    suite = stage(tmp_path / "suite", "crashing.py", "--after=2", worker="timeout = 0.5")
+    suite = stage(tmp_path / "suite", "crashing.py", "--after=2", worker="timeout = 2")
     worker = suite.parent / "tools" / "crashing.py"
     text = worker.read_text()
     assert text.count("os._exit(status)") == 1
