@@ -1,6 +1,6 @@
-"""Enables the plugin also where the package is not installed, and looks for leaks after every test.
+"""Loads the plugin also where the package is not installed, and looks for leaks after every test.
 
-What property tests share stands here too.
+It also marks slow tests, and has fixtures and settings that many tests share.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if importlib.util.find_spec("rpw_fixture") is None:
     sys.path.insert(0, str(Path(__file__).parent))
 
 pytest_plugins = ["pytester"]
-# Tests neither use nor fill the user's folder; those of that folder say so.
+# Tests neither read nor write the user's cache folder, except those that set the variable.
 os.environ["RPW_FIXTURE_CACHE"] = "none"
 # Some thousand processes are started, and each would compile the package again: half their time. The
 # processes of pytest-xdist inherit this.
@@ -37,11 +37,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 PLUGIN = "rpw_fixture.pytest_plugin"
 _TESTS = Path(__file__).parent / "tests"
-#: A Bazel that starts faster, if there is one at all.
+#: A wrapper with which Bazel starts faster; used where Bazel is installed.
 _PROGRAMS = _TESTS / "programs"
 if str(_PROGRAMS) not in os.environ["PATH"].split(os.pathsep) and shutil.which("bazel"):
     os.environ["PATH"] = f"{_PROGRAMS}{os.pathsep}{os.environ['PATH']}"
-#: Folders and modules of tests that take long because of their subject. Other long tests bear the mark.
+#: Folders and modules whose tests are all slow. Other slow tests have the marker themselves.
 _SLOW = (
     "benchmarks",  # each family of figures once
     "binary",  # some forms of the program are installed, others run in containers
@@ -99,7 +99,7 @@ _SLOW = (
     "workers/test_unasked_ends.py",  # until an end is noticed
     "workers/test_unknown_protocol.py",  # two workers for each action
 )
-#: Modules of those folders that start nothing.
+#: Modules in those folders that start no process.
 _QUICK = (
     "cli/test_command_line.py",
     *(f"hermeticity/checks/test_{name}.py" for name in ("judgements", "orders", "shrinking")),
@@ -109,12 +109,12 @@ _QUICK = (
     ),
     "security/test_addresses.py",
 )
-#: How long what a test has ended may take to be gone, seconds.
+#: Seconds that processes and threads which a test has ended may take to be gone.
 _PATIENCE = 5.0
-#: Descriptors of this process as links to what they are called (Linux), and as numbers (everywhere).
+#: Descriptors of this process: as links to their files (Linux), and as numbers (everywhere).
 _LINKS, _NUMBERS = Path("/proc/self/fd"), Path("/dev/fd")
 
-# Machines stall: how long an example took tells nothing of the code.
+# Machines stall, so the time of an example says nothing about the code.
 settings.register_profile(
     "rpw_fixture", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -122,7 +122,7 @@ settings.load_profile("rpw_fixture")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Have pytest-xdist keep the order; it would leave files of few tests, the longest ones, to the end."""
+    """Make pytest-xdist keep the order: it would run files with few tests, the longest ones, last."""
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
@@ -134,9 +134,9 @@ def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow folders; ``-m "not slow"`` leaves them out, and otherwise they come first.
+    """Mark the tests of slow folders, for ``-m "not slow"``, and run them first.
 
-    At the end of a run with several processes the short files are left, so that all are busy to the end.
+    So a run with several processes ends with short files, and all processes are busy until the end.
     """
     addresses = [each.nodeid for each in items if " at 0x" in each.nodeid]
     assert not addresses, f"no two processes would agree on the names of these tests: {addresses}"
@@ -158,7 +158,7 @@ def _is_in(path: Path, names: Iterable[str]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What this process holds, each thing in words."""
+    """Processes, threads, descriptors and folders of this process, each as a text."""
 
     things: frozenset[str]
 
@@ -169,12 +169,12 @@ class Held:
 
 @pytest.fixture(autouse=True)
 def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test must leave what it found: no more processes, threads, descriptors or folders."""
+    """Fail a test that leaves processes, threads, descriptors or folders behind."""
     before = Held.now()
     yield
     leaked = _leaked(before)
     if leaked:
-        # Servers held for later tests are no leak; without them it shows what really is one.
+        # Servers that the plugin keeps for later tests are no leak, so they are stopped first.
         importlib.import_module(PLUGIN).close_servers(request.config)
         deadline = time.monotonic() + _PATIENCE
         while (leaked := _leaked(before)) and time.monotonic() < deadline:
@@ -184,16 +184,16 @@ def leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def python3_is_this_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Version managers put slow shell scripts in front of python3."""
+    """Put this interpreter first on PATH: version managers have slow shell scripts named python3."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks in this process try no pause, nor some thousand requests, unless a test sets the pause.
+    """Run checks in this process without pauses and without thousands of requests.
 
-    By default the two take three quarters of a check that looks for state. The tests of pauses and of
-    longer runs set it, and those that start the program have the default.
+    These two take three quarters of a check's time by default. A test that is about them passes
+    ``pause``; a test that starts the program has the default.
     """
     monkeypatch.setattr("rpw_fixture.hermeticity.check._PAUSE", 0.0)
 
@@ -209,9 +209,9 @@ def _processes() -> Iterator[str]:
 
 
 def _descendants() -> list[psutil.Process]:
-    """Return what this process and its children have started.
+    """Return all descendants of this process.
 
-    psutil looks at every process of the machine; most tests leave none, which Linux says by itself.
+    psutil looks at every process of the machine. Most tests leave no child, which Linux says quickly.
     """
     tasks = Path("/proc/self/task")
     try:
@@ -228,10 +228,10 @@ def _threads() -> Iterator[str]:
 
 
 def _descriptors() -> Iterator[str]:
-    """Files, pipes and sockets.
+    """Yield files, pipes and sockets.
 
-    Left out is what libraries keep as long as they are loaded: gRPC's event descriptors, and libffi's of
-    itself.
+    Descriptors that libraries keep while they are loaded are left out: gRPC's for events, and libffi's
+    of its file.
     """
     if not _LINKS.is_dir():
         yield from _nameless_descriptors()
@@ -245,9 +245,9 @@ def _descriptors() -> Iterator[str]:
 
 
 def _nameless_descriptors() -> Iterator[str]:
-    """Files, folders and sockets, where the kernel does not say what they are called (macOS).
+    """Yield files, folders and sockets where the kernel does not show their names (macOS).
 
-    Pipes are left out as well: gRPC keeps some where there are no event descriptors.
+    Pipes are left out: gRPC keeps some where there are no event descriptors.
     """
     kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFSOCK: "socket"}
     for name in os.listdir(_NUMBERS):  # noqa: PTH208 - the listing's own descriptor is closed then

@@ -35,7 +35,7 @@ class Link:
 
 
 class Inputs:
-    """Puts trees, told as nested dicts, into a store.
+    """Puts trees, given as nested dicts, into a store.
 
     In a dict, bytes are a file, another dict is a folder.
     """

@@ -1,4 +1,4 @@
-"""Mounts for tests, which are gone after the block whatever became of them."""
+"""Mounts for tests, which are removed at the end of a block."""
 
 from __future__ import annotations
 

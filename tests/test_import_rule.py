@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "rpw_fixture"
 
-#: From top to bottom. A package imports those of later rows, never one of its own row.
+#: From top to bottom. A package imports those of later rows, never one of the same row.
 ROWS = (
     ("__main__",),
     ("pytest_plugin",),

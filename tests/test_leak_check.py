@@ -39,7 +39,7 @@ def let_go():
 
 @pytest.fixture
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
-    """Runs tests of a session of its own under this project's check, which has less patience."""
+    """Run tests in a separate session with this project's check, which has less patience."""
     monkeypatch.setenv("PYTHONPATH", str(CONFTEST.parent))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 

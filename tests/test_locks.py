@@ -20,10 +20,10 @@ from rpw_fixture.events.log import EventLog
 from rpw_fixture.storage.action_cache import ActionCache, ActionKey
 from rpw_fixture.storage.chunk_layouts import ChunkLayouts
 from rpw_fixture.storage.complete_results import CompleteResults
-from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.workers.stderr_tail import StderrTail
-from tests.faults.bare_calls import bare, failing, message, writes
+from tests.faults.bare_calls import bare, failing, writes
 from tests.guarding import Guard
 from tests.storage.small_stores import make_cas
 from tests.workers.worker_actions import (
@@ -202,7 +202,7 @@ def use_stores(folder: Path) -> None:
     assert set(store.digests()) > {digests[-1]}
     assert store.evict(digests[-1].__eq__) == 1
     tree = reapi.Tree(root=reapi.Directory()).SerializeToString()
-    folder_of_tree = reapi.OutputDirectory(tree_digest=message(store.put(tree)))
+    folder_of_tree = reapi.OutputDirectory(tree_digest=message_of(store.put(tree)))
     results = CompleteResults(ActionCache(), cas)
     result = reapi.ActionResult(output_directories=[folder_of_tree]).SerializeToString()
     results.put("", SHA256, digests[0], result)

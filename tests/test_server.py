@@ -1,4 +1,4 @@
-"""What clients are told while a server stops."""
+"""What clients get while a server stops."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_while_actions_end_uploads_work_and_new_actions_learn_that_the_server_st
     assert not stopping.is_alive()
 
 
-def test_an_action_that_outlives_the_grace_is_told_so(tmp_path: Path) -> None:
+def test_an_action_that_outlives_the_grace_learns_why(tmp_path: Path) -> None:
     server = Server().start()
     with server.connect() as client:
         running = Running(server, held(tmp_path, "one"), client)

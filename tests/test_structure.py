@@ -136,7 +136,7 @@ CHANGING = frozenset(
         "_Observer",
         "_Pending",
         "_Tree",
-        "_Way",
+        "_TreeVisit",
     }
 )
 #: Dataclasses of few fields, which are made without names.
@@ -175,7 +175,7 @@ POSITIONAL = frozenset(
         "_Observer",
         "_Option",
         "_Tree",
-        "_Way",
+        "_TreeVisit",
     }
 )
 #: Dataclasses with attributes beside their fields: what is computed once.

@@ -1,20 +1,22 @@
-"""Waiting for what nobody tells: a file that appears, a process that is gone."""
+"""Waits for conditions that no event announces: a file appears, a process is gone."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-#: Nothing is decided by how long things take; this only ends a test that hangs.
+#: Seconds after which a test that hangs fails. No test depends on how long things take.
 PATIENCE = 60.0
 
 
-def until(is_it: Callable[[], object], what: str = "it did not come to that in time") -> None:
-    """Looks again and again until it is so.
+def until(
+    is_it: Callable[[], object], what: str = "the condition did not become true in time"
+) -> None:
+    """Call ``is_it`` repeatedly until it returns something true; fail after `PATIENCE`.
 
     Args:
-        is_it: whether it is; anything true counts.
-        what: was waited for, for the message of the test that fails.
+        is_it: the condition.
+        what: the message if the condition does not become true.
     """
     deadline = time.monotonic() + PATIENCE
     while not is_it():

@@ -1,7 +1,7 @@
 """The command line: one module for each subcommand, which only parses options and prints results.
 
 Exit codes of every subcommand: 0 fine, 1 findings or failed actions, 2 wrong use, 3 the environment
-lacks something.
+lacks something (`exit_codes`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from rpw_fixture._version import __version__
 from rpw_fixture.cli import standard_streams
+from rpw_fixture.cli.exit_codes import ENVIRONMENT_LACKS, WRONG_USE
 from rpw_fixture.cli.parsers import Parser
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.support.program_form import program_form
@@ -33,7 +34,6 @@ COMMANDS = {
 }
 #: Subcommands for other programs; no list of subcommands shows them.
 HIDDEN = {"trial": "answer the question of check --executor in the working directory"}
-WRONG_USE, ENVIRONMENT_LACKS = 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,20 +8,16 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports, standard_streams
+from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports, check_servers
+from rpw_fixture.cli.exit_codes import FINDINGS
+from rpw_fixture.cli.interruptible import interruptible
 from rpw_fixture.cli.parsers import to_path
-from rpw_fixture.cli.signals import interruptible
-from rpw_fixture.client.existing_server import (
-    ENDPOINT_FORMS,
-    OPTIONS,
-    ExistingServer,
-    from_options,
-    properties,
-)
+from rpw_fixture.cli.standard_streams import write, write_line
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support import user_folders
+from rpw_fixture.support.cpu_count import usable_cpus
 from rpw_fixture.support.output_files import require_different, require_room
 
 if TYPE_CHECKING:
@@ -31,10 +27,6 @@ if TYPE_CHECKING:
     from rpw_fixture.hermeticity.progress import ProgressTracker
     from rpw_fixture.hermeticity.suites.shards import Shard
 
-_FINDINGS = 1
-_PROPERTY = "--platform-property"
-#: Trials that a cluster has at once, if nothing else is said.
-_EXECUTOR_JOBS = 64
 #: A variable of the processes of ``bazel test``.
 _IN_BAZEL_TEST = "TEST_TMPDIR"
 #: The variable that stands for ``--cache``.
@@ -55,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "suite",
         nargs="?",
         type=to_path,
-        help="a suite.toml, or a folder made by serve --record or --reproducers",
+        help="a suite.toml, a recording (made by serve --record), or a reproducer (made by --reproducers)",
     )
     add(
         "--select",
@@ -76,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="N", help="seed of random choices (default: 0)")
     _add_savings(parser)
     check_logs.add_arguments(parser)
-    _add_servers(parser)
+    check_servers.add_arguments(parser)
     _add_further_results(parser)
     check_pages.add_arguments(parser)
 
@@ -93,7 +85,8 @@ def _add_further_results(parser: argparse.ArgumentParser) -> None:
     add(
         "--cache-poisoning",
         action="store_true",
-        help="of a recording: count action-cache entries that its order of actions made wrong",
+        help="with a recording: count the action-cache entries that are wrong because of its order of "
+        "actions",
     )
 
 
@@ -103,8 +96,8 @@ def _add_savings(parser: argparse.ArgumentParser) -> None:
         "--pause",
         type=_seconds,
         metavar="S",
-        help="leave a worker idle for S seconds between two requests (default: 3); with 0, RPW103 and "
-        "RPW202 need neither that nor hundreds of requests to one worker",
+        help="for RPW103 and RPW202, leave a worker idle for S seconds between two requests (default: 3); "
+        "0 leaves out these trials, and those with hundreds of requests to one worker",
     )
     parser.add_argument(
         "--cache",
@@ -140,100 +133,11 @@ def _add_no_locate(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_servers(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `_servers` reads, with Bazel's names."""
-    add = parser.add_argument_group("an existing server instead of this machine").add_argument
-    add(
-        "--target",
-        metavar="ENDPOINT",
-        help="run the actions on this REAPI server, and only the checks that need no more than "
-        f"results: {ENDPOINT_FORMS}",
-    )
-    add(
-        "--executor",
-        metavar="ENDPOINT",
-        help="run all checks on the machines of this REAPI server, each trial as an ordinary action "
-        f"(--jobs: trials at once, default: {_EXECUTOR_JOBS})",
-    )
-    for option in OPTIONS:
-        repeatable: Any = {"action": "append", "default": []} if option.is_repeatable else {}
-        add(option.bazel_name, metavar=option.metavar, help=option.help, **repeatable)
-    add(
-        _PROPERTY,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="add this platform property to every action, such as container-image (repeatable)",
-    )
-    add(
-        "--executor-path",
-        default="",
-        metavar="PATH",
-        help="PATH of python3 and of the worker on the machines of --executor (default: the usual one)",
-    )
-    add(
-        "--no-cache-silo-key",
-        action="store_true",
-        help="never send cache-silo-key, even if nothing else leads to a fresh worker",
-    )
-
-
-class _Servers(NamedTuple):
-    """The servers that the options describe; None means this machine."""
-
-    target: ExistingServer | None = None
-    executor: ExistingServer | None = None
-
-
-def _servers(options: argparse.Namespace) -> _Servers:
-    """Return the servers that ``--target``, ``--executor`` and their options describe.
-
-    Raises:
-        ConfigError: for a value that cannot be used, or an option that needs another one.
-    """
-    if options.target is not None and options.executor is not None:
-        raise ConfigError(
-            "--target asks how the workers of a server behave, --executor has a server run this "
-            "suite's workers: give one of them"
-        )
-    given = {each.field: getattr(options, _destination(each.bazel_name)) for each in OPTIONS}
-    names = {each.field: each.bazel_name for each in OPTIONS}
-    useless = {}
-    if options.target is None:
-        useless["--no-cache-silo-key"] = (options.no_cache_silo_key, "--target")
-    if options.executor is None:
-        useless["--executor-path"] = (options.executor_path, "--executor")
-    endpoint = options.target if options.executor is None else options.executor
-    if endpoint is None:
-        either = "--target or --executor"
-        useless[_PROPERTY] = (options.platform_property, either)
-        if options.cas is None:
-            useless |= {names[name]: (value, either) for name, value in given.items()}
-    for name, (value, needed) in useless.items():
-        if value:
-            raise ConfigError(f"{name} is of no use without {needed}")
-    if endpoint is None:
-        return _Servers()
-    server = from_options(
-        endpoint,
-        given,
-        names,
-        platform=properties(options.platform_property, _PROPERTY),
-        may_silo=not options.no_cache_silo_key,
-        search_path=options.executor_path,
-    )
-    return _Servers(executor=server) if options.target is None else _Servers(target=server)
-
-
-def _destination(option: str) -> str:
-    return option.removeprefix("--").replace("-", "_")
-
-
 def run(options: argparse.Namespace) -> int:
     """Check a suite and print the report."""
     page = check_pages.page(options)
     if page is not None:
-        standard_streams.write(page)
+        write(page)
         return 0
     check_logs.require_a_log(options)
     reports = check_reports.wanted(options)
@@ -248,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
         each.write(report)
     if report.interruption is not None:
         return report.interruption.exit_code
-    return _FINDINGS if report.has_errors else 0
+    return FINDINGS if report.has_errors else 0
 
 
 def _require_room(options: argparse.Namespace, reports: Sequence[WantedReport]) -> None:
@@ -292,8 +196,8 @@ def _replay(folder: Path) -> int:
 
     with interruptible():
         wrong = replay(folder)
-    standard_streams.write_line(wrong or "no difference")
-    return _FINDINGS if wrong else 0
+    write_line(wrong or "no difference")
+    return FINDINGS if wrong else 0
 
 
 def _write_baselines(report: Report, options: argparse.Namespace) -> None:
@@ -324,10 +228,11 @@ def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Opt
     from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
     from rpw_fixture.hermeticity.findings.codes import chosen  # noqa: PLC0415
 
-    servers = _servers(given)
+    servers = check_servers.servers(given)
     return Options(
         selected=chosen(given.select, given.ignore),
-        jobs=given.jobs or (_processors() if servers.executor is None else _EXECUTOR_JOBS),
+        jobs=given.jobs
+        or (usable_cpus() if servers.executor is None else check_servers.EXECUTOR_JOBS),
         max_seconds=given.max_seconds,
         seed=given.seed,
         reproducers=given.reproducers,
@@ -358,10 +263,6 @@ def _cache(given: str | None) -> Path | None:
 def _is_new_baseline(given: argparse.Namespace) -> bool:
     """Return whether the baseline is to be created, so that it accepts nothing yet."""
     return bool(given.update_baseline and not given.baseline.exists())
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
 
 
 def _positive(text: str) -> int:

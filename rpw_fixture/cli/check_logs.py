@@ -7,8 +7,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from rpw_fixture.cli import check_servers
 from rpw_fixture.cli.parsers import to_path
-from rpw_fixture.client.existing_server import OPTIONS, from_options
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError
 
 if TYPE_CHECKING:
@@ -28,25 +28,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=to_path,
         metavar="FILE",
-        help="a log of --execution_log_binary_file, _json_file or _compact_file; given twice, "
-        "outputs are compared as well",
+        help="a log of --execution_log_binary_file, _json_file or _compact_file; if two are given, "
+        "their outputs are compared as well",
     )
     add(
         "--mnemonic",
         action="append",
         default=[],
         metavar="NAME[:proto|json[,…]]",
-        help="check actions of this mnemonic (repeatable); after the protocol may follow "
-        "multiplex, sandbox and cancellation (default: what ran on workers, or has a worker key)",
+        help="check actions of this mnemonic (repeatable); multiplex, sandbox and cancellation may "
+        "follow the protocol (default: actions that ran on workers, or have a worker key)",
     )
     add(
-        "--exec-root", type=to_path, metavar="DIR", help="bazel info execution_root: has the inputs"
+        "--exec-root",
+        type=to_path,
+        metavar="DIR",
+        help="folder of inputs (bazel info execution_root)",
     )
-    add("--workspace", type=to_path, metavar="DIR", help="the workspace: has the sources")
+    add("--workspace", type=to_path, metavar="DIR", help="folder of the sources")
     add(
         "--cas",
         metavar="ENDPOINT",
-        help="a remote cache that has the inputs; --remote-header and the like hold for it",
+        help="a remote cache that has the inputs; the options of an existing server apply to it",
     )
     add(
         "--tool-input",
@@ -107,12 +110,7 @@ def _download(options: argparse.Namespace, stack: ExitStack) -> Download | None:
 
     if options.cas is None:
         return None
-    given = {
-        each.field: getattr(options, each.bazel_name.removeprefix("--").replace("-", "_"))
-        for each in OPTIONS
-    }
-    names = {each.field: each.bazel_name for each in OPTIONS}
-    client = from_options(options.cas, given, names).connect()
+    client = check_servers.connection(options.cas, options).connect()
     stack.callback(client.close)
     return cas_download(client)
 

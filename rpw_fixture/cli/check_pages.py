@@ -1,4 +1,4 @@
-"""What ``check`` prints without a suite: the codes, a page about one of them, the schema of suites."""
+"""Texts that ``check`` prints without a suite: the codes, a page about one of them, the schema."""
 
 from __future__ import annotations
 

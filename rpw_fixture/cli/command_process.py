@@ -10,12 +10,11 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 
+from rpw_fixture.cli import exit_codes
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.processes.spawner import Spawner, StartError
 
-#: A shell reports a process that a signal ended with this plus the signal's number.
-_SHELL = 128
 #: Signals that a terminal sends to all processes in the foreground.
 _OF_TERMINALS = (signal.SIGINT, signal.SIGQUIT)
 
@@ -75,7 +74,7 @@ class CommandSignals(StopSignals):
             guard.set(None)
         with self._lock:
             self._process = None
-        return code if code >= 0 else _SHELL - code
+        return code if code >= 0 else exit_codes.SIGNAL - code
 
     def stop(self, number: int) -> None:
         """Pass a signal on."""
@@ -88,13 +87,13 @@ class CommandSignals(StopSignals):
     def _pass_on(self, number: int) -> None:
         with self._lock:
             if self._process is None:
-                os._exit(_SHELL + number)
+                os._exit(exit_codes.SIGNAL + number)
             if number not in _OF_TERMINALS or not _is_in_foreground():
                 self._process.send_signal(number)
 
 
 class _Guard:
-    """Has the command killed if this process is killed, since the command's server is gone then.
+    """Makes sure that the command is killed if this process is killed, with which its server ends.
 
     Where no spawner can be started, the command runs without.
     """

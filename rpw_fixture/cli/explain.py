@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """One server's run: a title for it, and what happened."""
+    """A run of one server: its title and its summary."""
 
     title: str
     summary: RunSummary

@@ -1,4 +1,4 @@
-"""What a server does, in words on stderr while it runs: lines about actions, and warnings.
+"""Reports on stderr what a server does while it runs: lines about actions, and warnings.
 
 A thread follows the event log, so that no action waits for a terminal.
 """

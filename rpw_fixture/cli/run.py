@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import os
 import subprocess
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 from rpw_fixture.cli.command_process import CommandSignals, find_program
 from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.cli.port_file import write_port
-from rpw_fixture.cli.settings import add_settings, config_of
+from rpw_fixture.cli.settings import add_settings, config_of, start_logging
 from rpw_fixture.cli.standard_streams import write_error
 from rpw_fixture.config import Config
 from rpw_fixture.events.kinds import Event
@@ -40,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] -- COMMAND [ARG…]"
     parser.epilog = (
         "COMMAND gets RPW_ENDPOINT (the server's address) and RPW_BAZELRC (a bazelrc that sends every\n"
-        "action there). {endpoint} and {bazelrc} in its arguments are replaced. Where COMMAND is bazel\n"
-        "or bazelisk, the flags go behind its command word by themselves:\n"
+        "action there). {endpoint} and {bazelrc} in its arguments are replaced. If COMMAND is bazel or\n"
+        "bazelisk, the flags are inserted after its command word:\n"
         "  rpw-fixture run --expect reused -- bazel build //...\n"
         "A summary goes to stderr. The exit code is COMMAND's if that is not 0, else 1 if an expectation\n"
         "does not hold, else 0."
@@ -77,9 +76,7 @@ def run(options: argparse.Namespace) -> int:
     require_different(files)
     for option, path in files:
         require_room(option, path)
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
+    start_logging(config)
     with CommandSignals() as signals, Workspace() as workspace:
         if config.record is None and any(each.name == HERMETIC for each in expectations):
             config = config.replace(record=str(workspace.path / "recording"))

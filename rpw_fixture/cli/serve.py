@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import gc
 import json
-import logging
 import os
 import shlex
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from rpw_fixture._version import __version__
 from rpw_fixture.cli.port_file import write_port
-from rpw_fixture.cli.settings import add_settings, config_of
+from rpw_fixture.cli.settings import add_settings, config_of, start_logging
 from rpw_fixture.cli.standard_streams import write_error, write_line
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.config import Config
@@ -50,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal, or until there was no call for --idle-timeout seconds."""
     config = config_of(options)
-    logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-    )
+    start_logging(config)
     with StopSignals() as signals:
         _serve(config, signals.stopping)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -49,6 +50,13 @@ def config_of(
         if value is not None:
             given[flag.field] = tuple(value) if flag.is_repeatable else value
     return Config(**given)
+
+
+def start_logging(config: Config) -> None:
+    """Write log lines of the configured level to stderr."""
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
 
 
 def _keywords(flag: Flag, listen: str) -> dict[str, Any]:

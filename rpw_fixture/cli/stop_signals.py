@@ -1,8 +1,8 @@
 """Signals that ask a process to stop: the first one is a request, the second one ends it at once.
 
-Python runs signal handlers in the main thread. A signal that another thread takes, or that comes just
-before the main thread begins to wait for a lock, is not noticed until that wait ends, which may be never.
-So the number of each signal goes to a pipe (`signal.set_wakeup_fd`), and a thread reads it there.
+Python runs signal handlers in the main thread. If another thread gets the signal, or if it comes just
+before the main thread begins to wait for a lock, the handler runs only after that wait, which may never
+end. So the number of each signal is written to a pipe (`signal.set_wakeup_fd`), and read by a thread.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import signal
 import threading
 from types import FrameType
 
+from rpw_fixture.cli import exit_codes
 from rpw_fixture.support.closing import Closeable
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-#: Exit code after the second signal.
-_AT_ONCE = 130
 #: Written to the pipe by `close`; signals have numbers from 1 on.
 _END = b"\0"
 
@@ -64,7 +63,7 @@ class StopSignals(Closeable):
 
     def end(self, _number: int) -> None:
         """Act on the second signal: end the process."""
-        os._exit(_AT_ONCE)
+        os._exit(exit_codes.AT_ONCE)
 
     def _read(self) -> None:
         while (number := os.read(self._reading, 1)) != _END:

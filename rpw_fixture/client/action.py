@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from typing import Any, Self, TypeVar
 
 from rpw_fixture.client.inputs import Content, EmptyFolder, Entry, File, read_entries, read_folder
 from rpw_fixture.errors import ConfigError
-from rpw_fixture.support.paths import join_normalised, leads_out
+from rpw_fixture.support.paths import join_normalised, leads_out, parents_of
 
 #: The platform properties behind `Action.worker_key` and `Action.protocol`.
 WORKER_KEY_PROPERTY = "persistentWorkerKey"
@@ -273,7 +273,7 @@ class Action:
             raise ConfigError(f"timeout {self.timeout!r} must be a number of seconds from 0 on")
         files = {path for path, entry in self.entries.items() if not isinstance(entry, EmptyFolder)}
         for path in self.entries:
-            for parent in _parents(path):
+            for parent in parents_of(path):
                 if parent in files:
                     raise ConfigError(f"input {path!r} is below {parent!r}, which is not a folder")
 
@@ -357,12 +357,6 @@ def _sorted(values: Mapping[str, _T]) -> Mapping[str, _T]:
 
 def _merged(old: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
     return {name: value for name, value in {**old, **changes}.items() if value is not None}
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
 
 
 def _is_below(path: str, folder: str) -> bool:

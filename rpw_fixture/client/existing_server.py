@@ -1,4 +1,4 @@
-"""How to reach an existing server: address, TLS, headers, instance name, platform properties.
+"""An existing server and its options: address, TLS, headers, instance name, platform properties.
 
 The options of pytest and of ``check`` for it are defined here once. Nothing here loads gRPC or connects.
 """

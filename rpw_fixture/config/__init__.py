@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from rpw_fixture.config.choices import CommittedSize, IsolationKind
 from rpw_fixture.config.values import INT32, Values
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.faults.fault import Fault
+from rpw_fixture.support.cpu_count import usable_cpus
 from rpw_fixture.support.suggestions import did_you_mean
 from rpw_fixture.wire.default_protocols import AUTO, DefaultProtocols
 
@@ -51,8 +51,7 @@ def _setting(
 
 def default_jobs() -> int:
     """Return the number of CPUs that this process may use, and at least 4."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(4, count or 1)
+    return max(4, usable_cpus())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

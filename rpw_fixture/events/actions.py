@@ -1,4 +1,4 @@
-"""How events name an action, and where it ran."""
+"""The names of actions in events, and the places where actions run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Mode(StrEnum):
-    """Where an action's result comes from."""
+    """The source of an action's result."""
 
     WORKER = "worker"
     ONE_SHOT = "one-shot"

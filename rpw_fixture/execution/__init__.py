@@ -1,1 +1,1 @@
-"""How an action gets executed: scheduling, routing, staging, running and collecting outputs."""
+"""Execution of actions: scheduling, routing, staging, running and collecting outputs."""

@@ -1,4 +1,4 @@
-"""Running a command once, in a new process."""
+"""Runs a command to its end in a new process, and keeps its output."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Capture:
         self._kept = self._dropped = 0
 
     def drain(self) -> bool:
-        """Read what is there, a bounded piece at a time; return False once the stream has ended."""
+        """Read what is available, at most 1 MiB; return False once the stream has ended."""
         for _ in range(16):
             try:
                 data = os.read(self.fd, _READ)
@@ -55,7 +55,7 @@ class Capture:
 
     @property
     def content(self) -> bytes:
-        """What was kept, with a last line that says how much was not."""
+        """The kept bytes, and a last line with the number of those that were not kept."""
         if self._dropped:
             self._pieces.append(b"\n[%d more bytes were not kept]\n" % self._dropped)
             self._dropped = 0
@@ -70,7 +70,7 @@ def run(
     token: CancelToken,
     max_output_bytes: int,
 ) -> RunResult:
-    """Run ``command`` in its staged input root and wait until nothing of it is left.
+    """Run ``command`` in its staged input root; return when all its processes have ended.
 
     Args:
         command: what to run.
@@ -80,9 +80,9 @@ def run(
         max_output_bytes: how much of stdout, and of stderr, is kept.
 
     Raises:
-        RequestError: CANCELLED; RESOURCE_EXHAUSTED when no process can be had; UNAVAILABLE when the
+        RequestError: CANCELLED; RESOURCE_EXHAUSTED when no process can be started; UNAVAILABLE when the
             spawner, or the process's supervisor, was killed; FAILED_PRECONDITION when isolation, a limit
-            or an image can't be had.
+            or an image is not available.
     """
     with ExitStack() as stack:
         out = stack.enter_context(_captured(max_output_bytes))

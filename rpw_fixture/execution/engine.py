@@ -1,4 +1,4 @@
-"""What executes actions, as services and the server see it."""
+"""The engine: executes actions, as the services and the server see it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Engine(Closeable):
     Args:
         resolver: decodes Actions.
         scheduler: decides when each action runs.
-        executor: what the scheduler has execute each action.
+        executor: executes each action that the scheduler chooses.
         pool: of the workers.
         forget: each clears one memory of actions.
         resources: closed with the engine, after its last action.
 
     Attributes:
-        scheduler, executor: see above.
+        executor, scheduler: as given.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Engine(Closeable):
         Args:
             digest: of the Action.
             store: blobs under its digest function.
-            request: says how the client wants it.
-            metadata: what the client says about itself and the action.
+            request: the client's request.
+            metadata: the client's RequestMetadata.
 
         Raises:
             BlobMissingError: the Action is not in the store.

@@ -1,4 +1,4 @@
-"""What executes actions."""
+"""The interface of everything that executes actions."""
 
 from __future__ import annotations
 

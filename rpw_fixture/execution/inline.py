@@ -1,7 +1,7 @@
-"""Content that a client would like to have inside a result, beside its digest.
+"""Adds content to results, beside its digest, as far as a client asks for that.
 
-The hints are a client's own, so they are honoured as each client's message is made: equal actions of
-several clients share one run, and neither the cache nor a finished operation holds content twice.
+Each client has its hints, so content is added when a client's message is made: clients with equal actions
+share one run, and neither the cache nor a finished operation holds content twice.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from rpw_fixture.errors import RequestError
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-#: A response is not filled beyond this; gRPC clients refuse messages over 4 MiB by default.
+#: Largest size of a response with added content, bytes; gRPC clients refuse messages over 4 MiB by default.
 ROOM = 3 << 20
 _NO_FILES: frozenset[str] = frozenset()
 
 
 class InlineHints(NamedTuple):
-    """What is wanted (ExecuteRequest.inline_*, GetActionResultRequest.inline_*).
+    """The content that a client wants (ExecuteRequest.inline_*, GetActionResultRequest.inline_*).
 
     Attributes:
-        stdout, stderr: whether.
-        files: paths of output files, exactly as the action declares them.
+        stdout, stderr: whether it wants them.
+        files: paths of the output files that it wants, exactly as the action declares them.
     """
 
     stdout: bool = False
@@ -43,15 +43,15 @@ class InlineHints(NamedTuple):
         )
 
     def added_to(self, response: bytes, store: BlobStore) -> bytes:
-        """Return an encoded ExecuteResponse with its result filled."""
+        """Return an encoded ExecuteResponse with the content added to its result."""
         filled = reapi.ExecuteResponse.FromString(response)
         self.fill(filled.result, store, ROOM - len(response))
         return filled.SerializeToString()
 
     def fill(self, result: reapi.ActionResult, store: BlobStore, room: int) -> None:
-        """Put what is wanted into ``result``, up to ``room`` bytes.
+        """Add the content to ``result``, up to ``room`` bytes.
 
-        Digests stay set. What has been evicted by now is left out: all of this is optional
+        Digests stay set. Blobs that were evicted meanwhile are left out: a server may ignore the hints
         (remote_execution.proto, ExecuteRequest.inline_stdout).
         """
         contents = _Contents(store, room)
@@ -65,7 +65,7 @@ class InlineHints(NamedTuple):
 
 
 class _Contents:
-    """Gives out blobs until the room is used up."""
+    """Returns blobs until they have filled the room, then empty content."""
 
     def __init__(self, store: BlobStore, room: int) -> None:
         self._store = store

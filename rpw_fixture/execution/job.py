@@ -18,19 +18,21 @@ from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 
+#: Equal for jobs that can share one execution: instance name, digest function, digest of the Action.
+MergeKey = tuple[str, str, Digest]
 _UNROUTED = Route(mode=Mode.ONE_SHOT, reason="")
 
 
 @dataclass(slots=True, kw_only=True)
 class ActionProgress:
-    """What is known of an action so far; executors write to it.
+    """The state of an action during its execution; executors write to it.
 
     Attributes:
         timeline: the times at which the action reached its stages.
         resolved: the action with all it refers to, once it is resolved.
         route: where the action runs, and why.
         worker: number of the last worker that was lent to the action.
-        is_reused: whether that worker had served before.
+        is_reused: whether that worker had served an action before.
         result: how the command or the request ended.
         outputs: what was collected.
         after_reply: closed after the client has the response.
@@ -91,6 +93,11 @@ class Job(NamedTuple):
     execution: Execution
     turn: Turn
     progress: ActionProgress
+
+    @property
+    def merge_key(self) -> MergeKey:
+        """Key of the jobs that can share one execution with this one."""
+        return self.instance_name, self.store.function.name, self.digest
 
     @property
     def token(self) -> CancelToken:

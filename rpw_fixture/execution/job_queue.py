@@ -1,8 +1,9 @@
-"""The queue of jobs: a limited number runs at once; jobs that wait for a worker let others run.
+"""The queue of jobs: a limited number runs at once; a job that waits for a worker lets others run.
 
-Only the job's own thread finds out which worker it needs. When it has to wait for one, it gives up
-its turn, so that the jobs behind it find out too; the pool can then serve those first that fit a
-worker it has. How many jobs wait like that is limited, because each of them holds a thread.
+Which worker a job needs is found out in the job's thread, once it runs. When it has to wait for that
+worker, it gives up its turn, so that the jobs behind it begin and find out too; the pool can then first
+serve those that fit an idle worker. The number of such waiting jobs is limited, because each of them
+holds a thread.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Protocol
 from rpw_fixture.errors import RequestError, resource_exhausted
 from rpw_fixture.support.thread_pool import ThreadPool
 
-#: How many jobs may wait for a worker after they gave up their turn.
+#: Most jobs that may wait for a worker at once, their turns given up.
 MOST_PAUSED = 128
 
 
 class HasClients(Protocol):
-    """What a job is run for."""
+    """The clients that a job is run for."""
 
     @property
     def is_wanted(self) -> bool:

@@ -1,4 +1,4 @@
-"""Executing an action in a process that runs nothing else."""
+"""Executes each action one-shot: in a new process that ends with it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class OneShotExecutor:
     Args:
         config: limits.
         launcher: starts processes.
-        folder: where actions get their folders.
+        folder: folder of all actions' folders.
     """
 
     def __init__(self, config: Config, launcher: Launcher, folder: OwnFolder) -> None:

@@ -21,18 +21,18 @@ from rpw_fixture.wire.raw_messages import packed, packed_bytes
 
 #: Seconds after which the client gets the first update; a shorter action needs none.
 _FIRST_UPDATE = 0.25
-#: How often a client hears of an action that takes long, seconds (bazel's keepalive).
+#: Seconds between two later updates, so that the call of a long action is not silent.
 _UPDATE_INTERVAL = 10.0
-#: How long a new operation may take to get its stream, seconds.
+#: How long a new operation counts as wanted before its stream begins, seconds.
 _FIRST_WATCH = 1.0
-#: How long after a client asked for it by name it may ask again, seconds.
+#: How long an operation counts as wanted after a client asked for it by name, seconds.
 _NEXT_QUESTION = 60.0
 _QUEUED = reapi.ExecutionStage.QUEUED
 _COMPLETED = reapi.ExecutionStage.COMPLETED
 
 
 class ClientRequest(NamedTuple):
-    """What a client asked for.
+    """A client's request, as far as an operation needs it.
 
     Attributes:
         digest: of the Action.
@@ -51,13 +51,13 @@ class Operation:
     Several operations may share an execution; each can be cancelled by itself.
 
     Args:
-        name: unique, stable.
-        wanted: which action, and what the client would like to have in its response.
+        name: unique; never changes.
+        request: what the client asked for.
         clock: seconds of a clock that never goes back.
     """
 
     def __init__(
-        self, name: str, wanted: ClientRequest, clock: Callable[[], float] = time.monotonic
+        self, name: str, request: ClientRequest, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.name = name
         self.finished_at = 0.0
@@ -65,7 +65,7 @@ class Operation:
         self._watchers = 0
         self._asked_at = clock()
         self._wanted_until = self._asked_at + _FIRST_WATCH
-        self._wanted = wanted
+        self._request = request
         self._timeline: Timeline | None = None
         self._stage: int = _QUEUED
         #: Encoded, because thousands of finished operations are kept: a message takes five times as much.
@@ -80,18 +80,18 @@ class Operation:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether a client waits for it, or is likely to come back, because it asks by name."""
+        """Whether a client waits for it, or is likely to ask for it by name again."""
         return self._watchers > 0 or self._clock() < self._wanted_until
 
     @property
     def unwatched_since(self) -> float | None:
-        """When a client was last there, by the clock; None while one is, or when it is done."""
+        """When a client last waited or asked for it, by the clock; None while one waits, or when done."""
         with self._lock:
             is_left = not self._watchers and self._response is None
             return self._asked_at if is_left else None
 
     def touch(self) -> None:
-        """Note that a client asked for it."""
+        """Note that a client asked for it by name."""
         with self._lock:
             self._asked_at = self._clock()
             self._wanted_until = self._asked_at + _NEXT_QUESTION
@@ -139,15 +139,15 @@ class Operation:
         """Return the operation as it is now."""
         with self._lock:
             stage, response, timeline = self._stage, self._response, self._timeline
-        wanted = self._wanted
+        request = self._request
         metadata = reapi.ExecuteOperationMetadata(
             stage=stage,
-            action_digest=message_of(wanted.digest),
-            digest_function=wanted.store.function.number,
+            action_digest=message_of(request.digest),
+            digest_function=request.store.function.number,
         )
         if response is not None:
-            if wanted.inline:
-                response = wanted.inline.added_to(response, wanted.store)
+            if request.inline:
+                response = request.inline.added_to(response, request.store)
             return longrunning.Operation(
                 name=self.name,
                 done=True,
@@ -167,10 +167,10 @@ class Operation:
     def progress(
         self, is_wanted: Callable[[], bool] = lambda: True
     ) -> Iterator[longrunning.Operation | Pause]:
-        """Yield the operation now, after a while, every few seconds from then on, and when it is done.
+        """Yield the operation now, after 0.25 s, every 10 s from then on, and when it is done.
 
         Args:
-            is_wanted: whether the client is still there; after `wake` the updates end if it is not.
+            is_wanted: whether the client still waits; after `wake` the updates end if it does not.
         """
         with self.watched():
             yield from self._updates(is_wanted)

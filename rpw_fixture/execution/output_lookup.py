@@ -18,14 +18,14 @@ from rpw_fixture.support.beneath import FOLDER, open_beneath
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Most symlinks followed on the way to one output; the kernel has the same limit.
 _MOST_LINKS = 40
-#: Stands for the input root itself where a path is wanted.
+#: The path of the input root itself, in messages and errors.
 ROOT = "."
-#: Why there may be nothing at a path, or no way to it.
+#: Error numbers that mean: there is nothing at this path.
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 class OutputsChangedError(RequestError):
-    """Outputs changed while they were collected: something of the action is still at work.
+    """Outputs changed while they were collected: a process of the action still works on them.
 
     Args:
         path: of the output; ROOT when it is the input root that was replaced.
@@ -47,13 +47,13 @@ class OutsideError(Exception):
 
 
 def open_output(folder: int, name: str, flags: int, path: str) -> int:
-    """Open an output, or a part of one, that was seen in an open folder.
+    """Open an output, or a part of one, that was listed in an open folder.
 
     Args:
         folder: descriptor of the folder.
-        name: in that folder.
-        flags: of os.open.
-        path: for messages.
+        name: name in that folder.
+        flags: as of os.open.
+        path: path of the output, for messages.
 
     Raises:
         RequestError: FAILED_PRECONDITION when it can't be read or is a mount; `OutputsChangedError`
@@ -81,14 +81,14 @@ def mounted(path: str) -> RequestError:
 
 
 @dataclass(slots=True)
-class _Way:
-    """A way down from a root, as far as it has been gone.
+class _Descent:
+    """A descent from a root folder along a path, one name at a time.
 
     Attributes:
-        folders: descriptors of the folders on the way, the root first.
-        todo: names still to go, the next one last.
+        folders: descriptors of the folders entered so far, the root first.
+        todo: names that are left of the path, the next one last.
         links: how many symlinks were followed.
-        is_file: the end is neither a folder nor a symlink.
+        is_file: the path leads to something that is neither a folder nor a symlink.
     """
 
     folders: list[int]
@@ -97,7 +97,7 @@ class _Way:
     is_file: bool = False
 
     def descend(self, root_path: str) -> bool:
-        """Go to the end; return False if there is no folder.
+        """Follow the path to its end; return False if there is no folder.
 
         Raises:
             OutsideError: a symlink leads out of the root.
@@ -113,7 +113,7 @@ class _Way:
         return True
 
     def close(self) -> None:
-        """Give back all descriptors."""
+        """Close all descriptors."""
         while self.folders:
             os.close(self.folders.pop())
 
@@ -129,7 +129,7 @@ class _Way:
         return True
 
     def _follow(self, name: str, root_path: str) -> bool:
-        """Put the target of a symlink onto the way; return False if ``name`` is none."""
+        """Put the target of the symlink ``name`` in front of the rest; return False if it is no symlink."""
         try:
             target = os.readlink(name, dir_fd=self.folders[-1])
         except OSError:
@@ -159,18 +159,18 @@ def found_folder(root: int, root_path: str, path: str) -> Iterator[int | None]:
         path: relative to it; "." for the root itself.
 
     Yields:
-        A descriptor, good for paths below it only; None when there is no folder.
+        A descriptor that only paths below it can be opened from; None when there is no folder.
 
     Raises:
         OutsideError: a symlink leads out of the root.
         OSError: EXDEV when something is mounted on the way; PermissionError.
     """
-    way = _Way([])
+    descent = _Descent([])
     try:
-        way.folders.append(open_beneath(root, path, _PASS))
+        descent.folders.append(open_beneath(root, path, _PASS))
         is_found: bool | None = True
     except NotADirectoryError:  # perhaps a symlink
-        way = _Way([os.dup(root)], path.split("/")[::-1])
+        descent = _Descent([os.dup(root)], path.split("/")[::-1])
         is_found = None
     except OSError as error:
         if error.errno not in ABSENT:
@@ -178,23 +178,23 @@ def found_folder(root: int, root_path: str, path: str) -> Iterator[int | None]:
         is_found = False
     try:
         if is_found is None:
-            is_found = way.descend(root_path)
-        yield way.folders[-1] if is_found else None
+            is_found = descent.descend(root_path)
+        yield descent.folders[-1] if is_found else None
     finally:
-        way.close()
+        descent.close()
 
 
 def kind_at(root: int, root_path: str, path: str) -> str:
     """Return "folder" or "file" for what a symlink leads to, "" if to nothing or out of the root."""
-    way = _Way([os.dup(root)], path.split("/")[::-1])
+    descent = _Descent([os.dup(root)], path.split("/")[::-1])
     try:
-        is_folder = way.descend(root_path)
+        is_folder = descent.descend(root_path)
     except (OutsideError, OSError):
         return ""
     else:
-        return "folder" if is_folder else "file" if way.is_file else ""
+        return "folder" if is_folder else "file" if descent.is_file else ""
     finally:
-        way.close()
+        descent.close()
 
 
 def open_folder(folder: int, name: str, path: str) -> int:

@@ -1,6 +1,6 @@
-"""Collecting what an action made: files, folders as Trees, symlinks.
+"""Collects the outputs of an action: files, symlinks, and folders as Trees.
 
-Symlinks are reported, never followed, and an output that lies behind a link out of the root is refused.
+Symlinks are reported, never followed; an output behind a link that leads out of the root is refused.
 Fifos, sockets and devices inside folders are left out; as outputs themselves they are refused.
 """
 
@@ -43,12 +43,12 @@ _MAX_DEPTH = 200
 
 @dataclass(slots=True, kw_only=True)
 class Outputs:
-    """What was collected.
+    """The outputs that were collected.
 
     Attributes:
-        result: the output fields of an ActionResult, nothing else of it.
-        files: every file, those inside folders too.
-        links: the target of every symlink by its path, likewise.
+        result: an ActionResult with nothing but its output fields.
+        files: every file, also those inside folders.
+        links: the target of every symlink by its path, also of those inside folders.
     """
 
     result: reapi.ActionResult = field(default_factory=reapi.ActionResult)
@@ -139,7 +139,7 @@ class _Collector(Closeable):
         """Collect an output at once if it is a file and no symlink leads to it, as nearly all are."""
         try:
             fd = open_beneath(self._root.own.fd, f"{self._root.name}/{full}", OPEN_OUTPUT)
-        except OSError:  # what it means is found out step by step
+        except OSError:  # the slow way, name by name, finds the reason
             return False
         try:
             found = os.fstat(fd)
@@ -250,13 +250,13 @@ class _Wanted(NamedTuple):
 
 
 def kept_file(store: BlobStore, folder: int, name: str, path: str) -> tuple[os.stat_result, Digest]:
-    """Keep a copy of a file in an open folder; its state, and the digest of what was read.
+    """Store the content of a file in an open folder; return the file's state, and the digest.
 
     Args:
-        store: takes it.
+        store: gets the content.
         folder: descriptor of the folder.
-        name: in that.
-        path: for messages.
+        name: name of the file in it.
+        path: path of the output, for messages.
 
     Raises:
         RequestError: as `open_output`; RESOURCE_EXHAUSTED when it can't fit.
@@ -283,7 +283,7 @@ def _target(folder: int, name: str, path: str) -> str:
 
 
 class _TreeBuilder:
-    """Builds a Tree whose folders stand once each, parents first.
+    """Builds a Tree that lists every folder once, parents first.
 
     The bytes are put together by hand, because `is_topologically_sorted` promises the exact form
     (remote_execution.proto, OutputDirectory).
@@ -296,13 +296,13 @@ class _TreeBuilder:
         self._children_first: dict[Digest, bytes] = {}
 
     def add(self, parent: int, name: str, path: str, depth: int) -> Digest:
-        """Add the folder ``name`` in an open folder and all below it; return its Directory's digest.
+        """Add a folder and all below it; return the digest of its Directory.
 
         Args:
             parent: descriptor of the folder that holds it.
-            name: in that.
-            path: as the output is called, without a slash at the end.
-            depth: how many folders deep it is.
+            name: its name in ``parent``.
+            path: its path below the output, the output's path included, without a slash at the end.
+            depth: number of folders from the output to it, 1 for the output itself.
         """
         prefix = f"{path}/" if path else ""
         if depth > _MAX_DEPTH:
@@ -314,7 +314,7 @@ class _TreeBuilder:
             os.close(fd)
         data = message.SerializeToString(deterministic=True)
         digest = self._store.put(data)
-        # A folder seen before keeps its place: what it contains stands before it already.
+        # A folder that was added before keeps its place, which is after everything that it contains.
         self._children_first.setdefault(digest, data)
         return digest
 

@@ -1,4 +1,4 @@
-"""Executing an action as a request to a persistent worker."""
+"""Executes actions as requests to persistent workers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class PersistentExecutor:
         raise AssertionError("not reached")
 
     def _attempt(self, task: WorkerTask, retries: int) -> RunResult | None:
-        """Have one worker serve the task; None when it failed and another one should."""
+        """Have one worker serve the task; return None when another one should try."""
         is_open = task.is_protocol_open
         serve = self._finder.serve if is_open else self._requests.serve
         check = partial(self._finder.check, task) if is_open else None
@@ -116,7 +116,7 @@ class PersistentExecutor:
                 return None
 
     def _protocol_note(self, failure: WorkerFailure, lease: Lease, *, is_open: bool) -> str:
-        """Return what a failure says about the protocol; when that is open, both were tried."""
+        """Return a hint that the worker may use the other protocol; empty if both were tried."""
         if is_open or lease.worker.has_answered or failure.was_unread:
             return ""
         return note_on(failure, lease.worker.key.protocol, self._rules)
@@ -145,8 +145,8 @@ class PersistentExecutor:
     ) -> str | None:
         """Return why the action should be sent to another worker; None when it should not.
 
-        A worker that ended before it read any of the request did so between requests, unless it is
-        a fresh one, which would end again. So did one that made its folder unusable.
+        A reused worker that read nothing of the request had failed before, between requests: it had
+        ended, or made its folder unusable. A fresh worker that reads nothing would fail again.
         """
         if failure.was_unread and is_reused:
             return failure.rule if failure.is_violation else Retirement.CRASHED_IDLE

@@ -1,4 +1,4 @@
-"""Serving an action whose worker's protocol is not known: ask in one, then in the other."""
+"""Serves actions whose worker's protocol is unknown: sends requests in one, then in the other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class ProtocolSettledError(Exception):
-    """While a task waited for a worker, its worker was found to speak another protocol."""
+    """While a task waited for a worker, another action showed that its protocol is the other one."""
 
 
 class ProtocolFinder:
@@ -36,9 +36,9 @@ class ProtocolFinder:
 
     Args:
         config: limits.
-        rules: the personality's; they name the property that should have said it.
-        log: gets what was found out.
-        memory: keeps what was found out.
+        rules: the personality's; they name the property for the protocol.
+        log: gets a record of each protocol that was found.
+        memory: keeps the protocols that were found.
         requests: leases workers and sends requests.
     """
 
@@ -58,7 +58,7 @@ class ProtocolFinder:
         self._requests = requests
 
     def settled(self, task: WorkerTask) -> WorkerTask:
-        """Return the task with the protocol that was found out meanwhile, if one was."""
+        """Return the task with the protocol of its tool, if that is known by now."""
         answer = self._memory.answer(task.key)
         if answer is None:
             return task
@@ -68,10 +68,10 @@ class ProtocolFinder:
         return task._replace(key=key, is_protocol_open=False)
 
     def check(self, task: WorkerTask) -> None:
-        """Do nothing, unless the task's guess is known to be wrong by now.
+        """Raise if the task's guess is known to be wrong by now.
 
         Raises:
-            ProtocolSettledError: no worker should be started for it.
+            ProtocolSettledError: no worker should be started for the guess.
         """
         if self._memory.answer(task.key) not in {None, task.key.protocol}:
             raise ProtocolSettledError
@@ -79,11 +79,11 @@ class ProtocolFinder:
     def serve(self, lease: Lease, task: WorkerTask) -> RunResult:
         """Have the leased worker serve the task or, if it speaks another protocol, a second worker.
 
-        In the latter case the leased worker has ended; its lease must end as if it could be used again.
+        In the latter case the leased worker has been killed; the caller releases its lease as usual.
 
         Raises:
-            WorkerFailure: of the leased worker; by rule `Retirement.OTHER_PROTOCOL` when the task
-                should be tried again in the protocol that another action found out.
+            WorkerFailure: of the leased worker; with the rule `Retirement.OTHER_PROTOCOL` when the task
+                should be tried again in the protocol that another action has shown meanwhile.
             RequestError: as `WorkerRequests.serve`.
         """
         worker = lease.worker
@@ -119,7 +119,7 @@ class ProtocolFinder:
         result: RunResult | None,
         failure: WorkerFailure | None,
     ) -> RunResult:
-        """Return the winner's result, or raise what the action is to fail of."""
+        """Return the winner's result, or raise the error with which the action fails."""
         if result is not None:
             if race.was_second_asked:
                 detail = f"worker {worker.number} was slow to answer"
@@ -136,11 +136,11 @@ class ProtocolFinder:
         if failure is None:
             raise RuntimeError("a worker that has neither answered nor failed")
         if race.is_assumption_wrong:
-            raise _wrong(worker) from None
+            raise _wrong_guess(worker) from None
         raise self._explained(failure, race) from None
 
     def _serve_second(self, race: ProtocolRace, second: WorkerTask) -> None:
-        """Have a worker that is asked in the other protocol serve the task."""
+        """Have another worker serve the task, in the other protocol."""
         with self._requests.lease(second, is_extra=True) as lease:
             second.progress.assign(lease.worker.number, is_reused=lease.is_reused)
             try:
@@ -155,7 +155,7 @@ class ProtocolFinder:
                 raise
 
     def _explained(self, failure: WorkerFailure, race: ProtocolRace) -> WorkerFailure:
-        """Return the first worker's failure, with what is known of the second one."""
+        """Return the first worker's failure, with the error of the second one."""
         if race.error is None:
             return failure
         cause = str(race.error).partition("\n")[0]
@@ -180,7 +180,7 @@ class ProtocolFinder:
     def _warn(
         self, task: WorkerTask, result: RunResult, first: Worker, failure: WorkerFailure | None
     ) -> None:
-        """Log what was found out, what the client should send, and what other servers do."""
+        """Log which protocol was found, what the client should send, and what other servers do."""
         key = result.key or task.key
         detail = (
             f"worker {first.number} was asked in {first.key.protocol} and {_fate(failure)}; "
@@ -205,7 +205,7 @@ class ProtocolFinder:
 
 
 def _second(task: WorkerTask, race: ProtocolRace, deadline: float) -> WorkerTask:
-    """Return the task as the second worker gets it, with a progress that may be thrown away."""
+    """Return the task for the second worker; its progress counts only if that worker wins."""
     return task._replace(
         key=race.second_key,
         is_protocol_open=False,
@@ -221,7 +221,7 @@ def _fate(failure: WorkerFailure | None) -> str:
     return f"failed ({failure.rule})"
 
 
-def _wrong(worker: Worker) -> WorkerFailure:
+def _wrong_guess(worker: Worker) -> WorkerFailure:
     return WorkerFailure(
         worker=worker.number,
         rule=str(Retirement.OTHER_PROTOCOL),

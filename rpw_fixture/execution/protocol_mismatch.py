@@ -1,4 +1,4 @@
-"""What to say when a worker fails because it is asked in a protocol that it does not speak."""
+"""Hints for a worker that fails because it gets requests in a protocol that it does not use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.personalities.rules import Personality
 
-#: How a worker may end that does not understand its first request.
+#: Failures of a worker that does not understand its first request.
 _SIGNS = {
     Retirement.CRASH.value,
     Retirement.TIMEOUT.value,
@@ -20,12 +20,12 @@ _OTHERS = {"proto": "json", "json": "proto"}
 
 
 def note_on(failure: WorkerFailure, asked: str, rules: Personality) -> str:
-    """Return the note for a worker that failed before it ever answered; empty when nothing hints at it.
+    """Return a hint for a worker that failed before its first response; empty if it is not likely.
 
     Args:
-        failure: of the worker.
-        asked: the protocol of its requests.
-        rules: of the server; some servers speak proto only.
+        failure: failure of the worker.
+        asked: protocol of its requests.
+        rules: the personality's; some servers use only proto.
     """
     wrote_json = SPEAKS_JSON in failure.detail
     if not wrote_json and failure.rule not in _SIGNS:

@@ -1,9 +1,10 @@
-"""Two workers for one action, when it is not known which protocol its worker speaks.
+"""Two workers for one action whose protocol is unknown: the first valid response decides.
 
-The first worker is asked in one protocol. It stays silent, ends, or writes what is not a response:
-then a second one is asked in the other protocol, each in another folder. The first valid response
-decides, for this action and for every later one with the same tool, and the other worker is killed.
-Actions that come meanwhile have first workers, too, but share the second one's answer.
+The first worker gets the request in one protocol. If it stays silent, ends, or writes something that is
+not a response, a second worker gets the request in the other protocol, in another folder. The first
+valid response decides the protocol of this action and of all later ones with the same tool; the other
+worker is killed. Other actions with that tool that come meanwhile have first workers too, but no second
+ones: they wait for the answer of this one.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from rpw_fixture.workers.lifecycle import Retirement
 from rpw_fixture.workers.protocol_memory import ProtocolMemory
 from rpw_fixture.workers.worker import Worker
 
-#: How often it is looked whether the first worker has begun to read, seconds.
+#: Seconds between two checks whether the first worker has begun to read.
 _TICK = 0.05
-#: Failures that a worker may owe to the protocol in which it was asked.
+#: Failures that a request in the wrong protocol may cause.
 _AMBIGUOUS_FAILURES = frozenset(
     {
         Retirement.CRASH,
@@ -47,20 +48,20 @@ class Side(Enum):
 
 
 class ProtocolRace:
-    """One action's question, which protocol its worker speaks.
+    """The race between the two workers of one action.
 
     Args:
-        memory: knows, and learns, the answers.
-        first: the worker that is asked first.
+        memory: knows the protocols of tools, and learns this one's.
+        first: the worker that gets the request first.
         patience: seconds that it may be silent once it has begun to read.
         deadline: of the action, on the monotonic clock.
         token: cancelled when no client waits for the action any longer.
 
     Attributes:
-        winner: whose response decided; None until then.
+        winner: the worker whose response decided; None until then.
         was_second_asked: whether a second worker was needed.
-        result: of the second worker, when it is the winner.
-        error: what went wrong with the second worker's action.
+        result: result of the second worker, if it is the winner.
+        error: error of the second worker, or of its start.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class ProtocolRace:
 
     @property
     def is_assumption_wrong(self) -> bool:
-        """Whether it is known by now that the first worker was asked in the wrong protocol."""
+        """Whether the first worker is known by now to use the other protocol."""
         answer = self._memory.answer(self._first.key)
         return answer is not None and answer != self._first.key.protocol
 
@@ -101,7 +102,7 @@ class ProtocolRace:
     def watching(self, ask_second: Callable[[], None]) -> Iterator[None]:
         """Watch the first worker during the block, and call ``ask_second`` once it is needed.
 
-        The call runs in a thread, which has ended when the block is left.
+        The call runs in a thread; the block is left when that thread has ended.
         """
         thread = threading.Thread(
             target=self._watch, args=(ask_second,), name="rpw-protocol", daemon=True
@@ -122,10 +123,10 @@ class ProtocolRace:
             self._memory.changed.notify_all()
 
     def enter(self, second: Worker) -> None:
-        """Have the second worker take part.
+        """Add the second worker to the race.
 
         Raises:
-            WorkerFailure: when it is too late for that.
+            WorkerFailure: the race is decided already.
         """
         with self._memory.changed:
             if self._is_over:
@@ -133,7 +134,7 @@ class ProtocolRace:
             self._second = second
 
     def leave(self) -> None:
-        """Have the second worker take part no more: it failed, and may be gone already."""
+        """Remove the second worker from the race: it failed, and may have ended."""
         with self._memory.changed:
             self._second = None
 
@@ -141,7 +142,7 @@ class ProtocolRace:
         """Decide the race by a valid response, and kill the other worker.
 
         Raises:
-            WorkerFailure: when it is decided already.
+            WorkerFailure: the race is decided already.
         """
         with self._memory.changed:
             if self._is_over:
@@ -200,7 +201,7 @@ class ProtocolRace:
         return self._failure is not None and not _is_ambiguous(self._failure)
 
     def _delay(self) -> float:
-        """Return for how long the first worker may go on alone, seconds; 0 when no longer."""
+        """Return how many more seconds the first worker may have without a second one."""
         if self._failure is not None:
             return 0.0
         now = time.monotonic()
@@ -216,10 +217,10 @@ class ProtocolRace:
 
 
 def _is_ambiguous(failure: WorkerFailure) -> bool:
-    """Return whether a worker of another protocol may fail like this.
+    """Return whether a request in the wrong protocol may be the cause of a failure.
 
-    One that never read its request may not. One that was killed, or lost with its supervisor, proves
-    nothing.
+    It is not if the worker read nothing of the request. If the worker was killed by something else, or
+    lost with its supervisor, the failure shows nothing.
     """
     was_killed = failure.exit_status == -signal.SIGKILL and not failure.is_violation
     was_lost = failure.code is Code.UNAVAILABLE

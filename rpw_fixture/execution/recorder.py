@@ -105,8 +105,8 @@ class Recorder:
     ) -> tuple[Sequence[str], Sequence[str]]:
         """Return the arguments in the flagfiles, and the paths of those.
 
-        Where workers get the names of flagfiles, it is theirs to read them, and the server refuses no
-        action whose flagfiles can't be read. Its arguments are recorded as they are.
+        With some personalities the worker reads the flagfiles, and the server accepts actions whose
+        flagfiles it can't read. The arguments of these are recorded unexpanded.
         """
         is_from_root = self._flagfile_base is FlagfileBase.INPUT_ROOT
         base = "" if is_from_root else action.command.working_directory

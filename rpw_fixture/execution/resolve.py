@@ -1,6 +1,6 @@
-"""From an action's digest to everything needed to run it, or the precise reason why that can't be.
+"""Resolves actions: from a digest to everything needed to run it, or to the reason why it can't be run.
 
-Content named by digest never changes, so commands and folders are decoded and checked once and kept.
+Content named by digest never changes, so commands and folders are decoded and checked once, and kept.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from rpw_fixture.wire.digests import Digest, DigestFunction
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import Folder, FolderDecoder
 
-#: What is remembered: arguments and variables of commands, files and folders of input trees. Each
-#: takes a few hundred bytes.
+#: Most arguments and variables of commands, and most files and folders of input trees, that are kept.
+#: Each takes a few hundred bytes.
 _MOST_WORDS, _MOST_ENTRIES = 50_000, 50_000
 
 
@@ -38,8 +38,8 @@ class ResolvedAction(NamedTuple):
     Attributes:
         digest: of the Action.
         instance_name: of the request.
-        function, store: the digest function it is written in, and the blobs under that function.
-        command: what to run.
+        function, store: the digest function of all its digests, and the blobs under that function.
+        command: the command to run.
         properties: platform properties, the Action's if it has any, else the Command's
             (remote_execution.proto, Action.platform, since 2.2).
         action_properties: those of the Action alone, as pairs.
@@ -163,8 +163,8 @@ class Resolver:
         return self._commands.put(key, decode_command(digest, data))
 
     def _root(self, digest: Digest, store: BlobStore, missing: dict[Digest, None]) -> Folder | None:
-        descent = _Descent(store, missing)
-        root = self._folder(digest, 1, descent)
+        visit = _TreeVisit(store, missing)
+        root = self._folder(digest, 1, visit)
         if root is None:
             return None
         if root.count > self._config.max_input_files:
@@ -173,34 +173,34 @@ class Resolver:
                 f"input root {digest} holds {root.count} entries; "
                 f"this server takes {self._config.max_input_files}",
             )
-        _is_complete(root, descent)
+        _note_missing_blobs(root, visit)
         return root
 
-    def _folder(self, digest: Digest, depth: int, descent: _Descent) -> Folder | None:
-        store = descent.store
+    def _folder(self, digest: Digest, depth: int, visit: _TreeVisit) -> Folder | None:
+        store = visit.store
         key = (store.function.name, digest)
         known = self._folders.get(key)
-        if known is None and (known := descent.holed.get(digest)) is not None:
-            descent.holes += 1
+        if known is None and (known := visit.with_gaps.get(digest)) is not None:
+            visit.gaps += 1
         if known is not None:
             self._refuse_depth(depth + known.depth - 1)
             return known
         self._refuse_depth(depth)
-        data = None if digest in descent.missing else store.get_or_none(digest)
+        data = None if digest in visit.missing else store.get_or_none(digest)
         if data is None:
-            descent.missing[digest] = None
-            descent.holes += 1
+            visit.missing[digest] = None
+            visit.gaps += 1
             return None
         if self._config.strict:
             canonical.require_directory(str(digest), data)
-        holes = descent.holes
-        child = partial(self._folder, depth=depth + 1, descent=descent)
+        gaps = visit.gaps
+        child = partial(self._folder, depth=depth + 1, visit=visit)
         folder = self._decoder(store.function).decode(digest, data, child)
         if not self._config.absolute_symlinks:
             _refuse_absolute_symlinks(folder)
-        # A folder with a hole must not be kept: the hole may be filled before the next try.
-        if descent.holes > holes:
-            descent.holed[digest] = folder
+        # Kept for this action only: the client uploads what is missing, and tries again.
+        if visit.gaps > gaps:
+            visit.with_gaps[digest] = folder
             return folder
         return self._folders.put(key, folder)
 
@@ -214,22 +214,22 @@ class Resolver:
 
 
 @dataclass(slots=True)
-class _Descent:
-    """One way through an input tree.
+class _TreeVisit:
+    """The state of a walk through one input tree.
 
     Attributes:
-        store: where its blobs are.
+        store: has the blobs.
         missing: every blob found to be missing.
-        holes: how often a folder was met that is not there, or has such a one below.
-        holed: the latter; without them, a tree that names one folder twice on each level would be
-            entered once for each of its paths.
-        incomplete: folders below which a blob is missing.
+        gaps: number of folders met so far that are missing, or have a missing folder below.
+        with_gaps: folders with a missing folder below. Each is entered once; otherwise a tree that names
+            one folder twice on each level would be walked once for each of its paths.
+        incomplete: folders with any missing blob below.
     """
 
     store: BlobStore
     missing: dict[Digest, None]
-    holes: int = 0
-    holed: dict[Digest, Folder] = field(default_factory=dict)
+    gaps: int = 0
+    with_gaps: dict[Digest, Folder] = field(default_factory=dict)
     incomplete: set[Digest] = field(default_factory=set)
 
 
@@ -241,20 +241,20 @@ def _entries(folder: Folder) -> int:
     return 1 + len(folder.files) + len(folder.folders) + len(folder.symlinks)
 
 
-def _is_complete(folder: Folder, descent: _Descent) -> bool:
-    """Return whether all blobs below ``folder`` are in the store; note which are missing."""
-    generation = descent.store.evictions
-    if folder.complete_at == generation:
+def _note_missing_blobs(folder: Folder, visit: _TreeVisit) -> bool:
+    """Note which blobs below ``folder`` are missing; return whether none is."""
+    evictions = visit.store.evictions
+    if folder.complete_at == evictions:
         return True
-    if folder.digest in descent.incomplete:
+    if folder.digest in visit.incomplete:
         return False
-    below = [_is_complete(child, descent) for child in folder.folders.values()]
-    absent = descent.store.missing(_blobs(folder))
+    below = [_note_missing_blobs(child, visit) for child in folder.folders.values()]
+    absent = visit.store.missing(_blobs(folder))
     if absent or not all(below):
-        descent.missing.update(dict.fromkeys(absent))
-        descent.incomplete.add(folder.digest)
+        visit.missing.update(dict.fromkeys(absent))
+        visit.incomplete.add(folder.digest)
         return False
-    folder.complete_at = generation
+    folder.complete_at = evictions
     return True
 
 

@@ -1,4 +1,4 @@
-"""What running an action yields, before it is a message."""
+"""Results of running an action, as values: the times it reached its stages, and how it ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import wkt
 from rpw_fixture.workers.key import WorkerKey
 
-#: The points in time of ExecutedActionMetadata, in the order in which they must be, and its fields.
+#: The points in time of ExecutedActionMetadata in the order that it requires, each with its field.
 _STAMPS = {
     point: f"{point}_timestamp"
     for point in (
@@ -24,8 +24,6 @@ _STAMPS = {
         "worker_completed",
     )
 }
-
-
 #: The phases of an action after the queue, and the point at which each has ended.
 _PHASES = {
     "staged": "input_fetch_completed",
@@ -35,7 +33,7 @@ _PHASES = {
 
 
 class Timeline:
-    """When an action reached which point; nanoseconds since the epoch, never going back."""
+    """The times at which an action reached its points, nanoseconds since the epoch; they never decrease."""
 
     def __init__(self) -> None:
         self._stamps: dict[str, int] = {}
@@ -44,7 +42,7 @@ class Timeline:
         self.reach("queued")
 
     def reach(self, point: str) -> None:
-        """Note that the action is now at ``point``; a second time replaces the first."""
+        """Note that the action is at ``point`` now; a later call replaces the time of an earlier one."""
         self._last = max(self._last, time.time_ns())
         self._stamps[point] = self._last
         if point == "execution_start":
@@ -53,7 +51,7 @@ class Timeline:
             self._run_to = time.monotonic_ns()
 
     def take_over(self, other: Timeline) -> None:
-        """Continue with what ``other`` reached after the execution began."""
+        """Take the times after the start of the execution from ``other``."""
         points = ("execution_completed", "output_upload_start", "output_upload_completed")
         for point in points:
             if point in other._stamps:
@@ -61,7 +59,7 @@ class Timeline:
         self._run_to = other._run_to
 
     def phases(self) -> dict[str, float]:
-        """Return when each phase ended, in seconds since the action was queued; it is replied now."""
+        """Return when each phase ended, in seconds since the action was queued; ``replied`` ends now."""
         stamps, queued = self._stamps, self._stamps["queued"]
         now = max(self._last, time.time_ns())
         # An action may wait for a worker after it has left the queue of jobs.
@@ -81,7 +79,7 @@ class Timeline:
                 _write(getattr(metadata, name), stamp)
 
     def write_to(self, metadata: reapi.ExecutedActionMetadata) -> None:
-        """Write all timestamps; points that were skipped take the time of the one before."""
+        """Write all timestamps; a point that was skipped gets the time of the one before."""
         last = self._stamps["queued"]
         for point, name in _STAMPS.items():
             last = max(last, self._stamps.get(point, last))
@@ -96,21 +94,21 @@ def _write(target: wkt.Timestamp | wkt.Duration, nanoseconds: int) -> None:
 
 
 class RunResult(NamedTuple):
-    """How a command, or a request to a worker, ended.
+    """The result of a command, or of a request to a worker.
 
     Attributes:
         exit_code: 128 plus the signal's number for a command that a signal ended.
         stdout, stderr: the action's output; a worker's response text is on stderr, where Bazel
             puts it.
-        timed_out: the time was up; what there is may be partial.
-        worker: number of the persistent worker, if one served.
-        is_reused: that worker had served before.
-        key: that worker's.
+        timed_out: it was killed at its time limit; its output may be incomplete.
+        worker: number of the persistent worker that served; None for a one-shot run.
+        is_reused: whether that worker had served an action before.
+        key: key of that worker.
         request_id: of the WorkRequest.
-        sent: when that was sent, in seconds since the epoch.
+        sent: when the WorkRequest was sent, seconds since the epoch.
         worker_stderr: what the worker wrote to stderr during this request.
-        max_rss_bytes: peak resident memory, where known.
-        note: for the user, in ExecuteResponse.message.
+        max_rss_bytes: peak resident memory, bytes; 0 if unknown.
+        note: text for the user, in ExecuteResponse.message.
     """
 
     exit_code: int

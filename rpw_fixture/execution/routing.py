@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from rpw_fixture.config import Config
@@ -47,7 +48,7 @@ _JAVABUILDER = "external/remote_java_tools/java_tools/JavaBuilder_deploy.jar"
 
 
 class Route(NamedTuple):
-    """Where an action runs.
+    """The decision where an action runs.
 
     Attributes:
         mode: a worker, a process for this action alone, or the action cache.
@@ -70,16 +71,16 @@ class Route(NamedTuple):
 
 
 class Router:
-    """Decides by the rules of a personality, and remembers what it decided.
+    """Decides by the rules of a personality, and remembers its decisions.
 
-    Only an action's command, its properties, its mnemonic and its tool inputs count, and these hardly
-    differ between the actions of a build.
+    A decision depends on an action's command, properties, mnemonic and tool inputs, in which most
+    actions of a build are equal.
 
     Args:
         config: what is allowed here.
         index: knows the tool inputs.
         rules: the personality's.
-        protocols: what workers were found to speak.
+        protocols: the protocols that workers were found to use.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Router:
         self._known: Memo[tuple[Hashable, ...], Route] = Memo(_MOST_ROUTES)
 
     def route(self, action: ResolvedAction, mnemonic: str = "") -> Route:
-        """See the function `route`."""
+        """Return where an action runs, and why; raises as the function `route` does."""
         tools = self._index.tool_inputs(action.root)
         same = (
             action.command.digest,
@@ -132,14 +133,14 @@ def route(
     rules: Personality,
     mnemonic: str = "",
 ) -> Route:
-    """Decide by the rules of a personality.
+    """Return where an action runs, and why, by the rules of a personality.
 
     Args:
-        action: to run.
+        action: the action.
         config: what is allowed here.
         index: knows the tool inputs.
         rules: the personality's.
-        mnemonic: as the client says.
+        mnemonic: from the client's RequestMetadata.
 
     Raises:
         RequestError: FAILED_PRECONDITION when neither a worker nor a process is allowed, or for a
@@ -157,7 +158,7 @@ def route(
                 mode=Mode.ONE_SHOT,
                 reason=reason,
                 asks_for_worker=plan.trigger is not None,
-                tool_inputs=len(index.tool_inputs(action.root).files),
+                tool_inputs=len(plan.tools.files),
             )
     trigger = plan.trigger
     if trigger is None:
@@ -178,7 +179,12 @@ def route(
 
 
 class _Plan:
-    """What a personality makes of one action."""
+    """How the rules of a personality apply to one action.
+
+    Attributes:
+        trigger: the property that asks for a worker; None when the action has none.
+        is_protocol_open: see `Route.is_protocol_open`.
+    """
 
     def __init__(
         self,
@@ -195,11 +201,22 @@ class _Plan:
         if rules.properties.value is PropertySource.ACTION_ONLY and not action.action_properties:
             self._properties = {}
         self._index = index
-        self.is_protocol_open = False
-        self._protocol = self._choose_protocol(config)
-        self.trigger = self._trigger()
-        self.tools = ToolInputs(())
-        self.split = SplitCommandLine(startup=(), flagfiles=())
+        self._protocol, self.is_protocol_open = self._choose_protocol(config)
+        self.trigger = self._find_trigger()
+
+    @property
+    def tools(self) -> ToolInputs:
+        """The tool inputs, marked or matched."""
+        return self._index.tool_inputs(self._action.root)
+
+    @cached_property
+    def split(self) -> SplitCommandLine:
+        """The command line in two parts; the rules of some personalities refuse one.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT for a flagfile in the wrong place.
+        """
+        return flagfiles.split(self._action.command.arguments, self._rules.split.value)
 
     def lacks(self) -> Iterator[tuple[Lack, str]]:
         """Yield what the action lacks for a worker, and what the lack leads to.
@@ -209,11 +226,9 @@ class _Plan:
         rules, properties = self._rules, self._properties
         if self.trigger is None:
             yield Lack.ONE_SHOT, f"{' or '.join(map(str, rules.triggers.value))} is not set"
-        self.tools = self._index.tool_inputs(self._action.root)
         if not self.tools:
             reason = "no tool input: no input is marked bazel_tool_input or matches --tool-input"
             yield rules.unmarked_tools.value, reason
-        self.split = flagfiles.split(self._action.command.arguments, rules.split.value)
         if not self.split.flagfiles:
             yield rules.no_flagfile.value, "no flagfile in the command line"
         if not self._is_executable_known():
@@ -258,24 +273,26 @@ class _Plan:
         )
         return interned(key)
 
-    def _trigger(self) -> Trigger | None:
+    def _find_trigger(self) -> Trigger | None:
         for each in self._rules.triggers.value:
             value = self._properties.get(each.name, "")
             if value and each.value in {None, value}:
                 return each
         return None
 
-    def _choose_protocol(self, config: Config) -> str:
-        """Return what the action says, else the operator, else a guess that is not certain."""
+    def _choose_protocol(self, config: Config) -> tuple[str, bool]:
+        """Return the protocol, and whether it is only a guess.
+
+        The action's property decides, else the operator's setting.
+        """
         protocols = self._rules.protocols.value
         if not protocols.name:
-            return WorkerProtocol.PROTO
+            return WorkerProtocol.PROTO, False
         given = self._properties.get(protocols.name)
         chosen = given or DefaultProtocols.parse(config.default_protocol).of(self._mnemonic)
         if chosen is not None:
-            return chosen
-        self.is_protocol_open = len(protocols.accepted) > 1
-        return WorkerProtocol.PROTO
+            return chosen, False
+        return WorkerProtocol.PROTO, len(protocols.accepted) > 1
 
     def _is_executable_known(self) -> bool:
         command = self._action.command

@@ -1,4 +1,4 @@
-"""Who is executed when: the queue, merging of equal actions, cancellation, and memory of the past."""
+"""Decides when each action runs; merges equal actions, cancels, and remembers finished operations."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from rpw_fixture.errors import Code, RequestError, not_found
 from rpw_fixture.events.actions import ActionIdentity
 from rpw_fixture.execution.executor import Executor
 from rpw_fixture.execution.inline import InlineHints
-from rpw_fixture.execution.job import ActionProgress, Job
+from rpw_fixture.execution.job import ActionProgress, Job, MergeKey
 from rpw_fixture.execution.job_queue import JobQueue, Turn
 from rpw_fixture.execution.operation import ClientRequest, Execution, Operation
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-#: Finished operations that can still be asked for, whatever the grace period.
+#: Most finished operations that are remembered, whatever the grace period.
 _MOST_FINISHED = 2_000
-#: How many operations each new one looks at, oldest first, whether they can be forgotten.
+#: Each new operation makes the scheduler forget at most this many old ones.
 _MOST_FORGOTTEN = 8
-#: How often at most abandoned operations are looked for, seconds.
+#: Least time between two searches for abandoned operations, seconds.
 _LEAST_WATCH = 0.05
 
 
@@ -77,7 +77,7 @@ class Scheduler:
         self._prefix = os.urandom(6).hex()
         self._numbers = itertools.count(1)
         self._operations: OrderedDict[str, _Tracked] = OrderedDict()
-        self._mergeable: dict[tuple[str, str, Digest], Job] = {}
+        self._mergeable: dict[MergeKey, Job] = {}
         self._is_closed = False
         self.refused_at = -math.inf
         self._end = threading.Event()
@@ -102,27 +102,26 @@ class Scheduler:
         Raises:
             RequestError: UNAVAILABLE when the server is stopping.
         """
-        wanted = ClientRequest(digest=digest, store=store, inline=InlineHints.of(request))
-        operation = Operation(f"{self._prefix}/{next(self._numbers)}", wanted, self._clock)
-        merge_key = (request.instance_name, store.function.name, digest)
+        asked = ClientRequest(digest=digest, store=store, inline=InlineHints.of(request))
+        operation = Operation(f"{self._prefix}/{next(self._numbers)}", asked, self._clock)
+        new = self._new_job(_identity(digest, operation, metadata), action, asked, request)
         can_merge = not (action.do_not_cache or request.skip_cache_lookup)
         with self._lock:
             if self._is_closed:
                 self.refused_at = time.monotonic()
                 raise _stopping()
             self._forget_old()
-            job = self._mergeable.get(merge_key) if can_merge else None
-            is_new = job is None or not job.execution.attach(operation)
-            if job is None or is_new:
-                identity = _identity(digest, operation, metadata)
-                job = self._new_job(identity, digest, action, store, request)
+            equal = self._mergeable.get(new.merge_key) if can_merge else None
+            if equal is not None and equal.execution.attach(operation):
+                job = equal
+            else:
+                job = new
                 job.execution.attach(operation)
-                job.turn.work = partial(self._work, job, merge_key)
                 if can_merge:
-                    self._mergeable[merge_key] = job
+                    self._mergeable[job.merge_key] = job
             self._operations[operation.name] = _Tracked(operation, job.execution, job.turn)
-        if is_new:
-            self._add(job, merge_key)
+        if job is new:
+            self._add(job)
         else:
             self._queue.prefer(job.turn)
         return operation
@@ -130,30 +129,31 @@ class Scheduler:
     def _new_job(
         self,
         identity: ActionIdentity,
-        digest: Digest,
         action: reapi.Action,
-        store: BlobStore,
+        asked: ClientRequest,
         request: reapi.ExecuteRequest,
     ) -> Job:
         execution = Execution()
-        return Job(
+        job = Job(
             identity=identity,
-            digest=digest,
+            digest=asked.digest,
             action=action,
-            store=store,
+            store=asked.store,
             instance_name=request.instance_name,
             skip_cache_lookup=request.skip_cache_lookup,
             execution=execution,
             turn=self._queue.turn(execution),
             progress=ActionProgress(timeline=execution.timeline),
         )
+        job.turn.work = partial(self._work, job)
+        return job
 
-    def _add(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
+    def _add(self, job: Job) -> None:
         try:
             self._queue.add(job.turn)
         except RequestError as error:
             job.execution.finish(_failed(error))
-            self._forget(job, merge_key)
+            self._forget(job)
             raise
 
     def find(self, name: str) -> Operation:
@@ -247,7 +247,7 @@ class Scheduler:
         if known.execution.token.is_cancelled and self._queue.take_out(known.turn):
             known.turn.work()
 
-    def _work(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
+    def _work(self, job: Job) -> None:
         job.progress.timeline.reach("worker_start")
         try:
             with job.progress.after_reply:
@@ -257,12 +257,12 @@ class Scheduler:
         finally:
             if not job.execution.is_finished:  # a client that never gets an answer hides the bug
                 job.execution.finish(_lost(job))
-            self._forget(job, merge_key)
+            self._forget(job)
 
-    def _forget(self, job: Job, merge_key: tuple[str, str, Digest]) -> None:
+    def _forget(self, job: Job) -> None:
         with self._lock:
-            if self._mergeable.get(merge_key) is job:
-                del self._mergeable[merge_key]
+            if self._mergeable.get(job.merge_key) is job:
+                del self._mergeable[job.merge_key]
 
     def _find(self, name: str) -> _Tracked:
         with self._lock:

@@ -21,8 +21,8 @@ def request_arguments(
 
     Args:
         action: has the flagfiles among its inputs.
-        names: the arguments of the command line that name flagfiles.
-        rules: say whether the server or the worker reads flagfiles.
+        names: arguments of the command line that name flagfiles.
+        rules: decide whether the server or the worker reads flagfiles.
 
     Raises:
         RequestError: INVALID_ARGUMENT for a flagfile that is not an input.

@@ -1,4 +1,4 @@
-"""One request to a worker: stage the inputs, send it, wait for the response, collect the outputs."""
+"""Serves an action by one request to a worker: stage inputs, send, await the response, collect outputs."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from rpw_fixture.workers.pool import WorkerPool
 from rpw_fixture.workers.waiting import LeaseRequest
 from rpw_fixture.workers.worker import Worker
 
-#: What a worker did to its folder, so that the inputs of its next request can't be placed.
+#: Failures of workers that have to do with their folders, in the words that events use.
 _GONE = "working directory gone"
 _DISTURBED = "working directory disturbed"
 _CHANGED = "outputs changed after the response"
 _LEFTOVERS = "left what can't be removed"
-#: Errors of the file system that show it.
+#: Error numbers of staging that show that a worker removed or replaced a part of its folder.
 _IN_THE_WAY = frozenset(
     {
         errno.ENOENT,
@@ -226,7 +226,7 @@ class WorkerRequests:
 
 
 def _entered(stack: ExitStack, sandbox: AbstractContextManager[Sandbox], worker: Worker) -> Sandbox:
-    """Return the place of a request, which the request has until ``stack`` is left.
+    """Return the place of a request, which no other request uses until ``stack`` is closed.
 
     Raises:
         WorkerFailure: the worker took away its working directory, or a folder in it.

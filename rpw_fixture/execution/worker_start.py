@@ -1,4 +1,4 @@
-"""Starting worker processes: their folder, their process and pipes, and the protocol spoken with them."""
+"""Starts workers: makes the folder, starts the process with its pipes, and sets up the protocol."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class WorkerStarter(Closeable):
         config: limits.
         rules: the personality's.
         launcher: starts processes.
-        folder: where workers get their folders.
-        faults: strike requests.
+        folder: folder of all workers' folders.
+        faults: faults that tests arm for workers.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class WorkerStarter(Closeable):
         self._watcher = FolderWatcher()
 
     def close(self) -> None:
-        """Stop watching folders; all workers must be gone."""
+        """Stop watching folders; all workers must have ended."""
         self._watcher.close()
 
     def start(
@@ -71,10 +71,10 @@ class WorkerStarter(Closeable):
         """Start a worker in a folder that holds the inputs of its first action.
 
         Args:
-            number: of the worker.
-            key: what it may serve.
-            action: the first one.
-            parents: folders of that one's outputs.
+            number: number of the worker.
+            key: key of the actions that it may serve.
+            action: its first action.
+            parents: folders of the first action's outputs.
 
         Raises:
             WorkerFailure: the process could not be started.
@@ -173,10 +173,10 @@ class WorkerStarter(Closeable):
         return SharedRoot(path, self._watcher)
 
     def root_of(self, worker: Worker) -> ExecRoot:
-        """Return where the worker's requests find their inputs."""
+        """Return the input root, or roots, of a worker."""
         return self._roots[worker.number]
 
     def clean_up(self, worker: Worker) -> None:
-        """Remove the folder of a worker that is gone."""
+        """Remove the folder of a worker that has ended."""
         self._roots.pop(worker.number, None)
         discard(self._folder.at(f"worker-{worker.number}"))

@@ -1,4 +1,4 @@
-"""An action that goes to a worker."""
+"""An action on its way to a worker, as a value."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from rpw_fixture.workers.worker import Worker
 
 
 class WorkerTask(NamedTuple):
-    """One action for a worker.
+    """An action that a worker is to serve.
 
     Attributes:
         identity: of the action.
-        action: what to run.
-        key: of the worker that may serve it.
-        is_protocol_open: the key's protocol is a guess.
-        arguments: what the request says, flagfiles expanded.
+        action: the action.
+        key: key of the workers that may serve it.
+        is_protocol_open: whether the key's protocol is a guess.
+        arguments: arguments of the request, flagfiles expanded.
         parents: folders of the outputs.
         progress: gets times, worker and outputs.
-        token: ends the waiting, and the worker.
+        token: when cancelled, ends the wait for a worker, and the request.
         turn: given up while the action waits for a worker.
-        latest: when the response must be there, on the monotonic clock, besides the timeout.
+        latest: a deadline beside the action's timeout, on the monotonic clock.
         accept: called with the worker when its response is there, before outputs are collected;
             raises WorkerFailure when the response must not count.
     """

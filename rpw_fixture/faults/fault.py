@@ -54,7 +54,7 @@ _OPTIONS: Mapping[str, Callable[[str], Any]] = {
 
 
 class Effect(StrEnum):
-    """What a fault does, by its written name; FAIL is written as a status code."""
+    """The effect of a fault, by its written name; FAIL is written as a status code."""
 
     DELAY = "delay"
     FAIL = "fail"

@@ -1,1 +1,1 @@
-"""Finding out how a persistent worker's state and environment change its outputs."""
+"""`check`: finds out how a worker's state and environment change its outputs."""

@@ -1,4 +1,4 @@
-"""`check` as an assertion: on the actions that a test ran, or on given ones."""
+"""`check` as an assertion about the actions that a test ran, or about given ones."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Running all checks on a suite, and what becomes of their findings: the report.
+"""Checks workers: has all checks run on suites, and makes the report of their findings.
 
-`checks.check_list` has the checks and their order.
+`check_run` runs the checks of one suite; `checks.check_list` has the checks and their order.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PAUSE = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to check, and how thoroughly.
+    """The options of a check.
 
     Attributes:
         selected: codes to check.
@@ -50,15 +50,15 @@ class Options:
         seed: decides which samples are taken where not everything can be tried.
         reproducers: folder for a reproducer of each finding; None to write none.
         baseline: file of accepted findings; None to accept none.
-        progress: follows the run; None to follow it with nothing.
-        cache_poisoning: count wrong action-cache entries; only for recordings.
+        progress: follows the run; None for nothing.
+        cache_poisoning: whether to count wrong action-cache entries; only for recordings.
         target: an REAPI server that runs the actions; None to run them on this machine.
         executor: an REAPI server that runs the trials as actions; None to run them on this machine.
         cache: folder in which results of trials are remembered; None to remember none.
         shard: the part of the workers, and of their checks, to run.
         eof_patience: seconds that a worker may take to end after its stdin was closed (RPW106).
         pause: seconds of silence between two requests that are tried; 0 for no such trial, None for 3.
-        locates: search for where the state of each finding lives.
+        locates: whether to search for what carries the state of each finding.
     """
 
     selected: frozenset[str] = _ALL
@@ -135,7 +135,7 @@ def _harness(suite: Suite, options: Options, store: ResultStore | None) -> Harne
 
 
 def _findings(context: CheckContext, options: Options, checks: Sequence[Check]) -> list[Finding]:
-    """Return what the checks find, with where its state lives and with reproducers as far as wanted."""
+    """Return the findings of the checks, with carriers and with reproducers if these are wanted."""
     accepted = _accepted(options)
     findings = run_checks(context, checks, progress=options.progress, accepted=accepted)
     if options.locates:
@@ -166,7 +166,11 @@ def _with_reproducer(context: CheckContext, finding: Finding, folder: Path, numb
 
 
 def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report:
-    """Check several workers, such as those of `suite_file.load_all`; raises what `check` raises."""
+    """Check several workers, such as those of `suite_file.load_all`.
+
+    Raises:
+        ConfigError, EnvironmentLacksError: as `check`.
+    """
     options = options or Options()
     reports: list[Report] = []
     shared_out = _shared_out(suites, options)
@@ -181,7 +185,7 @@ def check_all(suites: Sequence[Suite], options: Options | None = None) -> Report
 
 
 def _shared_out(suites: Sequence[Suite], options: Options) -> list[tuple[Part, Sequence[Check]]]:
-    """Return what this shard checks of each worker, with the checks that it runs.
+    """Return the parts of the workers that this shard checks, each with its checks.
 
     Raises:
         ConfigError: there are too many shards.
@@ -234,7 +238,10 @@ def check_recording(recorded: Sequence[RecordedAction], options: Options | None 
 
 
 def _whole(reports: Sequence[Report], options: Options) -> Report:
-    """Return the report about all workers of a shard; only all shards together know what is stale."""
+    """Return the report about all workers of a shard.
+
+    Stale entries of the baseline are left out of a shard's report: another shard may find them.
+    """
     whole = reports[0] if len(reports) == 1 else merged(reports)
     if options.shard != WHOLE:
         return replace(whole, shard=str(options.shard))

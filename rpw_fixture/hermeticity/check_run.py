@@ -1,4 +1,4 @@
-"""Running the checks of one suite: their order, what interrupts them, what is judged a second time."""
+"""Runs the checks of one suite in their order, until an interruption, and judges some a second time."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def run_checks(
     progress: ProgressTracker | None = None,
     accepted: frozenset[Identity] = frozenset(),
 ) -> list[Finding]:
-    """Return what the checks find on a suite, worst first, each finding once.
+    """Return the findings of the checks on a suite, worst first, each once.
 
-    What can't be judged is noted in ``context``, also when time is over or the run is interrupted.
+    Codes that can't be judged are noted in ``context``, also when time is over or the run is interrupted.
 
     Args:
         context: the suite, and what is known of its worker.
@@ -111,14 +111,14 @@ def _run_in_order(context: CheckContext, runs: Sequence[_CheckRun], announcer: A
 
 
 def _begin(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
-    """Begin the trials that wait, once it is known which actions can be used."""
+    """Begin long trials of all checks, as soon as it is known which actions are usable."""
     for each in runs:
         if each.check.begin is not None and context.usable and not context.is_remote:
             each.check.begin(context)
 
 
 def _begin_ahead(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
-    """Begin the trials that are asked for later, if workers did all that was asked of them until now."""
+    """Begin trials that later checks need in any case, if workers have done everything right so far."""
     is_well = context.usable and not context.failures and not any(each.findings for each in runs)
     if not is_well or context.is_remote or len(context.suite.actions) > LARGE:
         return
@@ -133,8 +133,8 @@ class _CheckRun:
     Attributes:
         check: the check.
         findings: its findings so far.
-        lessons: number of lessons about instability that were known when it ended.
-        is_done: whether it came to its end.
+        lessons: how many actions were known to have unstable results when it ended.
+        is_done: whether it has ended, and was not interrupted.
     """
 
     check: Check
@@ -167,7 +167,7 @@ def _run_check(context: CheckContext, run: _CheckRun, announcer: Announcer) -> N
 
 
 def _judge_again(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
-    """Judge again the findings whose results turned out to be unstable after the check had ended.
+    """Repeat the judgement of findings whose results turned out to be unstable after the check had ended.
 
     Few workers are started for that, because results of trials are kept.
     """
@@ -208,7 +208,7 @@ def _note_left_out(context: CheckContext) -> None:
 def _require_working_action(
     context: CheckContext, findings: Collection[Finding], selected: frozenset[str]
 ) -> None:
-    """Raise if no action works at all and no finding says so, because its code is not selected.
+    """Raise if no action works at all, and no finding says so because its code is not selected.
 
     Raises:
         ConfigError: says how a fresh worker fails.

@@ -1,4 +1,4 @@
-"""Checking execution logs: digests alone show keys and differences; the rest needs contents."""
+"""Checks execution logs: compares keys and results by digests, and runs actions with known contents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check_logs(
         selection: says which actions are workers'.
         contents: finds the contents of inputs.
         options: as of `check.check`.
-        say: called with lines that are no findings: an overview, and what is left out.
+        say: called with lines for the user that are not findings: an overview, and what is left out.
 
     Raises:
         ConfigError, EnvironmentLacksError: as `check.check`.

@@ -1,4 +1,4 @@
-"""How far a run of `check` is: the phase, the share that is done, and the time that is left."""
+"""The progress of a run of `check`: its phase, the share that is done, and the time that is left."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class ProgressTracker:
 
 
 class Announcer:
-    """Tells a tracker what is checked and found, while that happens.
+    """Reports checks and findings to a tracker while they happen.
 
     Args:
         progress: the tracker; None for none.

@@ -1,4 +1,4 @@
-"""The paths that an isolated process may read and change, whichever mechanism enforces it.
+"""The paths that an isolated process may read and change; Landlock and namespaces enforce the same ones.
 
 The lists are data: what programs need of a Unix system in order to run. They avoid paths whose content
 depends on the machine, user or build: ``/etc/hostname``, home folders and ``/tmp`` are not in them.

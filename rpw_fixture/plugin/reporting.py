@@ -1,4 +1,4 @@
-"""What the plugin adds to pytest's output: sections of failed tests, comparisons, a summary."""
+"""Additions to pytest's output: sections in reports of failed tests, comparisons, a summary."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def add_link(report: pytest.TestReport, path: Path, name: str) -> None:
 
 
 class SessionReport:
-    """Gathers the runs of all tests and writes the page when the session ends.
+    """A pytest plugin that collects the runs of all tests, and writes the page when the session ends.
 
     Args:
         path: the page.

@@ -1,7 +1,7 @@
-"""A process that the spawner did not start and ends all the same when the server dies.
+"""A process that the spawner did not start, but kills when the server dies.
 
-``run`` starts its command itself: it belongs to the terminal, which the spawner left. Runs in the spawner,
-with the standard library only.
+The subcommand ``run`` starts its command itself, because the spawner has left the terminal's session.
+Runs in the spawner, with the standard library only.
 """
 
 # pathlib would double the start-up time of the spawner.

@@ -32,7 +32,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What a report says in words.
+    """The content of a report in words.
 
     Attributes:
         problems: what is wrong with the inputs.

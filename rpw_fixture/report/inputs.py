@@ -23,7 +23,7 @@ _KINDS = "an events file, the JSON of check, or a folder made by --record"
 
 @dataclass(slots=True, kw_only=True)
 class Inputs:
-    """What a report shows.
+    """The content of a report.
 
     Attributes:
         runs: a model of each server's run, see `run_rows`.

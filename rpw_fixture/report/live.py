@@ -1,7 +1,7 @@
 """The live page: the report of a server that still runs, which its browser updates by itself.
 
-It can only be read. Without viewers it has no part in the server's log and costs no action anything; each
-viewer has its own copy of the model, which a thread brings up to date a few times a second.
+The page is read-only. Without viewers it does not follow the server's log, so it costs actions nothing.
+Each viewer has a copy of the model, which a thread updates a few times a second.
 """
 
 from __future__ import annotations

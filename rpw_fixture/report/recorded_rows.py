@@ -1,4 +1,4 @@
-"""What a recording knows of actions beyond the log: command, environment, flagfile content, inputs."""
+"""Details of actions that a recording has beyond the log: command, environment, flagfile, inputs."""
 
 from __future__ import annotations
 

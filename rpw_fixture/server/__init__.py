@@ -1,4 +1,4 @@
-"""A server: builds its parts from its config, starts and stops them; nothing else puts them together."""
+"""The server: builds its parts from a config, starts and stops them. No other room puts parts together."""
 
 from __future__ import annotations
 
@@ -36,10 +36,12 @@ if TYPE_CHECKING:
     from rpw_fixture.server.stores import Stores
     from rpw_fixture.services.backend import Backend
 
-#: Time for streams to send how their operations ended, after the last one did, seconds.
+#: Seconds for clients to receive the ends of their operations, after the last operation has ended.
 _LAST_WORDS = 0.5
-#: Bazel tries a refused action again after 0.1, 0.2, 0.4, 0.8 and 1.6 s, seconds.
+#: Seconds without a refused action after which no client tries again: Bazel does so after 0.1, 0.2, 0.4,
+#: 0.8 and 1.6 s.
 _RETRY_GAP = 2.5
+#: Most seconds to wait for that, and seconds between two checks.
 _LONGEST_RETRYING = 8.0
 _RETRY_LOOK = 0.05
 
@@ -92,10 +94,10 @@ class Server(Endpoint):
         return self
 
     def stop(self, grace: float | None = None) -> None:
-        """Take no more calls, let running actions end, and remove every trace.
+        """Take no more calls, let running actions end, end all processes, and remove all folders.
 
         Args:
-            grace: seconds running actions get; the config's when not given.
+            grace: seconds that running actions get; None for `Config.shutdown_grace`.
         """
         with self._lock:
             parts, self._parts = self._parts, None
@@ -109,9 +111,9 @@ class Server(Endpoint):
             self._parts.prepare()
 
     def reset(self) -> None:
-        """Forget everything: workers, blobs, results, operations, events, faults, counters.
+        """Return to the initial state: end workers; forget blobs, results, operations, events, counters.
 
-        The address stays.
+        Faults are those of the config again. The address stays.
         """
         self._faults.clear()
         self._succeeded.clear()
@@ -167,7 +169,7 @@ def _require_private_page(config: Config, listener: Listener) -> None:
 
 
 class _RunningServer:
-    """All that exists while a server runs."""
+    """The parts of a server that exist only while it runs."""
 
     def __init__(
         self,
@@ -213,7 +215,7 @@ class _RunningServer:
         return open_stores(self._config, self._functions, self._folder, self._record_corrupt)
 
     def _record_corrupt(self, function: DigestFunction, digest: Digest, path: str) -> None:
-        from rpw_fixture.events.kinds import BlobCorrupted  # noqa: PLC0415 - see event_log.py
+        from rpw_fixture.events.kinds import BlobCorrupted  # noqa: PLC0415 - see events/log.py
 
         self._log.append(BlobCorrupted(digest=str(digest), function=function.name, path=path))
 
@@ -256,7 +258,7 @@ class _RunningServer:
         return f"http://{page.address}/"
 
     def _log_start(self, listener: Listener) -> None:
-        from rpw_fixture.events.kinds import ServerStarted  # noqa: PLC0415 - see event_log.py
+        from rpw_fixture.events.kinds import ServerStarted  # noqa: PLC0415 - see events/log.py
 
         self._log.append(
             ServerStarted(
@@ -276,7 +278,7 @@ class _RunningServer:
 
     @property
     def engine(self) -> Engine | None:
-        """What executes actions, if there was a call that needs it."""
+        """The engine; None before the first call about actions."""
         backend = self._backend.known
         return backend.engine.known if backend is not None else None
 

@@ -1,8 +1,8 @@
 """Puts together the services of a server.
 
-It is loaded for the first call, because protobuf and what needs it take longer to load than all that a
-server needs to listen. The engine takes another third of the time, so that it is loaded later still, for
-the first call that has to do with actions.
+This module is imported for the first call, because protobuf and the modules that need it take longer to
+load than all that a server needs to listen. The engine takes another third of the time, so it is imported
+still later, for the first call about actions.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
 
 
 class BackendDependencies(NamedTuple):
-    """What a backend needs of the server, which has it before the first call.
+    """The parts of a server that exist before the first call, and that its backend needs.
 
     Attributes:
         config: all settings.
         functions: digest functions of the server.
-        log: of its events.
+        log: log of its events.
         folder: of the server; the spawner removes it if this process is killed.
         stores: its blobs and results.
-        faults: which faults are armed.
-        counters: of calls.
-        executor: what the gRPC server submits its calls to.
+        faults: the armed faults.
+        counters: counters of calls.
+        executor: the executor of the gRPC server.
     """
 
     config: Config
@@ -64,8 +64,8 @@ def build_backend(given: BackendDependencies, around: Sequence[Interceptor]) -> 
     """Build a backend.
 
     Args:
-        given: the parts of the server that are there before.
-        around: put around every handler, outside of counters and faults.
+        given: the parts that exist already.
+        around: interceptors outside of those for counters and faults.
     """
     config, cas = given.config, given.stores.cas
     results = CompleteResults(given.stores.cache, cas, is_checked=config.check_action_cache)

@@ -1,6 +1,6 @@
-"""Puts together what executes actions.
+"""Puts together the engine, which executes actions.
 
-It is loaded for the first call that has to do with actions: it is a third of all there is to load.
+This module is imported for the first call about actions, because it loads a third of the package.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from rpw_fixture.workers.protocol_memory import ProtocolMemory
 
 
 class EngineDependencies(NamedTuple):
-    """What an engine needs of the rest of the server.
+    """The parts of a server that its engine needs.
 
     Attributes:
         config: limits and policies.
@@ -102,7 +102,7 @@ def build_engine(given: EngineDependencies) -> Engine:
 
 
 def _decorated(inner: Executor, given: EngineDependencies) -> Executor:
-    """Return the whole way of an action; `rpw_fixture.execution.decorators` says why so."""
+    """Return an executor with its decorators; `rpw_fixture.execution.decorators` explains the order."""
     caching = Caching(inner, given.results, given.log)
     return EventLogging(ErrorTranslating(caching, given.log), given.log)
 

@@ -1,4 +1,4 @@
-"""What a server keeps: the blobs of its CAS and the results of its action cache."""
+"""The stores of a server: the blobs of its CAS and the results of its action cache."""
 
 from __future__ import annotations
 

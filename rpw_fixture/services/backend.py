@@ -1,4 +1,4 @@
-"""What the first call brings to life: the services of a server, and what executes actions for them."""
+"""The backend of a server: its services, and the engine that executes actions for them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Backend(Closeable):
-    """The services of a running server. It builds nothing; see `rpw_fixture.server.backend`.
+    """The services of a running server, which the first call builds (`rpw_fixture.server.backend`).
 
     Attributes:
-        handlers: of all calls.
-        health: the service that says whether the server is serving.
-        bytestream: the service that has unfinished uploads.
-        engine: executes actions, once one was asked for.
+        handlers: the handlers of all calls.
+        health: the service that reports whether the server is serving.
+        bytestream: the service that keeps unfinished uploads.
+        engine: executes actions; built for the first call about actions.
     """
 
     def __init__(
@@ -38,5 +38,5 @@ class Backend(Closeable):
         self.engine = engine
 
     def close(self) -> None:
-        """End every process that was started."""
+        """Close the engine, which ends every process that it started."""
         self.engine.close()

@@ -1,4 +1,4 @@
-"""The base of all gRPC services: turns methods into handlers, and errors into statuses.
+"""The base of all gRPC services: makes handlers of methods, and statuses of errors.
 
 A service is a class with one method for each RPC:
 
@@ -17,7 +17,7 @@ A service is a class with one method for each RPC:
   response, or an iterator of responses. The protocol defines which sides stream.
 - A response may be bytes, the encoded message, where a message object takes too long. For the same
   reason ``@rpc(..., decode=function)`` replaces the decoding of requests.
-- A response stream that waits, for anything but its client, yields a `Pause` and is marked
+- A response stream that waits for something other than its client yields a `Pause` and is marked
   ``@rpc(..., pauses=True)``: it needs no thread during the pause. Interceptors pass pauses on.
 - A method raises `RequestError` for every status but OK. When the client has gone, reading requests
   raises `grpc.RpcError`; do not catch it. Any other exception is a bug of this server: the client
@@ -41,6 +41,7 @@ from rpw_fixture.errors import Code, RequestError, invalid_argument
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.services.calls.executor import CallExecutor
 from rpw_fixture.services.calls.lanes import HowToServe, Lane
+from rpw_fixture.services.calls.status_codes import STATUS_CODES
 from rpw_fixture.services.calls.waiting_streams import WaitingStream
 from rpw_fixture.support.pausing import Pause, blocking
 from rpw_fixture.wire.protos import Method, methods
@@ -54,7 +55,6 @@ Interceptor = Callable[[Method, Handler], Handler]
 
 REQUEST_METADATA_KEY = "build.bazel.remote.execution.v2.requestmetadata-bin"
 _DETAILS_KEY = "grpc-status-details-bin"
-_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 # Clients accept 8 KiB of trailers by default (HTTP/2 header lists in grpc-java and grpc core), and
 # details are sent in base64. A client uploads the blobs that are named, and learns of others by the
 # next error.
@@ -306,7 +306,7 @@ class _Endpoint:
             room = _DETAILS_BYTES // (len(error.missing[0]) + _VIOLATION_BYTES)
             status = status_of(error, most_violations=max(1, room))
             context.set_trailing_metadata(((_DETAILS_KEY, status.SerializeToString()),))
-        context.abort(_STATUS_CODES[error.code], error.message[:_LONGEST_MESSAGE])
+        context.abort(STATUS_CODES[error.code], error.message[:_LONGEST_MESSAGE])
 
 
 def _lane(method: Method, mark: _Mark) -> Lane:

@@ -1,4 +1,4 @@
-"""How clients reach the server: address, TLS, token, and settings of gRPC."""
+"""The listening side of the server: address, TLS, token, and settings of gRPC."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rpw_fixture.wire.protos import remote_execution as reapi
 
 _HEX_DIGITS = b"0123456789abcdef"
-#: Called with the position of a refused blob and the error. Must not keep the error: its frames keep the
-#: call alive.
+#: A function that gets the position of a refused blob, and the error. It must not keep the error, whose
+#: frames would keep the call alive.
 Refuse = Callable[[int, RequestError], None]
 
 

@@ -1,6 +1,6 @@
 """Action results whose blobs are all in the CAS, those inside their trees included.
 
-Clients that build without the bytes rely on it that the outputs of an action-cache hit can be read later
+Clients that build without the bytes expect to read the outputs of an action-cache hit later
 (ActionCache.GetActionResult in remote_execution.proto; bazel-remote#185).
 """
 

@@ -56,7 +56,7 @@ class ServerRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFileContents:
-    """What a file of events holds.
+    """The content of a file of events.
 
     Attributes:
         runs: the servers that wrote it, in the order of their starts; at least one.

@@ -1,4 +1,4 @@
-"""What ``run --expect`` can expect of a run, and whether that holds."""
+"""The expectations of ``run --expect``, and whether they hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.actions import Mode
 from rpw_fixture.summary import words
 from rpw_fixture.summary.model import RunSummary, one_shot_reasons
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.support.suggestions import did_you_mean
 from rpw_fixture.testing.records import ActionRecord
 from rpw_fixture.testing.starts import WorkerStart
@@ -113,7 +114,7 @@ def _reused(
         if any(each.reused for each in group) or (len(group) == 1 and is_any_reused):
             continue
         what = f"{mnemonic} action" if mnemonic else "action"
-        yield f"{words.count(len(group), what)} on workers, each on a new one"
+        yield f"{counted(len(group), what)} on workers, each on a new one"
         yield from _start_lines(run.starts, mnemonic)
 
 
@@ -135,7 +136,7 @@ def _worker_starts(
     starts = [each for each in run.starts if expectation.mnemonic in {"", each.worker.mnemonic}]
     if expectation.limit is None or len(starts) <= expectation.limit:
         return
-    yield f"{words.count(len(starts), 'worker')} started"
+    yield f"{counted(len(starts), 'worker')} started"
     yield from _start_lines(starts, expectation.mnemonic)
 
 
@@ -179,7 +180,7 @@ def _one_shot_lines(actions: Iterable[ActionRecord]) -> Iterator[str]:
     for reason in one_shot_reasons(actions):
         shown = ", ".join(words.name_of(each) for each in reason.actions[:3])
         more = ", …" if len(reason.actions) > 3 else ""
-        yield f"{words.count(len(reason.actions), 'action')} ran one-shot: {reason.reason}"
+        yield f"{counted(len(reason.actions), 'action')} ran one-shot: {reason.reason}"
         yield f"  {shown}{more}"
         yield from words.remedy(reason.remedy)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rpw_fixture.events.actions import Mode
 from rpw_fixture.summary import words
 from rpw_fixture.summary.model import RunSummary
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.testing import explain, remedies
 from rpw_fixture.testing.records import ActionRecord, WorkerRecord
 from rpw_fixture.testing.starts import WorkerStart
@@ -252,7 +253,7 @@ def _worker_text(story: WorkerStory) -> Iterator[str]:
         else "alive at the end of the log"
     )
     process = f", process {worker.pid}" if worker.pid > 0 else ""
-    yield f"worker {worker.worker}{process}: {words.count(worker.requests, 'request')}, {alive}"
+    yield f"worker {worker.worker}{process}: {counted(worker.requests, 'request')}, {alive}"
     yield ""
     yield from _start_text(story.start, "started:    ")
     command = " ".join(worker.startup_arguments)
@@ -273,7 +274,7 @@ def _names(actions: Sequence[ActionRecord]) -> str:
     names = [each.target or words.name_of(each) for each in actions]
     shown = ", ".join(names[-_MOST:])
     hidden = len(names) - _MOST
-    return f"{words.count(hidden, 'other action')}, {shown}" if hidden > 0 else shown
+    return f"{counted(hidden, 'other action')}, {shown}" if hidden > 0 else shown
 
 
 def _brief(action: ActionRecord) -> dict[str, object]:

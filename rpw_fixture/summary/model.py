@@ -1,4 +1,4 @@
-"""What happened in a run: how actions ran and why, what workers did, what went wrong."""
+"""The summary of a run: how actions ran and why, what workers did, what went wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rpw_fixture.testing.starts import WorkerStart, starts_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durations:
-    """How long actions took, in seconds."""
+    """Durations of actions, seconds."""
 
     count: int
     total: float
@@ -113,7 +113,7 @@ class OneShotReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """What happened while a server ran.
+    """The summary of the run of one server.
 
     Attributes:
         server: its start, if that is in the log.

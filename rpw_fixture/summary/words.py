@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rpw_fixture.events.kinds import ProtocolViolation
 from rpw_fixture.summary.model import Durations, MnemonicSummary, RunSummary
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.testing import explain
 from rpw_fixture.testing.records import ActionRecord
 from rpw_fixture.testing.starts import StartReason, WorkerStart
@@ -38,12 +39,7 @@ def headline(run: RunSummary) -> str:
     parts += [f"{one_shot} one-shot"]
     parts += [f"{cached} from the cache"] if cached else []
     parts += [f"{len(run.refused)} refused"] if run.refused else []
-    return f"{count(len(run.actions), 'action')}: {', '.join(parts)}"
-
-
-def count(number: int, what: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{counted(len(run.actions), 'action')}: {', '.join(parts)}"
 
 
 def wrapped(text: str, first: str = "", then: str = "  ") -> list[str]:
@@ -74,11 +70,11 @@ def name_of(action: ActionRecord | None) -> str:
 def _summary(run: RunSummary) -> Iterator[str]:
     yield headline(run)
     if run.missing:
-        yield f"{count(run.missing, 'event')} missing: this is what the others show"
+        yield f"{counted(run.missing, 'event')} missing: this is what the others show"
     if run.mnemonics:
         yield ""
         yield from _table(run.mnemonics)
-    yield from _section(_starts(run.starts), f"{count(len(run.starts), 'worker')} started:")
+    yield from _section(_starts(run.starts), f"{counted(len(run.starts), 'worker')} started:")
     yield from _section(_one_shot(run), "One-shot:")
     yield from _section(_failures(run.actions), "Failed:")
     yield from _section(_violations(run.violations), "Violations of the worker protocol:")
@@ -149,7 +145,7 @@ def _one_shot(run: RunSummary) -> Iterator[str]:
         if each.is_warning or not run.on_worker:
             yield from remedy(each.remedy, "    ")
     if len(run.one_shot) > _MOST:
-        yield f"  … and {count(len(run.one_shot) - _MOST, 'more reason')}"
+        yield f"  … and {counted(len(run.one_shot) - _MOST, 'more reason')}"
 
 
 def _failures(actions: Iterable[ActionRecord]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 _GROUPS = Path("/proc/self/cgroup")
 _MOUNTS = Path("/proc/self/mounts")
 _HIERARCHY = Path("/sys/fs/cgroup")
-#: From this value on there is no limit: version 1 writes "no limit" as the largest number of pages.
+#: Values from this one on mean no limit: version 1 writes the largest number of pages for it.
 _NO_LIMIT = 1 << 60
 #: File systems that keep their files in memory.
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})

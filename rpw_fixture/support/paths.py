@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterator
 from functools import lru_cache
 
 #: Joined paths that are kept: actions of a build name the same ones again and again.
@@ -20,6 +21,12 @@ def join_normalised(base: str, path: str) -> str:
         ``path`` stays absolute.
     """
     return posixpath.normpath(posixpath.join(base, path))
+
+
+def parents_of(path: str) -> Iterator[str]:
+    """Yield the folders above a relative path in its shortest form, the nearest one first."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def leads_out(path: str) -> bool:

@@ -1,7 +1,7 @@
 """The form in which this program runs: installed, as a single file, or as a zipapp.
 
-What starts the single file or the zipapp says so by an option ``-X`` of the interpreter: no process that
-the program starts inherits it, as it would inherit a variable of the environment.
+The launchers of the single file and of the zipapp pass an option ``-X`` to the interpreter. Unlike an
+environment variable, no process that the program starts inherits it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _FILE_OPTION, _ZIPAPP_OPTION = "rpw_fixture_file", "rpw_fixture_zipapp"
 
 
 class ProgramForm(StrEnum):
-    """How the program came to this machine."""
+    """The forms of the program."""
 
     INSTALLED = "installed"
     FILE = "single file"

@@ -1,4 +1,4 @@
-"""What a test holds: an endpoint, and records, assertions and failure texts made from its events.
+"""The API of tests: an endpoint, and records, assertions and failure texts made from its events.
 
 A server outside of a test needs none of this, so the modules are imported when they are first used.
 """

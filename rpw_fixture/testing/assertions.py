@@ -15,6 +15,7 @@ from rpw_fixture.events.actions import Mode
 from rpw_fixture.events.kinds import InternalError, KeyComponents
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.support import globs
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.testing import explain, remedies
 from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 from rpw_fixture.testing.starts import starts_of
@@ -70,16 +71,17 @@ def workers_at_most(most: int, actions: Actions, workers: Workers) -> None:
     if len(workers) <= most:
         return
     lines: list[str] = []
-    for start in starts_of(actions, workers):
+    starts = starts_of(actions, workers)
+    for start in starts:
         what = f" for {start.action}" if start.action is not None else ""
         lines.append(f"worker {start.worker.worker}{what}: {start.text}")
-    avoidable = (start.remedy for start in starts_of(actions, workers) if start.remedy)
+    remedies_of_starts = (start.remedy for start in starts if start.remedy)
     raise AssertionError(
         _text(
-            f"Expected at most {most} worker{'' if most == 1 else 's'}, but {len(workers)} were started.",
+            f"Expected at most {counted(most, 'worker')}, but {len(workers)} were started.",
             explain.indented(lines[:_MAX_STARTS])
             + (f"\n  … and {len(lines) - _MAX_STARTS} more" if len(lines) > _MAX_STARTS else ""),
-            "\n".join(dict.fromkeys(avoidable)),
+            "\n".join(dict.fromkeys(remedies_of_starts)),
         )
     )
 
@@ -173,10 +175,10 @@ def no_internal_error(events: EventLog) -> None:
     shown = [f"In {error.where}:\n{error.detail.rstrip()}" for error in errors[:_MAX_ERRORS]]
     if len(errors) > _MAX_ERRORS:
         shown.append(f"… and {len(errors) - _MAX_ERRORS} more")
-    counted = "1 internal error" if len(errors) == 1 else f"{len(errors)} internal errors"
+    number = counted(len(errors), "internal error")
     raise AssertionError(
         _text(
-            f"The server had {counted}: a bug of rpw_fixture, not of the test.",
+            f"The server had {number}: a bug of rpw_fixture, not of the test.",
             f"Fix: please report it with the text below: {_ISSUES}",
             *shown,
         )

@@ -1,4 +1,4 @@
-"""What a test holds of a server: running actions, what was observed, and assertions about it.
+"""The endpoint: a test runs actions on it, reads what was observed, and asserts.
 
 An `Endpoint` has an address and a log of events; it does not know how the server works, or whether it
 runs in this process.

@@ -27,6 +27,7 @@ from rpw_fixture.events.kinds import (
     WorkerRetired,
     WorkerStarted,
 )
+from rpw_fixture.support.plurals import counted
 from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, actions_in
 from rpw_fixture.workers.key import ToolInputs
 
@@ -76,7 +77,7 @@ def listed(actions: Iterable[ActionRecord], *, limit: int = 12) -> str:
 
 def life(worker: WorkerRecord) -> str:
     """Return what a worker did and how it ended, with the end of its stderr."""
-    text = f"worker {worker.worker} served {_count(worker.requests, 'request')}"
+    text = f"worker {worker.worker} served {counted(worker.requests, 'request')}"
     if worker.retired is not None:
         status = "" if worker.exit_status is None else f", {_exit_status(worker.exit_status)}"
         text += f" and was retired: {worker.retired}{status}"
@@ -220,7 +221,7 @@ def _sentence(event: Event, name: Callable[[str], str]) -> str:
             return f"{name(event.operation)}: retried after worker {event.worker}: {event.reason}"
         case ActionCompleted():
             code = "" if event.exit_code is None else f", exit code {event.exit_code}"
-            result = f"{event.status}{code}, {_count(len(event.outputs), 'output')}"
+            result = f"{event.status}{code}, {counted(len(event.outputs), 'output')}"
             text = f"{name(event.operation)}: {result}, {event.seconds:.3f} s"
         case ProtocolDetected():
             text = f"{name(event.operation)}: its worker speaks {event.protocol}: {event.detail}"
@@ -254,7 +255,3 @@ def _worker_sentence(event: Event) -> str:
 
 def _exit_status(status: int) -> str:
     return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

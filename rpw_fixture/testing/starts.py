@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rpw_fixture.support.plurals import counted, plural
 from rpw_fixture.testing import remedies
 from rpw_fixture.testing.records import ActionRecord, Actions, WorkerRecord, Workers
 
@@ -106,7 +107,7 @@ def _other_key(worker: WorkerRecord, action: ActionRecord) -> WorkerStart:
     shown = action.differences[0]
     more = len(action.differences) - 1
     if more:
-        shown += f", and {more} more {'difference' if more == 1 else 'differences'}"
+        shown += f", and {counted(more, 'more difference')}"
     return WorkerStart(
         worker=worker,
         action=action,
@@ -133,4 +134,4 @@ def _is_alive(worker: WorkerRecord, time: float) -> bool:
 def _numbers(workers: Iterable[WorkerRecord]) -> str:
     numbers = [str(each.worker) for each in workers]
     shown = ", ".join(numbers[:4]) + (", …" if len(numbers) > 4 else "")
-    return f"worker{'' if len(numbers) == 1 else 's'} {shown}"
+    return f"{plural(len(numbers), 'worker')} {shown}"

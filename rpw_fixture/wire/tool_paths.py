@@ -1,4 +1,4 @@
-"""Which inputs belong to a tool, where the client does not mark them. A guess, from names alone."""
+"""Guesses from names which inputs belong to a tool, where the client does not mark them."""
 
 from __future__ import annotations
 

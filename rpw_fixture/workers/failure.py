@@ -1,4 +1,4 @@
-"""The error of an action whose worker failed: always the cause, and the end of the worker's stderr."""
+"""The error of an action whose worker failed: the cause, and the end of the worker's stderr."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         stderr_tail: the end of what the worker wrote to stderr.
         exit_status: exit status of the process, None when it was still alive.
         is_violation: the worker broke the protocol (a crash or a timeout does not).
-        was_unread: the worker ended before it read any of the request, which can be sent to another one.
+        was_unread: the worker had read nothing of the request, so that another worker can get it.
         code: the status the client sees.
     """
 

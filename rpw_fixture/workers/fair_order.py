@@ -1,8 +1,8 @@
-"""Which waiting action a worker pool serves next: a pure policy, without locks, threads or clocks.
+"""Decides which waiting action a pool serves next: a pure policy, without locks, threads or clocks.
 
-To start a worker takes as long as hundreds of requests. So an action that fits an idle worker goes
-first, and an idle worker of one key is not ended for another key while more actions may come that
-fit it. The price is that others are passed over; how often is bounded.
+Starting a worker takes as long as hundreds of requests. So an action that fits an idle worker goes first,
+and an idle worker is not ended for an action of another key while more actions that fit it may come. In
+return, other actions are passed over, but only a bounded number of times.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Waiting(Protocol):
 
     @property
     def passed_over(self) -> int:
-        """How many actions that came later have ended while it waited."""
+        """Number of actions that began later and have ended while it waited."""
 
     @property
     def can_go_on(self) -> bool:
-        """Whether it may run now, should it get a worker."""
+        """Whether it may run now if it gets a worker."""
 
     @property
     def has_waited_long(self) -> bool:
@@ -38,12 +38,12 @@ class Waiting(Protocol):
 
 
 W = TypeVar("W", bound=Waiting)
-#: How many times longer an action waits for a further worker, for each that its key has.
+#: An action waits this many times longer for each worker that its key has already.
 _PATIENCE_PER_WORKER = 4
 
 
 class NextStep(enum.Enum):
-    """What to do for one waiting action."""
+    """The step to take for one waiting action."""
 
     REUSE = "give it an idle worker"
     START = "let it start a worker"
@@ -60,9 +60,9 @@ class PoolState:
         counts: workers of each key, those that start or end included.
         room: how many workers may be started before the pool is full.
         leaving: how many workers are ending.
-        more_to_come: there are actions of which is not known yet whether they fit an idle worker.
-        others_run: there are actions at work, after which others may come.
-        patience: how often an action may be passed over.
+        more_to_come: whether there are actions that have not begun, and may fit an idle worker.
+        others_run: whether actions run that do not wait for a worker, so that others may follow.
+        patience: number of times that an action may be passed over.
     """
 
     free_keys: Collection[str]
@@ -91,10 +91,10 @@ class Choice(Generic[W]):
 
 
 def next_choice(waiting: Sequence[W], state: PoolState) -> Choice[W] | None:
-    """Choose whom to serve next; None when all have to wait.
+    """Choose the action to serve next; None when all have to wait.
 
     Args:
-        waiting: all that wait, the longest first.
+        waiting: all waiting actions, in the order in which they began to wait.
         state: the workers.
     """
     overdue = [each for each in waiting if _is_overdue(each, state)]
@@ -107,9 +107,9 @@ def next_choice(waiting: Sequence[W], state: PoolState) -> Choice[W] | None:
 
 
 def _is_overdue(each: Waiting, state: PoolState) -> bool:
-    """Return whether an action was passed over often enough to take an idle worker from another key.
+    """Return whether an action was passed over often enough to replace an idle worker of another key.
 
-    The more workers its key has, the later: they serve it too, in its turn.
+    The limit grows with the number of workers of its key, because those will serve it in its turn.
     """
     workers = state.counts.get(each.key_digest, 0)
     return each.passed_over >= state.patience * (1 + _PATIENCE_PER_WORKER * workers)

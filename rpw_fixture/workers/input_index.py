@@ -70,7 +70,7 @@ class InputIndex:
         """
         if listing is InputList.NONE:
             return b""
-        # The whole list is not kept: it is the longest, and hardly two actions have the same one.
+        # The list of the whole root is not kept: it is the longest, and few actions have equal ones.
         return self._encode(root, "", _ListingFormat(encoding, listing, base))
 
     def _tools_below(self, folder: Folder, prefix: str) -> ToolInputs:

@@ -1,4 +1,4 @@
-"""A worker that the pool lends to one action."""
+"""Leases: the pool lends a worker to one action."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rpw_fixture.workers.worker import Worker
 
 
 class PoolFullError(RequestError):
-    """No worker is free, none may be started, and the action is not to wait.
+    """No worker is free, none may be started, and actions do not wait.
 
     Attributes:
-        is_one_shot: it is to run without a worker.
+        is_one_shot: whether the action should run without a worker instead of failing.
     """
 
     def __init__(self, message: str, *, is_one_shot: bool) -> None:
@@ -36,7 +36,7 @@ class Lease:
     Args:
         lender: gets the worker back.
         worker: the worker.
-        is_reused: whether the worker was there before.
+        is_reused: whether the worker was started for an earlier action.
     """
 
     __slots__ = ("_is_over", "_lender", "is_reused", "worker")
@@ -48,7 +48,7 @@ class Lease:
         self._is_over = False
 
     def discard(self, reason: str) -> None:
-        """End the worker instead of giving it back, and wait until nothing of it is left."""
+        """End the worker instead of giving it back; see `WorkerPool.discard`."""
         if not self._is_over:
             self._is_over = True
             self._lender.discard(self.worker, reason)

@@ -24,7 +24,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.GONE: frozenset(),
 }
 
-#: States in which a worker counts against the limits: those in which it may still have a process.
+#: States in which a worker counts against the limits, because its process may exist.
 ALIVE = frozenset(State) - {State.GONE}
 #: States in which a worker makes room for another one soon.
 LEAVING = frozenset({State.RETIRING, State.GONE})
@@ -52,10 +52,10 @@ class Retirement(StrEnum):
 
 
 def transition(state: State, to: State) -> State:
-    """Return ``to``, if it may follow ``state``.
+    """Return the state ``to``, if it may follow ``state``.
 
     Raises:
-        ValueError: when it may not, which is a bug of this server.
+        ValueError: if it may not, which is a bug of this server.
     """
     if to not in TRANSITIONS[state]:
         raise ValueError(f"a worker can't go from {state} to {to}")

@@ -1,4 +1,4 @@
-"""Comparing live workers with a key that none of them fits: the closest one, and outdated ones."""
+"""Compares live workers with a key that none of them fits: finds the closest one, and outdated ones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MOST_KEYS = 4_096
 
 
 def closest(workers: Sequence[Worker], key: WorkerKey) -> tuple[Worker, list[str]]:
-    """Return the worker that is most like ``key``, and a text for each difference.
+    """Return the worker whose key is most like ``key``, and a text for each difference.
 
-    Workers with the same startup arguments come first: a worker of another tool differs in nearly
-    everything, which would hide an edit of this tool. Among them, the one with the fewest differences is
+    If there are workers with the same startup arguments, only these count: a worker of another tool may
+    differ less by chance, which would hide an edit of this tool. The one with the fewest differences is
     chosen, then the newest.
 
     Args:
@@ -36,7 +36,7 @@ def closest(workers: Sequence[Worker], key: WorkerKey) -> tuple[Worker, list[str
 
 
 class OutdatedTools:
-    """The workers that hold an earlier version of a tool and will rarely be needed again.
+    """Finds workers with an earlier version of a tool, which are hardly needed any longer.
 
     A version is outdated once a worker starts that differs only in the content of its tool inputs.
     When an outdated version is requested again, two clients use two versions of the tool: from then on

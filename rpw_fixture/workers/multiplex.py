@@ -216,7 +216,7 @@ class Multiplex:
         try:
             while not self._is_closed:
                 pipes.wait(_TICK)
-                # Before the read: what it wrote last must not be missed.
+                # Looked at before the read, or output written just before the end could be missed.
                 has_ended = pipes.has_ended
                 data = pipes.read()
                 if data:

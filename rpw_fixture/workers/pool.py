@@ -1,7 +1,7 @@
-"""All workers of a server: which one serves an action, and how many there may be.
+"""The pool: lends the workers of a server to actions, within limits.
 
-Reuse is last in, first out. When a limit is reached, actions wait in line; which one the pool serves
-next, and when an idle worker of another key makes room, is decided in fair_order.py.
+An action gets the worker of its key that was used last. When a limit is reached, actions wait in line;
+fair_order.py decides which one is served next, and when an idle worker of another key must make room.
 The caller starts processes; the reaper ends them.
 """
 
@@ -26,16 +26,16 @@ from rpw_fixture.workers.lease import Lease, PoolFullError
 from rpw_fixture.workers.lifecycle import LEAVING, Retirement, State
 from rpw_fixture.workers.likeness import OutdatedTools
 from rpw_fixture.workers.personalities.rules import WhenFull
-from rpw_fixture.workers.process_pipes import resident_bytes
 from rpw_fixture.workers.reaper import Reaper
+from rpw_fixture.workers.resident_memory import resident_bytes
 from rpw_fixture.workers.waiting import LeaseRequest, Waiter
 from rpw_fixture.workers.worker import Worker
 
 #: Starts a worker process of a number for a key; raises WorkerFailure.
 Start = Callable[[int, WorkerKey], Worker]
-#: For each action that may run at once: how many that came later may run while one waits for room.
+#: How often a waiting action may be passed over by later ones, for each action that may run at once.
 _PATIENCE = 32
-#: How long the former version of a tool must not have been asked for, seconds.
+#: Seconds without an action for the former version of a tool, after which its workers are ended.
 _OUTDATED_PATIENCE = 5.0
 
 
@@ -44,10 +44,10 @@ class WorkerPool:
 
     Args:
         config: the limits.
-        log: gets records of what happens to workers.
-        clean_up: called with each worker that is gone, to remove its folder.
-        when_full: what to do when the limits are reached.
-        most_requests: after how many a worker ends, 0 for never.
+        log: gets records of the workers' starts and ends.
+        clean_up: called with each worker that has ended, to remove its folder.
+        when_full: what to do with an action when the limits are reached.
+        most_requests: number of requests after which a worker ends; 0 for no limit.
     """
 
     def __init__(
@@ -78,19 +78,19 @@ class WorkerPool:
 
     @property
     def alive(self) -> list[Worker]:
-        """Workers whose process may still be there, oldest first."""
+        """Workers that have not ended, oldest first."""
         with self._lock:
             return list(self._alive.values())
 
     def lease(self, request: LeaseRequest, start: Start) -> Lease:
         """Lend a worker of the request's key, until the lease's ``with`` block is left.
 
-        The worker is an idle one, else a new one, else the first that comes free after the actions
-        that have waited longer were served.
+        That is an idle worker, else a new one; when there is no room for a new one, the action waits for
+        its turn among those that wait.
 
         Args:
-            request: which worker is wanted, and for which action.
-            start: starts a worker when a new one is needed.
+            request: the action, and the worker that it needs.
+            start: starts a new worker.
 
         Raises:
             PoolFullError: when no worker is free and actions do not wait.
@@ -104,7 +104,7 @@ class WorkerPool:
         return Lease(self, self._start_worker(request, start), is_reused=False)
 
     def _find(self, request: LeaseRequest) -> Worker | None:
-        """Return a live worker; None when one is to be started, which `_starting` counts by now."""
+        """Return a live worker; None to start one, which is counted in `_starting` already."""
         key = request.key
         with self._lock:
             if request.is_extra:
@@ -125,12 +125,12 @@ class WorkerPool:
         return waiter.worker
 
     def serve_waiting(self) -> None:
-        """Serve those in line who could not go on before, because too many other actions ran."""
+        """Serve waiting actions that could not go on before, because too many other actions ran."""
         with self._lock:
             self._serve()
 
     def release(self, worker: Worker) -> None:
-        """Take back a worker that can be used again; it may have used up its budget."""
+        """Take back a worker that can be used again, unless it is due to retire."""
         with self._lock:
             worker.leases -= 1
             is_last = worker.state is State.GONE and not worker.leases
@@ -140,7 +140,7 @@ class WorkerPool:
             self._dispose(worker)
 
     def discard(self, worker: Worker, reason: str) -> None:
-        """End a worker that failed, and wait until nothing of it is left."""
+        """End a worker that failed; return when its processes have ended and its folder is removed."""
         with self._lock:
             worker.leases -= 1
             is_first = worker.state is State.BUSY
@@ -213,7 +213,7 @@ class WorkerPool:
         )
 
     def _take_back(self, worker: Worker) -> None:
-        """Decide what happens to a worker that has one request less."""
+        """Offer a worker to other actions, or retire it, after one of its leases has ended."""
         retire_reason = worker.retire_reason or self._ending
         if retire_reason is not None:
             if not worker.leases:
@@ -319,7 +319,7 @@ class WorkerPool:
             self._take_out(worker)
 
     def _take_out(self, worker: Worker) -> None:
-        """Lend the worker to no further action."""
+        """Remove the worker from those that can be lent."""
         free = self._free.get(worker.key.digest, [])
         if worker in free:
             free.remove(worker)
@@ -340,7 +340,7 @@ class WorkerPool:
             if refusal is not None:
                 self._log.append(refusal)
             worker = start(next(self._numbers), key)
-            # Before another action can have the worker: its requests must follow its start in the log.
+            # Logged before another action can get the worker, so that its start precedes its requests.
             self._log.append(worker_records.started(worker, request.identity))
         finally:
             with self._changed:
@@ -365,10 +365,10 @@ class WorkerPool:
             self._retire(worker, reason, at_once=True)
 
     def _retire_outdated(self, key: WorkerKey) -> None:
-        """Retire workers that hold a former version of the tool; busy ones after their requests.
+        """Retire workers with a former version of the tool; busy ones after their requests.
 
-        When the client's key did not change with the tool, two clients with two versions of it look
-        the same as an edit: such a worker may still be asked for a few seconds.
+        If the client's key did not change with the tool, it may be no edit: two clients may use two
+        versions of the tool. Such workers stay for a few seconds, and longer if they get actions.
         """
         for worker in self._outdated.among(self._alive.values(), key):
             if worker.key.client_key == key.client_key:
@@ -399,7 +399,7 @@ class WorkerPool:
             self._changed.notify_all()
 
     def _dispose(self, worker: Worker) -> None:
-        """Free descriptors and folder of a worker that has ended and is not leased."""
+        """Release descriptors and folder of a worker that has ended and is not leased."""
         worker.close()
         self._clean_up(worker)
 

@@ -1,6 +1,6 @@
-"""A worker's process and the pipes to it: reading, writing, ending it, and describing its failure.
+"""A worker's process and its pipes: reads, writes, ends the process, and describes how it failed.
 
-This module knows nothing of the messages that the pipes carry.
+This module does not know the messages that the pipes carry.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
-import functools
-import logging
 import math
 import os
 import select
@@ -29,26 +27,14 @@ from rpw_fixture.workers.stderr_tail import StderrTail
 
 #: Capacity of a pipe of the default size.
 READ_BYTES = 1 << 16
-
-
 _MOST_STATUS = 8192
-
-
 #: Position of the main thread's pending signals behind the name in /proc/PID/stat.
 _PENDING = 28
-
-
 #: How long a worker that closed its pipes, or was killed, may take to end, seconds.
 _EXIT_PATIENCE = 3.0
-
-
 #: A fatal signal makes SIGKILL pending in every thread, whatever signal it was.
 _KILLED = 1 << (signal.SIGKILL - 1)
-
-
 _IN = select.POLLIN | select.POLLHUP | select.POLLERR
-
-
 _OUT = select.POLLOUT | select.POLLHUP | select.POLLERR
 
 
@@ -83,8 +69,8 @@ class ProcessPipes:
         number: the worker's number, for errors.
         process: the process, just started.
         pipes: the server's ends, non-blocking.
-        start_timeout: seconds in which it must begin to read its stdin, 0 for no limit. The
-            protocol has no message for "ready"; reading the first request shows it.
+        start_timeout: seconds in which it must begin to read its stdin; 0 for no limit. The protocol
+            has no message for "ready", but a worker that reads the first request is ready.
 
     Attributes:
         written: number of bytes that stdin took so far.
@@ -102,7 +88,7 @@ class ProcessPipes:
         self._number = number
         self._pipes = pipes
         self._is_stdin_open = True
-        # Linux has two files: "stat" is read in a third of the time, but holds less than "status".
+        # "stat" is read in a third of the time of "status", but does not have everything.
         self._status = _open_in_proc(process.pid, "status")
         self._stat = _open_in_proc(process.pid, "stat")
         self._exit: Exit | None = None
@@ -137,8 +123,8 @@ class ProcessPipes:
     def write(self, unsent: memoryview) -> memoryview:
         """Write as much as stdin takes now, and return the rest.
 
-        When the worker has closed its stdin, nothing remains: it may have answered before, and if it
-        did not, the reading side notices.
+        When the worker has closed its stdin, the rest is dropped: the worker may answer all the same, and
+        if it does not, the end of its stdout shows that.
         """
         while unsent:
             try:
@@ -172,7 +158,7 @@ class ProcessPipes:
         return math.inf if self._has_begun else self._started + self._start_timeout
 
     def read(self) -> bytes | None:
-        """Return the data on stdout; None when there is none yet, empty bytes at its end."""
+        """Return the data that is on stdout; None when there is none yet, empty bytes at the end."""
         try:
             return os.read(self._pipes.stdout, READ_BYTES)
         except BlockingIOError:
@@ -190,9 +176,9 @@ class ProcessPipes:
 
     @property
     def is_dying(self) -> bool:
-        """Whether the process was sent a fatal signal, even if it has not ended yet (Linux).
+        """Whether a fatal signal is pending for the process, which has not ended yet (Linux).
 
-        Until it is scheduled again, its stdin still takes data.
+        Its stdin still takes data until the kernel has run it once more.
         """
         fields = _read_again(self._stat).rpartition(b")")[2].split()
         return len(fields) > _PENDING and bool(int(fields[_PENDING]) & _KILLED)
@@ -249,7 +235,7 @@ class ProcessPipes:
         """Wait for the end of a worker that crashed, and return the failure.
 
         Args:
-            how: the end of its output, such as ``closed its stdout``.
+            how: what it did, as a part of the message, such as ``closed its stdout``.
             sent_from: value of `written` just before the request was sent.
         """
         ended = self.wait_for_exit()
@@ -289,7 +275,7 @@ class ProcessPipes:
         was_unread: bool = False,
         code: Code = Code.FAILED_PRECONDITION,
     ) -> WorkerFailure:
-        # Not the worker's fault, whatever it looks like.
+        # It was killed together with its supervisor, so it is not the worker's fault.
         if self._exit is not None and self._exit.lost:
             is_violation = False
             code = Code.UNAVAILABLE if code is Code.FAILED_PRECONDITION else code
@@ -321,40 +307,3 @@ def _read_again(fd: int) -> bytes:
         return os.pread(fd, _MOST_STATUS, 0)
     except OSError:
         return b""
-
-
-_log = logging.getLogger(__name__)
-
-
-def resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process and its descendants, bytes; 0 when it is gone.
-
-    Memory that they share counts once for each of them, so the sum is slightly too high for a launcher
-    with one child. Some systems forbid reading it (macOS for programs of another user, hardened kernels
-    for all); a warning is logged once, because no limit can be enforced then.
-    """
-    import psutil  # noqa: PLC0415 - only servers with a memory budget need it
-
-    total = 0
-    try:
-        process = psutil.Process(pid)
-        for each in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):  # gone meanwhile
-                total += int(each.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-    except (psutil.Error, OSError, NotImplementedError) as error:
-        _warn_once(type(error).__name__)
-    return total
-
-
-@functools.cache
-def _warn_once(reason: str) -> None:
-    """Log once that the memory limit is not enforced."""
-    _log.warning(
-        "--worker-max-rss has no effect: the memory of workers can't be read on this system "
-        "(%s: %s). Fix: limit the worker itself, such as with a JVM's -Xmx, or use "
-        "--worker-max-requests",
-        sys.platform,
-        reason,
-    )

@@ -1,6 +1,6 @@
-"""The thread that ends workers in good order and inspects idle ones.
+"""A thread that ends workers gracefully and inspects idle ones.
 
-To end a worker, its stdin is closed; after a grace period it gets SIGTERM, and after another one
+To end a worker, the thread closes its stdin; after a grace period it sends SIGTERM, and after another one
 SIGKILL. No action waits for that.
 """
 
@@ -124,7 +124,7 @@ class Reaper:
             self._on_gone(worker, leaving.reason)
             return True
         if now >= leaving.due:
-            if not leaving.steps:  # not even SIGKILL ends it: stuck in the kernel
+            if not leaving.steps:  # SIGKILL did not end it: it is stuck in the kernel
                 self._on_gone(worker, leaving.reason)
                 return True
             leaving.steps.pop(0)()

@@ -1,7 +1,7 @@
-"""One request at a time to a worker, sent and awaited by the caller's thread.
+"""One request at a time to a worker; the caller's thread sends it and awaits the response.
 
-That thread waits for stdout, stderr, stdin and the process's end together. So a worker needs no
-thread, and no behaviour of a worker can block longer than the request's deadline.
+That thread waits for stdin, stdout, stderr and the end of the process at the same time. So a worker needs
+no thread of the server, and whatever it does, it blocks the caller at most until the request's deadline.
 """
 
 from __future__ import annotations
@@ -103,14 +103,14 @@ class Singleplex:
                 self._unsent = pipes.write(self._unsent)
             until = min(deadline, pipes.start_deadline)
             news = pipes.wait(until - time.monotonic(), to_write=bool(self._unsent))
-            # Before the read: what it wrote last must not be missed.
+            # Looked at before the read, or output written just before the end could be missed.
             has_ended = pipes.process.status_fd in news and pipes.has_ended
             data = pipes.read()
             if data:
                 with self._lock:
                     responses = self._connection.receive(data)
                 if responses:
-                    if len(data) == READ_BYTES:  # else the pipe was empty then
+                    if len(data) == READ_BYTES:  # the pipe may hold more
                         self._refuse_surplus()
                     return responses[0]
             elif data is not None or has_ended:
@@ -128,7 +128,10 @@ class Singleplex:
             raise self._pipes.not_started()
 
     def _refuse_surplus(self) -> None:
-        """Read stdout once more: the rest of a single large write is there by now."""
+        """Raise if there are more bytes on stdout after a response.
+
+        Only the rest of the same write is noticed; it is there already.
+        """
         more = self._pipes.read()
         if more:
             raise surplus(more)
@@ -142,7 +145,9 @@ class Singleplex:
         def cancel() -> None:
             nonlocal timer
             with self._lock:
-                if is_over:  # the token calls back without its lock, so a call may come too late
+                if (
+                    is_over
+                ):  # the token calls without its lock, so the call may come after the block
                     return
                 if not self._send_cancel(request_id):
                     self._pipes.process.kill_tree()

@@ -13,7 +13,7 @@ from rpw_fixture.support.cancellation import CancelToken
 from rpw_fixture.workers.key import WorkerKey
 from rpw_fixture.workers.worker import Worker
 
-#: About how long it takes to start a worker: for less, none is ended to make room for another one.
+#: About the seconds that it takes to start a worker; no worker is ended for an action that waited less.
 _START_SECONDS = 0.25
 
 
@@ -44,14 +44,14 @@ class PausableTurn(Protocol):
         """Give up the turn while the action waits."""
 
     def pass_on(self) -> None:
-        """Let others have the turn; never called under the pool's lock, because it may serve."""
+        """Let other actions run; not to be called under the pool's lock, because it may serve others."""
 
     def resume(self) -> bool:
         """Take a turn again; False when too many other actions run now."""
 
 
 class LeaseRequest(NamedTuple):
-    """Which worker is wanted, for which action, and how long the action can wait.
+    """An action's request for a worker.
 
     Attributes:
         identity: of the action.
@@ -59,8 +59,8 @@ class LeaseRequest(NamedTuple):
         patience: seconds the action waits while no action in line is served.
         token: cancelled when no client waits for the action any longer.
         turn: given up while the action waits.
-        is_extra: start a worker beyond all limits; it is needed for a few seconds, to find out what
-            the other workers can't show.
+        is_extra: whether to start a worker beyond all limits; it is needed for a few seconds, to find
+            out the protocol of a tool.
         before_start: called before a worker is started for the action; raises when the worker is no
             longer wanted.
     """
@@ -79,12 +79,12 @@ class Waiter:
     """An action in line, which will get an idle worker or leave to start one.
 
     Attributes:
-        key: of the workers that fit it.
-        most_workers: how many its key may have.
+        key: key of the workers that fit it.
+        most_workers: most workers that its key may have.
         turn: given up while it waits.
-        served: set when it need not wait any more.
-        worker: the idle worker it got; without one it may start one.
-        has_waited_long: it has waited for as long as it takes to start a worker.
+        served: set when it need not wait any longer.
+        worker: the idle worker that it got; None when it may start one.
+        has_waited_long: whether it has waited as long as a start takes.
     """
 
     key: WorkerKey

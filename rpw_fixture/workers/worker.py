@@ -16,8 +16,7 @@ from rpw_fixture.workers.lifecycle import Retirement, State, transition
 from rpw_fixture.workers.process_pipes import ProcessPipes
 from rpw_fixture.workers.stderr_tail import StderrTail
 
-#: For how long a worker's peak of memory may be older than the requests it is reported with, seconds.
-#: Reading it costs as much as 1 % of a short action.
+#: Seconds between two readings of a worker's peak memory; one takes as long as 1 % of a short action.
 _PEAK_INTERVAL = 0.05
 
 
@@ -41,7 +40,7 @@ class Worker:
     """A live worker process.
 
     Args:
-        number: a number that is never used twice in one server.
+        number: its number, which is never used twice in one server.
         key: the pool key of the actions that it may serve.
         pipes: the process and the pipes to it.
         conversation: the exchange of requests over them.
@@ -50,12 +49,12 @@ class Worker:
 
     Attributes:
         requests: number of requests that were sent to it.
-        leases: number of actions that it serves now.
-        granted: number of actions that it was leased to, those never sent to it included.
-        has_answered: it answered a request, so it uses its key's protocol.
-        retire_reason: why it ends as soon as its last lease is returned, None when it stays.
-        outdated_at: when a worker with another version of its tool started, unless this one was
-            leased since; infinity when it is not outdated.
+        leases: number of its leases that are in use.
+        granted: number of all its leases, also of those without a request.
+        has_answered: whether it has answered a request, so that it uses its key's protocol.
+        retire_reason: why it ends when its last lease is returned; None when it stays.
+        outdated_at: when a worker with another version of its tool was started, on the monotonic clock;
+            infinity if there was none, or if this worker was leased since.
         idle_since: when its last lease was returned, on the monotonic clock.
     """
 
@@ -102,16 +101,16 @@ class Worker:
     def peak_bytes(self) -> int:
         """Largest resident set of the process so far, bytes; 0 where it is unknown.
 
-        Of a process that is gone it is what was read last.
+        After the end of the process it is the last value that was read.
         """
         self._peak_bytes = max(self._peak_bytes, self._pipes.peak_bytes)
         return self._peak_bytes
 
     @property
     def recent_peak_bytes(self) -> int:
-        """The same for each request, read again only when the last reading is some time ago.
+        """The same as `peak_bytes`, but read at most every 50 ms, because reading takes time.
 
-        After a long request it is exact; among many short ones it is read now and then.
+        After a request that takes longer than that it is exact.
         """
         now = time.monotonic()
         if now < self._peak_due:
@@ -126,7 +125,7 @@ class Worker:
 
     @property
     def state(self) -> State:
-        """Its state."""
+        """Where the worker is in its life; see `lifecycle`."""
         return self._state
 
     @property
@@ -136,11 +135,11 @@ class Worker:
 
     @property
     def has_begun(self) -> bool:
-        """Whether it has read any of its first request, where that is known."""
+        """Whether it has begun to read its first request; see `ProcessPipes.has_begun`."""
         return self._pipes.has_begun
 
     def idle_for(self, *, since: float) -> float:
-        """Return how long it has been idle, seconds, without the time before ``since``."""
+        """Return the seconds that it has been idle, not counting the time before ``since``."""
         return time.monotonic() - max(self.idle_since, since)
 
     def move(self, to: State) -> None:
@@ -186,6 +185,6 @@ class Worker:
         self._pipes.kill()
 
     def close(self) -> None:
-        """Release what the process held; it must have ended already."""
+        """Close the descriptors of the process, which must have ended already."""
         self._conversation.close()
         self._pipes.close()

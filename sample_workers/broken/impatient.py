@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A worker that can't wait: one that ends, or one that forgets how to compile, after two seconds without work.
+"""A worker that can't wait: after two seconds without work it ends, or forgets how to compile.
 
 Shows RPW103; with ``--forgets`` RPW202.
 

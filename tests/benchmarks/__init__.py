@@ -1,6 +1,6 @@
 """What things cost, each figure beside its floor: ``python -m tests.benchmarks``.
 
-Each module of `FAMILIES` measures one family of figures against processes of its own and yields
+Each module of `FAMILIES` measures one family of figures against separate processes and yields
 them one after the other. Nothing here asserts a time; test_smoke.py keeps the machinery alive.
 """
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rpw_fixture.wire.digests import message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-from .blobs import message
 from .figures import Effort, Figure
 from .pair import pair
 from .sampling import interleaved, median
@@ -21,7 +21,7 @@ def figures(effort: Effort) -> Iterator[Figure]:
         (ready,) = upload(servers.client, [worker_action()], is_cached=True)
         check([servers.execute(ready)])
         request = reapi.GetActionResultRequest(
-            action_digest=message(ready.digest)
+            action_digest=message_of(ready.digest)
         ).SerializeToString()
         answer = servers.ours.unary(ACTION_RESULT, request)
         assert len(reapi.ActionResult.FromString(answer).output_files) == 1

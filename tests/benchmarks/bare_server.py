@@ -109,7 +109,7 @@ class Bare:
 
 
 def hash_pieces(data: bytes) -> None:
-    """The hash of each piece of a batch; nobody wants to know it."""
+    """Hash each piece of a batch; the hashes are not used."""
     view = memoryview(data)
     for start in range(0, len(view), PIECE):
         hashlib.sha256(view[start : start + PIECE]).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, Digest, message_of
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -19,18 +19,13 @@ def random_blobs(count: int, size: int) -> dict[Digest, bytes]:
     return {SHA256.of(data): data for data in made}
 
 
-def message(digest: Digest) -> reapi.Digest:
-    """A digest as it travels."""
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
-
-
 def update_requests(blobs: dict[Digest, bytes]) -> list[bytes]:
     """BatchUpdateBlobs requests for all of them."""
     requests = []
     for batch in _batches(list(blobs)):
         request = reapi.BatchUpdateBlobsRequest()
         for digest in batch:
-            request.requests.add(digest=message(digest), data=blobs[digest])
+            request.requests.add(digest=message_of(digest), data=blobs[digest])
         requests.append(request.SerializeToString())
     return requests
 
@@ -38,7 +33,7 @@ def update_requests(blobs: dict[Digest, bytes]) -> list[bytes]:
 def read_requests(digests: Sequence[Digest]) -> list[bytes]:
     """BatchReadBlobs requests for all of them."""
     return [
-        reapi.BatchReadBlobsRequest(digests=map(message, batch)).SerializeToString()
+        reapi.BatchReadBlobsRequest(digests=map(message_of, batch)).SerializeToString()
         for batch in _batches(digests)
     ]
 

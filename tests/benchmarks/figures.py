@@ -1,4 +1,4 @@
-"""What a benchmark tells: a figure, its floor and its target; and the table of all of them.
+"""The results of benchmarks: a figure with its floor and its target, and the table of all of them.
 
 Nothing here measures.
 """
@@ -17,7 +17,7 @@ _COLUMNS = ("figure", "ours", "floor", "ratio", "target", "met", "peers", "sampl
 
 
 class Effort(Enum):
-    """How much is measured: enough to see that it works, to see where one stands, or to be told."""
+    """How much is measured: enough to see that it works, for an estimate, or for a report."""
 
     SMOKE = "smoke"
     QUICK = "quick"
@@ -40,7 +40,7 @@ class Figure:
         name: what was measured.
         ours: the median, in ``unit``.
         unit: of ``ours`` and ``floor``.
-        floor: the median of what nobody can go below, measured in the same run; None: nothing.
+        floor: the median of what no server can go below, measured in the same run; None: nothing.
         floor_name: what the floor consists of.
         target: the most that the ratio may be, or, without a floor, ``ours`` itself; None: none.
         is_floor_informative: the floor only stands beside; the target is for ``ours`` itself.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, Digest, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-from .blobs import message, random_blobs, update_requests
+from .blobs import random_blobs, update_requests
 from .figures import Effort, Figure
 from .pair import Pair, pair
 from .sampling import interleaved, median
@@ -66,7 +66,7 @@ def _measure(servers: Pair, request: bytes, rounds: int) -> tuple[float, float, 
 
 
 def _request(digests: list[Digest]) -> bytes:
-    return reapi.FindMissingBlobsRequest(blob_digests=map(message, digests)).SerializeToString()
+    return reapi.FindMissingBlobsRequest(blob_digests=map(message_of, digests)).SerializeToString()
 
 
 def _missing(answer: bytes) -> set[str]:

@@ -1,4 +1,4 @@
-"""What the pytest plugin costs: a clean server for each test, a reset, and a plugin nobody uses."""
+"""What the pytest plugin costs: a clean server for each test, a reset, and a plugin that no test uses."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _unused(folder: Path, rounds: int) -> Figure:
 
 
 def _pytest(folder: Path, *arguments: str) -> None:
-    """A pytest of its own, without the plugins that happen to be installed."""
+    """A separate pytest, without the plugins that happen to be installed."""
     environment = {
         **ENVIRONMENT,
         "PYTHONPATH": str(ROOT),

@@ -1,4 +1,4 @@
-"""Warm worker actions with many in flight: throughput, told as the time of a whole round of them."""
+"""Warm worker actions with many in flight: throughput, as the time of a whole round of them."""
 
 from __future__ import annotations
 

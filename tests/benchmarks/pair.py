@@ -41,7 +41,7 @@ class Pair:
         return self.bare.stream("/bare/Stream", action.request)
 
     def learn(self, action: Ready) -> None:
-        """Runs an action once and tells the bare server what its answer is like."""
+        """Run an action once, and configure the bare server to give a response of the same size."""
         self.bare.configure([len(message) for message in self.execute(action)])
 
 

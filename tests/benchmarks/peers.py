@@ -1,6 +1,6 @@
 """Other servers with a CAS, measured in the same rounds where they are installed.
 
-Each stays in an environment of its own, because it pins its own versions of what we need too. An
+Each is in a separate environment, because it pins other versions of packages that we need. An
 environment variable says where it is; without it its column stays empty.
 """
 

@@ -1,4 +1,4 @@
-"""Where the time of an action goes: between which of its own timestamps, as the server tells them.
+"""Where the time of an action goes: between which of its timestamps, as the server reports them.
 
 The clocks of client and server are the same here, so the way to the server and back counts too.
 """

@@ -1,4 +1,4 @@
-"""The servers that are measured, ours and the bare one, each in a process of its own.
+"""The servers that are measured, ours and the bare one, each in a separate process.
 
 A server in the benchmark's own process would share its interpreter lock with the client, which
 changes every figure.

@@ -43,7 +43,7 @@ server.stop(0).wait()
 
 
 def figures(effort: Effort) -> Iterator[Figure]:
-    """Start and stop in this process; start to ready line of a process of its own, and its size."""
+    """Start and stop in this process; start to ready line of a separate process, and its size."""
     rounds = effort.pick(smoke=1, quick=20, full=100)
     ours, bare = interleaved(rounds, _start_ours, _start_bare)
     yield Figure(

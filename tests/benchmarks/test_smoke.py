@@ -1,4 +1,4 @@
-"""Every benchmark still runs, with as few samples as can be; what they find is nobody's business."""
+"""Every benchmark still runs, with as few samples as possible; the figures are not looked at."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_family_yields_figures_that_the_table_and_json_can_hold(family: str) -
     assert json.loads(json.dumps([each.as_dict() for each in found]))
 
 
-def test_noise_is_told_in_times_of_the_shortest_piece() -> None:
+def test_noise_is_reported_in_times_of_the_shortest_piece() -> None:
     noise = Noise()
     noise.sample(pieces=20)
     assert 1 <= noise.median <= noise.tenth

@@ -67,7 +67,7 @@ class Wire:
         return bytes(call(iter(requests)))
 
     def configure(self, sizes: Sequence[int]) -> None:
-        """Tells the bare server how long the messages of its answers are."""
+        """Set how long the messages of the bare server's responses are."""
         self.unary("/bare/Configure", json.dumps({"sizes": list(sizes)}).encode())
 
 

@@ -37,7 +37,7 @@ class Ready:
 
 
 def worker_action(*, files: int = 20, protocol: str = "proto", salt: str = "") -> Action:
-    """An action of the trivial worker, in a pool of its own for each number of files and protocol.
+    """An action of the trivial worker, in a separate pool for each number of files and protocol.
 
     Pools are apart because a worker that meets two input roots in turn has its folder changed from
     one to the other each time.

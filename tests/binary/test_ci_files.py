@@ -28,7 +28,7 @@ LEAKY = ("    count=0\n", "    : ${count:=0}\n")
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    """A suite in a repository of somebody else's."""
+    """A suite in a repository of another project."""
     folder = tmp_path / "repository" / "worker"
     shutil.copytree(SHELL_SUITE, folder)
     return folder / "suite.toml"

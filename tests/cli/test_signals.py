@@ -1,4 +1,4 @@
-"""How a server on its own ends: killed, asked to, and asked twice. No process of its outlives it."""
+"""How ``serve`` ends: killed, asked to stop, and asked twice. No process outlives it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "sample_workers" / "python"
-#: What a killed server started would stay for ever if it were left: a bound for slow machines, seconds.
+#: Seconds in which the processes of a killed server must be gone; a bug would leave them without end.
 PATIENCE = 30.0
 WORKER = """
 import os, subprocess, sys
@@ -45,7 +45,7 @@ sys.exit(rpw_worker.main(handle))
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """``python -m rpw_fixture serve`` in a process of its own."""
+    """``python -m rpw_fixture serve`` in a separate process."""
 
     process: subprocess.Popen[str]
     endpoint: str

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.cli.signals import interruptible
+from rpw_fixture.cli.interruptible import interruptible
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.errors import Interrupted
 from tests.server_process import ServerProcess

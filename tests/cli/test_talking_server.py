@@ -35,7 +35,7 @@ def plain(number: int, **others: object) -> Action:
 
 
 def use(endpoint: str) -> None:
-    """Run two actions on a worker, two ordinary ones, two that ask in vain, and one that fails."""
+    """Run two actions on a worker, two ordinary ones, two that get no worker, and one that fails."""
     with Client(endpoint) as client:
         for name in "ab":
             client.run(compile_action(name, mnemonic="Upper", target=f"//pkg:{name}"))

@@ -61,7 +61,7 @@ def test_an_outcome_carries_what_the_command_did(rpw_server: Server) -> None:
     assert stamps["queued"] <= stamps["execution_start"] <= stamps["execution_completed"]
 
 
-def test_links_modes_and_folders_among_the_outputs_are_told(rpw_server: Server) -> None:
+def test_links_modes_and_folders_among_the_outputs_are_reported(rpw_server: Server) -> None:
     script = (
         "mkdir -p d/sub d/empty; echo 1 >d/sub/file; ln -s sub/file d/link; "
         "echo 2 >run; chmod +x run; ln -s run link"
@@ -113,7 +113,7 @@ def test_an_action_that_can_not_be_run_raises_with_its_outcome(rpw_server: Serve
     assert "containers are off" in outcome.message
 
 
-def test_the_operation_is_told_as_soon_as_it_is_known(rpw_server: Server) -> None:
+def test_the_operation_is_reported_as_soon_as_it_is_known(rpw_server: Server) -> None:
     operations: list[str] = []
     outcome = rpw_server.client.run(shell("true"), on_operation=operations.append)
     assert operations == [outcome.operation]

@@ -7,17 +7,13 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from rpw_fixture import Action, Client
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .fake_server import done, fake_server
 
 ACTION = Action(arguments=["x"], outputs=["out"])
-
-
-def message(digest: Digest) -> reapi.Digest:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 class Blobs:
@@ -30,7 +26,7 @@ class Blobs:
     def put(self, data: bytes) -> reapi.Digest:
         digest = SHA256.of(data)
         self.content[digest.hash] = data
-        return message(digest)
+        return message_of(digest)
 
     def folder(self, files: Mapping[str, bytes], **folders: reapi.Directory) -> reapi.Directory:
         made = reapi.Directory()

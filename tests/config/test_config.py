@@ -51,7 +51,7 @@ def test_every_flag_that_people_script_against_is_there() -> None:
     assert {each.name for each in flags()} >= SCRIPTED
 
 
-def test_flags_and_variables_are_told_apart_and_helped() -> None:
+def test_flags_and_variables_are_distinguished_and_helped() -> None:
     known = flags()
 
     assert len({each.name for each in known}) == len(known)

@@ -289,7 +289,7 @@ def subject(digest: re.Digest) -> str:
 
 
 def facts_of(response: re.ExecuteResponse) -> dict[str, Any]:
-    """What the auxiliary metadata tell."""
+    """Return the JSON in the auxiliary metadata."""
     from google.protobuf.wrappers_pb2 import StringValue
 
     (packed,) = response.result.execution_metadata.auxiliary_metadata

@@ -59,7 +59,7 @@ def own_digest(data, name="sha256"):
 @pytest.mark.point(22)
 @pytest.mark.point(29)
 @pytest.mark.parametrize("name", ["sha1", "sha256", "sha384", "sha512"])
-def test_an_unnamed_function_is_told_by_the_length_of_the_hash(serve, name):
+def test_an_unnamed_function_is_found_by_the_length_of_the_hash(serve, name):
     served = serve(digest_functions=("SHA256", "SHA1", "SHA384", "SHA512"))
     cas = served.client.own("ContentAddressableStorage")
     digest = own_digest(b"content", name)

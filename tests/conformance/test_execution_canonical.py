@@ -155,7 +155,7 @@ def test_strict_mode_runs_what_is_canonical(strict):
 
 
 @pytest.mark.point(121)
-def test_of_many_problems_the_first_are_told_and_the_others_counted(strict):
+def test_of_many_problems_the_first_are_named_and_the_others_counted(strict):
     names = [f"v{number:04}" for number in range(2000, 0, -1)]
     command = re.Command(arguments=[SH], environment_variables=variables(*names))
     message = strict.run(strict.action(command)).status.message
@@ -256,7 +256,7 @@ def test_an_output_below_an_input_link_makes_no_folder_outside(executor, tmp_pat
 
 @pytest.mark.point(23)
 @pytest.mark.point(113)
-def test_missing_blobs_are_told_in_strict_mode_as_well(strict):
+def test_missing_blobs_are_reported_in_strict_mode_as_well(strict):
     action = re.Action(
         command_digest=strict.put(strict.command(SH)), input_root_digest=sha256(b"absent")
     )

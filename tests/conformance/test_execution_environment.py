@@ -162,7 +162,7 @@ def test_of_endless_output_the_beginning_is_kept_and_the_rest_counted(make_execu
 @pytest.mark.point(138)
 @pytest.mark.point(139)
 @pytest.mark.point(140)
-def test_a_timeout_is_told_in_the_response_with_what_was_said_so_far(executor):
+def test_a_timeout_is_reported_in_the_response_with_what_was_said_so_far(executor):
     digest = executor.shell("echo begun; echo why >&2; sleep 60", timeout=0.5)
     response = executor.run(digest)
     assert response.status.code == DEADLINE_EXCEEDED

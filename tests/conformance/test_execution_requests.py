@@ -70,7 +70,7 @@ def test_stages_go_from_queued_to_executing_to_completed(executor, gate):
 
 @pytest.mark.point(106)
 @pytest.mark.point(107)
-def test_what_goes_wrong_is_told_in_the_response_and_never_in_the_operation(executor):
+def test_what_goes_wrong_is_reported_in_the_response_and_never_in_the_operation(executor):
     command = executor.command("x", working_directory="../up")
     response = executor.run(executor.action(command))
     assert response.status.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
@@ -379,7 +379,7 @@ def test_where_absolute_symlinks_are_not_allowed_they_are_refused(make_executor)
 
 
 @pytest.mark.point(104)
-def test_the_digest_function_of_an_operation_is_told(executor):
+def test_the_digest_function_of_an_operation_is_reported(executor):
     (*_, last) = executor.execute(executor.shell(":"))
     metadata = own.ExecuteOperationMetadata.FromString(last.metadata.value)
     assert metadata.digest_function == own.DigestFunction.SHA256

@@ -258,7 +258,7 @@ def test_without_being_asked_for_outputs_have_no_node_properties(executor):
 
 
 @pytest.mark.point(157)
-def test_time_and_mode_of_outputs_are_told_when_asked_for(executor):
+def test_time_and_mode_of_outputs_are_reported_when_asked_for(executor):
     script = "mkdir d; echo x > d/f; cp d/f f; touch -d @86400.5 f d/f; chmod 640 f d/f; ln -s f l"
     response = executor.run(
         executor.action(
@@ -282,7 +282,7 @@ def test_time_and_mode_of_outputs_are_told_when_asked_for(executor):
 
 
 @pytest.mark.point(157)
-def test_one_property_asked_for_is_the_only_one_told(executor):
+def test_one_property_asked_for_is_the_only_one_reported(executor):
     command = executor.command(
         "/bin/sh", "-c", "echo > f", files=["f"], output_node_properties=["unix_mode"]
     )
@@ -351,7 +351,7 @@ def test_an_output_listed_twice_is_answered_once(executor):
 
 
 @pytest.mark.point(161)
-def test_all_that_a_result_names_is_stored_before_it_is_told(executor):
+def test_all_that_a_result_names_is_stored_before_it_is_reported(executor):
     response = executor.run_shell(
         f"{TREE_SCRIPT} echo o; echo e >&2", files=["out/z"], folders=["out"]
     )

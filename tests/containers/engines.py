@@ -1,6 +1,6 @@
-"""Container engines to test with, and an image for them, made of this machine's own shell.
+"""Container engines to test with, and an image for them, made of the shell of this machine.
 
-Podman gets a storage of its own in a temporary folder, so that nothing of the user's is touched. With
+Podman gets a separate storage in a temporary folder, so that nothing of the user's is touched. With
 Docker, what the tests add to the engine is removed again.
 """
 

@@ -26,7 +26,7 @@ from tests.waiting import until
 from .engines import IMAGE, PATIENCE, Engine
 
 # A JSON worker in the shell's own words: for OUT=path it writes there which request this is. Argument
-# "crash" ends it, and "hang" lets the request wait for ever.
+# "crash" ends it, and "hang" never answers the request.
 WORKER = """
 count=0
 while IFS= read -r request; do
@@ -121,7 +121,7 @@ def test_capabilities_and_limits_are_as_asked(engine: Engine) -> None:
     assert {limit for _, limit in masks} == {"77"}
 
 
-def test_a_program_that_is_not_in_the_image_is_told_as_a_shell_would(engine: Engine) -> None:
+def test_a_program_that_is_not_in_the_image_is_reported_as_a_shell_would(engine: Engine) -> None:
     action = command("").with_arguments("no-such-program")
     with Server(**engine.settings) as server:
         outcome = server.run(action, check=False)
@@ -150,7 +150,7 @@ def test_a_worker_in_a_container_is_reused(engine: Engine) -> None:
     assert len(alive) == 1
 
 
-def test_without_docker_reuse_each_action_has_a_container_of_its_own(engine: Engine) -> None:
+def test_without_docker_reuse_each_action_has_a_separate_container(engine: Engine) -> None:
     action = request("one").replace(platform={**IMAGE_PROPERTY, "persistentWorkerKey": "shell"})
     with Server(**engine.settings) as server:
         server.run(action, check=False)
@@ -245,7 +245,7 @@ def test_containers_of_a_dead_server_are_removed_by_the_next_one(engine: Engine)
     assert sorted(left) == ["rpw_fixture-alive", "rpw_fixture-elsewhere"]
 
 
-def test_what_keeps_an_engine_from_answering_is_told(tmp_path: Path) -> None:
+def test_what_keeps_an_engine_from_answering_is_reported(tmp_path: Path) -> None:
     broken = tmp_path / "docker"
     broken.write_text("#!/bin/sh\necho trying >&2\necho is the daemon running? >&2\nexit 1\n")
     broken.chmod(0o755)

@@ -31,7 +31,7 @@ RUN = {
     "check suite.toml --baseline accepted.json --format junit --output check.xml": 0,
     "check suite.toml --format github --format sarif=check.sarif --format markdown=summary.md": 1,
 }
-#: Each takes seconds, and what they find is told once above.
+#: Each takes seconds, and their findings are compared once above.
 _FEW = ("--select", "RPW202", "--no-locate")
 
 
@@ -90,7 +90,9 @@ def test_the_finding_is_as_it_is_shown(folder: Path, capsys: pytest.CaptureFixtu
     assert (folder / "found/01-RPW202-bye/suite.toml").exists()
 
 
-def test_the_commands_end_as_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_end_as_the_page_says(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     record(folder)
     for command, expected in RUN.items():
         words = shlex.split(command)

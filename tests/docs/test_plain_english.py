@@ -1,4 +1,4 @@
-"""Texts that people read keep to plain English: docstrings, comments, messages, pages.
+"""Texts that people read are in plain English: docstrings, comments, messages, pages.
 
 The list holds words and turns that readers with another mother tongue stumbled over. It says what to
 write instead; `docs/glossary.md` has the terms.
@@ -16,6 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "rpw_fixture"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "sample_workers" not in path.parts)
+#: All but workers by other authors, and this list.
+TESTS = sorted(
+    path
+    for path in [ROOT / "conftest.py", *(ROOT / "tests").rglob("*.py")]
+    if "unseen" not in path.parts and path != Path(__file__)
+)
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "sample_workers" / "README.md"]
 )
@@ -38,11 +44,23 @@ PATTERN = re.compile("|".join(f"({pattern})" for pattern in RIDDLES), re.IGNOREC
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """Every docstring, message and comment of a module, with its line."""
-    source = path.read_text("utf-8")
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+    yield from comments(path)
+
+
+def prose(path: Path) -> Iterator[tuple[int, str]]:
+    """Every docstring and comment of a module, with its line; tests have any text among their strings."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            yield getattr(node, "lineno", 1), ast.get_docstring(node) or ""
+    yield from comments(path)
+
+
+def comments(path: Path) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
 
@@ -61,6 +79,17 @@ def test_modules_are_in_plain_english() -> None:
         f"{path.relative_to(ROOT)}:{line}: {each}"
         for path in MODULES
         for line, text in texts(path)
+        for each in riddles(text)
+    ]
+    assert found == []
+
+
+def test_tests_are_in_plain_english() -> None:
+    assert TESTS
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {each}"
+        for path in TESTS
+        for line, text in prose(path)
         for each in riddles(text)
     ]
     assert found == []

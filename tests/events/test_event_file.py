@@ -107,7 +107,7 @@ def test_a_line_that_was_cut_in_a_pipe_is_ended_before_the_next_one(
     write = sink._file.write
 
     def cut(data: memoryview) -> int | None:
-        """Takes so many bytes in all, and then no more, as a full pipe does."""
+        """Take a number of bytes in all, and then no more, like a full pipe."""
         nonlocal room
         taken = write(data[:room]) if room else None
         room -= taken or 0

@@ -132,7 +132,7 @@ def test_sequences_in_records_become_lists_and_key_components_stay_inside() -> N
     assert "key_components" not in told
 
 
-def test_two_records_of_the_same_content_are_told_apart_by_their_number() -> None:
+def test_two_records_of_the_same_content_are_distinguished_by_their_number() -> None:
     log = EventLog(clock=lambda: 0.0)
 
     assert log.append(problem()) != log.append(problem())
@@ -280,7 +280,7 @@ def test_waiting_ends_when_the_condition_holds() -> None:
     thread.join()
 
 
-def test_waiting_in_vain_ends_when_the_time_is_up() -> None:
+def test_waiting_without_a_match_ends_when_the_time_is_up() -> None:
     assert not EventLog().wait_for(lambda _records: False, timeout=0.01)
 
 

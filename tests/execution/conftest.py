@@ -30,7 +30,7 @@ def root(
     inputs,  # noqa: F811
     watcher: FolderWatcher,
 ) -> Iterator[Root]:
-    """A root that looks everywhere for changes, and one that is told of them."""
+    """A root that compares everything, and one that gets reports of changes."""
     made = Root(tmp_path, inputs, watcher if request.param == "watched" else None)
     with made.own:
         yield made

@@ -1,7 +1,7 @@
 """Input that no honest client sends, and machines that lack something, over the wire.
 
-Each gets a precise status or exit code and a message that names the thing, and costs nobody else
-anything: afterwards the same server runs an ordinary action on the worker it had.
+Each gets a precise status or exit code and a message that names the thing, and affects no other
+client: afterwards the same server runs an ordinary action on the worker it had.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def test_a_message_of_another_kind_is_refused_or_runs_nothing(server: Server) ->
 )
 @given(seed=st.integers(0, 1 << 32), part=st.sampled_from(["action", "command", "folder"]))
 def test_flipped_bytes_never_end_in_an_internal_error(fuzzed: Server, seed: int, part: str) -> None:
-    """The program exists in no folder, so whatever comes out of it runs nothing."""
+    """The program exists in no folder, so nothing is run, whatever the bytes mean."""
     uploads, chance = Uploads(), random.Random(seed)
     inner = reapi.Directory(symlinks=[reapi.SymlinkNode(name="l", target="../x")])
     folder = reapi.Directory(
@@ -262,7 +262,7 @@ def test_a_file_that_is_no_program_is_named(server: Server, content: bytes) -> N
     assert b"./tool" in outcome.stderr
 
 
-def test_arguments_that_the_kernel_does_not_take_are_told(server: Server) -> None:
+def test_arguments_that_the_kernel_does_not_take_are_reported(server: Server) -> None:
     outcome = server.run(Action(arguments=["/bin/true", "x" * (3 << 20)]))
     assert outcome.exit_code == 126
     assert b"too long" in outcome.stderr.lower()

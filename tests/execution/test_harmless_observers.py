@@ -1,4 +1,4 @@
-"""Whoever only looks on fails no action: recordings, events files, counters."""
+"""Observers fail no action: recordings, events files, counters."""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def test_a_counter_that_raises_fails_no_call(
     assert server.run(below("sub", arguments=[sys.executable, "tools/good.py", "@flags"])).ok
 
 
-def test_a_sink_that_raises_keeps_nobody_from_appending(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sink_that_raises_keeps_no_caller_from_appending(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     log, seen = EventLog(), []
 
     def fail(_record: object) -> None:
@@ -130,7 +132,9 @@ def test_the_first_failure_of_an_onlooker_is_logged(caplog: pytest.LogCaptureFix
     assert [each.startswith("it: ") for each in caplog.messages] == [True]
 
 
-def test_an_action_that_is_refused_before_it_is_routed_is_told(make_rpw_server: MakeServer) -> None:
+def test_an_action_that_is_refused_before_it_is_routed_is_reported(
+    make_rpw_server: MakeServer,
+) -> None:
     server = make_rpw_server()
     outcome = server.run(below("sub", timeout=1e6), check=False)
 

@@ -106,7 +106,7 @@ def test_a_job_counts_those_that_began_later_and_ended_while_it_was_paused(jobs:
     assert last.passed_over == 0
 
 
-def test_only_so_many_jobs_are_paused_at_a_time(
+def test_a_limited_number_of_jobs_is_paused_at_a_time(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_PAUSED", 2)

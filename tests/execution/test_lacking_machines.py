@@ -181,7 +181,7 @@ def test_a_file_that_can_not_be_written_is_exit_code_3_and_named(tmp_path: Path,
     assert "Traceback" not in served.stderr
 
 
-def test_a_spawner_that_is_killed_is_replaced_and_the_action_told(tmp_path: Path) -> None:
+def test_a_spawner_that_is_killed_is_replaced_and_the_action_fails_by_name(tmp_path: Path) -> None:
     with Server() as server:
         server.run(worker_action("before"))
         script = f"echo $PPID > {tmp_path}/spawner; exec sleep 60"
@@ -205,7 +205,7 @@ def test_a_spawner_that_is_killed_is_replaced_and_the_action_told(tmp_path: Path
         assert server.events.of(InternalError) == []
 
 
-def test_a_folder_that_can_not_be_removed_is_told_and_stops_nobody(
+def test_a_folder_that_can_not_be_removed_is_reported_and_stops_no_action(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(_fd: int, name: str) -> list[Leftover]:

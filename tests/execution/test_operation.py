@@ -66,7 +66,7 @@ def test_a_fresh_operation_is_queued_and_has_no_response(make) -> None:
     assert not operation.wait(0.0)
 
 
-def test_stages_are_told_until_it_is_over_and_then_it_is_completed(make) -> None:
+def test_stages_are_reported_until_it_is_over_and_then_it_is_completed(make) -> None:
     operation = make()
     operation.enter(Stage.EXECUTING, Timeline())
     assert stage_of(operation.message()) == Stage.EXECUTING
@@ -136,7 +136,7 @@ def test_updates_begin_at_once_and_end_with_the_response(make) -> None:
     assert list(updates) == []
 
 
-def test_a_response_that_comes_while_a_message_is_made_is_told_once(make) -> None:
+def test_a_response_that_comes_while_a_message_is_made_is_reported_once(make) -> None:
     operation = make()
     real = operation.message
     operation.message = lambda: (operation.finish(response()), real())[1]
@@ -144,7 +144,7 @@ def test_a_response_that_comes_while_a_message_is_made_is_told_once(make) -> Non
     assert [message.done for message in operation.updates()] == [True]
 
 
-def test_a_stage_that_lasts_is_told_without_being_asked(
+def test_a_stage_that_lasts_is_reported_without_being_asked(
     make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_FIRST_UPDATE", 0.001)
@@ -196,7 +196,7 @@ def test_updates_end_when_the_client_has_gone_and_the_operation_goes_on(make) ->
     assert not operation.is_done
 
 
-def test_waking_ends_updates_that_nobody_wants_at_once(make, monkeypatch) -> None:
+def test_waking_ends_updates_that_no_client_wants_at_once(make, monkeypatch) -> None:
     monkeypatch.setattr(module, "_FIRST_UPDATE", FOREVER)
     operation = make()
     is_wanted = threading.Event()
@@ -245,7 +245,7 @@ def test_the_last_one_to_leave_cancels_the_run(make) -> None:
     assert execution.token.is_cancelled
 
 
-def test_nobody_can_join_a_run_that_is_over_or_given_up(make) -> None:
+def test_no_operation_can_join_a_run_that_is_over_or_given_up(make) -> None:
     finished, given_up, one = Execution(), Execution(), make()
     finished.attach(one)
     finished.finish(response())

@@ -21,7 +21,7 @@ from .collected_outputs import Work, digest_of
 # --- files ---
 
 
-def test_a_file_is_stored_and_told_by_the_path_that_was_asked_for(work: Work) -> None:
+def test_a_file_is_stored_and_reported_by_the_path_that_was_asked_for(work: Work) -> None:
     work.write("out/a.txt", "content")
     outputs = work.collect("out/a.txt")
     (file,) = outputs.result.output_files
@@ -229,7 +229,7 @@ def test_a_wide_folder_is_collected(work: Work) -> None:
 
 
 @pytest.mark.parametrize("target", ["file", "folder", "missing", "/etc/passwd", "../..", "out"])
-def test_a_symlink_is_told_verbatim_and_not_followed(target: str, work: Work) -> None:
+def test_a_symlink_is_reported_verbatim_and_not_followed(target: str, work: Work) -> None:
     work.write("file")
     (work.root / "folder").mkdir()
     work.link("out", target)
@@ -249,7 +249,7 @@ def test_a_symlink_stays_one_even_with_a_slash_behind_it(work: Work) -> None:
     assert not result.output_directories
 
 
-def test_symlinks_inside_folders_are_told_verbatim(work: Work) -> None:
+def test_symlinks_inside_folders_are_reported_verbatim(work: Work) -> None:
     work.link("out/absolute", work.outside)
     work.link("out/dangling", "nowhere")
     tree = work.tree()
@@ -433,7 +433,7 @@ finally:
 # --- node properties ---
 
 
-def test_properties_are_told_only_when_asked_for(work: Work) -> None:
+def test_properties_are_reported_only_when_asked_for(work: Work) -> None:
     path = work.write("out/a", mode=0o640)
     os.utime(path, ns=(1, 1_500_000_000_123_456_789))
     asked = work.collect("out/a", output_node_properties=["mtime", "unix_mode"]).result

@@ -33,7 +33,7 @@ def reached(metadata: reapi.ExecutedActionMetadata) -> dict[str, int]:
 
 
 def finished(server: Server, action: Action) -> reapi.ExecutedActionMetadata:
-    """What the response says of an action that is executed, whatever came of it."""
+    """Return what the response says about an executed action, successful or not."""
     digest = server.run(action, check=False).digest
     with bare(server) as calls:
         operation = calls.execute(digest, skip_cache_lookup=True)[-1]

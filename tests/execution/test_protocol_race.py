@@ -51,7 +51,7 @@ def never() -> None:
     pytest.fail("nobody should be asked")
 
 
-def test_the_winner_kills_the_other_and_whoever_comes_later_is_too_late() -> None:
+def test_the_winner_kills_the_other_and_a_later_one_is_too_late() -> None:
     made = Race()
     made.race.enter(made.second)
     made.race.claim(Side.FIRST, made.first)
@@ -68,7 +68,7 @@ def test_the_winner_kills_the_other_and_whoever_comes_later_is_too_late() -> Non
     assert (made.killed, made.race.winner) == ([2], Side.FIRST)
 
 
-def test_a_winner_that_is_alone_kills_nobody() -> None:
+def test_a_winner_that_is_alone_kills_no_other() -> None:
     made = Race()
     made.race.enter(made.second)
     made.race.leave()

@@ -249,7 +249,7 @@ def test_clearing_forgets_what_was_decoded(resolver: Resolver, inputs) -> None:
 
 
 def chain(inputs, depth: int, leaf: Digest) -> Digest:
-    """The root of a tree so many folders deep, whose last folder is ``leaf``."""
+    """Return the root of a tree of this depth, whose last folder is ``leaf``."""
     for _ in range(depth - 1):
         message = reapi.Directory()
         message.directories.add(name="d", digest=inputs.message_of(leaf))

@@ -229,7 +229,7 @@ def test_abilities_are_asked_for_by_a_one(routed) -> None:
         ),
     ],
 )
-def test_what_makes_another_worker_is_told(changes: dict, told: str, routed) -> None:
+def test_what_makes_another_worker_is_reported(changes: dict, told: str, routed) -> None:
     before, after = key_of(routed()), key_of(routed(**changes))
 
     assert differences(before.components, after.components) == [told]

@@ -66,7 +66,7 @@ class Runs:
             self._changed.notify_all()
 
     def wait_for(self, count: int) -> list[str]:
-        """Waits until so many jobs have begun; their names."""
+        """Wait until this number of jobs have begun; return their names."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.begun) >= count, FOREVER)
             return [job.instance_name for job in self.begun]
@@ -83,7 +83,7 @@ class Runs:
             self._changed.notify_all()
 
     def submit(self, scheduler: Scheduler, name: str = "", **fields: object) -> Operation:
-        """Submits an action; ``name`` (the instance) and what it is made of tell actions apart."""
+        """Submit an action, identified by ``name`` (the instance) and its content."""
         request_fields = {
             key: fields.pop(key)
             for key in ("skip_cache_lookup", "inline_stdout", "inline_stderr")
@@ -149,7 +149,7 @@ def test_a_job_says_everything_about_the_action(runs: Runs) -> None:
     assert final(operation).result.exit_code == 1
 
 
-def test_so_many_jobs_run_at_once_and_the_others_wait_in_order(runs: Runs) -> None:
+def test_a_limited_number_of_jobs_runs_at_once_and_the_others_wait_in_order(runs: Runs) -> None:
     scheduler = runs.scheduler(jobs=2)
     operations = {name: runs.submit(scheduler, name) for name in "abcd"}
     assert runs.wait_for(2) == ["a", "b"]
@@ -293,7 +293,7 @@ def test_each_client_of_a_shared_run_gets_what_it_wants_inline(runs: Runs) -> No
 # --- cancelling ---
 
 
-def test_a_cancelled_operation_ends_at_once_and_its_run_is_told(runs: Runs) -> None:
+def test_a_cancelled_operation_ends_at_once_and_its_run_is_cancelled(runs: Runs) -> None:
     scheduler = runs.scheduler()
     operation = runs.submit(scheduler)
     runs.wait_for(1)
@@ -316,7 +316,7 @@ def test_cancelling_one_of_two_leaves_the_other_alone(runs: Runs) -> None:
     assert final(second).status.code == Code.OK
 
 
-def test_the_same_action_after_a_cancel_gets_a_run_of_its_own(runs: Runs) -> None:
+def test_the_same_action_after_a_cancel_gets_a_separate_run(runs: Runs) -> None:
     scheduler = runs.scheduler()
     scheduler.cancel(runs.submit(scheduler).name)
     again = runs.submit(scheduler)
@@ -349,7 +349,7 @@ def test_cancelling_what_has_ended_changes_nothing(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "unknown", "x" * 10_000])
-def test_an_operation_that_nobody_knows_is_not_found(name: str, runs: Runs) -> None:
+def test_an_unknown_operation_is_not_found(name: str, runs: Runs) -> None:
     scheduler = runs.scheduler()
     for ask in (scheduler.find, scheduler.cancel):
         with pytest.raises(RequestError) as caught:
@@ -494,7 +494,7 @@ def test_who_waits_is_served_before_those_who_left(runs: Runs) -> None:
     assert runs.wait_for(5)[4:] == ["left"]
 
 
-def test_a_client_that_joins_a_run_nobody_waited_for_brings_it_forward(runs: Runs) -> None:
+def test_a_client_that_joins_a_run_that_no_client_waited_for_brings_it_forward(runs: Runs) -> None:
     clock = Clock()
     scheduler = abandoning(runs, clock)
     runs.submit(scheduler, "first")
@@ -512,7 +512,7 @@ def test_a_client_that_joins_a_run_nobody_waited_for_brings_it_forward(runs: Run
             assert runs.wait_for(3)[2:] == ["other"]
 
 
-# --- waiting for an execution that somebody else began ---
+# --- waiting for an execution that another client began ---
 
 
 def test_an_operation_is_found_while_it_runs_and_afterwards(runs: Runs) -> None:

@@ -14,7 +14,7 @@ import pytest
 from rpw_fixture import Action
 from rpw_fixture.errors import Code
 from rpw_fixture.testing.endpoint import Endpoint
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, Digest, message_of
 from rpw_fixture.wire.protos import bytestream, longrunning, methods
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -58,7 +58,7 @@ class Bare:
         digest = SHA256.of(data)
         self.call(
             "BatchUpdateBlobs",
-            reapi.BatchUpdateBlobsRequest(requests=[{"digest": message(digest), "data": data}]),
+            reapi.BatchUpdateBlobsRequest(requests=[{"digest": message_of(digest), "data": data}]),
         )
         return digest
 
@@ -70,7 +70,7 @@ class Bare:
         return b"".join(response.data for response in self.call("Read", request))
 
     def missing(self, *digests: Digest) -> list[str]:
-        request = reapi.FindMissingBlobsRequest(blob_digests=map(message, digests))
+        request = reapi.FindMissingBlobsRequest(blob_digests=map(message_of, digests))
         found = self.call("FindMissingBlobs", request).missing_blob_digests
         return [each.hash for each in found]
 
@@ -96,10 +96,6 @@ def failing(code: Code, words: str = "") -> Iterator[Any]:
         yield caught
     assert caught.value.code().name == code.name, caught.value.details()
     assert words in caught.value.details()
-
-
-def message(digest: Digest) -> reapi.Digest:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def writes(data: bytes, piece: int) -> Iterator[bytestream.WriteRequest]:

@@ -1,7 +1,7 @@
-"""A real Bazel with a workspace, a server and an output root of its own.
+"""A real Bazel with a separate workspace, server and output root.
 
-Here live starting Bazel, reading what it built and said, and ending it for certain. What the
-workspace holds is workspace_files.py's business.
+This module starts Bazel, reads what it built and printed, and ends it. workspace_files.py has the files
+of the workspace.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ LOCAL_WORKERS = (
 #: A tool of the workspace, for tests that change it, and all actions that use it.
 GOOD_TOOL = "tools/python/good.py"
 
-# Bazel's Execute has no deadline, so a server that never answers would block a build for ever.
+# Bazel's Execute has no deadline, so a server that never answers would block a build without end.
 _BUILD_TIMEOUT = 120.0
 _SHUTDOWN_TIMEOUT = 20.0
-# Left alone, Bazel sends one action per local processor at a time: too few to fill the pools.
+# By default, Bazel sends one action per local processor at a time: too few to fill the pools.
 _JOBS = 16
 _EXECUTE = b"build.bazel.remote.execution.v2.Execution/Execute"
 _PROPERTY = re.compile(r"\{[^}]*\}")

@@ -1,7 +1,7 @@
 """Programs that the interop tests need from the machine.
 
-Without one of them a test is skipped with a reason that tells how to get it. Where interop must
-have run, RPW_FIXTURE_REQUIRE_INTEROP=1 turns that skip into a failure.
+Without one of them a test is skipped, with a reason that says how to get it. With
+RPW_FIXTURE_REQUIRE_INTEROP=1 the test fails instead.
 """
 
 from __future__ import annotations

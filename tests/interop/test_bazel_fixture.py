@@ -145,7 +145,7 @@ def test_a_broken_worker_fails_its_action_without_a_retry(
     assert_no_internal_error(server.events)
 
 
-def test_json_workers_that_nobody_declared_are_found_out(
+def test_json_workers_without_a_declared_protocol_are_found_out(
     workspace: BazelWorkspace, local_outputs: Mapping[str, bytes], make_rpw_server: MakeServer
 ) -> None:
     """Bazel 6.0 to 9.0 sends the key and no persistentWorkerProtocol, and so does this workspace."""
@@ -180,7 +180,7 @@ def test_json_workers_that_nobody_declared_are_found_out(
 
 
 @pytest.mark.parametrize("layout", [(), ("--experimental_sibling_repository_layout",)])
-def test_a_worker_finds_all_inputs_by_the_paths_it_is_told(
+def test_a_worker_finds_all_inputs_by_the_paths_in_its_requests(
     workspace: BazelWorkspace, make_rpw_server: MakeServer, layout: tuple[str, ...]
 ) -> None:
     server = make_rpw_server(tool_inputs=("**/tools/**", *TOOLS))

@@ -42,7 +42,7 @@ class Recorded:
 
 @pytest.fixture(scope="module")
 def one_shot_outputs(shared_workspace: BazelWorkspace) -> Mapping[str, bytes]:
-    """What every target's tool makes in a process of its own."""
+    """What every target's tool makes in a separate process."""
     shared_workspace.restore()
     shared_workspace.clean()
     result = shared_workspace.build(*GOOD, *LEAKY, flags=LOCAL)
@@ -121,7 +121,7 @@ def _record(workspace: BazelWorkspace, folder: Path, *targets: str) -> Recorded:
 
 
 def _check(recording: Path, *arguments: str) -> tuple[int, Any]:
-    """Exit status and JSON report of the subcommand, in a process of its own."""
+    """Exit status and JSON report of the subcommand, in a separate process."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "rpw_fixture", "check", str(recording)),

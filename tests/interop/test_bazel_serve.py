@@ -1,4 +1,4 @@
-"""Bazel against ``python -m rpw_fixture serve``: one story of builds, told by the events file.
+"""Bazel against ``python -m rpw_fixture serve``: one series of builds, as the events file records it.
 
 The builds run once, in `story`; every test looks at one chapter of it, in any order.
 """
@@ -27,7 +27,7 @@ from .serve_process import ServeProcess
 from .workspace_files import ACTIONS, JAVA
 
 MAX_WORKERS_PER_KEY = 2
-#: Plain, silo, JSON and Java targets; each group has a pool of its own.
+#: Plain, silo, JSON and Java targets; each group has a separate pool.
 POOLS = 4
 
 

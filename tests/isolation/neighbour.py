@@ -1,7 +1,7 @@
 """A process beside the server, of the same user, that others may try to reach.
 
 ``neighbour.py FOLDER TOKEN`` prints one line of JSON: where its sockets, its shared memory and its
-terminal are. Whoever connects is sent TOKEN. It ends, and takes everything along, when its standard
+terminal are. Each process that connects gets TOKEN. It ends, and takes everything along, when its standard
 input does. Standard library only.
 """
 

@@ -73,18 +73,18 @@ def test_the_path_of_this_process_is_never_searched(
 
 
 @pytest.mark.parametrize("name", ["tool2", "folder", "dangling", "..", ""])
-def test_a_bare_name_that_is_not_found_is_told(name: str, work: Path) -> None:
+def test_a_bare_name_that_is_not_found_is_reported(name: str, work: Path) -> None:
     with pytest.raises(FileNotFoundError, match=f"^{name}: command not found in PATH"):
         find(name, work, "bin")
 
 
 @pytest.mark.parametrize("name", ["bin/nothing", "bin/dangling", "nothing/tool", "bin/tool/x"])
-def test_a_path_that_does_not_exist_is_told(name: str, work: Path) -> None:
+def test_a_path_that_does_not_exist_is_reported(name: str, work: Path) -> None:
     with pytest.raises(FileNotFoundError, match=f"^{name}: no such file"):
         find(name, work)
 
 
 @pytest.mark.parametrize("name", ["bin/plain", "bin/folder", "./"])
-def test_a_path_that_can_not_be_executed_is_told(name: str, work: Path) -> None:
+def test_a_path_that_can_not_be_executed_is_reported(name: str, work: Path) -> None:
     with pytest.raises(PermissionError, match=f"^{name}: not executable"):
         find(name, work)

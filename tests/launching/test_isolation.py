@@ -47,7 +47,7 @@ def connect(host, port):
     socket.create_connection((host, port), timeout=5).close()
 print(json.dumps([attempt(*each) for each in json.loads(sys.argv[1])]))
 """
-# A server that dies once its process has told that its daemon is there.
+# A server that dies when its process has reported that its daemon runs.
 SERVER = """
 import os, signal, sys
 from rpw_fixture.config import Config
@@ -73,7 +73,7 @@ signal.signal(signal.SIGTERM, end)
 os.write(1, b"up\\n")
 while True: signal.pause()
 """
-# Starts a daemon in a session of its own, tells it, and goes on or ends.
+# Starts a daemon in a separate session, reports it, and continues or ends.
 DAEMON = """
 import os, signal, sys
 ready, tell = os.pipe()
@@ -180,7 +180,7 @@ def test_an_input_can_not_be_written_even_by_root(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_process_has_a_home_and_a_temporary_folder_of_its_own(
+def test_each_process_has_a_private_home_and_temporary_folder(
     kind: str, launching: Callable[..., Launcher], place: Place
 ) -> None:
     script = (
@@ -264,7 +264,7 @@ def test_namespaces_hide_everything_that_is_not_named(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_exit_status_and_signal_are_told(
+def test_exit_status_and_signal_are_reported(
     kind: str, launching: Callable[..., Launcher], place: Place
 ) -> None:
     launcher = launching(kind)
@@ -312,7 +312,7 @@ def test_nothing_of_it_outlives_a_killed_server(kind: str, spawner: Spawner, pla
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_program_that_is_not_there_is_told_as_such(
+def test_a_program_that_is_not_there_is_reported_as_such(
     kind: str, launching: Callable[..., Launcher], place: Place
 ) -> None:
     with pytest.raises(FileNotFoundError, match="nothing-here"):
@@ -347,7 +347,7 @@ def test_a_limit_that_this_system_does_not_have_is_refused_with_those_it_has() -
         ("none", {"landlock", "namespaces"}, None),
     ],
 )
-def test_isolation_that_can_not_be_had_is_replaced_and_that_is_told(
+def test_isolation_that_is_missing_is_replaced_and_that_is_reported(
     wanted: str,
     missing: set[str],
     got: str | None,

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _filter(options: argparse.Namespace) -> Callable[[Change], bool]:
-    """Return what tells whether a change is among those that the options ask for."""
+    """Return a predicate: whether the options ask for a change."""
     lines = options.among.read_text().splitlines() if options.among else []
     among = {_without_line(each) for each in lines}
 

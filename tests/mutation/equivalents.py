@@ -61,7 +61,7 @@ EQUIVALENTS = (
         kind=Kind.CALL,
     ),
     Equivalent(
-        module="rpw_fixture/execution/staging/staged_root.py",
+        module="rpw_fixture/execution/staging/",
         old="watch < 0",
         new="watch <= 0",
         reason="the numbers of watches begin with 1 (inotify(7)); what can't be watched has -1",

@@ -25,7 +25,7 @@ from tests.mutation.selection import Selection
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-#: A run may take this many times as long as without a change, and so many seconds more.
+#: A run may take this many times as long as without a change, and this many seconds more.
 _FACTOR, _EXTRA = 3.0, 30.0
 #: Tests that take longer get this many times as long, once, before a change counts as noticed by that.
 _MORE_TIME = 4.0

@@ -176,7 +176,7 @@ def test_the_version_decides_whether_tool_inputs_are_marked(
     assert test.endswith("--test_output=errors -- //...")
 
 
-def test_a_build_that_fails_raises_unless_told_not_to(tmp_path: Path) -> None:
+def test_a_build_that_fails_raises_unless_check_is_off(tmp_path: Path) -> None:
     program = tmp_path / "bazel"
     program.write_text("#!/bin/sh\necho bazel 7.0.0\necho broken >&2\nexit 3\n")
     program.chmod(0o755)

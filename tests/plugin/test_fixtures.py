@@ -61,9 +61,7 @@ def test_it(rpw_server, round):
     pytester.runpytest_inprocess().assert_outcomes(passed=2)
 
 
-def test_servers_can_be_made_with_settings_of_their_own(
-    suite: Suite, pytester: pytest.Pytester
-) -> None:
+def test_servers_can_be_made_with_other_settings(suite: Suite, pytester: pytest.Pytester) -> None:
     suite("""
 from rpw_fixture import Config, ConfigError
 made = []

@@ -73,7 +73,7 @@ def test_a_log_of_an_older_version_says_what_it_lacks(tmp_path: Path) -> None:
     assert found.runs[0]["summary"]["actions"] == 6
 
 
-def test_inputs_of_all_kinds_are_told_apart(tmp_path: Path) -> None:
+def test_inputs_of_all_kinds_are_distinguished(tmp_path: Path) -> None:
     recording = tmp_path / "recording"
     recording.mkdir()
     tool = {"path": "a", "tool": True, "digest": "d/1"}
@@ -111,7 +111,9 @@ def test_files_of_one_name_keep_their_folders(tmp_path: Path) -> None:
     assert inputs.short_names([Path("one/a"), Path("two/b")]) == ["a", "b"]
 
 
-def test_codes_that_do_not_apply_are_told_from_those_that_were_not_checked(tmp_path: Path) -> None:
+def test_codes_that_do_not_apply_are_distinguished_from_those_that_were_not_checked(
+    tmp_path: Path,
+) -> None:
     (check,) = inputs.read([write_check(tmp_path / "check")]).checks
     applicable = {each["code"]: each["applicable"] for each in check["checks"]}
     assert applicable["RPW110"] is False

@@ -109,7 +109,7 @@ def test_a_viewer_gets_what_was_and_then_what_changes() -> None:
             assert changes["summary"]["actions"] == 2
 
 
-def test_a_viewer_is_told_why_workers_were_started_and_why_actions_got_none() -> None:
+def test_a_viewer_sees_why_workers_were_started_and_why_actions_got_none() -> None:
     with serving() as server, following(server) as events:
         assert next(events)[1]["worker_starts"] == []
         server.run(ECHO)
@@ -145,7 +145,7 @@ def test_live_rows_say_the_same_as_a_report_of_the_whole_log() -> None:
     }
 
 
-def test_viewers_are_told_that_the_server_has_stopped() -> None:
+def test_viewers_see_that_the_server_has_stopped() -> None:
     server = Server(Config(web="127.0.0.1:0")).start()
     with following(server) as events:
         assert next(events)[0] == "reset"

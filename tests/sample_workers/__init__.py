@@ -1,1 +1,1 @@
-"""Tests of the workers in sample_workers/, driven over plain pipes by a driver of their own."""
+"""Tests of the workers in sample_workers/, driven over plain pipes, without the server."""

@@ -92,7 +92,7 @@ class Worker:
         return self.receive()
 
     def receive_bytes(self, count: int) -> bytes:
-        """At least so many bytes from stdout, fewer only at its end."""
+        """Return at least this number of bytes from stdout; fewer only at its end."""
         while len(self._received) < count and (chunk := self._read()):
             self._received += chunk
         data, self._received = self._received, b""

@@ -85,7 +85,9 @@ def test_crashing_ends_unanswered_with_the_status_it_was_given(
         assert "the native library gave up" in worker.stderr
 
 
-def test_crashing_works_for_as_many_requests_as_told(stage: Callable[[str], Workspace]) -> None:
+def test_crashing_works_for_as_many_requests_as_the_option_says(
+    stage: Callable[[str], Workspace],
+) -> None:
     with stage("crashing.py").start("--after=2") as worker:
         assert worker.ask(*HELLO) == worker.ask(*HELLO) == Response()
         worker.send(*HELLO)

@@ -167,7 +167,7 @@ def test_a_diagnostic_holds_no_sandbox_path(command: list[str], root: Path) -> N
 def test_a_cancelled_request_is_answered_once_and_writes_nothing(
     command: list[str], root: Path
 ) -> None:
-    os.mkfifo(root / "Slow.java")  # reading it lasts until somebody writes
+    os.mkfifo(root / "Slow.java")  # a reader waits until a process writes
     with Worker([*command, "--multiplex"], Proto(), root) as worker:
         worker.send("--output", "slow.jar", "Slow.java", request_id=1)
         with (root / "Slow.java").open("w") as source:

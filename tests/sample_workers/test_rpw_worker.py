@@ -61,7 +61,7 @@ def codec(name: str) -> Any:
 
 
 class Dribble(io.RawIOBase):
-    """A stream that gives only so many bytes a read."""
+    """A stream that returns at most a few bytes for each read."""
 
     def __init__(self, data: bytes, step: int) -> None:
         self._data = io.BytesIO(data)

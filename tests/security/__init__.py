@@ -1,1 +1,1 @@
-"""Who may reach a server, and what it makes of bytes that nobody should send."""
+"""Access to a server, and hostile bytes."""

@@ -30,7 +30,7 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Pems:
 
 @pytest.fixture(scope="session")
 def strangers(tmp_path_factory: pytest.TempPathFactory) -> Pems:
-    """Of an authority that nobody trusts."""
+    """Certificates of an authority that the server does not trust."""
     return write_pems(tmp_path_factory.mktemp("strangers"))
 
 

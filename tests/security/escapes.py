@@ -1,7 +1,7 @@
 """Processes that try to outlive what started them, in every combination of ways.
 
-Each holds a lock on a file of its own in a folder that the test gave: whatever else it changed, the lock is
-free only once it is gone.
+Each holds a lock on a separate file in a folder of the test. Whatever else the process changes, the lock is
+free only after its end.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def alive(folder: Path) -> set[str]:
 
 
 def survivors(folder: Path, patience: float) -> set[str]:
-    """Name those that are still there after so many seconds; returns as soon as there are none."""
+    """Return the names of those that remain after some seconds; return at once when there are none."""
     deadline = time.monotonic() + patience
     while (left := alive(folder)) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from rpw_fixture import Server
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import Method, bytestream, health, longrunning, methods
 from rpw_fixture.wire.protos import remote_execution as reapi
 
@@ -120,7 +120,7 @@ class Target:
 
     def put(self, data: bytes) -> reapi.Digest:
         """Uploads what no client should, under its right name."""
-        digest = message(SHA256.of(data))
+        digest = message_of(SHA256.of(data))
         entry = {"digest": digest, "data": data}
         request = reapi.BatchUpdateBlobsRequest(requests=[entry])
         (answer,) = self.throw("BatchUpdateBlobs", request.SerializeToString())
@@ -177,9 +177,9 @@ def seeds_of(target: Target) -> dict[str, list[bytes]]:
         "BatchUpdateBlobs": [
             reapi.BatchUpdateBlobsRequest(
                 requests=[
-                    {"digest": message(SHA256.of(data)), "data": data},
+                    {"digest": message_of(SHA256.of(data)), "data": data},
                     {
-                        "digest": message(SHA256.of(data)),
+                        "digest": message_of(SHA256.of(data)),
                         "data": deflated(data),
                         "compressor": reapi.Compressor.DEFLATE,
                     },
@@ -214,10 +214,6 @@ def seeds_of(target: Target) -> dict[str, list[bytes]]:
     }
     found = {name: [each.SerializeToString() for each in some] for name, some in requests.items()}
     return {name: found.get(name, [b""]) for name in METHODS}
-
-
-def message(digest: Digest) -> reapi.Digest:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def deflated(data: bytes) -> bytes:

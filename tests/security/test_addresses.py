@@ -37,7 +37,7 @@ def test_allowing_it_takes_a_client_that_proves_who_it_is(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", REMOTE)
-def test_a_certificate_of_the_server_alone_keeps_nobody_out(address: str, pems: Pems) -> None:
+def test_a_certificate_of_the_server_alone_keeps_no_client_out(address: str, pems: Pems) -> None:
     with pytest.raises(ConfigError, match="a server certificate alone lets every client in"):
         Server(
             listen=address, allow_remote=True, tls_cert=pems.server_cert, tls_key=pems.server_key

@@ -30,7 +30,7 @@ NAMES = [each.name for each in available().values()]
 
 
 class Bombed:
-    """A server in a process of its own, whose memory is watched."""
+    """A server in a separate process, whose memory is watched."""
 
     def __init__(self, process: ServerProcess, channel: grpc.Channel) -> None:
         self._process = process
@@ -95,7 +95,7 @@ def server() -> Iterator[Bombed]:
 
 
 def zeros(name: str, size: int) -> bytes:
-    """So many zeros, compressed as far as it goes."""
+    """Return this number of zeros, compressed as much as possible."""
     pieces = (bytes(MIB) for _ in range(size // MIB))
     if name == "deflate":
         encoder = zlib.compressobj(9, wbits=-15)

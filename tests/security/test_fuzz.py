@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from rpw_fixture import Server
 from rpw_fixture.wire.compression import available, compressor_numbered
-from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.waiting import until
 
-from .fuzzing import METHODS, Target, changed, channels, effort, message, seeds_of
+from .fuzzing import METHODS, Target, changed, channels, effort, seeds_of
 
 METADATA = "build.bazel.remote.execution.v2.requestmetadata-bin"
 UPLOAD = "uploads/5f0c2a1e-1111-4222-8333-444455556666"
@@ -94,7 +94,7 @@ def test_no_compressed_bytes_upset_the_server(target: Target, number: int) -> No
     @effort(short=60, long=4_000)
     @given(changed(*seeds))
     def throw(raw: bytes) -> None:
-        entry = {"digest": message(digest), "data": raw, "compressor": number}
+        entry = {"digest": message_of(digest), "data": raw, "compressor": number}
         update = reapi.BatchUpdateBlobsRequest(requests=[entry])
         target.throw("BatchUpdateBlobs", update.SerializeToString())
         write = bytestream.WriteRequest(
@@ -175,7 +175,7 @@ def test_no_tree_in_a_result_upsets_the_server(target: Target) -> None:
         root={"files": [{"name": "a", "digest": blob}]},
         children=[{"files": [{"name": "b", "digest": blob}]}],
     )
-    action = message(SHA256.of(b"an action"))
+    action = message_of(SHA256.of(b"an action"))
 
     @effort(short=40, long=3_000)
     @given(changed(tree.SerializeToString()))
@@ -240,7 +240,7 @@ def test_rubbish_leaves_no_descriptor_and_no_thread_behind(target: Target) -> No
                 target.throw(name, seeds[name][0][: number % 50] + bytes([number % 256]))
 
     throw_all(range(100))
-    # Threads that Python knows are ours; gRPC starts as many of its own as the machine's load asks for.
+    # Threads that Python knows are ours; gRPC starts others, depending on the machine's load.
     descriptors, threads = process.num_fds(), threading.active_count()
     throw_all(range(100, 400))
     until(lambda: process.num_fds() <= descriptors + 3, "descriptors were left")

@@ -131,7 +131,7 @@ def group() -> Iterator[Path]:
 
 
 def test_a_fork_bomb_at_the_limit_of_processes_ends_nothing_but_itself(group: Path) -> None:
-    """As `test_the_first_call…`, with a real limit, in a process of its own."""
+    """As `test_the_first_call…`, with a real limit, in a separate process."""
     enter = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
     command = (*enter, sys.executable, "-m", "rpw_fixture", "serve", "--listen", "127.0.0.1:0")
     with ServerProcess("--jobs", "4", command=command) as process:

@@ -44,7 +44,7 @@ def worker_action() -> Action:
     )
 
 
-def test_nobody_else_reads_what_is_kept(tmp_path: Path, umask: int) -> None:
+def test_no_other_user_reads_what_is_kept(tmp_path: Path, umask: int) -> None:
     root, record, events = tmp_path / "a" / "root", tmp_path / "record", tmp_path / "events.jsonl"
     with Server(root=str(root), record=str(record), events=str(events)) as server:
         assert server.client.run(worker_action()).exit_code == 0

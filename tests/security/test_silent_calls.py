@@ -1,4 +1,4 @@
-"""Calls that are opened and left alone, hundreds at once, keep nobody else from being served."""
+"""Calls that are opened and left alone, hundreds at once, do not keep other calls from being served."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def threads_of_calls() -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("token", [TOKEN, "wrong"], ids=["token", "wrong"])
-def test_hundreds_of_calls_that_say_nothing_more_hold_up_nobody(
+def test_hundreds_of_calls_that_say_nothing_more_hold_up_no_other_call(
     server: Server, kind: str, token: str
 ) -> None:
     with raw(server) as client:
@@ -203,7 +203,7 @@ def _put(server: Server, data: bytes) -> str:
     return str(digest)
 
 
-def test_a_client_that_hears_nothing_of_its_half_close_is_told(server: Server) -> None:
+def test_a_client_that_hears_nothing_of_its_half_close_gets_a_status(server: Server) -> None:
     with raw(server) as client:
         stream = client.open(FIND, end=True, token=TOKEN)
         client.wait([stream], SLACK)

@@ -148,7 +148,7 @@ def test_a_spawner_killed_under_a_worker_makes_its_request_unavailable() -> None
     assert "supervisor was killed" in outcomes[0].message
 
 
-def test_a_spawner_that_is_killed_while_nobody_waits_leaves_no_worker() -> None:
+def test_a_spawner_that_is_killed_while_no_client_waits_leaves_no_worker() -> None:
     with Server() as server:
         assert server.run(worker_action()).ok
         (spawner,) = psutil.Process().children()

@@ -98,7 +98,7 @@ def test_a_client_that_has_gone_is_not_waited_for(server: Server) -> None:
     assert time.monotonic() - began < SOON
 
 
-def test_an_answer_of_an_action_that_nobody_reads_is_not_waited_for(server: Server) -> None:
+def test_an_answer_of_an_action_that_no_client_reads_is_not_waited_for(server: Server) -> None:
     script = "head -c 3000000 /dev/zero"
     encoded = server.client._encode(Action(arguments=["/bin/sh", "-c", script]))
     server.client.upload(encoded.blobs)

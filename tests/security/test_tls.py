@@ -91,7 +91,7 @@ def test_our_client_shows_its_certificate(mutual: Server, pems: Pems) -> None:
         client.run(HELLO)
 
 
-def test_bazel_is_told_what_to_trust(tls: Server, pems: Pems) -> None:
+def test_bazel_knows_what_to_trust(tls: Server, pems: Pems) -> None:
     flags = tls.bazel_flags()
     assert f"--remote_executor={tls.endpoint}" in flags
     assert f"--tls_certificate={pems.server_cert}" in flags

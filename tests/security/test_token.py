@@ -83,7 +83,7 @@ def test_a_second_header_does_not_get_in(channel: grpc.Channel) -> None:
     assert status(channel, method, binary) is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_health_is_told_to_everybody(channel: grpc.Channel) -> None:
+def test_health_is_reported_to_every_client(channel: grpc.Channel) -> None:
     check = channel.unary_unary("/grpc.health.v1.Health/Check", None, None)
     assert check(b"", timeout=10) == b"\x08\x01"
 

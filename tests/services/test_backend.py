@@ -63,7 +63,7 @@ def test_calls_are_served_whether_it_was_prepared_or_not() -> None:
                 assert client.capabilities().execution_capabilities.exec_enabled
 
 
-def test_an_rpc_that_nobody_serves_is_unimplemented() -> None:
+def test_an_rpc_that_no_service_has_is_unimplemented() -> None:
     with (
         Server() as server,
         grpc.insecure_channel(server.endpoint.removeprefix("grpc://")) as channel,

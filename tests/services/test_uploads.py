@@ -71,7 +71,7 @@ def test_the_further_of_two_uploads_is_kept(writers):
     assert writers.files() == []
 
 
-def test_an_interrupted_upload_is_forgotten_unless_it_was_told(writers):
+def test_an_interrupted_upload_is_forgotten_unless_it_was_reported(writers):
     uploads = Uploads()
     uploads.interrupt(uploads.begin("a", 0, writers))
     assert writers.files() == []
@@ -94,7 +94,7 @@ def test_an_upload_under_the_same_name_that_succeeds_ends_the_kept_one(writers):
     assert len(writers.files()) == 1
 
 
-def test_only_so_many_uploads_are_kept(writers):
+def test_a_limited_number_of_uploads_is_kept(writers):
     uploads = Uploads(limit=3)
     for number in range(5):
         suspended(uploads, writers, str(number), 5)

@@ -1,4 +1,4 @@
-"""A server in a process of its own, and blobs to move to and fro.
+"""A server in a separate process, and blobs to upload and download.
 
 RPW_FIXTURE_LONG=1 asks for the long form of these tests.
 """
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpw_fixture.wire.digests import SHA256, Digest
-from rpw_fixture.wire.protos import remote_execution as reapi
 from tests.server_process import ServerProcess
 
 LONG = os.environ.get("RPW_FIXTURE_LONG") == "1"
@@ -62,7 +61,3 @@ def digest_of(content: Iterator[bytes]) -> Digest:
         hasher.update(piece)
         size += len(piece)
     return Digest(hasher.hexdigest(), size)
-
-
-def message(digest: Digest) -> reapi.Digest:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)

@@ -1,4 +1,4 @@
-"""A server killed while it writes: what it acknowledged is there again, and nothing half.
+"""A server killed while it writes: acknowledged blobs are there after a restart, and none is incomplete.
 
 An upload that was never acknowledged may have been complete a moment before the end. Then it is
 served whole, or not at all.
@@ -16,11 +16,11 @@ from typing import Any
 
 import grpc
 
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, Digest, message_of
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
 
-from .serving import LONG, ServeProcess, message
+from .serving import LONG, ServeProcess
 
 ROUNDS = 200 if LONG else 4
 WRITERS = 3
@@ -55,7 +55,7 @@ class Calls:
     def put(self, data: bytes, digest: Digest) -> None:
         """Returns once the server has acknowledged the blob."""
         if len(data) < 50_000 and digest.hash[0] < "8":
-            entry = {"digest": message(digest), "data": data}
+            entry = {"digest": message_of(digest), "data": data}
             request = reapi.BatchUpdateBlobsRequest(requests=[entry])
             (response,) = self.update(request, timeout=60).responses
             assert response.status.code == 0
@@ -77,7 +77,7 @@ class Calls:
         """How many of them are not there."""
         count = 0
         for start in range(0, len(digests), 10_000):
-            some = map(message, digests[start : start + 10_000])
+            some = map(message_of, digests[start : start + 10_000])
             request = reapi.FindMissingBlobsRequest(blob_digests=some)
             count += len(self.find(request, timeout=60).missing_blob_digests)
         return count
@@ -94,7 +94,7 @@ class Book:
         self._lock = threading.Lock()
 
     def next(self) -> tuple[bytes, Digest]:
-        """A blob that nobody tried yet."""
+        """Return a blob that was not used before."""
         with self._lock:
             number = next(self._numbers)
             data = content(number)
@@ -125,10 +125,12 @@ def write_until_it_dies(address: str, book: Book, started: threading.Event) -> N
                 book.keep(digest)
                 started.set()
                 action = SHA256.of(data[:8])
-                result = reapi.ActionResult(output_files=[{"path": "o", "digest": message(digest)}])
+                result = reapi.ActionResult(
+                    output_files=[{"path": "o", "digest": message_of(digest)}]
+                )
                 calls.put_result(
                     reapi.UpdateActionResultRequest(
-                        action_digest=message(action), action_result=result
+                        action_digest=message_of(action), action_result=result
                     ),
                     timeout=60,
                 )
@@ -153,9 +155,9 @@ def verify(address: str, book: Book, tried_before: int, kept_before: int, seed: 
             assert calls.get(digest) in (None, content(book.tried[digest]))
         actions = list(book.results)
         for action in chance.sample(actions, min(SAMPLE, len(actions))):
-            request = reapi.GetActionResultRequest(action_digest=message(action))
+            request = reapi.GetActionResultRequest(action_digest=message_of(action))
             (file,) = calls.get_result(request, timeout=60).output_files
-            assert file.digest == message(book.results[action])
+            assert file.digest == message_of(book.results[action])
 
 
 def stored(root: Path) -> set[Digest]:

@@ -1,4 +1,4 @@
-"""Many actions through one worker, and many clients at once: nothing grows, nobody waits for ever.
+"""Many actions through one worker, and many clients at once: nothing grows, and no client hangs.
 
 The short form is for every day; RPW_FIXTURE_LONG=1 runs the long one.
 """
@@ -55,8 +55,8 @@ def compilation(number: int) -> Action:
 class Held:
     """What this process, which is the server as well, and its descendants hold.
 
-    Threads are those of this process that Python knows: ours. gRPC starts more of its own, as many as
-    the load of the machine asks for.
+    Threads are those of this process that Python knows: ours. gRPC starts others,
+    depending on the load of the machine.
     """
 
     descriptors: int
@@ -143,7 +143,7 @@ def test_sixty_four_clients_at_once_are_all_served(server: Server) -> None:
                 for number in (0, 1000 + client_number, 1, 2000 + client_number):
                     outcome = client.run(compilation(number))
                     assert outcome.outputs[f"out/{number}.txt"].startswith(b"SOURCE %d\n" % number)
-        except BaseException as error:  # noqa: BLE001 - told by the test's own thread
+        except BaseException as error:  # noqa: BLE001 - raised by the test's own thread
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]

@@ -8,11 +8,9 @@ import grpc
 import pytest
 
 from rpw_fixture import Action, Server
-from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import bytestream, longrunning
 from rpw_fixture.wire.protos import remote_execution as reapi
-
-from .serving import message
 
 STREAMS = 200
 CALLS = 200
@@ -45,7 +43,7 @@ def test_unary_calls_are_answered_while_200_executions_are_waited_for(
             longrunning.Operation.FromString,
         )
         streams = [
-            execute(reapi.ExecuteRequest(action_digest=message(digest)), timeout=300)
+            execute(reapi.ExecuteRequest(action_digest=message_of(digest)), timeout=300)
             for digest in digests
         ]
         names = {next(stream).name for stream in streams}
@@ -63,7 +61,7 @@ def test_unary_calls_are_answered_while_200_executions_are_waited_for(
 
 
 def _call_everything(channel: grpc.Channel, action: str) -> None:
-    """Unary calls and short streams, each with a deadline of its own."""
+    """Unary calls and short streams, each with a separate deadline."""
     find = channel.unary_unary(
         f"{_REAPI}.ContentAddressableStorage/FindMissingBlobs",
         lambda request: request.SerializeToString(),
@@ -74,7 +72,7 @@ def _call_everything(channel: grpc.Channel, action: str) -> None:
         lambda request: request.SerializeToString(),
         bytestream.ReadResponse.FromString,
     )
-    absent = message(SHA256.of(b"absent"))
+    absent = message_of(SHA256.of(b"absent"))
     for _ in range(CALLS):
         answer = find(reapi.FindMissingBlobsRequest(blob_digests=[absent]), timeout=20)
         assert len(answer.missing_blob_digests) == 1

@@ -8,16 +8,12 @@ from rpw_fixture import Action, Server
 from rpw_fixture.storage.action_cache import ActionCache, ActionKey
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.storage.complete_results import CompleteResults
-from rpw_fixture.wire.digests import SHA256, DigestFunctions
+from rpw_fixture.wire.digests import SHA256, DigestFunctions, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 
 def key(number, instance=""):
     return ActionKey(instance, "SHA256", SHA256.of(b"%d" % number))
-
-
-def message(digest):
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def test_a_result_of_no_bytes_is_a_result():
@@ -81,10 +77,10 @@ def test_a_hit_reads_its_trees_once_as_long_as_nothing_is_evicted(cas, monkeypat
     store, complete = cas.store(SHA256), CompleteResults(ActionCache(), cas)
     leaf = store.put(b"leaf")
     tree = reapi.Tree(
-        root=reapi.Directory(files=[reapi.FileNode(name="leaf", digest=message(leaf))])
+        root=reapi.Directory(files=[reapi.FileNode(name="leaf", digest=message_of(leaf))])
     )
     digest = store.put(tree.SerializeToString())
-    directory = reapi.OutputDirectory(path="d", tree_digest=message(digest))
+    directory = reapi.OutputDirectory(path="d", tree_digest=message_of(digest))
     action = SHA256.of(b"action")
     complete.put(
         "", SHA256, action, reapi.ActionResult(output_directories=[directory]).SerializeToString()
@@ -102,14 +98,14 @@ def test_remembered_trees_are_bounded(cas):
     complete = CompleteResults(ActionCache(), cas, limit=2)
     for number in range(5):
         root = reapi.Directory(
-            files=[reapi.FileNode(name=str(number), digest=message(store.empty))]
+            files=[reapi.FileNode(name=str(number), digest=message_of(store.empty))]
         )
         tree = store.put(reapi.Tree(root=root).SerializeToString())
         folder = store.put(root.SerializeToString())
         result = reapi.ActionResult(
             output_directories=[
-                reapi.OutputDirectory(tree_digest=message(tree)),
-                reapi.OutputDirectory(root_directory_digest=message(folder)),
+                reapi.OutputDirectory(tree_digest=message_of(tree)),
+                reapi.OutputDirectory(root_directory_digest=message_of(folder)),
             ]
         )
         action = SHA256.of(b"%d" % number)

@@ -6,18 +6,14 @@ import pytest
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.storage.batches import DigestBatches
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 
 from .small_stores import SIZES, files_below, make_cas
 
 
-def message(digest: Digest) -> reapi.Digest:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
-
-
 def claims_of(*blobs: bytes) -> dict[int, tuple[bytes, reapi.Digest]]:
-    return {number: (data, message(SHA256.of(data))) for number, data in enumerate(blobs)}
+    return {number: (data, message_of(SHA256.of(data))) for number, data in enumerate(blobs)}
 
 
 def put(store, claims):
@@ -34,7 +30,7 @@ def test_blobs_of_every_size_come_out_as_they_were_put(tmp_path, durable):
     blobs = [bytes([number]) * size for number, size in enumerate(SIZES)]
     assert put(store, claims_of(*blobs)) == {}
     for data in blobs:
-        assert DigestBatches(store).get(message(SHA256.of(data))) == data
+        assert DigestBatches(store).get(message_of(SHA256.of(data))) == data
     cas.close()
 
 
@@ -50,8 +46,8 @@ def test_a_wrong_claim_is_refused_and_the_others_are_kept(tmp_path):
     refused = put(
         store,
         {
-            4: (b"one", message(SHA256.of(b"one"))),
-            7: (b"two", message(lie)),
+            4: (b"one", message_of(SHA256.of(b"one"))),
+            7: (b"two", message_of(lie)),
             9: (b"x", malformed),
             11: (b"short", reapi.Digest(hash=SHA256.of(b"short").hash, size_bytes=4)),
         },
@@ -93,7 +89,7 @@ def test_what_is_put_again_counts_as_used(tmp_path):
 
 def test_reading_what_is_absent_tells_malformed_digests(tmp_path):
     store = make_cas(tmp_path).store(SHA256)
-    assert DigestBatches(store).get(message(SHA256.of(b"gone"))) is None
+    assert DigestBatches(store).get(message_of(SHA256.of(b"gone"))) is None
     with pytest.raises(RequestError, match="not a SHA256 hash"):
         DigestBatches(store).get(reapi.Digest(hash="xyz", size_bytes=3))
 

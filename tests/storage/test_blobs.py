@@ -163,7 +163,7 @@ def test_a_writer_refuses_the_first_byte_too_many(store, tmp_path, size):
     assert files_below(tmp_path) == []
 
 
-def test_functions_have_stores_of_their_own(cas):
+def test_functions_have_separate_stores(cas):
     sha1 = FUNCTIONS["SHA1"]
     digest = cas.store(sha1).put(b"content")
     assert digest == sha1.of(b"content")

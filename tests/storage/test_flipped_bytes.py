@@ -36,7 +36,7 @@ def file_of(root: Path, digest: Digest) -> Path:
 
 
 def flip(path: Path, position: int = -1) -> None:
-    """Flips a bit, and waits until the file's times tell of it."""
+    """Flip a bit, and wait until the file's times show it."""
     before = path.stat()
     content = bytearray(path.read_bytes())
     content[position] ^= 1

@@ -193,7 +193,7 @@ def test_without_ctypes_paths_are_opened_step_by_step(monkeypatch: pytest.Monkey
     assert beneath._find_openat2() is beneath.open_step_by_step
 
 
-def test_without_proc_a_mount_is_told_by_its_device_and_paths_are_unknown(
+def test_without_proc_a_mount_is_recognised_by_its_device_and_paths_are_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fd = os.open(tmp_path, os.O_RDONLY)

@@ -78,7 +78,7 @@ def test_there_is_no_limit_where_there_are_no_groups(tmp_path: Path) -> None:
         assert memory_limit(tmp_path / name, tmp_path) is None
 
 
-def test_files_on_a_ram_disk_are_told_from_others(tmp_path: Path) -> None:
+def test_files_on_a_ram_disk_are_distinguished_from_others(tmp_path: Path) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "/dev/vda / ext4 rw 0 0\ntmpfs /ram tmpfs rw 0 0\n/dev/vdb /ram/disk ext4 rw 0 0\n"

@@ -16,7 +16,7 @@ def test_a_listener_is_called_once() -> None:
     assert calls == [1]
 
 
-def test_who_comes_late_is_told_so() -> None:
+def test_a_late_listener_learns_that_it_is_late() -> None:
     signal, calls = Signal(), []
     seen = signal.count
     signal.notify()

@@ -42,7 +42,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def other() -> Iterator[subprocess.Popen[str]]:
-    """A process with a workspace of its own."""
+    """A separate process with a separate workspace."""
     command = [sys.executable, "-c", HOLD]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -153,7 +153,9 @@ def test_where_folders_can_not_be_locked_all_are_left_alone(
         assert left.exists()
 
 
-def test_where_none_can_be_made_that_is_told(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_none_can_be_made_that_is_reported(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(base / "absent"))
     with pytest.raises(EnvironmentLacksError, match="absent"):
         Workspace()
@@ -240,7 +242,7 @@ def dead_folder(base: Path) -> Path:
     return folder
 
 
-def test_an_undeletable_leftover_keeps_nobody_from_starting_and_is_reported_once(
+def test_an_undeletable_leftover_keeps_no_server_from_starting_and_is_reported_once(
     base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = dead_folder(base)
@@ -258,7 +260,7 @@ def test_an_undeletable_leftover_keeps_nobody_from_starting_and_is_reported_once
         assert not folder.exists()
 
 
-def test_a_mount_in_a_dead_servers_folder_is_not_emptied_and_keeps_nobody_from_starting(
+def test_a_mount_in_a_dead_servers_folder_is_not_emptied_and_keeps_no_server_from_starting(
     base: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_mounts(base)

@@ -1,4 +1,4 @@
-"""What a test sees of a server that it did not start: the results of its own actions."""
+"""What a test sees of a server that it did not start: the results of its actions."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Usage: coexist_child.py OURS_FIRST|THEIRS_FIRST PROTOBUF_VERSION FOLDER…
 The folders go onto sys.path; protobuf, buildgrid-common and worker_protocol_pb2 must be in them.
-Anything but exit code 0 is a failure, told by a traceback.
+An exit code other than 0 is a failure; the traceback says why.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def check_default_pool_is_theirs(remote_execution, worker) -> None:
 def main(order: str, version: str, *folders: str) -> None:
     sys.path[:0] = folders
     warnings.simplefilter("error")
-    # What Python 3.12 says of protobuf 4's own types, whoever imports them.
+    # Python 3.12 warns about types of protobuf 4, regardless of the module that imports them.
     warnings.filterwarnings("ignore", "Type google.*metaclass", DeprecationWarning)
     if order == "OURS_FIRST":
         ours, theirs = import_ours(), import_theirs()

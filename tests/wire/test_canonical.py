@@ -73,13 +73,13 @@ def test_the_error_names_the_message_and_its_problem() -> None:
     )
 
 
-def test_a_name_of_two_kinds_is_told() -> None:
+def test_a_name_of_two_kinds_is_reported() -> None:
     folder = files(["a"])
     folder.symlinks.add(name="a", target="x")
     assert list(canonical.directory_problems(folder)) == ["'a' is both a file and a symlink"]
 
 
-def test_node_properties_out_of_order_are_told_with_their_node() -> None:
+def test_node_properties_out_of_order_are_reported_with_their_node() -> None:
     folder = files(["a"])
     for name in ("z", "y"):
         folder.files[0].node_properties.properties.add(name=name)
@@ -98,7 +98,7 @@ def test_platform_properties_may_repeat_a_name_with_values_in_order() -> None:
 
 
 @pytest.mark.parametrize("path", ["/a", "a/", "a//b", "a/./b", "a/../b", "."])
-def test_an_odd_path_is_told(path: str) -> None:
+def test_an_odd_path_is_reported(path: str) -> None:
     for field in ("output_paths", "output_files", "output_directories"):
         (problem,) = canonical.command_problems(reapi.Command(**{field: [path]}))
         assert repr(path) in problem
@@ -112,7 +112,7 @@ def test_a_path_that_starts_with_dot_dot_is_in_its_shortest_form(path: str) -> N
 
 
 @pytest.mark.parametrize("path", ["../a/../b", ".././b", "a/..", "../."])
-def test_dot_dot_after_a_name_is_told(path: str) -> None:
+def test_dot_dot_after_a_name_is_reported(path: str) -> None:
     (problem,) = canonical.command_problems(
         reapi.Command(working_directory="a/b", output_paths=[path])
     )
@@ -131,26 +131,26 @@ def test_the_empty_path_is_a_folder_and_no_file() -> None:
     assert "empty" in problem
 
 
-def test_one_path_as_file_and_folder_is_told() -> None:
+def test_one_path_as_file_and_folder_is_reported() -> None:
     command = reapi.Command(output_files=["a"], output_directories=["a"])
     (problem,) = canonical.command_problems(command)
     assert problem == "'a' is both an output file and an output directory"
 
 
-def test_an_action_without_digests_is_told() -> None:
+def test_an_action_without_digests_is_reported() -> None:
     assert list(canonical.action_problems(reapi.Action())) == [
         "command_digest is not set",
         "input_root_digest is not set",
     ]
 
 
-def test_long_names_are_cut_in_what_is_told() -> None:
+def test_long_names_are_cut_in_what_is_reported() -> None:
     (problem,) = canonical.command_problems(variables(["z" * 5000, "a" * 5000]))
     assert len(problem) < 300
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0"])
-def test_a_name_that_none_can_have_is_told_with_its_kind(name: str) -> None:
+def test_a_name_that_none_can_have_is_reported_with_its_kind(name: str) -> None:
     folder = reapi.Directory(files=[reapi.FileNode(name=name)])
     (problem,) = canonical.directory_problems(folder)
     assert "file nodes" in problem

@@ -1,4 +1,4 @@
-"""Digests as values, and how a request's function is told."""
+"""Digests as values, and how the digest function of a request is found."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_negative_size_is_refused_by_what_it_is_of():
         SHA256.checked("a" * 64, -1, what="root")
 
 
-def test_a_named_function_has_a_segment_of_its_own():
+def test_a_named_function_has_a_separate_segment():
     assert SHA256.subject(Digest("ab", 3)) == "blobs/ab/3"
     if "BLAKE3" in FUNCTIONS:
         assert FUNCTIONS["BLAKE3"].subject(Digest("ab", 3)) == "blobs/blake3/ab/3"

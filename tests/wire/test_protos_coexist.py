@@ -1,6 +1,6 @@
 """Our protocols beside a user's generated copies of them, on every supported major of protobuf.
 
-Each combination is a process of its own (coexist_child.py) that sees the standard library, this
+Each combination is a separate process (coexist_child.py) that sees the standard library, this
 checkout and one folder with a protobuf, buildgrid-common and a `worker_protocol_pb2` compiled by a
 grpcio-tools of that protobuf's age. The folders are kept below RPW_FIXTURE_TEST_CACHE if it is set.
 """
@@ -58,7 +58,7 @@ def install(folder: Path, *requirements: str) -> None:
 
 
 def compile_worker_protocol(folder: Path, scratch: Path) -> None:
-    """Do what a worker's author does: compile the protocol from a folder of their own."""
+    """Do what a worker's author does: compile the protocol from a separate folder."""
     source = scratch / "worker_protocol.proto"
     shutil.copyfile(WORKER_PROTOCOL, source)
     program = f"import sys; sys.path[:0] = [{str(folder)!r}]; from grpc_tools import protoc; "

@@ -10,15 +10,11 @@ from hypothesis import strategies as st
 
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire import trees
-from rpw_fixture.wire.digests import SHA256, Digest
+from rpw_fixture.wire.digests import SHA256, Digest, message_of
 from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.trees import FileEntry, Folder, FolderDecoder, SymlinkEntry, check_name
 
 CONTENT = SHA256.of(b"content")
-
-
-def message_of(digest: Digest) -> reapi.Digest:
-    return reapi.Digest(hash=digest.hash, size_bytes=digest.size)
 
 
 def nobody(digest: Digest) -> Folder:

@@ -17,7 +17,7 @@ from rpw_fixture.wire.protos import remote_execution as reapi
 from rpw_fixture.wire.protos import rpc
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"
-#: Descendants of a dead worker that are not killed would stay for ever: a bound for slow machines, seconds.
+#: Seconds in which descendants of a dead worker must be gone; a bug would leave them without end.
 PATIENCE = 30.0
 #: Of requests to workers that never answer.
 TIMEOUT = 1.0

@@ -1,6 +1,6 @@
-"""What each personality does with an action: once with a worker that tells, and where actions go.
+"""What each personality does with actions: where they run, and what the worker sees there.
 
-Both are worked out once for a personality and looked at by many tests.
+Both are found out once for a personality and used by many tests.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Routed:
 
 
 def route_of(server: Server, action: Action) -> Routed:
-    """Executes an action and tells where it went."""
+    """Execute an action; return where it ran."""
     outcome = server.client.run(action, check=False)
     events = server.events.snapshot()
     routes = [e for e in events if getattr(e, "operation", "") == outcome.operation]

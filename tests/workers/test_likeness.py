@@ -18,7 +18,7 @@ SAMPLES = Path(__file__).resolve().parents[2] / "sample_workers" / "python"
 
 
 def version(number: int, **others: object) -> Action:
-    """The probe after so many edits, with a key that changes with the tool, as Bazel's does."""
+    """Return the probe after a number of edits, with a key that changes with the tool, as Bazel's does."""
     edited = b"# edit %d\n" % number + (SAMPLES / "good.py").read_bytes()
     return probe_action(worker_key=f"key of {number}", **others).with_tool_input(
         "tools/good.py", edited

@@ -26,7 +26,7 @@ from .worker_actions import CANCELLATION, SANDBOX, Running, compile_action
 
 IN_FLIGHT = 32
 PLATFORM = {**SANDBOX, **CANCELLATION}
-#: One kill in so many requests, and what share of requests is cancelled.
+#: One kill in this number of requests, and the share of requests that is cancelled.
 REQUESTS_PER_KILL = 250
 CANCELLED, HELD = 0.1, 0.05
 

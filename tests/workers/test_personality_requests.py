@@ -171,7 +171,7 @@ def test_a_protocol_that_does_not_exist(name: str) -> None:
 def test_the_default_protocol_is_the_operators(
     make_rpw_server: MakeServer, name: str, spoken: str | None
 ) -> None:
-    """bazel#28405. Who knows proto only sticks to it, or to no worker at all."""
+    """bazel#28405. A server that knows only proto uses it, or no worker at all."""
     server = make_rpw_server(personality=name, default_protocol="json")
     outcome = server.run(probe())
 

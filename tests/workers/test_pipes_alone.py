@@ -19,7 +19,7 @@ from rpw_fixture.execution import worker_request
 from rpw_fixture.execution.output_lookup import ROOT, OutputsChangedError
 from rpw_fixture.processes.spawner import Exit
 from rpw_fixture.wire.worker.messages import FrameError, ProtocolRule
-from rpw_fixture.workers import process_pipes
+from rpw_fixture.workers import process_pipes, resident_memory
 from rpw_fixture.workers.failure import WorkerFailure
 from rpw_fixture.workers.process_pipes import ProcessPipes, make_pipes
 from tests.ended_processes import ended
@@ -274,7 +274,7 @@ def test_outputs_that_change_after_the_response_are_the_workers_fault(
 def test_the_memory_of_a_process_that_is_gone_is_no_reason_for_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    process_pipes._warn_once.cache_clear()
-    assert process_pipes.resident_bytes(2**30) == 0
+    resident_memory._warn_once.cache_clear()
+    assert resident_memory.resident_bytes(2**30) == 0
     assert caplog.messages == []
-    assert process_pipes.resident_bytes(os.getpid()) > 1 << 20
+    assert resident_memory.resident_bytes(os.getpid()) > 1 << 20

@@ -35,7 +35,7 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["proto", "json"])
 
 
 def said(protocol: str, request_id: int, *, was_cancelled: bool = False) -> bytes:
-    """What a worker writes to answer; the exit code tells the responses apart."""
+    """What a worker writes to answer; the exit code distinguishes the responses."""
     if protocol == "json":
         cancelled = ',"wasCancelled":true' if was_cancelled else ""
         return f'{{"exitCode":{100 + request_id},"requestId":{request_id}{cancelled}}}\n'.encode()

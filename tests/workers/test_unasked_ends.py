@@ -11,7 +11,7 @@ import pytest
 
 from rpw_fixture.events.kinds import RequestCancelled, WorkerRetired, WorkerStarted
 from rpw_fixture.pytest_plugin import MakeServer
-from rpw_fixture.workers import process_pipes
+from rpw_fixture.workers import resident_memory
 
 from .worker_actions import MULTIPLEX, MUX, begun, probe_action, seen, until, wait_for
 
@@ -72,16 +72,16 @@ def test_what_ends_while_it_is_measured_counts_nothing(
 ) -> None:
     mine = psutil.Process().memory_info().rss
     monkeypatch.setattr(psutil.Process, "children", lambda _, **__: [Gone(os.getpid())])
-    assert mine / 2 < process_pipes.resident_bytes(os.getpid()) < mine * 2
+    assert mine / 2 < resident_memory.resident_bytes(os.getpid()) < mine * 2
 
     monkeypatch.setattr(psutil, "Process", Gone)
-    assert process_pipes.resident_bytes(os.getpid()) == 0
+    assert resident_memory.resident_bytes(os.getpid()) == 0
 
     def vanish(_: psutil.Process, **__: object) -> list[psutil.Process]:
         raise psutil.NoSuchProcess(os.getpid())
 
     monkeypatch.setattr(Gone, "children", vanish)
-    assert process_pipes.resident_bytes(os.getpid()) == 0
+    assert resident_memory.resident_bytes(os.getpid()) == 0
     assert caplog.records == []  # a limit is kept all the same
 
 

@@ -1,4 +1,4 @@
-"""Results of the action cache instead of executions."""
+"""Takes results from the action cache where it has them, and keeps new ones there."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Caching:
         return done
 
     def _keep(self, job: Job, done: reapi.ExecuteResponse) -> None:
-        """Put the result into the cache, metadata included; a full disk loses only that."""
+        """Put the result into the cache, metadata included; if the disk is full, it is not kept."""
         with contextlib.suppress(RequestError):
             self._results.put(
                 job.instance_name,

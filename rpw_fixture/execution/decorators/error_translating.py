@@ -1,4 +1,4 @@
-"""Responses instead of exceptions."""
+"""Turns exceptions into responses with a status."""
 
 from __future__ import annotations
 

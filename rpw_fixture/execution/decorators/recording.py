@@ -1,4 +1,4 @@
-"""Recordings of the actions that workers served."""
+"""Records the actions that workers served."""
 
 from __future__ import annotations
 

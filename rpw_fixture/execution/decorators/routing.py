@@ -1,4 +1,4 @@
-"""The choice between a worker and a process for one action alone."""
+"""Routes each action to a worker or to a one-shot process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Routing:
 
     def execute(self, job: Job) -> reapi.ExecuteResponse:
         """See `Executor.execute`."""
-        self._take(job, self._choose(job))
+        self._set_route(job, self._choose(job))
         job.token.check()
         job.execution.enter(reapi.ExecutionStage.EXECUTING)
         if job.progress.route.mode is not Mode.WORKER:
@@ -58,7 +58,7 @@ class Routing:
                 asks_for_worker=True,
                 tool_inputs=job.progress.route.tool_inputs,
             )
-            self._take(job, full)
+            self._set_route(job, full)
         return self.one_shot.execute(job)
 
     def _choose(self, job: Job) -> Route:
@@ -73,9 +73,9 @@ class Routing:
             return self._router.route(action, job.identity.mnemonic)
         except RequestError as error:
             reason = f"refused, {error.code.name}: {error.message}"
-            self._take(job, Route(mode=Mode.ONE_SHOT, reason=reason))
+            self._set_route(job, Route(mode=Mode.ONE_SHOT, reason=reason))
             raise
 
-    def _take(self, job: Job, route: Route) -> None:
+    def _set_route(self, job: Job, route: Route) -> None:
         job.progress.route = route
         self._log.append(action_records.routed(job))

@@ -1,1 +1,1 @@
-"""Input roots on disk: placed, kept apart, compared with what was placed, repaired."""
+"""Input roots on disk: places them, keeps requests apart, finds and repairs what actions changed."""

@@ -1,8 +1,8 @@
-"""What changed in which folders since the last look, reported by the kernel (inotify).
+"""Reports which folders changed since the last question, by inotify.
 
-A worker with thousands of inputs changes a few files per request. Asking for the state of each costs
-microseconds a file; a report costs nothing. Where inotify is not to be had, or has lost count,
-the answer is "unknown", and the caller looks for itself.
+A worker with thousands of inputs changes few files per request. To compare them all takes microseconds
+for each file, and a report takes nothing. Where inotify is missing, or has lost events, the answer is
+"unknown", and the caller compares everything.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _MASK = (
     _MODIFY | _ATTRIB | _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
     | _DELETE_SELF | _MOVE_SELF | _ONLYDIR
 )  # fmt: skip
-#: Of a single file: what is done to it by any of its names, hard links from elsewhere included.
+#: For a single file: changes by any of its names, hard links in other folders included.
 _FILE_MASK = _MODIFY | _ATTRIB | _CLOSE_WRITE
 _SPECIAL = QUEUE_OVERFLOW | IGNORED
-#: How many things a user may watch, and how many of these may be files (the rest is for folders).
+#: The file with the number of watches that a user may have, and the number to assume without it.
 _LIMIT = "/proc/sys/fs/inotify/max_user_watches"
 _USUAL_LIMIT = 8192
 
 
 class ChangeSet:
-    """What changed in the folders of one root.
+    """The changes in the folders of one root.
 
     Attributes:
-        is_blind: some folder could not be watched.
-        has_missed: the kernel lost count.
+        is_blind: whether some folder could not be watched.
+        has_missed: whether the kernel has lost events.
     """
 
     def __init__(self) -> None:
@@ -46,11 +46,11 @@ class ChangeSet:
 
     @property
     def is_unknown(self) -> bool:
-        """Changes may have been missed: look everywhere."""
+        """Whether changes may have been missed, so that everything must be compared."""
         return self.is_blind or self.has_missed
 
     def note(self, watch: int, name: bytes) -> None:
-        """Add what changed in a folder; without a name it is the folder itself."""
+        """Add a name that changed in a folder; the empty name stands for the folder itself."""
         names = self._changed.get(watch)
         if names is None:
             self._changed[watch] = {name}
@@ -58,7 +58,7 @@ class ChangeSet:
             names.add(name)
 
     def lose(self, watch: int) -> None:
-        """Note that a folder is gone; its watch stands for no folder, whatever took its place."""
+        """Note that the watch of a folder has ended, because the folder was removed."""
         self._gone.add(watch)
 
     def take_gone(self) -> set[int]:
@@ -67,7 +67,7 @@ class ChangeSet:
         return gone
 
     def take(self) -> dict[int, set[bytes]]:
-        """Return the names that changed by the watch of their folder, and forget them."""
+        """Return the changed names of each folder, by its watch, and forget them."""
         changed, self._changed = self._changed, {}
         return changed
 
@@ -87,7 +87,7 @@ class FolderWatcher:
         self._mounts: MountWatch | None = None
 
     def mount_changes(self) -> int:
-        """Return how often the mounts of this machine were found changed."""
+        """Return a number that grows when mounts of this machine have changed."""
         with self._lock:
             return self._mounts.look() if self._mounts is not None else 0
 
@@ -95,8 +95,8 @@ class FolderWatcher:
         """Note changes in an open folder in ``changes`` from now on.
 
         Returns:
-            The watch that stands for the folder; -1 when there are too many already, and then
-            ``changes`` is blind.
+            The number of the folder's watch; -1 when there are too many watches, and then
+            ``changes.is_blind`` is set.
         """
         path = f"/proc/self/fd/{folder}".encode()
         with self._lock:
@@ -113,10 +113,10 @@ class FolderWatcher:
         return number
 
     def watch_file(self, folder: int, name: str, changes: ChangeSet) -> int:
-        """Note changes of a file in ``changes`` from now on, whatever name is used for them.
+        """Note changes of a file in ``changes`` from now on, by whichever of its names they are made.
 
         Returns:
-            The watch that stands for the file; -1 when there are too many already.
+            The number of the file's watch; -1 when there are too many watches.
         """
         path = b"/proc/self/fd/%d/%s" % (folder, os.fsencode(name))
         with self._lock:
@@ -152,10 +152,10 @@ class FolderWatcher:
             self._mounts = None
 
     def _open(self) -> None:
-        """Start watching at the first folder: servers without workers don't need it."""
+        """Open inotify when the first folder is watched, because servers without workers don't need it."""
         self._is_open = True
         self._mounts = MountWatch()
-        with contextlib.suppress(OSError):  # all folders are blind spots then
+        with contextlib.suppress(OSError):  # without it, all changes are unknown
             self._inotify = Inotify()
             self._most_files = _limit() // 2
 

@@ -1,7 +1,7 @@
-"""Where a worker's requests find their inputs: one root for all, one shared at a time, or sandboxes.
+"""Input roots of workers: one for one request at a time, one that requests share, or sandboxes.
 
-A worker's working directory is one folder for all its life. What differs is how the inputs of its
-requests get there; there is one class for each way.
+A worker has the same working directory all its life. There is one class for each way in which the inputs
+of its requests get there.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _PARTIAL = Digest("", 0)
 
 @dataclass(slots=True, kw_only=True)
 class Sandbox:
-    """Where one request works.
+    """The place of one request on disk.
 
     Attributes:
         root: the input root that holds its inputs and will hold its outputs.
-        sandbox_dir: what the WorkRequest says, relative to the worker's working directory.
-        has_failed: its exit code was not 0, or never came; set by the executor that uses the place.
-        changed: inputs that were found changed since they were placed for an earlier request.
-        has_leftovers: an earlier request left something that can't be removed.
+        sandbox_dir: ``WorkRequest.sandbox_dir``, relative to the worker's working directory.
+        has_failed: whether the request failed; the executor sets it to False after exit code 0.
+        changed: paths of inputs that changed since they were placed for an earlier request.
+        has_leftovers: whether an earlier request left something that can't be removed.
     """
 
     root: Beneath
@@ -56,7 +56,7 @@ class ExecRoot(Protocol):
     """The input root, or roots, of one worker."""
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
-        """Place what must be there before the process starts."""
+        """Place what the process may need when it starts."""
 
     def place(
         self, action: ResolvedAction, parents: Parents, token: CancelToken
@@ -65,7 +65,7 @@ class ExecRoot(Protocol):
 
 
 class PrivateRoot:
-    """For one request at a time: the difference to the one before is applied.
+    """A root for one request at a time; only the difference to the request before is written.
 
     Args:
         path: an empty folder.
@@ -81,7 +81,7 @@ class PrivateRoot:
         self._has_failed = False
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
-        """Place all inputs: parts of the tool may carry no mark."""
+        """Place all inputs, because files of the tool may not be marked as tool inputs."""
         self._staged.stage(action.root, parents, action.store)
 
     @contextlib.contextmanager
@@ -110,10 +110,10 @@ class PrivateRoot:
 
 
 class SharedRoot:
-    """For overlapping requests without sandboxes: their inputs lie in one folder together.
+    """A root for overlapping requests without sandboxes: one folder has the inputs of all of them.
 
-    A request that would disturb one at work, or one that waits for longer, waits until that one is
-    done: when their inputs contradict each other, or one's output is the other's output or input.
+    Two requests conflict if they have different inputs at one path, or if an output of one is an output
+    or an input of the other. A request waits for the earlier ones that it conflicts with.
     """
 
     def __init__(self, path: Beneath, watcher: FolderWatcher) -> None:
@@ -124,7 +124,7 @@ class SharedRoot:
         self._tickets = itertools.count()
 
     def first(self, action: ResolvedAction, parents: Parents) -> None:
-        """Place all inputs: parts of the tool may carry no mark."""
+        """Place all inputs, because files of the tool may not be marked as tool inputs."""
         self._staged.stage(action.root, parents, action.store)
 
     @contextlib.contextmanager
@@ -175,10 +175,10 @@ class SharedRoot:
 
 
 class SandboxedRoot:
-    """For requests with ``sandbox_dir``: each has a folder with its inputs for itself.
+    """A root for requests with ``sandbox_dir``: each request has a separate folder with its inputs.
 
-    The working directory holds the tool. Sandboxes are used again, so that only differences between
-    one request and the next are written.
+    The working directory holds the tool. Sandboxes are reused, so that only the difference between one
+    request and the next is written.
 
     Args:
         path: an empty folder.
@@ -282,7 +282,7 @@ def only(folder: Folder, paths: frozenset[str], prefix: str = "") -> Folder:
 
 
 def _disturb(one: ResolvedAction, other: ResolvedAction) -> bool:
-    """Return whether two actions can't work in one folder at the same time."""
+    """Return whether two actions conflict, so that they can't share a folder at the same time."""
     outputs, others = output_paths(one), output_paths(other)
     return (
         _contradict(one.root, other.root)
@@ -300,13 +300,13 @@ def _overlap(path: str, other: str) -> bool:
 
 
 def _is_input(root: Folder, path: str) -> bool:
-    """Return whether there is something at an output's path; an empty folder is where a tree will be."""
+    """Return whether an output's path is taken by an input; an empty folder does not count."""
     found = root.find(path)
     return found is not None and not (isinstance(found, Folder) and not found.count)
 
 
 def _contradict(one: Folder, other: Folder) -> bool:
-    """Return whether two trees can't lie in one folder together."""
+    """Return whether two trees have different entries at one path."""
     if one.digest == other.digest:
         return False
     for name in one.folders.keys() & other.folders.keys():

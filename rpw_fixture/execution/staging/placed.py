@@ -1,4 +1,4 @@
-"""What was put into a staged folder."""
+"""The memory of a staged folder: what was placed in it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Parents(dict[str, "Parents"]):
 
 @dataclass(slots=True, eq=False)
 class Placed:
-    """What was put into one folder on disk.
+    """The memory of one folder: what was placed in it.
 
     Attributes:
         files, symlinks, folders: by name.
-        stamps: inode change times of the files, nanoseconds; nobody can set those.
-        digest: of the folder that this is, exactly, besides ``parents``.
-        parents: folders that stand here for outputs.
-        above: the folder that holds this one as ``name``; None for the root.
-        watch: stands for this folder in a `FolderWatcher`; -1 when it is not watched.
-        inode: of the folder that is watched.
+        stamps: inode change times (ctime) of the files, nanoseconds; no process can set these.
+        digest: digest of the input folder that this one equals, ``parents`` left out; None if unknown.
+        parents: folders that were made for outputs.
+        above: the folder that holds this one as ``name``; None for the root, and after a removal.
+        watch: number of this folder's watch in a `FolderWatcher`; -1 when it is not watched.
+        inode: inode number of the folder that is watched.
     """
 
     files: dict[str, FileEntry] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Placed:
 
     @property
     def path(self) -> list[str] | None:
-        """The names that lead here from the root; None once this is no longer there."""
+        """The names of the folders from the root to this one; None once it was removed."""
         names: list[str] = []
         here = self
         while here.above is not None:
@@ -65,7 +65,7 @@ class Placed:
         return names[::-1]
 
     def forget(self, name: str) -> None:
-        """Note that the name is gone."""
+        """Forget a name that was removed."""
         self.digest = None
         for group in (self.files, self.symlinks, self.folders):
             group.pop(name, None)

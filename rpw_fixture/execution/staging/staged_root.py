@@ -1,30 +1,29 @@
-"""An input root on disk, brought from one action's inputs to the next by the difference only.
+"""An input root on disk that serves one action after another; only differences are written.
 
 A `StagedRoot` remembers what it placed. Before each action it compares the disk with that memory,
-removes everything else (whatever a worker or an earlier action left) and then applies the Merkle
-difference: folders of equal digest are not entered. Every step goes through folder descriptors and
-follows no symlink, so what an action puts in place of a folder can't lead us out of the root.
+removes what a worker or an earlier action left or changed, and then applies the Merkle difference:
+folders of equal digest are not entered. Every step uses folder descriptors and follows no symlink, so
+that nothing that an action puts in place of a folder leads out of the root.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
-import stat
-from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable
 
-from rpw_fixture.errors import invalid_argument
-from rpw_fixture.execution.staging.changes import ChangeSet, FolderWatcher
-from rpw_fixture.execution.staging.placed import Parents, Placed, mode_of, mtime_of
-from rpw_fixture.execution.staging.sweeping import Suspect, Sweep
+from rpw_fixture.execution.staging.changes import FolderWatcher
+from rpw_fixture.execution.staging.placed import Parents, Placed
+from rpw_fixture.execution.staging.placing import Placing
+from rpw_fixture.execution.staging.root_watches import RootWatches
+from rpw_fixture.execution.staging.sweeping import Sweep
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.support.beneath import Beneath, opened
-from rpw_fixture.support.mounts import is_mounted_below
-from rpw_fixture.support.removal import Leftover, remove_at, report
-from rpw_fixture.wire.digests import Digest
-from rpw_fixture.wire.trees import FileEntry, Folder
+from rpw_fixture.support.beneath import Beneath
+from rpw_fixture.support.removal import Leftover, report
+from rpw_fixture.wire.trees import Folder
+
+#: Most repetitions of a staging: a worker that writes after its response may do so between the removal of
+#: leftovers and the placing of inputs.
+_RETRIES = 3
 
 
 class StagedRoot:
@@ -43,7 +42,7 @@ class StagedRoot:
         self.place = place
         self.has_leftovers = False
         self._placed = Placed()
-        self._watches = _Watches(watcher, place.path) if watcher is not None else None
+        self._watches = RootWatches(watcher, place.path) if watcher is not None else None
 
     @property
     def path(self) -> str:
@@ -58,8 +57,8 @@ class StagedRoot:
 
         Raises:
             RequestError: INVALID_ARGUMENT when a parent of an output is an input file.
-            BlobMissingError: when a file's blob has gone in the meantime.
-            OSError: such as a full disk, or the folder itself is gone.
+            BlobMissingError: when a file's blob was evicted meanwhile.
+            OSError: such as a full disk, or when the folder itself was removed.
         """
         for _ in range(_RETRIES):
             try:
@@ -70,9 +69,12 @@ class StagedRoot:
         return self._stage(root, parents, store)
 
     def _can_retry(self, error: OSError) -> bool:
-        """Return whether looking everywhere will help: at a mount, or what a process just put there."""
+        """Return whether another try that compares everything can succeed.
+
+        It can if something is mounted in the root, or a process has just created something there.
+        """
         if self._watches is not None:
-            self._watches.distrust()  # nobody is notified of a mount
+            self._watches.distrust()  # inotify does not report mounts
         is_mount = error.errno == errno.EXDEV and self._watches is not None
         return is_mount or error.errno == errno.EEXIST
 
@@ -80,7 +82,7 @@ class StagedRoot:
         sweep = Sweep(store, self._watches.add if self._watches is not None else None)
         with self.place.opened() as fd:
             self._clean(fd, sweep)
-            placing = _Placing(store, is_shared=False, watches=self._watches)
+            placing = Placing(store, is_shared=False, watches=self._watches)
             placing.apply(fd, self._placed, root, parents)
             leftovers = sweep.leftovers + placing.leftovers
             if self._watches is not None:
@@ -91,13 +93,13 @@ class StagedRoot:
     def add(self, root: Folder, parents: Parents, outputs: Iterable[str], store: BlobStore) -> None:
         """Make the folder hold ``root`` and ``parents`` as well, while other actions work in it.
 
-        Removed is only what lies where inputs or ``outputs`` of the new action belong. The caller
-        knows that the tree does not contradict those of the others.
+        Only what is in the way of inputs or ``outputs`` of the new action is removed. The caller
+        makes sure that the trees of all these actions fit together.
 
         Raises:
             RequestError, BlobMissingError, OSError: as `stage`.
         """
-        placing = _Placing(store, is_shared=True, watches=self._watches)
+        placing = Placing(store, is_shared=True, watches=self._watches)
         with self.place.opened() as fd:
             for path in outputs:
                 if root.find(path) is None:
@@ -114,310 +116,11 @@ class StagedRoot:
         suspects = self._watches.suspects(fd, self._placed) if self._watches is not None else None
         try:
             if suspects is None:
-                sweep.clean(fd, self._placed, "")
+                sweep.clean(fd, self._placed)
             else:
                 for each in suspects:
                     sweep.clean_only(fd, each)
         except BaseException:
             if self._watches is not None:
-                self._watches.distrust()  # not all suspects were looked at
+                self._watches.distrust()  # some suspects were not compared
             raise
-
-
-class _Watches:
-    """Which of a root's folders changed since it was brought in order.
-
-    A folder's watch reports what is done to its files by their names there. What is done by a hard link
-    from elsewhere is reported by a watch of the file itself. Adding and ending one costs the kernel far
-    more than asking for the state of a file, and an input that differs from action to action would pay
-    that each time: so a file is asked for its state first, and watched once it has stayed for a while.
-    """
-
-    def __init__(self, watcher: FolderWatcher, path: str) -> None:
-        self._watcher = watcher
-        self._path = path
-        self._mount_changes = 0
-        self._changes = ChangeSet()
-        self._folders: dict[int, Placed] = {}
-        self._files: dict[int, tuple[Placed, str]] = {}
-        self._young: dict[tuple[Placed, str], int] = {}
-
-    def add(self, fd: int, placed: Placed) -> None:
-        """Watch the folder open as ``fd`` from now on; it may be watched already."""
-        if self._changes.is_blind:
-            return
-        placed.watch = self._watcher.watch(fd, self._changes)
-        placed.inode = os.fstat(fd).st_ino
-        self._folders[placed.watch] = placed
-
-    def add_file(self, placed: Placed, name: str) -> None:
-        """Look at a new file from now on, because it may get other names elsewhere."""
-        if not self._changes.is_blind:  # otherwise all files are compared anyway
-            self._young[placed, name] = 0
-
-    def suspects(self, fd: int, root: Placed) -> list[Suspect] | None:
-        """Return the folders that changed, those on top first; None when that is not known.
-
-        Args:
-            fd: the root, open.
-            root: what was placed there.
-        """
-        self._watcher.read()
-        self._forget_gone()
-        changed = self._changes.take()
-        if self._changes.is_unknown or root.watch < 0 or self._is_mounted_on():
-            return None
-        suspects: dict[Placed, Suspect] = {}
-        for young in self._changed_young(fd):
-            _suspect_written(suspects, *young)
-        for watch, names in changed.items():
-            placed = self._folders.get(watch)
-            if placed is not None:
-                if placed not in suspects:
-                    suspects[placed] = Suspect(placed, names)
-            elif watch in self._files:
-                _suspect_written(suspects, *self._files[watch])
-        found = list(suspects.values())
-        if len(found) > 1:
-            found.sort(key=lambda each: len(each.placed.path or ()))
-        return found
-
-    def _changed_young(self, fd: int) -> list[tuple[Placed, str]]:
-        """Return which of the files without a watch are not as they were placed."""
-        return [
-            (placed, name)
-            for placed, name, path in self._present_young()
-            if _changed_at(fd, [*path, name]) != placed.stamps.get(name)
-        ]
-
-    def _is_mounted_on(self) -> bool:
-        """Return whether something was mounted in the root, which changes no folder."""
-        changes = self._watcher.mount_changes()
-        if changes == self._mount_changes:
-            return False
-        self._mount_changes = changes
-        return is_mounted_below(self._path)
-
-    def distrust(self) -> None:
-        """Compare everything the next time."""
-        self._changes.has_missed = True
-
-    def settle(self, fd: int) -> None:
-        """Note that all is in order: the server itself made all changes up to now.
-
-        What was done to files since they were placed was not us.
-
-        Args:
-            fd: the root, open.
-        """
-        self._watcher.read()
-        # A folder that is ours and yet gone was taken away just now, and not by us.
-        is_missed = self._forget_gone()
-        self._watch_grown(fd)
-        for watch in self._changes.take():
-            if watch in self._files:
-                self._changes.note(watch, b"")
-        self._changes.has_missed = is_missed
-
-    def _watch_grown(self, fd: int) -> None:
-        """Watch the files that have stayed for some actions."""
-        for placed, name, path in self._present_young():
-            age = self._young[placed, name]
-            if age < _GROWN:
-                self._young[placed, name] = age + 1
-            elif self._watch_file(fd, placed, path, name):
-                del self._young[placed, name]
-            else:
-                self._young[placed, name] = -_RETRY
-
-    def _present_young(self) -> Iterator[tuple[Placed, str, list[str]]]:
-        """Yield the files without a watch and the paths of their folders; forget those that are gone."""
-        for placed, name in list(self._young):
-            path = placed.path
-            if path is None or name not in placed.files:
-                del self._young[placed, name]
-            else:
-                yield placed, name, path
-
-    def _watch_file(self, fd: int, placed: Placed, path: list[str], name: str) -> bool:
-        """Watch a file; return whether that was possible."""
-        try:
-            with opened("/".join(path), fd) if path else contextlib.nullcontext(fd) as folder:
-                watch = self._watcher.watch_file(folder, name, self._changes)
-                if watch < 0:
-                    return False
-                self._files[watch] = (placed, name)
-                if _changed_at(folder, [name]) != placed.stamps.get(name):
-                    self._changes.note(watch, b"")  # something was quicker than the watch
-        except OSError:
-            return False  # somebody took the folder away: its own watch reports it
-        return True
-
-    def _forget_gone(self) -> bool:
-        """Forget the watches of what is gone; return whether any of those folders should be there."""
-        is_missed = False
-        for watch in self._changes.take_gone():
-            self._files.pop(watch, None)
-            placed = self._folders.pop(watch, None)
-            if placed is not None and placed.watch == watch:
-                placed.watch = -1
-                is_missed |= placed.path is not None
-        return is_missed
-
-
-class _Placing:
-    """Applies the difference between what was placed and what is wanted.
-
-    Args:
-        store: holds the files.
-        is_shared: others work in the folder, and what is theirs stays.
-        watches: gets every folder that is not watched yet, and every file.
-
-    Attributes:
-        leftovers: what can't be removed, and what was unmounted.
-    """
-
-    def __init__(self, store: BlobStore, *, is_shared: bool, watches: _Watches | None) -> None:
-        self._store = store
-        self._is_shared = is_shared
-        self._watches = watches
-        self.leftovers: list[Leftover] = []
-
-    def apply(self, fd: int, placed: Placed, wanted: Folder, parents: Parents) -> None:
-        """Bring the folder open as ``fd`` to ``wanted`` and ``parents``."""
-        if placed.digest == wanted.digest and placed.parents == parents:
-            return
-        placed.digest = None
-        if self._watches is not None and placed.watch < 0:
-            self._watches.add(fd, placed)
-        folders = _folders(wanted, parents)
-        self._take_away(fd, placed, wanted, folders)
-        self._place_leaves(fd, placed, wanted)
-        for name in folders:
-            if name not in placed.folders:
-                self._make_folder(fd, name)
-                placed.folders[name] = Placed(above=placed, name=name)
-            child, below = wanted.folders.get(name, _NOTHING), parents.get(name, _NO_PARENTS)
-            known = placed.folders[name]
-            if known.digest != child.digest or known.parents != below:
-                with opened(name, fd) as child_fd:
-                    self.apply(child_fd, known, child, below)
-        if not self._is_shared:
-            placed.digest, placed.parents = wanted.digest, parents
-
-    def remove_output(self, fd: int, placed: Placed, path: str) -> None:
-        """Delete what is at ``path``, going through folders only; it need not exist."""
-        name, _, rest = path.partition("/")
-        placed.digest = None
-        if not rest:
-            placed.forget(name)
-            self.leftovers += remove_at(fd, name)
-            return
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), opened(name, fd) as child:
-            self.remove_output(child, placed.folders.get(name) or Placed(), rest)
-
-    def _take_away(
-        self, fd: int, placed: Placed, wanted: Folder, folders: AbstractSet[str]
-    ) -> None:
-        """Remove what the new tree does not have, or has with other content or as another kind."""
-        find = wanted.files.get
-        gone = {
-            name
-            for name, file in placed.files.items()
-            if (new := find(name)) != file and not _same(file, new)
-        }
-        if placed.symlinks:
-            gone.update(
-                name for name, link in placed.symlinks.items() if link != wanted.symlinks.get(name)
-            )
-        gone.update(placed.folders.keys() - folders)
-        if self._is_shared:
-            # What a worker left where a file belongs goes too; a folder there is used.
-            leaves = wanted.files.keys() | wanted.symlinks.keys()
-            staying = (placed.files.keys() | placed.symlinks.keys() | placed.folders.keys()) - gone
-            gone = (leaves - staying) | (gone & folders)
-        for name in gone:
-            self.leftovers += remove_at(fd, name)
-            placed.forget(name)
-
-    def _place_leaves(self, fd: int, placed: Placed, wanted: Folder) -> None:
-        for name, file in wanted.files.items():
-            if name not in placed.files:
-                placed.stamps[name] = _place_file(fd, name, file, self._store)
-                placed.files[name] = file
-                if self._watches is not None:
-                    self._watches.add_file(placed, name)
-        for name, link in wanted.symlinks.items():
-            if name not in placed.symlinks:
-                os.symlink(link.target, name, dir_fd=fd)
-                placed.symlinks[name] = link
-
-    def _make_folder(self, fd: int, name: str) -> None:
-        try:
-            os.mkdir(name, 0o755, dir_fd=fd)
-        except FileExistsError:
-            if not self._is_shared:
-                raise
-            if not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-                self.leftovers += remove_at(fd, name)
-                os.mkdir(name, 0o755, dir_fd=fd)
-
-
-def _suspect_written(suspects: dict[Placed, Suspect], placed: Placed, name: str) -> None:
-    """Add that a file's content may have changed, by whatever name that was done."""
-    known = suspects.get(placed)
-    written = {name} if known is None else known.written | {name}
-    suspects[placed] = Suspect(placed, _ITSELF, written)
-
-
-def _changed_at(fd: int, path: list[str]) -> int:
-    """Return when a file's inode changed, nanoseconds since the epoch; -1 if it is gone."""
-    try:
-        return os.stat("/".join(path), dir_fd=fd, follow_symlinks=False).st_ctime_ns
-    except OSError:
-        return -1
-
-
-def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
-    """Return the names that must be folders.
-
-    Raises:
-        RequestError: INVALID_ARGUMENT when one of them is an input file.
-    """
-    for name in parents.keys() & wanted.files.keys():
-        raise invalid_argument(f"{name!r} is an input file and the folder of an output as well")
-    # An input symlink stays: the output goes where it leads, and is collected if that is inside.
-    return wanted.folders.keys() | (parents.keys() - wanted.symlinks.keys())
-
-
-def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:
-    try:
-        placed = store.materialise(
-            file.digest, name, mode=mode_of(file), mtime_ns=mtime_of(file), dir_fd=fd
-        )
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=fd)
-        raise
-    return placed.st_ctime_ns
-
-
-def _same(old: FileEntry, new: FileEntry | None) -> bool:
-    """Return whether two entries look the same on disk."""
-    return new is not None and (old.digest, mode_of(old), mtime_of(old)) == (
-        new.digest,
-        mode_of(new),
-        mtime_of(new),
-    )
-
-
-#: A worker that writes after its response may do so between the removal of leftovers and the staging.
-_RETRIES = 3
-#: A file that stayed for this many actions is watched instead of being looked at before each.
-_GROWN = 4
-#: When it can't be watched, it is tried again after this many more.
-_RETRY = 100
-_ITSELF: AbstractSet[bytes] = frozenset({b""})
-#: An empty folder; its digest is like no other.
-_NOTHING = Folder(Digest("nothing", 0), {}, {}, {})
-_NO_PARENTS = Parents()

@@ -1,4 +1,4 @@
-"""The experiments for one finding: what changed, what is put back, whether the victim is right then."""
+"""Experiments for one finding: put changed state back, and look whether the victim is right then."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AFTER_LOSS = 100
 
 
 class OutOfStartsError(Exception):
-    """A finding has had all the worker starts that it may take."""
+    """The limit of worker starts for one finding is reached."""
 
 
 def shown_by(finding: Finding) -> Trial:

@@ -1,4 +1,4 @@
-"""What grows in a worker: files, descriptors and threads by name, and memory by what an observer says.
+"""Locates growth in a worker: files, descriptors and threads by name, memory by an observer in the worker.
 
 Files, descriptors and threads are counted, so what accounts for most of the growth is confirmed. Memory is
 confirmed for what frees most of it when it is put back.

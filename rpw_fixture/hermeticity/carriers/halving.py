@@ -1,4 +1,4 @@
-"""The smallest part of some candidates that is enough, found by halving. Pure: the oracle is a function.
+"""Finds the smallest part of some candidates that is enough, by halving. Pure: the oracle is a function.
 
 This is QuickXplain (Junker, 2004): about 2·log2(n) questions where one candidate is enough.
 """

@@ -1,7 +1,7 @@
-"""Locating the carriers of the findings of a run: which findings, in which order, how many.
+"""Locates what carried the state of findings: a variable, a file, a descriptor.
 
-Of a finding's trial, the state that changed before the last request is put back. If the victim is right
-then, halving finds the smallest part that is enough: that carried the state.
+A finding's trial is run again, and the state that changed before the last request is put back. If the
+victim is right then, halving finds the smallest part that is enough: that part carried the state.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which inputs an action opened, as far as the checks of RPW207 watched it."""
+"""The inputs that actions opened, as far as the checks of RPW207 watched them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST_PATHS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputAccess:
-    """What one action did with its inputs.
+    """The accesses of one action to its inputs.
 
     Attributes:
         action: name of the action.

@@ -1,4 +1,4 @@
-"""What carried state from one request to a later one: a variable, a file, a descriptor. Pure."""
+"""Carriers of state from one request to a later one: a variable, a file, a descriptor. Pure."""
 
 from __future__ import annotations
 

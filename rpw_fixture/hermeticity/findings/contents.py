@@ -43,7 +43,7 @@ class MemberRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How one content differs from another: in one of three forms.
+    """The difference of two contents, in one of three forms.
 
     Attributes:
         path: the output; within an archive, the member.

@@ -86,8 +86,8 @@ class Finding:
         history: the requests that show the bug.
         mode: how the requests are run.
         variation: the environment that shows the bug.
-        is_doubtful: it could not be reproduced, so that its code has not passed.
-        trial: the trial that shows the bug, if it is no plain run of the history.
+        is_doubtful: it could not be reproduced; its code has not passed.
+        trial: the trial that shows the bug, if it is more than a plain run of the history.
         carriers: what carried the state from one request to another, as far as it was located.
     """
 
@@ -165,7 +165,7 @@ class CheckState:
 
     @property
     def rank(self) -> int:
-        """The smaller, the worse; a code that was not judged, although it applies, has not passed."""
+        """Order of states, the worst first: a code that applies and was not judged has not passed."""
         if self.status is Status.SKIPPED:
             return 1 if self.is_applicable else 3
         return 0 if self.status is Status.FAILED else 2
@@ -246,7 +246,7 @@ class Report:
         unjudged: codes that could not be judged completely.
         stale: entries of the baseline that no finding matched although their codes were judged.
         shard: the part of a check that this is; empty for a whole one.
-        counted_elsewhere: how many of the actions another part counts, too.
+        counted_elsewhere: number of the actions that the report of another shard counts already.
     """
 
     actions: int
@@ -367,10 +367,10 @@ def states(
     """Return the state of every selected check.
 
     Args:
-        selected: codes.
-        findings: whatever was found.
-        skipped: codes that could not run, with the reason.
-        notes: what else is to be said of a code, such as the means used.
+        selected: the codes.
+        findings: all findings.
+        skipped: reasons by code, for codes that could not be judged.
+        notes: remarks by code, such as the means that were used.
     """
     failed = {each.code for each in findings if each.severity is not Severity.INFO}
     found = []

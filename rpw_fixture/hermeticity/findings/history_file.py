@@ -34,7 +34,7 @@ _SCHEMA = 1
 
 
 class History(NamedTuple):
-    """What a reproducer replays: the code of its finding, the requests, the environment, and how.
+    """The content of the file: the code of a finding, its requests, their environment, and the mode.
 
     Attributes:
         code: the code.

@@ -51,7 +51,7 @@ class CarrierExample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageText:
-    """What a page says beyond the entry in `codes`.
+    """The text of a page beyond the entry in `codes`.
 
     Attributes:
         bad, good: code of sample workers, as ``FILE`` or ``FILE:NAME`` below ``sample_workers``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rpw_fixture.hermeticity.suites.suite import (
     fingerprint,
 )
 from rpw_fixture.hermeticity.trials.trial import Step
+from rpw_fixture.support.paths import parents_of
 from rpw_fixture.support.program_form import ProgramForm, program_command, program_form
 from rpw_fixture.workers.key import Ability
 
@@ -163,12 +164,7 @@ def _fit_together(trees: Sequence[Mapping[str, Entry]], taken: Collection[str]) 
         for path, entry in tree.items():
             if seen.setdefault(path, fingerprint(entry)) != fingerprint(entry):
                 return False
-    return not any(parent in seen for path in seen for parent in _parents(path))
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
+    return not any(parent in seen for path in seen for parent in parents_of(path))
 
 
 def _put(path: Path, entry: Entry) -> None:

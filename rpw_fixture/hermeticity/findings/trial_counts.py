@@ -1,4 +1,4 @@
-"""How many trials a report rests on, and how many of them had to be run for it."""
+"""The number of trials that a report rests on, and of those that were run for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values that `check` works on: a worker and its actions.
+"""The values that `check` works with: a worker and its actions.
 
 Nothing here reads files or starts processes; `suite_file`, `recording` and `from_actions` create suites.
 """

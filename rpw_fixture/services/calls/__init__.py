@@ -1,1 +1,1 @@
-"""Threads for calls: lanes, calls that wait without a thread, calls of clients without a token."""
+"""The threads that serve calls: how many of each kind, and calls that wait without one."""

@@ -1,4 +1,4 @@
-"""Calls that have a thread while they wait for their client to send or to accept a message."""
+"""Calls that hold a thread while their client sends or accepts a message."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _NEVER = float("inf")
 
 
 class ClientWait:
-    """A call.
+    """A call that holds a thread, with the time since when it waits for its client.
 
     Attributes:
-        lane: whose thread it has.
-        since: since when it waits for its client, monotonic seconds; infinite while it does not.
+        lane: the lane of its thread.
+        since: begin of the present wait, monotonic seconds; infinity while it does not wait.
     """
 
     __slots__ = ("_context", "lane", "since")
@@ -30,11 +30,11 @@ class ClientWait:
         self.since = _NEVER
 
     def begin(self) -> None:
-        """Note that it waits for the client now."""
+        """Note that a wait for the client begins."""
         self.since = time.monotonic()
 
     def end(self) -> None:
-        """Note that it does not wait for the client any longer."""
+        """Note that the wait for the client ends."""
         self.since = _NEVER
 
     def cancel(self) -> None:
@@ -42,14 +42,14 @@ class ClientWait:
         self._context.cancel()
 
     def sending(self, responses: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield responses to gRPC, which asks for the next one after one was sent."""
+        """Yield responses to gRPC, which asks for the next one when one was sent."""
         for response in responses:
             self.since = time.monotonic()
             yield response
             self.since = _NEVER
 
     def receiving(self, requests: Iterator[Any]) -> Iterator[Any]:
-        """Yield requests to a handler."""
+        """Yield the client's requests to a handler."""
         while True:
             self.since = time.monotonic()
             request = next(requests, None)
@@ -60,7 +60,7 @@ class ClientWait:
 
 
 class ClientWaits:
-    """All calls of a server that may wait for their client."""
+    """The calls of a server that hold a thread and may wait for their client."""
 
     def __init__(self) -> None:
         self._open: set[ClientWait] = set()
@@ -76,7 +76,7 @@ class ClientWaits:
         self._open.discard(wait)
 
     def since(self) -> list[float]:
-        """Return since when each waiting call waits for its client, monotonic seconds."""
+        """Return the beginnings of all present waits, monotonic seconds."""
         return [each.since for each in list(self._open) if each.since != _NEVER]
 
     def cancel_stalled(self, lane: Lane, before: float) -> None:

@@ -1,6 +1,6 @@
-"""The executor of the gRPC server: decides when a call gets a thread, and of which lane.
+"""The executor of the gRPC server: decides when a call gets a thread, and from which lane.
 
-A call gets a thread when its first message has arrived. Each lane has threads of a fixed number, so that
+A call gets a thread when its first message has arrived. Each lane has a limited number of threads, so that
 streams of slow clients leave threads for short calls, and clients without a token leave some for others.
 """
 
@@ -26,7 +26,7 @@ from rpw_fixture.support.thread_pool import ThreadPool, ThreadStartError
 
 #: How long a client without a valid token may keep a call open, seconds.
 STRANGER_SECONDS = 5.0
-#: When calls wait for a thread, streams are ended whose client has done nothing for this long, seconds.
+#: When calls wait for a thread of a lane, streams of the lane end whose client is idle this long, seconds.
 STALL_SECONDS = 10.0
 #: How long a stopping server waits for clients that do nothing, seconds.
 STOP_PATIENCE = 0.5
@@ -100,7 +100,7 @@ class CallExecutor(Closeable, Swept):
                 return
 
     def _only_clients_are_left(self) -> bool:
-        """Return whether all open calls wait for their clients, and have for a moment."""
+        """Return whether all open calls have been waiting for their clients for a moment."""
         waiting = self.waits.since()
         busy = sum(lane.busy for lane in self._lanes.values())
         return (
@@ -149,7 +149,7 @@ class CallExecutor(Closeable, Swept):
 
 
 class _Stranger(Swept):
-    """A call of a client without a valid token, which is ended soon in any case."""
+    """A call of a client without a valid token, which ends after some seconds at the latest."""
 
     __slots__ = ("_call", "_end")
 

@@ -1,5 +1,5 @@
 # ruff: noqa: SLF001 - this is the one place for private names
-"""Calls of a gRPC server by gRPC's private API; no other module uses its private names.
+"""Receives and sends messages of calls by gRPC's private API; no other module uses private names of gRPC.
 
 With the public API, a call has a thread before its first message arrives and while a response is sent,
 and only its handler can end it. The private API of `grpc._server` has no such limits; the parts used here

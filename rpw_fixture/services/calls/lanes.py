@@ -1,4 +1,4 @@
-"""Kinds of calls, and how to serve them."""
+"""Lanes: kinds of calls, each with separate threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Lane(Enum):
 
 
 class HowToServe:
-    """How the executor serves the calls of a handler; handlers have it as attribute ``how``.
+    """The way in which the executor serves the calls of a handler; its attribute ``how``.
 
     Attributes:
         lane: whose threads it uses.

@@ -1,4 +1,4 @@
-"""Checks the token of a call before it gets a thread and before its message is read."""
+"""Finds the handler of a call: checks its token first, and has the first call build the backend."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import grpc
 from rpw_fixture.errors import RequestError
 from rpw_fixture.events.log import EventLog
 from rpw_fixture.services.calls.lanes import HowToServe, Lane
+from rpw_fixture.services.calls.status_codes import STATUS_CODES
 from rpw_fixture.services.listener import Listener
 from rpw_fixture.support.lazy import Lazy
 
@@ -49,7 +50,7 @@ class LazyHandlers(grpc.GenericRpcHandler):
             return _REFUSED
         try:
             handlers = self._backend.get().handlers
-        except Exception as error:  # noqa: BLE001 - gRPC's thread must go on
+        except Exception as error:  # noqa: BLE001 - gRPC's thread must not end
             return self._failing(path, error)
         return (
             handlers.service(handler_call_details) if is_admitted else handlers.for_stranger(path)
@@ -57,7 +58,7 @@ class LazyHandlers(grpc.GenericRpcHandler):
 
     def _failing(self, path: str, error: Exception) -> grpc.RpcMethodHandler[Any, Any]:
         if isinstance(error, RequestError):  # the server is stopping, or has no space
-            return _ending(_STATUS_CODES[error.code], error.message)
+            return _ending(STATUS_CODES[error.code], error.message)
         self._log.append_bug(path, error)
         return _ending(grpc.StatusCode.INTERNAL, f"internal error in {path}: {error!r}")
 
@@ -81,5 +82,4 @@ def _ending(code: grpc.StatusCode, text: str) -> grpc.RpcMethodHandler[Any, Any]
     return grpc.stream_unary_rpc_method_handler(_Ending(code, text), None, None)
 
 
-_STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 _REFUSED = _ending(grpc.StatusCode.UNAUTHENTICATED, _HINT)

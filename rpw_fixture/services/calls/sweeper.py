@@ -1,4 +1,4 @@
-"""A thread that checks open calls a few times a second: calls that wait, or have to end."""
+"""A thread that checks open calls a few times a second: whether a pause is over, or a call has to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ INTERVAL = 0.25
 
 
 class Swept:
-    """The base class of what a sweeper checks."""
+    """The base class of objects that a sweeper checks."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class Swept:
 
 
 class Sweeper(Closeable):
-    """Checks what was added until `Swept.sweep` returns False; its thread starts with the first one."""
+    """Checks each added object until its `Swept.sweep` returns False; the first one starts the thread."""
 
     def __init__(self) -> None:
         self._swept: set[Swept] = set()
@@ -49,7 +49,7 @@ class Sweeper(Closeable):
         self._swept.discard(swept)
 
     def snapshot(self) -> list[Swept]:
-        """Return what is checked now."""
+        """Return the objects that are checked now."""
         return list(self._swept)
 
     def close(self) -> None:
@@ -74,11 +74,15 @@ class Sweeper(Closeable):
 
     def _run(self) -> None:
         while self._has_work.wait() and not self._is_closed.wait(INTERVAL):
-            now = time.monotonic()
-            for each in self.snapshot():
-                if not each.sweep(now):
-                    self._swept.discard(each)
+            self._sweep()
             if not self._swept:
                 self._has_work.clear()
                 if self._swept or self._is_closed.is_set():  # added or closed meanwhile
                     self._has_work.set()
+
+    def _sweep(self) -> None:
+        # Apart from the loop, whose variables would keep a call while there is nothing to sweep.
+        now = time.monotonic()
+        for each in self.snapshot():
+            if not each.sweep(now):
+                self._swept.discard(each)

@@ -46,9 +46,8 @@ class WaitingStream(Swept):
     ) -> None:
         self._responses = responses
         self._context = context
-        can_send_anywhere = Sender.is_supported(context)
-        self._sender = Sender(context) if can_send_anywhere else BlockingSender(send)
-        self._on_event = self._continue if can_send_anywhere else self._wake
+        self._can_send_anywhere = Sender.is_supported(context)
+        self._sender = Sender(context) if self._can_send_anywhere else BlockingSender(send)
         self._executor = executor
         self._lane = lane
         self._lock = threading.Lock()
@@ -81,7 +80,7 @@ class WaitingStream(Swept):
             pass
 
     def _step(self) -> bool:
-        """Do one step; return whether this thread has nothing more to do."""
+        """Do one step; return True when this thread has nothing more to do."""
         if not self._context.is_active():
             self._responses.close()
             return True
@@ -124,24 +123,29 @@ class WaitingStream(Swept):
         return False
 
     def _rest(self) -> bool:
-        """Give up the thread; return False when there is something to do already."""
+        """Give up the thread; return False when there is more to do already."""
         with self._lock:
             is_needless = self._was_woken or (self._pause is None and not self._is_sending)
             self._was_woken = False
             self._is_resting = not is_needless
             return self._is_resting
 
+    @property
+    def _on_event(self) -> Callable[[], None]:
+        # Kept as an attribute, it would keep the call, and with it sockets, until garbage is collected.
+        return self._continue if self._can_send_anywhere else self._wake
+
     def _wake(self) -> None:
         if self._end_rest():
             self._executor.resume(self._advance, self._lane)
 
     def _continue(self) -> None:
-        """Continue in the thread of the event: sending waits for nothing, so no other thread is needed."""
+        """Continue in the thread of the event, which sending does not block."""
         if self._end_rest():
             self._advance()
 
     def _end_rest(self) -> bool:
-        """Take the stream up again; return False when a thread has it, which is made to look again."""
+        """End the rest; return False when a thread is at work, which then checks once more."""
         with self._lock:
             self._was_woken = self._was_woken or not self._is_resting
             was_resting, self._is_resting = self._is_resting, False

@@ -21,7 +21,7 @@ FINDS = frozenset({"FindMissingBlobs"})
 
 
 def named(rpc: str, request: Any, functions: DigestFunctions) -> tuple[Any, Iterable[Digest]]:
-    """Return the request to use from now on, and the blobs it names.
+    """Return the request for the handler, and the blobs that it names.
 
     Args:
         rpc: simple name of the RPC; only requests of those above name blobs.

@@ -1,4 +1,4 @@
-"""What a build tool and a worker say to each other, recorded while it passes.
+"""Records the conversation of a build tool and a worker while it passes.
 
 The bytes are passed on by `relay`; this module only reads them. It never raises: what goes wrong with
 the recording must not stop the conversation.
@@ -35,7 +35,7 @@ _OWN_VARIABLES = frozenset(("HOME", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeedWorker:
-    """How the worker was started.
+    """The start of the worker.
 
     Attributes:
         command: its whole command line.

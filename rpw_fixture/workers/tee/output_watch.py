@@ -1,4 +1,4 @@
-"""Outputs of a request, which no WorkRequest names: paths among its arguments that change while it runs."""
+"""Guesses the outputs of a request, which no WorkRequest lists: files it names that change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from rpw_fixture.support.paths import join_normalised, leads_out
+from rpw_fixture.support.paths import join_normalised, leads_out, parents_of
 
 _SEPARATORS = re.compile(r"[=:,;]")
 _LONGEST_PATH = 4096
@@ -21,18 +21,18 @@ _PIECE = 1 << 20
 
 
 class OutputWatch:
-    """Sees before and after a request which files its arguments name.
+    """Compares the files that the arguments of a request name before and after it.
 
     Args:
         root: the folder that paths are relative to.
-        arguments: of the request.
-        inputs: paths that are no outputs.
+        arguments: arguments of the request.
+        inputs: paths of its inputs, which are no outputs.
     """
 
     def __init__(self, root: str, arguments: Iterable[str], inputs: Iterable[str]) -> None:
         self._root = root
         known = set(inputs)
-        parents = {parent for path in known for parent in _parents(path)}
+        parents = {parent for path in known for parent in parents_of(path)}
         self._paths = [each for each in _candidates(root, arguments) if each not in known | parents]
         self._before = {each: self._look(each) for each in self._paths}
         self._files: list[tuple[str, int | str]] = []
@@ -104,11 +104,6 @@ def _candidates(root: str, arguments: Iterable[str]) -> list[str]:
             if normal != "." and not leads_out(normal):
                 found[normal] = None
     return list(found)
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
 
 
 def _walk(root: str, path: str) -> Iterator[str]:

@@ -28,7 +28,7 @@ _PATIENCE = 1.0
 
 
 class RelayListener(Protocol):
-    """What looks at the conversation."""
+    """An observer of the conversation."""
 
     def requests(self, data: bytes) -> Iterator[bytes]:
         """Yield ``data`` in pieces; each is passed on before the next one is asked for."""

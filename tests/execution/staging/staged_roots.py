@@ -38,7 +38,7 @@ class Root:
         self.staged.add(folder, Parents.of(parents), outputs, self.inputs.store)
 
     def found(self) -> dict:
-        """What is on disk, in the form in which trees are told."""
+        """Return what is on disk, as nested dicts like those of `Inputs`."""
         return read_tree(self.path)
 
     def outside_is_intact(self) -> bool:

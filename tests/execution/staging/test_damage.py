@@ -1,4 +1,4 @@
-"""Inputs that were changed, and staging that fails half-way: the next time all is mended."""
+"""Inputs that were changed, and staging that fails half-way: the next staging repairs all of it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def later(path: Path) -> None:
 
 
 def rewrite(path: Path, content: bytes) -> None:
-    """Writes in place and puts mode and time back, as somebody would who wants to hide it."""
+    """Write in place, and set mode and time back, to hide the change."""
     path.chmod(0o644)
     path.write_bytes(content)
     path.chmod(0o444)
@@ -55,7 +55,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("place", ["a.txt", "src/deep/c.txt"])
-def test_a_changed_input_is_told_and_restored(change: str, place: str, root: Root) -> None:
+def test_a_changed_input_is_reported_and_restored(change: str, place: str, root: Root) -> None:
     root.stage(TREE)
     before = (root.path / "lib/d.txt").stat().st_ino
     later(root.path / "a.txt")
@@ -67,7 +67,7 @@ def test_a_changed_input_is_told_and_restored(change: str, place: str, root: Roo
     assert root.stage(TREE) == []
 
 
-def test_a_changed_symlink_is_told_and_restored(root: Root, inputs) -> None:
+def test_a_changed_symlink_is_reported_and_restored(root: Root, inputs) -> None:
     tree = {"link": inputs.Link(target="a"), "a": b"a"}
     root.stage(tree)
     (root.path / "link").unlink()
@@ -78,7 +78,7 @@ def test_a_changed_symlink_is_told_and_restored(root: Root, inputs) -> None:
     assert root.outside_is_intact()
 
 
-def test_a_deleted_folder_is_told_once_and_restored_whole(root: Root) -> None:
+def test_a_deleted_folder_is_reported_once_and_restored_whole(root: Root) -> None:
     root.stage(TREE)
     remove(str(root.path / "src"))
 
@@ -86,7 +86,7 @@ def test_a_deleted_folder_is_told_once_and_restored_whole(root: Root) -> None:
     assert root.found() == TREE
 
 
-def test_an_input_that_somebody_only_linked_is_not_told_as_changed(root: Root) -> None:
+def test_an_input_that_was_only_linked_is_not_reported_as_changed(root: Root) -> None:
     root.stage(TREE)
     later(root.path / "a.txt")
     inode = (root.path / "a.txt").stat().st_ino
@@ -130,7 +130,7 @@ def test_a_root_that_is_gone_or_replaced_is_an_error_and_is_not_followed(root: R
 # --- failures in between ---
 
 
-def test_a_blob_that_has_gone_is_named_and_the_next_try_mends_all(root: Root, cas: Cas) -> None:
+def test_a_blob_that_has_gone_is_named_and_the_next_try_repairs_all(root: Root, cas: Cas) -> None:
     folder = root.inputs.folder(TREE)
     cas.evict(lambda _function, digest: digest == SHA256.of(b"c"))
     with pytest.raises(BlobMissingError) as caught:
@@ -156,7 +156,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     libc.umount2(os.fsencode(disk), 2)
 
 
-def test_a_full_disk_is_told_and_once_there_is_room_the_tree_is_whole(
+def test_a_full_disk_is_reported_and_once_there_is_room_the_tree_is_whole(
     small_disk: Path, inputs, request: pytest.FixtureRequest
 ) -> None:
     root = Root(small_disk, inputs)

@@ -57,7 +57,7 @@ WAYS: dict[str, Callable[[Path], None]] = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("place", ["a.txt", "src/deep/c.txt", "lib/d.txt"])
 @pytest.mark.parametrize("link", ["outside", "empty", "beside"])
-def test_what_is_done_through_a_hard_link_is_undone_and_told(
+def test_what_is_done_through_a_hard_link_is_undone_and_reported(
     way: str, place: str, link: str, root: Root
 ) -> None:
     root.stage(TREE)

@@ -57,7 +57,9 @@ def test_a_tree_is_placed_with_everything_in_it(root: Root, inputs) -> None:
     }
 
 
-def test_inputs_are_read_only_executable_as_told_and_of_a_fixed_time(root: Root, inputs) -> None:
+def test_inputs_are_read_only_executable_as_requested_and_of_a_fixed_time(
+    root: Root, inputs
+) -> None:
     old = os.umask(0o077)
     try:
         root.stage({"a": b"a", "x": inputs.File(content=b"x", is_executable=True)})
@@ -76,7 +78,7 @@ def test_parents_of_outputs_stand_beside_the_inputs(root: Root) -> None:
     assert root.found() == {"src": {"a": b"a", "gen": {}}, "out": {"deep": {"er": {}}}}
 
 
-def test_parents_are_told_as_nested_names() -> None:
+def test_parents_are_given_as_nested_names() -> None:
     assert Parents.of(["a/b", "a/c/d", "", "a"]) == {"a": {"b": {}, "c": {"d": {}}}}
 
 

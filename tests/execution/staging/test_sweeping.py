@@ -31,7 +31,7 @@ def test_what_an_action_left_is_removed_and_nothing_else(kind: str, place: str, 
 
 @pytest.mark.parametrize("kind", LEFTOVERS)
 @pytest.mark.parametrize("place", ["a.txt", "src/b.txt", "src/deep", "empty"])
-def test_what_stands_in_the_place_of_an_input_is_replaced_and_told(
+def test_what_stands_in_the_place_of_an_input_is_replaced_and_reported(
     kind: str, place: str, root: Root
 ) -> None:
     root.stage(TREE)
@@ -42,7 +42,7 @@ def test_what_stands_in_the_place_of_an_input_is_replaced_and_told(
     assert root.found() == TREE
     assert root.outside_is_intact()
     if "folder" in kind and "symlink" not in kind and "." not in place:
-        # Told is the folder itself, or what it should have held.
+        # The report names the folder itself, or what it should hold.
         assert all(each.startswith(place) for each in changed)
         assert changed or place == "empty"
     else:
@@ -73,7 +73,7 @@ def test_another_folder_in_the_place_of_the_root_is_filled_like_that(root: Root)
         assert root.found() == TREE
 
 
-def test_folders_that_changed_places_are_told_apart(root: Root) -> None:
+def test_folders_that_changed_places_are_distinguished(root: Root) -> None:
     root.stage(TREE)
     (root.path / "src").rename(root.path / "aside")
     (root.path / "lib").rename(root.path / "src")

@@ -62,7 +62,7 @@ def test_requests_that_matter_are_named() -> None:
     assert lonely.names == ("one",) * 5
 
 
-def test_a_counter_is_told_as_any_requests_and_costs_few_starts(
+def test_a_counter_is_reported_as_any_requests_and_costs_few_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[int] = []

@@ -46,7 +46,7 @@ def test_a_path_is_found_beside_a_process_id(tmp_path: Path) -> None:
     assert codes(report) == {"RPW210"}
 
 
-def test_a_path_is_found_where_nobody_chooses_the_order_of_a_folder(
+def test_a_path_is_found_where_the_order_of_a_folder_is_not_fixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_setup, "_lists_by_creation", lambda _: False)

@@ -80,7 +80,7 @@ def reproducer_of(place: Path, code: str, script: str) -> Path:
     return Path(folder)
 
 
-def test_a_worker_with_a_working_directory_of_its_own_has_reproducers(tmp_path: Path) -> None:
+def test_a_worker_with_another_working_directory_has_reproducers(tmp_path: Path) -> None:
     given = load(stage(tmp_path / "suite", "leaky.py"))
     command = ("python3", "../tools/leaky.py")
     worker = dataclasses.replace(given.worker, command=command, working_directory="pkg")

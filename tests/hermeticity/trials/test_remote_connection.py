@@ -183,7 +183,7 @@ def test_a_strict_server_is_not_sent_a_silo(tmp_path: Path, personality: str) ->
 
 
 def only_silos(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The default server tells workers apart by their silo, and neither by their key nor their tool."""
+    """The default server distinguishes workers by their silo, and neither by their key nor their tool."""
     parts = REFERENCE.key.value - {"persistentWorkerKey", "tool input"}
     rules = dataclasses.replace(REFERENCE, key=SourcedRule(parts, "a test"))
     monkeypatch.setattr(personalities, "find", lambda _name: rules)

@@ -52,7 +52,7 @@ def test_a_worker_that_never_reads_sleeps_beside_its_child(tmp_path: Path) -> No
     assert "its child processes: sleep" in evidence
 
 
-def test_part_of_a_request_is_told_in_bytes(tmp_path: Path) -> None:
+def test_part_of_a_request_is_reported_in_bytes(tmp_path: Path) -> None:
     evidence = finding_about(
         tmp_path, "import os, threading", "os.read(0, 3)", "threading.Event().wait()"
     ).evidence
@@ -61,7 +61,7 @@ def test_part_of_a_request_is_told_in_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("suite_says", "worker_speaks"), [("proto", "json"), ("json", "proto")])
-def test_a_worker_of_the_other_protocol_is_told(
+def test_a_worker_of_the_other_protocol_is_reported(
     tmp_path: Path, suite_says: str, worker_speaks: str
 ) -> None:
     keys = f'timeout = 2\nprotocol = "{suite_says}"'

@@ -138,7 +138,7 @@ if __name__"""
 
 
 def test_a_failure_that_spoils_all_later_results_has_one_code(tmp_path: Path) -> None:
-    """Its tool takes unknown options, and what a failing action writes once it is mended is not known."""
+    """The tool accepts unknown options, and the check can't know what a failing action should write."""
     refusal = f"{COMPILE}    if b'ERROR' in rpw_worker.read_file(request, options.inputs[0]):\n"
     suite = changed(
         tmp_path,

@@ -1,11 +1,11 @@
 """What a hostile program would try: ``attempts FACTS [--weak]`` makes every attempt in turn.
 
-Runs as an action behind each kind of isolation, and directly, for comparison. Standard library only.
-FACTS is a JSON object: where the things are that the test made for it. Printed is an object with what
-came of each attempt, by its name: ``{"value": TEXT}`` when it worked, ``{"error": NAME OF ERRNO}`` when
+It runs as an action behind each kind of isolation, and directly, for comparison. Standard library only.
+FACTS is a JSON object with the places of what the test made for it. The output is a JSON object with the
+result of each attempt, by its name: ``{"value": TEXT}`` when it worked, ``{"error": NAME OF ERRNO}`` when
 it did not. ``--weak`` gives up all capabilities first, as isolation does; ``--list`` prints the names.
 
-Each attempt has a process of its own, and is harmless when it works: it touches only what the test
+Each attempt has a separate process, and is harmless when it works: it touches only what the test
 made, sets what is set already, or asks for something invalid that the kernel refuses in a second check,
 after that of the right.
 """
@@ -38,7 +38,7 @@ def weaken() -> None:
 
 
 def attempt(name: str, facts: Facts) -> dict[str, str]:
-    """Try one thing, and tell what came of it."""
+    """Try one thing, and print the result."""
     own = {"bait": f"{facts['baits']}/{name}", "file": f"{facts['file']}-{name}"}
     try:
         value = PROBES[name]({**facts, **own})
@@ -48,7 +48,7 @@ def attempt(name: str, facts: Facts) -> dict[str, str]:
 
 
 def apart(name: str, facts: Facts) -> dict[str, str]:
-    """Try one thing in a process of its own."""
+    """Try one thing in a separate process."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

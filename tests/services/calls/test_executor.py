@@ -32,7 +32,7 @@ def start(calls: CallExecutor, call: Any) -> None:
     calls._start(call, Lane.UNARY, lambda: None)
 
 
-def test_a_call_after_the_end_is_told_that_the_server_stops() -> None:
+def test_a_call_after_the_end_gets_the_status_of_a_stopping_server() -> None:
     call = Call()
     with CallExecutor(2) as calls:
         pass

@@ -1,9 +1,12 @@
-"""Streams that wait: they go on without losing anything, and end as soon as nobody takes them."""
+"""Streams that wait: they continue without losing anything, and end as soon as their client has gone."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,6 +107,45 @@ def test_a_watcher_hears_of_the_end(server: Server) -> None:
         server.stop()
         thread.join(30)
     assert answers == [b"\x08\x01", b"\x08\x02"]
+
+
+@pytest.fixture
+def living(monkeypatch: pytest.MonkeyPatch) -> Iterator[weakref.WeakSet[WaitingStream]]:
+    """All streams that are held, while the garbage collector rests."""
+    streams: weakref.WeakSet[WaitingStream] = weakref.WeakSet()
+    begin = WaitingStream.begin
+
+    def begun(stream: WaitingStream) -> None:
+        streams.add(stream)
+        begin(stream)
+
+    monkeypatch.setattr(WaitingStream, "begin", begun)
+    gc.disable()
+    yield streams
+    gc.enable()
+
+
+@pytest.mark.parametrize("end", ["answer", "cancel", "deadline"])
+def test_a_stream_that_is_over_is_let_go(
+    server: Server, living: weakref.WeakSet[WaitingStream], tmp_path: Path, end: str
+) -> None:
+    gate = tmp_path / "gate"
+    request = request_for(server, gated(gate))
+    with grpc.insecure_channel(server.address) as channel:
+        execute = channel.unary_stream(EXECUTE, None, longrunning.Operation.FromString)
+        stream = execute(request, timeout=0.5 if end == "deadline" else 60)
+        if end != "deadline":
+            next(stream)
+            assert len(living) == 1
+        if end == "answer":
+            gate.touch()
+        elif end == "cancel":
+            stream.cancel()
+        with contextlib.suppress(grpc.RpcError):
+            list(stream)
+        until(lambda: server.counters.methods["Execute"].open == 0)
+    gate.touch()
+    until(lambda: not living, "a stream is still held")
 
 
 def test_a_stream_that_is_woken_while_a_thread_has_it_is_looked_at_again() -> None:

@@ -10,10 +10,10 @@ import pytest
 from rpw_fixture import ConfigError, Server
 from rpw_fixture.errors import Code
 from rpw_fixture.services.interceptors.counters import DigestCount, MethodCount
-from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
-from tests.faults.bare_calls import bare, failing, message, shell, writes
+from tests.faults.bare_calls import bare, failing, shell, writes
 
 METADATA = "build.bazel.remote.execution.v2.requestmetadata-bin"
 
@@ -43,7 +43,7 @@ def test_bytes_are_counted_in_and_out(rpw_server: Server) -> None:
     with bare(rpw_server) as calls:
         calls.write(data)
         calls.read(SHA256.of(data))
-        request = reapi.FindMissingBlobsRequest(blob_digests=[message(SHA256.of(b"absent"))])
+        request = reapi.FindMissingBlobsRequest(blob_digests=[message_of(SHA256.of(b"absent"))])
         calls.call("FindMissingBlobs", request)
     methods = rpw_server.counters.methods
     assert methods["Write"].bytes_in == len(data)
@@ -87,7 +87,7 @@ def test_each_blob_is_counted_when_that_was_asked_for(rpw_server: Server) -> Non
         calls.upload(b"once")
         calls.write(b"once")
         calls.read(digest)
-        calls.call("BatchReadBlobs", reapi.BatchReadBlobsRequest(digests=[message(digest)]))
+        calls.call("BatchReadBlobs", reapi.BatchReadBlobsRequest(digests=[message_of(digest)]))
         for _ in range(3):
             calls.missing(digest)
         other = calls.upload(b"another")

@@ -15,10 +15,10 @@ from rpw_fixture import ConfigError, Server
 from rpw_fixture.errors import Code
 from rpw_fixture.faults.fault import Effect, Fault
 from rpw_fixture.testing.cluster import Cluster
-from rpw_fixture.wire.digests import SHA256
+from rpw_fixture.wire.digests import SHA256, message_of
 from rpw_fixture.wire.protos import bytestream
 from rpw_fixture.wire.protos import remote_execution as reapi
-from tests.faults.bare_calls import bare, failing, message, shell
+from tests.faults.bare_calls import bare, failing, shell
 
 MIB = 1 << 20
 BIG = bytes(range(256)) * (3 * MIB // 256)
@@ -127,7 +127,7 @@ def test_a_half_closed_execution_ends_ok_and_is_not_done(rpw_server: Server, ski
     assert armed.hits == 1
 
 
-def test_a_broken_execution_never_told_that_it_was_done(rpw_server: Server) -> None:
+def test_a_broken_execution_never_says_that_it_is_done(rpw_server: Server) -> None:
     digest = uploaded(rpw_server)
     rpw_server.faults.fail("Execute", after=1)
     with grpc.insecure_channel(rpw_server.address) as channel:
@@ -160,7 +160,7 @@ def test_our_own_client_gets_over_it(rpw_server: Server, spec: str) -> None:
     assert armed.hits
 
 
-def test_a_delayed_call_waits_and_nobody_else_does(rpw_server: Server) -> None:
+def test_a_delayed_call_waits_and_no_other_call_does(rpw_server: Server) -> None:
     rpw_server.faults.delay("GetCapabilities", 3600)
     with grpc.insecure_channel(rpw_server.address) as channel:
         capabilities = channel.unary_unary(
@@ -217,7 +217,7 @@ def test_blobs_are_gone_right_after_a_call_named_them(rpw_server: Server, name: 
         elif name == "BatchUpdateBlobs":
             calls.upload(data)
         else:
-            request = reapi.BatchReadBlobsRequest(digests=[message(digest)])
+            request = reapi.BatchReadBlobsRequest(digests=[message_of(digest)])
             (entry,) = calls.call("BatchReadBlobs", request).responses
             assert entry.data == data
         assert calls.missing(digest) == [digest.hash]

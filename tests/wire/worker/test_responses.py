@@ -248,7 +248,7 @@ def test_text_before_a_proper_response_is_shown() -> None:
     assert "JAVA_TOOL_OPTIONS" in error.detail
 
 
-def test_a_json_worker_on_a_proto_server_is_told_which_property_is_missing() -> None:
+def test_a_json_worker_on_a_proto_server_gets_a_message_with_the_missing_property() -> None:
     error = refused("proto", as_json(Response(exit_code=1)))
 
     assert error.rule is ProtocolRule.STDOUT_TEXT
@@ -426,10 +426,10 @@ def test_a_large_json_output_full_of_braces_and_escapes_is_parsed_once() -> None
     assert responses == [Response(output=output)]
 
 
-# --- bytes that nobody asked for ---
+# --- bytes without a request ---
 
 
-def test_surplus_is_told_as_text_or_as_an_unexpected_response() -> None:
+def test_surplus_is_reported_as_text_or_as_an_unexpected_response() -> None:
     assert surplus(b"bye\n").rule is ProtocolRule.STDOUT_TEXT
     assert surplus(as_proto(Response(exit_code=1))).rule is ProtocolRule.UNEXPECTED_RESPONSE
 
@@ -454,7 +454,7 @@ def test_lines_are_the_same_in_pieces_of_any_size(
     assert target.pending == b""
 
 
-def test_a_line_is_waited_for_and_what_it_lacks_is_told() -> None:
+def test_a_line_is_waited_for_and_what_it_lacks_is_reported() -> None:
     target, response = by_line(), as_json(Response(exit_code=3))
 
     assert target.feed(response[:-3]) == []

@@ -251,7 +251,7 @@ def test_a_descriptor_for_the_worker_is_passed_on(folder: Path) -> None:
     os.close(writer)
 
 
-def test_overlapping_requests_are_told_apart(start: Start, folder: Path) -> None:
+def test_overlapping_requests_are_distinguished(start: Start, folder: Path) -> None:
     process = start()
     assert process.stdin is not None
     process.stdin.write(line("first", requestId=1) + line("second", requestId=2))

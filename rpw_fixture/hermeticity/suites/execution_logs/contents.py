@@ -27,7 +27,7 @@ Download = Callable[[Collection[Digest]], Mapping[Digest, bytes]]
 
 
 class Contents:
-    """Finds contents, and believes none whose digest is another.
+    """Finds the contents of files; a content with another digest is never used.
 
     Args:
         exec_root: Bazel's execution root; its output base is looked at as well.

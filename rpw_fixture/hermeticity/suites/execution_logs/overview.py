@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rpw_fixture.hermeticity.suites.execution_logs.selection import Selection
 from rpw_fixture.hermeticity.suites.execution_logs.spawns import KEY_PROPERTY, LoggedSpawn
+from rpw_fixture.support.plurals import counted
 
 _SHOWN = 4
 _REMEDIES = {
@@ -31,7 +32,7 @@ def overview(spawns: Sequence[LoggedSpawn], selection: Selection) -> list[str]:
 def _group(name: str, group: Sequence[LoggedSpawn], selection: Selection) -> Iterator[str]:
     runners = Counter(each.runner or "unknown" for each in group)
     ran = ", ".join(f"{runner} {count}" for runner, count in runners.most_common())
-    yield f"{name}: {_count(len(group), 'action')}; runner: {ran}"
+    yield f"{name}: {counted(len(group), 'action')}; runner: {ran}"
     lacks = Counter(lack for each in group for lack in _lacks(each, selection))
     persistent = sum(not _lacks(each, selection) for each in group)
     yield f"  would be persistent on a remote server: {persistent} of {len(group)}"
@@ -58,7 +59,7 @@ def _nothing(spawns: Sequence[LoggedSpawn], selection: Selection) -> Iterator[st
         yield f"no action has the mnemonic {' or '.join(selection.mnemonics)}"
     else:
         yield f"no action ran on a worker, and none has the property {KEY_PROPERTY}"
-    yield f"  the log has {_count(len(spawns), 'action')}: {_counts(each.mnemonic for each in spawns)}"
+    yield f"  the log has {counted(len(spawns), 'action')}: {_counts(each.mnemonic for each in spawns)}"
     possible = _counts(each.mnemonic for each in spawns if each.split.flagfiles)
     if possible:
         yield f"  with a flagfile, so a worker could run them: {possible}; name one with --mnemonic"
@@ -66,7 +67,3 @@ def _nothing(spawns: Sequence[LoggedSpawn], selection: Selection) -> Iterator[st
 
 def _counts(names: Iterable[str]) -> str:
     return ", ".join(f"{name or 'unnamed'} {count}" for name, count in Counter(names).most_common())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("s" if number != 1 else "")

@@ -1,4 +1,4 @@
-"""Which actions of a log are a worker's, as ``--mnemonic`` says or as the log shows."""
+"""Selects the actions of workers in a log, by ``--mnemonic`` or by what the log shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Staging that is told of changes: folders that move away, and a kernel that does not tell everything."""
+"""Watches of staged roots: folders that move away, and a kernel that does not report everything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from rpw_fixture.execution.staging import changes
 from rpw_fixture.execution.staging.changes import FolderWatcher
-from rpw_fixture.execution.staging.staged_root import _Watches
+from rpw_fixture.execution.staging.root_watches import RootWatches
 from rpw_fixture.execution.staging.sweeping import Suspect, Sweep
 from rpw_fixture.support.inotify import Inotify
 from rpw_fixture.support.removal import remove
@@ -55,7 +55,7 @@ def test_a_folder_that_changed_and_then_moved_away_is_put_back(
     assert root.found() == TREE
 
 
-def test_what_happens_in_a_folder_after_it_moved_away_is_nobodys_business(root: Root) -> None:
+def test_what_happens_in_a_folder_after_it_moved_away_does_not_count(root: Root) -> None:
     root.stage(TREE)
     (root.path / "src").rename(root.outside.parent / "away")
     root.stage(TREE)
@@ -67,7 +67,7 @@ def test_what_happens_in_a_folder_after_it_moved_away_is_nobodys_business(root: 
     assert (root.outside.parent / "away/left").exists()
 
 
-# --- a kernel that does not tell everything ---
+# --- a kernel that does not report everything ---
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def own_watcher() -> Iterator[FolderWatcher]:
 
 @pytest.fixture
 def watched(own_watcher: FolderWatcher, tmp_path: Path, inputs) -> Iterator[Root]:
-    """A root that is told of changes by a watcher of the test."""
+    """A root that gets reports of changes from a watcher of the test."""
     made = Root(tmp_path, inputs, own_watcher)
     with made.own:
         yield made
@@ -170,14 +170,14 @@ def test_a_folder_that_is_taken_away_while_inputs_are_placed_is_missed_the_next_
     watched: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched.stage(TREE)
-    settle = _Watches.settle
+    settle = RootWatches.settle
 
-    def settle_late(watches: _Watches, fd: int) -> None:
+    def settle_late(watches: RootWatches, fd: int) -> None:
         remove(str(watched.path / "src"))
         settle(watches, fd)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Watches, "settle", settle_late)
+        patch.setattr(RootWatches, "settle", settle_late)
         watched.stage({**TREE, "a.txt": b"other"})
 
     assert watched.stage(TREE) == ["src"]

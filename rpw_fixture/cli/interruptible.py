@@ -1,6 +1,6 @@
-"""End a subcommand early: Ctrl-C and SIGTERM raise, so that it cleans up what it started and wrote.
+"""Makes a subcommand interruptible: Ctrl-C and SIGTERM raise in it, so that it cleans up.
 
-For commands that end by themselves; `serve` waits for `StopSignals.stopping`.
+It is for subcommands that end by themselves; `serve` waits for `StopSignals.stopping`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from rpw_fixture.cli import exit_codes
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.errors import Interrupted
 
-#: A shell reports a process that a signal ended with this plus the signal's number.
-_SHELL = 128
 #: A signal that ends a system call of the main thread and means nothing else.
 _NUDGE = signal.SIGURG
 #: Seconds between two nudges.
@@ -59,7 +58,7 @@ class _RaisingSignals(StopSignals):
         if self._is_closing or self._is_handled.is_set():
             return
         self._is_handled.set()
-        raise Interrupted(signal.Signals(number).name, _SHELL + number)
+        raise Interrupted(signal.Signals(number).name, exit_codes.SIGNAL + number)
 
     def stop(self, number: int) -> None:
         """Interrupt what the main thread waits for until it has handled the signal."""
@@ -68,7 +67,7 @@ class _RaisingSignals(StopSignals):
 
     def end(self, number: int) -> None:
         """End the process."""
-        os._exit(_SHELL + number)
+        os._exit(exit_codes.SIGNAL + number)
 
     def _nudge(self) -> None:
         while not self._is_handled.is_set():

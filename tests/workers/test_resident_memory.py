@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from rpw_fixture.pytest_plugin import MakeServer
-from rpw_fixture.workers import process_pipes
+from rpw_fixture.workers import resident_memory
 from tests.waiting import until
 
 from .worker_actions import probe_action
@@ -28,14 +28,14 @@ def unreadable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         raise psutil.AccessDenied(self.pid)
 
     monkeypatch.setattr(psutil.Process, "memory_info", refuse)
-    process_pipes._warn_once.cache_clear()
+    resident_memory._warn_once.cache_clear()
     yield
-    process_pipes._warn_once.cache_clear()
+    resident_memory._warn_once.cache_clear()
 
 
 def test_descendants_count() -> None:
     held = "import sys; held = bytearray(50 << 20); sys.stdout.write('x'); sys.stdout.flush()"
-    before = process_pipes.resident_bytes(os.getpid())
+    before = resident_memory.resident_bytes(os.getpid())
     with subprocess.Popen(
         [sys.executable, "-c", f"{held}; sys.stdin.read()"],
         stdin=subprocess.PIPE,
@@ -43,18 +43,18 @@ def test_descendants_count() -> None:
     ) as child:
         assert child.stdout is not None
         assert child.stdout.read(1) == b"x"
-        assert process_pipes.resident_bytes(os.getpid()) >= before + (40 << 20)
+        assert resident_memory.resident_bytes(os.getpid()) >= before + (40 << 20)
 
 
 def test_a_process_that_is_gone_uses_none() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
-    assert process_pipes.resident_bytes(child.pid) == 0
+    assert resident_memory.resident_bytes(child.pid) == 0
 
 
 @pytest.mark.usefixtures("unreadable")
 def test_what_can_not_be_read_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
-    assert [process_pipes.resident_bytes(os.getpid()) for _ in range(3)] == [0, 0, 0]
+    assert [resident_memory.resident_bytes(os.getpid()) for _ in range(3)] == [0, 0, 0]
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(
