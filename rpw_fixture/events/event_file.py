@@ -57,7 +57,7 @@ class EventFile:
             _log.error(
                 "--events %s: %s; events from %d on are lost until it can be written again",
                 self._path,
-                error,
+                str(error),  # the error itself would stay alive as long as the log record
                 record.seq,
             )
         self._lost_count += 1

@@ -39,9 +39,9 @@ def harmless(
         except Exception as error:  # noqa: BLE001 - whatever it is, the action did not cause it
             if not has_failed:
                 has_failed = True
-                _log.error(
-                    "%s: %s; what it should have recorded is lost", what, error or repr(error)
-                )
+                # As text: the error would keep the call alive as long as the log record.
+                reason = str(error) or repr(error)
+                _log.error("%s: %s; what it should have recorded is lost", what, reason)
             if on_bug is not None and not isinstance(error, OSError):
                 on_bug(what, error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,21 @@ def test_a_counter_that_raises_fails_no_call(
     server = make_rpw_server(count_digests=True)
 
     assert server.run(below("sub", arguments=[sys.executable, "tools/good.py", "@flags"])).ok
+
+
+def test_an_error_without_a_text_is_named_and_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    errors: list[weakref.ref[Exception]] = []
+
+    class MistakeError(Exception):
+        def __init__(self) -> None:
+            errors.append(weakref.ref(self))
+
+    def fail() -> None:
+        raise MistakeError
+
+    harmless("the observer", fail)()
+    assert caplog.messages == ["the observer: MistakeError(); what it should have recorded is lost"]
+    assert [each() for each in errors] == [None]
 
 
 def test_a_sink_that_raises_keeps_no_caller_from_appending(
