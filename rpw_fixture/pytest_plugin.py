@@ -66,6 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(reporting.Summary(), "rpw_fixture_summary")
         path = session_report.path_of(config)
         if path is not None:
+            session_report.require_room(path)
             config.pluginmanager.register(session_report.SessionReport(path), "rpw_fixture_report")
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rpw_fixture._version import __version__
+from rpw_fixture.cli import standard_streams
 from rpw_fixture.cli.exit_codes import ENVIRONMENT_LACKS, WRONG_USE
 from rpw_fixture.cli.parsers import Parser
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
@@ -38,6 +39,7 @@ HIDDEN = {"trial": "answer the question of check --executor in the working direc
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code of the process."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    standard_streams.open_closed()
     name, options = parse(given)
     try:
         code: int = _module(name).run(options)

@@ -6,16 +6,19 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports, check_servers
 from rpw_fixture.cli.exit_codes import FINDINGS
 from rpw_fixture.cli.interruptible import interruptible
+from rpw_fixture.cli.parsers import to_path
+from rpw_fixture.cli.standard_streams import write, write_line
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.support import user_folders
 from rpw_fixture.support.cpu_count import usable_cpus
+from rpw_fixture.support.output_files import require_different, require_room
 
 if TYPE_CHECKING:
     from rpw_fixture.cli.check_reports import WantedReport
@@ -43,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "suite",
         nargs="?",
-        type=Path,
+        type=to_path,
         help="a suite.toml, a recording (made by serve --record), or a reproducer (made by --reproducers)",
     )
     add(
@@ -66,14 +69,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_savings(parser)
     check_logs.add_arguments(parser)
     check_servers.add_arguments(parser)
-    add("--reproducers", type=Path, metavar="DIR", help="write a folder below DIR for each finding")
+    _add_further_results(parser)
+    check_pages.add_arguments(parser)
+
+
+def _add_further_results(parser: argparse.ArgumentParser) -> None:
+    """Add the options that give more than findings."""
+    add = parser.add_argument
+    add(
+        "--reproducers",
+        type=to_path,
+        metavar="DIR",
+        help="write a folder below DIR for each finding",
+    )
     add(
         "--cache-poisoning",
         action="store_true",
         help="with a recording: count the action-cache entries that are wrong because of its order of "
         "actions",
     )
-    check_pages.add_arguments(parser)
 
 
 def _add_savings(parser: argparse.ArgumentParser) -> None:
@@ -102,8 +116,8 @@ def _add_savings(parser: argparse.ArgumentParser) -> None:
 
 def _add_baseline(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--baseline", type=Path, metavar="FILE", help="accept the findings listed in FILE")
-    add("--write-baseline", type=Path, metavar="FILE", help="write all findings to FILE")
+    add("--baseline", type=to_path, metavar="FILE", help="accept the findings listed in FILE")
+    add("--write-baseline", type=to_path, metavar="FILE", help="write all findings to FILE")
     add(
         "--update-baseline",
         action="store_true",
@@ -123,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
     """Check a suite and print the report."""
     page = check_pages.page(options)
     if page is not None:
-        check_reports.write(page, None, "stdout")
+        write(page)
         return 0
     check_logs.require_a_log(options)
     reports = check_reports.wanted(options)
@@ -146,14 +160,34 @@ def _require_room(options: argparse.Namespace, reports: Sequence[WantedReport]) 
     if options.update_baseline:
         if options.baseline is None:
             raise ConfigError("--update-baseline needs --baseline FILE")
-        check_reports.require_room(f"--baseline {options.baseline}", options.baseline)
+        require_room(f"--baseline {options.baseline}", options.baseline)
     for name in ("write_baseline", "reproducers"):
         if (path := getattr(options, name)) is not None:
-            check_reports.require_room(
+            require_room(
                 f"--{name.replace('_', '-')} {path}", path, is_folder=name == "reproducers"
             )
     for each in reports:
         each.require_room()
+    require_different(_written(options, reports), _read(options))
+
+
+def _written(
+    options: argparse.Namespace, reports: Sequence[WantedReport]
+) -> Iterator[tuple[str, Path]]:
+    """Yield each file that is written, with its option."""
+    if options.write_baseline is not None:
+        yield f"--write-baseline {options.write_baseline}", options.write_baseline
+    for each in reports:
+        if each.path is not None:
+            yield each.option, each.path
+
+
+def _read(options: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    """Yield each file that is read and must stay, with its option."""
+    if options.suite is not None:
+        yield str(options.suite), options.suite
+    for log in options.exec_log:
+        yield f"--exec-log {log}", log
 
 
 def _replay(folder: Path) -> int:
@@ -162,7 +196,7 @@ def _replay(folder: Path) -> int:
 
     with interruptible():
         wrong = replay(folder)
-    check_reports.write(f"{wrong}\n" if wrong else "no difference\n", None, "stdout")
+    write_line(wrong or "no difference")
     return FINDINGS if wrong else 0
 
 
@@ -192,13 +226,11 @@ def _check(options: argparse.Namespace) -> Report:
 
 def _options(given: argparse.Namespace, progress: ProgressTracker | None) -> Options:
     from rpw_fixture.hermeticity.check import Options  # noqa: PLC0415 - --help needs none of it
-    from rpw_fixture.hermeticity.findings.codes import CODES, expand  # noqa: PLC0415
+    from rpw_fixture.hermeticity.findings.codes import chosen  # noqa: PLC0415
 
     servers = check_servers.servers(given)
-    selected = expand(given.select) if given.select is not None else frozenset(CODES)
-    ignored = expand(given.ignore) if given.ignore is not None else frozenset()
     return Options(
-        selected=selected - ignored,
+        selected=chosen(given.select, given.ignore),
         jobs=given.jobs
         or (usable_cpus() if servers.executor is None else check_servers.EXECUTOR_JOBS),
         max_seconds=given.max_seconds,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.cli import check_servers
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exec-log",
         action="append",
         default=[],
-        type=Path,
+        type=to_path,
         metavar="FILE",
         help="a log of --execution_log_binary_file, _json_file or _compact_file; if two are given, "
         "their outputs are compared as well",
@@ -40,9 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "follow the protocol (default: actions that ran on workers, or have a worker key)",
     )
     add(
-        "--exec-root", type=Path, metavar="DIR", help="folder of inputs (bazel info execution_root)"
+        "--exec-root",
+        type=to_path,
+        metavar="DIR",
+        help="folder of inputs (bazel info execution_root)",
     )
-    add("--workspace", type=Path, metavar="DIR", help="folder of the sources")
+    add("--workspace", type=to_path, metavar="DIR", help="folder of the sources")
     add(
         "--cas",
         metavar="ENDPOINT",

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rpw_fixture.cli import standard_streams
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
+from rpw_fixture.support.output_files import require_room
 from rpw_fixture.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -44,10 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"report format, and the file it is written to (repeatable): {', '.join(FORMATS)}; "
         "default: text. One format has no FILE and goes to stdout; if all have one, text does",
     )
-    add("--output", type=Path, metavar="FILE", help="write to FILE what would go to stdout")
+    add("--output", type=to_path, metavar="FILE", help="write to FILE what would go to stdout")
     add(
         "--report",
-        type=Path,
+        type=to_path,
         metavar="FILE",
         help="write a page to FILE, as --format html=FILE does",
     )
@@ -94,7 +97,7 @@ def wanted(options: argparse.Namespace) -> Sequence[WantedReport]:
     """Return the reports that the options ask for.
 
     Raises:
-        ConfigError: two of them would go to one place.
+        ConfigError: two of them would go to stdout.
     """
     given: list[tuple[str, Path | None]] = options.format
     without_file = [name for name, path in given if path is None]
@@ -110,7 +113,6 @@ def wanted(options: argparse.Namespace) -> Sequence[WantedReport]:
     found = [_placed(name, path, options.output) for name, path in given]
     if options.report is not None:
         found.append(WantedReport("html", options.report, f"--report {options.report}"))
-    _refuse_one_file([each for each in found if each.path is not None])
     return found
 
 
@@ -118,14 +120,6 @@ def _placed(name: str, path: Path | None, output: Path | None) -> WantedReport:
     if path is not None:
         return WantedReport(name, path, f"--format {name}={path}")
     return WantedReport(name, output, "stdout" if output is None else f"--output {output}")
-
-
-def _refuse_one_file(reports: Sequence[WantedReport]) -> None:
-    seen: dict[str, WantedReport] = {}
-    for each in reports:
-        known = seen.setdefault(os.path.realpath(each.path or ""), each)
-        if known is not each:
-            raise ConfigError(f"{known.option} and {each.option} name the same file")
 
 
 def _parsed(text: str) -> tuple[str, Path | None]:
@@ -145,44 +139,10 @@ def write(text: str, path: Path | None, option: str) -> None:
     Raises:
         EnvironmentLacksError: it can't be written; the message names ``option``.
     """
+    if path is None:
+        standard_streams.write(text)
+        return
     try:
-        if path is not None:
-            path.write_text(text, encoding="utf-8")
-        else:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-    except BrokenPipeError:
-        _silence()  # the reader closed the pipe; the exit code still says what was found
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        if path is None:
-            _silence()
         raise EnvironmentLacksError(f"{option}: {error.strerror}") from None
-
-
-def _silence() -> None:
-    """Discard what stdout still buffers, or Python would fail at exit."""
-    with Path(os.devnull).open("wb") as nothing:
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
-
-
-def require_room(option: str, path: Path, *, is_folder: bool = False) -> None:
-    """Refuse before the run what could not be written after it.
-
-    Args:
-        option: the option, as messages show it.
-        path: what will be written.
-        is_folder: it is a folder, which is created with those above it.
-
-    Raises:
-        EnvironmentLacksError: it can't be written.
-    """
-    here = path if is_folder else path.parent
-    while is_folder and not here.exists():
-        here = here.parent
-    if path.is_dir() and not is_folder:
-        raise EnvironmentLacksError(f"{option}: Is a directory")
-    if not here.is_dir():
-        reason = "Not a directory" if here.exists() else "No such file or directory"
-        raise EnvironmentLacksError(f"{option}: {reason}")
-    if not os.access(path if path.exists() else here, os.W_OK):
-        raise EnvironmentLacksError(f"{option}: Permission denied")

@@ -45,7 +45,10 @@ class CommandSignals(StopSignals):
     A terminal's Ctrl-C reaches a command in the foreground without help, so that is not passed on.
     """
 
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+    signals = (
+        *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT),
+        *(signal.SIGUSR1, signal.SIGUSR2),  # what they mean is the command's affair
+    )
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

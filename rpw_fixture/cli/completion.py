@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
+from rpw_fixture.cli.standard_streams import write
+
 #: Shells, and where their users put the script.
 PLACES = {
     "bash": "~/.local/share/bash-completion/completions/rpw-fixture",
@@ -24,5 +26,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the script; return 0."""
     scripts = import_module("rpw_fixture.cli.completion_scripts")
-    print(scripts.SCRIPTS[options.shell](), end="")
+    write(scripts.SCRIPTS[options.shell]())
     return 0

@@ -9,6 +9,7 @@ import sys
 from importlib import metadata
 
 from rpw_fixture._version import __version__
+from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.support.program_form import program_form
 
 _ENGINES = ("docker", "podman")
@@ -24,11 +25,11 @@ def run(options: argparse.Namespace) -> int:
     """Print facts, one a line."""
     facts = _facts()
     if options.format == "json":
-        print(json.dumps(facts, indent=2))
+        write_line(json.dumps(facts, indent=2))
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        print(f"{name:<{width}}  {value}")
+        write_line(f"{name:<{width}}  {value}")
     return 0
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpw_fixture.cli.parsers import to_path
+from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import Event, ServerStarted
 from rpw_fixture.summary import explanation, words
@@ -17,6 +19,7 @@ from rpw_fixture.summary.event_files import read_events
 from rpw_fixture.summary.explanation import Story
 from rpw_fixture.summary.model import RunSummary, summarize
 from rpw_fixture.summary.recordings import read_recording
+from rpw_fixture.support.printable import printable
 from rpw_fixture.support.suggestions import did_you_mean
 
 #: Executions before the last one that are listed.
@@ -31,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  rpw-fixture explain events.jsonl worker:2    what was it started for, and why did it end?"
     )
     parser.add_argument(
-        "input", type=Path, metavar="INPUT", help="a file of --events, or a folder of --record"
+        "input", type=to_path, metavar="INPUT", help="a file of --events, or a folder of --record"
     )
     parser.add_argument(
         "subject",
@@ -52,9 +55,11 @@ class _Run:
 
 def run(options: argparse.Namespace) -> int:
     """Explain."""
+    if options.subject == "":
+        raise ConfigError("the subject is empty; name a target, a digest or worker:N")
     runs = _runs(options.input)
     if options.subject is None:
-        print(_summary_json(runs) if options.format == "json" else _summaries(runs))
+        write_line(_summary_json(runs) if options.format == "json" else printable(_summaries(runs)))
         return 0
     found = [
         (each, story)
@@ -63,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     if not found:
         raise ConfigError(_unknown(options.input, options.subject, runs))
-    print(_stories_json(found) if options.format == "json" else _stories(found))
+    write_line(_stories_json(found) if options.format == "json" else printable(_stories(found)))
     return 0
 
 

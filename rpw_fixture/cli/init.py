@@ -8,6 +8,8 @@ import shlex
 from pathlib import Path
 from string import Template
 
+from rpw_fixture.cli.parsers import to_path
+from rpw_fixture.cli.standard_streams import write_line
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.testing.sample_workers import python_workers
 
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder",
         nargs="?",
-        type=Path,
+        type=to_path,
         default=Path(),
         metavar="DIR",
         help="where to write; made if missing (default: the current folder)",
@@ -54,11 +56,11 @@ def run(options: argparse.Namespace) -> int:
             _write(options.folder / path, text, is_executable=path == _EXECUTABLE)
     except OSError as error:
         raise EnvironmentLacksError(f"{error.filename}: {error.strerror}") from None
-    print(f"Wrote to {options.folder.resolve()}:\n  {'  '.join(files)}\n\nNext:")
+    write_line(f"Wrote to {options.folder.resolve()}:\n  {'  '.join(files)}\n\nNext:")
     if options.folder.resolve() != Path.cwd():
-        print(f"  cd {shlex.quote(str(options.folder))}")
+        write_line(f"  cd {shlex.quote(str(options.folder))}")
     for command, purpose in _NEXT:
-        print(f"  {command}\n      # {purpose}")
+        write_line(f"  {command}\n      # {purpose}")
     return 0
 
 

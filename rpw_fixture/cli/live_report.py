@@ -15,6 +15,7 @@ from rpw_fixture.events.log import EventLog
 from rpw_fixture.summary import words
 from rpw_fixture.summary.model import is_refused, should_warn
 from rpw_fixture.support.closing import Closeable
+from rpw_fixture.support.printable import printable
 from rpw_fixture.testing import remedies
 
 #: Seconds between two looks at the log.
@@ -60,7 +61,7 @@ class LiveReport(Closeable):
         self._seen = events[-1].seq
         lines = [line for event in events for line in self._lines(event)]
         if lines:
-            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.write("".join(f"{_one_line(line)}\n" for line in lines))
             self._stream.flush()
 
     def _lines(self, event: Event) -> list[str]:
@@ -104,6 +105,10 @@ def _how(event: ActionCompleted) -> str:
     if event.worker is None:
         return f"{'no worker' if event.mode == Mode.WORKER else 'one-shot'}{ending}"
     return f"worker {event.worker}, {'reused' if event.reused else 'started'}{ending}"
+
+
+def _one_line(text: str) -> str:
+    return printable(text.replace("\n", " "))
 
 
 def _cut(text: str, width: int) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 from rpw_fixture.support.suggestions import did_you_mean
@@ -13,6 +15,18 @@ from rpw_fixture.support.suggestions import did_you_mean
 #: At the end of a setting's help.
 _VARIABLE = re.compile(r" \[\$\w+\]$")
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*?)' \(choose from ")
+
+
+def to_path(text: str) -> Path:
+    """Return the path of an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty, as with a variable of the shell that is not set; as a
+            `Path` it would be the current folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,6 +68,10 @@ class Parser(argparse.ArgumentParser):
         """Return the help with all arguments."""
         with self._short_usage():
             return super().format_help()
+
+    def print_whole_help(self) -> None:
+        """Print the help with all arguments to stdout; as with ``--help``, its reader may be gone."""
+        self._print_message(self.format_whole_help(), sys.stdout)
 
     def error(self, message: str) -> NoReturn:
         """Print the error, with what may have been meant, and exit with 2."""
@@ -98,7 +116,7 @@ class _HelpAll(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_others: object) -> None:
         """Print the help and end the program."""
         assert isinstance(parser, Parser)
-        print(parser.format_whole_help(), end="")
+        parser.print_whole_help()
         parser.exit()
 
 

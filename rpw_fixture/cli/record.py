@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.storage.recording_folder import RecordingFolder
 from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The exit code is the worker's; 2 and 3 if it was not started."
     )
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="the recording; one that is there is continued"
+        "folder", type=to_path, metavar="DIR", help="the recording; one that is there is continued"
     )
     parser.add_argument(
         "worker",
@@ -52,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     command = options.worker[1:] if options.worker[:1] == ["--"] else options.worker
     if not command:
         raise ConfigError("name the worker: rpw-fixture record DIR -- WORKER [ARG…]")
+    if command is options.worker and command[0].startswith("-"):
+        raise ConfigError(f"{command[0]} is no worker; options stand before DIR, and -- behind it")
     folder = RecordingFolder(options.folder, "record")
     if PERSISTENT_FLAG not in command:
         return _run_one_shot(folder, command)

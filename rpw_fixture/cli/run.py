@@ -6,21 +6,23 @@ import argparse
 import contextlib
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rpw_fixture.cli.command_process import CommandSignals, find_program
+from rpw_fixture.cli.parsers import to_path
 from rpw_fixture.cli.port_file import write_port
 from rpw_fixture.cli.settings import add_settings, config_of, start_logging
+from rpw_fixture.cli.standard_streams import write_error
 from rpw_fixture.config import Config
 from rpw_fixture.events.kinds import Event
 from rpw_fixture.summary import words
 from rpw_fixture.summary.expectations import HERMETIC, NAMES, Expectation, Judgement, judge
 from rpw_fixture.summary.model import RunSummary, summarize
+from rpw_fixture.support.output_files import require_different, require_room
 from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.testing import bazel_flags
 
@@ -55,8 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "@MNEMONIC, as in reused@Javac",
     )
     add = parser.add_argument
-    add("--report", type=Path, metavar="FILE", help="write a page of what happened to FILE (HTML)")
-    add("--trace", type=Path, metavar="FILE", help="write a trace for Perfetto to FILE (JSON)")
+    add(
+        "--report",
+        type=to_path,
+        metavar="FILE",
+        help="write a page of what happened to FILE (HTML)",
+    )
+    add("--trace", type=to_path, metavar="FILE", help="write a trace for Perfetto to FILE (JSON)")
     add_settings(parser, listen=_LISTEN)
 
 
@@ -65,6 +72,10 @@ def run(options: argparse.Namespace) -> int:
     config = config_of(options, listen=_LISTEN)
     expectations = [Expectation.parse(each) for each in options.expect]
     program = find_program(options.command)
+    files = list(_files(options, config))
+    require_different(files)
+    for option, path in files:
+        require_room(option, path)
     start_logging(config)
     with CommandSignals() as signals, Workspace() as workspace:
         if config.record is None and any(each.name == HERMETIC for each in expectations):
@@ -77,6 +88,15 @@ def run(options: argparse.Namespace) -> int:
         judgements = _judge(expectations, summary, config, began)
         _write_reports(options, events)
     return code or int(not all(each.holds for each in judgements))
+
+
+def _files(options: argparse.Namespace, config: Config) -> Iterator[tuple[str, Path]]:
+    """Yield each file that is written, with its option."""
+    if config.events is not None:
+        yield f"--events {config.events}", Path(config.events)
+    for name in ("report", "trace"):
+        if (path := getattr(options, name)) is not None:
+            yield f"--{name} {path}", path
 
 
 def _write_reports(options: argparse.Namespace, events: Sequence[Event]) -> None:
@@ -164,7 +184,5 @@ def _findings(record: str | None, began: float, mnemonic: str) -> str:
 
 
 def _write(lines: Iterable[str]) -> None:
-    """Write lines to stderr, unless its reader is gone: the exit code says what matters."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write("".join(f"{line}\n" for line in lines))
-        sys.stderr.flush()
+    """Write lines to stderr."""
+    write_error("".join(f"{line}\n" for line in lines))

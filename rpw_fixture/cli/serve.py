@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from rpw_fixture._version import __version__
 from rpw_fixture.cli.port_file import write_port
 from rpw_fixture.cli.settings import add_settings, config_of, start_logging
+from rpw_fixture.cli.standard_streams import write_error, write_line
 from rpw_fixture.cli.stop_signals import StopSignals
 from rpw_fixture.config import Config
 from rpw_fixture.support import heap
@@ -63,12 +64,12 @@ def _serve(config: Config, stopping: threading.Event) -> None:
         ready = {"endpoint": server.endpoint, "pid": os.getpid(), "version": __version__}
         if config.port_file is not None:
             write_port(config.port_file, server.address)
-        print(f"RPW_READY {json.dumps(ready)}", flush=True)
+        write_line(f"RPW_READY {json.dumps(ready)}")
         if server.web_address is not None:
-            _write(f"live page: {server.web_address}\n")
+            write_error(f"live page: {server.web_address}\n")
         server.prepare()
         if is_terminal:
-            _write(banner(server))
+            write_error(banner(server))
         stack.enter_context(_report(server, shows_actions=is_terminal))
         gc.freeze()  # what is loaded now stays, so the collector can skip it
         gc.set_threshold(*_COLLECTIONS)
@@ -76,7 +77,7 @@ def _serve(config: Config, stopping: threading.Event) -> None:
             if server.idle_seconds >= config.idle_timeout:
                 break
     if is_terminal if config.summary is None else config.summary:
-        _write(summary_of(server))
+        write_error(summary_of(server))
 
 
 def _report(server: Server, *, shows_actions: bool) -> LiveReport:
@@ -108,10 +109,3 @@ def summary_of(server: Server) -> str:
     from rpw_fixture.summary.model import summarize  # noqa: PLC0415
 
     return f"\n{words.summary(summarize(server.events.snapshot()))}\n"
-
-
-def _write(text: str) -> None:
-    """Write to stderr, unless its reader is gone: the server does its work without it."""
-    with contextlib.suppress(OSError):
-        sys.stderr.write(text)
-        sys.stderr.flush()

@@ -7,6 +7,7 @@ Here is what a test author writes: the command line, inputs, outputs and propert
 from __future__ import annotations
 
 import dataclasses
+import math
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,14 +102,14 @@ class Action:
             "inputs": _sorted(read_entries(_checked_keys(inputs, "input"))),
             "tool_inputs": _sorted(read_entries(_checked_keys(tool_inputs, "tool input"))),
             "outputs": _checked_outputs(_texts(outputs, "outputs"), base),
-            "environment": _sorted(environment),
+            "environment": _sorted(_text_by_name(environment, "environment")),
             "platform": _sorted(_properties(platform, worker_key, protocol)),
             "working_directory": base,
             "timeout": timeout,
             "do_not_cache": do_not_cache,
             "salt": salt,
-            "mnemonic": mnemonic,
-            "target": target,
+            "mnemonic": _text(mnemonic, "mnemonic"),
+            "target": _text(target, "target"),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -268,8 +269,8 @@ class Action:
             )
         if any("\n" in line or "\r" in line for line in self.flagfile or ()):
             raise ConfigError("an argument in a flagfile is one line and cannot contain a line end")
-        if self.timeout is not None and self.timeout < 0:
-            raise ConfigError(f"timeout {self.timeout!r} is negative")
+        if self.timeout is not None and not _is_timeout(self.timeout):
+            raise ConfigError(f"timeout {self.timeout!r} must be a number of seconds from 0 on")
         files = {path for path, entry in self.entries.items() if not isinstance(entry, EmptyFolder)}
         for path in self.entries:
             for parent in parents_of(path):
@@ -302,12 +303,13 @@ def _properties(
     platform: Mapping[str, str], worker_key: str | None, protocol: str | None
 ) -> Mapping[str, str]:
     given = {WORKER_KEY_PROPERTY: worker_key, PROTOCOL_PROPERTY: protocol}
-    return {**platform, **{name: value for name, value in given.items() if value}}
+    named = {name: value for name, value in given.items() if value}
+    return _text_by_name({**_mapping(platform, "platform"), **named}, "platform")
 
 
 def _checked_keys(entries: Mapping[str, Content], what: str) -> dict[str, Content]:
     checked: dict[str, Content] = {}
-    for path, content in entries.items():
+    for path, content in _mapping(entries, f"{what}s").items():
         normal = checked_path(path, what, or_root=isinstance(content, Path))
         if normal in checked:
             raise ConfigError(f"{what} {normal!r} is given twice")
@@ -323,7 +325,30 @@ def _checked_outputs(paths: tuple[str, ...], base: str) -> tuple[str, ...]:
 def _texts(values: Sequence[str], what: str) -> tuple[str, ...]:
     if isinstance(values, str):
         raise ConfigError(f"{what} must be a list of texts, not the text {values!r}")
-    return tuple(values)
+    return tuple(_text(each, f"each of {what}") for each in values)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{what} must be a text, not {value!r}")
+    return value
+
+
+def _text_by_name(values: Mapping[str, str], what: str) -> Mapping[str, str]:
+    for name, value in _mapping(values, what).items():
+        _text(name, f"a name in {what}")
+        _text(value, f"{name} in {what}")
+    return values
+
+
+def _mapping(values: Mapping[str, _T], what: str) -> Mapping[str, _T]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{what} must be a mapping, such as a dict, not {values!r}")
+    return values
+
+
+def _is_timeout(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < math.inf
 
 
 def _sorted(values: Mapping[str, _T]) -> Mapping[str, _T]:

@@ -14,9 +14,9 @@ import grpc
 import grpc.aio
 
 from rpw_fixture.client import tls
-from rpw_fixture.client.channel import EXECUTION, channel_options, parse, request_error
+from rpw_fixture.client.channel import EXECUTION, channel_options, request_error
 from rpw_fixture.client.client import Client, response_of
-from rpw_fixture.client.existing_server import ExistingServer
+from rpw_fixture.client.existing_server import ExistingServer, parse
 from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.digests import Digest
 from rpw_fixture.wire.protos import methods

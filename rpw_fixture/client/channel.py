@@ -11,7 +11,8 @@ from typing import Any
 import grpc
 
 from rpw_fixture.client import tls
-from rpw_fixture.errors import Code, ConfigError, RequestError
+from rpw_fixture.client.existing_server import parse
+from rpw_fixture.errors import Code, RequestError
 from rpw_fixture.wire.protos import Method, methods, rpc
 
 _DETAILS_KEY = "grpc-status-details-bin"
@@ -133,25 +134,6 @@ def missing_of(status: rpc.Status) -> tuple[str, ...]:
         if detail.Unpack(failure):
             subjects += [each.subject for each in failure.violations if each.type == "MISSING"]
     return tuple(subjects)
-
-
-def parse(endpoint: str) -> tuple[str, str]:
-    """Return an endpoint's scheme, ``grpc`` or ``grpcs``, and its target for gRPC.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    scheme, separator, target = endpoint.partition("://")
-    if not separator:
-        scheme, target = "grpc", endpoint
-    if scheme == "unix":
-        scheme, target = "grpc", f"unix:{target}"
-    is_known = scheme in {"grpc", "grpcs"}
-    if not is_known or not (target.startswith("unix:") or target.rpartition(":")[2].isdecimal()):
-        raise ConfigError(
-            f"endpoint {endpoint!r} is neither grpc://HOST:PORT, grpcs://HOST:PORT nor unix:PATH"
-        )
-    return scheme, target
 
 
 def channel_options(target: str) -> list[tuple[str, int]]:

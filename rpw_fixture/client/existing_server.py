@@ -37,6 +37,9 @@ class ExistingServer:
         search_path: PATH of the programs that ``check --executor`` starts there; empty for the usual one.
         may_silo: whether ``check`` may send ``cache-silo-key`` if nothing else leads to a fresh
             worker.
+
+    Raises:
+        ConfigError: for an endpoint of another form.
     """
 
     endpoint: str
@@ -48,6 +51,9 @@ class ExistingServer:
     platform: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     search_path: str = ""
     may_silo: bool = True
+
+    def __post_init__(self) -> None:
+        parse(self.endpoint)  # raises for one that can't be used, before anything runs
 
     @property
     def client_options(self) -> dict[str, Any]:
@@ -129,6 +135,25 @@ OPTIONS = (
         is_repeatable=True,
     ),
 )
+
+
+def parse(endpoint: str) -> tuple[str, str]:
+    """Return an endpoint's scheme, ``grpc`` or ``grpcs``, and its target for gRPC.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    scheme, separator, target = endpoint.partition("://")
+    if not separator:
+        scheme, target = "grpc", endpoint
+    if scheme == "unix":
+        scheme, target = "grpc", f"unix:{target}"
+    is_known = scheme in {"grpc", "grpcs"}
+    if not is_known or not (target.startswith("unix:") or target.rpartition(":")[2].isdecimal()):
+        raise ConfigError(
+            f"endpoint {endpoint!r} is neither grpc://HOST:PORT, grpcs://HOST:PORT nor unix:PATH"
+        )
+    return scheme, target
 
 
 def from_options(

@@ -76,6 +76,8 @@ class Values:
         text: str = _of_type(_path(value), str, name, "a text")
         if "\0" in text:
             raise ConfigError(f"{name} must not contain a null character")
+        if self.default is None and not text:
+            raise ConfigError(f"{name} must not be empty")
         if self.choices and text not in self.choices:
             known = ", ".join(repr(each) for each in self.choices)
             hint = did_you_mean(text, self.choices)

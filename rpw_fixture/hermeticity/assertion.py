@@ -9,7 +9,7 @@ from rpw_fixture.client.action import Action
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import text
-from rpw_fixture.hermeticity.findings.codes import CODES, expand
+from rpw_fixture.hermeticity.findings.codes import CODES, chosen, expand
 from rpw_fixture.hermeticity.findings.finding import merged
 from rpw_fixture.hermeticity.suites import from_actions
 
@@ -48,9 +48,8 @@ def assert_hermetic(
         raise ConfigError(
             "no action to check: no action with a worker_key has succeeded so far, and none was passed"
         )
-    selected = expand(select) if select is not None else EVERYDAY
     options = Options(
-        selected=selected - (expand(ignore) if ignore is not None else frozenset()),
+        selected=chosen(select, ignore, EVERYDAY),
         seed=seed,
         max_seconds=max_seconds,
         reproducers=reproducers,

@@ -105,9 +105,14 @@ def existing_server_of(
     """
     environment = environ.get(f"{ENVIRONMENT_PREFIX}ENDPOINT", "")
     endpoint = config.getoption(_ENDPOINT) or environment or config.getini(_ENDPOINT)
-    if not endpoint:
-        return None
     given = {each.field: config.getoption(each.pytest_name) for each in OPTIONS}
+    if not endpoint:
+        useless = [each.pytest_name for each in OPTIONS if given[each.field]]
+        if useless:
+            raise pytest.UsageError(
+                f"rpw_fixture: {useless[0]} is of no use without {_option(_ENDPOINT)}"
+            )
+        return None
     try:
         return from_options(endpoint, given, {each.field: each.pytest_name for each in OPTIONS})
     except ConfigError as error:
@@ -147,8 +152,14 @@ def configured(config: Config, settings: Mapping[str, Any], where: str) -> Confi
         where: place of the settings, for messages.
 
     Raises:
-        pytest.UsageError: for settings that cannot be used.
+        pytest.UsageError: for settings that cannot be used, or an override of ``rpw_config`` that
+            returns something else.
     """
+    if not isinstance(config, Config):
+        raise pytest.UsageError(
+            f"{where}: the fixture rpw_config returned a {type(config).__name__}, not a Config. "
+            "Fix: let it take rpw_config, and return rpw_config.replace(strict=True)"
+        )
     try:
         return config.replace(**settings)
     except ConfigError as error:

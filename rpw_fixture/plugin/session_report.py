@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from rpw_fixture.errors import EnvironmentLacksError
+from rpw_fixture.support import output_files
 
 if TYPE_CHECKING:
     from rpw_fixture.testing.endpoint import Endpoint
@@ -37,6 +38,18 @@ def path_of(config: pytest.Config) -> Path | None:
     """Return where the page is written; None if it is not wanted."""
     given = config.getoption(_DESTINATION)
     return Path(config.invocation_params.dir, given) if given else None
+
+
+def require_room(path: Path) -> None:
+    """Refuse before the tests a page that could not be written after them.
+
+    Raises:
+        pytest.UsageError: with the reason.
+    """
+    try:
+        output_files.require_room(f"{_OPTION} {path}", path)
+    except EnvironmentLacksError as error:
+        raise pytest.UsageError(f"rpw_fixture: {error}") from None
 
 
 def add_run(runs: list[str], server: Endpoint, name: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from rpw_fixture.report.figures import Section, figures_of
 from rpw_fixture.report.inputs import Inputs
+from rpw_fixture.support.printable import printable
 
-_CONTROL = dict.fromkeys((*range(32), 127), "�")
 _WIDEST = 90
 
 
@@ -37,4 +37,4 @@ def _section(section: Section) -> Iterator[str]:
 
 def _clean(text: str) -> str:
     """Return text without control characters, which a terminal would obey."""
-    return text.replace("\n", " ").translate(_CONTROL)
+    return printable(text.replace("\n", " "))

@@ -60,6 +60,8 @@ class Server(Endpoint):
     """
 
     def __init__(self, config: Config | None = None, **settings: Any) -> None:
+        if not isinstance(config, Config | None):
+            raise ConfigError(f"{config!r} is no Config; pass settings as keywords: Server(jobs=2)")
         config = (config or Config()).replace(**settings)
         super().__init__(config, EventLog())
         self._functions = DigestFunctions(config.digest_functions)
@@ -201,7 +203,8 @@ class _RunningServer:
                     self.prepare()
             except OSError as error:
                 where = self._folder if config.root is None else f"--root {config.root}"
-                raise EnvironmentLacksError(f"{where}: {error}") from None
+                place = f" ({error.filename})" if error.filename else ""
+                raise EnvironmentLacksError(f"{where}: {error.strerror or error}{place}") from None
             self._serve(listener, undo)
             self.web = self._serve_page(listener, undo)
             self._undo = undo.pop_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hmac
 import ipaddress
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -159,8 +160,11 @@ def _private_socket(path: str) -> AbstractContextManager[None]:
 
 def _parse(address: str) -> tuple[str, int, str]:
     if address.startswith("unix:"):
-        path = str(Path(address.removeprefix("unix:").removeprefix("//")).absolute())
-        if len(path.encode()) > _MAX_SOCKET_PATH:
+        given = address.removeprefix("unix:").removeprefix("//")
+        if not given:
+            raise ConfigError(f"--listen {address!r} names no path: write unix:PATH")
+        path = str(Path(given).absolute())
+        if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
             raise ConfigError(
                 f"--listen {address}: a socket's path may have {_MAX_SOCKET_PATH} bytes at most"
             )

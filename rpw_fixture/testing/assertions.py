@@ -149,7 +149,7 @@ def tool_inputs(action: ActionRecord, paths: Iterable[str], actions: Actions) ->
     __tracebackhide__ = True
     _require_seen(action, "what its tool inputs were")
     actual = _tool_inputs_of(action, actions)
-    expected = list(paths)
+    expected = [paths] if isinstance(paths, str) else list(paths)
     extra = [path for path in actual if not globs.matcher(expected)(path)]
     missing = [path for path in expected if not any(map(globs.matcher([path]), actual))]
     if not extra and not missing:

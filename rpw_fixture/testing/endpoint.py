@@ -234,7 +234,8 @@ class Endpoint:
         """Assert that the tool inputs of ``action`` are exactly those that ``paths`` name.
 
         Args:
-            paths: relative to the input root; a glob such as ``tools/**`` must match at least one.
+            paths: one or more, relative to the input root; a glob such as ``tools/**`` must match at
+                least one.
 
         Raises:
             AssertionError: with the missing and the unexpected paths.
@@ -256,7 +257,7 @@ class Endpoint:
 
     def assert_hermetic(
         self,
-        *actions: Action,
+        *actions: Action | ActionOutcome,
         select: str | None = None,
         ignore: str | None = None,
         seed: int = 0,
@@ -269,7 +270,8 @@ class Endpoint:
         server does not manage.
 
         Args:
-            actions: worker actions that succeed; if none is given, those that `run` ran so far.
+            actions: worker actions that succeed, or their outcomes; if none is given, the actions
+                that `run` ran so far.
             select: codes, separated by commas; prefixes such as ``RPW2`` are allowed, and ``RPW``
                 means all. The default is all but RPW207, RPW208, RPW209 and RPW3, which take longest.
             ignore: codes to leave out, written likewise.
@@ -286,7 +288,7 @@ class Endpoint:
         from rpw_fixture.hermeticity.assertion import assert_hermetic  # noqa: PLC0415 - loads a lot
 
         assert_hermetic(
-            actions or tuple(self._succeeded),
+            [testing.lookup.action_of(each) for each in actions] or tuple(self._succeeded),
             select=select,
             ignore=ignore,
             seed=seed,

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 Subject = Union["ActionOutcome", Action, ActionRecord, Actions]
 
 
+def action_of(subject: Action | ActionOutcome) -> Action:
+    """Return an action, or the action of an outcome.
+
+    Raises:
+        TypeError: for anything else, such as a record, which has no files.
+    """
+    action = getattr(subject, "action", subject)
+    if not isinstance(action, Action):
+        raise TypeError(f"{subject!r} is not an Action or an ActionOutcome")
+    return action
+
+
 def find(actions: Actions, operation: str) -> ActionRecord | None:
     """Return the execution with this operation, else None."""
     return next((each for each in actions if each.operation == operation), None)

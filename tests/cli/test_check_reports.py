@@ -126,12 +126,17 @@ def test_accepted_findings_are_suppressed_in_sarif(leaky: Path) -> None:
         (("--format", "json", "--format", "github"), "both go to stdout"),
         (("--format", "json=a", "--format", "junit=./a"), "name the same file"),
         (("--format", "json=a", "--output", "a"), "name the same file"),
+        (("--write-baseline", "a", "--report", "a"), "name the same file"),
+        (("--output", "SUITE"), "name the same file"),
     ],
 )
 def test_reports_in_one_place_are_wrong_use(
     leaky: Path, arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["check", str(leaky), *LEAKS, *arguments]) == 2
+    before = leaky.read_text()
+    given = [str(leaky) if each == "SUITE" else each for each in arguments]
+    assert main(["check", str(leaky), *LEAKS, *given]) == 2
+    assert leaky.read_text() == before
     assert words in capsys.readouterr().err
 
 

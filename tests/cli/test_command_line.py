@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from rpw_fixture.cli import main
@@ -22,11 +24,28 @@ from rpw_fixture.config.flags import flags
         (["--isolation", "landlok"], "invalid choice: 'landlok'"),
         (["--isolation", "landlok"], "; did you mean 'landlock'?"),
         (["chek", "suite.toml"], "did you mean 'check'?"),
+        (["--root", ""], "--root must not be empty"),
+        (["--record", ""], "--record must not be empty"),
+        (["--listen", "unix:"], "--listen 'unix:' names no path"),
+        (["init", ""], "the path is empty"),
+        (["record", "", "--", "true"], "the path is empty"),
+        (["record", "new", "--protocol", "json", "--", "true"], "options stand before DIR"),
+        (["check", ""], "the path is empty"),
+        (
+            ["check", "suite.toml", "--select", "RPW1", "--ignore", "RPW"],
+            "nothing is left to check",
+        ),
+        (["explain", "pyproject.toml", ""], "the subject is empty"),
     ],
 )
 def test_a_flag_that_can_not_be_used_is_wrong_use(
-    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    problem: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     try:
         code = main(arguments)
     except SystemExit as error:
@@ -34,6 +53,7 @@ def test_a_flag_that_can_not_be_used_is_wrong_use(
 
     assert code == 2
     assert problem in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,49 @@ def test_report_writes_a_file(form: str, events: Path, tmp_path: Path) -> None:
     assert main(["report", str(events), "--output", str(tmp_path / "absent/report")]) == 3
 
 
+def test_explain_keeps_control_characters_from_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = EventScript()
+    script.completed(script.routed(mode="one-shot", mnemonic="M\x07", target="//a:\x1b[2J"))
+    path = tmp_path / "events.jsonl"
+    lines = [json.dumps(each.as_dict()) for each in script.endpoint.events.snapshot()]
+    path.write_text("".join(f"{each}\n" for each in lines))
+    for subject in ([], ["//a:\x1b[2J"]):
+        assert main(["explain", str(path), *subject]) == 0
+        assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
+
+
+def test_report_never_overwrites_an_input(events: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = events.read_text()
+    assert main(["report", str(events), "--output", f"{events.parent}/./{events.name}"]) == 2
+    assert "name the same file" in capsys.readouterr().err
+    assert events.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "problem"),
+    [
+        (["--report", "absent/a"], 3, "--report absent/a: No such file or directory"),
+        (["--trace", "."], 3, "--trace .: Is a directory"),
+        (["--report", "a", "--trace", "./a"], 2, "--report a and --trace a name the same file"),
+        (["--events", "a", "--report", "a"], 2, "--events a and --report a name the same file"),
+    ],
+)
+def test_run_does_not_start_the_command_when_a_report_can_not_be_written(
+    arguments: list[str],
+    code: int,
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", *arguments, "--", "touch", "started"]) == code
+    assert capsys.readouterr().err == f"rpw-fixture run: {problem}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("protocol", ["proto", "json"])
 def test_init_writes_what_can_be_run_and_never_twice(
     protocol: str,

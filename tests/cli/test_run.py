@@ -145,7 +145,7 @@ def test_options_of_the_command_are_not_ours() -> None:
 # --- signals ---
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_is_passed_on(number: signal.Signals) -> None:
     name = number.name.removeprefix("SIG")
     script = f"trap 'echo got {name}; kill -9 $!; exit 5' {name}; sleep 60 & echo ready; wait"

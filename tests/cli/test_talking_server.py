@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -10,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture import Action
-from rpw_fixture.cli.live_report import action_line
+from rpw_fixture.cli.live_report import LiveReport, action_line
 from rpw_fixture.client import Client
 from rpw_fixture.events.kinds import ActionCompleted
 from tests.cli.terminal import COLUMNS, Terminal
 from tests.server_process import ServerProcess
+from tests.testing.event_script import EventScript
 from tests.workers.worker_actions import compile_action
 
 NO_KEY = "runs one-shot: persistentWorkerKey is not set"
@@ -171,3 +173,14 @@ def test_a_line_is_as_wide_as_its_columns_whatever_the_names() -> None:
     assert "cache" in line(cached=True, mode="cache")
     assert "no worker, DEADLINE_EXCEEDED" in line(status="DEADLINE_EXCEEDED", exit_code=None)
     assert line().endswith(" 12.346 s")
+
+
+def test_names_of_clients_do_not_reach_the_terminal_as_commands() -> None:
+    script = EventScript()
+    script.completed(script.routed(mode="one-shot", mnemonic="M\x07", target="//a:\x1b[2J\nb\x9b"))
+    stream = io.StringIO()
+    LiveReport(script.endpoint.events, stream, shows_actions=True).close()
+
+    lines = stream.getvalue().splitlines()
+    assert any("//a:�[2J b�" in line for line in lines)
+    assert all(line.isprintable() for line in lines)

@@ -186,7 +186,17 @@ def test_content_can_not_be_changed_in_place() -> None:
         ({"flagfile": ["a\nb"]}, "is one line"),
         ({"outputs": ["/tmp/x"]}, "inside the input root"),
         ({"working_directory": ".."}, "inside the input root"),
-        ({"timeout": -1.0}, "negative"),
+        ({"timeout": -1.0}, "timeout -1.0 must be a number of seconds"),
+        ({"timeout": "1"}, "timeout '1' must be a number of seconds"),
+        ({"timeout": float("inf")}, "timeout inf must be"),
+        ({"arguments": ["sleep", 1]}, "each of arguments must be a text, not 1"),
+        ({"outputs": [Path("a")]}, "each of outputs must be a text, not "),
+        ({"inputs": ["a"]}, "inputs must be a mapping, such as a dict, not "),
+        ({"environment": {"A": 1}}, "A in environment must be a text, not 1"),
+        ({"environment": ["A=1"]}, "environment must be a mapping"),
+        ({"platform": {"a": True}}, "a in platform must be a text, not True"),
+        ({"worker_key": 1}, "persistentWorkerKey in platform must be a text, not 1"),
+        ({"target": 1}, "target must be a text, not 1"),
     ],
 )
 def test_what_can_not_work_is_refused(changes: dict[str, Any], problem: str) -> None:

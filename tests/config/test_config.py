@@ -8,6 +8,7 @@ import pytest
 from rpw_fixture.config import Config, default_jobs
 from rpw_fixture.config.flags import ENVIRONMENT_PREFIX, flags, from_environment
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.server import Server
 
 # The flags that people script against.
 SCRIPTED = frozenset(
@@ -117,6 +118,11 @@ def test_a_value_out_of_range_is_refused_by_the_name_of_its_flag(
 ) -> None:
     with pytest.raises(ConfigError, match=named):
         Config().replace(**changes)
+
+
+def test_a_server_takes_settings_as_keywords_only() -> None:
+    with pytest.raises(ConfigError, match=r"\{'jobs': 2\} is no Config; pass settings as keywords"):
+        Server({"jobs": 2})  # type: ignore[arg-type]  # what is tested
 
 
 def test_an_unknown_name_is_not_answered_with_a_list_of_all() -> None:

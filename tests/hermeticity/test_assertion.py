@@ -14,6 +14,7 @@ from rpw_fixture.hermeticity.check import Options
 from rpw_fixture.hermeticity.findings import codes
 from rpw_fixture.hermeticity.findings.codes import CODES
 from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.server import Server
 
 WORKERS = Path(__file__).parents[2] / "sample_workers" / "python"
@@ -103,6 +104,23 @@ def test_given_actions_are_checked_without_running_them_on_the_server(rpw_server
     actions = compile_action("good.py", "a"), compile_action("good.py", "b")
     rpw_server.assert_hermetic(*actions, select="RPW202")
     assert not rpw_server.actions
+
+
+def test_outcomes_stand_for_their_actions(
+    rpw_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Suite] = []
+
+    def noted(suite: Suite, _options: Options) -> Report:
+        seen.append(suite)
+        return Report(actions=1, checks=(), findings=())
+
+    monkeypatch.setattr(assertion, "check", noted)
+    outcome = rpw_server.run(compile_action("good.py", "a"))
+    rpw_server.assert_hermetic(outcome, compile_action("good.py", "b"))
+    assert [each.name for suite in seen for each in suite.actions] == ["//pkg:a", "//pkg:b"]
+    with pytest.raises(TypeError, match="is not an Action or an ActionOutcome"):
+        rpw_server.assert_hermetic("a")  # type: ignore[arg-type]
 
 
 def test_nothing_to_check_is_wrong_use(rpw_server: Server) -> None:

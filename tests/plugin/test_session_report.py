@@ -71,9 +71,10 @@ def test_without_the_option_nothing_is_written(pytester: pytest.Pytester) -> Non
     assert not list(pytester.path.glob("*.html"))
 
 
-def test_a_page_that_can_not_be_written_is_said(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(TESTS)
-    result = pytester.runpytest_subprocess("-k", "passes", "--rpw-report", "no/folder/report.html")
+def test_a_page_that_can_no_longer_be_written_is_reported(pytester: pytest.Pytester) -> None:
+    pytester.mkdir("folder")
+    pytester.makepyfile("def test_it(): __import__('os').rmdir('folder')")
+    result = pytester.runpytest_subprocess("--rpw-report", "folder/report.html")
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*--rpw-report*No such file*"])
 

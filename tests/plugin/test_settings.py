@@ -79,6 +79,39 @@ def test_it(rpw_server):
     result.stderr.fnmatch_lines([problem])
 
 
+def test_an_override_of_the_fixture_that_returns_no_config_says_what_to_return(
+    suite: Suite, pytester: pytest.Pytester
+) -> None:
+    suite(
+        """
+@pytest.fixture
+def rpw_config():
+    return {"strict": True}
+"""
+        + SHOW
+    )
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*rpw_config returned a dict, not a Config. Fix: *"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--rpw-endpoint", "localhost"], "*endpoint 'localhost' is neither grpc://HOST:PORT*"),
+        (["--rpw-endpoint-header", "a=b"], "*-endpoint-header is of no use without --rpw-endpoint"),
+        (["--rpw-report", "absent/a"], "*--rpw-report */absent/a: No such file or directory"),
+    ],
+)
+def test_an_option_that_can_not_be_used_stops_the_session(
+    suite: Suite, pytester: pytest.Pytester, arguments: list[str], problem: str
+) -> None:
+    suite("def test_it(): pass")
+    result = pytester.runpytest_inprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([problem])
+
+
 @pytest.mark.parametrize(
     ("ini", "problem"),
     [

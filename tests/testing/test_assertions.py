@@ -300,6 +300,7 @@ def test_tool_inputs_can_be_named_and_globbed(script: EventScript) -> None:
     record = script.on_worker("a", 1)
     script.endpoint.assert_tool_inputs(record, ["tool.py", "lib.py"])
     script.endpoint.assert_tool_inputs(record, ["*.py"])
+    script.endpoint.assert_tool_inputs(record, "*.py")
     script.endpoint.assert_tool_inputs(script.cached("a"), ["**"])
     script.endpoint.assert_tool_inputs(
         script.one_shot("b", "no tool input: no input is marked bazel_tool_input"), []

@@ -373,3 +373,23 @@ def expand(patterns: str) -> frozenset[str]:
             )
         found |= matching
     return frozenset(found)
+
+
+def chosen(
+    select: str | None, ignore: str | None, default: frozenset[str] = frozenset(CODES)
+) -> frozenset[str]:
+    """Return the codes to check.
+
+    Args:
+        select: a list as `expand` takes it; None for the default.
+        ignore: likewise, of codes to leave out; None for none.
+        default: the codes when none are selected.
+
+    Raises:
+        ConfigError: for an unknown code, and when none is left: that would pass without a check.
+    """
+    selected = expand(select) if select is not None else default
+    left = selected - (expand(ignore) if ignore is not None else frozenset())
+    if not left:
+        raise ConfigError(f"nothing is left to check: ignore {ignore!r} has all that was selected")
+    return left

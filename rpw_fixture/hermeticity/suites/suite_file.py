@@ -25,6 +25,8 @@ from rpw_fixture.support.suggestions import did_you_mean
 from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
 from rpw_fixture.workers.key import Ability
 
+#: The longest time limit of a request, seconds: what a server allows an action too.
+_LONGEST_TIMEOUT = 86_400.0
 #: Allowed names: the flagfile is ``NAME.params``.
 _NAME = re.compile(r"[^\s@/\\-][^/\\\0-\x1f]*")
 
@@ -54,7 +56,7 @@ def load_all(path: Path) -> list[Suite]:
         ConfigError: the message names the file, the line if it is known, and the key.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise ConfigError(f"{path}: {reason}") from None
@@ -109,8 +111,9 @@ class _SuiteReader:
         if protocol not in set(WorkerProtocol):
             raise where.error("protocol", f"is {protocol!r}; allowed: 'proto' and 'json'")
         timeout = where.number("timeout", 10.0)
-        if timeout <= 0:
-            raise where.error("timeout", f"is {timeout}, but must be more than 0 seconds")
+        if not 0 < timeout <= _LONGEST_TIMEOUT:
+            allowed = f"more than 0 seconds, and at most {_LONGEST_TIMEOUT:.0f}"
+            raise where.error("timeout", f"is {timeout:g}, but must be {allowed}")
         command = where.texts("command", is_needed=True)
         if not command:
             raise where.error("command", "must name a program")
@@ -167,7 +170,7 @@ class _SuiteReader:
                 raise where.error(
                     "arguments", f"{each!r} contains a line break, which a line of a flagfile can't"
                 )
-        exit_code = where.value("exit_code", int, "a number", 0)
+        exit_code = where.value("exit_code", int, "a whole number", 0)
         action = SuiteAction(
             name=name,
             arguments=arguments,
@@ -273,13 +276,16 @@ class _Table:
     def variables(self, key: str) -> tuple[tuple[str, str], ...]:
         given = self.value(key, dict, "a table of texts", {})
         for name, value in given.items():
-            if not isinstance(value, str) or "\0" in value + name or "=" in name or not name:
+            if not name or "=" in name or "\0" in name:
+                raise self.error(key, f"{name!r} is no name of an environment variable")
+            if not isinstance(value, str) or "\0" in value:
                 raise self.error(key, f"{name} is {value!r}, but must be a text")
         return tuple(sorted(given.items()))
 
     def folder(self, key: str, default: str = "") -> str:
+        text = self.text(key, default)
         try:
-            return checked_path(self.text(key, default), key, or_root=True)
+            return checked_path(text, key, or_root=True)
         except ConfigError as error:
             raise self.error(key, str(error)) from None
 

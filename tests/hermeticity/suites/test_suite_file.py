@@ -83,7 +83,10 @@ def test_roots_stand_for_the_input_root_and_the_worker_has_a_working_directory(
         ('"--in"', '"a\\nb"', ":8: action[0].arguments: 'a\\nb' contains a line break"),
         ("[[action]]", "[action]", ":6: action: at least one [[action]]"),
         ('LANG = "C.UTF-8"', "LANG = 1", ":4: worker.env: LANG is 1, but must be a text"),
-        ('"tools/**"]', '"tools/**"]\ntimeout = 0', ":4: worker.timeout: is 0.0, but must be more"),
+        ('LANG = "C.UTF-8"', '"A=B" = "1"', ":4: worker.env: 'A=B' is no name of an environment"),
+        ('"tools/**"]', '"tools/**"]\ntimeout = 0', ":4: worker.timeout: is 0, but must be more"),
+        ('"tools/**"]', '"tools/**"]\ntimeout = inf', ":4: worker.timeout: is inf, but must be"),
+        ("[worker]", "[worker]\nworking_directory = 1", ":2: worker.working_directory: is 1, but"),
         ('"tools/**"]', '"tools/**"]\nprotocol = "xml"', ":4: worker.protocol: is 'xml'; allowed"),
         ('"tools/**"]', '"tools/**"]\nmultiplex = 1', ":4: worker.multiplex: is 1, but must be"),
         (
