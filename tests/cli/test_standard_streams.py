@@ -6,11 +6,13 @@ import io
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from rpw_fixture.cli import main
+from rpw_fixture.cli import main, standard_streams
+from rpw_fixture.errors import EnvironmentLacksError
 
 _PROGRAM = (sys.executable, "-m", "rpw_fixture")
 _SERVE = ("serve", "--listen", "127.0.0.1:0", "--idle-timeout", "0.1", "--summary")
@@ -108,3 +110,33 @@ def test_what_the_encoding_of_stdout_lacks_is_shown_as_an_escape(
     assert main(["check", "--explain", "RPW202"]) == 0
     sys.stdout.flush()
     assert raw.getvalue().startswith(b"RPW202 state-leak")
+
+
+class Stdout(io.StringIO):
+    """A stdout that can't be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+    def flush(self) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (BrokenPipeError(32, "Broken pipe"), None),
+        (OSError(28, "No space left"), "stdout: No space left"),
+    ],
+)
+def test_a_stdout_that_can_not_be_written_is_silenced(
+    error: OSError, problem: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silenced: list[bool] = []
+    monkeypatch.setattr(standard_streams, "_silence", lambda: silenced.append(True))
+    monkeypatch.setattr("sys.stdout", Stdout(error))
+    expected = pytest.raises(EnvironmentLacksError, match=f"^{problem}$")
+    with expected if problem else nullcontext():
+        standard_streams.write("text")
+    assert silenced == [True]

@@ -3,69 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
-from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rpw_fixture.cli import check, check_reports
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
-
-
-def refusal(path: Path, *, is_folder: bool = False) -> str:
-    try:
-        check_reports.require_room("--x", path, is_folder=is_folder)
-    except EnvironmentLacksError as error:
-        return str(error).removeprefix("--x: ")
-    return ""
-
-
-def test_a_place_is_refused_where_nothing_can_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
-    places = {
-        # the path: what is said of it as a file, and as a folder
-        "file": ("", "Not a directory"),
-        "folder": ("Is a directory", ""),
-        "new": ("", ""),
-        "folder/new": ("", ""),
-        "absent/new": ("No such file or directory", ""),
-        "file/new": ("Not a directory", "Not a directory"),
-        "absent/deep/new": ("No such file or directory", ""),
-    }
-    found = {
-        name: (refusal(tmp_path / name), refusal(tmp_path / name, is_folder=True))
-        for name in places
-    }
-    assert found == places
-
-    asked: list[str] = []
-
-    def no_access(path: Path, _mode: int) -> bool:
-        asked.append(path.name)
-        return False
-
-    monkeypatch.setattr(check_reports, "os", SimpleNamespace(access=no_access, W_OK=os.W_OK))
-    assert refusal(tmp_path / "file") == refusal(tmp_path / "folder/new") == "Permission denied"
-    assert refusal(tmp_path / "folder/a/b", is_folder=True) == "Permission denied"
-    assert asked == ["file", "folder", "folder"]
-
-
-class Stdout(io.StringIO):
-    """A stdout that can't be written."""
-
-    def __init__(self, error: OSError) -> None:
-        super().__init__()
-        self.error = error
-
-    def flush(self) -> None:
-        raise self.error
 
 
 def test_text_goes_to_the_file_or_to_stdout(
@@ -77,29 +21,7 @@ def test_text_goes_to_the_file_or_to_stdout(
     assert capsys.readouterr().out == "text"
 
 
-@pytest.mark.parametrize(
-    ("error", "problem"),
-    [
-        (BrokenPipeError(32, "Broken pipe"), None),
-        (OSError(28, "No space left"), "--x: No space left"),
-    ],
-)
-def test_a_stdout_that_can_not_be_written_is_silenced(
-    error: OSError, problem: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    silenced: list[bool] = []
-    monkeypatch.setattr(check_reports, "_silence", lambda: silenced.append(True))
-    monkeypatch.setattr("sys.stdout", Stdout(error))
-    expected = pytest.raises(EnvironmentLacksError, match=f"^{problem}$")
-    with expected if problem else nullcontext():
-        check_reports.write("text", None, "--x")
-    assert silenced == [True]
-
-
-def test_a_file_that_can_not_be_written_leaves_stdout_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(check_reports, "_silence", pytest.fail)
+def test_a_file_that_can_not_be_written_is_named_by_its_option(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentLacksError, match=r"^--x: No such file or directory$"):
         check_reports.write("text", tmp_path / "absent/file", "--x")
 
@@ -141,9 +63,6 @@ def test_each_report_goes_to_one_place(
     [
         (["json", "text"], None, None, "--format json and --format text would both go to stdout"),
         (["json", "text"], "o", None, "would both go to --output o; .* --format text=FILE"),
-        (["json=a", "text=./a"], None, None, "--format json=a and --format text=a name the same"),
-        (["json=a"], "a", None, "--format json=a and --output a name the same file"),
-        ([], "a", "a", "--output a and --report a name the same file"),
     ],
 )
 def test_two_reports_do_not_go_to_one_place(
