@@ -55,6 +55,7 @@ def stage(
     for name in listed[1].split(", "):
         shutil.copy(source(name), folder / "tools" / name)
     for name in shared:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("plain\n")
     command = json.dumps(["python3", f"tools/{script}", *arguments])
     lines = ["[worker]", f"command = {command}", 'tool_inputs = ["tools/**"]', worker]

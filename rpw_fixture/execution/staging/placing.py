@@ -120,7 +120,9 @@ class Placing:
 
 
 def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
-    """Return the names that must be folders.
+    """Return the names that must be folders, always in the same order.
+
+    Many file systems list a folder in the order of creation, and results may follow that order.
 
     Raises:
         RequestError: INVALID_ARGUMENT when one of them is an input file.
@@ -128,7 +130,8 @@ def _folders(wanted: Folder, parents: Parents) -> AbstractSet[str]:
     for name in parents.keys() & wanted.files.keys():
         raise invalid_argument(f"{name!r} is an input file and the folder of an output as well")
     # An input symlink stays: the output goes where it leads, and is collected if that is inside.
-    return wanted.folders.keys() | (parents.keys() - wanted.symlinks.keys())
+    above_outputs = (name for name in parents if name not in wanted.symlinks)
+    return dict.fromkeys((*wanted.folders, *above_outputs)).keys()
 
 
 def _place_file(fd: int, name: str, file: FileEntry, store: BlobStore) -> int:

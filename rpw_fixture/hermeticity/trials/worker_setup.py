@@ -114,6 +114,9 @@ class WorkerSetup:
             in_place: files that are there and get new content keep their inodes.
         """
         layout = self.laid_out(action, is_reversed=run_folder.variation.is_reversed)
+        if run_folder.variation.is_reversed:
+            # Inputs of the request before would keep their places in the order.
+            run_folder.staged.stage(self.tools.root, self.tools.parents, self.store)
         with rewriting.kept_inodes(run_folder, layout.root, enabled=in_place):
             run_folder.staged.stage(layout.root, layout.parents, self.store)
         mtime = run_folder.variation.input_mtime

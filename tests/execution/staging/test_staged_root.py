@@ -57,6 +57,23 @@ def test_a_tree_is_placed_with_everything_in_it(root: Root, inputs) -> None:
     }
 
 
+def test_folders_are_made_in_the_order_of_the_tree_then_of_the_outputs(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    mkdir = os.mkdir
+
+    def noted(name: str, *arguments: int, **options: int) -> None:
+        made.append(name)
+        mkdir(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "mkdir", noted)
+    inputs = [f"input-{number}" for number in range(10, 20)]
+    outputs = [f"output-{number}" for number in range(20, 10, -1)]
+    root.stage({each: {} for each in inputs}, *outputs)
+    assert made == [*inputs, *outputs]
+
+
 def test_inputs_are_read_only_executable_as_requested_and_of_a_fixed_time(
     root: Root, inputs
 ) -> None:

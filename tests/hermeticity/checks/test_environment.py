@@ -62,6 +62,21 @@ def test_a_factor_of_the_environment_is_named(
         assert evidence.startswith("check set USER=rpw-user, LOGNAME=rpw-user\n")
 
 
+def test_the_order_of_folders_is_the_environment_and_no_leak(tmp_path: Path) -> None:
+    suite = stage(
+        tmp_path / "suite",
+        "environment.py",
+        "--factor=directory-order",
+        shared=["src/one/a.txt", "src/two/a.txt", "src/three/a.txt"],
+    )
+    report = run(suite, "RPW202,RPW209,RPW214")
+    (check,) = (each for each in report.checks if each.code == "RPW209")
+    is_varied = "directory order (" not in check.reason  # a disk may list files in any order
+    assert is_varied or workspace.base() != "/dev/shm"
+    found = {(each.code, each.victim) for each in report.findings}
+    assert found == ({("RPW209", "alpha"), ("RPW209", "beta")} if is_varied else set())
+
+
 @seeds
 @pytest.mark.parametrize(
     ("factor", "name"), [("clock", "clock"), ("hostname", "hostname"), ("cpu-count", "CPU count")]
