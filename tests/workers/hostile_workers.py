@@ -96,6 +96,11 @@ def assert_gone(folder: Path) -> None:
         time.sleep(0.01)
 
 
+def first_pid(folder: Path) -> int:
+    """Return the id of the first process that is noted."""
+    return int((folder / "pids").read_text().split()[0])
+
+
 def is_alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE

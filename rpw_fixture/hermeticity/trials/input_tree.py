@@ -45,7 +45,10 @@ class _Draft:
             symlinks = dict(reversed(symlinks.items()))
             folders = dict(reversed(folders.items()))
         content = (
-            [(name, str(each.digest), each.is_executable) for name, each in files.items()],
+            [
+                (name, str(each.digest), each.is_executable, each.mtime_ns)
+                for name, each in files.items()
+            ],
             [(name, each.target) for name, each in symlinks.items()],
             [(name, each.digest.hash) for name, each in folders.items()],
         )
@@ -73,9 +76,21 @@ class Layout:
 
 
 def layout(
-    worker: SuiteWorker, action: SuiteAction, store: BlobStore, *, is_reversed: bool = False
+    worker: SuiteWorker,
+    action: SuiteAction,
+    store: BlobStore,
+    *,
+    is_reversed: bool = False,
+    mtime: int | None = None,
 ) -> Layout:
     """Return the layout of an action for a worker.
+
+    Args:
+        worker: has the tool inputs.
+        action: has the other inputs, and the outputs.
+        store: gets the contents.
+        is_reversed: sort the names of each folder in the opposite order.
+        mtime: modification time of all files, seconds since the epoch; None for the usual one.
 
     Raises:
         ConfigError: an input is at a path where another input needs a folder, or a flagfile can't be
@@ -87,7 +102,7 @@ def layout(
     entries = {**action.inputs, flagfile: File(text.encode()), **worker.tool_inputs}
     outputs = tuple(join_normalised(base, each.rstrip("/")) for each in action.outputs)
     parents = [posixpath.dirname(each) for each in outputs]
-    root = _folder(entries, store, is_reversed=is_reversed)
+    root = _folder(entries, store, is_reversed=is_reversed, mtime=mtime)
     reader = FlagfileReader(root, base, store.get)
     try:
         arguments = tuple(
@@ -154,14 +169,22 @@ def _merge_parents(into: Parents, more: Parents) -> None:
         _merge_parents(into.setdefault(name, Parents()), below)
 
 
-def _folder(entries: Mapping[str, Entry], store: BlobStore, *, is_reversed: bool = False) -> Folder:
+def _folder(
+    entries: Mapping[str, Entry],
+    store: BlobStore,
+    *,
+    is_reversed: bool = False,
+    mtime: int | None = None,
+) -> Folder:
     draft = _Draft()
+    mtime_ns = None if mtime is None else mtime * 1_000_000_000
     for path, entry in sorted(entries.items()):
         parent, name = posixpath.split(path)
         here = draft.below(parent)
         if isinstance(entry, File):
+            digest = store.put(entry.content)
             here.files[name] = FileEntry(
-                store.put(entry.content), entry.is_executable, is_marked=False
+                digest, entry.is_executable, is_marked=False, mtime_ns=mtime_ns
             )
         elif isinstance(entry, Symlink):
             here.symlinks[name] = SymlinkEntry(entry.target, is_marked=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rpw_fixture.execution.staging.staged_root import StagedRoot
 from rpw_fixture.hermeticity.trials import process_facts, snapshot
+from rpw_fixture.hermeticity.trials.input_tree import Layout
 from rpw_fixture.hermeticity.trials.trial import Sample, Variation
 from rpw_fixture.launching import landlock_step
 from rpw_fixture.processes.spawner import Setup, SetupStep
@@ -38,12 +39,14 @@ class RunFolder:
         variation: the environment, with the paths of the other folders.
         staged: the staged input root.
         remains: undeclared files that earlier workers left in the input root, by path.
+        layout: what was staged last, if anything was.
     """
 
     folder: Beneath
     variation: Variation
     staged: StagedRoot
     remains: dict[str, bytes] = field(default_factory=dict)
+    layout: Layout | None = None
 
     @property
     def input_root(self) -> Beneath:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import posixpath
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
@@ -20,6 +19,7 @@ from rpw_fixture.hermeticity.trials import bulk, input_tree, rewriting, snapshot
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
 from rpw_fixture.hermeticity.trials.run_folder import RunFolder, plant, process_setup
 from rpw_fixture.hermeticity.trials.trial import (
+    BASE,
     Listing,
     Outcome,
     Step,
@@ -31,7 +31,7 @@ from rpw_fixture.hermeticity.trials.worker_session import Failure, WorkerSession
 from rpw_fixture.launching import executable
 from rpw_fixture.processes.spawner import Process, Spawner, StartError
 from rpw_fixture.storage.blobs import BlobStore
-from rpw_fixture.support.beneath import FOLDER, Beneath, open_beneath
+from rpw_fixture.support.beneath import Beneath
 from rpw_fixture.support.removal import discard
 from rpw_fixture.wire.worker.encodings import encoding
 from rpw_fixture.wire.worker.messages import Request, Response
@@ -65,7 +65,7 @@ class WorkerSetup:
         self.tools = input_tree.tool_layout(worker, store)
         self._encoding = encoding(worker.protocol)
         self._index = InputIndex()
-        self._layouts: dict[tuple[SuiteAction, bool], input_tree.Layout] = {}
+        self._layouts: dict[tuple[SuiteAction, bool, int | None], input_tree.Layout] = {}
 
     def prepare(self, variation: Variation, folder: Beneath) -> RunFolder:
         """Return a run folder in ``folder``, which is emptied before.
@@ -86,21 +86,23 @@ class WorkerSetup:
             )
         return RunFolder(folder=folder, variation=variation, staged=StagedRoot(root))
 
-    def laid_out(self, action: SuiteAction, *, is_reversed: bool = False) -> input_tree.Layout:
+    def laid_out(self, action: SuiteAction, variation: Variation = BASE) -> input_tree.Layout:
         """Return the layout of an action, which is computed once.
 
         Args:
             action: the action.
-            is_reversed: sort the names of each folder in the opposite order.
+            variation: says in which order and with which times its inputs are created.
 
         Raises:
             ConfigError: the inputs contradict each other.
         """
-        key = (action, is_reversed)
-        known = self._layouts.get(key)
+        is_reversed, mtime = variation.is_reversed, variation.input_mtime
+        known = self._layouts.get((action, is_reversed, mtime))
         if known is None:
-            known = input_tree.layout(self.worker, action, self.store, is_reversed=is_reversed)
-            self._layouts[key] = known
+            known = input_tree.layout(
+                self.worker, action, self.store, is_reversed=is_reversed, mtime=mtime
+            )
+            self._layouts[action, is_reversed, mtime] = known
         return known
 
     def stage(
@@ -113,17 +115,14 @@ class WorkerSetup:
             run_folder: where it is staged.
             in_place: files that are there and get new content keep their inodes.
         """
-        layout = self.laid_out(action, is_reversed=run_folder.variation.is_reversed)
-        if run_folder.variation.is_reversed:
+        layout = self.laid_out(action, run_folder.variation)
+        is_next = run_folder.layout is not None and run_folder.layout is not layout
+        if is_next and run_folder.variation.is_reversed:
             # Inputs of the request before would keep their places in the order.
             run_folder.staged.stage(self.tools.root, self.tools.parents, self.store)
+        run_folder.layout = layout
         with rewriting.kept_inodes(run_folder, layout.root, enabled=in_place):
             run_folder.staged.stage(layout.root, layout.parents, self.store)
-        mtime = run_folder.variation.input_mtime
-        if mtime is not None:
-            with run_folder.input_root.opened() as root:
-                for path, _ in layout.root.walk():
-                    _set_mtime(root, path, mtime)
         for path, content in run_folder.remains.items():
             if layout.root.find(path) is None:
                 with contextlib.suppress(OSError):  # a folder of the inputs has that name
@@ -283,15 +282,6 @@ def _lists_by_creation(folder: Beneath) -> bool:
             lists.append(os.listdir(fd))
         discard(probe)
     return lists[0] != lists[1]
-
-
-def _set_mtime(root: int, path: str, mtime: float) -> None:
-    above, name = posixpath.split(path)
-    fd = open_beneath(root, above or ".", FOLDER)
-    try:
-        os.utime(name, (mtime, mtime), dir_fd=fd, follow_symlinks=False)
-    finally:
-        os.close(fd)
 
 
 def _unusual_digest(known: str, listing: Listing, number: int) -> bytes:
