@@ -10,8 +10,10 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "rpw_fixture"
@@ -73,23 +75,17 @@ def riddles(text: str) -> list[str]:
     ]
 
 
-def test_modules_are_in_plain_english() -> None:
-    assert MODULES
+@pytest.mark.parametrize(
+    ("paths", "parts"), [(MODULES, texts), (TESTS, prose)], ids=["modules", "tests"]
+)
+def test_code_is_in_plain_english(
+    paths: Sequence[Path], parts: Callable[[Path], Iterator[tuple[int, str]]]
+) -> None:
+    assert paths
     found = [
         f"{path.relative_to(ROOT)}:{line}: {each}"
-        for path in MODULES
-        for line, text in texts(path)
-        for each in riddles(text)
-    ]
-    assert found == []
-
-
-def test_tests_are_in_plain_english() -> None:
-    assert TESTS
-    found = [
-        f"{path.relative_to(ROOT)}:{line}: {each}"
-        for path in TESTS
-        for line, text in prose(path)
+        for path in paths
+        for line, text in parts(path)
         for each in riddles(text)
     ]
     assert found == []
