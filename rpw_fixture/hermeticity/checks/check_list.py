@@ -42,6 +42,7 @@ from rpw_fixture.hermeticity.checks import (
     unread_inputs,
     unusual_requests,
     verbosity,
+    warm_questions,
 )
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import (
@@ -131,7 +132,12 @@ CHECKS = (
         begin=environment.begin,
         needs_answers=True,
     ),
-    Check(("RPW209",), input_listings.find, needs_answers=True),
+    Check(
+        ("RPW209",),
+        input_listings.find,
+        ahead=warm_questions.unlisted_trials,
+        needs_answers=True,
+    ),
     Check(("RPW209",), verbosity.find, needs_answers=True),
     Check(
         ("RPW401",), stale_inputs.find_start_up_reads, shares=(START_UP_INPUTS,), needs_answers=True
@@ -139,7 +145,11 @@ CHECKS = (
     Check((*PROTOCOL, *_LEAKS), state_leaks.find, shares=(REPORTED,), begin=state_leaks.begin),
     Check(("RPW218",), lost_diagnostics.find, needs=(*_COLD, REPORTED), needs_answers=True),
     Check(
-        ("RPW203",), stale_inputs.find_stale, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
+        ("RPW203",),
+        stale_inputs.find_stale,
+        needs=(*_COLD, START_UP_INPUTS),
+        ahead=warm_questions.trials,
+        needs_answers=True,
     ),
     Check(
         ("RPW204",), stale_inputs.find_phantoms, needs=(*_COLD, START_UP_INPUTS), needs_answers=True
@@ -173,6 +183,7 @@ CHECKS = (
         long_runs.find,
         needs=(*_COLD, LEFT_PROCESSES, REPORTED),
         shares=(REPORTED,),
+        ahead=resources.first_trial,
         needs_answers=True,
     ),
     Check(
@@ -203,7 +214,7 @@ CHECKS = (
         shares=(REPORTED,),
         needs_answers=True,
     ),
-    Check((*PROTOCOL, "RPW202"), pauses.find, needs_answers=True),
+    Check((*PROTOCOL, "RPW202"), pauses.find, begin=pauses.begin, needs_answers=True),
     Check(
         ("RPW206", "RPW208", "RPW216"),
         every_run.find_traces,

@@ -1,7 +1,7 @@
 """RPW101–105 and RPW202 after a pause: watchdogs that end an idle worker, and clean-ups of idle ones.
 
-The pause is in a trial that waits anyway, after other requests. If its answer there is not a fresh
-worker's, another worker gets only this request, twice.
+The pause comes after other requests, in a trial that was begun long before. If the answer there is not
+a fresh worker's, another worker gets only this request, twice.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Outcome, Step, Trial, steps
 
 
+def begin(context: CheckContext) -> None:
+    """Begin the trial that waits, if it is wanted."""
+    if _is_wanted(context):
+        context.harness.begin(_after_others(context))
+
+
 def find(context: CheckContext) -> Iterator[Finding]:
     """Compare two equal requests with a pause between them with two without."""
     action = one_worker.subject(context)
-    if not state_leaks.wants_pause(context) or _is_answered(context, action):
+    if not _is_wanted(context) or _is_answered(context, action):
         return
     paused = context.run(_trial(context)).outcomes
     usual = context.run(Trial(history=steps(action, action))).outcomes
@@ -45,9 +51,20 @@ def find(context: CheckContext) -> Iterator[Finding]:
     )
 
 
+def _is_wanted(context: CheckContext) -> bool:
+    """Return whether to wait: a short check for other codes would become a long one."""
+    is_asked = bool({"RPW103", "RPW202"} & context.selected)
+    return is_asked and context.pause > 0 and not context.is_remote
+
+
+def _after_others(context: CheckContext) -> Trial:
+    last = Step(action=one_worker.subject(context), pause=context.pause)
+    return Trial(history=(*state_leaks.first_row(context), last))
+
+
 def _is_answered(context: CheckContext, action: SuiteAction) -> bool:
     """Return whether a worker that served other requests answers this one as a fresh one, after a pause."""
-    last = context.run(state_leaks.lingering(context)).outcomes[-1]
+    last = context.run(_after_others(context)).outcomes[-1]
     return bool(last.step.pause) and not context.differing(context.cold(action), last)
 
 

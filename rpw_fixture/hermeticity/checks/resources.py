@@ -68,14 +68,19 @@ def trials(context: CheckContext) -> list[Trial]:
     Slow requests are sent less often, at least those of the warm-up. Empty if processes pile up: a
     hundred of them would have to be inspected after each request.
     """
-    if context.facts.read(LEFT_PROCESSES):
-        return []
+    found = first_trial(context)
     action = (context.succeeding or context.usable)[0]
-    failing = failing_action(context)
-    found = [_long_trial(context, action)]
+    failing = failing_action(context) if found else None
     if failing is not None and failing != action:
         found.append(_long_trial(context, failing))
     return found
+
+
+def first_trial(context: CheckContext) -> list[Trial]:
+    """Return the first growth run, for which nothing that later checks learn is needed."""
+    if context.facts.read(LEFT_PROCESSES):
+        return []
+    return [_long_trial(context, (context.succeeding or context.usable)[0])]
 
 
 def _long_trial(context: CheckContext, action: SuiteAction) -> Trial:

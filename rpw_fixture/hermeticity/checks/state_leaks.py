@@ -47,8 +47,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
             context.skip(code, f"the worker breaks the protocol when warm: {last.failure}")
         return
     results = context.run_all(trials(context))
-    plain = [[each for each in some.outcomes if not each.step.pause] for some in results]
-    outcomes = [*_elsewhere(context), *plain]
+    outcomes = [*_elsewhere(context), *(each.outcomes for each in results)]
     findings = list(blame(context, suspicions(context, outcomes)))
     yield from findings
     if last.failure:
@@ -101,27 +100,17 @@ def recorded_order(context: CheckContext) -> Trial:
 
 def trials(context: CheckContext) -> list[Trial]:
     """Return the trials of all histories; one of them also shows what happens after responses."""
-    late, row = lingering(context), _first_row(context)
+    late, row = lingering(context), first_row(context)
     return [late if each == row else Trial(history=each) for each in histories(context)]
 
 
 def lingering(context: CheckContext) -> Trial:
-    """Return a trial of different actions that waits after each response, where that can be seen.
-
-    Its last request comes after a pause, if that is wanted.
-    """
-    action = (context.succeeding or context.usable)[0]
-    last = (Step(action=action, pause=context.pause),) if wants_pause(context) else ()
-    return Trial(history=(*_first_row(context), *last), lingers=not context.is_remote)
+    """Return a trial of different actions that waits after each response, where that can be seen."""
+    return Trial(history=first_row(context), lingers=not context.is_remote)
 
 
-def wants_pause(context: CheckContext) -> bool:
-    """Return whether to wait: a short check for other codes would become a long one."""
-    is_asked = bool({"RPW103", "RPW202"} & context.selected)
-    return is_asked and context.pause > 0 and not context.is_remote
-
-
-def _first_row(context: CheckContext) -> tuple[Step, ...]:
+def first_row(context: CheckContext) -> tuple[Step, ...]:
+    """Return requests for different actions, the first history that covers pairs of them."""
     square = context.affordable(_SQUARE_SECONDS, _SQUARE)
     return steps(*orders.pair_covering(square)[0])
 

@@ -22,7 +22,7 @@ from rpw_fixture.hermeticity.checks.warm_screening import (
     trials_of,
 )
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.trial import Listing, Outcome, Step
+from rpw_fixture.hermeticity.trials.trial import Listing, Outcome, Step, Trial
 
 #: Lists that one worker gets in turn, those first after which a cache has least to go by.
 _LISTINGS = (Listing.NONE, Listing.EMPTY, Listing.CHANGING, Listing.MESSAGE, Listing.RAW)
@@ -35,15 +35,29 @@ ActionInput = tuple[SuiteAction, str]
 
 def ask(context: CheckContext) -> Screening:
     """Return the answers to all questions."""
+    return ask_sections(context, _listed_sections(context))
+
+
+def trials(context: CheckContext) -> list[Trial]:
+    """Return the trials that `ask` asks for."""
+    return trials_of(context, _listed_sections(context))
+
+
+def unlisted_trials(context: CheckContext) -> list[Trial]:
+    """Return the trials that `listing_outcomes` and `ask_unlisted` ask for."""
+    return trials_of(context, _unlisted(context))
+
+
+def _listed_sections(context: CheckContext) -> tuple[QuestionSection, QuestionSection]:
+    """Return what one worker is asked about inputs that it has lists of."""
     found = list(inputs(context))
     changed = (pair for each in found for pair in changes(*each)[:1])
     old = tuple(each.step for each in old_outputs.questions(context))
     missing = tuple(without(*each) for each in found)
-    sections = (
+    return (
         QuestionSection(tuple(changed), old),
         QuestionSection(missing, look_alikes.steps_of(context), asks_again=True),
     )
-    return ask_sections(context, sections)
 
 
 def listed(context: CheckContext) -> tuple[Step, ...]:
@@ -55,7 +69,7 @@ def listed(context: CheckContext) -> tuple[Step, ...]:
 def listing_outcomes(context: CheckContext) -> Sequence[Outcome]:
     """Return the outcomes of requests that list inputs otherwise, all to one worker."""
     count = len(listed(context))
-    return context.run(trials_of(context, _unlisted(context))[0]).outcomes[:count]
+    return context.run(unlisted_trials(context)[0]).outcomes[:count]
 
 
 def ask_unlisted(context: CheckContext) -> Screening:

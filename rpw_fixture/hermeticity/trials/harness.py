@@ -39,6 +39,7 @@ from rpw_fixture.processes.spawner import Spawner
 from rpw_fixture.storage.blobs import BlobStore
 from rpw_fixture.storage.cas import Cas
 from rpw_fixture.support.closing import Closeable
+from rpw_fixture.support.thread_turns import frequent_turns
 from rpw_fixture.support.workspace import Workspace
 from rpw_fixture.wire.digests import SHA256, DigestFunctions
 
@@ -354,6 +355,7 @@ class Harness(Closeable):
         self, target: ExistingServer | None, executor: ExistingServer | None, jobs: int
     ) -> None:
         with contextlib.ExitStack() as undo:
+            undo.enter_context(frequent_turns())
             self._folder = undo.enter_context(Workspace()).path
             self._folders = RunFolders(self._folder, jobs)
             self._folders_aside = RunFolders(self._folder, ASIDE, name="aside")
