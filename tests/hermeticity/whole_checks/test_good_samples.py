@@ -1,11 +1,14 @@
 """Well-behaved workers stay clean, whatever the seed: one of them, or ten with RPW_FIXTURE_LONG=1."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from rpw_fixture.hermeticity.findings.finding import Report, Status
+from rpw_fixture.hermeticity.trials.harness import Harness
+from rpw_fixture.hermeticity.trials.trial import Result, Trial
 from tests.hermeticity.sample_languages import build_jar, stage_java, stage_node
 from tests.hermeticity.samples import require_program, run, stage
 
@@ -29,9 +32,33 @@ def assert_clean(report: Report, may_skip: set[str]) -> None:
     assert skipped <= RECORDED | ACCESS | may_skip
 
 
+@pytest.fixture
+def in_vain(monkeypatch: pytest.MonkeyPatch) -> list[Trial]:
+    """The trials that were begun and have not been asked for."""
+    left: list[Trial] = []
+    ahead, aside, run = Harness.begin_ahead, Harness.begin, Harness.run
+
+    def begin_ahead(harness: Harness, trials: Iterable[Trial]) -> None:
+        left.extend(begun := list(trials))
+        ahead(harness, begun)
+
+    def begin(harness: Harness, trial: Trial) -> None:
+        left.append(trial)
+        aside(harness, trial)
+
+    def ask(harness: Harness, trial: Trial) -> Result:
+        left[:] = [each for each in left if each != trial]
+        return run(harness, trial)
+
+    monkeypatch.setattr(Harness, "begin_ahead", begin_ahead)
+    monkeypatch.setattr(Harness, "begin", begin)
+    monkeypatch.setattr(Harness, "run", ask)
+    return left
+
+
 @pytest.mark.parametrize("protocol", ["proto", "json"])
 def test_a_worker_with_a_content_keyed_cache_is_clean(
-    tmp_path: Path, seed: int, protocol: str
+    tmp_path: Path, seed: int, protocol: str, in_vain: list[Trial]
 ) -> None:
     arguments = "good.py", f"--worker_protocol={protocol}"
     worker = f'protocol = "{protocol}"'
@@ -41,6 +68,7 @@ def test_a_worker_with_a_content_keyed_cache_is_clean(
     assert_clean(report, OVERLAPPING | (JSON_ONLY if protocol == "proto" else set()))
     # Cold starts are what takes time. Where the clock moves to another minute, there are some more.
     assert report.worker_starts < 60
+    assert in_vain == []
 
 
 @pytest.mark.parametrize("sandbox", ["", "sandbox = true"], ids=["shared root", "sandboxes"])
