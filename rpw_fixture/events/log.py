@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rpw_fixture.events.kinds import Event
 
 E = TypeVar("E", bound="Event")
-#: Memory that the records of a log may take, about: those of 12,000 warm actions with one output each.
-_MOST_BYTES = 20 << 20
+#: Memory that the records of a log may take, about: those of 10,000 warm actions with one output each.
+_MOST_BYTES = 16 << 20
 
 
 class EventLog(Sequence["Event"]):
