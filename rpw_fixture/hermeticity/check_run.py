@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,7 @@ from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, Identity, with_edits
 from rpw_fixture.hermeticity.progress import Announcer, ProgressTracker
 from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
-from rpw_fixture.hermeticity.trials.trial import NO_RESULT, UnavailableError
+from rpw_fixture.hermeticity.trials.trial import NO_RESULT, Trial, UnavailableError
 
 #: Codes that compare the actions of a recording, without running any.
 RECORDED = ("RPW402", "RPW403")
@@ -122,8 +121,12 @@ def _begin_ahead(context: CheckContext, runs: Sequence[_CheckRun]) -> None:
     is_well = context.usable and not context.failures and not any(each.findings for each in runs)
     if not is_well or context.is_remote or len(context.suite.actions) > LARGE:
         return
-    wanted = [each.check.ahead for each in runs if each.check.ahead is not None]
-    context.harness.begin_ahead(itertools.chain.from_iterable(each(context) for each in wanted))
+    trials: list[Trial] = []
+    for each in runs:
+        if each.check.ahead is not None:
+            with contextlib.suppress(UnavailableError):  # the check itself says so
+                trials += each.check.ahead(context)
+    context.harness.begin_ahead(trials)
 
 
 @dataclass(slots=True)

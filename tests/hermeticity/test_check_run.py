@@ -145,6 +145,15 @@ def test_trials_are_asked_for_ahead_where_all_goes_well(
     assert context.done == ["RPW201", *begun, "RPW202", "RPW203"]
 
 
+def test_a_check_that_the_machine_does_not_support_asks_for_nothing_ahead(context: Any) -> None:
+    def unavailable(_: object) -> list[Any]:
+        raise UnavailableError("refused")
+
+    ahead = check("RPW202", ahead=unavailable), check("RPW203", ahead=lambda _: ["x"])
+    run(context, check("RPW201", needs_worker=False), *ahead)
+    assert context.done == ["RPW201", ("ahead", "x"), "RPW202", "RPW203"]
+
+
 def test_nothing_is_asked_for_ahead_after_a_finding(context: Any) -> None:
     run(context, check("RPW201", finding("RPW201")), check("RPW202", ahead=lambda _: ["x"]))
     assert context.done == ["RPW201", "RPW202"]
