@@ -265,27 +265,18 @@ def use_progress(_: Path) -> None:
     tracker.finish()
 
 
-def use_asked_trials(folder: Path) -> None:
-    from rpw_fixture.hermeticity.trials.far import asked_trials
+def use_asked_trials(_: Path) -> None:
+    from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials
+    from rpw_fixture.hermeticity.trials.trial import Trial
+    from rpw_fixture.hermeticity.trials.trial_book import TrialBook
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asked_trials, "ExecutorRunner", _Asked)
-        nothing: Any = None
-        asked: Any = asked_trials.AskedTrials(
-            nothing, nothing, nothing, home=folder, jobs=1, is_fresh=True,
-            harness=(lambda trial: trial, nothing, print),
-        )  # fmt: skip
-    assert asked.ask("a") is asked.ask("a")
-    asked.forget(["a"])
-    asked.forget()
-
-
-class _Asked:
-    def __init__(self, *_: object, **_more: object) -> None:
-        """Take no notice."""
-
-    def begin(self, *_: object, **_more: object) -> object:
-        return SimpleNamespace(cancelled=lambda: False)
+    answer: Any = SimpleNamespace(cancelled=lambda: False, result=lambda: None)
+    runner: Any = SimpleNamespace(begin=lambda *_, **_more: answer)
+    asked: Any = AskedTrials(TrialBook(), runner, jobs=1)
+    trial = Trial(history=())
+    asked.begin(trial)
+    asked.run_afresh([trial])
+    asked.use_one_path()
 
 
 def use_input_roots(_: Path) -> None:
@@ -312,28 +303,21 @@ def use_result_store(folder: Path) -> None:
     store.close()
 
 
-def use_harness(folder: Path) -> None:
-    from rpw_fixture.hermeticity.suites.suite_file import load
-    from rpw_fixture.hermeticity.trials.harness import Harness, cold
-    from rpw_fixture.hermeticity.trials.trial import steps
-    from tests.hermeticity.samples import stage
+def use_trial_book(_: Path) -> None:
+    from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial
+    from rpw_fixture.hermeticity.trials.trial_book import TrialBook
 
-    suite = load(stage(folder / "suite", "good.py", headers=["alpha"]))
-    trial = cold(suite.actions[0])
-    with Harness(suite, jobs=1) as harness:
-        harness.run(trial)
-        harness.run_afresh([trial])
-        assert len(harness.results) == 1
-        assert harness.first_answers(steps(suite.actions[0])[0])
-        assert not harness.answers_otherwise(suite.actions[0])
-        harness.use_one_path()
-        assert harness.known(trial) is None
-        far: Any = SimpleNamespace(
-            use_one_path=lambda **_: None, runner=SimpleNamespace(search_path="")
-        )
-        harness._far = far
-        harness.use_one_path()
-        harness._far = None
+    action: Any = _Named("a")
+    step = Step(action=action)
+    trial = Trial(history=(step,))
+    book = TrialBook()
+    book.keep(trial, Result(outcomes=(Outcome(step=step, exit_code=0),)))
+    book.note_asked(trial, book.results[0][1])
+    book.count(starts=1, requests=1)
+    assert len(book.first_answers(step)) == 1
+    book.strike_out([trial])
+    book.trust_nothing()
+    assert book.known(trial) is None
 
 
 def use_event_log(_: Path) -> None:
@@ -465,7 +449,7 @@ PARTS = (
          fields={"_seen": ()}),
     Part(name="hermeticity.trials.result_store.ResultStore", use=use_result_store,
          fields={"_has_grown": ("close",)}),
-    Part(name="hermeticity.trials.harness.Harness", use=use_harness,
+    Part(name="hermeticity.trials.trial_book.TrialBook", use=use_trial_book,
          fields={"_results": (), "_memory": (), "asked": (), "latest": (),
                  "worker_starts": ()}),
 )  # fmt: skip

@@ -31,9 +31,10 @@ from rpw_fixture.hermeticity.suites import recording, shards
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites
 from rpw_fixture.hermeticity.suites.shards import WHOLE, Part, Shard
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials.harness import Harness, OutOfTimeError
+from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.result_store import ResultStore
 from rpw_fixture.hermeticity.trials.trial import UnavailableError
+from rpw_fixture.hermeticity.trials.trial_book import OutOfTimeError
 
 _ALL = frozenset(CODES)
 _PAUSE = 3.0
@@ -282,9 +283,9 @@ def _report(
         actions=len(context.suite.actions),
         checks=states(judged, kept, context.skipped, context.notes),
         findings=kept,
-        worker_starts=context.harness.worker_starts,
-        requests=context.harness.requests,
-        seconds=context.harness.seconds,
+        worker_starts=context.harness.book.worker_starts,
+        requests=context.harness.book.requests,
+        seconds=context.harness.book.seconds,
         accepted=tuple(each for each in findings if each not in kept),
         action_names=tuple(each.name for each in context.suite.actions),
         growth=tuple({(each.action, each.resource): each for each in context.growth}.values()),

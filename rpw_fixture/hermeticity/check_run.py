@@ -14,8 +14,8 @@ from rpw_fixture.hermeticity.checks.context import LARGE, CheckContext
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, Identity, with_edits
 from rpw_fixture.hermeticity.progress import Announcer, ProgressTracker
-from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, Trial, UnavailableError
+from rpw_fixture.hermeticity.trials.trial_book import OutOfTimeError
 
 #: Codes that compare the actions of a recording, without running any.
 RECORDED = ("RPW402", "RPW403")

@@ -16,8 +16,8 @@ from rpw_fixture.hermeticity.checks.check_list import Check
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
-from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from rpw_fixture.hermeticity.trials.trial import NO_RESULT, Outcome, UnavailableError, steps
+from rpw_fixture.hermeticity.trials.trial_book import OutOfTimeError
 
 RECORDED = dict.fromkeys(("RPW402", "RPW403"), "needs a recording made by serve --record")
 (STEP,) = steps(SuiteAction(name="a", arguments=()))

@@ -23,8 +23,8 @@ from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding, Identity
 from rpw_fixture.hermeticity.trials import observers
 from rpw_fixture.hermeticity.trials.experiment import Change
-from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from rpw_fixture.hermeticity.trials.trial import Interruption, Result, RunMode, UnavailableError
+from rpw_fixture.hermeticity.trials.trial_book import OutOfTimeError
 
 #: Codes whose findings are about state that some place carries.
 CODES = frozenset(

@@ -12,8 +12,8 @@ from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import CachePoisoning
 from rpw_fixture.hermeticity.suites.recording import RecordedAction
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
-from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
 from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Trial, steps
+from rpw_fixture.hermeticity.trials.trial_book import OutOfTimeError
 
 
 def recorded_orders(

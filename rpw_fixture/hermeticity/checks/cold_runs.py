@@ -134,7 +134,7 @@ def protocol_finding(outcome: Outcome) -> Finding:
 
 
 def _path_dependent(context: CheckContext) -> Iterator[Finding]:
-    began = context.harness.latest
+    began = context.harness.book.latest
     repeated = _repeated(context)
     if not any(context.differing(context.cold(each.step.action), each) for each in repeated):
         for each in repeated:

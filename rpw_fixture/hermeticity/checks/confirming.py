@@ -38,10 +38,10 @@ def found(context: CheckContext, check: Check) -> Iterator[Finding]:
         OutOfTimeError: when the time limit is reached.
     """
     take_back = context.begin_judgement()
-    mark = len(context.harness.asked)
+    mark = len(context.harness.book.asked)
     doubted: list[Trial] = []
     for finding in _confirmed(context, check):
-        doubted = _remembered(context, [finding], context.harness.asked[mark:])
+        doubted = _remembered(context, [finding], context.harness.book.asked[mark:])
         if doubted:
             break
         yield finding
@@ -50,7 +50,7 @@ def found(context: CheckContext, check: Check) -> Iterator[Finding]:
         context.harness.run_afresh(doubted)
         take_back()
         findings = list(_confirmed(context, check))
-        doubted = _remembered(context, findings, context.harness.asked[mark:])
+        doubted = _remembered(context, findings, context.harness.book.asked[mark:])
     yield from findings
 
 
@@ -61,7 +61,7 @@ def _remembered(
     if not context.harness.can_remember:
         return []
     is_remembered = context.harness.is_remembered
-    trials = [*dict.fromkeys([*asked, *(trial for trial, _ in context.harness.results)])]
+    trials = [*dict.fromkeys([*asked, *(trial for trial, _ in context.harness.book.results)])]
     doubted: dict[Trial, None] = {}
     for finding in findings:
         if finding.is_doubtful:  # the program that saw it may have run another worker

@@ -201,7 +201,7 @@ class CheckContext:
                 wanted[plain[each.name]] = enough
             if each.variant:
                 wanted[each] = 1
-        now = self.harness.latest
+        now = self.harness.book.latest
         missing = {each: self.instability.missing(each, most, now) for each, most in wanted.items()}
         self.run_all([cold(each, run=run) for each, runs in missing.items() for run in runs])
         found = False

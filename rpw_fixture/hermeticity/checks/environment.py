@@ -241,7 +241,7 @@ def _joined(variations: Sequence[Variation]) -> Variation:
 
 def _remove_faketime_files(context: CheckContext) -> None:
     """Remove the shared memory that libfaketime leaves behind when a process is killed."""
-    since = time.time() - context.harness.seconds - 1
+    since = time.time() - context.harness.book.seconds - 1
     for path in glob.glob("/dev/shm/*faketime_s*_*"):  # noqa: S108 - a fixed name of that library
         pid = path.rpartition("_")[2]
         with contextlib.suppress(OSError):

@@ -146,7 +146,7 @@ def _traces(context: CheckContext) -> list[_Trace]:
 def find_processes(context: CheckContext) -> Iterator[Finding]:
     """Find processes that requests of any run added and that stayed (RPW112)."""
     _run_warm(context)
-    results = [each for each in context.harness.results if _is_unvaried(each[0])]
+    results = [each for each in context.harness.book.results if _is_unvaried(each[0])]
     suspects: dict[object, Step] = {}
     for trial, result in results:
         for place, outcome in enumerate(result.outcomes):
@@ -225,7 +225,7 @@ def _is_plain(step: Step) -> bool:
 
 def _observations(context: CheckContext, *, with_failures: bool = False) -> Iterator[_Observation]:
     """Yield the requests of all runs in the usual environment that were not cancelled."""
-    for trial, result in context.harness.results:
+    for trial, result in context.harness.book.results:
         if not _starts_fresh(trial):
             continue
         for place, outcome in enumerate(result.outcomes):

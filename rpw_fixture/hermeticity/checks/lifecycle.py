@@ -35,7 +35,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
         asked = Trial(history=steps(action), eof_patience=context.eof_patience)
         result = context.run(asked)
     if not result.ending.is_by_itself and not result.outcomes[-1].failure:
-        context.harness.ignores_eof = True
+        context.harness.book.ignores_eof = True
         yield Finding(
             code="RPW106",
             summary=f"the worker still runs {context.eof_patience:g} seconds after its stdin was "
@@ -65,7 +65,7 @@ def find(context: CheckContext) -> Iterator[Finding]:
 
 def find_unfinished(context: CheckContext) -> Iterator[Finding]:
     """Close stdin while requests are unfinished: nobody reads their answers, and the worker must end."""
-    if context.harness.ignores_eof:
+    if context.harness.book.ignores_eof:
         return
     group = compatible(context) if context.suite.worker.multiplex else context.succeeding
     group = group[: None if context.suite.worker.multiplex else 1] or context.usable[:1]

@@ -40,7 +40,7 @@ def _misspelt(context: CheckContext) -> Iterator[Finding]:
     """Yield one finding for all responses with unknown fields, the one that loses most."""
     outcomes = [
         outcome
-        for _, result in context.harness.results
+        for _, result in context.harness.book.results
         for outcome in result.outcomes
         if outcome.ignored
     ]
@@ -79,7 +79,7 @@ def _unterminated(context: CheckContext) -> Iterator[Finding]:
     """
     action = one_worker.subject(context)
     context.run(Trial(history=steps(action, action)))
-    runs = [each for each in context.harness.results if _is_usual(*each)]
+    runs = [each for each in context.harness.book.results if _is_usual(*each)]
     ended = [trial for trial, result in runs if result.ending.unterminated]
     if not ended:
         return

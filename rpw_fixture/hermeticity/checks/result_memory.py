@@ -29,8 +29,8 @@ def counts(
     if executor is not None and harness.can_remember:
         where = executor.endpoint
     return TrialCounts(
-        all=harness.trials,
-        run=harness.trials_run,
+        all=harness.book.trials,
+        run=harness.book.trials_run,
         memory=where,
         problem=problem if known is None else known.problem,
     )

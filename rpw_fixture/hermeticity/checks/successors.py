@@ -50,7 +50,7 @@ def trial(
 
 def _patience(context: CheckContext) -> float:
     usual = Trial(history=()).eof_patience
-    return usual if context.harness.ignores_eof else context.eof_patience
+    return usual if context.harness.book.ignores_eof else context.eof_patience
 
 
 def suspects(context: CheckContext, outcomes: Sequence[Outcome]) -> Iterator[SuspectVictim]:

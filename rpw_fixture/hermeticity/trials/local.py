@@ -81,3 +81,7 @@ class LocalRunner:
         """
         for each in actions:
             self._setup.laid_out(each)
+
+    def with_worker(self, worker: SuiteWorker) -> LocalRunner:
+        """Return a runner of trials of another worker."""
+        return LocalRunner(worker, self._setup.spawner, self._setup.store)

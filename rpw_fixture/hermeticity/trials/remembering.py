@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.suites.suite import SuiteAction, SuiteWorker
 from rpw_fixture.hermeticity.trials import documents
 from rpw_fixture.hermeticity.trials.result_store import ResultStore
 from rpw_fixture.hermeticity.trials.trial import Result, Trial, Variation
@@ -34,6 +34,9 @@ class Runner(Protocol):
 
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Lay out the inputs of all actions once."""
+
+    def with_worker(self, worker: SuiteWorker) -> Runner | None:
+        """Return a runner of trials of another worker; None if there can be none."""
 
 
 class RememberingRunner:
@@ -106,6 +109,10 @@ class RememberingRunner:
     def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
         """Do what the other runner does, and raise what it raises."""
         self._inner.check_layouts(actions)
+
+    def with_worker(self, worker: SuiteWorker) -> Runner | None:
+        """Return what the other runner returns: nothing of another worker is remembered."""
+        return self._inner.with_worker(worker)
 
     def _read(self, key: str, trial: Trial) -> Result | None:
         content = self._results.read_result(key)

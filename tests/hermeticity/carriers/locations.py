@@ -68,5 +68,5 @@ def locate(
         wanted = finding_of(context) if finding_of else finding
         located = locating.locate(context, wanted, locating.EarlierSearches())
         # Besides, there are a cold run and one that shows the runtime.
-        assert harness.worker_starts <= locating.MOST_STARTS + 2
+        assert harness.book.worker_starts <= locating.MOST_STARTS + 2
         return located

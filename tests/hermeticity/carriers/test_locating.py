@@ -201,7 +201,7 @@ def test_what_was_learnt_from_one_finding_saves_starts_for_the_next(
             finding = Finding(code="RPW202", victim=victim, summary="", history=history)
             found = locating.locate(context, finding, earlier)
             assert set(names(found)) >= set(carriers), found.evidence
-            starts.append(harness.worker_starts)
+            starts.append(harness.book.worker_starts)
     assert starts[2] - starts[1] <= most < starts[1]
 
 

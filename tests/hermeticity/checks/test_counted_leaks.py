@@ -74,9 +74,9 @@ def test_a_counter_is_reported_as_any_requests_and_costs_few_starts(
     )
 
     def counted(*arguments: object) -> object:
-        before = keep[-1].worker_starts
+        before = keep[-1].book.worker_starts
         found = find(*arguments)  # type: ignore[arg-type]  # as they come
-        starts.append(keep[-1].worker_starts - before)
+        starts.append(keep[-1].book.worker_starts - before)
         return found
 
     monkeypatch.setattr(counted_leaks, "find", counted)

@@ -13,7 +13,7 @@ from rpw_fixture.hermeticity.checks.check_list import CHECKS, Check
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.suites.suite_file import load
-from rpw_fixture.hermeticity.trials.harness import OutOfTimeError
+from rpw_fixture.hermeticity.trials.trial_book import OutOfTimeError
 from tests.hermeticity.samples import stage
 
 COUNT = 120

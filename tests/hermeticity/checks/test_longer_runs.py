@@ -79,7 +79,7 @@ def test_what_is_known_to_grow_is_not_proved_again_with_failing_requests(
     with Harness(suite) as harness:
         context = CheckContext(suite=suite, harness=harness, selected=frozenset(GROWTH.split(",")))
         found = run_checks(context, CHECKS)
-        long = [trial for trial in harness.asked if len(trial.history) == 123]
+        long = [trial for trial in harness.book.asked if len(trial.history) == 123]
     assert [each.code for each in found] == ["RPW302"]
     assert [each.history[0].action.exit_code for each in long] == [0]
 

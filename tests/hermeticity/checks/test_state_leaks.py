@@ -76,10 +76,10 @@ def test_a_long_history_is_shrunk_in_few_runs(tmp_path: Path) -> None:
         suspects = [
             each for each in suspicions(context, [outcomes]) if each.victim.action.name == "six"
         ]
-        before = harness.worker_starts
+        before = harness.book.worker_starts
         (finding,) = blame(context, suspects)
         assert set(finding.polluters) == {"open", "fill"}
-        assert harness.worker_starts - before < 150
+        assert harness.book.worker_starts - before < 150
 
 
 def test_text_of_a_failure_is_found_where_only_a_fresh_worker_fails(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ class Context:
         self.fresh: dict[Any, str] = {}
         self.placed: dict[Any, str] = {}
         self.asked: list[Trial] = []
-        self.harness = SimpleNamespace(ignores_eof=False)
+        self.harness = SimpleNamespace(book=SimpleNamespace(ignores_eof=False))
         self.eof_patience = 7.0
         self.cut: set[bool] = set()
 
@@ -110,7 +110,7 @@ def test_a_history_is_tried_once(context: Any) -> None:
 
 @pytest.mark.parametrize(("ignores_eof", "patience"), [(True, 0.25), (False, 7.0)])
 def test_earlier_workers_get_time_to_end(ignores_eof: bool, patience: float, context: Any) -> None:
-    context.harness.ignores_eof = ignores_eof
+    context.harness.book.ignores_eof = ignores_eof
     found = successors.trial(context, (A,), EARLIER, 3)
     assert (found.eof_patience, found.run, found.predecessors) == (patience, 3, EARLIER)
 

@@ -17,7 +17,7 @@ def test_answers_before_a_late_end_are_known_without_another_run(tmp_path: Path)
         assert [each.failure for each in long] == ["", "", "", "crash"]
         for count in (1, 2, 3, 4):
             assert harness.run(Trial(history=steps(*[alpha] * count))).outcomes == long[:count]
-        assert harness.worker_starts == 1
+        assert harness.book.worker_starts == 1
 
 
 def test_what_a_longer_trial_shows_meanwhile_is_not_run_ahead(tmp_path: Path) -> None:
@@ -26,8 +26,8 @@ def test_what_a_longer_trial_shows_meanwhile_is_not_run_ahead(tmp_path: Path) ->
     begun = [Trial(history=steps(alpha, beta)), cold(alpha), cold(beta)]
     with Harness(suite, jobs=2) as harness:
         harness.begin_ahead(begun)
-        until(lambda: begun[-1] in [trial for trial, _ in harness.results])
-        assert [trial for trial, _ in harness.results] == [begun[0], begun[-1]]
+        until(lambda: begun[-1] in [trial for trial, _ in harness.book.results])
+        assert [trial for trial, _ in harness.book.results] == [begun[0], begun[-1]]
 
 
 def test_trials_run_in_one_path_or_side_by_side(tmp_path: Path) -> None:
@@ -37,9 +37,9 @@ def test_trials_run_in_one_path_or_side_by_side(tmp_path: Path) -> None:
         first = harness.run(cold(alpha)).outcomes[0]
         harness.use_one_path()
         assert harness.jobs == 1
-        assert harness.worker_starts == 1
+        assert harness.book.worker_starts == 1
         again = harness.run_all([cold(alpha), cold(alpha, run=1), cold(beta)])
-        assert harness.worker_starts == 4
+        assert harness.book.worker_starts == 4
         assert again[0].outcomes[0].outputs == again[1].outcomes[0].outputs == first.outputs
         waiting = Trial(history=steps(alpha, beta))
         harness.begin(waiting)
@@ -52,7 +52,7 @@ def test_trials_run_in_one_path_or_side_by_side(tmp_path: Path) -> None:
 def test_a_worker_that_is_known_not_to_end_is_not_waited_for(tmp_path: Path) -> None:
     suite = load(stage(tmp_path / "suite", "ignores_eof.py", headers=["alpha"]))
     with Harness(suite) as harness:
-        harness.ignores_eof = True
+        harness.book.ignores_eof = True
         result = harness.run(Trial(history=steps(suite.actions[0]), eof_patience=0.25))
         assert not result.ending.is_by_itself
-        assert [trial.eof_patience for trial, _ in harness.results] == [0.25]
+        assert [trial.eof_patience for trial, _ in harness.book.results] == [0.25]

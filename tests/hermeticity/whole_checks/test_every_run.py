@@ -245,7 +245,7 @@ def test_an_output_that_is_written_late_is_no_stray_of_the_next_request(tmp_path
     outcomes = (earlier, late, next_one)
     with Harness(suite) as harness:
         history = tuple(each.step for each in outcomes)
-        harness._results.append((Trial(history=history), Result(outcomes=outcomes)))
+        harness.book.keep(Trial(history=history), Result(outcomes=outcomes))
         traces = every_run._traces(CheckContext(suite=suite, harness=harness))
     found = {each.code: each.found(next_one) for each in traces if each.code == "RPW208"}
     assert found == {"RPW208": ("left.txt",)}

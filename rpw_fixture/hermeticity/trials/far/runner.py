@@ -9,7 +9,7 @@ import asyncio
 import gc
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
@@ -105,7 +105,7 @@ class ExecutorRunner(Closeable):
             is_legacy=self._client.is_legacy,
         )
         try:
-            self.effects(BASE, self._home)
+            self.effects(BASE)
         except UnavailableError as error:
             raise EnvironmentLacksError(
                 f"--executor: {error}; a machine needs /bin/sh and Python 3.11 or newer as python3 "
@@ -137,26 +137,12 @@ class ExecutorRunner(Closeable):
         """
         return self._loop.submit(self._run(trial, worker or self._worker, before, done, is_fresh))
 
-    def run(self, trial: Trial, folder: Path) -> Result:
-        """Run a trial.
-
-        Args:
-            trial: the trial.
-            folder: not used; the machines have their own folders.
-
-        Raises:
-            ConfigError, UnavailableError: as `begin`.
-        """
-        del folder
-        return self.begin(trial).result()
-
-    def effects(self, variation: Variation, folder: Path) -> Mapping[str, object]:
+    def effects(self, variation: Variation) -> Mapping[str, object]:
         """Return what each factor looks like to a process under a variation, on some machine.
 
         Raises:
             UnavailableError: the machine does not support the variation, or none answers.
         """
-        del folder
         plain = dumps(converter(Variation, {}).write(variation)).decode()
         document = documents.write_worker(self._worker)
         question = Question(worker=str(document.digest), effects=plain)
@@ -165,7 +151,7 @@ class ExecutorRunner(Closeable):
             self._executor.ask(action, _effects, seconds=_START, is_fresh=True, title="effects")
         )
 
-    def check_layouts(self, actions: tuple[SuiteAction, ...]) -> None:
+    def check_layouts(self, actions: Sequence[SuiteAction]) -> None:
         """Lay out the inputs of all actions once.
 
         Raises:

@@ -83,7 +83,7 @@ def test_an_action_that_was_executed_twice_has_one_result(tmp_path: Path) -> Non
         results = far.run_all([trial, trial])
         assert [each.outcomes[0].exit_code for each in results] == [0, 0]
         assert cluster.executed == ["trial-0"]
-        assert (far.trials, far.worker_starts, far.requests) == (1, 1, 1)
+        assert (far.book.trials, far.book.worker_starts, far.book.requests) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("way", [bad_cluster.garbled, bad_cluster.foreign])
@@ -148,12 +148,12 @@ def test_an_executor_that_dies_and_comes_back_loses_nothing(
 
         monkeypatch.setattr(executor, "pause", restart)
         far = stack.enter_context(Harness(suite, executor=at(first)))
-        assert far._far is not None
         waiting = Step(action=suite.actions[0], pause=0.5)
-        asked = far._far.ask(Trial(history=(waiting, waiting)))
+        trial = Trial(history=(waiting, waiting))
+        far.begin(trial)
         until(lambda: workers_below(first))
         first.kill()
-        assert [each.is_as_expected for each in asked.result().outcomes] == [True, True]
+        assert [each.is_as_expected for each in far.run(trial).outcomes] == [True, True]
     assert others
 
 

@@ -23,6 +23,7 @@ from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import expand
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.far import archive, executor, patience
+from rpw_fixture.hermeticity.trials.far.asked_trials import AskedTrials
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import (
     Result,
@@ -262,12 +263,13 @@ def test_a_second_check_asks_the_action_cache_and_confirms_its_findings(
 
 def test_cancelling_ends_what_runs(tmp_path: Path, cluster: Server) -> None:
     with harness(stage(tmp_path / "suite", "good.py"), cluster, jobs=8) as far:
-        assert far._far is not None
+        placed = far._place.trials
+        assert isinstance(placed, AskedTrials)
         slow = [dataclasses.replace(each, pause=60.0) for each in steps(*far.suite.actions * 2)]
         trials = [Trial(history=tuple(slow), run=run) for run in range(8)]
-        waiting = [far._far.runner.begin(each) for each in trials]
+        waiting = [placed._ask(each) for each in trials]
         until(lambda: len(running()) >= 2)
-        far._far.runner.cancel()
+        far._place.stop()
         assert all(each.cancelled() for each in waiting)
         until(lambda: not running())
 
