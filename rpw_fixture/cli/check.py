@@ -23,7 +23,7 @@ from rpw_fixture.support.output_files import require_different, require_room
 if TYPE_CHECKING:
     from rpw_fixture.cli.check_reports import WantedReport
     from rpw_fixture.hermeticity.check import Options
-    from rpw_fixture.hermeticity.findings.finding import Report
+    from rpw_fixture.hermeticity.findings.report import Report
     from rpw_fixture.hermeticity.progress import ProgressTracker
     from rpw_fixture.hermeticity.suites.shards import Shard
 

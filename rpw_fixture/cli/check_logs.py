@@ -13,7 +13,7 @@ from rpw_fixture.errors import ConfigError, EnvironmentLacksError, RequestError
 
 if TYPE_CHECKING:
     from rpw_fixture.hermeticity.check import Options
-    from rpw_fixture.hermeticity.findings.finding import Report
+    from rpw_fixture.hermeticity.findings.report import Report
     from rpw_fixture.hermeticity.suites.execution_logs.contents import Download
 
 _NEEDING_A_LOG = ("cas", "exec_root", "workspace", "mnemonic", "tool_input")

@@ -18,7 +18,7 @@ from rpw_fixture.support.output_files import require_room
 from rpw_fixture.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from rpw_fixture.hermeticity.findings.finding import Report
+    from rpw_fixture.hermeticity.findings.report import Report
 
 _FINDINGS = "rpw_fixture.hermeticity.findings"
 #: Formats: name, and the function that takes a `Report` and returns the text, as ``module:function``.

@@ -10,7 +10,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import text
 from rpw_fixture.hermeticity.findings.codes import CODES, chosen, expand
-from rpw_fixture.hermeticity.findings.finding import merged
+from rpw_fixture.hermeticity.findings.report import merged
 from rpw_fixture.hermeticity.suites import from_actions
 
 #: The codes that a test suite can afford each time. Left out are those that take many requests or cold

@@ -24,8 +24,9 @@ from rpw_fixture.hermeticity.checks.check_list import Check
 from rpw_fixture.hermeticity.checks.context import LARGE, USUAL_LIMIT, CheckContext
 from rpw_fixture.hermeticity.findings import baseline, reproducers
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity
-from rpw_fixture.hermeticity.findings.finding import Finding, Identity, Report, merged, states
+from rpw_fixture.hermeticity.findings.finding import Finding, Identity
 from rpw_fixture.hermeticity.findings.history_file import History
+from rpw_fixture.hermeticity.findings.report import Report, merged, states
 from rpw_fixture.hermeticity.progress import ProgressTracker, weight
 from rpw_fixture.hermeticity.suites import recording, shards
 from rpw_fixture.hermeticity.suites.recording import RecordedAction, suites

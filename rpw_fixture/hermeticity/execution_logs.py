@@ -8,7 +8,7 @@ from dataclasses import replace
 from rpw_fixture.hermeticity import check
 from rpw_fixture.hermeticity.checks import log_comparison
 from rpw_fixture.hermeticity.findings import baseline
-from rpw_fixture.hermeticity.findings.finding import Report, merged, states
+from rpw_fixture.hermeticity.findings.report import Report, merged, states
 from rpw_fixture.hermeticity.suites.execution_logs.contents import Contents
 from rpw_fixture.hermeticity.suites.execution_logs.conversion import Conversion
 from rpw_fixture.hermeticity.suites.execution_logs.overview import overview

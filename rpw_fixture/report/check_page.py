@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.report import page
 from rpw_fixture.report.inputs import Inputs, check_row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rpw_fixture.hermeticity.findings.finding import CheckState, Status
+from rpw_fixture.hermeticity.findings.report import CheckState, Status
 from rpw_fixture.report.run_rows import Row
 
 _FINDINGS = ("findings", "accepted")

@@ -10,7 +10,7 @@ from typing import Any
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.events.kinds import Event
-from rpw_fixture.hermeticity.findings.finding import CheckState, Status
+from rpw_fixture.hermeticity.findings.report import CheckState, Status
 from rpw_fixture.report.check_shards import merged_shards
 from rpw_fixture.report.recorded_rows import recorded
 from rpw_fixture.report.run_rows import Row, RunRows

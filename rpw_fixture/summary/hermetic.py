@@ -8,7 +8,7 @@ from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.assertion import EVERYDAY
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import text
-from rpw_fixture.hermeticity.findings.finding import merged
+from rpw_fixture.hermeticity.findings.report import merged
 from rpw_fixture.hermeticity.suites import recording
 
 

@@ -24,7 +24,7 @@ import pytest
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import CODES, expand
-from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.hermeticity.suites.suite_file import load
 from tests.hermeticity.reports import comparable_text
 from tests.hermeticity.trials.far.compared_suites import SUITES, ComparedSuite

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.hermeticity.findings.report import Report
 
 
 def normal(text: str) -> str:

@@ -20,7 +20,8 @@ import pytest
 from rpw_fixture.cli import main
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import CODES, expand
-from rpw_fixture.hermeticity.findings.finding import Finding, Report
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.support.program_form import program_command
 

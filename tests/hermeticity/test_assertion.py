@@ -13,7 +13,7 @@ from rpw_fixture.hermeticity import assertion
 from rpw_fixture.hermeticity.check import Options
 from rpw_fixture.hermeticity.findings import codes
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.server import Server
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.cli import main
-from rpw_fixture.hermeticity.findings.finding import Growth, Report
+from rpw_fixture.hermeticity.findings.report import Growth, Report
 from rpw_fixture.report import inputs, page
 from rpw_fixture.report.write import write_report
 from rpw_fixture.server import Server

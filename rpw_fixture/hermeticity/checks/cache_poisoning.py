@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.findings.finding import CachePoisoning
+from rpw_fixture.hermeticity.findings.report import CachePoisoning
 from rpw_fixture.hermeticity.suites.recording import RecordedAction
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.trial import RESPONSE, Outcome, Trial, steps

@@ -13,8 +13,9 @@ from rpw_fixture.hermeticity.checks.instability import Instability
 from rpw_fixture.hermeticity.findings import contents, diff
 from rpw_fixture.hermeticity.findings.accesses import InputAccess
 from rpw_fixture.hermeticity.findings.codes import CODES
-from rpw_fixture.hermeticity.findings.finding import Finding, Growth, listed
+from rpw_fixture.hermeticity.findings.finding import Finding, listed
 from rpw_fixture.hermeticity.findings.parts import WHOLE
+from rpw_fixture.hermeticity.findings.report import Growth
 from rpw_fixture.hermeticity.suites.suite import Suite, SuiteAction
 from rpw_fixture.hermeticity.trials.harness import Harness, cold
 from rpw_fixture.hermeticity.trials.trial import (

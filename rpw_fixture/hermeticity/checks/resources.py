@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from rpw_fixture.hermeticity.checks import lifecycle
 from rpw_fixture.hermeticity.checks.context import CheckContext
 from rpw_fixture.hermeticity.checks.facts import GROWING, LATER_LEFT_PROCESSES, LEFT_PROCESSES
-from rpw_fixture.hermeticity.findings.finding import Finding, Growth
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.report import Growth
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials.trial import Sample, Step, Trial, steps
 from rpw_fixture.support.plurals import counted

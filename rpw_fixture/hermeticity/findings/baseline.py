@@ -9,7 +9,8 @@ from typing import Any
 
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Finding, Identity, Report
+from rpw_fixture.hermeticity.findings.finding import Finding, Identity
+from rpw_fixture.hermeticity.findings.report import Report
 
 _SCHEMA = 1
 

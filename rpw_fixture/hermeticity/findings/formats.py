@@ -7,8 +7,9 @@ from xml.etree import ElementTree as ET
 
 from rpw_fixture.hermeticity.findings import carrier
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
-from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report, Status
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.places import in_checkout
+from rpw_fixture.hermeticity.findings.report import CheckState, Report, Status
 
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 #: XML 1.0 can't contain these characters.

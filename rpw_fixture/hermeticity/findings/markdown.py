@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from rpw_fixture.hermeticity.findings import carrier, totals
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
-from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.headline import cause
+from rpw_fixture.hermeticity.findings.report import CheckState, Report
 from rpw_fixture.support.plurals import counted
 
 _SYMBOLS = {Severity.ERROR: "❌ error", Severity.WARNING: "⚠️ warning", Severity.INFO: "ℹ️ info"}

@@ -15,8 +15,9 @@ from urllib.parse import quote
 from rpw_fixture._version import __version__
 from rpw_fixture.hermeticity.findings import baseline, carrier
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
-from rpw_fixture.hermeticity.findings.finding import Finding, Report
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.places import in_checkout
+from rpw_fixture.hermeticity.findings.report import Report
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 _HOME = "https://github.com/rpw-fixture/rpw_fixture"

@@ -7,8 +7,9 @@ from typing import TextIO
 
 from rpw_fixture.hermeticity.findings import carrier, totals
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
-from rpw_fixture.hermeticity.findings.finding import CachePoisoning, Finding, Report
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.headline import headline
+from rpw_fixture.hermeticity.findings.report import CachePoisoning, Report
 
 _RED, _YELLOW, _GREEN, _BLUE, _BOLD, _DIM = "31", "33", "32", "34", "1", "2"
 _COLOURS = {Severity.ERROR: _RED, Severity.WARNING: _YELLOW, Severity.INFO: _BLUE}

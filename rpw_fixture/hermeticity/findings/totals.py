@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status
+from rpw_fixture.hermeticity.findings.report import CheckState, Report, Status
 from rpw_fixture.support.plurals import counted
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.carrier import Carrier
-from rpw_fixture.hermeticity.findings.finding import Finding, Report
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.hermeticity.findings.text import Paint, shown
 from rpw_fixture.hermeticity.suites.suite_file import load
 from tests.hermeticity.carriers.sampled import Sample

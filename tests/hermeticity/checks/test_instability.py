@@ -9,7 +9,7 @@ import pytest
 from rpw_fixture.hermeticity.checks import instability
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings import parts
-from rpw_fixture.hermeticity.findings.finding import CheckState, Report, Status
+from rpw_fixture.hermeticity.findings.report import CheckState, Report, Status
 from rpw_fixture.hermeticity.trials import worker_setup
 from tests.hermeticity.samples import codes, run, stage
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.findings.report import Status
 from tests.hermeticity.samples import run, stage
 
 SANDBOX = "multiplex = true\nsandbox = true"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.findings.report import Status
 from rpw_fixture.hermeticity.trials.delivery import pieces
 from rpw_fixture.hermeticity.trials.trial import Delivery
 from tests.hermeticity.samples import PROTOCOL, run, stage

@@ -9,7 +9,7 @@ import pytest
 
 from rpw_fixture.cli import main
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.findings.report import Status
 from rpw_fixture.hermeticity.trials.read_watch import ReadWatch
 from rpw_fixture.support.beneath import OwnFolder
 from tests.hermeticity.samples import run, stage

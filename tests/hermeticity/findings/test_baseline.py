@@ -11,12 +11,8 @@ import pytest
 from rpw_fixture.errors import ConfigError, EnvironmentLacksError, Interrupted
 from rpw_fixture.hermeticity.findings import baseline
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import (
-    CheckState,
-    Finding,
-    Report,
-    Status,
-)
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.report import CheckState, Report, Status
 from rpw_fixture.hermeticity.trials.trial import Variation
 
 LEAK = Finding(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from rpw_fixture.hermeticity.findings.finding import CheckState, Finding, Report, Status
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.markdown import as_markdown
+from rpw_fixture.hermeticity.findings.report import CheckState, Report, Status
 
 
 def rendered(finding: Finding) -> str:

@@ -18,8 +18,9 @@ from rpw_fixture.client.inputs import File
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings import history_file, reproducers
-from rpw_fixture.hermeticity.findings.finding import Finding, Report
+from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.history_file import History
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.hermeticity.suites.suite import Suite
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.trial import (

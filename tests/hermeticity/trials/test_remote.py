@@ -13,7 +13,7 @@ from rpw_fixture.cli import main
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.checks.remote_limits import JUDGED
-from rpw_fixture.hermeticity.findings.finding import CheckState, Report
+from rpw_fixture.hermeticity.findings.report import CheckState, Report
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Listing, Step, Trial, UnavailableError

@@ -17,7 +17,7 @@ from rpw_fixture.client import results
 from rpw_fixture.client.existing_server import ExistingServer
 from rpw_fixture.events.kinds import ActionRouted
 from rpw_fixture.hermeticity.check import Options, check
-from rpw_fixture.hermeticity.findings.finding import CheckState
+from rpw_fixture.hermeticity.findings.report import CheckState
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.wire.protos import remote_execution as re_protos
 from rpw_fixture.workers import personalities

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import Severity
-from rpw_fixture.hermeticity.findings.finding import Finding, Report
+from rpw_fixture.hermeticity.findings.finding import Finding
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.hermeticity.suites.suite_file import load
 from tests.hermeticity.unseen import sample_workers
 from tests.hermeticity.unseen.corpus import Sample, stage

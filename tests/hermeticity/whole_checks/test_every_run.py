@@ -6,7 +6,7 @@ import pytest
 
 from rpw_fixture.hermeticity.checks import every_run
 from rpw_fixture.hermeticity.checks.context import CheckContext
-from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.findings.report import Status
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Outcome, Result, Step, Trial

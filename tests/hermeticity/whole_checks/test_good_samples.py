@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.hermeticity.findings.finding import Report, Status
+from rpw_fixture.hermeticity.findings.report import Report, Status
 from rpw_fixture.hermeticity.trials.harness import Harness
 from rpw_fixture.hermeticity.trials.trial import Result, Trial
 from tests.hermeticity.sample_languages import build_jar, stage_java, stage_node

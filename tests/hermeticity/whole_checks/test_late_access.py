@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.findings.report import Status
 from tests.hermeticity.samples import codes, run, stage
 from tests.hermeticity.whole_checks.test_survivors import CACHE, COMPILE, edited, state_of
 

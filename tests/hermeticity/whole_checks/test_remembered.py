@@ -11,7 +11,7 @@ import pytest
 from rpw_fixture.__main__ import main
 from rpw_fixture.hermeticity.check import Options, check
 from rpw_fixture.hermeticity.findings.codes import expand
-from rpw_fixture.hermeticity.findings.finding import Report
+from rpw_fixture.hermeticity.findings.report import Report
 from rpw_fixture.hermeticity.suites.suite_file import load
 from tests.hermeticity.samples import codes, stage
 

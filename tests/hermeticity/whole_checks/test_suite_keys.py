@@ -9,7 +9,7 @@ import pytest
 
 from rpw_fixture.errors import ConfigError
 from rpw_fixture.hermeticity.check import Options, check, check_all
-from rpw_fixture.hermeticity.findings.finding import Status
+from rpw_fixture.hermeticity.findings.report import Status
 from rpw_fixture.hermeticity.suites.suite_file import load, load_all
 from tests.hermeticity.samples import source
 

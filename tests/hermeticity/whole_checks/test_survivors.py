@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rpw_fixture.hermeticity.findings.finding import Report, Status
+from rpw_fixture.hermeticity.findings.report import Report, Status
 from tests.hermeticity.samples import codes, run, stage
 
 COMPILE = "    options = Options(request.expanded_arguments())\n"
