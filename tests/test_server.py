@@ -11,7 +11,8 @@ import pytest
 
 from rpw_fixture.client import Client
 from rpw_fixture.errors import EnvironmentLacksError, RpwError
-from rpw_fixture.server import Server, _RunningServer
+from rpw_fixture.server import Server
+from rpw_fixture.server.running import RunningServer
 from tests.waiting import PATIENCE, until
 from tests.workers.worker_actions import Running, held, probe_action
 
@@ -92,7 +93,7 @@ def test_an_engine_that_can_not_be_prepared_names_the_folder_of_the_server(
     def fail(_self: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr(_RunningServer, "prepare", fail)
+    monkeypatch.setattr(RunningServer, "prepare", fail)
     with pytest.raises(EnvironmentLacksError, match=r"^/.*: .*no space left"):
         Server(record=str(tmp_path / "recording")).start()
     with Server() as server:  # which prepares nothing
