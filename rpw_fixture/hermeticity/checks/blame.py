@@ -318,8 +318,8 @@ def _remembers_absence(
         return False
     if any(each.action.variant != INPUTS_MISSING for each in polluters):
         return False
-    other = context.unrelated_failure(victim)
-    return other is not None and not context.poisons(other, victim)
+    others = list(context.unrelated_failures(victim))
+    return bool(others) and not any(context.poisons(each, victim) for each in others)
 
 
 def _is_failing(context: CheckContext, step: Step) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from rpw_fixture.errors import Interrupted
@@ -294,17 +294,23 @@ class CheckContext:
         """Return a variant of an action that most tools refuse."""
         return action.changed("bad option", arguments=(*action.arguments, "--rpw-no-such-option"))
 
-    def unrelated_failure(self, action: SuiteAction) -> SuiteAction | None:
-        """Return a request that fails whatever an action's inputs are; None if none is known."""
+    def unrelated_failures(self, action: SuiteAction) -> Iterator[SuiteAction]:
+        """Yield requests that fail whatever an action's inputs are: one at once, one when it reads."""
         own = [each for each in self.usable if each.exit_code != 0 and each != action]
-        for each in (*own, self.bad_option(action)):
-            if self.cold(each).exit_code not in {0, None}:
-                return each
-        return None
+        early = next((each for each in (*own, self.bad_option(action)) if self._fails(each)), None)
+        if early is not None:
+            yield early
+        others = (each for each in self.succeeding if not each.inputs.keys() & action.inputs.keys())
+        late = next(filter(None, map(self.without_inputs, others)), None)
+        if late is not None and self._fails(late):
+            yield late
+
+    def _fails(self, action: SuiteAction) -> bool:
+        return self.cold(action).exit_code not in {0, None}
 
     def poisons(self, polluter: SuiteAction, victim: SuiteAction) -> bool:
         """Return whether a failing request alone changes the result of a later one."""
-        if self.cold(polluter).exit_code in {0, None}:
+        if not self._fails(polluter):
             return False
         outcomes = self.run(Trial(history=steps(polluter, victim))).outcomes
         return len(outcomes) > 1 and bool(self.differing(self.cold(victim), outcomes[-1]))

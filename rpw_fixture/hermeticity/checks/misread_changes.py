@@ -66,11 +66,10 @@ def _missing_once(context: CheckContext, path: str, pair: Pair) -> Iterator[Find
 def _is_leak(context: CheckContext, action: SuiteAction) -> bool:
     """Return whether any request that fails, or an equal one, changes the result: RPW109, RPW202."""
     repeated = context.run(Trial(history=steps(action, action, action))).outcomes
-    failing = context.unrelated_failure(action)
     return (
         len(repeated) < 3
         or any(context.differing(repeated[0], each) for each in repeated)
-        or (failing is not None and context.poisons(failing, action))
+        or any(context.poisons(each, action) for each in context.unrelated_failures(action))
     )
 
 

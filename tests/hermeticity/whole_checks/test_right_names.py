@@ -162,6 +162,27 @@ def test_a_failure_that_spoils_all_later_results_has_one_code(tmp_path: Path) ->
     assert {each.polluters for each in report.findings} == {("bad",)}
 
 
+def test_a_lock_that_a_failure_leaves_is_no_memory_of_a_missing_input(tmp_path: Path) -> None:
+    """Unknown options are refused before the lock is there, so they spoil nothing."""
+    lock = "    lock = os.environ['TMPDIR'] + '/lock'\n"
+    suite = changed(
+        tmp_path,
+        (
+            COMPILE,
+            (
+                f"{COMPILE}{lock}    if os.path.exists(lock):\n        raise ToolError('in use')\n"
+                "    open(lock, 'w').close()\n"
+            ),
+        ),
+        (DONE, f"    os.unlink(lock)\n{DONE}"),
+    )
+    text, _, _ = suite.read_text().rpartition("[[action]]")
+    suite.write_text(text)
+    report = run(suite, "RPW109,RPW202,RPW203,RPW204")
+    assert codes(report) == {"RPW109"}
+    assert "after the failing request " in report.findings[0].summary
+
+
 def test_a_verbosity_that_stays_is_a_state(tmp_path: Path) -> None:
     suite = changed(
         tmp_path,
