@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from rpw_fixture.hermeticity.findings import carrier, totals
+from rpw_fixture.hermeticity.findings import alike, carrier, totals
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.headline import cause
@@ -28,8 +28,8 @@ def as_markdown(report: Report) -> str:
             *(_row(each) for each in report.findings),
             "",
         ]
-    for each in report.findings:
-        lines += _details(each)
+    for group in alike.groups(report.findings):
+        lines += _details(group)
     if report.stale:
         lines += ["Not found again; delete from the baseline, or `--update-baseline`:", ""]
         lines += [*(f"- {_escaped(str(each))}" for each in report.stale), ""]
@@ -44,17 +44,21 @@ def _row(finding: Finding) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _details(finding: Finding) -> Iterator[str]:
+def _details(group: Sequence[Finding]) -> Iterator[str]:
+    finding = group[0]
     yield f"<details><summary>{finding.code}: {_html(finding.summary)}</summary>"
     yield ""
     for line in carrier.lines(finding.carriers):
         yield from (f"- {_escaped(line)}", "")
     if finding.evidence:
         yield from _fenced(finding.evidence)
+    if others := alike.others_in_words(group):
+        yield from (_escaped(others), "")
     yield f"**Fix:** {_escaped(CODES[finding.code].remedy)}"
-    if finding.reproducer is not None:
-        yield ""
-        yield f"**Reproducer:** `{finding.reproducer}`"
+    for each in group:
+        if each.reproducer is not None:
+            yield ""
+            yield f"**Reproducer:** `{each.reproducer}`"
     yield ""
     yield "</details>"
     yield ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
-from rpw_fixture.hermeticity.findings import carrier, totals
+from rpw_fixture.hermeticity.findings import alike, carrier, totals
 from rpw_fixture.hermeticity.findings.codes import CODES, Severity, page_url
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.headline import headline
@@ -21,8 +21,8 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
     lines: list[str] = []
     for code in dict.fromkeys(each.code for each in report.findings):
         findings = [each for each in report.findings if each.code == code]
-        for finding in findings:
-            lines += shown(finding, paint)
+        for group in alike.groups(findings):
+            lines += [*shown(group[0], paint), *_others(group)]
         if any(each.severity is not Severity.INFO for each in findings):
             lines.append(paint(f"  Fix: {CODES[code].remedy}", _DIM))
         lines += [paint(f"  See: {page_url(code)}", _DIM), ""]
@@ -87,6 +87,15 @@ def shown(finding: Finding, paint: Paint) -> Iterable[str]:
         yield f"    {line}"
     if finding.reproducer is not None:
         yield f"    reproducer: {finding.reproducer}"
+
+
+def _others(group: Sequence[Finding]) -> Iterable[str]:
+    """Yield who else has the bug, and how to see it there."""
+    if text := alike.others_in_words(group):
+        yield f"    {text}"
+    for each in group[1:]:
+        if each.reproducer is not None:
+            yield f"    reproducer for {each.victim}: {each.reproducer}"
 
 
 def _poisoning(poisoning: CachePoisoning) -> Iterable[str]:
