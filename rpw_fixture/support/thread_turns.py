@@ -35,7 +35,8 @@ def _begin() -> None:
     with _lock:
         if _users == 0:
             _usual = sys.getswitchinterval()
-            sys.setswitchinterval(min(SECONDS, _usual))
+            if _usual > SECONDS:
+                sys.setswitchinterval(SECONDS)
         _users += 1
 
 
@@ -43,5 +44,5 @@ def _end() -> None:
     global _users  # noqa: PLW0603 - see above
     with _lock:
         _users -= 1
-        if _users == 0:
+        if _users == 0 and _usual > SECONDS:
             sys.setswitchinterval(_usual)

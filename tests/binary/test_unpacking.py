@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ from .programs import PATIENCE, Programs, run
 LIMIT = 40 << 20
 #: Seconds from start to ready: the first time, and how many times the installed package's afterwards.
 FIRST, LATER = 2.0, 2.0
-TRIES = 5
+LEAST_TRIES, MOST_TRIES = 2, 12
 
 
 @pytest.fixture(params=["file", "zipapp"])
@@ -209,7 +210,7 @@ def test_closed_standard_streams(
 
 
 def test_start_to_ready(programs: Programs, tmp_path: Path) -> None:
-    """The best of some tries, as other programs run here too."""
+    """The best of some tries, in turn: other programs run here too, now more of them and now fewer."""
 
     def seconds(command: list[str], environment: dict[str, str]) -> float:
         begin = time.monotonic()
@@ -217,14 +218,15 @@ def test_start_to_ready(programs: Programs, tmp_path: Path) -> None:
             return time.monotonic() - begin
 
     flags = ["serve", "--listen", "127.0.0.1:0"]
-    file = [str(programs.file), *flags]
-    fresh = [
-        programs.environment(XDG_CACHE_HOME=str(tmp_path / str(each))) for each in range(TRIES)
-    ]
-    first = min(seconds(file, each) for each in fresh)
-    installed = [sys.executable, "-m", "rpw_fixture", *flags]
-    ours = min(seconds(installed, dict(os.environ)) for _ in range(TRIES))
-    later = min(seconds(file, fresh[0]) for _ in range(TRIES))
+    file, installed = [str(programs.file), *flags], [sys.executable, "-m", "rpw_fixture", *flags]
+    first = later = ours = math.inf
+    for number in range(MOST_TRIES):
+        fresh = programs.environment(XDG_CACHE_HOME=str(tmp_path / str(number)))
+        first = min(first, seconds(file, fresh))
+        later = min(later, seconds(file, fresh))
+        ours = min(ours, seconds(installed, dict(os.environ)))
+        if number >= LEAST_TRIES and first <= FIRST and later <= LATER * ours:
+            break
     print(f"first {first:.3f} s, later {later:.3f} s, installed {ours:.3f} s")
     assert first <= FIRST
     assert later <= LATER * ours

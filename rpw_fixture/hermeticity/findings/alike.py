@@ -32,6 +32,8 @@ def _what_it_says(finding: Finding) -> tuple[object, ...]:
     """Return what is equal for all findings of a group."""
     names = {finding.victim: _VICTIM} if finding.victim else {}
     polluters = tuple(names.get(each, each) for each in finding.polluters)
+    if any(each not in finding.summary for each in finding.polluters):
+        polluters = tuple(sorted({*finding.polluters, finding.victim}))  # all that overlapped
     carriers = tuple((each.kind, each.name, each.place) for each in finding.carriers)
     names |= dict.fromkeys(finding.outputs, _OUTPUT)
     return (

@@ -65,6 +65,19 @@ def test_an_action_that_is_its_own_polluter_is_alike_to_others_that_are() -> Non
     assert grouped(first, replace(second, polluters=("a",))) == [["a"], ["b"]]
 
 
+def test_actions_that_spoil_each_other_when_they_overlap_are_alike() -> None:
+    names = {"a", "b", "c"}
+    mixed = [
+        late(each, polluters=tuple(sorted(names - {each})), summary=f"they overlap, {each} differs")
+        for each in "abc"
+    ]
+    assert grouped(*mixed) == [["a", "b", "c"]]
+    assert grouped(mixed[0], replace(mixed[1], polluters=("a", "d"))) == [["a"], ["b"]]
+    one, other = (late(each, polluters=("x",), summary=f"after x, {each} differs") for each in "ab")
+    assert grouped(one, other) == [["a", "b"]]
+    assert grouped(one, late("x", polluters=("a",), summary="after a, x differs")) == [["a"], ["x"]]
+
+
 def test_a_name_counts_only_where_it_stands_alone() -> None:
     assert grouped(
         late("a", summary="x-a, a/x, x.a and a.x belong to a."),
