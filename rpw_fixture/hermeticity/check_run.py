@@ -200,7 +200,9 @@ def _note_left_out(context: CheckContext) -> None:
     if not left_out:
         return
     more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
-    text = f"left out, because fresh workers differ in it: {'; '.join(left_out[:_SHOWN])}{more}"
+    late = " or write it late" if context.instability.has_late_outputs else ""
+    why = f"because fresh workers differ in it{late}"
+    text = f"left out, {why}: {'; '.join(left_out[:_SHOWN])}{more}"
     is_blank = context.instability.is_blank(context.usable)
     for code in _COMPARING:
         if is_blank:

@@ -38,7 +38,10 @@ class Context:
         self.is_blank = False
         self.left_out: list[str] = []
         self.instability = SimpleNamespace(
-            lessons=[], describe=lambda: self.left_out, is_blank=lambda _: self.is_blank
+            has_late_outputs=False,
+            lessons=[],
+            describe=lambda: self.left_out,
+            is_blank=lambda _: self.is_blank,
         )
         self.suite = SimpleNamespace(actions=("a",))
         self.harness = SimpleNamespace(
@@ -233,6 +236,12 @@ def test_what_is_unstable_is_noted_for_codes_that_compare(context: Any) -> None:
     run(context, check("RPW203"))
     assert context.notes["RPW203"] == f"{text} and 1 more"
     assert context.skipped["RPW203"] == f"nothing is left to compare; {text} and 1 more"
+
+    context.instability.has_late_outputs = True
+    context.notes.clear()
+    run(context, check("RPW203"))
+    late = text.replace("differ in it", "differ in it or write it late")
+    assert context.notes["RPW203"] == f"{late} and 1 more"
 
 
 @pytest.mark.parametrize(

@@ -155,8 +155,8 @@ def _doubtful(
         return
     pairs = [each for each in _pairs_of(context, usual, varied) if each[0].step.action == action]
     aspects = _aspects(context, *pairs[0], usual) if pairs else []
-    if not aspects:
-        return
+    if not aspects or (usual is BASE and context.differing(context.cold(action), pairs[0][0])):
+        return  # where the usual run was the odd one, the factor has no part in it
     labels = ("usual", f"other {varied.factor}")
     yield Finding(
         code="RPW209",

@@ -1,5 +1,7 @@
 """The parts of results that differ among fresh workers in the same environment: not evidence of state.
 
+Nor are outputs that a fresh worker still writes after its response: when they are read is chance.
+
 They are learnt from repetitions. Repetitions that follow at once show random numbers, process ids and
 hash orders; repetitions at another second, and at another minute, show the clock. The first run of an
 action comes before everything else, so a repetition after a suspicious run shows what the clock changed
@@ -11,7 +13,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rpw_fixture.hermeticity.findings import diff, parts
@@ -40,12 +42,14 @@ class _Known:
     Attributes:
         samples: the outcomes, the oldest first.
         left_out: by aspect, the parts in which they differ.
+        late: the outputs that some of them wrote after the response.
         has_seen_tick: whether some began when every clock showed another time than at first.
         minute: when the newest of them began, minutes since the epoch.
     """
 
     samples: list[Outcome] = field(default_factory=list)
     left_out: dict[str, frozenset[str]] = field(default_factory=dict)
+    late: frozenset[str] = frozenset()
     has_seen_tick: bool = False
     minute: int = 0
 
@@ -76,7 +80,10 @@ class Instability:
         """
         minute = _minute(began)
         with self._lock:
-            self._known = {each.step.action: _Known([each], minute=minute) for each in samples}
+            self._known = {
+                each.step.action: _Known([each], late=frozenset(each.rewritten), minute=minute)
+                for each in samples
+            }
             self._by_name = {each.step.action.name: each.step.action for each in samples}
             self._elsewhere.clear()
             self._tick = next_tick(ended)
@@ -115,9 +122,10 @@ class Instability:
             known.samples += outcomes
             known.has_seen_tick = known.has_seen_tick or began >= self._tick
             known.minute = _minute(began)
-            before = known.left_out
-            known.left_out = self._compare(known.samples)
-            is_new = known.left_out != before
+            before = known.left_out, known.late
+            known.late = known.late.union(*(each.rewritten for each in outcomes))
+            known.left_out = self._compare(known.samples, known.late)
+            is_new = (known.left_out, known.late) != before
             if is_new:
                 self._lessons.append(action.name)
             return is_new
@@ -158,7 +166,7 @@ class Instability:
         sources: list[LeftOut] = []
         for each in dict.fromkeys((action, plain)):
             known = self._known.get(each)
-            sources += [known.left_out] if known is not None else []
+            sources += [known.left_out, _whole(known.late)] if known is not None else []
             sources += [self._elsewhere.get(each, _NOTHING)]
         found: dict[str, frozenset[str]] = {}
         for source in sources:
@@ -172,7 +180,7 @@ class Instability:
         if known is None or not known.left_out:
             return None
         first, *others = known.samples
-        return next(((first, each) for each in others if differing_aspects(first, each)), None)
+        return next(((first, each) for each in others if _differ(first, each, known.late)), None)
 
     def await_tick(self, sleep: Callable[[float], None] = time.sleep) -> None:
         """Wait until every clock shows another time than in the first runs."""
@@ -190,7 +198,16 @@ class Instability:
                 places = sorted(some)
                 more = f" and {len(places) - _SHOWN} more places" if len(places) > _SHOWN else ""
                 where = "" if parts.WHOLE in some else f" ({', '.join(places[:_SHOWN])}{more})"
+                where = " (written after the response)" if name in self._late(action) else where
                 yield f"{action.name}: {name}{where}"
+
+    @property
+    def has_late_outputs(self) -> bool:
+        """Whether a fresh worker writes outputs after its response."""
+        return any(each.late for each in self._known.values())
+
+    def _late(self, action: SuiteAction) -> frozenset[str]:
+        return self._known.get(action, _Known()).late
 
     def is_blank(self, actions: Sequence[SuiteAction]) -> bool:
         """Return whether nothing of any result is left to compare."""
@@ -201,11 +218,13 @@ class Instability:
         if known is None or not known.samples:
             return False
         left_out = self.left_out(action)
-        outputs = known.samples[0].aspects.keys() - {EXIT_CODE, RESPONSE}
+        outputs = (known.samples[0].aspects.keys() | left_out.keys()) - {EXIT_CODE, RESPONSE}
         return bool(outputs) and all(parts.WHOLE in left_out.get(each, ()) for each in outputs)
 
-    def _compare(self, samples: Sequence[Outcome]) -> dict[str, frozenset[str]]:
-        names = {name for each in samples[1:] for name in differing_aspects(samples[0], each)}
+    def _compare(
+        self, samples: Sequence[Outcome], late: frozenset[str]
+    ) -> dict[str, frozenset[str]]:
+        names = {name for each in samples[1:] for name in _differ(samples[0], each, late)}
         return {name: self._of_samples(name, samples) for name in names}
 
     def _of_samples(self, name: str, samples: Sequence[Outcome]) -> frozenset[str]:
@@ -224,6 +243,15 @@ class Instability:
         if before is None or after is None or before[1] != after[1]:
             return frozenset((parts.WHOLE,))
         return parts.differing(before[0], after[0], ignored)
+
+
+def _differ(one: Outcome, other: Outcome, late: frozenset[str]) -> list[str]:
+    """Return the aspects in which outcomes differ, without outputs that are written late."""
+    return [each for each in differing_aspects(one, other) if each not in late]
+
+
+def _whole(aspects: Iterable[str]) -> LeftOut:
+    return dict.fromkeys(aspects, frozenset((parts.WHOLE,)))
 
 
 def next_tick(now: float) -> float:

@@ -35,7 +35,8 @@ def _what_it_says(finding: Finding) -> tuple[object, ...]:
     if any(each not in finding.summary for each in finding.polluters):
         polluters = tuple(sorted({*finding.polluters, finding.victim}))  # all that overlapped
     carriers = tuple((each.kind, each.name, each.place) for each in finding.carriers)
-    names |= dict.fromkeys(finding.outputs, _OUTPUT)
+    outputs = [path for each in finding.last_action for path in each.outputs]
+    names |= dict.fromkeys((*finding.outputs, *outputs), _OUTPUT)
     return (
         finding.code,
         finding.severity,

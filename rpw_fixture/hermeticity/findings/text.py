@@ -40,11 +40,14 @@ def render(report: Report, *, is_coloured: bool = False) -> str:
 
 
 def _skipped(report: Report, paint: Paint) -> Iterable[str]:
-    """Yield what could not be judged line by line, and what does not apply in one line."""
+    """Yield what could not be judged and what does not apply, a line for each reason."""
     missed, inapplicable = totals.unjudged(report.checks), totals.inapplicable(report.checks)
     if missed:
         yield paint("not checked", _BOLD)
-        yield from (f"  {each.code} {CODES[each.code].name}: {each.reason}" for each in missed)
+        for reason in dict.fromkeys(each.reason for each in missed):
+            some = [each.code for each in missed if each.reason == reason]
+            name = f"{some[0]} {CODES[some[0]].name}" if len(some) == 1 else ", ".join(some)
+            yield f"  {name}: {reason}"
     for reason in dict.fromkeys(each.reason for each in inapplicable):
         codes = ", ".join(each.code for each in inapplicable if each.reason == reason)
         yield paint(f"not applicable: {codes} ({reason})", _DIM)

@@ -8,8 +8,9 @@ import pytest
 from rpw_fixture.hermeticity.checks import environment
 from rpw_fixture.hermeticity.suites.suite_file import load
 from rpw_fixture.hermeticity.trials.harness import Harness
-from rpw_fixture.hermeticity.trials.trial import BASE, Variation
+from rpw_fixture.hermeticity.trials.trial import BASE, Outcome, Step, Variation
 from rpw_fixture.support import workspace
+from tests.hermeticity.described.described_worker import Asked, judge
 from tests.hermeticity.samples import run, seeds, stage
 
 
@@ -190,3 +191,19 @@ def test_each_factor_of_this_machine_is_seen_by_a_probe_process(tmp_path: Path) 
         "umask",
         "HOME",
     }
+
+
+def test_where_the_usual_run_was_the_odd_one_no_factor_is_named() -> None:
+    """A worker that fails once, in the run that all factors are compared with."""
+    failed: list[Step] = []
+
+    def once(asked: Asked) -> Outcome:
+        is_usual = asked.trial.variation == BASE and len(asked.before) == 1
+        if is_usual and not failed:
+            failed.append(asked.step)
+            return asked.failed("crash")
+        return asked.good()
+
+    judged = judge(environment.find, once)
+    assert failed
+    assert judged.texts == []

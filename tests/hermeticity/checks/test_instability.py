@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,12 @@ from rpw_fixture.hermeticity.checks import instability
 from rpw_fixture.hermeticity.checks.instability import next_tick
 from rpw_fixture.hermeticity.findings import parts
 from rpw_fixture.hermeticity.findings.report import CheckState, Report, Status
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
 from rpw_fixture.hermeticity.trials import worker_setup
+from rpw_fixture.hermeticity.trials.trial import Outcome, Step
+from rpw_fixture.wire.digests import SHA256
 from tests.hermeticity.samples import codes, run, stage
+from tests.storage.small_stores import make_cas
 
 
 def state_of(report: Report, code: str) -> CheckState:
@@ -222,3 +227,31 @@ def archive(files: dict[str, tuple[str, int]]) -> bytes:
         for name, (text, year) in files.items():
             made.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), text)
     return target.getvalue()
+
+
+def test_outputs_that_a_fresh_worker_writes_late_are_left_out_and_no_nondeterminism(
+    tmp_path: Path,
+) -> None:
+    known = instability.Instability(make_cas(tmp_path).store(SHA256))
+    action = SuiteAction(name="alpha", arguments=(), outputs=("out", "other"))
+
+    def outcome(late: tuple[str, ...] = (), **changes: Any) -> Outcome:
+        return Outcome(step=Step(action=action), exit_code=0, rewritten=late, **changes)
+
+    known.begin([outcome()], 0.0, 0.0)
+    assert not known.has_late_outputs
+    assert known.add(action, [outcome(("out",), outputs={"out": "1"})], 0.0)
+    assert not known.add(action, [outcome(("out",), outputs={"out": "2"})], 0.0)
+    assert known.has_late_outputs
+    assert known.lessons == ("alpha",)
+    assert known.unstable(action) == []
+    assert known.pair(action) is None
+    assert known.differing(outcome(), outcome(outputs={"out": "3"})) == []
+    assert known.differing(outcome(), outcome(outputs={"other": "3"})) == ["other"]
+    assert known.differing(outcome(), outcome(response="text")) == ["response text"]
+    assert list(known.describe()) == ["alpha: out (written after the response)"]
+    assert known.is_blank([action])
+
+    known.begin([outcome(("other",), outputs={"other": "1", "out": "1"})], 0.0, 0.0)
+    assert list(known.describe()) == ["alpha: other (written after the response)"]
+    assert not known.is_blank([action])

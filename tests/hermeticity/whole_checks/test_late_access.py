@@ -56,6 +56,18 @@ def test_an_output_that_is_written_after_a_moment_is_named(tmp_path: Path) -> No
     assert "writes its outputs after the response" in report.findings[0].summary
 
 
+def test_the_rest_of_an_output_that_comes_late_is_the_one_finding(tmp_path: Path) -> None:
+    """How much of it is there when it is read is chance, so no difference in it is evidence."""
+    suite = later(tmp_path, "lambda: open(output, 'a').write('the end\\n')")
+    report = run(suite, "RPW201,RPW202,RPW205,RPW209,RPW211,RPW214,RPW216")
+    assert codes(report) == {"RPW216"}
+    text = "; ".join(
+        f"{name}: out/{name}.txt (written after the response)" for name in ("alpha", "beta")
+    )
+    left_out = f"left out, because fresh workers differ in it or write it late: {text}"
+    assert state_of(report, "RPW202") == ("passed", left_out)
+
+
 def test_outputs_that_do_not_exist_before_the_response_are_late_and_nothing_else(
     tmp_path: Path,
 ) -> None:
