@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rpw_fixture.hermeticity.findings.finding import Finding
 
-_VICTIM, _OUTPUT = "\0victim", "\0output"
+_VICTIM, _INPUT, _OUTPUT = "\0victim", "\0input", "\0output"
 
 
 def groups(findings: Iterable[Finding]) -> list[tuple[Finding, ...]]:
     """Return the findings in groups, in the order of the first of each.
 
-    Those of a group differ in the victim, in the paths of its outputs and in the contents that are the
-    evidence, and in nothing else that they say.
+    Those of a group differ in the victim, in the paths of its files and in the contents that are the
+    evidence, and in nothing else that they say. No two of them have the same victim.
     """
     found: dict[object, list[Finding]] = {}
+    times: Counter[object] = Counter()
     for each in findings:
-        found.setdefault(_what_it_says(each), []).append(each)
+        says = _what_it_says(each)
+        found.setdefault((says, times[says, each.victim]), []).append(each)
+        times[says, each.victim] += 1
     return [tuple(each) for each in found.values()]
 
 
 def others_in_words(group: Sequence[Finding]) -> str:
     """Return the names of all victims of a group but the first one; empty if there are none."""
-    names = list(dict.fromkeys(each.victim for each in group[1:]))
-    return f"the same for {', '.join(names)}" if names else ""
+    names = ", ".join(each.victim for each in group[1:])
+    return f"the same for {names}" if names else ""
 
 
 def _what_it_says(finding: Finding) -> tuple[object, ...]:
@@ -35,8 +39,11 @@ def _what_it_says(finding: Finding) -> tuple[object, ...]:
     if any(each not in finding.summary for each in finding.polluters):
         polluters = tuple(sorted({*finding.polluters, finding.victim}))  # all that overlapped
     carriers = tuple((each.kind, each.name, each.place) for each in finding.carriers)
-    outputs = [path for each in finding.last_action for path in each.outputs]
-    names |= dict.fromkeys((*finding.outputs, *outputs), _OUTPUT)
+    for step in finding.history:
+        if step.action.name == finding.victim:
+            names |= dict.fromkeys(step.action.inputs, _INPUT)
+            names |= dict.fromkeys(step.action.outputs, _OUTPUT)
+    names |= dict.fromkeys(finding.outputs, _OUTPUT)
     return (
         finding.code,
         finding.severity,

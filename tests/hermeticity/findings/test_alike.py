@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from rpw_fixture.client.inputs import File
 from rpw_fixture.hermeticity.findings import alike, markdown, text
 from rpw_fixture.hermeticity.findings.carrier import Carrier
 from rpw_fixture.hermeticity.findings.codes import Severity
 from rpw_fixture.hermeticity.findings.finding import Finding
 from rpw_fixture.hermeticity.findings.report import Report
+from rpw_fixture.hermeticity.suites.suite import SuiteAction
+from rpw_fixture.hermeticity.trials.trial import steps
 
 
 def late(victim: str, **values: Any) -> Finding:
@@ -93,6 +96,21 @@ def test_the_longer_path_is_found_where_one_begins_another() -> None:
         for each, paths in outputs.items()
     )
     assert grouped(one, other) == [["a", "b"]]
+
+
+def stale(victim: str, path: str) -> Finding:
+    action = SuiteAction(
+        name=victim, arguments=(), inputs={f"{victim}/{each}": File(b"") for each in "xy"}
+    )
+    summary = f"{path} has new content, but {victim} still gives the old result"
+    history = steps(action, action.changed("without its inputs", inputs={}))
+    return Finding(code="RPW203", victim=victim, summary=summary, history=history)
+
+
+def test_files_of_the_victim_may_differ_but_each_victim_is_in_a_group_once() -> None:
+    first, second, third = stale("a", "a/x"), stale("b", "b/x"), stale("a", "a/y")
+    assert grouped(first, second, third, stale("b", "b/y")) == [["a", "b"], ["a", "b"]]
+    assert grouped(first, stale("b", "a/x")) == [["a"], ["b"]]
 
 
 def test_a_report_shows_one_and_names_the_others(tmp_path: Path) -> None:
