@@ -48,7 +48,7 @@ FIRST: Mapping[str, str] = {
 #: Tests that read the code instead of running it, so that no line shows whether they may notice a change.
 _READING = ("tests/test_structure.py",)
 #: Tests that notice a dropped lock without a race, wherever it is.
-_GUARDING = ("tests/test_locks.py", "tests/test_locks_of_parts.py")
+GUARDING = ("tests/test_locks.py", "tests/test_locks_of_parts.py")
 _Part: TypeAlias = ast.stmt | ast.ExceptHandler | ast.match_case
 #: What stands for modules that no entry fits.
 _OTHERS = "rpw_fixture/server/"
@@ -107,7 +107,7 @@ class Selection:
     def _files(self, change: Change) -> Iterator[str]:
         yield from _READING
         if change.kind is Kind.LOCK:
-            yield from _GUARDING
+            yield from GUARDING
             return
         for entry in FIRST[entry_of(change.module)].split():
             yield from files_of(self._root, entry)

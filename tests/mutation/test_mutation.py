@@ -189,6 +189,20 @@ def test_an_equivalent_covers_its_change_only() -> None:
     assert not Equivalent(module="a/", old="x", kind=Kind.LOCK, reason="r").covers(change)
 
 
+def test_some_files_are_measured_whole_whatever_the_marks_choose(tmp_path: Path) -> None:
+    asked = []
+
+    class Asked:
+        copy = tmp_path
+
+        def run(self, arguments, *_) -> None:
+            asked.append([each for each in arguments if each == "-m" or each.startswith("tests/")])
+
+    files = ["tests/a.py", "tests/locks.py"]
+    Trials([Asked()], lambda _: None).measure(files, ("-m", "not slow"), ["tests/locks.py"])
+    assert asked == [["-m", "tests/a.py"], ["tests/locks.py"]]
+
+
 @pytest.mark.skipif(why_impossible() is not None, reason=str(why_impossible()))
 def test_a_change_is_caught_or_survives_and_the_checkout_stays_as_it_is(tmp_path: Path) -> None:
     path = ROOT / MEMO

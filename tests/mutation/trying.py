@@ -80,19 +80,24 @@ class Trials:
         self._report = report
         self._adding = threading.Lock()
 
-    def measure(self, files: Iterable[str], marks: Sequence[str] = ()) -> Baseline:
+    def measure(
+        self, files: Iterable[str], marks: Sequence[str] = (), whole: Sequence[str] = ()
+    ) -> Baseline:
         """Run test files without a change, and find out what each test runs and how long it takes.
 
         Args:
             files: where the tests are.
             marks: options of pytest that choose some of them.
+            whole: files of which all tests are run, whatever ``marks`` say.
         """
-        parts = [each for number in range(_PARTS) if (each := sorted(files)[number::_PARTS])]
+        marked = sorted({*files} - {*whole})
+        parts = [(*marks, *each) for number in range(_PARTS) if (each := marked[number::_PARTS])]
+        parts += [tuple(whole)] if whole else []
         baseline = Baseline()
 
         def measure(part: Sequence[str]) -> None:
             with self._box() as box:
-                self._measure(box, (*marks, *part), baseline)
+                self._measure(box, part, baseline)
 
         self._for_each(measure, parts)
         return baseline
