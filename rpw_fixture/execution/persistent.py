@@ -146,9 +146,10 @@ class PersistentExecutor:
         """Return why the action should be sent to another worker; None when it should not.
 
         A reused worker that read nothing of the request had failed before, between requests: it had
-        ended, or made its folder unusable. A fresh worker that reads nothing would fail again.
+        ended, or made its folder unusable. So had one that read other requests, though this action
+        started it. Any other fresh worker that reads nothing would fail again.
         """
-        if failure.was_unread and is_reused:
+        if failure.was_unread and (is_reused or failure.had_read_others):
             return failure.rule if failure.is_violation else Retirement.CRASHED_IDLE
         if failure.rule == Retirement.OTHER_PROTOCOL:
             return f"{failure.rule}: {failure.detail}"

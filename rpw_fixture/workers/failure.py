@@ -32,6 +32,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         exit_status: exit status of the process, None when it was still alive.
         is_violation: the worker broke the protocol (a crash or a timeout does not).
         was_unread: the worker had read nothing of the request, so that another worker can get it.
+        had_read_others: it had read other requests, which may have ended it.
         code: the status the client sees.
     """
 
@@ -45,6 +46,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         exit_status: int | None = None,
         is_violation: bool = False,
         was_unread: bool = False,
+        had_read_others: bool = False,
         code: Code = Code.FAILED_PRECONDITION,
     ) -> None:
         lines = [f"persistent worker {worker}: {rule}" + (f": {detail}" if detail else "")]
@@ -62,15 +64,20 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
         self.exit_status = exit_status
         self.is_violation = is_violation
         self.was_unread = was_unread
+        self.had_read_others = had_read_others
 
     def with_note(self, note: str) -> WorkerFailure:
         """Return the same failure with another paragraph in its message."""
-        failure = self.for_another(was_unread=self.was_unread, code=self.code)
+        failure = self.for_another(
+            was_unread=self.was_unread, had_read_others=self.had_read_others, code=self.code
+        )
         failure.message = f"{self.message}\n{note}"
         failure.args = (failure.message,)
         return failure
 
-    def for_another(self, *, was_unread: bool, code: Code | None = None) -> WorkerFailure:
+    def for_another(
+        self, *, was_unread: bool, had_read_others: bool = False, code: Code | None = None
+    ) -> WorkerFailure:
         """Return the same failure for a request that shares the worker and is not the cause."""
         shared = self.code if self.code is Code.UNAVAILABLE else Code.FAILED_PRECONDITION
         return WorkerFailure(
@@ -81,6 +88,7 @@ class WorkerFailure(RequestError):  # noqa: N818 - the field's word for it
             exit_status=self.exit_status,
             is_violation=self.is_violation,
             was_unread=was_unread,
+            had_read_others=had_read_others,
             code=code or shared,
         )
 

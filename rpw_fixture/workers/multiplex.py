@@ -269,4 +269,5 @@ class Multiplex:
         sent_from = call.sent_from
         has_crashed = failure.rule == Retirement.CRASH
         was_unread = sent_from is None or (has_crashed and self._consumed <= sent_from)
-        return failure.for_another(was_unread=was_unread)
+        had_read_others = was_unread and self._consumed > 0
+        return failure.for_another(was_unread=was_unread, had_read_others=had_read_others)
