@@ -80,7 +80,9 @@ def read_folder(root: Path, patterns: Iterable[str]) -> dict[str, Entry]:
     paths = sorted(_Walk(root, patterns).paths(""))
     for pattern in patterns:
         if not any(map(globs.matcher([pattern]), paths)):
-            raise ConfigError(f"glob {pattern!r} matches nothing below {root}")
+            leads_out = pattern.startswith("/") or ".." in pattern.split("/")
+            hint = "; a glob can't lead out of this folder" if leads_out else ""
+            raise ConfigError(f"glob {pattern!r} matches nothing below {root}{hint}")
     is_wanted = globs.matcher(patterns)
     return {path: _read(root, path) for path in paths if is_wanted(path)}
 

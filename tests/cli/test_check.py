@@ -205,9 +205,12 @@ def test_a_command_that_cannot_be_started_is_wrong_use(
 def test_an_exit_code_that_never_comes_is_wrong_use(
     leaky: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    leaky.write_text(leaky.read_text() + "exit_code = 3\n")
+    text = leaky.read_text()
+    leaky.write_text(text + "exit_code = 3\n")
     assert main(["check", str(leaky)]) == 2
-    assert "action 'beta' ends with exit code 0" in capsys.readouterr().err
+    line = text[: text.rindex("[[action]]")].count("\n") + 1
+    expected = f"{leaky}:{line}: action 'beta' ends with exit code 0"
+    assert expected in capsys.readouterr().err
 
 
 def test_what_there_is_no_time_for_is_skipped(

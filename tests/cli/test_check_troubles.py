@@ -82,8 +82,9 @@ def test_an_output_that_is_never_made_is_an_error_of_the_suite(
     suite: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = edited(suite, 'outputs = ["out/alpha.txt"]', 'outputs = ["out/alhpa.txt"]')
+    line = path.read_text().splitlines().index("[[action]]") + 1
     assert told(capsys, 2, path, *LEAKS) == (
-        "rpw-fixture check: action 'alpha' creates none of its outputs in a fresh worker: "
+        f"rpw-fixture check: {path}:{line}: action 'alpha' creates none of its outputs in a fresh worker: "
         "out/alhpa.txt; it created out/alpha.txt\n"
     )
 

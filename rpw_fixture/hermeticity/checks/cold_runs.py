@@ -277,9 +277,16 @@ def _require_expected(context: CheckContext) -> None:
             continue
         text = outcome.response.strip() or outcome.stderr.strip() or "(nothing)"
         raise ConfigError(
-            f"action {action.name!r} ends with exit code {outcome.exit_code} in a fresh worker, but "
-            f"the suite expects exit_code = {action.exit_code}; its output: {head_and_tail(text, 800)}"
+            f"{_place(context, action)}action {action.name!r} ends with exit code "
+            f"{outcome.exit_code} in a fresh worker, but the suite expects exit_code = "
+            f"{action.exit_code}; its output: {head_and_tail(text, 800)}"
         )
+
+
+def _place(context: CheckContext, action: SuiteAction) -> str:
+    """Return the start of a message: the line that defines an action, if a file does."""
+    place = context.suite.places.get(action.name)
+    return f"{place.path}:{place.line}: " if place else ""
 
 
 def _require_outputs(context: CheckContext, outcome: Outcome) -> None:
@@ -298,6 +305,7 @@ def _require_outputs(context: CheckContext, outcome: Outcome) -> None:
         return
     others = f"; it created {', '.join(outcome.strays[:3])}" if outcome.strays else ""
     raise ConfigError(
-        f"action {action.name!r} creates none of its outputs in a fresh worker: "
+        f"{_place(context, action)}action {action.name!r} creates none of its outputs in a fresh "
+        f"worker: "
         f"{', '.join(action.outputs[:3])}{others}"
     )

@@ -13,6 +13,7 @@ from typing import Any
 from rpw_fixture.client.action import checked_path
 from rpw_fixture.client.inputs import Entry, read_folder
 from rpw_fixture.errors import ConfigError
+from rpw_fixture.hermeticity.suites import declared_outputs
 from rpw_fixture.hermeticity.suites.suite import (
     USUAL_FLAGFILE,
     Place,
@@ -21,8 +22,9 @@ from rpw_fixture.hermeticity.suites.suite import (
     SuiteWorker,
 )
 from rpw_fixture.hermeticity.suites.suite_schema import ACTION_KEYS, SCHEMA, WORKER_KEYS
+from rpw_fixture.support.paths import join_normalised
 from rpw_fixture.support.suggestions import did_you_mean
-from rpw_fixture.wire.worker.protocol_names import WorkerProtocol
+from rpw_fixture.wire.worker.protocol_names import PERSISTENT_FLAG, WorkerProtocol
 from rpw_fixture.workers.key import Ability
 
 #: The longest time limit of a request, seconds: what a server allows an action too.
@@ -84,8 +86,7 @@ class _SuiteReader:
         if not all(isinstance(each, dict) for each in actions):
             raise self._error("action", "must be tables, each written as [[action]]")
         tool = self._worker(worker)
-        base = tool.working_directory
-        read = [self._action(table, number, base) for number, table in enumerate(actions)]
+        read = [self._action(table, number, tool) for number, table in enumerate(actions)]
         names = [action.name for action, _ in read]
         self._refuse_equal_names(names)
         places = self._places(names)
@@ -117,6 +118,11 @@ class _SuiteReader:
         command = where.texts("command", is_needed=True)
         if not command:
             raise where.error("command", "must name a program")
+        if PERSISTENT_FLAG in command:
+            problem = (
+                f"contains {PERSISTENT_FLAG}, which check adds where it is needed; leave it out"
+            )
+            raise where.error("command", problem)
         return SuiteWorker(
             command=command,
             tool_inputs=where.files("tool_inputs"),
@@ -149,7 +155,7 @@ class _SuiteReader:
             yield str(path)
 
     def _action(
-        self, table: dict[str, Any], number: int, worker_folder: str
+        self, table: dict[str, Any], number: int, tool: SuiteWorker
     ) -> tuple[SuiteAction, str]:
         """Return an action and its working directory."""
         where = _Table(self, table, "action", number)
@@ -157,7 +163,7 @@ class _SuiteReader:
         name = where.text("name", None)
         if not _NAME.fullmatch(name):
             raise where.error("name", f"{name!r} can't be part of a file name (NAME.params)")
-        base = where.folder("working_directory", worker_folder)
+        base = where.folder("working_directory", tool.working_directory)
         outputs = where.texts("outputs")
         for each in outputs:
             try:
@@ -178,6 +184,13 @@ class _SuiteReader:
             outputs=outputs,
             exit_code=exit_code,
         )
+        taken = {
+            "an input of the action": action.inputs,
+            "a tool input": tool.tool_inputs,
+            "the flagfile of the action": [join_normalised(base, action.flagfile)],
+        }
+        if problem := declared_outputs.conflict(outputs, taken, base):
+            raise where.error("outputs", problem)
         return action, base
 
     def files(self, patterns: tuple[str, ...], root: str) -> Mapping[str, Entry]:

@@ -77,6 +77,31 @@ def test_roots_stand_for_the_input_root_and_the_worker_has_a_working_directory(
         ('"tools/**"', '"tool/**"', ":3: worker.tool_inputs: glob 'tool/**' matches nothing"),
         ('"src/*.txt"', '"src/gone.txt"', ":9: action[0].inputs: glob 'src/gone.txt' matches"),
         ('"out/hello.txt"', '"../hello.txt"', ":10: action[0].outputs: output '../hello.txt'"),
+        (
+            '"out/hello.txt"',
+            '"src/hello.txt"',
+            ":10: action[0].outputs: output 'src/hello.txt' is an",
+        ),
+        (
+            '"out/hello.txt"',
+            '"./src/"',
+            ":10: action[0].outputs: output './src/' is a folder that co",
+        ),
+        (
+            '"out/hello.txt"',
+            '"tools/worker.py"',
+            ":10: action[0].outputs: output 'tools/worker.py' is a t",
+        ),
+        (
+            '"out/hello.txt"',
+            '"hello.params"',
+            ":10: action[0].outputs: output 'hello.params' is the fl",
+        ),
+        (
+            '"tools/worker.py"]',
+            '"--persistent_worker"]',
+            ":2: worker.command: contains --persistent",
+        ),
         ('name = "hello"', "name = 3", ":7: action[0].name: is 3, but must be text"),
         ('name = "hello"', 'name = "a/b"', ":7: action[0].name: 'a/b' can't be part of"),
         ('name = "hello"', "", ":6: action[0].name: is missing"),
@@ -127,6 +152,17 @@ def test_outputs_may_lie_beside_the_working_directory(folder: Path) -> None:
 
     assert load(folder / "suite.toml").actions[0].outputs == ("../../hello.txt",)
     assert complaint(folder, outside).startswith(":11: action[0].outputs: output '../../../hello.")
+
+
+@pytest.mark.parametrize("pattern", ["/etc/hostname", "../suite.toml"])
+def test_globs_stay_in_the_folder_of_the_suite(folder: Path, pattern: str) -> None:
+    assert "can't lead out of this folder" in complaint(folder, GOOD.replace("src/*.txt", pattern))
+
+
+def test_an_input_beside_the_working_directory_is_no_output(folder: Path) -> None:
+    text = GOOD.replace("[worker]", "[worker]\nworking_directory = 'src'", 1)
+    complaint_text = complaint(folder, text.replace('"out/hello.txt"', '"hello.txt"'))
+    assert "output 'hello.txt' is an input of the action" in complaint_text
 
 
 def test_a_name_used_twice_is_reported_where_it_is_used_again(folder: Path) -> None:
