@@ -1,4 +1,4 @@
-"""Requests that a multiplex worker had not read when it ended: another worker gets them, not for ever."""
+"""Requests that a multiplex worker had not read when it ended: another one gets them, if it can help."""
 
 from __future__ import annotations
 

@@ -97,9 +97,10 @@ def _cancelled(context: CheckContext, part: float) -> _EndingPlan:
 
 
 def _delay(context: CheckContext, action: SuiteAction, part: float) -> float:
-    """Return a part of the seconds that a warm worker takes for an action."""
-    outcomes = context.run(state_leaks.recorded_order(context)).outcomes
-    return round(part * [each.seconds for each in outcomes if each.step.action == action][-1], 5)
+    """Return a part of the seconds that a worker takes for an action, a warm one if one comes to it."""
+    warm = context.run(state_leaks.recorded_order(context)).outcomes
+    known = [each.seconds for each in warm if each.step.action == action]
+    return round(part * (known[-1] if known else context.cold(action).seconds), 5)
 
 
 def _blamed(context: CheckContext, suspect: SuspectVictim, way: _EndingPlan) -> Iterator[Finding]:
