@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from rpw_fixture.hermeticity.checks import look_alikes, stale_inputs, warm_questions
 from rpw_fixture.hermeticity.checks.context import CheckContext
+from rpw_fixture.hermeticity.checks.facts import START_UP_INPUTS
 from rpw_fixture.hermeticity.checks.warm_screening import Answers, Pair, Screening, has_noticed
 from rpw_fixture.hermeticity.findings.finding import Finding, outputs_among
 from rpw_fixture.hermeticity.suites.suite import SuiteAction
@@ -76,7 +77,8 @@ def _is_leak(context: CheckContext, action: SuiteAction) -> bool:
 def _equal_prefixes(context: CheckContext, screening: Screening) -> Iterator[Finding]:
     pair = look_alikes.equal_prefixes(context)
     answers = [screening.more.get(each) for each in steps(*pair or ())]
-    if pair is None or None in answers:
+    read_at_start = context.facts.read(START_UP_INPUTS)
+    if pair is None or None in answers or _changed(pair) & read_at_start:
         return
     one, other = (each for each in answers if each is not None)
     if one.failure or other.failure or has_noticed(context, Answers(one, other)):
@@ -89,6 +91,12 @@ def _equal_prefixes(context: CheckContext, screening: Screening) -> Iterator[Fin
             "with the same 8 digits",
         )
         yield from [found] if found is not None else []
+
+
+def _changed(pair: Pair) -> set[str]:
+    """Return the paths of the inputs that differ."""
+    one, other = pair.plain.inputs, pair.changed.inputs
+    return {path for path in one if one[path] != other.get(path)}
 
 
 def _shadowed(context: CheckContext, screening: Screening) -> Iterator[Finding]:
