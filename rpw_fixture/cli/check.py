@@ -10,7 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rpw_fixture.cli import check_logs, check_pages, check_progress, check_reports, check_servers
+from rpw_fixture.cli import (
+    check_folders,
+    check_logs,
+    check_pages,
+    check_progress,
+    check_reports,
+    check_servers,
+)
 from rpw_fixture.cli.exit_codes import FINDINGS
 from rpw_fixture.cli.interruptible import interruptible
 from rpw_fixture.cli.parsers import to_path
@@ -31,8 +38,6 @@ if TYPE_CHECKING:
 _IN_BAZEL_TEST = "TEST_TMPDIR"
 #: The variable that stands for ``--cache``.
 _CACHE_VARIABLE = "RPW_FIXTURE_CACHE"
-#: A folder with this file is a reproducer.
-_HISTORY = "history.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "suite",
         nargs="?",
         type=to_path,
-        help="a suite.toml, a recording (made by serve --record), or a reproducer (made by --reproducers)",
+        help="a suite.toml or its folder, a recording (made by serve --record), or a reproducer (made by "
+        "--reproducers)",
     )
     add(
         "--select",
@@ -143,8 +149,9 @@ def run(options: argparse.Namespace) -> int:
     reports = check_reports.wanted(options)
     if options.suite is None and not options.exec_log:
         raise ConfigError("name a suite.toml, or a folder made by serve --record")
-    if options.suite is not None and (options.suite / _HISTORY).is_file():
+    if options.suite is not None and (options.suite / check_folders.HISTORY).is_file():
         return _replay(options.suite)
+    is_reproducer = _open_folder(options)
     _require_room(options, reports)
     report = _check(options)
     _write_baselines(report, options)
@@ -152,7 +159,22 @@ def run(options: argparse.Namespace) -> int:
         each.write(report)
     if report.interruption is not None:
         return report.interruption.exit_code
-    return FINDINGS if report.has_errors else 0
+    is_failed = report.has_errors or (is_reproducer and report.has_problems)
+    return FINDINGS if is_failed else 0
+
+
+def _open_folder(options: argparse.Namespace) -> bool:
+    """Put the suite of a folder in its place; return whether it is a reproducer.
+
+    Of a reproducer only its code is checked, unless others are selected.
+    """
+    if options.suite is None or not options.suite.is_dir():
+        return False
+    code = check_folders.reproduced_code(options.suite)
+    options.suite = check_folders.suite_in(options.suite)
+    if code is not None and options.select is None:
+        options.select = code
+    return code is not None
 
 
 def _require_room(options: argparse.Namespace, reports: Sequence[WantedReport]) -> None:

@@ -150,6 +150,29 @@ def test_a_baseline_that_is_broken_accepts_nothing_and_is_wrong_use(
         baseline.read(broken)
 
 
+def test_the_folder_of_a_suite_is_checked(leaky: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(leaky.parent), *LEAKS]) == 1
+    assert "RPW202 state-leak: beta after alpha" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [("RPW202", 1), ("RPW210", 0)])
+def test_a_reproducer_without_requests_checks_its_code_alone(
+    leaky: Path, code: str, exit_code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (leaky.parent / "finding.json").write_text(json.dumps({"code": code}))
+    assert main(["check", str(leaky.parent)]) == exit_code
+    assert f"of 1 check passed{', 1 failed' * exit_code} on" in capsys.readouterr().out
+
+
+def test_a_warning_fails_the_reproducer_that_shows_it(tmp_path: Path) -> None:
+    folder = stage(tmp_path / "suite", "logs_warnings.py").parent
+    (folder / "finding.json").write_text("[]")
+    warnings = ["check", str(folder), "--select", "RPW218", "--no-locate"]
+    assert main(warnings) == 0
+    (folder / "finding.json").write_text(json.dumps({"code": "RPW218"}))
+    assert main(warnings) == 1
+
+
 def test_a_reproducer_shows_the_finding_again(
     leaky: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

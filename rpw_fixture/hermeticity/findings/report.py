@@ -159,6 +159,11 @@ class Report:
         """Whether ``check`` fails."""
         return any(each.severity is Severity.ERROR for each in self.findings)
 
+    @property
+    def has_problems(self) -> bool:
+        """Whether there is anything that a fix would remove."""
+        return any(each.severity is not Severity.INFO for each in self.findings)
+
     def as_dict(self) -> dict[str, object]:
         """Return the value of the JSON report."""
         fields: dict[str, object] = {
